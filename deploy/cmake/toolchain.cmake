@@ -1,0 +1,52 @@
+# Warnings, hardening and sanitizers for every target, and the functions that the folders use.
+
+add_library(mlx_flags INTERFACE)
+target_include_directories(mlx_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+target_compile_definitions(mlx_flags INTERFACE
+    MLX_VERSION="${PROJECT_VERSION}"
+    $<$<PLATFORM_ID:Linux>:_GNU_SOURCE>
+    $<$<PLATFORM_ID:Darwin>:_DARWIN_C_SOURCE>)
+target_compile_options(mlx_flags INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror
+    -fno-common -fvisibility=hidden)
+
+if(MLX_SANITIZE)
+    target_compile_options(mlx_flags INTERFACE -fsanitize=${MLX_SANITIZE}
+        -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(mlx_flags INTERFACE -fsanitize=${MLX_SANITIZE})
+else()
+    target_compile_options(mlx_flags INTERFACE
+        $<$<CONFIG:Release,RelWithDebInfo>:-fstack-protector-strong -fPIE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+    if(NOT APPLE)
+        target_compile_options(mlx_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-fstack-clash-protection>)
+        target_link_options(mlx_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:-Wl,-z,relro,-z,now,-z,noexecstack -pie>)
+    endif()
+endif()
+
+# mlx_library(NAME SOURCES ... [LIBRARIES ...]): a static library of the suite.
+function(mlx_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_link_libraries(${name} PUBLIC mlx_flags ${ARG_LIBRARIES})
+endfunction()
+
+# mlx_program(NAME SOURCES ... [LIBRARIES ...]): an installed executable.
+function(mlx_program name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE mlx_flags ${ARG_LIBRARIES})
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# mlx_test(NAME SOURCES ... [LIBRARIES ...] [TIMEOUT s]): a cmocka program that ctest runs.
+function(mlx_test name)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 60)
+    endif()
+    add_executable(test_${name} ${ARG_SOURCES})
+    target_link_libraries(test_${name} PRIVATE mlx_flags ${ARG_LIBRARIES} PkgConfig::cmocka)
+    add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()

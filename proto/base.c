@@ -1,0 +1,92 @@
+#include "proto/base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void mlx_panic(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fputs("mlx: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    abort();
+}
+
+void *mlx_alloc(size_t count, size_t size)
+{
+    void *ptr = calloc(count ? count : 1, size ? size : 1);
+    if (!ptr)
+        mlx_panic("out of memory (%zu x %zu bytes)", count, size);
+    return ptr;
+}
+
+void *mlx_realloc(void *ptr, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        mlx_panic("out of memory (%zu x %zu bytes)", count, size);
+    void *grown = realloc(ptr, bytes ? bytes : 1);
+    if (!grown)
+        mlx_panic("out of memory (%zu bytes)", bytes);
+    return grown;
+}
+
+char *mlx_strdup(const char *s)
+{
+    return s ? mlx_strndup(s, strlen(s)) : NULL;
+}
+
+char *mlx_strndup(const char *s, size_t len)
+{
+    char *copy = mlx_alloc(len + 1, 1);
+    memcpy(copy, s, len);
+    return copy;
+}
+
+char *mlx_vformat(const char *fmt, va_list args)
+{
+    va_list measure;
+    va_copy(measure, args);
+    int len = vsnprintf(NULL, 0, fmt, measure);
+    va_end(measure);
+    if (len < 0)
+        mlx_panic("bad format \"%s\"", fmt);
+    char *text = mlx_alloc((size_t)len + 1, 1);
+    vsnprintf(text, (size_t)len + 1, fmt, args);
+    return text;
+}
+
+char *mlx_format(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char *text = mlx_vformat(fmt, args);
+    va_end(args);
+    return text;
+}
+
+void mlx_free_p(void *ptr_to_ptr)
+{
+    void **ptr = ptr_to_ptr;
+    free(*ptr);
+    *ptr = NULL;
+}
+
+void mlx_close_p(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void mlx_fclose_p(void *ptr_to_file)
+{
+    FILE **file = ptr_to_file;
+    if (*file)
+        fclose(*file);
+    *file = NULL;
+}

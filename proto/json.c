@@ -1,0 +1,155 @@
+#include "proto/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*  Length of the well-formed UTF-8 sequence at S (RFC 3629: no surrogates, no overlong forms), or
+ * 0. */
+static size_t utf8_sequence(const unsigned char *s, size_t left)
+{
+    static const struct {
+        unsigned char first_min, first_max, second_min, second_max, len;
+    } forms[] = {
+        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < MLX_COUNT(forms); i++) {
+        if (s[0] < forms[i].first_min || s[0] > forms[i].first_max)
+            continue;
+        if (left < forms[i].len || s[1] < forms[i].second_min || s[1] > forms[i].second_max)
+            return 0;
+        for (size_t k = 2; k < forms[i].len; k++)
+            if ((s[k] & 0xc0) != 0x80)
+                return 0;
+        return forms[i].len;
+    }
+    return 0;
+}
+
+static void write_control(mlx_buf_t *buf, unsigned char c)
+{
+    static const char letters[] = {
+        [0x08] = 'b', [0x09] = 't', [0x0a] = 'n', [0x0c] = 'f', [0x0d] = 'r'};
+    if (c < sizeof letters && letters[c])
+        mlx_buf_printf(buf, "\\%c", letters[c]);
+    else
+        mlx_buf_printf(buf, "\\u%04x", c);
+}
+
+void mlx_json_write_str(mlx_buf_t *buf, const char *s, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    mlx_buf_putc(buf, '"');
+    for (size_t i = 0; i < len;) {
+        size_t plain = i;
+        while (plain < len && p[plain] >= 0x20 && p[plain] < 0x7f && p[plain] != '"' &&
+               p[plain] != '\\')
+            plain++;
+        if (plain > i) {
+            mlx_buf_append(buf, p + i, plain - i);
+            i = plain;
+            continue;
+        }
+        size_t sequence = p[i] >= 0x80 ? utf8_sequence(p + i, len - i) : 1;
+        if (p[i] == '"' || p[i] == '\\')
+            mlx_buf_printf(buf, "\\%c", p[i]);
+        else if (p[i] < 0x20 || p[i] == 0x7f)
+            write_control(buf, p[i]);
+        else if (sequence)
+            mlx_buf_append(buf, p + i, sequence);
+        else
+            mlx_buf_puts(buf, "\xef\xbf\xbd");
+        i += sequence ? sequence : 1;
+    }
+    mlx_buf_putc(buf, '"');
+}
+
+static void write_real(mlx_buf_t *buf, double r)
+{
+    if (!isfinite(r)) {
+        mlx_buf_puts(buf, "null");
+        return;
+    }
+    char text[32];
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, r);
+        if (strtod(text, NULL) == r)
+            break;
+    }
+    mlx_buf_puts(buf, text);
+    /* 1e9 or 42 would read back as an integer: keep the type visible. */
+    if (!strpbrk(text, ".e"))
+        mlx_buf_puts(buf, ".0");
+}
+
+static void newline(mlx_buf_t *buf, bool pretty, unsigned depth)
+{
+    if (pretty)
+        mlx_buf_printf(buf, "\n%*s", (int)(depth * 2), "");
+}
+
+static void write_value(mlx_buf_t *buf, const mlx_value_t *value, bool pretty, unsigned depth);
+
+static void write_container(mlx_buf_t *buf, const mlx_value_t *value, bool pretty, unsigned depth)
+{
+    bool map = mlx_value_type(value) == MLX_MAP;
+    size_t count = mlx_value_size(value);
+    mlx_buf_putc(buf, map ? '{' : '[');
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            mlx_buf_putc(buf, ',');
+        newline(buf, pretty, depth + 1);
+        if (map) {
+            const char *key = mlx_value_key(value, i);
+            mlx_json_write_str(buf, key, strlen(key));
+            mlx_buf_puts(buf, pretty ? ": " : ":");
+        }
+        write_value(buf, mlx_value_at(value, i), pretty, depth + 1);
+    }
+    if (count)
+        newline(buf, pretty, depth);
+    mlx_buf_putc(buf, map ? '}' : ']');
+}
+
+static void write_value(mlx_buf_t *buf, const mlx_value_t *value, bool pretty, unsigned depth)
+{
+    bool b = false;
+    int64_t i = 0;
+    double r = 0;
+    size_t len = 0;
+    const char *s;
+    switch (mlx_value_type(value)) {
+    case MLX_NULL:
+        mlx_buf_puts(buf, "null");
+        break;
+    case MLX_BOOL:
+        mlx_value_as_bool(value, &b);
+        mlx_buf_puts(buf, b ? "true" : "false");
+        break;
+    case MLX_INT:
+        mlx_value_as_int(value, &i);
+        mlx_buf_printf(buf, "%" PRId64, i);
+        break;
+    case MLX_REAL:
+        mlx_value_as_real(value, &r);
+        write_real(buf, r);
+        break;
+    case MLX_STR:
+        s = mlx_value_as_str(value, &len);
+        mlx_json_write_str(buf, s, len);
+        break;
+    case MLX_LIST:
+    case MLX_MAP:
+        write_container(buf, value, pretty, depth);
+        break;
+    }
+}
+
+void mlx_json_write(mlx_buf_t *buf, const mlx_value_t *value, bool pretty)
+{
+    write_value(buf, value, pretty, 0);
+}

@@ -1,0 +1,16 @@
+/*  json.h - writing a value tree as JSON (reading is common/json.h, which needs a JSON library) */
+#ifndef MLX_PROTO_JSON_H
+#define MLX_PROTO_JSON_H
+
+#include "proto/buf.h"
+#include "proto/value.h"
+
+/*  Append VALUE to BUF as JSON: one line, or indented by two spaces when PRETTY. Reals are written
+ *  with the fewest digits that read back as the same double; bytes that are no UTF-8 become U+FFFD.
+ */
+void mlx_json_write(mlx_buf_t *buf, const mlx_value_t *value, bool pretty);
+
+/*  Append S (LEN bytes) as a JSON string with its quotes. */
+void mlx_json_write_str(mlx_buf_t *buf, const char *s, size_t len);
+
+#endif
