@@ -21,7 +21,11 @@ static char *allowed_path(const char *dir, const char *name)
 
 char *mlx_keys_dir(const mlx_config_t *config, mlx_error_t *err)
 {
-    return mlx_paths_expand(NULL, mlx_config_str(config, "bus.keys_dir"), err);
+    const char *set = mlx_config_str(config, "bus.keys_dir");
+    if (set)
+        return mlx_paths_expand(NULL, set, err);
+    MLX_CLEANUP(mlx_free_p) char *file = mlx_paths_config_file(NULL, err);
+    return file ? mlx_format("%.*s/keys", (int)(strrchr(file, '/') - file), file) : NULL;
 }
 
 int mlx_keys_init(const char *dir, bool force, mlx_error_t *err)
