@@ -38,7 +38,7 @@ static void test_every_field(void **state)
     start(&rig, GOOD);
     assert_int_equal(rig_sample(&rig, 1), 0);
     assert_string_equal(rig_str(&rig, GPU, "name"), "NVIDIA Double 0");
-    assert_string_equal(rig_str(&rig, GPU, "vendor"), "NVIDIA");
+    assert_string_equal(rig_str(&rig, GPU, "vendor"), "nvidia");
     assert_string_equal(rig_str(&rig, GPU, "backend"), "nvml");
     assert_string_equal(rig_str(&rig, GPU, "id"), "nvml:GPU-00000000-1111-2222-3333-444444444444");
     check(&rig, GPU, "utilization", 0.83);
