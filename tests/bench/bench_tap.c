@@ -31,7 +31,7 @@ static const char token[] =
     "80\r\n{\"model\":\"tiny-random\",\"created_at\":\"2026-11-23T19:04:22.44178376Z\",\"message\":"
     "{\"role\":\"assistant\",\"content\":\" a\"},\"done\":false}\n\r\n";
 static const char end[] = "0\r\n\r\n";
-static const char ask[] = "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n"
+static const char ask[] = "POST /api/chat HTTP/1.1\r\nHost: localhost\r\nContent-Length: 24\r\n\r\n"
                           "{\"model\":\"tiny-random\"}\n";
 
 /*  ---- servers ---- */
@@ -169,9 +169,21 @@ static mlx_tap_t *tap_to(const origin_t *origin)
     return tap;
 }
 
-/*  AMOUNT of UNIT per run, straight and through the tap. */
+/*  The tap's work must have been done, or the ratio is worth nothing. */
+static void check_tokens(mlx_tap_t *tap, int64_t tokens)
+{
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    mlx_tap_snapshot(tap, &snapshot);
+    int64_t seen = 0;
+    for (size_t i = 0; i < snapshot.count; i++)
+        seen += snapshot.requests[i].figures.generated_tokens;
+    if (seen != tokens)
+        mlx_panic("the tap saw %lld tokens of %lld", (long long)seen, (long long)tokens);
+}
+
+/*  AMOUNT of UNIT per run, straight and through the tap; TOKENS of them measured. */
 static void compare(const char *name, void (*serve)(void *, int), double (*run)(uint16_t),
-                    double amount, const char *unit)
+                    double amount, const char *unit, int64_t tokens)
 {
     origin_t *origin = origin_new(serve, NULL);
     mlx_tap_t *tap = tap_to(origin);
@@ -183,6 +195,8 @@ static void compare(const char *name, void (*serve)(void *, int), double (*run)(
     double a = amount / quantile(straight, ROUNDS, 0.5);
     double b = amount / quantile(tapped, ROUNDS, 0.5);
     printf("%-34s %10.0f %10.0f %-8s %8.4f\n", name, a, b, unit, b / a);
+    if (tokens)
+        check_tokens(tap, tokens * ROUNDS);
     mlx_tap_destroy(&tap);
     origin_destroy(&origin);
 }
@@ -220,9 +234,10 @@ int main(void)
 {
     printf("%-34s %10s %10s %-8s %8s\n", "", "straight", "tapped", "", "ratio");
     compare("token streams, 8 of 200 tokens/s", serve_paced, drain_streams,
-            STREAMS * TOKENS_PER_STREAM, "tokens/s");
-    compare("tokens as fast as they go", serve_flood, drain_one, FLOOD_TOKENS, "tokens/s");
-    compare("bulk, 1 GiB", serve_bulk, drain_one, BULK_MIB, "MiB/s");
+            STREAMS * TOKENS_PER_STREAM, "tokens/s", STREAMS * TOKENS_PER_STREAM);
+    compare("tokens as fast as they go", serve_flood, drain_one, FLOOD_TOKENS, "tokens/s",
+            FLOOD_TOKENS);
+    compare("bulk, 1 GiB", serve_bulk, drain_one, BULK_MIB, "MiB/s", 0);
     compare_first_byte(true);
     compare_first_byte(false);
     return 0;
