@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,11 @@ static bool none_open(const mlx_tap_snapshot_t *snapshot)
 static bool one_refused(const mlx_tap_snapshot_t *snapshot)
 {
     return snapshot->counters.refused == 1;
+}
+
+static bool one_open(const mlx_tap_snapshot_t *snapshot)
+{
+    return snapshot->counters.open == 1;
 }
 
 static bool one_ended(const mlx_tap_snapshot_t *snapshot)
@@ -343,6 +349,88 @@ static void a_runtime_that_is_not_there(void **state)
 }
 
 /*  "localhost" is two addresses on most machines; the runtime listens on one. */
+/*  A runtime whose queue of new connections is full takes the next one late. */
+static int listen_full(uint16_t *port, int *filler)
+{
+    int fd = peer_listen(port);
+    assert_int_equal(listen(fd, 0), 0);
+    *filler = peer_connect(*port);
+    return fd;
+}
+
+static void a_runtime_may_answer_late(void **state)
+{
+    (void)state;
+    bench_t bench;
+    bench_open(&bench);
+    mlx_tap_destroy(&bench.tap);
+    mlx_close_p(&bench.listen_fd);
+    int filler;
+    bench.listen_fd = listen_full(&bench.port, &filler);
+    bench.tap = tap_to("127.0.0.1", bench.port, 0, &bench);
+    pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
+    assert_true(peer_send(pair.client, "early", 5));
+    int first = peer_accept(bench.listen_fd);
+    pair.server = peer_accept(bench.listen_fd);
+    char got[5];
+    assert_int_equal(peer_receive(pair.server, got, 5), 5);
+    assert_memory_equal(got, "early", 5);
+    mlx_close_p(&filler);
+    mlx_close_p(&first);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
+static void a_runtime_may_refuse_late(void **state)
+{
+    (void)state;
+    bench_t bench;
+    bench_open(&bench);
+    mlx_tap_destroy(&bench.tap);
+    mlx_close_p(&bench.listen_fd);
+    int filler;
+    bench.listen_fd = listen_full(&bench.port, &filler);
+    bench.tap = tap_to("127.0.0.1", bench.port, 0, &bench);
+    int client = peer_connect(mlx_tap_port(bench.tap));
+    await(&bench, one_open);
+    mlx_close_p(&bench.listen_fd);
+    assert_int_equal(peer_ending(client), ECONNRESET);
+    await(&bench, one_refused);
+    assert_int_equal(bench.snapshot.counters.open, 0);
+    mlx_close_p(&filler);
+    mlx_close_p(&client);
+    bench_close(&bench);
+}
+
+/*  Without a free descriptor a connection waits until there is one. */
+static void descriptors_may_run_out(void **state)
+{
+    (void)state;
+    enum {
+        LIMIT = 128
+    };
+    bench_t bench;
+    bench_open(&bench);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {LIMIT, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int fillers[LIMIT], count = 0;
+    while ((fillers[count] = dup(0)) >= 0)
+        count++;
+    mlx_close_p(&fillers[--count]);
+    pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
+    assert_true(peer_send(pair.client, "hello", 5));
+    while (count > 0)
+        mlx_close_p(&fillers[--count]);
+    pair.server = peer_accept(bench.listen_fd);
+    char got[5];
+    assert_int_equal(peer_receive(pair.server, got, 5), 5);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
 static void every_address_of_a_name_is_tried(void **state)
 {
     (void)state;
@@ -475,6 +563,9 @@ int main(void)
         cmocka_unit_test(a_half_closed_server_is_still_written_to),
         cmocka_unit_test(the_last_words_of_a_server_get_through),
         cmocka_unit_test(a_runtime_that_is_not_there),
+        cmocka_unit_test(a_runtime_may_answer_late),
+        cmocka_unit_test(a_runtime_may_refuse_late),
+        cmocka_unit_test(descriptors_may_run_out),
         cmocka_unit_test(every_address_of_a_name_is_tried),
         cmocka_unit_test(too_many_connections_are_turned_away),
         cmocka_unit_test(bad_addresses_are_refused),
