@@ -165,4 +165,5 @@ static const mlx_route_t ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_llama = {"llama-server", mlx_head_httplib, ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_llama = {"llama-server", true,      mlx_head_httplib,
+                                   ROUTES,         not_found, bad_json};

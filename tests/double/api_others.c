@@ -81,5 +81,6 @@ static const mlx_route_t OPENAI_ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_vllm = {"vllm", mlx_head_uvicorn, VLLM_ROUTES, not_found, bad_json};
-const mlx_role_t mlx_role_openai = {"openai", mlx_head_python, OPENAI_ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_vllm = {"vllm", true, mlx_head_uvicorn, VLLM_ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_openai = {"openai",      true,      mlx_head_python,
+                                    OPENAI_ROUTES, not_found, bad_json};

@@ -186,7 +186,7 @@ mlx_app_t *mlx_app_new(const mlx_app_options_t *options, const mlx_role_t *role,
     self->words = mlx_words_new();
     for (size_t i = 0; i < count && i < MLX_APP_MAX_MODELS; i++)
         self->models[self->model_count++] = mlx_model_new(self, names[i]);
-    for (size_t i = 0; count == 0 && mlx_model_recorded(i); i++)
+    for (size_t i = role->single; count == 0 && mlx_model_recorded(i); i++)
         self->models[self->model_count++] = mlx_model_new(self, mlx_model_recorded(i)->name);
     return self;
 }

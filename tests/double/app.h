@@ -26,6 +26,7 @@ typedef struct {
 /*  One server that the double can play: its pages, its way to write headers. */
 typedef struct {
     const char *name;
+    bool single; /* such a server has one model */
     mlx_net_head_fn head;
     const mlx_route_t *routes; /* ends with a NULL method */
     void (*not_found)(mlx_conn_t *conn);
