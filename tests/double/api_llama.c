@@ -165,5 +165,11 @@ static const mlx_route_t ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_llama = {"llama-server", true,      mlx_head_httplib,
-                                   ROUTES,         not_found, bad_json};
+const mlx_role_t mlx_role_llama = {
+    .name = "llama-server",
+    .single = true,
+    .head = mlx_head_httplib,
+    .routes = ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};

@@ -285,4 +285,10 @@ static const mlx_route_t ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_ollama = {"ollama", false, mlx_head_go, ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_ollama = {
+    .name = "ollama",
+    .head = mlx_head_go,
+    .routes = ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};

@@ -181,7 +181,7 @@ mlx_app_t *mlx_app_new(const mlx_app_options_t *options, const mlx_role_t *role,
     self->random = 0x9e3779b97f4a7c15ULL;
     self->model_path = "model.gguf";
     self->net = mlx_net_new(on_request, self);
-    mlx_net_set_head(self->net, role->head);
+    mlx_net_set_head(self->net, role->head, role->old);
     self->refusal = mlx_net_timer_new(self->net, end_refusal, self);
     self->words = mlx_words_new();
     for (size_t i = 0; i < count && i < MLX_APP_MAX_MODELS; i++)

@@ -28,6 +28,7 @@ typedef struct {
     const char *name;
     bool single; /* such a server has one model */
     mlx_net_head_fn head;
+    bool old;                  /* speaks HTTP/1.0 */
     const mlx_route_t *routes; /* ends with a NULL method */
     void (*not_found)(mlx_conn_t *conn);
     void (*bad_json)(mlx_conn_t *conn, const char *text, size_t len);

@@ -31,6 +31,7 @@ typedef struct {
     char method[16];
     char path[256]; /* without the query */
     bool keep_alive;
+    bool old;         /* HTTP/1.0 */
     const char *body; /* terminated; borrowed for the call */
     size_t body_len;
 } mlx_net_request_t;
@@ -64,7 +65,8 @@ void mlx_net_adopt(mlx_net_t *self, int fd);
 void mlx_net_refuse(mlx_net_t *self);
 int mlx_net_accept_again(mlx_net_t *self, mlx_error_t *err);
 
-void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn);
+/*  With OLD the server itself speaks HTTP/1.0: a reply over time ends with its connection. */
+void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn, bool old);
 
 /*  Call FN(ARG, fd) while FD is readable; FN NULL forgets it. One such descriptor. */
 void mlx_net_watch(mlx_net_t *self, int fd, mlx_net_fd_fn fn, void *arg);

@@ -146,7 +146,7 @@ mlx_play_reply_t mlx_play_receive(int fd)
         mlx_buf_append(&all, data, (size_t)got);
     const char *text = mlx_buf_str(&all);
     const char *body = strstr(text, "\r\n\r\n");
-    if (!body || sscanf(text, "HTTP/1.1 %d ", &reply.status) != 1)
+    if (!body || sscanf(text, "HTTP/1.%*1d %d ", &reply.status) != 1)
         return reply;
     mlx_buf_append(&reply.head, text, (size_t)(body - text) + 2);
     body += 4;

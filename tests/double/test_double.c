@@ -302,6 +302,21 @@ static void test_roles(void **state)
     }
 }
 
+/*  mlx_lm.server speaks HTTP/1.0: its streams have no chunks and end with the connection. */
+static void test_old_http(void **state)
+{
+    mlx_play_t *play = mlx_play_new((const char *[]){"--as", "openai", "--rate", "1000", NULL});
+    (void)state;
+    mlx_play_reply_t reply = mlx_play_fetch(play, "POST", "/v1/chat/completions",
+                                            CHAT("\"stream\":true,\"max_tokens\":5"));
+    assert_int_equal(strncmp(mlx_buf_str(&reply.head), "HTTP/1.0 200 OK\r\n", 17), 0);
+    assert_null(strstr(mlx_buf_str(&reply.head), "Transfer-Encoding"));
+    assert_int_equal(strncmp(mlx_buf_str(&reply.body), ": keepalive ", 12), 0);
+    assert_string_equal(mlx_buf_str(&reply.body) + reply.body.len - 14, "data: [DONE]\n\n");
+    mlx_play_free(&reply);
+    mlx_play_destroy(&play);
+}
+
 static void test_autoplay(void **state)
 {
     double deadline = 0;
@@ -318,7 +333,8 @@ int main(void)
         cmocka_unit_test(test_pace),       cmocka_unit_test(test_noise_and_pairs),
         cmocka_unit_test(test_keep_alive), cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_slots),      cmocka_unit_test(test_runner),
-        cmocka_unit_test(test_roles),      cmocka_unit_test(test_autoplay),
+        cmocka_unit_test(test_roles),      cmocka_unit_test(test_old_http),
+        cmocka_unit_test(test_autoplay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
