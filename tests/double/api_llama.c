@@ -90,7 +90,7 @@ static int busy_slots(const mlx_view_t *view)
     return busy;
 }
 
-/*  The counters move when a request ends, as the real ones do. */
+/*  The counters move when a request ends, as the real ones do, but for n_decode_total. */
 static void put_metrics(mlx_buf_t *out, const mlx_view_t *view)
 {
     const struct {
@@ -107,6 +107,10 @@ static void put_metrics(mlx_buf_t *out, const mlx_view_t *view)
          (double)view->predicted_tokens},
         {"tokens_predicted_seconds_total", "counter", "Total time spent generating tokens",
          view->predicted_seconds},
+        {"n_decode_total", "counter",
+         "Total number of llama_decode() calls, excluding speculative decoding and multimodal "
+         "decoding",
+         (double)view->decode_steps},
         {"prompt_tokens_seconds", "gauge", "Average prompt throughput in tokens/s",
          view->prompt_seconds > 0 ? (double)view->prompt_tokens / view->prompt_seconds : 0},
         {"predicted_tokens_seconds", "gauge", "Average generation throughput in tokens/s",

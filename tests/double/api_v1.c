@@ -131,7 +131,7 @@ static void put_usage(const mlx_gen_t *gen, mlx_buf_t *out)
                    "\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
                    "\"total_tokens\":%lld}",
                    (long long)gen->job.prompt, (long long)gen->decoded,
-                   (long long)(gen->job.prompt + gen->decoded));
+                   (long long)gen->job.prompt + (long long)gen->decoded);
 }
 
 /*  llama-server alone says how long it took; it counts the gaps between tokens. */

@@ -244,10 +244,8 @@ static int signal_pipe[2];
 static void on_signal(int number)
 {
     char byte = (char)number;
-    int saved = errno;
     if (write(signal_pipe[1], &byte, 1) < 0)
         _exit(1);
-    errno = saved;
 }
 
 static void on_stop(void *arg, int fd)

@@ -45,8 +45,8 @@ const mlx_model_t *mlx_model_recorded(size_t index)
 /*  64 hexadecimal digits that differ by TEXT and SALT (FNV-1a, four times). */
 static void make_digest(char out[65], const char *text, uint64_t salt)
 {
-    for (int part = 0; part < 4; part++) {
-        uint64_t hash = 0xcbf29ce484222325ULL ^ (salt * 4 + (uint64_t)part);
+    for (size_t part = 0; part < 4; part++) {
+        uint64_t hash = 0xcbf29ce484222325ULL ^ (salt * 4 + part);
         for (const char *c = text; *c; c++)
             hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
         snprintf(out + part * 16, 17, "%016llx", (unsigned long long)hash);

@@ -79,22 +79,32 @@ static void set_flags(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-int mlx_net_listen(mlx_net_t *self, int port, mlx_error_t *err)
+int mlx_net_socket(int *port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
     socklen_t len = sizeof(at);
     int one = 1;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    MLX_CLEANUP(mlx_close_p) int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
         bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 128) ||
-        getsockname(fd, (struct sockaddr *)&at, &len))
+        getsockname(fd, (struct sockaddr *)&at, &len)) {
+        mlx_close_p(&fd);
+        return -1;
+    }
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+int mlx_net_listen(mlx_net_t *self, int port, mlx_error_t *err)
+{
+    int fd = mlx_net_socket(&port);
+    if (fd < 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot listen on 127.0.0.1:%d: %s", port,
                              strerror(errno));
     mlx_net_adopt(self, fd);
-    fd = -1;
-    self->port = ntohs(at.sin_port);
-    return self->port;
+    self->port = port;
+    return port;
 }
 
 void mlx_net_adopt(mlx_net_t *self, int fd)

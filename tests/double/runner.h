@@ -32,7 +32,8 @@ typedef struct {
     int32_t deferred;
     mlx_slot_view_t slots[MLX_VIEW_SLOTS];
     int64_t prompt_tokens;
-    int64_t predicted_tokens;
+    int64_t predicted_tokens; /* of requests that have ended */
+    int64_t decode_steps;     /* now */
     double prompt_seconds;
     double predicted_seconds;
 } mlx_view_t;
