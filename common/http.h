@@ -19,26 +19,26 @@ typedef struct mlx_http mlx_http_t;
 typedef struct mlx_http_call mlx_http_call_t;
 
 typedef struct {
-    const char *url;             /* copied */
-    const char *method;          /* NULL: GET, or POST when body is set */
-    const char *body;            /* copied; NULL: none */
+    const char *url;    /* copied */
+    const char *method; /* NULL: GET, or POST when body is set */
+    const char *body;   /* copied; NULL: none */
     size_t body_len;
-    const char *const *headers;  /* "Name: value", ends with NULL; copied; may be NULL */
-    int64_t timeout_ms;          /* whole transfer; 0: 10 s */
-    int64_t connect_timeout_ms;  /* 0: 2 s */
-    int64_t stall_timeout_ms;    /* no byte for this long ends it; 0: none */
-    size_t max_body;             /* 0: 16 MiB; counts streamed bytes too unless unbounded_stream */
-    bool unbounded_stream;       /* with on_data: no limit on the sum */
+    const char *const *headers; /* "Name: value", ends with NULL; copied; may be NULL */
+    int64_t timeout_ms;         /* whole transfer; 0: 10 s */
+    int64_t connect_timeout_ms; /* 0: 2 s */
+    int64_t stall_timeout_ms;   /* no byte for this long ends it; 0: none */
+    size_t max_body;            /* 0: 16 MiB; counts streamed bytes too unless unbounded_stream */
+    bool unbounded_stream;      /* with on_data: no limit on the sum */
 
     /*  Streaming: called for each piece of a 2xx body instead of collecting it. false aborts. */
     bool (*on_data)(void *arg, const char *data, size_t len);
 } mlx_http_request_t;
 
 typedef struct {
-    long status;              /* HTTP status; 0 when no reply came */
-    mlx_error_t error;        /* code MLX_OK when a reply came, whatever its status */
-    bool refused;             /* nothing listens there: connection refused or no such host */
-    const char *body;         /* terminated; borrowed for the call */
+    long status;       /* HTTP status; 0 when no reply came */
+    mlx_error_t error; /* code MLX_OK when a reply came, whatever its status */
+    bool refused;      /* nothing listens there: connection refused or no such host */
+    const char *body;  /* terminated; borrowed for the call */
     size_t body_len;
     const char *content_type; /* "" when absent */
     const char *location;     /* "" when absent */
