@@ -25,16 +25,16 @@ static uint32_t little_endian(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static CFTypeRef table_property(io_registry_entry_t pmgr, const char *key)
+static CFTypeRef copy_table(io_registry_entry_t pmgr, const char *key)
 {
     MLX_CLEANUP(mlx_cf_release_p)
     CFStringRef name = CFStringCreateWithCString(kCFAllocatorDefault, key, kCFStringEncodingUTF8);
-    return name ? mlx_io_property(pmgr, name) : NULL;
+    return name ? mlx_io_copy_property(pmgr, name) : NULL;
 }
 
 static void read_table(io_registry_entry_t pmgr, const char *key, mlx_dvfs_table_t *table)
 {
-    MLX_CLEANUP(mlx_cf_release_p) CFTypeRef property = table_property(pmgr, key);
+    MLX_CLEANUP(mlx_cf_release_p) CFTypeRef property = copy_table(pmgr, key);
     const uint8_t *data;
     size_t len;
     double fastest = 0;
@@ -74,7 +74,7 @@ static const uint8_t *ranked_cluster(const uint8_t *data, size_t len, size_t ran
 
 static void read_cluster_table(io_registry_entry_t pmgr, size_t rank, mlx_dvfs_table_t *table)
 {
-    MLX_CLEANUP(mlx_cf_release_p) CFTypeRef property = table_property(pmgr, "acc-clusters");
+    MLX_CLEANUP(mlx_cf_release_p) CFTypeRef property = copy_table(pmgr, "acc-clusters");
     const uint8_t *data;
     size_t len;
     if (!mlx_cf_bytes(property, &data, &len))
@@ -180,6 +180,8 @@ bool mlx_dvfs_use(const mlx_ioreport_t *api, CFDictionaryRef channel, const mlx_
 
 void mlx_dvfs_add(mlx_dvfs_use_t *sum, const mlx_dvfs_use_t *use)
 {
+    if (use->total <= 0)
+        return;
     sum->has_cycles = use->has_cycles && (sum->has_cycles || sum->total <= 0);
     sum->total += use->total;
     sum->down += use->down;

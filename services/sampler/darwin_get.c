@@ -35,6 +35,14 @@ bool mlx_cf_int(CFTypeRef value, int64_t *out)
     return true;
 }
 
+bool mlx_cf_bool(CFTypeRef value, bool *out)
+{
+    if (!is_a(value, CFBooleanGetTypeID()))
+        return false;
+    *out = CFBooleanGetValue(value);
+    return true;
+}
+
 bool mlx_cf_text(CFTypeRef value, char *out, size_t size)
 {
     if (is_a(value, CFStringGetTypeID()))
@@ -110,9 +118,16 @@ io_object_t mlx_io_find(const char *class_name, const char *name)
     return 0;
 }
 
-CFTypeRef mlx_io_property(io_registry_entry_t entry, CFStringRef key)
+CFTypeRef mlx_io_copy_property(io_registry_entry_t entry, CFStringRef key)
 {
     return IORegistryEntryCreateCFProperty(entry, key, kCFAllocatorDefault, 0);
+}
+
+CFTypeRef mlx_io_copy_inherited(io_registry_entry_t entry, CFStringRef key)
+{
+    return IORegistryEntrySearchCFProperty(entry, kIOServicePlane, key, kCFAllocatorDefault,
+                                           kIORegistryIterateRecursively |
+                                               kIORegistryIterateParents);
 }
 
 bool mlx_sysctl_struct(const char *name, void *out, size_t size)

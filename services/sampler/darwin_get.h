@@ -21,9 +21,10 @@
 void mlx_cf_release_p(void *ref);
 void mlx_io_release_p(io_object_t *object);
 
-/*  VALUE (may be NULL) as a whole number, a text of a CFString or of a CFData that holds a C string
- *  (device-tree style), or bytes. Text that does not fit is an absent text. */
+/*  VALUE (may be NULL) as a whole number, a truth, a text of a CFString or of a CFData that holds a
+ * C string (device-tree style), or bytes. Text that does not fit is an absent text. */
 bool mlx_cf_int(CFTypeRef value, int64_t *out);
+bool mlx_cf_bool(CFTypeRef value, bool *out);
 bool mlx_cf_text(CFTypeRef value, char *out, size_t size);
 bool mlx_cf_bytes(CFTypeRef value, const uint8_t **data, size_t *len);
 
@@ -38,8 +39,10 @@ io_iterator_t mlx_io_match(const char *class_name);
 /*  The first service of that class with that name in the registry, or 0. Caller must release it. */
 io_object_t mlx_io_find(const char *class_name, const char *name);
 
-/*  A property of a registry entry, or NULL. Caller owns it and must release it. */
-CFTypeRef mlx_io_property(io_registry_entry_t entry, CFStringRef key);
+/*  A property of a registry entry, or NULL; inherited: of the entry or the nearest above it that
+ * has the key. Caller owns it and must release it. */
+CFTypeRef mlx_io_copy_property(io_registry_entry_t entry, CFStringRef key);
+CFTypeRef mlx_io_copy_inherited(io_registry_entry_t entry, CFStringRef key);
 
 /*  A sysctl by name: an integer of 4 or 8 bytes, a text, or a struct of exactly SIZE bytes. */
 bool mlx_sysctl_int(const char *name, int64_t *out);

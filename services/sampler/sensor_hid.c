@@ -7,6 +7,7 @@
  */
 #include "darwin_get.h"
 #include "darwin_heat.h"
+#include "darwin_smc.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum {
     USAGE_TEMPERATURE = 5,
     EVENT_TEMPERATURE = 15,
     SENSORS_MAX = 96,
+    SMC_KEYS_MAX = 8192,
 };
 
 typedef struct hid_client *client_t;
@@ -106,9 +108,28 @@ static int find_services(state_t *self, mlx_error_t *err)
     return 0;
 }
 
+/*  Do the keys of the SMC name a core's temperature? Then the HID sensors are the same once more.
+ */
+static bool smc_has_temperatures(void)
+{
+    MLX_CLEANUP(mlx_smc_destroy) mlx_smc_t *smc = mlx_smc_new(NULL);
+    uint32_t count = smc ? mlx_smc_count(smc) : 0;
+    for (uint32_t i = 0; i < count && i < SMC_KEYS_MAX; i++) {
+        char name[5];
+        mlx_smc_key_t key;
+        if (mlx_smc_name(smc, i, name) &&
+            (strncmp(name, "Tp", 2) == 0 || strncmp(name, "TC", 2) == 0) &&
+            mlx_smc_key(smc, name, &key))
+            return true;
+    }
+    return false;
+}
+
 static int probe_hid(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
 {
     (void)env;
+    if (smc_has_temperatures())
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has the same temperatures");
     void *self = mlx_alloc(1, sizeof(state_t));
     if (load_api(self, err) || find_services(self, err)) {
         close_hid(&self);
@@ -151,8 +172,6 @@ static int sample_hid(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
 {
     (void)now_us;
     state_t *self = state;
-    if (mlx_readings_has(out, "sensor.temperature", "sensor"))
-        return 0; /* the same sensors by another way */
     mlx_heat_t heat = {.sensors = 0};
     CFIndex count = CFArrayGetCount(self->services);
     for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++) {
@@ -165,7 +184,6 @@ static int sample_hid(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     return 0;
 }
 
-/*  The pace of sensor_smc.c, whose readings make these superfluous. */
 const mlx_sensor_backend_t mlx_sensor_hid = {
     .name = "hid",
     .min_period_s = 1.0,

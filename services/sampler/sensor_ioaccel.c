@@ -34,9 +34,7 @@ static void close_ioaccel(void **state)
 static bool read_model(io_object_t gpu, char *out, size_t size)
 {
     MLX_CLEANUP(mlx_cf_release_p)
-    CFTypeRef model =
-        IORegistryEntrySearchCFProperty(gpu, kIOServicePlane, CFSTR("model"), kCFAllocatorDefault,
-                                        kIORegistryIterateRecursively | kIORegistryIterateParents);
+    CFTypeRef model = mlx_io_copy_inherited(gpu, CFSTR("model"));
     return mlx_cf_text(model, out, size);
 }
 
@@ -46,8 +44,8 @@ static const char *vendor_of(io_object_t gpu)
         const char *prefix; /* of the driver's class */
         const char *vendor;
     } vendors[] = {
-        {"AGX", "Apple"}, {"Apple", "Apple"}, {"AMD", "AMD"},
-        {"ATI", "AMD"},   {"Intel", "Intel"}, {"nv", "NVIDIA"},
+        {"AGX", "apple"}, {"Apple", "apple"}, {"AMD", "amd"},
+        {"ATI", "amd"},   {"Intel", "intel"}, {"nv", "nvidia"},
     };
     io_name_t class_name = "";
     if (IOObjectGetClass(gpu, class_name) != KERN_SUCCESS)
@@ -62,8 +60,6 @@ static void read_utilization(mlx_value_t *map, CFDictionaryRef stats, mlx_readin
                              const char *topic)
 {
     int64_t percent;
-    if (mlx_value_get(map, "utilization"))
-        return;
     if (mlx_cf_dict_int(stats, CFSTR("Device Utilization %"), &percent) && percent >= 0 &&
         percent <= 100)
         mlx_value_set_real(map, "utilization", (double)percent / 100);
@@ -76,9 +72,7 @@ static void read_memory(mlx_value_t *map, io_object_t gpu, CFDictionaryRef stats
                         mlx_readings_t *out, const char *topic)
 {
     MLX_CLEANUP(mlx_cf_release_p)
-    CFTypeRef vram = IORegistryEntrySearchCFProperty(
-        gpu, kIOServicePlane, CFSTR("VRAM,totalMB"), kCFAllocatorDefault,
-        kIORegistryIterateRecursively | kIORegistryIterateParents);
+    CFTypeRef vram = mlx_io_copy_inherited(gpu, CFSTR("VRAM,totalMB"));
     int64_t total = 0;
     int64_t used = 0;
     bool own = mlx_cf_int(vram, &total) && total > 0 && total < INT32_MAX;
@@ -97,18 +91,17 @@ static void read_memory(mlx_value_t *map, io_object_t gpu, CFDictionaryRef stats
 static bool read_gpu(io_object_t gpu, size_t index, mlx_readings_t *out)
 {
     MLX_CLEANUP(mlx_cf_release_p)
-    CFTypeRef property = mlx_io_property(gpu, CFSTR("PerformanceStatistics"));
+    CFTypeRef property = mlx_io_copy_property(gpu, CFSTR("PerformanceStatistics"));
     if (!property || CFGetTypeID(property) != CFDictionaryGetTypeID())
         return false;
 
     char text[128];
-    char topic[64];
     snprintf(text, sizeof text, "ioaccel:%zu", index);
     mlx_value_t *map = mlx_readings_gpu(out, text);
+    const char *topic = mlx_readings_gpu_topic(out, text);
     mlx_value_set_str(map, "id", text);
     mlx_value_set_str(map, "backend", "ioaccel");
     mlx_value_set_str(map, "vendor", vendor_of(gpu));
-    snprintf(topic, sizeof topic, "sensor.gpu.%zu", index);
     if (read_model(gpu, text, sizeof text))
         mlx_value_set_str(map, "name", text);
     read_utilization(map, property, out, topic);

@@ -21,7 +21,6 @@ static const char power_topic[] = "sensor.power";
 static const char cpu_topic[] = "sensor.cpu";
 /*  The one GPU of an Apple SoC, see sensor_ioaccel.c. */
 static const char gpu_id[] = "ioaccel:0";
-static const char gpu_topic[] = "sensor.gpu.0";
 
 typedef enum {
     PART_CPU,
@@ -257,8 +256,7 @@ static int read_channels(const state_t *self, CFDictionaryRef delta, CFDictionar
     return 0;
 }
 
-/*  total of the topic is the whole machine's when SMC measured it before us, else the SoC's parts.
- */
+/*  package and energy are the parts that have a counter, together. */
 static void publish_power(state_t *self, const tick_t *tick, mlx_readings_t *out)
 {
     mlx_value_t *map = mlx_readings_topic(out, power_topic);
@@ -276,11 +274,8 @@ static void publish_power(state_t *self, const tick_t *tick, mlx_readings_t *out
     if (!any)
         return;
     self->joules += sum;
+    mlx_value_set_real(map, "package", sum / tick->seconds);
     mlx_value_set_real(map, "energy", self->joules);
-    if (!mlx_value_get(map, "total")) {
-        mlx_value_set_real(map, "total", sum / tick->seconds);
-        mlx_value_set_str(map, "source", "ioreport");
-    }
 }
 
 static void publish_gpu(const tick_t *tick, mlx_readings_t *out)
@@ -288,11 +283,10 @@ static void publish_gpu(const tick_t *tick, mlx_readings_t *out)
     if (tick->gpu.total <= 0 && !tick->has[PART_GPU])
         return;
     mlx_value_t *map = mlx_readings_gpu(out, gpu_id);
-    if (!mlx_value_get(map, "utilization"))
-        mlx_value_set_real(map, "utilization", mlx_dvfs_busy(&tick->gpu));
+    mlx_value_set_real(map, "utilization", mlx_dvfs_busy(&tick->gpu));
     mlx_value_set_real(map, "frequency", mlx_dvfs_hertz(&tick->gpu));
     if (!mlx_value_get(map, "frequency"))
-        mlx_readings_missing(out, gpu_topic, "frequency",
+        mlx_readings_missing(out, mlx_readings_gpu_topic(out, gpu_id), "frequency",
                              tick->gpu.active > 0 ? "no frequency table in the registry"
                                                   : "the GPU was off all the time");
     if (tick->has[PART_GPU])
@@ -303,8 +297,10 @@ static void publish_gpu(const tick_t *tick, mlx_readings_t *out)
  *  cores is level n. */
 static void publish_clusters(const tick_t *tick, mlx_readings_t *out)
 {
+    mlx_dvfs_use_t all = {0};
     int level = 0;
     for (size_t i = 0; i < MLX_DVFS_TIERS; i++) {
+        mlx_dvfs_add(&all, &tick->tier[i].use);
         if (tick->tier[i].cores == 0)
             continue;
         char key[64];
@@ -318,6 +314,7 @@ static void publish_clusters(const tick_t *tick, mlx_readings_t *out)
         mlx_value_set_real(item, "frequency", mlx_dvfs_hertz(&tick->tier[i].use));
         mlx_readings_item(out, cpu_topic, "cluster", item);
     }
+    mlx_value_set_real(mlx_readings_topic(out, cpu_topic), "frequency", mlx_dvfs_hertz(&all));
 }
 
 static int publish(state_t *self, CFDictionaryRef newest, double seconds, mlx_readings_t *out,
@@ -352,11 +349,12 @@ static int sample_ioreport(void *state, int64_t now_us, mlx_readings_t *out, mlx
     return result;
 }
 
-/*  min_period_s as in sensor_mach.c: whoever makes the core list, it has one pace. */
 const mlx_sensor_backend_t mlx_sensor_ioreport = {
     .name = "ioreport",
     .min_period_s = 0.2,
     .probe = probe_ioreport,
     .sample = sample_ioreport,
     .close = close_ioreport,
+    .topic = power_topic,
+    .fields = "cpu gpu dram ane package energy",
 };

@@ -10,13 +10,11 @@
 
 #include <mach/mach.h>
 #include <notify.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysctl.h>
 
 enum {
     CORES_MAX = 1024,
-    LEVELS_MAX = 8,
 };
 
 static const char memory_topic[] = "sensor.memory";
@@ -32,7 +30,8 @@ typedef struct {
     uint64_t page_size;
     int thermal_token;
     bool has_thermal;
-    ticks_t *before; /* of each core at the previous call; NULL before the first */
+    bool lists_cores; /* one kind of core only: IOReport would add nothing */
+    ticks_t *before;  /* of each core at the previous call; NULL before the first */
     size_t cores;
 } state_t;
 
@@ -66,6 +65,9 @@ static int probe_mach(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
     self->page_size = page_size;
     if (!mlx_sysctl_text("machdep.cpu.brand_string", self->chip, sizeof self->chip))
         self->chip[0] = '\0';
+    int64_t levels = 1;
+    mlx_sysctl_int("hw.nperflevels", &levels);
+    self->lists_cores = levels < 2;
     self->has_thermal = notify_register_check("com.apple.system.thermalpressurelevel",
                                               &self->thermal_token) == NOTIFY_STATUS_OK;
     *state = self;
@@ -152,28 +154,6 @@ static int read_memory(const state_t *self, mlx_readings_t *out, mlx_error_t *er
     return 0;
 }
 
-/*  Levels of performance, fastest first: "Performance" and "Efficiency" today. */
-static void read_levels(mlx_readings_t *out)
-{
-    int64_t levels = 0;
-    if (!mlx_sysctl_int("hw.nperflevels", &levels))
-        return;
-    for (int64_t i = 0; i < levels && i < LEVELS_MAX; i++) {
-        char key[64];
-        char name[64];
-        int64_t cores = 0;
-        snprintf(key, sizeof key, "hw.perflevel%d.logicalcpu", (int)i);
-        if (!mlx_sysctl_int(key, &cores))
-            continue;
-        mlx_value_t *item = mlx_value_map();
-        snprintf(key, sizeof key, "hw.perflevel%d.name", (int)i);
-        if (mlx_sysctl_text(key, name, sizeof name))
-            mlx_value_set_str(item, "name", name);
-        mlx_value_set_int(item, "cores", cores);
-        mlx_readings_item(out, cpu_topic, "cluster", item);
-    }
-}
-
 static void read_load(mlx_value_t *map, mlx_readings_t *out)
 {
     static const char *const keys[] = {"load1", "load5", "load15"};
@@ -217,9 +197,7 @@ static void set_shares(mlx_value_t *map, const busy_t *busy, bool whole)
     mlx_value_set_real(map, "system", busy->system / total);
 }
 
-/*  LIST_CORES: the list is ours to make, no back end before us made a better one. */
-static void publish_busy(const state_t *self, const ticks_t *now, bool list_cores,
-                         mlx_readings_t *out)
+static void publish_busy(const state_t *self, const ticks_t *now, mlx_readings_t *out)
 {
     busy_t sum = {0};
     for (size_t i = 0; i < self->cores; i++) {
@@ -227,7 +205,7 @@ static void publish_busy(const state_t *self, const ticks_t *now, bool list_core
         sum.user += busy.user;
         sum.system += busy.system;
         sum.idle += busy.idle;
-        if (!list_cores)
+        if (!self->lists_cores)
             continue;
         mlx_value_t *item = mlx_value_map();
         mlx_value_set_int(item, "id", (int64_t)i);
@@ -260,7 +238,7 @@ static int read_processors(state_t *self, mlx_readings_t *out, mlx_error_t *err)
 
     mlx_value_set_int(mlx_readings_topic(out, cpu_topic), "cores", cores);
     if (self->before && self->cores == cores)
-        publish_busy(self, now, !mlx_readings_has(out, cpu_topic, "core"), out);
+        publish_busy(self, now, out);
     free(self->before);
     self->before = now;
     self->cores = cores;
@@ -273,8 +251,6 @@ static int read_cpu(state_t *self, mlx_readings_t *out, mlx_error_t *err)
     if (self->chip[0])
         mlx_value_set_str(map, "name", self->chip);
     read_load(map, out);
-    if (!mlx_readings_has(out, cpu_topic, "cluster"))
-        read_levels(out);
     return read_processors(self, out, err);
 }
 
@@ -311,11 +287,12 @@ static int sample_mach(void *state, int64_t now_us, mlx_readings_t *out, mlx_err
     return memory && cpu ? -1 : 0;
 }
 
-/*  min_period_s as in sensor_ioreport.c: whoever makes the core list, it has one pace. */
 const mlx_sensor_backend_t mlx_sensor_mach = {
     .name = "mach",
-    .min_period_s = 0.2,
+    .min_period_s = 0.1,
     .probe = probe_mach,
     .sample = sample_mach,
     .close = close_mach,
+    .topic = memory_topic,
+    .fields = "total used available",
 };

@@ -42,8 +42,8 @@ typedef struct {
     size_t sensor_count;
     mlx_smc_key_t fans[FANS_MAX];
     size_t fan_count;
-    mlx_smc_key_t system_power, battery_power;
-    bool has_system_power, has_battery_power;
+    mlx_smc_key_t system_power;
+    bool has_system_power;
 } state_t;
 
 static void close_smc(void **state)
@@ -90,7 +90,6 @@ static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
             take_key(self, name);
     }
     self->has_system_power = mlx_smc_key(smc, "PSTR", &self->system_power);
-    self->has_battery_power = mlx_smc_key(smc, "PPBR", &self->battery_power);
     *state = self;
     if (self->sensor_count || self->fan_count || self->has_system_power)
         return 0;
@@ -134,25 +133,14 @@ static size_t read_fans(state_t *self, mlx_readings_t *out)
 
 static size_t read_power(state_t *self, mlx_readings_t *out)
 {
-    mlx_value_t *map = mlx_readings_topic(out, power_topic);
     double watts;
-    size_t read = 0;
-    if (self->has_system_power && mlx_smc_read(self->smc, &self->system_power, &watts) &&
-        watts > 0) {
-        mlx_value_set_real(map, "total", watts);
-        mlx_value_set_str(map, "source", "smc");
-        read++;
-    } else {
+    if (!self->has_system_power || !mlx_smc_read(self->smc, &self->system_power, &watts) ||
+        watts <= 0) {
         mlx_readings_missing(out, power_topic, "total", "AppleSMC gives no system power (PSTR)");
+        return 0;
     }
-    if (self->has_battery_power && mlx_smc_read(self->smc, &self->battery_power, &watts) &&
-        watts != 0) {
-        mlx_value_set_real(map, "battery", watts);
-        read++;
-    } else {
-        mlx_readings_missing(out, power_topic, "battery", "AppleSMC gives no battery power (PPBR)");
-    }
-    return read;
+    mlx_value_set_real(mlx_readings_topic(out, power_topic), "total", watts);
+    return 1;
 }
 
 static int sample_smc(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
@@ -171,4 +159,6 @@ const mlx_sensor_backend_t mlx_sensor_smc = {
     .probe = probe_smc,
     .sample = sample_smc,
     .close = close_smc,
+    .topic = "sensor.temperature",
+    .fields = "cpu gpu max sensor fan",
 };

@@ -80,6 +80,9 @@ CFTypeID CFNumberGetTypeID(void);
 CFNumberRef CFNumberCreate(CFAllocatorRef alloc, CFNumberType type, const void *value);
 Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void *value);
 
+CFTypeID CFBooleanGetTypeID(void);
+Boolean CFBooleanGetValue(CFBooleanRef boolean);
+
 CFTypeID CFDataGetTypeID(void);
 CFIndex CFDataGetLength(CFDataRef data);
 const UInt8 *CFDataGetBytePtr(CFDataRef data);

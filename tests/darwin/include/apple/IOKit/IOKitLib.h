@@ -43,7 +43,7 @@ kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name);
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key,
                                           CFAllocatorRef allocator, IOOptionBits options);
-CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane,
+CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane,
                                           CFStringRef key, CFAllocatorRef allocator,
                                           IOOptionBits options);
 
