@@ -276,7 +276,7 @@ double mlx_fdinfo_utilization(const mlx_fdinfo_t *self, const char *slot)
     for (size_t i = 0; i < self->count; i++)
         for (size_t k = 0; k < self->files[i].engine_count; k++)
             busiest = fmax(busiest, engine_share(self, slot, self->files[i].engines[k].name));
-    return fmin(busiest, 1);
+    return busiest > 1 ? 1 : busiest; /* not fmin: NAN stays NAN */
 }
 
 static bool has_local(const mlx_fdinfo_t *self, const char *slot)

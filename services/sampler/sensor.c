@@ -88,11 +88,11 @@ void mlx_sensor_derive(mlx_readings_t *readings)
 {
     gpus_t gpus = sum_gpus(readings);
     mlx_value_t *temperature = mlx_readings_topic(readings, "sensor.temperature");
-    mlx_value_t *power = mlx_readings_topic(readings, "sensor.power");
-    if (!mlx_value_get(temperature, "gpu"))
-        mlx_value_set_real(temperature, "gpu", gpus.hottest);
-    if (!mlx_value_get(power, "gpu"))
-        mlx_value_set_real(power, "gpu", gpus.power);
+    double chip = NAN; /* what a hwmon chip says of a GPU */
+    mlx_value_real(temperature, "gpu", &chip);
+    mlx_value_set_real(temperature, "gpu", fmax(chip, gpus.hottest));
     if (!mlx_value_get(temperature, "max"))
         mlx_value_set_real(temperature, "max", hottest(temperature));
+    /* A card's own measurement goes before the processor package's share for its GPU. */
+    mlx_value_set_real(mlx_readings_topic(readings, "sensor.power"), "gpu", gpus.power);
 }

@@ -53,8 +53,8 @@ const mlx_sensor_backend_t *const *mlx_sensor_backends(size_t *count);
 /*  Note in OUT that BACKEND is not there and WHY: its topic's fields are missing. */
 void mlx_sensor_absent(const mlx_sensor_backend_t *backend, const char *why, mlx_readings_t *out);
 
-/*  Fill in what follows from the readings of all back ends together, where none set it: the hottest
- *  temperature (sensor.temperature max), the hottest GPU and the power of all GPUs. */
+/*  Fill in what follows from the readings of all back ends together: sensor.temperature max and gpu
+ *  (the hottest one), sensor.power gpu (all GPUs that measure themselves). */
 void mlx_sensor_derive(mlx_readings_t *readings);
 
 /*  A set of readings. One per back end keeps what that back end said last; one more, merged from

@@ -117,7 +117,7 @@ static void scan_kind(hwmon_t *self, kind_t kind, const char *dir, const char *c
     for (size_t i = 0; i < count; i++) {
         char label[64];
         if (!mlx_sysfile_line(label, sizeof label, "%s/%s%u_label", dir, prefix, numbers[i]))
-            (void)snprintf(label, sizeof label, "%s%u", prefix, numbers[i]);
+            (void)snprintf(label, sizeof label, "%s %s%u", chip, prefix, numbers[i]);
         int fd = mlx_sysfile_open("%s/%s%u_input", dir, prefix, numbers[i]);
         add_input(self, kind, fd, dir, chip, label);
     }

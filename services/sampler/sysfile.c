@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define NUMBER_TEXT 64
+#define MAX_UNIT 1000000000 /* nine decimals are kept */
 
 static int open_path(const char *path)
 {
@@ -26,6 +27,13 @@ int mlx_sysfile_open(const char *fmt, ...)
     return open_path(path);
 }
 
+/*  Leave nothing behind that a careless caller could take for the content. */
+static long fail(char *buf)
+{
+    buf[0] = '\0';
+    return -1;
+}
+
 long mlx_sysfile_read(int fd, char *buf, size_t size)
 {
     size_t len = 0;
@@ -34,14 +42,16 @@ long mlx_sysfile_read(int fd, char *buf, size_t size)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return -1;
+            return fail(buf);
         if (got == 0)
             break;
         len += (size_t)got;
     }
+    if (len && buf[len - 1] == '\0')
+        len--; /* device tree strings are terminated */
     buf[len] = '\0';
     if (len == 0 || memchr(buf, '\0', len))
-        return -1;
+        return fail(buf);
     return (long)len;
 }
 
@@ -75,14 +85,19 @@ bool mlx_sysfile_parse_real(const char **text, double *out)
     int64_t whole;
     if (!mlx_sysfile_parse_int(&p, &whole))
         return false;
-    double fraction = 0;
-    double unit = 1;
+    /* One division at the end rounds once: 0.36 is the double that a person means. */
+    int64_t digits = 0;
+    int64_t unit = 1;
     if (*p == '.')
-        for (p++; isdigit((unsigned char)*p); p++) {
-            unit /= 10;
-            fraction += unit * (*p - '0');
-        }
-    *out = (double)whole + (whole < 0 ? -fraction : fraction);
+        for (p++; isdigit((unsigned char)*p); p++)
+            if (unit < MAX_UNIT) {
+                digits = digits * 10 + (*p - '0');
+                unit *= 10;
+            }
+    if (whole > INT64_MAX / unit - 1 || whole < -(INT64_MAX / unit - 1))
+        return false;
+    int64_t scaled = whole * unit + (*skip_blanks(*text) == '-' ? -digits : digits);
+    *out = (double)scaled / (double)unit;
     *text = p;
     return true;
 }
@@ -109,7 +124,8 @@ double mlx_sysfile_gauge(int fd, double scale, double min, double max)
     int64_t raw;
     if (!mlx_sysfile_int(fd, &raw))
         return NAN;
-    double value = (double)raw * scale;
+    /* Dividing by a whole number rounds once: 47.05, not 47.050000000000004. */
+    double value = scale < 1 ? (double)raw / round(1 / scale) : (double)raw * scale;
     return value >= min && value <= max ? value : NAN;
 }
 

@@ -19,14 +19,15 @@
 int mlx_sysfile_open(const char *fmt, ...) MLX_PRINTF(1, 2);
 
 /*  Read the file from its start into BUF, terminated by NUL; at most SIZE - 1 bytes, what is longer
- *  is cut. Returns the length; -1 when it cannot be read, is empty or holds a NUL byte. */
+ *  is cut. Returns the length; -1 when it cannot be read, is empty or holds a NUL byte before its
+ *  end. */
 long mlx_sysfile_read(int fd, char *buf, size_t size);
 
 /*  The file's one whole number: true and *OUT set, or false. */
 bool mlx_sysfile_int(int fd, int64_t *out);
 
-/*  The file's one whole number times SCALE, or NAN when it is not readable, no number or the result
- *  is outside MIN..MAX. */
+/*  The file's one whole number times SCALE (a whole number or one part of it: 1e3, 1e-6), or NAN
+ * when it is not readable, no number or the result is outside MIN..MAX. */
 double mlx_sysfile_gauge(int fd, double scale, double min, double max);
 
 /*  First line of the file named by the format, without trailing blanks, unprintable bytes replaced
