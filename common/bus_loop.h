@@ -19,7 +19,10 @@ typedef struct mlx_loop mlx_loop_t;
 typedef struct mlx_watch mlx_watch_t;
 typedef struct mlx_timer mlx_timer_t;
 
-enum { MLX_READ = 1, MLX_WRITE = 2 };
+enum {
+    MLX_READ = 1,
+    MLX_WRITE = 2
+};
 
 typedef void (*mlx_watch_fn)(void *arg, int fd, unsigned events);
 typedef void (*mlx_timer_fn)(void *arg);
@@ -38,16 +41,17 @@ mlx_watch_t *mlx_loop_watch(mlx_loop_t *self, int fd, unsigned events, mlx_watch
 void mlx_loop_rewatch(mlx_loop_t *self, mlx_watch_t *watch, unsigned events); /* 0: pause */
 void mlx_loop_unwatch(mlx_loop_t *self, mlx_watch_t **watch);
 
-/*  Timers in milliseconds on the monotonic clock. every: aligned to multiples of the period from its
- *  start, a late tick is not made up for. after: once, then the handle is dead (cancel still legal
- *  from other handlers as long as it has not fired; FN should reset its copy). */
+/*  Timers in milliseconds on the monotonic clock. every: aligned to multiples of the period from
+ * its start, a late tick is not made up for. after: once, then the handle is dead (cancel still
+ * legal from other handlers as long as it has not fired; FN should reset its copy). */
 mlx_timer_t *mlx_loop_every(mlx_loop_t *self, int64_t period_ms, mlx_timer_fn fn, void *arg);
 mlx_timer_t *mlx_loop_after(mlx_loop_t *self, int64_t delay_ms, mlx_timer_fn fn, void *arg);
 void mlx_loop_cancel(mlx_loop_t *self, mlx_timer_t **timer);
 
 /*  Route process signals to FN in this loop (self-pipe; one loop per process may do so). SIGPIPE is
  *  ignored as a side effect. LIST ends with 0. */
-int mlx_loop_signals(mlx_loop_t *self, const int *list, mlx_signal_fn fn, void *arg, mlx_error_t *err);
+int mlx_loop_signals(mlx_loop_t *self, const int *list, mlx_signal_fn fn, void *arg,
+                     mlx_error_t *err);
 
 /*  From any thread: make FN(ARG) run once soon in the loop's own thread. */
 void mlx_loop_wake(mlx_loop_t *self, mlx_timer_fn fn, void *arg);

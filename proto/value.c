@@ -23,6 +23,8 @@ struct mlx_value {
             entry_t *entries;
             size_t count;
             size_t cap;
+            uint32_t *slots; /* hash index of a large map: entry number + 1; NULL while small */
+            size_t slot_mask;
         } c;
     };
 };
@@ -121,6 +123,7 @@ void mlx_value_destroy(mlx_value_t **self)
             mlx_value_destroy(&value->c.entries[i].item);
         }
         free(value->c.entries);
+        free(value->c.slots);
     } else if (value->type == MLX_STR) {
         free(value->s.data);
     }
@@ -167,24 +170,76 @@ bool mlx_value_equal(const mlx_value_t *a, const mlx_value_t *b)
     return false;
 }
 
+/*  A hostile map may hold a million keys: beyond this size a hash index keeps set and get O(1). */
+enum {
+    INDEX_ABOVE = 24
+};
+
+static uint64_t hash_key(const char *key)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *key; key++)
+        hash = (hash ^ (unsigned char)*key) * 0x100000001b3u;
+    return hash ^ (hash >> 32);
+}
+
+static void index_entry(mlx_value_t *map, size_t number)
+{
+    size_t slot = hash_key(map->c.entries[number].key) & map->c.slot_mask;
+    while (map->c.slots[slot])
+        slot = (slot + 1) & map->c.slot_mask;
+    map->c.slots[slot] = (uint32_t)number + 1;
+}
+
+static void rebuild_index(mlx_value_t *map)
+{
+    free(map->c.slots);
+    map->c.slots = NULL;
+    if (map->c.count <= INDEX_ABOVE)
+        return;
+    size_t slots = 64;
+    while (slots < map->c.cap * 2)
+        slots *= 2;
+    map->c.slots = mlx_alloc(slots, sizeof *map->c.slots);
+    map->c.slot_mask = slots - 1;
+    for (size_t i = 0; i < map->c.count; i++)
+        index_entry(map, i);
+}
+
 static entry_t *find(const mlx_value_t *map, const char *key)
 {
     if (!map || map->type != MLX_MAP)
         return NULL;
-    for (size_t i = 0; i < map->c.count; i++)
-        if (strcmp(map->c.entries[i].key, key) == 0)
-            return &map->c.entries[i];
+    if (!map->c.slots) {
+        for (size_t i = 0; i < map->c.count; i++)
+            if (strcmp(map->c.entries[i].key, key) == 0)
+                return &map->c.entries[i];
+        return NULL;
+    }
+    for (size_t slot = hash_key(key) & map->c.slot_mask; map->c.slots[slot];
+         slot = (slot + 1) & map->c.slot_mask) {
+        entry_t *entry = &map->c.entries[map->c.slots[slot] - 1];
+        if (strcmp(entry->key, key) == 0)
+            return entry;
+    }
     return NULL;
 }
 
 static mlx_value_t *push(mlx_value_t *container, char *key, mlx_value_t *item)
 {
-    if (container->c.count == container->c.cap) {
+    bool full = container->c.count == container->c.cap;
+    if (full) {
         container->c.cap = container->c.cap ? container->c.cap * 2 : 8;
         container->c.entries =
             mlx_realloc(container->c.entries, container->c.cap, sizeof *container->c.entries);
     }
     container->c.entries[container->c.count++] = (entry_t){.key = key, .item = item};
+    if (key && container->c.count > INDEX_ABOVE) {
+        if (full || !container->c.slots)
+            rebuild_index(container);
+        else
+            index_entry(container, container->c.count - 1);
+    }
     return item;
 }
 
@@ -244,6 +299,7 @@ void mlx_value_remove(mlx_value_t *map, const char *key)
     size_t behind = map->c.count - (size_t)(entry - map->c.entries) - 1;
     memmove(entry, entry + 1, behind * sizeof *entry);
     map->c.count--;
+    rebuild_index(map);
 }
 
 void mlx_value_set_bool(mlx_value_t *map, const char *key, bool b)

@@ -1,0 +1,102 @@
+/*  catalogue.h - every topic, field, unit and command of the suite, from one table
+ *
+ *  The catalogue is the protocol: packing checks messages against it, JSON and OpenMetrics names
+ * come from it, `mlxctl topics` prints it as the reference page, and the Swift types are tested
+ * against it. Add a metric here first; nothing else has to learn its name.
+ *
+ *  A topic pattern is a dotted path; a segment in angle brackets stands for any word of [a-z0-9_-].
+ *  A key never changes its meaning or unit. Readers ignore unknown keys and treat missing ones as
+ *  absent. Units are SI base units or ratios.
+ */
+#ifndef MLX_PROTO_CATALOGUE_H
+#define MLX_PROTO_CATALOGUE_H
+
+#include "proto/error.h"
+#include "proto/value.h"
+
+/*  Major version of the catalogue, key "v" of every message. */
+enum {
+    MLX_CATALOGUE_VERSION = 1
+};
+
+typedef enum {
+    MLX_UNIT_NONE,
+    MLX_UNIT_BYTES,
+    MLX_UNIT_SECONDS,
+    MLX_UNIT_MICROSECONDS_EPOCH, /* wall clock, microseconds since 1970-01-01 UTC */
+    MLX_UNIT_WATTS,
+    MLX_UNIT_JOULES,
+    MLX_UNIT_CELSIUS,
+    MLX_UNIT_RATIO, /* 0..1 */
+    MLX_UNIT_HERTZ,
+    MLX_UNIT_TOKENS_PER_SECOND,
+    MLX_UNIT_RPM, /* revolutions per minute, as fans report it */
+} mlx_unit_t;
+
+typedef enum {
+    MLX_METRIC_NONE, /* no OpenMetrics series */
+    MLX_METRIC_GAUGE,
+    MLX_METRIC_COUNTER,
+} mlx_metric_kind_t;
+
+typedef struct mlx_field mlx_field_t;
+
+struct mlx_field {
+    const char *key;
+    mlx_type_t type; /* MLX_REAL also takes an int */
+    mlx_unit_t unit;
+    mlx_metric_kind_t kind; /* how it appears in OpenMetrics and history */
+    const char *metric;     /* OpenMetrics family without "_total"; NULL: none */
+    const char *help;
+    const mlx_field_t *fields; /* of the maps in a list, or of a map; ends with a NULL key */
+    bool label;                /* part of an item's identity: an OpenMetrics label */
+};
+
+typedef struct {
+    const char *pattern;
+    bool retained; /* the broker keeps the newest message for late joiners */
+    const char *help;
+    const mlx_field_t *fields; /* ends with a NULL key */
+    const char *label;         /* OpenMetrics label for the <segment>, or NULL */
+} mlx_topic_t;
+
+typedef struct {
+    const char *service; /* "bencher" */
+    const char *name;    /* "bench.run" */
+    const char *help;
+    const mlx_field_t *args;
+    const mlx_field_t *progress; /* NULL: sends no progress */
+    const mlx_field_t *result;
+} mlx_command_t;
+
+/*  All topics and commands in page order. Static storage. */
+const mlx_topic_t *mlx_catalogue_topics(size_t *count);
+const mlx_command_t *mlx_catalogue_commands(size_t *count);
+
+/*  The topic whose pattern matches NAME, or NULL. */
+const mlx_topic_t *mlx_catalogue_find(const char *name);
+
+/*  The field KEY in a NULL-ended table, or NULL. */
+const mlx_field_t *mlx_field_find(const mlx_field_t *fields, const char *key);
+
+/*  Is NAME a well-formed topic: 1..8 segments of [a-z0-9_-] (1..64 bytes each), at most 192 bytes?
+ */
+bool mlx_topic_valid(const char *name, size_t len);
+
+/*  Turn TEXT into one topic segment: lower case, every other byte becomes '_', cut at 64. Caller
+ * owns the result and must free it. */
+char *mlx_topic_segment(const char *text);
+
+/*  Check a data map against the fields of its topic: a known key with a wrong type is an error
+ *  (usage); unknown keys are fine. 0 or -1. */
+int mlx_catalogue_check(const mlx_topic_t *topic, const mlx_value_t *d, mlx_error_t *err);
+
+/*  Names for the reference page: "bytes", "ratio", ... and "int", "real", "string", ... */
+const char *mlx_unit_name(mlx_unit_t unit);
+const char *mlx_type_name(mlx_type_t type);
+
+/*  The whole catalogue as a value tree: what `mlxctl topics --json` prints and the Swift check
+ * reads. Caller owns it and must destroy it. */
+mlx_value_t *mlx_catalogue_describe(void);
+
+#endif

@@ -1,0 +1,472 @@
+/*  The table itself: topics and their fields. See catalogue.h for what the columns mean. */
+#include "proto/catalogue_tables.h"
+
+#define STR(k, h)                                                                                  \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .help = (h)                                                   \
+    }
+#define ID(k, h)                                                                                   \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .help = (h), .label = true                                    \
+    }
+#define BOOL(k, h)                                                                                 \
+    {                                                                                              \
+        .key = (k), .type = MLX_BOOL, .help = (h)                                                  \
+    }
+#define INT(k, h)                                                                                  \
+    {                                                                                              \
+        .key = (k), .type = MLX_INT, .help = (h)                                                   \
+    }
+#define NUM(k, t, u, h)                                                                            \
+    {                                                                                              \
+        .key = (k), .type = (t), .unit = (u), .help = (h)                                          \
+    }
+#define GAUGE(k, t, u, m, h)                                                                       \
+    {                                                                                              \
+        .key = (k), .type = (t), .unit = (u), .kind = MLX_METRIC_GAUGE, .metric = (m), .help = (h) \
+    }
+#define COUNTER(k, t, u, m, h)                                                                     \
+    {                                                                                              \
+        .key = (k), .type = (t), .unit = (u), .kind = MLX_METRIC_COUNTER, .metric = (m),           \
+        .help = (h)                                                                                \
+    }
+#define LIST(k, f, h)                                                                              \
+    {                                                                                              \
+        .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
+    }
+#define MAP(k, f, h)                                                                               \
+    {                                                                                              \
+        .key = (k), .type = MLX_MAP, .fields = (f), .help = (h)                                    \
+    }
+#define TIME(k, h) NUM(k, MLX_INT, MLX_UNIT_MICROSECONDS_EPOCH, h)
+#define END                                                                                        \
+    {                                                                                              \
+        .key = NULL                                                                                \
+    }
+
+static const mlx_field_t missing[] = {
+    STR("field", "key that this machine cannot give"),
+    STR("why", "the reason, for a person"),
+    END,
+};
+
+#define MISSING LIST("missing", missing, "fields that are not available, and why")
+
+static const mlx_field_t gpu_process[] = {
+    INT("pid", "process id"),
+    NUM("memory", MLX_INT, MLX_UNIT_BYTES, "GPU memory the process holds"),
+    END,
+};
+
+static const mlx_field_t gpu[] = {
+    ID("name", "product name"),
+    STR("vendor", "nvidia, amd, intel, apple"),
+    STR("backend", "sensor back end that read it"),
+    STR("id", "stable identity: UUID or bus address"),
+    GAUGE("utilization", MLX_REAL, MLX_UNIT_RATIO, "mlx_gpu_utilization_ratio",
+          "time the GPU was busy"),
+    GAUGE("memory_used", MLX_INT, MLX_UNIT_BYTES, "mlx_gpu_memory_used_bytes", "GPU memory in use"),
+    GAUGE("memory_total", MLX_INT, MLX_UNIT_BYTES, "mlx_gpu_memory_total_bytes",
+          "GPU memory installed"),
+    GAUGE("frequency", MLX_REAL, MLX_UNIT_HERTZ, "mlx_gpu_frequency_hertz", "core clock"),
+    GAUGE("memory_frequency", MLX_REAL, MLX_UNIT_HERTZ, "mlx_gpu_memory_frequency_hertz",
+          "memory clock"),
+    GAUGE("power", MLX_REAL, MLX_UNIT_WATTS, "mlx_gpu_power_watts", "power drawn"),
+    GAUGE("power_limit", MLX_REAL, MLX_UNIT_WATTS, "mlx_gpu_power_limit_watts",
+          "power limit in force"),
+    COUNTER("energy", MLX_REAL, MLX_UNIT_JOULES, "mlx_gpu_energy_joules",
+            "energy used since the driver was loaded"),
+    GAUGE("temperature", MLX_REAL, MLX_UNIT_CELSIUS, "mlx_gpu_temperature_celsius",
+          "core temperature"),
+    GAUGE("fan", MLX_REAL, MLX_UNIT_RATIO, "mlx_gpu_fan_ratio", "fan speed of its maximum"),
+    LIST("throttle", NULL, "why clocks are held down: power, thermal, ..."),
+    LIST("processes", gpu_process, "processes with a context on the GPU"),
+    MISSING,
+    END,
+};
+
+static const mlx_field_t memory[] = {
+    GAUGE("total", MLX_INT, MLX_UNIT_BYTES, "mlx_memory_total_bytes", "memory installed"),
+    GAUGE("used", MLX_INT, MLX_UNIT_BYTES, "mlx_memory_used_bytes",
+          "memory that cannot be reclaimed at once"),
+    GAUGE("available", MLX_INT, MLX_UNIT_BYTES, "mlx_memory_available_bytes",
+          "memory a new process can get without swapping"),
+    NUM("free", MLX_INT, MLX_UNIT_BYTES, "memory not used at all"),
+    NUM("cached", MLX_INT, MLX_UNIT_BYTES, "page cache"),
+    NUM("wired", MLX_INT, MLX_UNIT_BYTES, "memory that cannot be paged out (macOS)"),
+    NUM("compressed", MLX_INT, MLX_UNIT_BYTES, "memory held by the compressor"),
+    NUM("limit", MLX_INT, MLX_UNIT_BYTES, "cgroup limit where it is below total"),
+    NUM("gpu_limit", MLX_INT, MLX_UNIT_BYTES, "unified memory the GPU may wire (macOS)"),
+    GAUGE("swap_total", MLX_INT, MLX_UNIT_BYTES, "mlx_swap_total_bytes", "swap configured"),
+    GAUGE("swap_used", MLX_INT, MLX_UNIT_BYTES, "mlx_swap_used_bytes", "swap in use"),
+    GAUGE("pressure", MLX_REAL, MLX_UNIT_RATIO, "mlx_memory_pressure_ratio",
+          "share of the last 10 s in which some task waited for memory (PSI)"),
+    NUM("pressure_full", MLX_REAL, MLX_UNIT_RATIO, "the same, all tasks waiting"),
+    STR("pressure_level", "normal, warning or critical"),
+    MISSING,
+    END,
+};
+
+static const mlx_field_t cpu_core[] = {
+    INT("id", "core number"),
+    NUM("utilization", MLX_REAL, MLX_UNIT_RATIO, "time the core was busy"),
+    NUM("frequency", MLX_REAL, MLX_UNIT_HERTZ, "clock"),
+    END,
+};
+
+static const mlx_field_t cpu_cluster[] = {
+    STR("name", "cluster as the system calls it: E, P, ..."),
+    INT("cores", "cores in it"),
+    NUM("utilization", MLX_REAL, MLX_UNIT_RATIO, "time its cores were busy"),
+    NUM("frequency", MLX_REAL, MLX_UNIT_HERTZ, "clock"),
+    END,
+};
+
+static const mlx_field_t cpu[] = {
+    STR("name", "product name"),
+    INT("cores", "cores online"),
+    GAUGE("utilization", MLX_REAL, MLX_UNIT_RATIO, "mlx_cpu_utilization_ratio",
+          "time the cores were busy, mean over all"),
+    NUM("user", MLX_REAL, MLX_UNIT_RATIO, "time in user code"),
+    NUM("system", MLX_REAL, MLX_UNIT_RATIO, "time in the kernel"),
+    NUM("iowait", MLX_REAL, MLX_UNIT_RATIO, "idle time with I/O outstanding"),
+    GAUGE("frequency", MLX_REAL, MLX_UNIT_HERTZ, "mlx_cpu_frequency_hertz", "mean clock"),
+    GAUGE("load1", MLX_REAL, MLX_UNIT_NONE, "mlx_load1", "load average, 1 minute"),
+    NUM("load5", MLX_REAL, MLX_UNIT_NONE, "load average, 5 minutes"),
+    NUM("load15", MLX_REAL, MLX_UNIT_NONE, "load average, 15 minutes"),
+    GAUGE("pressure", MLX_REAL, MLX_UNIT_RATIO, "mlx_cpu_pressure_ratio",
+          "share of the last 10 s in which some task waited for a core (PSI)"),
+    LIST("core", cpu_core, "each core"),
+    LIST("cluster", cpu_cluster, "each cluster of cores (Apple Silicon)"),
+    MISSING,
+    END,
+};
+
+static const mlx_field_t temperature_sensor[] = {
+    STR("label", "what it measures"),
+    STR("source", "chip or back end"),
+    NUM("celsius", MLX_REAL, MLX_UNIT_CELSIUS, "temperature"),
+    END,
+};
+
+static const mlx_field_t fan[] = {
+    STR("label", "which fan"),
+    NUM("rpm", MLX_REAL, MLX_UNIT_RPM, "speed"),
+    END,
+};
+
+static const mlx_field_t temperature[] = {
+    GAUGE("cpu", MLX_REAL, MLX_UNIT_CELSIUS, "mlx_cpu_temperature_celsius", "processor"),
+    NUM("gpu", MLX_REAL, MLX_UNIT_CELSIUS, "graphics processor"),
+    GAUGE("max", MLX_REAL, MLX_UNIT_CELSIUS, "mlx_temperature_max_celsius", "hottest sensor"),
+    STR("thermal_state", "nominal, moderate, heavy, trapping or sleeping (macOS)"),
+    LIST("sensor", temperature_sensor, "every sensor"),
+    LIST("fan", fan, "every fan"),
+    MISSING,
+    END,
+};
+
+static const mlx_field_t power[] = {
+    GAUGE("total", MLX_REAL, MLX_UNIT_WATTS, "mlx_power_watts", "whole machine"),
+    GAUGE("cpu", MLX_REAL, MLX_UNIT_WATTS, "mlx_cpu_power_watts", "processor cores"),
+    NUM("gpu", MLX_REAL, MLX_UNIT_WATTS, "graphics, all GPUs"),
+    NUM("dram", MLX_REAL, MLX_UNIT_WATTS, "memory"),
+    NUM("ane", MLX_REAL, MLX_UNIT_WATTS, "Apple Neural Engine"),
+    GAUGE("package", MLX_REAL, MLX_UNIT_WATTS, "mlx_package_power_watts", "processor package"),
+    COUNTER("energy", MLX_REAL, MLX_UNIT_JOULES, "mlx_package_energy_joules",
+            "energy of the package since an arbitrary start"),
+    STR("source", "ac or battery"),
+    GAUGE("battery", MLX_REAL, MLX_UNIT_RATIO, "mlx_battery_ratio", "battery charge"),
+    MISSING,
+    END,
+};
+
+static const mlx_field_t model[] = {
+    ID("name", "name as the runtime gives it"),
+    STR("digest", "digest as the runtime gives it"),
+    GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
+    GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
+    INT("context", "context length in tokens"),
+    ID("quantization", "Q4_K_M, 4bit, ..."),
+    STR("parameter_size", "7.6B, ..."),
+    STR("family", "llama, qwen2, ..."),
+    STR("format", "gguf, safetensors, mlx"),
+    TIME("expires_at", "when the runtime unloads it; absent: it stays"),
+    END,
+};
+
+static const mlx_field_t runtime_models[] = {
+    GAUGE("reachable", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_up", "the runtime answers"),
+    STR("reason", "why not, for a person"),
+    STR("kind", "ollama, llamacpp, openai, vllm"),
+    STR("version", "of the runtime"),
+    STR("url", "where it was asked"),
+    LIST("models", model, "models that are loaded now"),
+    END,
+};
+
+static const mlx_field_t running_request[] = {
+    STR("model", "model that answers"),
+    STR("client", "who asks, where known"),
+    INT("tokens", "tokens so far"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "generation speed now"),
+    NUM("age", MLX_REAL, MLX_UNIT_SECONDS, "time since the request"),
+    END,
+};
+
+static const mlx_field_t last_request[] = {
+    STR("model", "model that answered"),
+    INT("tokens", "tokens generated"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "generation speed"),
+    INT("prompt_tokens", "prompt tokens processed"),
+    NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "prompt speed"),
+    NUM("ttft", MLX_REAL, MLX_UNIT_SECONDS, "time to first token"),
+    NUM("duration", MLX_REAL, MLX_UNIT_SECONDS, "whole request"),
+    TIME("t", "when it ended"),
+    STR("source", "tap, runner, slots or metrics"),
+    STR("outcome", "ok, error, client_abort or server_abort"),
+    END,
+};
+
+static const mlx_field_t runtime_activity[] = {
+    GAUGE("busy", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_busy", "a request is being worked on"),
+    GAUGE("requests", MLX_INT, MLX_UNIT_NONE, "mlx_requests_running", "requests running now"),
+    STR("model", "model at work, or the last one"),
+    GAUGE("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+          "mlx_generation_tokens_per_second", "generation speed now, all requests; absent: idle"),
+    GAUGE("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+          "mlx_prompt_tokens_per_second", "prompt processing speed now"),
+    GAUGE("ttft", MLX_REAL, MLX_UNIT_SECONDS, "mlx_time_to_first_token_seconds",
+          "time to first token of the newest request"),
+    COUNTER("tokens_total", MLX_INT, MLX_UNIT_NONE, "mlx_generation_tokens", "tokens generated"),
+    COUNTER("prompt_tokens_total", MLX_INT, MLX_UNIT_NONE, "mlx_prompt_tokens",
+            "prompt tokens processed"),
+    COUNTER("requests_total", MLX_INT, MLX_UNIT_NONE, "mlx_requests", "requests ended"),
+    COUNTER("errors_total", MLX_INT, MLX_UNIT_NONE, "mlx_request_errors",
+            "requests that failed or were cut off"),
+    STR("source", "where the speed comes from: tap, runner, slots or metrics"),
+    STR("source_reason", "why no better source is used"),
+    LIST("running", running_request, "requests running now, where known one by one"),
+    MAP("last", last_request, "the newest request that ended"),
+    END,
+};
+
+static const mlx_field_t bench_progress[] = {
+    STR("id", "of the run"),
+    STR("model", "model measured"),
+    STR("phase", "load, warmup, prompts or done"),
+    INT("prompt", "prompt number, from 1"),
+    INT("prompts", "prompts in all"),
+    NUM("elapsed", MLX_REAL, MLX_UNIT_SECONDS, "since the start"),
+    NUM("remaining", MLX_REAL, MLX_UNIT_SECONDS, "estimate until the end"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "speed of the newest prompt"),
+    END,
+};
+
+static const mlx_field_t interval[] = {
+    NUM("median", MLX_REAL, MLX_UNIT_NONE, "median over prompts"),
+    NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean over prompts"),
+    NUM("low", MLX_REAL, MLX_UNIT_NONE, "lower end of the 95 % interval of the mean"),
+    NUM("high", MLX_REAL, MLX_UNIT_NONE, "upper end"),
+    NUM("p10", MLX_REAL, MLX_UNIT_NONE, "10th percentile"),
+    NUM("p90", MLX_REAL, MLX_UNIT_NONE, "90th percentile"),
+    END,
+};
+
+static const mlx_field_t bench_prompt[] = {
+    STR("name", "kind of prompt"),
+    INT("tokens", "tokens generated"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "server's figure, else client's"),
+    NUM("client_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "by the client's clock"),
+    INT("prompt_tokens", "prompt tokens processed"),
+    NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "prompt speed"),
+    NUM("ttft", MLX_REAL, MLX_UNIT_SECONDS, "time to first token"),
+    STR("done_reason", "length, stop, ..."),
+    END,
+};
+
+static const mlx_field_t bench_result[] = {
+    STR("id", "of the run"),
+    STR("model", "model measured"),
+    STR("digest", "of the model"),
+    STR("quantization", "of the model"),
+    STR("runtime", "kind of runtime"),
+    STR("runtime_version", "of the runtime"),
+    STR("url", "endpoint measured"),
+    STR("hardware", "CPU and GPU names"),
+    NUM("duration", MLX_REAL, MLX_UNIT_SECONDS, "wall time of the run"),
+    NUM("load", MLX_REAL, MLX_UNIT_SECONDS, "time to load the model; absent: it was loaded"),
+    MAP("tokens_per_second", interval, "generation speed, tokens per second"),
+    MAP("prompt_tokens_per_second", interval, "prompt speed, tokens per second"),
+    MAP("ttft", interval, "time to first token, seconds"),
+    NUM("joules_per_token", MLX_REAL, MLX_UNIT_JOULES, "energy per generated token"),
+    STR("thermal_state", "at the end of the run"),
+    NUM("temperature", MLX_REAL, MLX_UNIT_CELSIUS, "hottest sensor during the run"),
+    NUM("contention", MLX_REAL, MLX_UNIT_RATIO, "share of the run in which others were busy"),
+    LIST("warnings", NULL, "what makes the figures doubtful"),
+    LIST("prompts", bench_prompt, "each prompt"),
+    TIME("t", "when the run ended"),
+    END,
+};
+
+static const mlx_field_t cache_model[] = {
+    STR("name", "model name"),
+    NUM("size", MLX_INT, MLX_UNIT_BYTES, "bytes of its files"),
+    LIST("used_by", NULL, "apps that use it"),
+    END,
+};
+
+static const mlx_field_t cache_status[] = {
+    STR("dir", "where the cache is"),
+    INT("models_count", "models in the cache"),
+    GAUGE("bytes", MLX_INT, MLX_UNIT_BYTES, "mlx_cache_bytes", "disk space the cache uses"),
+    GAUGE("saved", MLX_INT, MLX_UNIT_BYTES, "mlx_cache_saved_bytes",
+          "disk space that sharing avoided"),
+    INT("duplicates_avoided", "copies that do not exist"),
+    LIST("models", cache_model, "each model"),
+    END,
+};
+
+static const mlx_field_t cache_progress[] = {
+    STR("id", "of the operation"),
+    STR("operation", "add, link, dedup, clean, ..."),
+    STR("model", "model worked on"),
+    STR("phase", "resolve, download, verify, ..."),
+    NUM("done", MLX_INT, MLX_UNIT_BYTES, "bytes done"),
+    NUM("total", MLX_INT, MLX_UNIT_BYTES, "bytes in all"),
+    NUM("rate", MLX_REAL, MLX_UNIT_NONE, "bytes per second"),
+    NUM("eta", MLX_REAL, MLX_UNIT_SECONDS, "estimate until the end"),
+    END,
+};
+
+static const mlx_field_t history_status[] = {
+    STR("path", "database file"),
+    GAUGE("bytes", MLX_INT, MLX_UNIT_BYTES, "mlx_history_bytes", "size on disk"),
+    INT("series", "series known"),
+    INT("samples", "samples stored since start"),
+    TIME("oldest", "time of the oldest sample"),
+    NUM("flush", MLX_REAL, MLX_UNIT_SECONDS, "time the newest flush took"),
+    END,
+};
+
+static const mlx_field_t service_health[] = {
+    STR("state", "up, degraded or down"),
+    STR("reason", "why not up, for a person"),
+    STR("version", "of the program"),
+    INT("pid", "process id"),
+    NUM("uptime", MLX_REAL, MLX_UNIT_SECONDS, "since its start"),
+    COUNTER("messages", MLX_INT, MLX_UNIT_NONE, "mlx_service_messages", "messages published"),
+    COUNTER("drops", MLX_INT, MLX_UNIT_NONE, "mlx_service_drops",
+            "messages lost on the way to it, by sequence gaps"),
+    COUNTER("errors", MLX_INT, MLX_UNIT_NONE, "mlx_service_errors", "errors counted"),
+    GAUGE("memory", MLX_INT, MLX_UNIT_BYTES, "mlx_service_memory_bytes", "resident memory"),
+    COUNTER("cpu", MLX_REAL, MLX_UNIT_SECONDS, "mlx_service_cpu_seconds", "CPU time used"),
+    STR("last_error", "the newest error, one line"),
+    END,
+};
+
+static const mlx_field_t alert[] = {
+    STR("state", "firing or resolved"),
+    STR("summary", "one line for a person"),
+    STR("topic", "where the value came from"),
+    STR("field", "which value"),
+    NUM("value", MLX_REAL, MLX_UNIT_NONE, "the value"),
+    NUM("threshold", MLX_REAL, MLX_UNIT_NONE, "the limit it crossed"),
+    TIME("since", "when it began"),
+    END,
+};
+
+const mlx_topic_t mlx_topic_table[] = {
+    {"sensor.gpu.<n>", true, "One GPU", gpu, "gpu"},
+    {"sensor.memory", true, "Main memory", memory, NULL},
+    {"sensor.cpu", true, "Processor", cpu, NULL},
+    {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
+    {"sensor.power", true, "Power and energy", power, NULL},
+    {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
+     runtime_models, "endpoint"},
+    {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
+     runtime_activity, "endpoint"},
+    {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
+    {"bench.result", true, "The newest benchmark result", bench_result, NULL},
+    {"cache.status", true, "The shared model cache", cache_status, NULL},
+    {"cache.progress", false, "A cache operation under way", cache_progress, NULL},
+    {"history.status", true, "The history database", history_status, NULL},
+    {"service.<name>.health", true, "A process of the suite", service_health, "service"},
+    {"alert.<rule>", true, "An alert rule that fires or has ended", alert, "rule"},
+};
+
+const size_t mlx_topic_table_count = MLX_COUNT(mlx_topic_table);
+
+static const mlx_field_t no_fields[] = {END};
+
+static const mlx_field_t snapshot_args[] = {
+    STR("prefix", "topics that begin with it; absent: all"),
+    END,
+};
+
+static const mlx_field_t snapshot_message[] = {
+    STR("topic", "of the message"),
+    STR("host", "where it comes from"),
+    STR("src", "service"),
+    TIME("t", "when it was published"),
+    END,
+};
+
+static const mlx_field_t snapshot_result[] = {
+    LIST("messages", snapshot_message, "retained messages, with their data under \"d\""),
+    END,
+};
+
+static const mlx_field_t registered_service[] = {
+    STR("name", "of the service"),
+    BOOL("connected", "it can take commands now"),
+    END,
+};
+
+static const mlx_field_t services_result[] = {
+    LIST("services", registered_service, "services that registered for commands"),
+    END,
+};
+
+static const mlx_field_t bench_run_args[] = {
+    STR("model", "model; absent: the one that is loaded"),
+    STR("url", "runtime; absent: the first reachable one"),
+    NUM("budget", MLX_REAL, MLX_UNIT_SECONDS, "wall time, at most 60"),
+    LIST("prompts", NULL, "prompts instead of the built-in ten"),
+    END,
+};
+
+static const mlx_field_t history_query_args[] = {
+    STR("series", "topic/field, as history.series lists them"),
+    TIME("since", "begin of the range"),
+    TIME("until", "end of the range"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "wanted distance of points; 0: chosen"),
+    INT("points", "at most this many points"),
+    END,
+};
+
+static const mlx_field_t history_query_result[] = {
+    STR("series", "as asked"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
+    LIST("points", NULL, "lists of [t, min, max, mean, count]"),
+    END,
+};
+
+static const mlx_field_t history_series_result[] = {
+    LIST("series", NULL, "names of all series"),
+    END,
+};
+
+const mlx_command_t mlx_command_table[] = {
+    {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
+    {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
+    {"bencher", "bench.run", "Measure a model", bench_run_args, bench_progress, bench_result},
+    {"recorder", "history.query", "Points of one series", history_query_args, NULL,
+     history_query_result},
+    {"recorder", "history.series", "Names of all series", no_fields, NULL, history_series_result},
+    {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
+     cache_status},
+};
+
+const size_t mlx_command_table_count = MLX_COUNT(mlx_command_table);

@@ -1,0 +1,44 @@
+/*  message.h - one message of the bus: topic and envelope
+ *
+ *  On the wire a message is two frames: the topic, then one msgpack map with the keys
+ *      v     catalogue major version (int)
+ *      host  machine it comes from (string)
+ *      src   service that published it (string)
+ *      boot  random id of this run of the source (string of 16 hex digits)
+ *      seq   number of the message within that run, from 1 (int)
+ *      t     wall clock, microseconds since 1970 (int)
+ *      d     the data (map; see the catalogue)
+ */
+#ifndef MLX_PROTO_MESSAGE_H
+#define MLX_PROTO_MESSAGE_H
+
+#include "proto/buf.h"
+#include "proto/error.h"
+#include "proto/value.h"
+
+typedef struct {
+    char *topic;
+    char *host;
+    char *src;
+    char *boot;
+    int64_t seq;
+    int64_t t;      /* microseconds since the epoch */
+    mlx_value_t *d; /* a map */
+} mlx_message_t;
+
+/*  Append the body frame of MESSAGE (everything but the topic) to BUF. */
+void mlx_message_pack(const mlx_message_t *message, mlx_buf_t *buf);
+
+/*  Read two frames. 0 and *MESSAGE filled (caller must clear it), or -1 with ERR: bad topic,
+ * malformed body, another major version, or an envelope key that is absent or of the wrong type. */
+int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_len,
+                       const void *body, size_t body_len, mlx_error_t *err);
+
+/*  Free what the message holds. Fit for MLX_CLEANUP. */
+void mlx_message_clear(mlx_message_t *message);
+
+/*  The whole message as one tree: {topic, host, src, boot, seq, t, d}, as `mlxctl watch` prints it.
+ *  Caller owns it and must destroy it. */
+mlx_value_t *mlx_message_value(const mlx_message_t *message);
+
+#endif
