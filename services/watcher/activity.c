@@ -105,6 +105,7 @@ static mlx_value_t *last_of(const mlx_activity_last_t *last)
     mlx_value_set_real(map, "prompt_tokens_per_second", last->prompt_tokens_per_second);
     mlx_value_set_real(map, "ttft", last->ttft_s);
     mlx_value_set_real(map, "duration", last->duration_s);
+    mlx_value_set_str(map, "outcome", last->outcome);
     return map;
 }
 

@@ -41,6 +41,7 @@ typedef struct {
     double prompt_tokens_per_second;
     double ttft_s;
     double duration_s;
+    const char *outcome; /* "ok", "error", "client_abort", "server_abort"; NULL: not known */
 } mlx_activity_last_t;
 
 typedef struct {
