@@ -104,17 +104,25 @@ void fixture_reply(const fixture_t *f, size_t chunk, mlx_buf_t *out)
         mlx_buf_append(out, body.data, body.len);
 }
 
-void fixture_request(const fixture_t *f, mlx_buf_t *out)
+void fixture_request_body(const fixture_t *f, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     load(f->name, "request", &text);
-    size_t line = strcspn(text.data, "\n");
-    const char *body = text.data + line;
+    const char *body = text.data + strcspn(text.data, "\n");
     body += strspn(body, "\n");
-    size_t len = strcspn(body, "\n");
-    mlx_buf_printf(out, "%.*s HTTP/1.1\r\nHost: localhost\r\n", (int)line, text.data);
-    if (len)
-        mlx_buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", len);
+    mlx_buf_append(out, body, strcspn(body, "\n"));
+}
+
+void fixture_request(const fixture_t *f, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    load(f->name, "request", &text);
+    fixture_request_body(f, &body);
+    mlx_buf_printf(out, "%.*s HTTP/1.1\r\nHost: localhost\r\n", (int)strcspn(text.data, "\n"),
+                   text.data);
+    if (body.len)
+        mlx_buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.len);
     mlx_buf_puts(out, "\r\n");
-    mlx_buf_append(out, body, len);
+    mlx_buf_append(out, body.data, body.len);
 }

@@ -47,7 +47,8 @@ void fixture_body(const fixture_t *f, mlx_buf_t *out);
 /*  The reply as it was on the wire, in chunks of CHUNK bytes when it was chunked. */
 void fixture_reply(const fixture_t *f, size_t chunk, mlx_buf_t *out);
 
-/*  The request as a client would send it. */
+/*  The request as a client would send it, and its body alone. */
+void fixture_request_body(const fixture_t *f, mlx_buf_t *out);
 void fixture_request(const fixture_t *f, mlx_buf_t *out);
 
 #endif
