@@ -68,9 +68,8 @@ typedef struct {
     mlx_query_role_t role;
     const char *path; /* GET */
     size_t max_body;
-    int64_t busy_ms;     /* how often while it works, */
-    int64_t idle_ms;     /* while something is loaded or the role is ACTIVITY, */
-    int64_t rest_ms;     /* and else */
+    int64_t busy_ms;     /* ACTIVITY: how often while it works */
+    int64_t idle_ms;     /* and while it does not */
     const char *refused; /* what a 4xx or 5xx status means, for a person; may be NULL */
 
     /*  Put what BODY says into STATE; -1 with ERR when it is not what was asked for. */
@@ -79,6 +78,7 @@ typedef struct {
 
 typedef struct {
     const char *kind; /* "ollama", "llamacpp", "vllm", "openai" */
+    bool on_demand;   /* loads and unloads models as requests come: worth a look more often */
 
     /*  What tells it from other kinds: the reply to GET PROBE_PATH. */
     const char *probe_path;

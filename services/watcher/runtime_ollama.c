@@ -107,23 +107,15 @@ static bool claims(const char *body, size_t len)
 
 const mlx_runtime_backend_t mlx_runtime_ollama = {
     .kind = "ollama",
+    .on_demand = true,
     .probe_path = "/api/ps",
     .claims = claims,
     .queries =
         {
-            {.role = MLX_QUERY_STATE,
-             .path = "/api/ps",
-             .max_body = 1 << 20,
-             .busy_ms = 1000,
-             .idle_ms = 1000,
-             .rest_ms = 5000,
-             .parse = parse_ps},
+            {.role = MLX_QUERY_STATE, .path = "/api/ps", .max_body = 1 << 20, .parse = parse_ps},
             {.role = MLX_QUERY_FACTS,
              .path = "/api/version",
              .max_body = 64 * 1024,
-             .busy_ms = 60000,
-             .idle_ms = 60000,
-             .rest_ms = 60000,
              .parse = parse_version},
         },
 };

@@ -34,9 +34,6 @@ const mlx_runtime_backend_t mlx_runtime_openai = {
             {.role = MLX_QUERY_STATE,
              .path = "/v1/models",
              .max_body = 4 << 20,
-             .busy_ms = 5000,
-             .idle_ms = 5000,
-             .rest_ms = 5000,
              .parse = parse_models},
         },
 };

@@ -10,7 +10,8 @@
 enum {
     AWAY_MS = 5000,      /* pause while it is not there */
     STRANGER_MS = 30000, /* pause while another program has the port */
-    REFUSED_MS = 60000,  /* pause after a question it does not know */
+    FACTS_MS = 60000,
+    REFUSED_MS = 60000, /* pause after a question it does not know */
     STATE_TIMEOUT_MS = 5000,
     ACTIVITY_TIMEOUT_MS = 10000, /* a llama-server answers between two batches of a prompt */
     PATIENCE = 2,                /* state queries without a good answer until it counts as gone */
@@ -78,7 +79,8 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
         self->asks[self->ask_count++] = (ask_t){.owner = self, .query = &backend->queries[i]};
-    if (backend == &mlx_runtime_ollama && mlx_endpoint_local(&self->options.endpoint))
+    if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
+        mlx_endpoint_local(&self->options.endpoint))
         self->runner = mlx_runner_new(&(mlx_runner_options_t){
             .loop = self->options.loop,
             .http = self->options.http,
@@ -148,13 +150,20 @@ bool mlx_target_busy(const mlx_target_t *self)
 static int64_t pause_ms(const mlx_target_t *self, const ask_t *ask)
 {
     const mlx_runtime_query_t *query = ask->query;
+    bool busy = mlx_target_busy(self);
+    bool awake = busy || (self->backend->on_demand && mlx_value_size(self->state.models) > 0);
     if (!self->reachable)
         return AWAY_MS;
     if (ask->refused[0])
         return REFUSED_MS;
-    if (mlx_target_busy(self))
-        return query->busy_ms;
-    return mlx_value_size(self->state.models) > 0 ? query->idle_ms : query->rest_ms;
+    switch (query->role) {
+    case MLX_QUERY_STATE:
+        return awake ? self->options.busy_ms : self->options.idle_ms;
+    case MLX_QUERY_ACTIVITY:
+        return busy ? query->busy_ms : query->idle_ms;
+    default:
+        return FACTS_MS;
+    }
 }
 
 static void set_timer(mlx_target_t *self, int64_t delay_ms)
@@ -441,7 +450,8 @@ static const char *why_silent(const mlx_target_t *self)
     if (self->runner)
         return mlx_runner_reason(self->runner);
     if (self->backend == &mlx_runtime_ollama)
-        return "it runs on another machine: use the tap";
+        return self->options.runner_probe ? "it runs on another machine: use the tap"
+                                          : "watcher.runner_probe is off";
     for (size_t i = 0; i < self->ask_count; i++) {
         const ask_t *ask = &self->asks[i];
         if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */

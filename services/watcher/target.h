@@ -25,8 +25,11 @@ typedef struct {
     mlx_http_t *http;
     mlx_endpoint_t endpoint;
     const mlx_runtime_backend_t *backend; /* NULL: find out */
-    bool expected;                        /* tell that it is not there even if it never was */
-    const char *proc_root;                /* "/proc"; borrowed */
+    int64_t busy_ms;       /* how often to ask for its state while it has something to do */
+    int64_t idle_ms;       /* and while not */
+    bool runner_probe;     /* look for Ollama's runners (runner.h) */
+    bool expected;         /* tell that it is not there even if it never was */
+    const char *proc_root; /* "/proc"; borrowed */
 
     void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */
 
