@@ -161,6 +161,12 @@ bool mlx_endpoint_same(const mlx_endpoint_t *a, const mlx_endpoint_t *b)
     return a->port == b->port && !strcmp(left, right);
 }
 
+char *mlx_endpoint_address(const mlx_endpoint_t *self)
+{
+    bool v6 = strchr(self->host, ':') != NULL;
+    return mlx_format("%s%s%s:%d", v6 ? "[" : "", self->host, v6 ? "]" : "", self->port);
+}
+
 bool mlx_endpoint_local(const mlx_endpoint_t *self)
 {
     return loopback(self->host);

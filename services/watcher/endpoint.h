@@ -32,6 +32,9 @@ int mlx_endpoint_parse(mlx_endpoint_t *self, const char *text, int default_port,
 /*  The same place: localhost and 127.0.0.1 are one. */
 bool mlx_endpoint_same(const mlx_endpoint_t *a, const mlx_endpoint_t *b);
 
+/*  "host:port", brackets around an IPv6 address. Caller owns it and must free it. */
+char *mlx_endpoint_address(const mlx_endpoint_t *self);
+
 /*  Whether its processes are this machine's. */
 bool mlx_endpoint_local(const mlx_endpoint_t *self);
 

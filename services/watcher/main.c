@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/config.h"
 #include "common/service.h"
@@ -26,6 +27,19 @@ static void problem(void *arg, const char *kind, const char *text)
     mlx_service_error(self->service, kind, "%s", text);
 }
 
+/*  A default that nobody chose gives way to what OLLAMA_HOST says. */
+static const char *chosen(const mlx_config_t *config, const char *key)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_config_describe(config);
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *setting = mlx_value_at(list, i);
+        if (!strcmp(mlx_value_str(setting, "key"), key) &&
+            !strcmp(mlx_value_str(setting, "source"), "default"))
+            return NULL;
+    }
+    return mlx_config_str(config, key);
+}
+
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
 {
     const mlx_config_t *config = mlx_service_config(service);
@@ -40,7 +54,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .discover = mlx_config_bool(config, "watcher.discover"),
             .ollama_host = getenv("OLLAMA_HOST"),
             .tap_listen = tap ? mlx_config_str(config, "watcher.tap_listen") : NULL,
-            .tap_upstream = tap ? mlx_config_str(config, "watcher.tap_upstream") : NULL,
+            .tap_upstream = tap ? chosen(config, "watcher.tap_upstream") : NULL,
             .busy_ms = mlx_config_int(config, "watcher.poll_busy_ms"),
             .idle_ms = mlx_config_int(config, "watcher.poll_idle_ms"),
             .runner_probe = mlx_config_bool(config, "watcher.runner_probe"),

@@ -152,9 +152,9 @@ static int find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at, mlx_error_
 {
     if (mlx_endpoint_parse(at, self->options.ollama_host, OLLAMA_PORT, err))
         return mlx_error_prefix(err, "OLLAMA_HOST");
-    if (self->options.tap_listen && mlx_endpoint_same(at, &self->tap_listen))
-        *at = self->tap_upstream;
-    return 0;
+    if (!self->options.tap_listen || !mlx_endpoint_same(at, &self->tap_listen))
+        return 0;
+    return mlx_endpoint_parse(at, self->options.tap_upstream, OLLAMA_PORT, err);
 }
 
 static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
@@ -192,6 +192,8 @@ static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
         return 0;
     if (mlx_endpoint_parse(&self->tap_listen, o->tap_listen, OLLAMA_PORT + 1, err))
         return mlx_error_prefix(err, "watcher.tap_listen");
+    if (!o->tap_upstream)
+        return find_ollama(self, &self->tap_upstream, err);
     if (mlx_endpoint_parse(&self->tap_upstream, o->tap_upstream, OLLAMA_PORT, err))
         return mlx_error_prefix(err, "watcher.tap_upstream");
     return 0;

@@ -21,7 +21,7 @@ typedef struct {
     bool discover;               /* look at the usual places */
     const char *ollama_host;     /* value of OLLAMA_HOST; NULL: not set */
     const char *tap_listen;      /* where the tap listens; NULL: no tap */
-    const char *tap_upstream;    /* the runtime behind it */
+    const char *tap_upstream;    /* the runtime behind it; NULL: Ollama, wherever it is */
     int64_t busy_ms;             /* how often to ask a runtime that has something to do */
     int64_t idle_ms;             /* and one that has not */
     bool runner_probe;
