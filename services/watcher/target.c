@@ -8,7 +8,6 @@
 #include "services/watcher/runner.h"
 
 enum {
-    AWAY_MS = 5000,      /* pause while it is not there */
     STRANGER_MS = 30000, /* pause while another program has the port */
     FACTS_MS = 60000,
     REFUSED_MS = 60000, /* pause after a question it does not know */
@@ -153,7 +152,7 @@ static int64_t pause_ms(const mlx_target_t *self, const ask_t *ask)
     bool busy = mlx_target_busy(self);
     bool awake = busy || (self->backend->on_demand && mlx_value_size(self->state.models) > 0);
     if (!self->reachable)
-        return AWAY_MS;
+        return self->options.idle_ms;
     if (ask->refused[0])
         return REFUSED_MS;
     switch (query->role) {
@@ -229,15 +228,20 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
         become_unknown(self);
 }
 
-/*  What is wrong with REPLY, for a person; false when nothing is. */
-static bool failed(const mlx_http_reply_t *reply, char *out, size_t cap)
+/*  What is wrong with the REPLY to PATH, for a person; false when nothing is. */
+static bool failed(const mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
+                   char *out, size_t cap)
 {
-    if (reply->refused)
+    if (reply->refused) {
         snprintf(out, cap, "nothing listens there");
-    else if (reply->error.code)
-        snprintf(out, cap, "%.250s", reply->error.text);
-    else if (reply->status != 200)
+    } else if (reply->error.code) {
+        MLX_CLEANUP(mlx_free_p)
+        char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);
+        size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
+        snprintf(out, cap, "%.250s", reply->error.text + skip);
+    } else if (reply->status != 200) {
         snprintf(out, cap, "HTTP %ld", reply->status);
+    }
     return reply->refused || reply->error.code || reply->status != 200;
 }
 
@@ -297,7 +301,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     ask->refused[0] = '\0';
     char why[300];
     mlx_error_t err = {0};
-    bool bad = failed(reply, why, sizeof why);
+    bool bad = failed(self, ask->query->path, reply, why, sizeof why);
     if (!bad && ask->query->parse(reply->body, reply->body_len, &self->state, &err)) {
         bad = true;
         snprintf(why, sizeof why, "not what was asked for: %.250s", err.text);
@@ -307,7 +311,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     else
         good_reply(self, ask);
     if (!self->backend) { /* it was given up: find out anew */
-        set_timer(self, AWAY_MS);
+        set_timer(self, self->options.idle_ms);
         return;
     }
     ask->due_us = mlx_now_us() + pause_ms(self, ask) * 1000;
@@ -382,7 +386,7 @@ static void on_probe(void *arg, const mlx_http_reply_t *reply)
         become(self, backend);
         on_turn(self);
     } else if (reply->refused || !next) {
-        set_timer(self, reply->refused ? AWAY_MS : STRANGER_MS);
+        set_timer(self, reply->refused ? self->options.idle_ms : STRANGER_MS);
     } else {
         probe(self, next);
     }

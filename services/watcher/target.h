@@ -1,7 +1,7 @@
 /*  target.h - one endpoint that is watched: asked in turn, and what it answered
  *
  *  Asks the queries of its back end at their pace: faster while the runtime works, slowly while it
- *  rests, every 5 s while it is not there. A port whose kind is not given is offered to each back
+ *  rests or is not there. A port whose kind is not given is offered to each back
  *  end and watched as the first that knows it; when it goes away the kind is found out anew.
  *
  *      mlx_target_t *target = mlx_target_new(&options);
@@ -26,7 +26,7 @@ typedef struct {
     mlx_endpoint_t endpoint;
     const mlx_runtime_backend_t *backend; /* NULL: find out */
     int64_t busy_ms;       /* how often to ask for its state while it has something to do */
-    int64_t idle_ms;       /* and while not */
+    int64_t idle_ms;       /* and while not, or while it is away */
     bool runner_probe;     /* look for Ollama's runners (runner.h) */
     bool expected;         /* tell that it is not there even if it never was */
     const char *proc_root; /* "/proc"; borrowed */

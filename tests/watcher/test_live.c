@@ -142,7 +142,7 @@ static void metrics_tell_the_pace(void **state)
 static void slots_tell_the_pace(void **state)
 {
     play_t *self = *state;
-    play_double(self, 0, ARGS("--as", "llama-server", "--rate", "40"));
+    play_double(self, 0, ARGS("--as", "llama-server", "--model", "tiny-random", "--rate", "40"));
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
     mlx_value_t *item = mlx_value_append(list, mlx_value_map());
     mlx_value_set_str(item, "url", self->address);
