@@ -91,9 +91,11 @@ mlx_value_t *mlx_runtime_v1_models(const char *body, size_t len, mlx_error_t *er
         return NULL;
     }
     mlx_value_t *list = mlx_value_list();
-    for (size_t i = 0; i < mlx_value_size(data) && i < MLX_RUNTIME_MODELS_MAX; i++)
-        if (mlx_value_str(mlx_value_at(data, i), "id"))
+    for (size_t i = 0; i < mlx_value_size(data) && i < MLX_RUNTIME_MODELS_MAX; i++) {
+        const char *id = mlx_value_str(mlx_value_at(data, i), "id");
+        if (id && *id)
             mlx_value_append(list, mlx_value_copy(mlx_value_at(data, i)));
+    }
     return list;
 }
 

@@ -44,7 +44,7 @@ static mlx_value_t *read_model(const mlx_value_t *item)
     const char *name = mlx_value_str(item, "name");
     if (!name)
         name = mlx_value_str(item, "model");
-    if (!name)
+    if (!name || !*name)
         return NULL;
     mlx_value_t *model = mlx_value_map();
     const mlx_value_t *details = mlx_value_get(item, "details");

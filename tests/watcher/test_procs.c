@@ -13,31 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static void put(const char *root, const char *pid, const char *name, const char *data, size_t len)
-{
-    MLX_CLEANUP(mlx_free_p) char *dir = mlx_format("%s/%s", root, pid);
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", dir, name);
-    mkdir(dir, 0700);
-    MLX_CLEANUP(mlx_fclose_p) FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_int_equal(fwrite(data, 1, len, file), len);
-}
-
-static void process(const char *root, const char *pid, const char *stat, const char *cmdline,
-                    size_t len, const char *uid)
-{
-    MLX_CLEANUP(mlx_free_p) char *status = mlx_format("Name:\tx\nUid:\t%s\t0\t0\t0\n", uid);
-    put(root, pid, "stat", stat, strlen(stat));
-    put(root, pid, "cmdline", cmdline, len);
-    put(root, pid, "status", status, strlen(status));
-    put(root, pid, "comm", "kernel-name\n", 12);
-}
+#include "tests/watcher/proc_tree.h"
 
 typedef struct {
     size_t count;
@@ -64,25 +45,19 @@ static bool on_process(void *arg, const mlx_proc_t *proc)
     return !found->stop;
 }
 
-static void remove_tree(const char *root)
-{
-    MLX_CLEANUP(mlx_free_p) char *command = mlx_format("rm -rf '%s'", root);
-    assert_int_equal(system(command), 0);
-}
-
-static void finds_a_runner_in_a_recorded_tree(void **state)
+static void finds_a_runner_in_a_made_up_tree(void **state)
 {
     (void)state;
-    char root[] = "/tmp/mlx-procs-XXXXXX";
-    assert_non_null(mkdtemp(root));
-    static const char runner[] = "/usr/lib/ollama/llama-server\0--model\0/b/sha256-ab\0--port\0"
-                                 "4711";
-    process(root, "100", "100 (ollama) S 1 1 1", "/usr/bin/ollama\0serve", 22, "1000");
-    process(root, "200", "200 (a) b) ) S 100 1 1", runner, sizeof runner, "1000");
-    process(root, "300", "300 (bash) S 1 1 1", "-bash", 6, "1000");
-    process(root, "400", "400 (kworker) S 2 1 1", "", 0, "0");
-    put(root, "500", "cmdline", runner, sizeof runner); /* ended meanwhile: no stat */
-    process(root, "x600", "6 (x) S 100 1", runner, sizeof runner, "1000");
+    char root[] = PROC_TREE;
+    proc_tree_new(root);
+    const char *const *runner =
+        ARGS("/usr/lib/ollama/llama-server", "--model", "/b/sha256-ab", "--port", "4711");
+    proc_tree_add(root, "100", 1, 1000, ARGS("/usr/bin/ollama", "serve"));
+    proc_tree_add(root, "200", 100, 1000, runner);
+    proc_tree_add(root, "300", 1, 1000, ARGS("-bash"));
+    proc_tree_add(root, "400", 2, 0, ARGS(NULL));
+    proc_tree_put(root, "500", "cmdline", "llama-server", 13); /* ended meanwhile: no stat */
+    proc_tree_add(root, "x600", 100, 1000, runner);
 
     found_t found = {.count = 0};
     mlx_error_t err = {0};
@@ -105,35 +80,38 @@ static void finds_a_runner_in_a_recorded_tree(void **state)
     assert_int_equal(mlx_procs_listens(root, 999, 80, &listens, &err), -1);
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
     assert_false(listens);
-    remove_tree(root);
+    proc_tree_remove(root);
     assert_int_equal(mlx_procs_find(root, "llama-server", on_process, &found, &err), -1);
 }
 
 static void bounds_hostile_arguments(void **state)
 {
     (void)state;
-    char root[] = "/tmp/mlx-procs-XXXXXX";
-    assert_non_null(mkdtemp(root));
+    char root[] = PROC_TREE;
+    proc_tree_new(root);
     size_t len = 3 * MLX_PROCS_BYTES_MAX;
     MLX_CLEANUP(mlx_free_p) char *many = mlx_alloc(len, 1); /* empty arguments */
     memcpy(many, "llama-server", 13);
-    process(root, "7", "7 (l) S 1", many, len, "0");
+    proc_tree_add(root, "7", 1, 0, ARGS("x"));
+    proc_tree_put(root, "7", "cmdline", many, len);
     found_t found = {.count = 0};
     assert_int_equal(mlx_procs_find(root, "llama-server", on_process, &found, NULL), 0);
     assert_int_equal(found.argc, MLX_PROCS_ARGS_MAX);
 
     memset(many, 'x', len); /* one endless argument */
     memcpy(many, "llama-server", 13);
-    process(root, "7", "7 (l) S 1", many, len, "0");
+    proc_tree_add(root, "7", 1, 0, ARGS("x"));
+    proc_tree_put(root, "7", "cmdline", many, len);
     found = (found_t){.count = 0};
     assert_int_equal(mlx_procs_find(root, "llama-server", on_process, &found, NULL), 0);
     assert_int_equal(found.argc, 2);
 
-    process(root, "8", "8 (l) S 1", many, len, "0");
+    proc_tree_add(root, "8", 1, 0, ARGS("x"));
+    proc_tree_put(root, "8", "cmdline", many, len);
     found = (found_t){.stop = true};
     assert_int_equal(mlx_procs_find(root, "llama-server", on_process, &found, NULL), 0);
     assert_int_equal(found.count, 1);
-    remove_tree(root);
+    proc_tree_remove(root);
 }
 
 static int listener(int family, uint16_t *port)
@@ -209,7 +187,7 @@ static void finds_a_real_child(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_a_runner_in_a_recorded_tree),
+        cmocka_unit_test(finds_a_runner_in_a_made_up_tree),
         cmocka_unit_test(bounds_hostile_arguments),
         cmocka_unit_test(knows_who_listens),
         cmocka_unit_test(finds_a_real_child),
