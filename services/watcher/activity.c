@@ -1,4 +1,4 @@
-#include "services/watcher/activity.h"
+#include "activity.h"
 
 #include <math.h>
 #include <string.h>

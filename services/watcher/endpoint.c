@@ -1,4 +1,4 @@
-#include "services/watcher/endpoint.h"
+#include "endpoint.h"
 
 #include <ctype.h>
 #include <stdio.h>

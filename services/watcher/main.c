@@ -3,7 +3,7 @@
 
 #include "common/config.h"
 #include "common/service.h"
-#include "services/watcher/watcher.h"
+#include "watcher.h"
 
 /*  A value that does not change is published again for those who count its age. */
 enum {

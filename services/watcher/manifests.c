@@ -1,4 +1,4 @@
-#include "services/watcher/manifests.h"
+#include "manifests.h"
 
 #include <dirent.h>
 #include <string.h>

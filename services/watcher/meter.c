@@ -1,4 +1,4 @@
-#include "services/watcher/meter.h"
+#include "meter.h"
 
 #include <math.h>
 

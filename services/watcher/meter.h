@@ -9,9 +9,9 @@
 #ifndef MLX_WATCHER_METER_H
 #define MLX_WATCHER_METER_H
 
-#include "services/watcher/activity.h"
-#include "services/watcher/rate.h"
-#include "services/watcher/runtime.h"
+#include "activity.h"
+#include "rate.h"
+#include "runtime.h"
 
 typedef struct {
     bool started;

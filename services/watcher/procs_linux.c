@@ -1,5 +1,5 @@
 /*  Sources: proc(5): /proc/<pid>/{cmdline,comm,stat,status,fd}, /proc/<pid>/net/tcp{,6}. */
-#include "services/watcher/procs.h"
+#include "procs.h"
 
 #include <ctype.h>
 #include <dirent.h>

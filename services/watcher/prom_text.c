@@ -1,4 +1,4 @@
-#include "services/watcher/prom_text.h"
+#include "prom_text.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "services/watcher/rate.h"
+#include "rate.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,13 +1,13 @@
-#include "services/watcher/runner.h"
+#include "runner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "services/watcher/manifests.h"
-#include "services/watcher/runner_scan.h"
-#include "services/watcher/slots.h"
+#include "manifests.h"
+#include "runner_scan.h"
+#include "slots.h"
 
 enum {
     BUSY_MS = 250,

@@ -11,9 +11,9 @@
 #ifndef MLX_WATCHER_RUNNER_H
 #define MLX_WATCHER_RUNNER_H
 
+#include "activity.h"
 #include "common/http.h"
 #include "proto/value.h"
-#include "services/watcher/activity.h"
 
 typedef struct mlx_runner mlx_runner_t;
 

@@ -1,11 +1,11 @@
-#include "services/watcher/runner_scan.h"
+#include "runner_scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "services/watcher/procs.h"
+#include "procs.h"
 
 /*  What was met on the way, for the reason. */
 typedef struct {

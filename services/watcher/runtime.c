@@ -1,4 +1,4 @@
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 #include <math.h>
 #include <string.h>

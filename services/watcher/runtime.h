@@ -18,7 +18,7 @@
 
 #include "proto/error.h"
 #include "proto/value.h"
-#include "services/watcher/slots.h"
+#include "slots.h"
 
 enum {
     MLX_RUNTIME_MODELS_MAX = 128, /* a longer list is cut */

@@ -1,11 +1,11 @@
 /*  Sources: llama.cpp tools/server/README.md: GET /v1/models, /props, /slots, /metrics. Slots are
  *  on by default, metrics only with --metrics (501 without). A llama-server has one model, loaded
  *  from start to end. Its token counters move when a request ends, so the slots give live speed. */
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 #include <string.h>
 
-#include "services/watcher/prom_text.h"
+#include "prom_text.h"
 
 /*  A model without an alias is named by its path. */
 static const char *short_name(const char *id)

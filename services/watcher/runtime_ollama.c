@@ -1,5 +1,5 @@
 /*  Sources: Ollama docs/api.md, "List Running Models" and "Version"; recorded from 0.32.15. */
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #include <string.h>

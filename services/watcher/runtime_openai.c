@@ -1,7 +1,7 @@
 /*  Any server with OpenAI's GET /v1/models: LM Studio, mlx_lm.server, llama-cpp-python and others.
  *  The list is what can be asked for, which with LM Studio and mlx_lm.server is more than what is
  *  in memory. Nothing tells what the server is doing: that takes the tap. */
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 #include <string.h>
 

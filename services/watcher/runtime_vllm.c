@@ -1,12 +1,12 @@
 /*  Sources: vLLM docs "Production Metrics" (/metrics, prefix "vllm:") and the OpenAI-compatible
  *  server (/v1/models, /version). One sample per engine and model: they are added up. The token
  *  counters move with every step of the engine, so their rise is the live speed. */
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "services/watcher/prom_text.h"
+#include "prom_text.h"
 
 static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {

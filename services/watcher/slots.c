@@ -1,10 +1,10 @@
-#include "services/watcher/slots.h"
+#include "slots.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "common/json.h"
-#include "services/watcher/rate.h"
+#include "rate.h"
 
 enum {
     STALE_US = 3 * 1000 * 1000

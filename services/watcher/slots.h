@@ -16,8 +16,8 @@
 #ifndef MLX_WATCHER_SLOTS_H
 #define MLX_WATCHER_SLOTS_H
 
+#include "activity.h"
 #include "proto/error.h"
-#include "services/watcher/activity.h"
 
 enum {
     MLX_SLOTS_MAX = MLX_ACTIVITY_REQUESTS_MAX

@@ -1,4 +1,4 @@
-#include "services/watcher/tap_view.h"
+#include "tap_view.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #ifndef MLX_WATCHER_TAP_VIEW_H
 #define MLX_WATCHER_TAP_VIEW_H
 
-#include "services/watcher/activity.h"
-#include "services/watcher/tap.h"
+#include "activity.h"
+#include "tap.h"
 
 enum {
     MLX_TAP_VIEW_MODEL_MAX = 128

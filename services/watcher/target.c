@@ -1,11 +1,11 @@
-#include "services/watcher/target.h"
+#include "target.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/watcher/meter.h"
-#include "services/watcher/runner.h"
+#include "meter.h"
+#include "runner.h"
 
 enum {
     STRANGER_MS = 30000, /* pause while another program has the port */

@@ -12,11 +12,11 @@
 #ifndef MLX_WATCHER_TARGET_H
 #define MLX_WATCHER_TARGET_H
 
+#include "activity.h"
 #include "common/http.h"
+#include "endpoint.h"
 #include "proto/value.h"
-#include "services/watcher/activity.h"
-#include "services/watcher/endpoint.h"
-#include "services/watcher/runtime.h"
+#include "runtime.h"
 
 typedef struct mlx_target mlx_target_t;
 

@@ -1,12 +1,12 @@
-#include "services/watcher/watcher.h"
+#include "watcher.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/watcher/tap.h"
-#include "services/watcher/tap_view.h"
-#include "services/watcher/target.h"
+#include "tap.h"
+#include "tap_view.h"
+#include "target.h"
 
 enum {
     TARGETS_MAX = 64,
