@@ -1,14 +1,16 @@
 /*  peer.h - the two ends of a relayed connection, as blocking sockets with a deadline
  *
- *  Each call waits at most PEER_DEADLINE_S. Those that say so fail the test on any error; the others
- *  are fit for threads, where a test cannot be failed.
+ *  Each call waits at most PEER_DEADLINE_S. Those that say so fail the test on any error; the
+ * others are fit for threads, where a test cannot be failed.
  */
 #ifndef MLX_TESTS_TAP_PEER_H
 #define MLX_TESTS_TAP_PEER_H
 
 #include "proto/base.h"
 
-enum { PEER_DEADLINE_S = 20 };
+enum {
+    PEER_DEADLINE_S = 20
+};
 
 /*  A listening socket on a free loopback port; a connection to such a port; one taken from it. Fail
  *  the test. */
@@ -22,8 +24,8 @@ bool peer_send(int fd, const void *data, size_t len);
 /*  Bytes received: fewer than LEN at the end of the stream or on an error. */
 size_t peer_receive(int fd, void *data, size_t len);
 
-/*  How the stream ends when no further byte comes: 0 in order, else the errno, ECONNRESET for a reset;
- *  -1 when a byte came. */
+/*  How the stream ends when no further byte comes: 0 in order, else the errno, ECONNRESET for a
+ * reset; -1 when a byte came. */
 int peer_ending(int fd);
 
 /*  Close with a reset. */
