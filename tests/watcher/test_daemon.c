@@ -41,6 +41,10 @@ static void on_message(void *arg, const mlx_message_t *message)
     daemons_t *self = arg;
     if (!strcmp(message->topic, "service.watcher.health"))
         mlx_value_int(message->d, "errors", &self->errors);
+    if (strcmp(self->boot, message->boot) != 0) { /* another run: what the last one said is over */
+        mlx_value_destroy(&self->play->topics);
+        self->play->topics = mlx_value_map();
+    }
     snprintf(self->boot, sizeof self->boot, "%s", message->boot);
     mlx_value_set(self->play->topics, message->topic, mlx_value_copy(message->d));
     self->play->publications++;
