@@ -1,5 +1,4 @@
-#define _XOPEN_SOURCE 700 /* wcwidth */
-#include "tools/mlxctl/canvas.h"
+#include "canvas.h"
 
 #include <stdlib.h>
 #include <string.h>

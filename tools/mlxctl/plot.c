@@ -1,4 +1,4 @@
-#include "tools/mlxctl/plot.h"
+#include "plot.h"
 
 #include <math.h>
 #include <stdlib.h>

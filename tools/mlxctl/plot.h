@@ -3,7 +3,7 @@
 #ifndef MLX_TOOLS_MLXCTL_PLOT_H
 #define MLX_TOOLS_MLXCTL_PLOT_H
 
-#include "tools/mlxctl/canvas.h"
+#include "canvas.h"
 
 /*  Values over time at a steady step, newest last; NaN: a gap. */
 typedef struct {

@@ -1,4 +1,4 @@
-#include "tools/mlxctl/top_view.h"
+#include "top_view.h"
 
 #include <math.h>
 #include <stdio.h>

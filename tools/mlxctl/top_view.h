@@ -3,9 +3,9 @@
 #ifndef MLX_TOOLS_MLXCTL_TOP_VIEW_H
 #define MLX_TOOLS_MLXCTL_TOP_VIEW_H
 
+#include "canvas.h"
 #include "common/overview.h"
-#include "tools/mlxctl/canvas.h"
-#include "tools/mlxctl/plot.h"
+#include "plot.h"
 
 typedef struct mlx_top mlx_top_t;
 
