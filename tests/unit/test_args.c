@@ -30,7 +30,7 @@ static const mlx_option_t add_options[] = {
     {0},
 };
 
-static const mlx_command_t commands[] = {
+static const mlx_args_command_t commands[] = {
     {.name = "status", .summary = "Show all models", .run = run_nothing},
     {.name = "add",
      .operands = "<model>...",
