@@ -71,6 +71,15 @@ static const mlx_option_t *option_of(const option_set_t *set, int value)
     return NULL;
 }
 
+/*  The option that getopt itself has just found in SET. */
+static const mlx_option_t *found_option(const option_set_t *set, int value)
+{
+    const mlx_option_t *option = option_of(set, value);
+    if (!option)
+        mlx_panic("getopt answers %d, which is no option of ours", value);
+    return option;
+}
+
 static int mend_by_help(const mlx_args_t *self, mlx_error_t *err)
 {
     const char *program = self->program->self.name;
@@ -103,7 +112,7 @@ static int unknown_option(const mlx_args_t *self, const option_set_t *set, const
 
 static int missing_value(const mlx_args_t *self, const option_set_t *set, mlx_error_t *err)
 {
-    const mlx_option_t *option = option_of(set, optopt);
+    const mlx_option_t *option = found_option(set, optopt);
     mlx_error_set(err, MLX_ERR_USAGE, "--%s needs a value (%s)", option->name, option->value);
     return mend_by_help(self, err);
 }
@@ -136,7 +145,7 @@ static int read_options(mlx_args_t *self, option_set_t *set, int argc, char **ar
             return unknown_option(self, set, argv[optind - 1], err);
         if (value == ':')
             return missing_value(self, set, err);
-        note_option(self, option_of(set, value));
+        note_option(self, found_option(set, value));
     }
     return optind;
 }

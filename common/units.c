@@ -97,7 +97,7 @@ static double size_factor(const char *suffix)
 int mlx_parse_size(const char *text, int64_t *bytes, mlx_error_t *err)
 {
     const char *rest = text;
-    double number, factor = 0;
+    double number = 0, factor = 0;
     if (take_number(&rest, &number))
         factor = size_factor(rest);
     if (factor == 0 || number * factor >= 0x1p63) {
@@ -128,7 +128,7 @@ static double take_duration_unit(const char **text)
 int mlx_parse_duration(const char *text, double *seconds, mlx_error_t *err)
 {
     const char *rest = text;
-    double sum = 0, number;
+    double sum = 0, number = 0;
     bool valid = *rest != '\0';
     while (valid && *rest) {
         bool first = rest == text;
