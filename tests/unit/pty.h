@@ -3,6 +3,7 @@
 #define MLX_TESTS_PTY_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -24,7 +25,6 @@ static inline pty_t pty_open(unsigned short columns, unsigned short rows)
         tcgetattr(pty.inner, &mode) == 0) {
         mode.c_oflag &= ~(tcflag_t)OPOST;
         tcsetattr(pty.inner, TCSANOW, &mode);
-        fcntl(pty.outer, F_SETFL, O_NONBLOCK);
     }
     return pty;
 }
@@ -35,11 +35,22 @@ static inline void pty_close(pty_t *pty)
     close(pty->outer);
 }
 
-/*  What was written since the last call. */
+/*  What was written since the last call. The kernel hands it over in its own time: a mark written
+ *  behind it says when all of it has come. */
 static inline const char *pty_read(const pty_t *pty, char *text, size_t size)
 {
-    ssize_t len = read(pty->outer, text, size - 1);
-    text[len > 0 ? len : 0] = '\0';
+    static const char mark = '\005';
+    size_t len = 0;
+    ssize_t marked = write(pty->inner, &mark, 1);
+    while (marked == 1 && len + 1 < size && (len == 0 || text[len - 1] != mark)) {
+        struct pollfd ready = {.fd = pty->outer, .events = POLLIN};
+        ssize_t got =
+            poll(&ready, 1, 10000) == 1 ? read(pty->outer, text + len, size - 1 - len) : 0;
+        if (got <= 0)
+            break;
+        len += (size_t)got;
+    }
+    text[len && text[len - 1] == mark ? len - 1 : len] = '\0';
     return text;
 }
 
