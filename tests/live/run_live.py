@@ -38,6 +38,8 @@ WINDOW_S = 2.0
 WINDOW_LIMIT_S = 10.0
 WINDOW_TOKENS = 50
 
+FOREVER_S = 10 * 365 * 86400
+
 
 class Failure(Exception):
     pass
@@ -175,12 +177,13 @@ def ollama_address():
 
 
 def keep_alive_of(model, port):
-    """Seconds that MODEL would have stayed loaded; 0 when it is not loaded now."""
+    """What keeps MODEL loaded for as long as it would have been; 0 when it is not loaded now."""
     for loaded in json.loads(servers.get(port, "/api/ps"))["models"]:
         if loaded["name"] == model:
             text = loaded["expires_at"][:19]
             expires = datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-            return int((expires - datetime.now(timezone.utc)).total_seconds())
+            left = int((expires - datetime.now(timezone.utc)).total_seconds())
+            return -1 if left > FOREVER_S else f"{left}s"
     return 0
 
 
@@ -200,7 +203,7 @@ def run_real_ollama(binaries):
                 "tap",
                 suite,
                 lambda tokens: load.ollama(
-                    "127.0.0.1", suite.tap_port, model, tokens, f"{keep_alive}s"
+                    "127.0.0.1", suite.tap_port, model, tokens, keep_alive
                 ),
             )
 
