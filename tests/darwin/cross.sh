@@ -45,7 +45,8 @@ library_headers() {
     local to=$out/headers name dir
     mkdir -p "$to"
     for name in czmq.h czmq_library.h czmq_prelude.h zmq.h zmq_utils.h msgpack.h msgpack jansson.h \
-        jansson_config.h yaml.h sqlite3.h microhttpd.h openssl curl; do
+        jansson_config.h yaml.h sqlite3.h microhttpd.h openssl curl ncurses.h curses.h \
+        ncurses_dll.h unctrl.h; do
         for dir in /usr/include "/usr/include/$(gcc -print-multiarch 2>/dev/null)"; do
             [ ! -e "$dir/$name" ] || cp -rLu "$dir/$name" "$to/"
         done
@@ -86,7 +87,9 @@ all_sources() {
 # A text stub that exports what the Linux library does: a call that it does not have does not link.
 library_stub() {
     local name=$1 file symbols
-    file=$(gcc -print-file-name="lib$name.so")
+    file=$(readlink -f "$(gcc -print-file-name="lib$name.so")")
+    # Some are text for the linker; the library itself lies beside it.
+    [ "$(head -c4 "$file" | tail -c3)" = ELF ] || file=$(ls "$(dirname "$file")/lib$name.so."* | head -1)
     symbols=$(nm -D --defined-only "$file" | awk '$2 ~ /[TDBRVW]/ { sub(/@.*/, "", $3); print "_" $3 }' |
         sort -u | paste -sd, | sed 's/,/, /g')
     mkdir -p "$out/stubs"
@@ -120,7 +123,7 @@ link() {
     local -a sources
     mapfile -t sources < <(all_sources)
     compile "${sources[@]}"
-    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd msgpackc)
+    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd msgpackc crypto ncursesw tinfo)
     for name in "${libraries[@]}"; do
         library_stub "$name"
     done
