@@ -158,7 +158,8 @@ analyze() {
         -isystem tests/darwin/include/analyze
         -isystem "$zig_home/lib/libc/include/any-darwin-any" "${apple[@]}"
         -Xclang -analyzer-checker=osx,core,unix,deadcode -Xclang -analyzer-output=text -o /dev/null)
-    "$clang" "${flags[@]}" tests/darwin/planted_static.c 2>&1 | grep -q 'Potential leak' ||
+    "$clang" "${flags[@]}" tests/darwin/planted_static.c >"$out/planted.log" 2>&1
+    grep -q 'Potential leak' "$out/planted.log" ||
         { echo "FAILED: the analyser does not see the planted leak"; exit 1; }
     for source in "${sources[@]}"; do
         "$clang" "${flags[@]}" -Xanalyzer -analyzer-werror "$source"
