@@ -141,6 +141,8 @@ static void count_piece(mlx_stream_stats_t *self, int64_t now_us)
         self->steps[self->step % STEPS]++;
 }
 
+/*  A piece counts as one token until the server tells how many it has made: some put several in one
+ *  piece. */
 static double live_rate(const mlx_stream_stats_t *self, int64_t now_us)
 {
     int64_t step = now_us / STEP_US;
@@ -152,7 +154,10 @@ static double live_rate(const mlx_stream_stats_t *self, int64_t now_us)
     for (int64_t s = oldest > self->step - STEPS + 1 ? oldest : self->step - STEPS + 1;
          s <= self->step; s++)
         count += s >= 0 ? self->steps[s % STEPS] : 0;
-    return count / ((double)(now_us - from_us) * 1e-6);
+    double per_piece = self->at_count > 0 && self->known.server_counted
+                           ? (double)self->known.generated_tokens / (double)self->at_count
+                           : 1;
+    return count * per_piece / ((double)(now_us - from_us) * 1e-6);
 }
 
 /*  ---- reply ---- */

@@ -90,7 +90,7 @@ static int busy_slots(const mlx_view_t *view)
     return busy;
 }
 
-/*  The counters move when a request ends, as the real ones do. */
+/*  The counters move when a request ends, as the real ones do, but for n_decode_total. */
 static void put_metrics(mlx_buf_t *out, const mlx_view_t *view)
 {
     const struct {
@@ -107,6 +107,10 @@ static void put_metrics(mlx_buf_t *out, const mlx_view_t *view)
          (double)view->predicted_tokens},
         {"tokens_predicted_seconds_total", "counter", "Total time spent generating tokens",
          view->predicted_seconds},
+        {"n_decode_total", "counter",
+         "Total number of llama_decode() calls, excluding speculative decoding and multimodal "
+         "decoding",
+         (double)view->decode_steps},
         {"prompt_tokens_seconds", "gauge", "Average prompt throughput in tokens/s",
          view->prompt_seconds > 0 ? (double)view->prompt_tokens / view->prompt_seconds : 0},
         {"predicted_tokens_seconds", "gauge", "Average generation throughput in tokens/s",
@@ -165,4 +169,11 @@ static const mlx_route_t ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_llama = {"llama-server", mlx_head_httplib, ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_llama = {
+    .name = "llama-server",
+    .single = true,
+    .head = mlx_head_httplib,
+    .routes = ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};

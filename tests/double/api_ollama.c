@@ -75,24 +75,28 @@ static void put_loaded(mlx_buf_t *out, const mlx_app_t *app, const mlx_model_t *
                    (long long)app->options.context);
 }
 
-static int by_expiry(const void *a, const void *b)
+/*  The loaded models into LIST, the one that stays longest first. Returns their number. */
+static size_t list_loaded(const mlx_app_t *app, const mlx_model_t *list[MLX_APP_MAX_MODELS])
 {
-    uint64_t first = (*(mlx_model_t *const *)a)->expires;
-    uint64_t second = (*(mlx_model_t *const *)b)->expires;
-    return (first < second) - (first > second);
+    size_t count = 0;
+    for (size_t i = 0; i < app->model_count; i++) {
+        const mlx_model_t *model = app->models[i];
+        if (model->state != MLX_MODEL_LOADED)
+            continue;
+        size_t at = count++;
+        for (; at > 0 && list[at - 1]->expires < model->expires; at--)
+            list[at] = list[at - 1];
+        list[at] = model;
+    }
+    return count;
 }
 
 static void page_ps(mlx_app_t *app, mlx_conn_t *conn, const mlx_value_t *body)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     const mlx_model_t *loaded[MLX_APP_MAX_MODELS];
-    size_t count = 0;
+    size_t count = list_loaded(app, loaded);
     (void)body;
-    for (size_t i = 0; i < app->model_count; i++) {
-        if (app->models[i]->state == MLX_MODEL_LOADED)
-            loaded[count++] = app->models[i];
-    }
-    qsort(loaded, count, sizeof(loaded[0]), by_expiry);
     mlx_buf_puts(&out, "{\"models\":[");
     for (size_t i = 0; i < count; i++) {
         mlx_buf_puts(&out, i ? ",{" : "{");
@@ -285,4 +289,10 @@ static const mlx_route_t ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_ollama = {"ollama", mlx_head_go, ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_ollama = {
+    .name = "ollama",
+    .head = mlx_head_go,
+    .routes = ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};

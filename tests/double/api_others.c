@@ -81,5 +81,20 @@ static const mlx_route_t OPENAI_ROUTES[] = {
     {0},
 };
 
-const mlx_role_t mlx_role_vllm = {"vllm", mlx_head_uvicorn, VLLM_ROUTES, not_found, bad_json};
-const mlx_role_t mlx_role_openai = {"openai", mlx_head_python, OPENAI_ROUTES, not_found, bad_json};
+const mlx_role_t mlx_role_vllm = {
+    .name = "vllm",
+    .single = true,
+    .head = mlx_head_uvicorn,
+    .routes = VLLM_ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};
+const mlx_role_t mlx_role_openai = {
+    .name = "openai",
+    .single = true,
+    .old = true,
+    .head = mlx_head_python,
+    .routes = OPENAI_ROUTES,
+    .not_found = not_found,
+    .bad_json = bad_json,
+};

@@ -13,14 +13,39 @@ typedef struct {
     const char *fingerprint;
     const char *logprobs;
     bool empty_first; /* the role comes in a piece of its own */
+    bool every_role; /* the role comes in each piece, after comments while the prompt is computed */
     bool timings;
 } dialect_t;
 
 static const dialect_t DIALECTS[] = {
-    {&mlx_role_ollama, "library", ",\"system_fingerprint\":\"fp_ollama\"", "", false, false},
-    {&mlx_role_llama, "llamacpp", ",\"system_fingerprint\":\"b11669-Debian\"", "", true, true},
-    {&mlx_role_vllm, "vllm", "", "\"logprobs\":null,", true, false},
-    {&mlx_role_openai, "organization_owner", "", "", false, false},
+    {
+        .role = &mlx_role_ollama,
+        .owner = "library",
+        .fingerprint = ",\"system_fingerprint\":\"fp_ollama\"",
+        .logprobs = "",
+    },
+    {
+        .role = &mlx_role_llama,
+        .owner = "llamacpp",
+        .fingerprint = ",\"system_fingerprint\":\"b11669-Debian\"",
+        .logprobs = "",
+        .empty_first = true,
+        .timings = true,
+    },
+    {
+        .role = &mlx_role_vllm,
+        .owner = "vllm",
+        .fingerprint = "",
+        .logprobs = "\"logprobs\":null,",
+        .empty_first = true,
+    },
+    {
+        .role = &mlx_role_openai,
+        .owner = "organization_owner",
+        .fingerprint = ",\"system_fingerprint\":\"0.32.2-0.32.4\"",
+        .logprobs = "",
+        .every_role = true,
+    },
 };
 
 static const dialect_t *dialect_of(const mlx_app_t *app)
@@ -81,13 +106,16 @@ static void put_chunk(const mlx_gen_t *gen, mlx_buf_t *out, const char *delta, c
 static void piece(const mlx_gen_t *gen, mlx_buf_t *out, const char *text, bool thinking)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t delta = {0};
+    const dialect_t *dialect = dialect_of(gen->app);
     bool first = is_chat(gen) && gen->pieces == 0;
-    if (first && dialect_of(gen->app)->empty_first) {
+    bool role = (first && !dialect->empty_first) || dialect->every_role;
+    if (first && dialect->empty_first)
         put_chunk(gen, out, "{\"role\":\"assistant\",\"content\":\"\"}", "null");
-        first = false;
-    }
+    if (gen->pieces == 0 && dialect->every_role)
+        mlx_buf_printf(out, ": keepalive %lld/%lld\n\n", (long long)gen->job.prompt,
+                       (long long)gen->job.prompt);
     if (is_chat(gen)) {
-        mlx_buf_printf(&delta, "{%s\"%s\":", first ? "\"role\":\"assistant\"," : "",
+        mlx_buf_printf(&delta, "{%s\"%s\":", role ? "\"role\":\"assistant\"," : "",
                        thinking ? "reasoning" : "content");
         mlx_json_write_str(&delta, text, strlen(text));
         mlx_buf_putc(&delta, '}');
@@ -103,7 +131,7 @@ static void put_usage(const mlx_gen_t *gen, mlx_buf_t *out)
                    "\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,"
                    "\"total_tokens\":%lld}",
                    (long long)gen->job.prompt, (long long)gen->decoded,
-                   (long long)(gen->job.prompt + gen->decoded));
+                   (long long)gen->job.prompt + (long long)gen->decoded);
 }
 
 /*  llama-server alone says how long it took; it counts the gaps between tokens. */

@@ -44,6 +44,12 @@ mlx_model_t *mlx_app_model(mlx_app_t *self, const char *name)
     return NULL;
 }
 
+void mlx_app_child_ended(mlx_app_t *self, pid_t pid)
+{
+    for (size_t i = 0; i < self->model_count; i++)
+        mlx_model_runner_ended(self->models[i], pid);
+}
+
 /*  The double's own pages */
 
 static void page_stats(mlx_app_t *self, mlx_conn_t *conn)
@@ -181,12 +187,12 @@ mlx_app_t *mlx_app_new(const mlx_app_options_t *options, const mlx_role_t *role,
     self->random = 0x9e3779b97f4a7c15ULL;
     self->model_path = "model.gguf";
     self->net = mlx_net_new(on_request, self);
-    mlx_net_set_head(self->net, role->head);
+    mlx_net_set_head(self->net, role->head, role->old);
     self->refusal = mlx_net_timer_new(self->net, end_refusal, self);
     self->words = mlx_words_new();
     for (size_t i = 0; i < count && i < MLX_APP_MAX_MODELS; i++)
         self->models[self->model_count++] = mlx_model_new(self, names[i]);
-    for (size_t i = 0; count == 0 && mlx_model_recorded(i); i++)
+    for (size_t i = role->single; count == 0 && mlx_model_recorded(i); i++)
         self->models[self->model_count++] = mlx_model_new(self, mlx_model_recorded(i)->name);
     return self;
 }

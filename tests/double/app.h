@@ -26,7 +26,9 @@ typedef struct {
 /*  One server that the double can play: its pages, its way to write headers. */
 typedef struct {
     const char *name;
+    bool single; /* such a server has one model */
     mlx_net_head_fn head;
+    bool old;                  /* speaks HTTP/1.0 */
     const mlx_route_t *routes; /* ends with a NULL method */
     void (*not_found)(mlx_conn_t *conn);
     void (*bad_json)(mlx_conn_t *conn, const char *text, size_t len);
@@ -73,6 +75,9 @@ void mlx_app_destroy(mlx_app_t **self);
 
 /*  The model of that name (":latest" is implied), or NULL. */
 mlx_model_t *mlx_app_model(mlx_app_t *self, const char *name);
+
+/*  Child PID has ended and is reaped: a model whose runner it was is no longer loaded. */
+void mlx_app_child_ended(mlx_app_t *self, pid_t pid);
 
 /*  0 <= r < 1, the same sequence in each run. */
 double mlx_app_random(mlx_app_t *self);

@@ -122,6 +122,7 @@ static void decode(mlx_gen_t *self, int64_t now)
     bool thinking = self->job.think && self->decoded < self->target / THINK_SHARE;
     self->decoded++;
     self->app->tokens++;
+    self->model->view.decode_steps++;
     self->last = now;
     bool hold = multi > 0 && self->decoded % (multi + 1) == multi && self->decoded < self->target;
     if (hold)

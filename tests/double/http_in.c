@@ -55,7 +55,8 @@ static bool read_request_line(const char *line, size_t len, mlx_net_request_t *r
         return false;
     if (strncmp(version, "HTTP/1.", 7) != 0 || target[0] != '/')
         return false;
-    request->keep_alive = strcmp(version, "HTTP/1.0") != 0;
+    request->old = strcmp(version, "HTTP/1.0") == 0;
+    request->keep_alive = !request->old;
     target[strcspn(target, "?")] = '\0';
     snprintf(request->path, sizeof(request->path), "%s", target);
     return true;

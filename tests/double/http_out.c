@@ -51,7 +51,12 @@ void mlx_head_python(mlx_buf_t *out, int64_t wall, const char *type, int64_t len
     mlx_buf_puts(out, "Server: BaseHTTP/0.6 Python/3.11.7\r\n");
     put_date(out, "Date", wall);
     mlx_buf_printf(out, "Content-type: %s\r\n", type);
-    put_length(out, "Content-Length", "Transfer-Encoding", length);
+    if (length < 0)
+        mlx_buf_puts(out, "Cache-Control: no-cache\r\n");
+    mlx_buf_puts(out, "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: *\r\n"
+                      "Access-Control-Allow-Headers: *\r\n");
+    if (length >= 0)
+        mlx_buf_printf(out, "Content-Length: %lld\r\n", (long long)length);
 }
 
 void mlx_reply_json(mlx_conn_t *conn, int status, const char *format, ...)

@@ -6,7 +6,8 @@
 
 #define MLX_TYPE_JSON "application/json; charset=utf-8"
 
-/*  Go's net/http (Ollama), cpp-httplib (llama-server), uvicorn (vLLM), Python's http.server. */
+/*  Go's net/http (Ollama), cpp-httplib (llama-server), uvicorn (vLLM), Python's http.server
+ *  (mlx_lm.server). */
 void mlx_head_go(mlx_buf_t *out, int64_t wall, const char *type, int64_t length);
 void mlx_head_httplib(mlx_buf_t *out, int64_t wall, const char *type, int64_t length);
 void mlx_head_uvicorn(mlx_buf_t *out, int64_t wall, const char *type, int64_t length);

@@ -45,8 +45,8 @@ const mlx_model_t *mlx_model_recorded(size_t index)
 /*  64 hexadecimal digits that differ by TEXT and SALT (FNV-1a, four times). */
 static void make_digest(char out[65], const char *text, uint64_t salt)
 {
-    for (int part = 0; part < 4; part++) {
-        uint64_t hash = 0xcbf29ce484222325ULL ^ (salt * 4 + (uint64_t)part);
+    for (size_t part = 0; part < 4; part++) {
+        uint64_t hash = 0xcbf29ce484222325ULL ^ (salt * 4 + part);
         for (const char *c = text; *c; c++)
             hash = (hash ^ (unsigned char)*c) * 0x100000001b3ULL;
         snprintf(out + part * 16, 17, "%016llx", (unsigned long long)hash);
@@ -140,6 +140,16 @@ void mlx_model_unload(mlx_model_t *self)
     memset(&self->view, 0, sizeof(self->view));
     self->view.slot_count = self->app->options.parallel;
     self->last_prompt = 0;
+}
+
+void mlx_model_runner_ended(mlx_model_t *self, pid_t pid)
+{
+    if (!self->runner || !mlx_runner_ended(self->runner, pid))
+        return;
+    if (in_use(self))
+        mlx_runner_destroy(&self->runner);
+    else
+        mlx_model_unload(self);
 }
 
 void mlx_model_keep(mlx_model_t *self, int64_t keep_ns)

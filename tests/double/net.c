@@ -1,5 +1,3 @@
-#include "tests/double/net.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,21 +11,13 @@
 #include <unistd.h>
 
 #include "tests/double/http_in.h"
+#include "tests/double/net_internal.h"
 
 enum {
-    MAX_CONNS = 1000,
-    MAX_WATCHES = 4,
     OUT_HIGH = 1024 * 1024, /* no further request is read while this much waits to go out */
     FLOOD_STEP = 64 * 1024,
-    RESET_AT_PIECE = 4, /* streams go wrong here */
 };
 static const int64_t SLOW_STEP_NS = 50 * 1000000LL;
-
-typedef struct {
-    int fd;
-    mlx_net_fd_fn fn;
-    void *arg;
-} watch_t;
 
 struct mlx_net_timer {
     mlx_net_t *net;
@@ -35,47 +25,6 @@ struct mlx_net_timer {
     int64_t due; /* -1: disarmed */
     mlx_net_timer_fn fn;
     void *arg;
-};
-
-struct mlx_conn {
-    mlx_net_t *net;
-    int fd;
-    mlx_buf_t in;
-    mlx_buf_t body;
-    mlx_buf_t out;
-    bool busy; /* the reply is under way */
-    bool keep_alive;
-    bool chunked;
-    bool no_body;   /* HEAD */
-    bool eof;       /* the client sends no more */
-    bool dead;      /* to be closed in this turn */
-    bool reset;     /* with RST */
-    bool muted;     /* a fault ended the reply early */
-    bool continued; /* "100 Continue" was sent for this request */
-    int pieces;
-    mlx_fault_t fault;
-    int64_t budget;   /* bytes that may still go out; -1: no limit */
-    int64_t slow_due; /* next byte of a slow reply */
-    uint64_t flood;   /* filler bytes still to send */
-    mlx_net_gone_fn gone;
-    void *arg;
-};
-
-struct mlx_net {
-    mlx_net_request_fn fn;
-    void *arg;
-    mlx_net_head_fn head;
-    int listener;
-    int port;
-    bool stop;
-    int64_t now;
-    int64_t wall;
-    mlx_conn_t *conns[MAX_CONNS];
-    size_t count;
-    watch_t watches[MAX_WATCHES];
-    size_t watch_count;
-    mlx_net_timer_t *timers;
-    mlx_net_stats_t stats;
 };
 
 static int64_t clock_ns(clockid_t id)
@@ -130,22 +79,32 @@ static void set_flags(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-int mlx_net_listen(mlx_net_t *self, int port, mlx_error_t *err)
+int mlx_net_socket(int *port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)*port)};
     socklen_t len = sizeof(at);
     int one = 1;
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    MLX_CLEANUP(mlx_close_p) int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
         bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 128) ||
-        getsockname(fd, (struct sockaddr *)&at, &len))
+        getsockname(fd, (struct sockaddr *)&at, &len)) {
+        mlx_close_p(&fd);
+        return -1;
+    }
+    *port = ntohs(at.sin_port);
+    return fd;
+}
+
+int mlx_net_listen(mlx_net_t *self, int port, mlx_error_t *err)
+{
+    int fd = mlx_net_socket(&port);
+    if (fd < 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot listen on 127.0.0.1:%d: %s", port,
                              strerror(errno));
     mlx_net_adopt(self, fd);
-    fd = -1;
-    self->port = ntohs(at.sin_port);
-    return self->port;
+    self->port = port;
+    return port;
 }
 
 void mlx_net_adopt(mlx_net_t *self, int fd)
@@ -164,16 +123,17 @@ int mlx_net_accept_again(mlx_net_t *self, mlx_error_t *err)
     return self->listener >= 0 ? self->port : mlx_net_listen(self, self->port, err);
 }
 
-void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn)
+void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn, bool old)
 {
     self->head = fn;
+    self->old = old;
 }
 
 void mlx_net_watch(mlx_net_t *self, int fd, mlx_net_fd_fn fn, void *arg)
 {
-    if (self->watch_count == MAX_WATCHES)
-        mlx_panic("mlx_net_watch: more than %d descriptors", MAX_WATCHES);
-    self->watches[self->watch_count++] = (watch_t){fd, fn, arg};
+    if (self->watch_count == MLX_NET_MAX_WATCHES)
+        mlx_panic("mlx_net_watch: more than %d descriptors", MLX_NET_MAX_WATCHES);
+    self->watches[self->watch_count++] = (mlx_net_watch_t){fd, fn, arg};
 }
 
 void mlx_net_stop(mlx_net_t *self)
@@ -252,131 +212,6 @@ static int64_t next_due(const mlx_net_t *self)
     return due;
 }
 
-/*  Replies */
-
-void mlx_net_set_fault(mlx_conn_t *conn, mlx_fault_t fault)
-{
-    conn->fault = fault;
-    conn->budget = fault.kind == MLX_FAULT_CLOSE_AT ? fault.at : -1;
-    conn->slow_due = conn->net->now;
-}
-
-static const char *reason(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } REASONS[] = {
-        {200, "OK"},
-        {400, "Bad Request"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-    };
-    for (size_t i = 0; i < MLX_COUNT(REASONS); i++) {
-        if (REASONS[i].status == status)
-            return REASONS[i].text;
-    }
-    return "Unknown";
-}
-
-static void put_head(mlx_conn_t *conn, int status, const char *type, int64_t length)
-{
-    if (conn->fault.kind == MLX_FAULT_TYPE)
-        type = "text/html";
-    mlx_buf_printf(&conn->out, "HTTP/1.1 %d %s\r\n", status, reason(status));
-    conn->net->head(&conn->out, conn->net->wall, type, length);
-    if (!conn->keep_alive)
-        mlx_buf_puts(&conn->out, "Connection: close\r\n");
-    mlx_buf_puts(&conn->out, "\r\n");
-}
-
-static void reply_done(mlx_conn_t *conn)
-{
-    conn->busy = false;
-    conn->gone = NULL;
-}
-
-void mlx_net_reply(mlx_conn_t *conn, int status, const char *type, const char *body, size_t len)
-{
-    size_t sent = len;
-    if (conn->fault.kind == MLX_FAULT_HALF_JSON)
-        sent = len = len / 2;
-    if (conn->fault.kind == MLX_FAULT_RESET) {
-        sent = len / 2;
-        conn->keep_alive = false;
-        conn->reset = true;
-    }
-    put_head(conn, status, type, (int64_t)len);
-    if (!conn->no_body)
-        mlx_buf_append(&conn->out, body, sent);
-    reply_done(conn);
-}
-
-void mlx_net_hold(mlx_conn_t *conn, mlx_net_gone_fn gone, void *arg)
-{
-    conn->gone = gone;
-    conn->arg = arg;
-}
-
-void mlx_net_begin(mlx_conn_t *conn, int status, const char *type)
-{
-    conn->pieces = 0;
-    put_head(conn, status, type, -1);
-}
-
-static void put_chunk(mlx_conn_t *conn, const char *data, size_t len)
-{
-    mlx_buf_printf(&conn->out, "%zx\r\n", len);
-    mlx_buf_append(&conn->out, data, len);
-    mlx_buf_puts(&conn->out, "\r\n");
-}
-
-void mlx_net_piece(mlx_conn_t *conn, const char *data, size_t len)
-{
-    bool here = ++conn->pieces == RESET_AT_PIECE;
-    if (conn->muted || conn->no_body || len == 0)
-        return;
-    if (here && conn->fault.kind == MLX_FAULT_RESET) {
-        conn->muted = true;
-        conn->keep_alive = false;
-        conn->reset = true;
-        return;
-    }
-    if (here && conn->fault.kind == MLX_FAULT_HALF_JSON) {
-        put_chunk(conn, data, len / 2);
-        mlx_buf_puts(&conn->out, "0\r\n\r\n");
-        conn->muted = true;
-        return;
-    }
-    put_chunk(conn, data, len);
-}
-
-void mlx_net_end(mlx_conn_t *conn)
-{
-    if (!conn->muted && !conn->no_body)
-        mlx_buf_puts(&conn->out, "0\r\n\r\n");
-    reply_done(conn);
-}
-
-void mlx_net_raw(mlx_conn_t *conn, const char *data, size_t len)
-{
-    mlx_buf_append(&conn->out, data, len);
-    conn->keep_alive = false;
-    reply_done(conn);
-}
-
-void mlx_net_flood(mlx_conn_t *conn, const char *start, uint64_t len)
-{
-    put_head(conn, 200, "application/json; charset=utf-8", (int64_t)len);
-    mlx_buf_puts(&conn->out, start);
-    conn->flood = len - strlen(start);
-    conn->keep_alive = false;
-    reply_done(conn);
-}
-
 /*  Connections */
 
 static void take_requests(mlx_conn_t *conn)
@@ -401,7 +236,8 @@ static void take_requests(mlx_conn_t *conn)
         }
         conn->busy = true;
         conn->muted = conn->continued = false;
-        conn->keep_alive = request.keep_alive;
+        conn->keep_alive = request.keep_alive && !conn->net->old;
+        conn->old = request.old || conn->net->old;
         conn->no_body = strcmp(request.method, "HEAD") == 0;
         mlx_net_set_fault(conn, (mlx_fault_t){0});
         conn->net->stats.requests++;
@@ -485,7 +321,7 @@ static void settle(mlx_conn_t *conn)
 
 static void accept_conns(mlx_net_t *self)
 {
-    while (self->count < MAX_CONNS) {
+    while (self->count < MLX_NET_MAX_CONNS) {
         int one = 1;
         int fd = accept(self->listener, NULL, NULL);
         if (fd < 0)
@@ -568,7 +404,7 @@ static void turn(mlx_net_t *self, struct pollfd *fds)
 
 void mlx_net_run(mlx_net_t *self)
 {
-    struct pollfd *fds = mlx_alloc(MAX_CONNS + MAX_WATCHES + 1, sizeof(*fds));
+    struct pollfd *fds = mlx_alloc(MLX_NET_MAX_CONNS + MLX_NET_MAX_WATCHES + 1, sizeof(*fds));
     self->stop = false;
     while (!self->stop)
         turn(self, fds);

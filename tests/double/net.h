@@ -31,6 +31,7 @@ typedef struct {
     char method[16];
     char path[256]; /* without the query */
     bool keep_alive;
+    bool old;         /* HTTP/1.0 */
     const char *body; /* terminated; borrowed for the call */
     size_t body_len;
 } mlx_net_request_t;
@@ -54,6 +55,10 @@ typedef struct {
 mlx_net_t *mlx_net_new(mlx_net_request_fn fn, void *arg);
 void mlx_net_destroy(mlx_net_t **self);
 
+/*  A socket that listens on 127.0.0.1:*PORT; 0 is replaced by the port that the system chose. -1
+ * with errno on failure. Caller owns it and must close it. */
+int mlx_net_socket(int *port);
+
 /*  Listen on 127.0.0.1:PORT (0: any). Returns the port, or -1. */
 int mlx_net_listen(mlx_net_t *self, int port, mlx_error_t *err);
 
@@ -64,7 +69,8 @@ void mlx_net_adopt(mlx_net_t *self, int fd);
 void mlx_net_refuse(mlx_net_t *self);
 int mlx_net_accept_again(mlx_net_t *self, mlx_error_t *err);
 
-void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn);
+/*  With OLD the server itself speaks HTTP/1.0: a reply over time ends with its connection. */
+void mlx_net_set_head(mlx_net_t *self, mlx_net_head_fn fn, bool old);
 
 /*  Call FN(ARG, fd) while FD is readable; FN NULL forgets it. One such descriptor. */
 void mlx_net_watch(mlx_net_t *self, int fd, mlx_net_fd_fn fn, void *arg);

@@ -1,19 +1,19 @@
 #include "tests/double/runner.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #ifdef __APPLE__
 #include <mach-o/dyld.h>
 #endif
+
+#include "tests/double/net.h"
 
 static const char DIR_PREFIX[] = "mlx-double-";
 
@@ -38,24 +38,26 @@ static int self_path(char path[4096], mlx_error_t *err)
     return mlx_error_set(err, MLX_ERR_FAILED, "cannot find this program's own file");
 }
 
-/*  A link NAME to this program in a new private folder. Caller owns *LINK. */
-static int make_link(const char *name, char **link, mlx_error_t *err)
+/*  A link NAME to this program in a new private folder. Caller owns the path; NULL on failure. */
+static char *make_link(const char *name, mlx_error_t *err)
 {
     char self[4096];
     const char *base = getenv("TMPDIR");
     if (self_path(self, err))
-        return -1;
+        return NULL;
     MLX_CLEANUP(mlx_free_p)
     char *dir = mlx_format("%s/%sXXXXXX", base && *base ? base : "/tmp", DIR_PREFIX);
-    if (!mkdtemp(dir))
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", dir, strerror(errno));
-    *link = mlx_format("%s/%s", dir, name);
-    if (symlink(self, *link) == 0)
-        return 0;
-    mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", *link, strerror(errno));
+    if (!mkdtemp(dir)) {
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", dir, strerror(errno));
+        return NULL;
+    }
+    char *link = mlx_format("%s/%s", dir, name);
+    if (symlink(self, link) == 0)
+        return link;
+    mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", link, strerror(errno));
     rmdir(dir);
-    mlx_free_p(link);
-    return -1;
+    free(link);
+    return NULL;
 }
 
 void mlx_runner_forget_link(const char *argv0)
@@ -74,9 +76,9 @@ void mlx_runner_forget_link(const char *argv0)
 
 int mlx_runner_become_ollama(char **argv, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *link = NULL;
+    MLX_CLEANUP(mlx_free_p) char *link = make_link("ollama", err);
     size_t count = 0;
-    if (make_link("ollama", &link, err))
+    if (!link)
         return -1;
     while (argv[count])
         count++;
@@ -89,22 +91,6 @@ int mlx_runner_become_ollama(char **argv, mlx_error_t *err)
     mlx_error_set(err, MLX_ERR_FAILED, "cannot start %s: %s", link, strerror(errno));
     mlx_runner_forget_link(link);
     return -1;
-}
-
-/*  A loopback listener; *PORT is what the system chose. -1 on failure. */
-static int listen_anywhere(int *port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET};
-    socklen_t len = sizeof(at);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 64) ||
-        getsockname(fd, (struct sockaddr *)&at, &len)) {
-        mlx_close_p(&fd);
-        return -1;
-    }
-    *port = ntohs(at.sin_port);
-    return fd;
 }
 
 /*  In the child: the two descriptors at their places, then the program under its other name.
@@ -123,6 +109,8 @@ static void exec_runner(const char *link, char *const *args, int listener, int v
             close(fd);
     }
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
     execv(link, args);
     _exit(127);
 }
@@ -153,15 +141,15 @@ static pid_t spawn(const char *link, char *const *args, int listener, int view)
 mlx_runner_t *mlx_runner_new(const char *blob, int slots, int64_t context, bool metrics,
                              mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *link = NULL;
     int port = 0;
     int view[2] = {-1, -1};
-    MLX_CLEANUP(mlx_close_p) int listener = listen_anywhere(&port);
+    MLX_CLEANUP(mlx_close_p) int listener = mlx_net_socket(&port);
     if (listener < 0 || pipe(view)) {
         mlx_error_set(err, MLX_ERR_FAILED, "cannot open a runner's sockets: %s", strerror(errno));
         return NULL;
     }
-    if (make_link("llama-server", &link, err)) {
+    MLX_CLEANUP(mlx_free_p) char *link = make_link("llama-server", err);
+    if (!link) {
         close_pair(view);
         return NULL;
     }
@@ -203,10 +191,16 @@ void mlx_runner_destroy(mlx_runner_t **self)
     *self = NULL;
 }
 
+bool mlx_runner_ended(mlx_runner_t *self, pid_t pid)
+{
+    bool mine = self->pid == pid;
+    if (mine)
+        self->pid = -1;
+    return mine;
+}
+
 void mlx_runner_show(mlx_runner_t *self, const mlx_view_t *view)
 {
-    if (self->pid < 0 || write(self->pipe, view, sizeof(*view)) > 0 || errno != EPIPE)
-        return;
-    if (waitpid(self->pid, NULL, WNOHANG) == self->pid)
-        self->pid = -1;
+    ssize_t put = write(self->pipe, view, sizeof(*view));
+    (void)put; /* full: the next view says more; broken: the child's end is noticed by its signal */
 }

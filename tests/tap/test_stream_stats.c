@@ -315,6 +315,24 @@ static void live_rate_follows_the_stream(void **state)
     assert_float_equal(live_rate(stats, now + 60 * SECOND), 0.5, 0.05);
 }
 
+/*  Ten pieces a second with three tokens each, counted by the server as it goes. */
+static void live_rate_follows_the_servers_count(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_stream_stats_destroy)
+    mlx_stream_stats_t *stats = mlx_stream_stats_new("/v1/completions", 0);
+    mlx_stream_stats_sent(stats, 0);
+    mlx_stream_stats_head(stats, 200, SSE, "");
+    for (int i = 1; i <= 30; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *line = mlx_format("data: {\"choices\":[{\"text\":\"abc\"}],"
+                                "\"usage\":{\"completion_tokens\":%d}}\n",
+                                i * 3);
+        mlx_stream_stats_reply(stats, line, strlen(line), i * SECOND / 10);
+    }
+    assert_float_equal(live_rate(stats, 3 * SECOND), 30, 2);
+}
+
 static void live_rate_ends_with_the_stream(void **state)
 {
     (void)state;
@@ -409,6 +427,7 @@ int main(void)
         cmocka_unit_test(every_api),
         cmocka_unit_test(other_paths_are_not_measured),
         cmocka_unit_test(live_rate_follows_the_stream),
+        cmocka_unit_test(live_rate_follows_the_servers_count),
         cmocka_unit_test(live_rate_ends_with_the_stream),
         cmocka_unit_test(a_line_too_long_is_passed_over),
         cmocka_unit_test(a_request_too_long_is_passed_over),

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,6 +101,16 @@ static bool one_refused(const mlx_tap_snapshot_t *snapshot)
     return snapshot->counters.refused == 1;
 }
 
+static bool starved(const mlx_tap_snapshot_t *snapshot)
+{
+    return snapshot->counters.starved > 0;
+}
+
+static bool one_open(const mlx_tap_snapshot_t *snapshot)
+{
+    return snapshot->counters.open == 1;
+}
+
 static bool one_ended(const mlx_tap_snapshot_t *snapshot)
 {
     return snapshot->count == 1 && snapshot->requests[0].figures.outcome != MLX_STREAM_RUNNING;
@@ -171,6 +182,34 @@ static void a_stream_is_measured_while_it_runs(void **state)
     expect_text(pair.client, pair.server, request);
     await(&bench, one_begun);
     assert_int_equal(bench.snapshot.requests[0].id, 2);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
+/*  An owner that does not ask for long gets the newest, and is told how many it missed. */
+static void only_so_many_ended_requests_are_kept(void **state)
+{
+    (void)state;
+    enum {
+        MISSED = 44,
+        ALL = MLX_TAP_MAX_FINISHED + MISSED
+    };
+    bench_t bench;
+    bench_open(&bench);
+    pair_t pair = bench_pair(&bench);
+    for (int i = 0; i < ALL; i++) {
+        expect_text(pair.client, pair.server, request);
+        expect_text(pair.server, pair.client, head);
+        expect_text(pair.server, pair.client, last);
+    }
+    expect_text(pair.client, pair.server, request); /* the end before it has been seen */
+    mlx_tap_snapshot(bench.tap, &bench.snapshot);
+    int ended = 0;
+    for (size_t i = 0; i < bench.snapshot.count; i++)
+        ended += bench.snapshot.requests[i].figures.outcome == MLX_STREAM_OK;
+    assert_int_equal(ended, MLX_TAP_MAX_FINISHED);
+    assert_int_equal(bench.snapshot.counters.dropped, MISSED);
+    assert_int_equal(bench.snapshot.requests[0].id, MISSED + 1);
     pair_close(&pair);
     bench_close(&bench);
 }
@@ -343,6 +382,90 @@ static void a_runtime_that_is_not_there(void **state)
 }
 
 /*  "localhost" is two addresses on most machines; the runtime listens on one. */
+/*  A runtime whose queue of new connections is full takes the next one late. */
+static int listen_full(uint16_t *port, int *filler)
+{
+    int fd = peer_listen(port);
+    assert_int_equal(listen(fd, 0), 0);
+    *filler = peer_connect(*port);
+    return fd;
+}
+
+static void a_runtime_may_answer_late(void **state)
+{
+    (void)state;
+    bench_t bench;
+    bench_open(&bench);
+    mlx_tap_destroy(&bench.tap);
+    mlx_close_p(&bench.listen_fd);
+    int filler;
+    bench.listen_fd = listen_full(&bench.port, &filler);
+    bench.tap = tap_to("127.0.0.1", bench.port, 0, &bench);
+    pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
+    assert_true(peer_send(pair.client, "early", 5));
+    await(&bench, one_open);
+    int first = peer_accept(bench.listen_fd);
+    pair.server = peer_accept(bench.listen_fd);
+    char got[5];
+    assert_int_equal(peer_receive(pair.server, got, 5), 5);
+    assert_memory_equal(got, "early", 5);
+    mlx_close_p(&filler);
+    mlx_close_p(&first);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
+static void a_runtime_may_refuse_late(void **state)
+{
+    (void)state;
+    bench_t bench;
+    bench_open(&bench);
+    mlx_tap_destroy(&bench.tap);
+    mlx_close_p(&bench.listen_fd);
+    int filler;
+    bench.listen_fd = listen_full(&bench.port, &filler);
+    bench.tap = tap_to("127.0.0.1", bench.port, 0, &bench);
+    int client = peer_connect(mlx_tap_port(bench.tap));
+    await(&bench, one_open);
+    mlx_close_p(&bench.listen_fd);
+    assert_int_equal(peer_ending(client), ECONNRESET);
+    await(&bench, one_refused);
+    assert_int_equal(bench.snapshot.counters.open, 0);
+    mlx_close_p(&filler);
+    mlx_close_p(&client);
+    bench_close(&bench);
+}
+
+/*  Without a free descriptor a connection waits until there is one. */
+static void descriptors_may_run_out(void **state)
+{
+    (void)state;
+    enum {
+        LIMIT = 128
+    };
+    bench_t bench;
+    bench_open(&bench);
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit few = {LIMIT, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    int fillers[LIMIT], count = 0;
+    while ((fillers[count] = dup(0)) >= 0)
+        count++;
+    mlx_close_p(&fillers[--count]);
+    pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
+    assert_true(peer_send(pair.client, "hello", 5));
+    await(&bench, starved);
+    while (count > 0)
+        mlx_close_p(&fillers[--count]);
+    pair.server = peer_accept(bench.listen_fd);
+    char got[5];
+    assert_int_equal(peer_receive(pair.server, got, 5), 5);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
 static void every_address_of_a_name_is_tried(void **state)
 {
     (void)state;
@@ -466,6 +589,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_measured_while_it_runs),
+        cmocka_unit_test(only_so_many_ended_requests_are_kept),
         cmocka_unit_test(the_owner_is_woken),
         cmocka_unit_test(a_client_reset_reaches_the_server),
         cmocka_unit_test(a_client_close_reaches_the_server),
@@ -475,6 +599,9 @@ int main(void)
         cmocka_unit_test(a_half_closed_server_is_still_written_to),
         cmocka_unit_test(the_last_words_of_a_server_get_through),
         cmocka_unit_test(a_runtime_that_is_not_there),
+        cmocka_unit_test(a_runtime_may_answer_late),
+        cmocka_unit_test(a_runtime_may_refuse_late),
+        cmocka_unit_test(descriptors_may_run_out),
         cmocka_unit_test(every_address_of_a_name_is_tried),
         cmocka_unit_test(too_many_connections_are_turned_away),
         cmocka_unit_test(bad_addresses_are_refused),
