@@ -417,11 +417,6 @@ const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
     return &self->options.endpoint;
 }
 
-bool mlx_target_reachable(const mlx_target_t *self)
-{
-    return self->reachable;
-}
-
 char *mlx_target_topic(const mlx_target_t *self, const char *what)
 {
     bool answered = self->reachable || self->reason[0];
