@@ -67,7 +67,8 @@ static void fail_call(mlx_call_t *call, const mlx_error_t *err)
     mlx_reply_fn fn = call->fn;
     void *arg = call->arg;
     end_call(call);
-    fn(arg, MLX_REPLY_ERROR, NULL, err);
+    if (fn)
+        fn(arg, MLX_REPLY_ERROR, NULL, err);
 }
 
 static void on_deadline(void *arg)
@@ -110,12 +111,14 @@ static void on_reply(mlx_bus_t *self, mlx_reply_t kind, zmsg_t *frames)
         take_error(&err, map);
         fail_call(call, &err);
     } else if (kind == MLX_REPLY_PROGRESS) {
-        call->fn(call->arg, kind, map, NULL);
+        if (call->fn)
+            call->fn(call->arg, kind, map, NULL);
     } else {
         mlx_reply_fn fn = call->fn;
         void *arg = call->arg;
         end_call(call);
-        fn(arg, kind, map, NULL);
+        if (fn)
+            fn(arg, kind, map, NULL);
     }
 }
 

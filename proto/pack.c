@@ -202,7 +202,8 @@ static int scan_value(scan_t *scan, unsigned depth, item_t *item)
 
 static int begin(scan_t *scan, const void *data, size_t len, mlx_error_t *err)
 {
-    *scan = (scan_t){.at = data, .end = (const unsigned char *)data + len, .err = err};
+    const unsigned char *begin = data ? data : (const unsigned char *)"";
+    *scan = (scan_t){.at = begin, .end = begin + len, .err = err};
     if (len > MLX_PACK_MAX_BYTES)
         return mlx_error_set(err, MLX_ERR_USAGE, "msgpack: %zu bytes, at most %d are taken", len,
                              MLX_PACK_MAX_BYTES);
