@@ -1,8 +1,8 @@
-#include "stream_stats.h"
+#include "common/stream_stats.h"
 
 #include "common/json.h"
 #include "proto/buf.h"
-#include "stream_reply.h"
+#include "common/stream_reply.h"
 
 #include <math.h>
 #include <stdlib.h>

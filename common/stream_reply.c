@@ -1,4 +1,4 @@
-#include "stream_reply.h"
+#include "common/stream_reply.h"
 
 #include <math.h>
 #include <string.h>

@@ -16,8 +16,8 @@
  *  up to MLX_STREAM_MAX_REQUEST, a line or an unstreamed reply up to MLX_STREAM_MAX_LINE; what is
  *  longer, compressed or no JSON is passed over.
  */
-#ifndef MLX_WATCHER_STREAM_STATS_H
-#define MLX_WATCHER_STREAM_STATS_H
+#ifndef MLX_COMMON_STREAM_STATS_H
+#define MLX_COMMON_STREAM_STATS_H
 
 #include "proto/base.h"
 

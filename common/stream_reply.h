@@ -11,8 +11,8 @@
  * OpenAI (chat completions, completions, responses), Anthropic (messages) and llama-server
  * (completion, timings).
  */
-#ifndef MLX_WATCHER_STREAM_REPLY_H
-#define MLX_WATCHER_STREAM_REPLY_H
+#ifndef MLX_COMMON_STREAM_REPLY_H
+#define MLX_COMMON_STREAM_REPLY_H
 
 #include "proto/value.h"
 
