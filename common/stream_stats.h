@@ -55,6 +55,7 @@ typedef struct {
     int64_t generated_tokens; /* so far */
     double prompt_rate;       /* tokens/s */
     double generation_rate;   /* tokens/s over the whole reply; once it has ended */
+    double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
     double total_s;
 } mlx_stream_figures_t;
