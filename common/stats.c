@@ -13,8 +13,7 @@ double mlx_stats_t95(size_t freedom)
         return table[freedom ? freedom - 1 : 0];
     /* Cornish-Fisher around the normal quantile: exact to four digits from here on. */
     const double z = 1.959964, n = (double)freedom;
-    return z + (pow(z, 3) + z) / (4 * n) +
-           (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * n * n);
+    return z + (pow(z, 3) + z) / (4 * n) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * n * n);
 }
 
 static int by_value(const void *a, const void *b)

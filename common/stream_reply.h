@@ -28,7 +28,7 @@ typedef struct {
     int64_t generated_tokens; /* by the server's own count, up to and with this object */
     double prompt_s;          /* time the server spent on the prompt */
     double generation_s;      /* and on the generated tokens */
-    double generation_rate;   /* tokens/s as it says itself: llama-server counts from the first token
+    double generation_rate; /* tokens/s as it says itself: llama-server counts from the first token
                                  on, so that tokens / generation_s would be too high */
     double load_s;
     double total_s;

@@ -1,8 +1,8 @@
 #include "common/stream_stats.h"
 
 #include "common/json.h"
-#include "proto/buf.h"
 #include "common/stream_reply.h"
+#include "proto/buf.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -17,6 +17,9 @@ static const double give_part = 0.9;
 /*  The warm-up's longest share of the budget, and a prompt's share that its text may take. */
 static const double warmup_part = 0.1, text_part = 0.15;
 
+/*  A request that takes that many times what it should, and some seconds more, hangs. */
+static const double patience = 3, patience_s = 5;
+
 /*  Part of the context that a prompt may fill. */
 static const double context_part = 0.6;
 
@@ -93,6 +96,13 @@ static void add_up(const mlx_plan_t *self, double left_s, double *tokens, double
     }
 }
 
+static double limit_of(const mlx_plan_t *self, double left_s, double tokens, double bytes)
+{
+    if (isnan(self->rate))
+        return left_s;
+    return fmin(left_s, patience_s + patience * (wait_of(self, bytes) + tokens / self->rate));
+}
+
 static bool plan_prompt(mlx_plan_t *self, double left_s, mlx_step_t *step)
 {
     double wanted_all, waits_s;
@@ -100,11 +110,13 @@ static bool plan_prompt(mlx_plan_t *self, double left_s, mlx_step_t *step)
     double wanted = (double)mlx_prompts_tokens(self->prompts, self->next);
     double share = (give_part * left_s - waits_s) * rate_of(self) * wanted / wanted_all;
     double tokens = floor(fmin(wanted, fmax(share, MLX_PLAN_TOKENS_MIN)));
-    double bytes = fmin(most_bytes(self, left_s), (double)mlx_prompts_size(self->prompts, self->next));
+    double bytes =
+        fmin(most_bytes(self, left_s), (double)mlx_prompts_size(self->prompts, self->next));
     /* Half of the shortest reply is still worth having; less is not. */
     if (wait_of(self, bytes) + MLX_PLAN_TOKENS_MIN / 2.0 / rate_of(self) > left_s)
         return false;
-    *step = (mlx_step_t){(int)self->next, (int64_t)tokens, (size_t)bytes, left_s};
+    *step = (mlx_step_t){(int)self->next, (int64_t)tokens, (size_t)bytes,
+                         limit_of(self, left_s, tokens, bytes)};
     return true;
 }
 

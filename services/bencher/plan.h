@@ -33,8 +33,8 @@ typedef struct {
 
 /*  How a request went. What is not known is NaN or -1. */
 typedef struct {
-    size_t bytes;      /* of the prompt's text */
-    int64_t tokens;    /* generated */
+    size_t bytes;   /* of the prompt's text */
+    int64_t tokens; /* generated */
     int64_t prompt_tokens;
     double ttft_s;     /* until the first token */
     double duration_s; /* the whole request */

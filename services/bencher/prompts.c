@@ -34,7 +34,8 @@ static const char report[] =
     "replaced by the older model with the heavy cups, which reads about six per cent low in gusts "
     "but never stops.\n\n"
     "From April the glacier survey went on every morning that allowed it. Thirty-one stakes were "
-    "drilled in along two lines, each with its height written on a brass plate, and their positions "
+    "drilled in along two lines, each with its height written on a brass plate, and their "
+    "positions "
     "were measured from both ends of the base line. Six stakes leaned after the storm of the "
     "twentieth and had to be set again, so the first interval of the lower line is lost. The upper "
     "line moved nineteen centimetres a week at its middle and seven at its edges, faster than in "
@@ -58,7 +59,8 @@ static const char report[] =
     "August and was not replaced, which is why the eastern stakes were read only once after that "
     "date.\n\n"
     "The last entry notes that the huts were closed on the fourth of October in clear weather, the "
-    "stove cold, the shutters barred, the loggers set to one reading an hour, and the key left with "
+    "stove cold, the shutters barred, the loggers set to one reading an hour, and the key left "
+    "with "
     "the keeper of the lower refuge.";
 
 static const struct {
@@ -108,8 +110,8 @@ mlx_prompts_t *mlx_prompts_builtin(void)
     self->list = mlx_alloc(MLX_COUNT(builtin), sizeof *self->list);
     self->count = MLX_COUNT(builtin);
     for (size_t i = 0; i < self->count; i++)
-        self->list[i] = (prompt_t){mlx_strdup(builtin[i].name), mlx_strdup(builtin[i].text),
-                                   builtin[i].tokens};
+        self->list[i] =
+            (prompt_t){mlx_strdup(builtin[i].name), mlx_strdup(builtin[i].text), builtin[i].tokens};
     snprintf(self->set, sizeof self->set, "%s", builtin_set);
     return self;
 }
