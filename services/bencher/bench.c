@@ -8,6 +8,7 @@
 #include "ask.h"
 #include "conditions.h"
 #include "plan.h"
+#include "probe.h"
 #include "report.h"
 
 enum {
@@ -44,6 +45,7 @@ struct mlx_bench {
     mlx_step_t step;
     size_t step_bytes;
     mlx_asking_t *asking;
+    mlx_probe_t *probe; /* of what has just been loaded */
     mlx_timer_t *tick;
     int64_t nonce;
     int64_t begun_us; /* the model is loaded */
@@ -167,6 +169,7 @@ static void on_restored(void *arg, const mlx_answer_t *answer)
 static void restore(mlx_bench_t *self)
 {
     mlx_asking_destroy(&self->asking);
+    mlx_probe_destroy(&self->probe);
     self->phase = PHASE_RESTORE;
     self->ended_us = mlx_now_us();
     if (!self->touched) {
@@ -280,6 +283,18 @@ static void begin(mlx_bench_t *self)
     next_step(self);
 }
 
+/*  How long a context the model was loaded with decides how long a prompt may be. */
+static void on_looked(void *arg, const mlx_found_t *found, const mlx_error_t *err)
+{
+    mlx_bench_t *self = arg;
+    (void)err;
+    if (found)
+        mlx_value_int(mlx_probe_model(found->models, self->target.model), "context",
+                      &self->target.context);
+    mlx_probe_destroy(&self->probe);
+    begin(self);
+}
+
 static void on_loaded(void *arg, const mlx_answer_t *answer)
 {
     mlx_bench_t *self = arg;
@@ -291,10 +306,13 @@ static void on_loaded(void *arg, const mlx_answer_t *answer)
         fail(self, &err);
         return;
     }
-    if (self->target.api->keeps)
-        self->load_s = answer->duration_s;
     mlx_asking_destroy(&self->asking);
-    begin(self);
+    if (!self->target.api->keeps) {
+        begin(self);
+        return;
+    }
+    self->load_s = answer->duration_s;
+    self->probe = mlx_probe_new(self->options.http, self->target.url, on_looked, self);
 }
 
 static void load(mlx_bench_t *self)
@@ -379,6 +397,7 @@ void mlx_bench_destroy(mlx_bench_t **self_p)
         return;
     mlx_loop_cancel(self->options.loop, &self->tick);
     mlx_find_destroy(&self->find);
+    mlx_probe_destroy(&self->probe);
     mlx_asking_destroy(&self->asking);
     if (self->touched)
         restore_blocking(self);

@@ -168,7 +168,8 @@ static void put_conditions(const mlx_value_t *result, mlx_buf_t *out)
     double joules = real_of(result, "joules_per_token");
     if (!isnan(joules))
         mlx_buf_printf(out, ", %.2f J per token (%s)", joules, text_of(result, "power_scope"));
-    put_unit(out, result, "contention", MLX_UNIT_RATIO, ", others busy ", "");
+    if (real_of(result, "contention") > 0)
+        put_unit(out, result, "contention", MLX_UNIT_RATIO, ", others busy ", " of the time");
 }
 
 static void each_warning(const mlx_value_t *result, const char *before, const char *after,
