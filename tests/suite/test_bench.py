@@ -118,7 +118,7 @@ def test_ctrl_c_stops_the_server():
         while b"prompt 2 of 10" not in shown:
             assert select.select([master], [], [], deadline - time.monotonic())[0], shown
             shown += os.read(master, 4096)
-        assert b"[" in shown and b"left" in shown and b"tok/s" in shown
+        assert b"[" in shown and b"left" in shown and b"tok/s" in shown, shown
         double.until("generating", 1, 5)
         busy = bench(suite, "--url", double.url, check=False)
         assert busy.returncode == 75, busy
@@ -126,11 +126,12 @@ def test_ctrl_c_stops_the_server():
         process.send_signal(signal.SIGINT)
         double.until("generating", 0, 5)
         stopped = time.monotonic() - begin
-        assert process.wait(10) == 130
-        assert process.stdout.read() == ""
+        status = process.wait(10)
+        assert (status, process.stdout.read()) == (130, ""), os.read(master, 65536)
         process.stdout.close()
         os.close(master)
-        assert double.get("/api/ps")["models"] == []  # it was not loaded before
+        left = double.get("/api/ps")["models"]
+        assert left == [], left  # it was not loaded before
         assert stopped < 2, f"the server went on for {stopped:.1f} s"
         return f"server stopped after {stopped * 1000:.0f} ms"
 
