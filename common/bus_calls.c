@@ -45,17 +45,21 @@ static bool frame_is(zframe_t *frame, const char *text)
 
 /*  Caller's side. */
 
+static void free_call(mlx_call_t *call)
+{
+    mlx_loop_cancel(call->bus->loop, &call->deadline);
+    free(call->service);
+    free(call);
+}
+
 static void end_call(mlx_call_t *call)
 {
-    mlx_bus_t *self = call->bus;
-    for (mlx_call_t **at = &self->calls; *at; at = &(*at)->next)
+    for (mlx_call_t **at = &call->bus->calls; *at; at = &(*at)->next)
         if (*at == call) {
             *at = call->next;
             break;
         }
-    mlx_loop_cancel(self->loop, &call->deadline);
-    free(call->service);
-    free(call);
+    free_call(call);
 }
 
 static void fail_call(mlx_call_t *call, const mlx_error_t *err)
@@ -125,6 +129,13 @@ static mlx_request_t *find_request(mlx_bus_t *self, zframe_t *route, zframe_t *i
     return request;
 }
 
+static void free_request(mlx_request_t *request)
+{
+    zframe_destroy(&request->route);
+    free(request->id);
+    free(request);
+}
+
 static void end_request(mlx_request_t **request_p)
 {
     mlx_request_t *request = *request_p;
@@ -134,9 +145,7 @@ static void end_request(mlx_request_t **request_p)
             *at = request->next;
             break;
         }
-    zframe_destroy(&request->route);
-    free(request->id);
-    free(request);
+    free_request(request);
 }
 
 static void reply(mlx_request_t *request, const char *verb, const mlx_value_t *map)
@@ -319,10 +328,14 @@ void mlx_bus_commands_end(mlx_bus_t *self)
         zsock_set_linger(self->commander, 100);
         send_msg(self, msg);
     }
-    while (self->calls)
-        end_call(self->calls);
+    while (self->calls) {
+        mlx_call_t *call = self->calls;
+        self->calls = call->next;
+        free_call(call);
+    }
     while (self->requests) {
         mlx_request_t *request = self->requests;
-        end_request(&request);
+        self->requests = request->next;
+        free_request(request);
     }
 }

@@ -46,10 +46,10 @@ struct mlx_field {
     mlx_type_t type; /* MLX_REAL also takes an int */
     mlx_unit_t unit;
     mlx_metric_kind_t kind; /* how it appears in OpenMetrics and history */
+    bool label;             /* part of an item's identity: an OpenMetrics label */
     const char *metric;     /* OpenMetrics family without "_total"; NULL: none */
     const char *help;
     const mlx_field_t *fields; /* of the maps in a list, or of a map; ends with a NULL key */
-    bool label;                /* part of an item's identity: an OpenMetrics label */
 };
 
 typedef struct {
@@ -67,11 +67,11 @@ typedef struct {
     const mlx_field_t *args;
     const mlx_field_t *progress; /* NULL: sends no progress */
     const mlx_field_t *result;
-} mlx_command_t;
+} mlx_catalogue_command_t;
 
 /*  All topics and commands in page order. Static storage. */
 const mlx_topic_t *mlx_catalogue_topics(size_t *count);
-const mlx_command_t *mlx_catalogue_commands(size_t *count);
+const mlx_catalogue_command_t *mlx_catalogue_commands(size_t *count);
 
 /*  The topic whose pattern matches NAME, or NULL. */
 const mlx_topic_t *mlx_catalogue_find(const char *name);

@@ -204,6 +204,7 @@ static void add_scaled(nvml_t *self, nvml_device_t gpu, mlx_value_t *data, const
         mlx_value_set_real(data, field, value * scale);
 }
 
+/*  All ones, and what no machine has, mean "not available". */
 static void add_bytes(mlx_value_t *data, const char *field, unsigned long long bytes)
 {
     if (bytes <= INT64_MAX)
@@ -253,8 +254,7 @@ static void add_processes(nvml_t *self, nvml_device_t gpu, mlx_value_t *data)
     for (unsigned i = 0; i < count && i < MAX_PROCESSES; i++) {
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
         mlx_value_set_int(item, "pid", processes[i].pid);
-        if (processes[i].memory != NVML_NOT_AVAILABLE)
-            add_bytes(item, "memory", processes[i].memory);
+        add_bytes(item, "memory", processes[i].memory);
     }
 }
 
@@ -275,7 +275,7 @@ static void sample_gpu(nvml_t *self, const gpu_t *gpu, mlx_readings_t *out)
 {
     mlx_value_t *data = mlx_readings_gpu(out, gpu->id);
     mlx_value_set_str(data, "name", gpu->name[0] ? gpu->name : NULL);
-    mlx_value_set_str(data, "vendor", "NVIDIA");
+    mlx_value_set_str(data, "vendor", "nvidia");
     mlx_value_set_str(data, "backend", "nvml");
     mlx_value_set_str(data, "id", gpu->id);
     nvml_utilization_t utilization;

@@ -103,7 +103,7 @@ static int draw_gauge(mlx_canvas_t *canvas, int row, int column, const char *lab
 {
     column = mlx_canvas_text(canvas, row, column, 6, MLX_STYLE_DIM, label) + 1;
     mlx_canvas_put(canvas, row, column++, L'[', MLX_STYLE_DIM);
-    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * GAUGE_WIDTH);
+    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
                        style_of_share(share));
@@ -152,7 +152,7 @@ typedef struct {
 static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *model, double rate)
 {
     mlx_canvas_t *canvas = table->canvas;
-    int width = canvas->columns - 50;
+    int width = canvas->columns - 52;
     double size;
     int64_t context, expires;
     const char *name = mlx_value_str(model, "name");
@@ -172,7 +172,7 @@ static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *
     if (mlx_value_int(model, "expires_at", &expires)) {
         MLX_CLEANUP(mlx_free_p)
         char *left = mlx_format_unit((double)(expires - table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        mlx_canvas_printf(canvas, table->row, x + 42, 6, MLX_STYLE_DIM, "%6s",
+        mlx_canvas_printf(canvas, table->row, x + 42, 7, MLX_STYLE_DIM, "%7s",
                           expires > table->now_us ? left : "now");
     }
     table->row++;
@@ -213,13 +213,13 @@ static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us
 static int draw_models(const mlx_overview_t *overview, int row, int last, int64_t now_us,
                        mlx_canvas_t *canvas)
 {
-    int width = canvas->columns - 50;
+    int width = canvas->columns - 52;
     if (width < 8)
         width = 8;
     mlx_canvas_fill(canvas, row, 0, MLX_STYLE_BAR);
     mlx_canvas_text(canvas, row, 1, width, MLX_STYLE_BAR, "MODEL");
     mlx_canvas_text(canvas, row, width + 2, 60, MLX_STYLE_BAR,
-                    "RUNTIME              SIZE CONTEXT    TOK/S EXPIRES");
+                    "RUNTIME              SIZE CONTEXT   TOK/S EXPIRES");
     table_t table = {
         .overview = overview, .canvas = canvas, .row = row + 1, .last = last, .now_us = now_us};
     mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);
@@ -229,8 +229,8 @@ static int draw_models(const mlx_overview_t *overview, int row, int last, int64_
     return table.row;
 }
 
-static void draw_plot(const mlx_top_t *self, size_t which, int row, int column, int rows,
-                      int columns, mlx_canvas_t *canvas)
+static void draw_plot(const mlx_top_t *self, int which, int row, int column, int rows, int columns,
+                      mlx_canvas_t *canvas)
 {
     const mlx_series_t *series = &self->series[which];
     double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
@@ -261,8 +261,8 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
     int band = rows / bands, half = (canvas->columns - 3) / 2;
     draw_plot(self, TOKENS, row, 1, band, canvas->columns - 2, canvas);
     for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, (size_t)(GPU + i), row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
-                  half, canvas);
+        draw_plot(self, GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band, half,
+                  canvas);
 }
 
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
