@@ -126,14 +126,13 @@ static void test_gguf_choice(void **state)
     (void)state;
     mlx_error_t err = {0};
     MLX_CLEANUP(mlx_tree_destroy)
-    mlx_tree_t *tree =
-        tree_of("[" LFS_ENTRY("m-Q8_0.gguf", "8") "," LFS_ENTRY(
-            "m-Q4_K_M-00001-of-00002.gguf",
-            "4") "," LFS_ENTRY("m-Q4_K_M-00002-of-00002.gguf",
-                               "4") "," LFS_ENTRY("mmproj-BF16.gguf",
-                                                  "1") "," LFS_ENTRY("mmproj-F16.gguf",
-                                                                     "1") "," FILE_ENTRY("config."
-                                                                                         "json") "]");
+    mlx_tree_t *tree = tree_of("[" LFS_ENTRY("m-Q8_0.gguf", "8") "," LFS_ENTRY(
+        "m-Q4_K_M-00001-of-00002.gguf",
+        "4") "," LFS_ENTRY("m-Q4_K_M-00002-of-00002.gguf",
+                           "4") "," LFS_ENTRY("mmproj-BF16.gguf",
+                                              "1") "," LFS_ENTRY("mmproj-F16.gguf",
+                                                                 "1") "," FILE_ENTRY("config."
+                                                                                     "json") "]");
     assert_int_equal(mlx_tree_select_gguf(tree, NULL, &err), 0);
     assert_true(is_selected(tree, "m-Q4_K_M-00001-of-00002.gguf"));
     assert_true(is_selected(tree, "m-Q4_K_M-00002-of-00002.gguf"));
