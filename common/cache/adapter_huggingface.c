@@ -11,6 +11,7 @@
 #include "proto/buf.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,7 +145,9 @@ static void scan_repo(repo_scan_t *r, int cache)
     int fd = openat(cache, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
-        mlx_scan_problem(r->scan, r->app, r->model, "has no snapshots folder");
+        /* Without snapshots there is no model yet, or no longer. */
+        if (errno != ENOENT)
+            mlx_scan_problem(r->scan, r->app, r->model, "its snapshots cannot be read");
         return;
     }
     for (struct dirent *e; (e = readdir(dir));) {
@@ -261,21 +264,28 @@ static int plan_link(const mlx_expose_t *what, mlx_plan_t *plan, const char *at,
                          mlx_root_path(what->store), at);
 }
 
-static int plan_file(const mlx_expose_t *what, mlx_plan_t *plan, const char *folder,
+static int plan_blob(const mlx_expose_t *what, mlx_plan_t *plan, const char *folder,
                      const mlx_model_file_t *file, mlx_error_t *err)
 {
-    const char *commit = what->model->revision;
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_format("%s/blobs/%s", folder, file->etag);
     MLX_CLEANUP(mlx_free_p) char *stage = mlx_format("%s/blobs", folder);
-    MLX_CLEANUP(mlx_free_p) char *at = mlx_format("%s/snapshots/%s/%s", folder, commit, file->path);
-    MLX_CLEANUP(mlx_free_p) char *parent = mlx_strndup(at, (size_t)(strrchr(at, '/') - at));
     struct stat st;
     int there = mlx_fs_stat(what->store, blob, &st, err);
     if (there < 0)
         return -1;
     /* A link there is the shared store of newer clients: theirs. */
-    if (!(there && S_ISLNK(st.st_mode)) && mlx_expose_file(what, plan, file, blob, stage, err))
-        return -1;
+    if (there && S_ISLNK(st.st_mode))
+        return 0;
+    return mlx_expose_file(what, plan, file, blob, stage, err);
+}
+
+static int plan_name(const mlx_expose_t *what, mlx_plan_t *plan, const char *folder,
+                     const mlx_model_file_t *file, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *stage = mlx_format("%s/blobs", folder);
+    MLX_CLEANUP(mlx_free_p)
+    char *at = mlx_format("%s/snapshots/%s/%s", folder, what->model->revision, file->path);
+    MLX_CLEANUP(mlx_free_p) char *parent = mlx_strndup(at, (size_t)(strrchr(at, '/') - at));
     mlx_expose_folder(what, plan, parent);
     return plan_link(what, plan, at, file, stage, err);
 }
@@ -327,7 +337,10 @@ int mlx_hf_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)
     MLX_CLEANUP(mlx_free_p) char *blobs = mlx_format("%s/blobs", folder);
     mlx_expose_folder(&inside, plan, blobs);
     for (size_t i = 0; i < model->count; i++)
-        if (plan_file(&inside, plan, folder, &model->files[i], err))
+        if (plan_blob(&inside, plan, folder, &model->files[i], err))
+            return -1;
+    for (size_t i = 0; i < model->count; i++)
+        if (plan_name(&inside, plan, folder, &model->files[i], err))
             return -1;
     return plan_ref(&inside, plan, folder, err);
 }

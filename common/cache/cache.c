@@ -144,18 +144,56 @@ static int plan_view_file(mlx_cache_t *self, mlx_plan_t *plan, const char *view,
     return mlx_expose_file(&what, plan, file, path, "tmp", err);
 }
 
+void mlx_cache_plan_remove(mlx_cache_t *self, mlx_plan_t *plan, const char *path,
+                           const char *sha256)
+{
+    struct stat st;
+    if (mlx_fs_stat(self->home, path, &st, NULL) <= 0 || S_ISDIR(st.st_mode))
+        return;
+    mlx_step_t *step = mlx_plan_add(plan, MLX_STEP_REMOVE, mlx_root_path(self->home), path);
+    step->old = mlx_identity_of(&st);
+    step->size = (uint64_t)st.st_size;
+    snprintf(step->sha256, sizeof step->sha256, "%s", sha256);
+}
+
+static bool has_same_file(const mlx_model_t *model, const mlx_model_file_t *file)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (strcmp(model->files[i].path, file->path) == 0)
+            return strcmp(model->files[i].sha256, file->sha256) == 0;
+    return false;
+}
+
+/*  A new revision takes the names of an old one that it does not have, or has with other content.
+ */
+static int drop_old_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *old = mlx_registry_get_model(self->db, model->name, NULL);
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
+    for (size_t i = 0; old && i < old->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", old->view, old->files[i].path);
+        if (!has_same_file(model, &old->files[i]))
+            mlx_cache_plan_remove(self, plan, path, "");
+    }
+    return plan->count ? mlx_engine_apply(&self->engine, plan, err) : 0;
+}
+
+/*  The row comes before the names: a crash between them leaves a model whose view is made again by
+ * the next add, never a name that nothing knows of and that holds its bytes for ever. */
 int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
 {
+    if (drop_old_names(self, model, err) ||
+        mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
+        mlx_registry_put_model(self->db, model, err))
+        return -1;
     MLX_CLEANUP(mlx_free_p) char *view = mlx_format("models/%s", model->view);
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("add", model->name, NULL);
     for (size_t i = 0; i < model->count; i++)
         if (plan_view_file(self, plan, view, &model->files[i], err))
             return -1;
-    if (plan->count && mlx_engine_apply(&self->engine, plan, err))
-        return -1;
-    if (mlx_fs_gate(&self->options.fs, "commit", "registry", err))
-        return -1;
-    return mlx_registry_put_model(self->db, model, err);
+    return plan->count ? mlx_engine_apply(&self->engine, plan, err) : 0;
 }
 
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model)

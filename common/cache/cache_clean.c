@@ -164,18 +164,6 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
 
 /* ---- forgetting and cleaning ---- */
 
-static void plan_remove(mlx_plan_t *plan, const mlx_root_t *home, const char *path,
-                        const char *sha256)
-{
-    struct stat st;
-    if (mlx_fs_stat(home, path, &st, NULL) <= 0 || S_ISDIR(st.st_mode))
-        return;
-    mlx_step_t *step = mlx_plan_add(plan, MLX_STEP_REMOVE, mlx_root_path(home), path);
-    step->old = mlx_identity_of(&st);
-    step->size = (uint64_t)st.st_size;
-    snprintf(step->sha256, sizeof step->sha256, "%s", sha256);
-}
-
 typedef struct {
     mlx_cache_t *cache;
     mlx_plan_t *plan;
@@ -192,25 +180,13 @@ static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
         return -1;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
     if (!needed)
-        plan_remove(s->plan, s->cache->home, path, sha256);
+        mlx_cache_plan_remove(s->cache, s->plan, path, sha256);
     return 0;
 }
 
-/*  Names under models/ go with the model; its row goes before them, so that a crash leaves names
- * that clean finds, never a model without its files. */
-static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+/*  Remove the folders of a view that are empty now. */
+static int remove_folders(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
-    for (size_t i = 0; i < model->count; i++) {
-        MLX_CLEANUP(mlx_free_p)
-        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
-        plan_remove(plan, self->home, path, "");
-    }
-    if (mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
-        mlx_registry_delete_model(self->db, model->name, err))
-        return -1;
-    if (plan->count && mlx_engine_apply(&self->engine, plan, err))
-        return -1;
     for (size_t i = 0; i < model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
         char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
@@ -221,6 +197,31 @@ static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t
         }
     }
     return 0;
+}
+
+/*  A step that had to be passed over is an error where all of them are wanted. */
+static int need_all(const mlx_plan_t *plan, mlx_error_t *err)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].state == MLX_STATE_SKIPPED)
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s", plan->steps[i].why);
+    return 0;
+}
+
+/*  The row goes last: until then the model can be forgotten again. */
+static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
+    for (size_t i = 0; i < model->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
+        mlx_cache_plan_remove(self, plan, path, "");
+    }
+    if ((plan->count && mlx_engine_apply(&self->engine, plan, err)) || need_all(plan, err) ||
+        remove_folders(self, model, err) ||
+        mlx_fs_gate(&self->options.fs, "commit", "registry", err))
+        return -1;
+    return mlx_registry_delete_model(self->db, model->name, err);
 }
 
 static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx_error_t *err)

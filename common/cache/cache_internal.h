@@ -27,7 +27,11 @@ mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err);
 /*  Store MODEL in the registry and make its view under models/. */
 int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 
-/*  A free view name for a model of that name. Caller owns it and must free it. */
+/*  Plan the removal of a file of the home, if it is there. */
+void mlx_cache_plan_remove(mlx_cache_t *self, mlx_plan_t *plan, const char *path,
+                           const char *sha256);
+
+/*  The view's name for a model of that name. Caller owns it and must free it. */
 char *mlx_cache_view_name(const char *model_name);
 
 /*  {"model", "files", "size", ...} of a model that was added. */
