@@ -232,7 +232,7 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     (void)up;
     mlx_http_transfer_t *transfer = arg;
     if (!transfer->stall_us || mlx_http_transfer_patience_us(transfer) > 0)
-        return CURL_PROGRESSFUNC_CONTINUE;
+        return 0;
     transfer->ended = MLX_HTTP_STALLED;
     return 1;
 }
