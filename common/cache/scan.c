@@ -15,12 +15,6 @@ enum {
     MAX_FILES = 1000000,
 };
 
-const char *mlx_env_get(const mlx_env_t *env, const char *name)
-{
-    const char *value = env->get(env->arg, name);
-    return value && *value ? value : NULL;
-}
-
 mlx_scan_t *mlx_scan_new(void)
 {
     return mlx_alloc(1, sizeof(mlx_scan_t));

@@ -12,6 +12,7 @@
 
 #include "common/cache/roots.h"
 #include "common/digest.h"
+#include "common/env.h"
 
 typedef struct {
     const char *app;  /* name of the adapter */
@@ -50,14 +51,6 @@ typedef struct {
     mlx_store_t **stores; /* each allocated alone, so that its path can be borrowed */
     size_t store_count;
 } mlx_scan_t;
-
-/*  Environment, injected: the value of NAME or NULL. */
-typedef struct {
-    const char *(*get)(void *arg, const char *name);
-    void *arg;
-} mlx_env_t;
-
-const char *mlx_env_get(const mlx_env_t *env, const char *name); /* NULL also when empty */
 
 mlx_scan_t *mlx_scan_new(void);
 void mlx_scan_destroy(mlx_scan_t **self);
