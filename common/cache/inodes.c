@@ -91,7 +91,8 @@ static int compare_refs(const void *a, const void *b)
 
 static void make_groups(mlx_inodes_t *self)
 {
-    qsort(self->refs, self->count, sizeof *self->refs, compare_refs);
+    if (self->count)
+        qsort(self->refs, self->count, sizeof *self->refs, compare_refs);
     self->groups = mlx_alloc(self->count + 1, sizeof *self->groups);
     for (size_t i = 0; i < self->count; i++) {
         const mlx_ref_t *ref = &self->refs[i];
