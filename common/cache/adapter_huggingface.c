@@ -228,6 +228,12 @@ bool mlx_hf_in_use(const mlx_root_t *root, const char *path)
 
 /* ---- exposing ---- */
 
+/*  A model that is one quantisation is called "org/name:QUANT". */
+static char *repo_of(const mlx_model_t *model)
+{
+    return mlx_strndup(model->name, strcspn(model->name, ":"));
+}
+
 static char *repo_folder(const char *name)
 {
     const char *slash = strchr(name, '/');
@@ -309,9 +315,9 @@ static int plan_ref(const mlx_expose_t *what, mlx_plan_t *plan, const char *fold
 static int check_model(const mlx_model_t *model, mlx_error_t *err)
 {
     mlx_error_t why = {0};
+    MLX_CLEANUP(mlx_free_p) char *repo = repo_of(model);
     bool known = strcmp(model->source, "huggingface") == 0 && model->revision &&
-                 mlx_name_commit(model->revision, &why) == 0 &&
-                 mlx_name_repo(model->name, &why) == 0;
+                 mlx_name_commit(model->revision, &why) == 0 && mlx_name_repo(repo, &why) == 0;
     for (size_t i = 0; known && i < model->count; i++)
         known = mlx_name_etag(model->files[i].etag, &why) == 0 &&
                 mlx_name_path(model->files[i].path, &why) == 0;
@@ -333,7 +339,8 @@ int mlx_hf_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)
     mlx_expose_t inside = *what;
     inside.weights &= ~(unsigned)MLX_METHOD_SYMLINK;
     inside.small &= ~(unsigned)MLX_METHOD_SYMLINK;
-    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(model->name);
+    MLX_CLEANUP(mlx_free_p) char *repo = repo_of(model);
+    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(repo);
     MLX_CLEANUP(mlx_free_p) char *blobs = mlx_format("%s/blobs", folder);
     mlx_expose_folder(&inside, plan, blobs);
     for (size_t i = 0; i < model->count; i++)

@@ -41,11 +41,35 @@ typedef struct {
     bool copy;       /* allow a second copy where bytes cannot be shared */
     const char *as;  /* name for the model, or for the app */
     int64_t older_s; /* clean: only what was not used for this long */
+
+    /*  add from a hub: branch, tag or commit (NULL: main); file patterns, ending with NULL, instead
+     *  of the files that models of that kind need; at most so many streams (0: 4). */
+    const char *revision;
+    const char *const *include;
+    const char *const *exclude;
+    unsigned streams;
+    int64_t pause_ms; /* first pause before a new try; 0: 1 s */
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method}], frees}],
  *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "problems": [{app, path, text}]} */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
+
+/*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
+ *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
+                           mlx_error_t *err);
+
+/*  A repository of the hub: its MLX set, or with QUANT (may be NULL) or no safetensors one
+ * quantisation of its GGUF files. Identical bytes that an app here has already are shared, the rest
+ * is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"} in
+ * bytes. */
+mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  A model of an Ollama registry, as "[host/][namespace/]model[:tag]". */
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
+                                  mlx_error_t *err);
 
 /*  A file or folder of this machine, as model "local/<its name>" or HOW->as. */
 mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,

@@ -11,6 +11,8 @@
 #ifdef __APPLE__
 #include <sys/attr.h>
 #include <sys/clonefile.h>
+#include <sys/sysctl.h>
+#include <sys/time.h>
 
 int64_t mlx_fsys_mtime_ns(const struct stat *st)
 {
@@ -26,6 +28,14 @@ void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
 {
     st->st_mtimespec.tv_sec = (time_t)(mtime_ns / 1000000000);
     st->st_mtimespec.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+void mlx_fsys_boot_id(char *out, size_t size)
+{
+    struct timeval boot = {0};
+    size_t len = sizeof boot;
+    sysctlbyname("kern.boottime", &boot, &len, NULL, 0);
+    snprintf(out, size, "%lld.%06d", (long long)boot.tv_sec, (int)boot.tv_usec);
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)
@@ -95,6 +105,15 @@ void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
 {
     st->st_mtim.tv_sec = (time_t)(mtime_ns / 1000000000);
     st->st_mtim.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+void mlx_fsys_boot_id(char *out, size_t size)
+{
+    MLX_CLEANUP(mlx_close_p)
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, out, size - 1);
+    out[len > 0 ? len : 0] = '\0';
+    out[strcspn(out, "\r\n ")] = '\0';
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)

@@ -12,6 +12,7 @@ static const char *const migrations[] = {
     " path TEXT NOT NULL, sha256 TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,"
     " PRIMARY KEY (model, path)) WITHOUT ROWID;"
     "CREATE INDEX files_sha256 ON files (sha256);"
+    "CREATE INDEX files_etag ON files (etag);"
     "CREATE TABLE hashes (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
     " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,"
     " PRIMARY KEY (dev, ino)) WITHOUT ROWID;"
@@ -220,6 +221,17 @@ int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error
     int row = mlx_stmt_step(q, err);
     *has = row > 0;
     return row < 0 ? -1 : 0;
+}
+
+int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q =
+        mlx_db_query(db, err, "SELECT sha256 FROM files WHERE etag = ? LIMIT 1", "s", etag);
+    int row = mlx_stmt_step(q, err);
+    if (row > 0)
+        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
+    return row;
 }
 
 /* ---- hashes ---- */
