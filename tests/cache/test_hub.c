@@ -340,6 +340,54 @@ static void test_kill_and_resume(void **state)
     end(&b);
 }
 
+typedef struct {
+    int at;
+    int seen;
+} trap_t;
+
+static int kill_gate(void *arg, const char *operation, const char *path)
+{
+    trap_t *trap = arg;
+    (void)operation;
+    (void)path;
+    if (trap->seen++ == trap->at)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+/*  At each change to the disk in turn, threads of the download included. */
+static void test_kill_at_every_change(void **state)
+{
+    (void)state;
+    bench_t b = begin();
+    mlx_error_t err;
+    int at = 0;
+    for (bool died = true; died; at++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *clean = mlx_format("rm -rf %s %s/home", b.world->home, b.world->dir);
+        assert_int_equal(system(clean), 0);
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            trap_t trap = {.at = at};
+            b.world->fs = (mlx_fs_t){.gate = kill_gate, .arg = &trap};
+            _exit(add(&b, "org/mlx", &err) ? 0 : 1);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        died = WIFSIGNALED(status);
+        assert_true(died || WEXITSTATUS(status) == 0);
+        mlx_value_t *report = add(&b, "org/mlx", &err);
+        OK(report);
+        mlx_value_destroy(&report);
+        check_mlx_view(&b, "org--mlx");
+        world_check_sound(b.world);
+    }
+    print_message("  killed at each of %d changes\n", at - 1);
+    assert_true(at > 20);
+    end(&b);
+}
+
 static void test_full_disk_is_said_before(void **state)
 {
     (void)state;
@@ -403,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_ollama_pull_and_link),
         cmocka_unit_test(test_hostile_trees),
         cmocka_unit_test(test_kill_and_resume),
+        cmocka_unit_test(test_kill_at_every_change),
         cmocka_unit_test(test_full_disk_is_said_before),
         cmocka_unit_test(test_origins),
     };

@@ -1,7 +1,9 @@
 #include "tests/cache/world.h"
 
+#include "common/cache/fsys.h"
 #include "common/cache/manifest.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +83,20 @@ uint64_t world_inode(const world_t *self, const char *fmt, ...)
     MLX_CLEANUP(mlx_free_p) char *path = fixture_path(self->dir, "%s", rest);
     struct stat st;
     return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+bool world_shares(const world_t *self, const char *a, const char *b)
+{
+    if (world_inode(self, "%s", a) == world_inode(self, "%s", b))
+        return world_inode(self, "%s", a) != 0;
+    MLX_CLEANUP(mlx_free_p) char *path_a = fixture_path(self->dir, "%s", a);
+    MLX_CLEANUP(mlx_free_p) char *path_b = fixture_path(self->dir, "%s", b);
+    MLX_CLEANUP(mlx_close_p) int fd_a = open(path_a, O_RDONLY | O_CLOEXEC);
+    MLX_CLEANUP(mlx_close_p) int fd_b = open(path_b, O_RDONLY | O_CLOEXEC);
+    uint64_t shared_a = 0, shared_b = 0, first_a = 0, first_b = 0;
+    return mlx_fsys_shared(fd_a, &shared_a, &first_a) == 0 &&
+           mlx_fsys_shared(fd_b, &shared_b, &first_b) == 0 && shared_a && shared_b && first_a &&
+           first_a == first_b;
 }
 
 #define HUB "home/.cache/huggingface/hub"

@@ -38,6 +38,9 @@ void world_lmstudio_model(world_t *self, const char *folder, unsigned seed, char
  * no manifest misses a blob, nothing is left in a stage. Fails the test with what is wrong. */
 void world_check_sound(world_t *self);
 
+/*  Do two files take their bytes once: one inode, or blocks that the file system shares. */
+bool world_shares(const world_t *self, const char *a, const char *b);
+
 /*  Inode of <dir>/<formatted>, 0 when it is not there. */
 uint64_t world_inode(const world_t *self, const char *fmt, ...) MLX_PRINTF(2, 3);
 

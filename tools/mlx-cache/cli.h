@@ -28,6 +28,17 @@ int cli_undo(void *arg, const mlx_args_t *args);
 int cli_verify(void *arg, const mlx_args_t *args);
 int cli_apps(void *arg, const mlx_args_t *args);
 
+/*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */
+void cli_progress(void *arg, const mlx_value_t *event);
+void cli_progress_end(void);
+
+/*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
+void cli_watch_interrupt(void);
+bool cli_interrupted(void *arg);
+
+/*  A number of the user's in LOW .. HIGH. */
+int cli_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_error_t *err);
+
 /*  Model and app names, for completion. */
 void cli_names(const char *kind, mlx_buf_t *out);
 

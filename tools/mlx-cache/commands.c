@@ -1,4 +1,4 @@
-#include "tools/mlx-cache/cli.h"
+#include "cli.h"
 
 #include "common/paths.h"
 #include "proto/json.h"
@@ -27,6 +27,7 @@ mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
     char *home = dir ? mlx_strdup(dir) : mlx_paths_cache_dir(NULL, err);
     if (!home)
         return NULL;
+    cli_watch_interrupt();
     return mlx_cache_open(
         &(mlx_cache_options_t){
             .home = home, .env = {.get = real_variable}, .now_s = clock_seconds, .write = write},
@@ -36,6 +37,7 @@ mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
+    cli_progress_end();
     if (!report)
         return mlx_error_report("mlx-cache", err);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
@@ -100,16 +102,36 @@ static mlx_cache_how_t how_of(const mlx_args_t *args, bool has_copy)
     return (mlx_cache_how_t){
         .dry_run = mlx_args_count(args, "dry-run") > 0,
         .copy = has_copy && mlx_args_count(args, "copy") > 0,
-        .as = has_copy ? mlx_args_value(args, "as") : NULL,
         .older_s = -1,
     };
+}
+
+/*  All arguments of a repeatable option, ending with NULL; NULL when there are none. */
+static const char **all_values(const mlx_args_t *args, const char *option)
+{
+    size_t count = mlx_args_count(args, option);
+    const char **values = count ? mlx_alloc(count + 1, sizeof *values) : NULL;
+    for (size_t i = 0; i < count; i++)
+        values[i] = mlx_args_value_at(args, option, i);
+    return values;
 }
 
 static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
                             mlx_error_t *err)
 {
     mlx_cache_how_t how = how_of(args, true);
-    return mlx_cache_add_path(cache, operand, &how, err);
+    int64_t streams = 0;
+    const char *wanted = mlx_args_value(args, "streams");
+    if (wanted && cli_number(wanted, 1, 16, &streams, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) const char **include = all_values(args, "include");
+    MLX_CLEANUP(mlx_free_p) const char **exclude = all_values(args, "exclude");
+    how.include = include;
+    how.exclude = exclude;
+    how.as = mlx_args_value(args, "as");
+    how.revision = mlx_args_value(args, "revision");
+    how.streams = (unsigned)streams;
+    return mlx_cache_add(cache, operand, &how, err);
 }
 
 int cli_add(void *arg, const mlx_args_t *args)
@@ -134,6 +156,7 @@ static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const c
                              mlx_error_t *err)
 {
     mlx_cache_how_t how = how_of(args, true);
+    how.as = mlx_args_value(args, "as");
     return mlx_cache_link(cache, mlx_args_operand(args, 0), mlx_args_value(args, "store"), operand,
                           &how, err);
 }
@@ -170,18 +193,6 @@ int cli_remove(void *arg, const mlx_args_t *args)
     return each_operand(args, 0, remove_one, cli_view_plan);
 }
 
-/*  A number of the user's in LOW .. HIGH. */
-static int read_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_error_t *err)
-{
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end || value < low || value > high)
-        return mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is no number from %lld to %lld", text,
-                             (long long)low, (long long)high);
-    *out = value;
-    return 0;
-}
-
 int cli_clean(void *arg, const mlx_args_t *args)
 {
     (void)arg;
@@ -190,7 +201,7 @@ int cli_clean(void *arg, const mlx_args_t *args)
     const char *days = mlx_args_value(args, "older-than");
     if (days) {
         int64_t number;
-        if (read_number(days, 0, 36500, &number, &err))
+        if (cli_number(days, 0, 36500, &number, &err))
             return mlx_error_report("mlx-cache", &err);
         how.older_s = number * 24 * 3600;
     }
@@ -218,7 +229,7 @@ int cli_undo(void *arg, const mlx_args_t *args)
     mlx_cache_how_t how = how_of(args, false);
     int64_t id = 0;
     const char *operand = mlx_args_operand(args, 0);
-    if (operand && read_number(operand, 1, INT64_MAX, &id, &err))
+    if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
         return mlx_error_report("mlx-cache", &err);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     return cli_finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err,

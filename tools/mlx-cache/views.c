@@ -1,4 +1,4 @@
-#include "tools/mlx-cache/cli.h"
+#include "cli.h"
 
 #include "common/table.h"
 #include "common/units.h"
