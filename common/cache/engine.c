@@ -25,7 +25,7 @@ static int store_state(const work_t *w, mlx_step_state_t state)
 
 static int skip_step(const work_t *w, const char *why)
 {
-    snprintf(w->step->why, sizeof w->step->why, "%s", why);
+    snprintf(w->step->why, sizeof w->step->why, "%.*s", (int)sizeof w->step->why - 1, why);
     return store_state(w, MLX_STATE_SKIPPED);
 }
 

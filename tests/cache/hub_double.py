@@ -187,10 +187,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_lfs(name):
             port = self.headers["Host"].rsplit(":", 1)[1]
             host = "localhost" if fault("other-host") is not None else "127.0.0.1"
+            data = read(path)
             return self.answer(302, b"", [
-                ("X-Repo-Commit", commit_of(repo)),
+                ("X-Repo-Commit", commit_of(repo)), ("X-Linked-Size", str(len(data))),
+                ("X-Linked-Etag", '"%s"' % hashlib.sha256(data).hexdigest()),
                 ("Location", "http://%s:%s/cdn/%s/%s?Signature=secret" % (host, port, repo, name))])
-        return self.body(read(path), small=True)
+        data = read(path)
+        return self.body(data, True, [("X-Repo-Commit", commit_of(repo)),
+                                      ("ETag", '"%s"' % git_sha1(data))])
 
     def cdn(self, rest):
         if fault("leak") is not None and "Authorization" in self.headers:
@@ -208,7 +212,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = os.path.join(root, ".ollama", "blobs", digest)
         return self.body(read(path)) if os.path.exists(path) else self.answer(404)
 
-    def body(self, data, small=False):
+    def body(self, data, small=False, headers=()):
         if small and fault("gzip") is not None:
             return self.answer(200, gzip.compress(data), [("Content-Encoding", "gzip")])
         if fault("wrong") is not None:
@@ -216,7 +220,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 data[:-1] + bytes([data[-1] ^ 1]))
         if fault("longer") is not None:
             data += b"more"
-        status, start, headers = 200, 0, []
+        status, start, headers = 200, 0, list(headers)
         wanted = self.headers.get("Range")
         if wanted and fault("norange") is None:
             start = int(wanted[len("bytes="):].split("-")[0])
