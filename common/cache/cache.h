@@ -55,6 +55,10 @@ typedef struct {
  *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "problems": [{app, path, text}]} */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
+/*  The same, looking at every file anew: status may take what the registry keeps as long as no
+ * folder changed (a file that was written to in its place does not change its folder). */
+mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
+
 /*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
  *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
 mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,

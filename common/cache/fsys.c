@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #ifdef __APPLE__
+#include <limits.h>
 #include <sys/attr.h>
 #include <sys/clonefile.h>
 #include <sys/sysctl.h>
@@ -36,6 +37,14 @@ void mlx_fsys_boot_id(char *out, size_t size)
     size_t len = sizeof boot;
     sysctlbyname("kern.boottime", &boot, &len, NULL, 0);
     snprintf(out, size, "%lld.%06d", (long long)boot.tv_sec, (int)boot.tv_usec);
+}
+
+int mlx_fsys_path(int dir, char *path, size_t size)
+{
+    char long_path[PATH_MAX];
+    if (fcntl(dir, F_GETPATH, long_path) != 0)
+        return errno;
+    return (size_t)snprintf(path, size, "%s", long_path) < size ? 0 : ENAMETOOLONG;
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)
@@ -114,6 +123,17 @@ void mlx_fsys_boot_id(char *out, size_t size)
     ssize_t len = fd < 0 ? 0 : read(fd, out, size - 1);
     out[len > 0 ? len : 0] = '\0';
     out[strcspn(out, "\r\n ")] = '\0';
+}
+
+int mlx_fsys_path(int dir, char *path, size_t size)
+{
+    char link_path[64];
+    snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", dir);
+    ssize_t len = readlink(link_path, path, size - 1);
+    if (len < 0)
+        return errno;
+    path[len] = '\0';
+    return 0;
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)

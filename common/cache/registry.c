@@ -25,7 +25,9 @@ static const char *const migrations[] = {
     " source TEXT, sha256 TEXT NOT NULL, size INTEGER NOT NULL, method TEXT NOT NULL,"
     " made_dev INTEGER NOT NULL, made_ino INTEGER NOT NULL, old_dev INTEGER NOT NULL,"
     " old_ino INTEGER NOT NULL, old_size INTEGER NOT NULL, old_mtime_ns INTEGER NOT NULL,"
-    " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;",
+    " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
+    "CREATE TABLE reports (name TEXT PRIMARY KEY, basis TEXT NOT NULL, watched TEXT NOT NULL,"
+    " json TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)

@@ -71,6 +71,44 @@ static void test_status_of_untouched_stores(void **state)
     assert_int_equal(err.code, MLX_ERR_USAGE);
 }
 
+/*  A status that stands is not made again: seen by a change that no folder shows. What a folder
+ * shows, and what the registry knows, makes a new one. */
+static void test_status_is_kept_while_nothing_changes(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    w->late = true;
+    world_lmstudio_model(w, "pub/one", 1, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *first = mlx_cache_status(cache, &err);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "home/.lmstudio/models/pub/one/model.gguf");
+    assert_int_equal(truncate(path, 10), 0);
+    mlx_value_t *kept = mlx_cache_status(cache, &err);
+    mlx_value_t *fresh = mlx_cache_refresh(cache, &err);
+    assert_true(mlx_value_equal(first, kept));
+    assert_false(mlx_value_equal(first, fresh));
+    mlx_value_destroy(&first);
+    mlx_value_destroy(&kept);
+    mlx_value_destroy(&fresh);
+
+    world_lmstudio_model(w, "pub/two", 2, hex);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *two = mlx_cache_status(cache, &err);
+    assert_non_null(row_of(two, "pub/two"));
+    mlx_value_t *report = mlx_cache_adopt(cache, "lmstudio", "pub/two", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *adopted = mlx_cache_status(cache, &err);
+    bool cached = false;
+    mlx_value_bool(row_of(adopted, "pub/two"), "cached", &cached);
+    assert_true(cached);
+    world_ollama_model(w, "new", "1", 3, hex);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *store = mlx_cache_status(cache, &err);
+    assert_non_null(row_of(store, "new:1"));
+}
+
 static void test_add_path_and_view(void **state)
 {
     (void)state;
@@ -507,6 +545,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_of_untouched_stores),
+        cmocka_unit_test(test_status_is_kept_while_nothing_changes),
         cmocka_unit_test(test_add_path_and_view),
         cmocka_unit_test(test_damaged_files_stay_out),
         cmocka_unit_test(test_hub_gguf_reaches_ollama_without_a_copy),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -29,7 +30,6 @@ world_t *world_new(void)
     world_t *self = mlx_alloc(1, sizeof *self);
     self->dir = fixture_dir();
     self->home = fixture_path(self->dir, "cache");
-    self->now = 1764000000;
     self->values[0] = fixture_path(self->dir, "home");
     self->values[1] = fixture_path(self->dir, "home/.ollama/models");
     self->variables[0] = "HOME";
@@ -55,11 +55,16 @@ static int64_t fixed_clock(void)
     return 1764000000;
 }
 
+static int64_t late_clock(void)
+{
+    return (int64_t)time(NULL) + 100;
+}
+
 mlx_cache_t *world_open(world_t *self, bool write, mlx_error_t *err)
 {
     return mlx_cache_open(&(mlx_cache_options_t){.home = self->home,
                                                  .env = {.get = get_variable, .arg = self},
-                                                 .now_s = fixed_clock,
+                                                 .now_s = self->late ? late_clock : fixed_clock,
                                                  .write = write,
                                                  .fs = self->fs},
                           err);

@@ -10,7 +10,7 @@ typedef struct {
     char *dir;   /* everything lies in here */
     char *home;  /* of the cache: <dir>/cache */
     mlx_fs_t fs; /* handed to the cache */
-    int64_t now;
+    bool late;   /* its clock is past every file's time, so that a status may be kept */
     const char *variables[16]; /* NAME, value, NAME, value, .. NULL */
     char *values[8];
 } world_t;
