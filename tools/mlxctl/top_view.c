@@ -103,7 +103,7 @@ static int draw_gauge(mlx_canvas_t *canvas, int row, int column, const char *lab
 {
     column = mlx_canvas_text(canvas, row, column, 6, MLX_STYLE_DIM, label) + 1;
     mlx_canvas_put(canvas, row, column++, L'[', MLX_STYLE_DIM);
-    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * GAUGE_WIDTH);
+    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
                        style_of_share(share));
@@ -229,8 +229,8 @@ static int draw_models(const mlx_overview_t *overview, int row, int last, int64_
     return table.row;
 }
 
-static void draw_plot(const mlx_top_t *self, size_t which, int row, int column, int rows,
-                      int columns, mlx_canvas_t *canvas)
+static void draw_plot(const mlx_top_t *self, int which, int row, int column, int rows, int columns,
+                      mlx_canvas_t *canvas)
 {
     const mlx_series_t *series = &self->series[which];
     double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
@@ -261,8 +261,8 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
     int band = rows / bands, half = (canvas->columns - 3) / 2;
     draw_plot(self, TOKENS, row, 1, band, canvas->columns - 2, canvas);
     for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, (size_t)(GPU + i), row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
-                  half, canvas);
+        draw_plot(self, GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band, half,
+                  canvas);
 }
 
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
