@@ -59,6 +59,10 @@ mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
  * folder changed (a file that was written to in its place does not change its folder). */
 mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
 
+/*  The folders that the kept status depends on, to be watched. Caller owns the array and its strings;
+ *  NULL with *COUNT 0 when no status is kept. */
+char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
+
 /*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
  *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
 mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,

@@ -40,18 +40,24 @@ char *mlx_report_basis(mlx_cache_t *self)
     return mlx_buf_take(&basis);
 }
 
-/*  "mtime dev ino path", one a line; paths with a newline make the report one that is not kept. */
+/*  "mtime dev ino path", one a line. False when the report cannot be relied on: a folder has just
+ *  changed, or has a name that does not fit on a line. */
 static bool write_watched(const mlx_cache_t *self, const mlx_scan_t *scan, mlx_buf_t *out)
 {
     int64_t now_s = self->options.now_s();
+    bool reliable = true;
     for (size_t i = 0; i < scan->watched_count; i++) {
         const mlx_watched_t *w = &scan->watched[i];
-        if (strchr(w->path, '\n') || w->mtime_ns / 1000000000 > now_s - SETTLE_S)
-            return false;
+        if (w->mtime_ns / 1000000000 > now_s - SETTLE_S)
+            reliable = false;
+        if (strchr(w->path, '\n')) {
+            reliable = false;
+            continue;
+        }
         mlx_buf_printf(out, "%" PRId64 " %" PRIu64 " %" PRIu64 " %s\n", w->mtime_ns, w->dev, w->ino,
                        w->path);
     }
-    return true;
+    return reliable;
 }
 
 void mlx_report_keep(mlx_cache_t *self, const char *basis, const mlx_scan_t *scan,
@@ -60,7 +66,7 @@ void mlx_report_keep(mlx_cache_t *self, const char *basis, const mlx_scan_t *sca
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t watched = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
     if (!write_watched(self, scan, &watched))
-        return;
+        basis = "";
     mlx_json_write(&json, report, false);
     mlx_db_run(self->db, NULL, "INSERT OR REPLACE INTO reports VALUES ('status', ?, ?, ?)", "sss",
                basis, mlx_buf_str(&watched), mlx_buf_str(&json));
@@ -92,4 +98,24 @@ mlx_value_t *mlx_report_recall(mlx_cache_t *self)
             return NULL;
     const char *json = mlx_stmt_str(q, 2);
     return mlx_json_parse(json, strlen(json), NULL);
+}
+
+char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
+{
+    *count = 0;
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q =
+        mlx_db_query(self->db, NULL, "SELECT watched FROM reports WHERE name = 'status'", "");
+    if (mlx_stmt_step(q, NULL) <= 0)
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) char *watched = mlx_strdup(mlx_stmt_str(q, 0));
+    char **paths = NULL, *rest = NULL;
+    for (char *line = strtok_r(watched, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        const char *path = strchr(line, '/');
+        if (!path)
+            continue;
+        paths = mlx_realloc(paths, *count + 1, sizeof *paths);
+        paths[(*count)++] = mlx_strdup(path);
+    }
+    return paths;
 }
