@@ -153,7 +153,7 @@ static void reply(mlx_request_t *request, const char *verb, const mlx_value_t *m
 static void on_call(mlx_bus_t *self, zmsg_t *frames)
 {
     zframe_t *route = zmsg_first(frames), *id = zmsg_next(frames), *body = zmsg_next(frames);
-    if (!self->serve_fn || !body) {
+    if (!body) {
         self->stats.malformed++;
         return;
     }
@@ -168,6 +168,10 @@ static void on_call(mlx_bus_t *self, zmsg_t *frames)
     if (!cmd) {
         self->stats.malformed++;
         mlx_error_set(&err, MLX_ERR_USAGE, "a command is a map with \"cmd\" and \"args\"");
+    } else if (!self->serve_fn) {
+        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "%s takes no commands", self->src);
+    }
+    if (err.code) {
         mlx_request_error(&request, &err);
         return;
     }
@@ -306,8 +310,8 @@ void *mlx_request_data(const mlx_request_t *self)
 
 void mlx_bus_commands_end(mlx_bus_t *self)
 {
-    mlx_loop_cancel(self->loop, &self->ready_timer);
-    if (self->serve_fn) {
+    if (self->ready_timer) {
+        mlx_loop_cancel(self->loop, &self->ready_timer);
         zmsg_t *msg = zmsg_new();
         zmsg_addstr(msg, "bye");
         zmsg_addstr(msg, self->src);

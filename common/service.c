@@ -1,0 +1,178 @@
+#include "common/service.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/service_notify.h"
+
+enum {
+    HEALTH_MS = 5000
+};
+
+struct mlx_service {
+    const mlx_service_spec_t *spec;
+    void *state;
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+    mlx_config_t *config;
+    char *run_dir;
+    char *health_topic;
+    char *degraded; /* reason, or NULL */
+    char *last_error;
+    int64_t errors;
+    int64_t started_us;
+    mlx_timer_t *health_timer;
+    int status;
+};
+
+static void set_resources(mlx_value_t *health)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage))
+        return;
+    mlx_value_set_real(health, "cpu",
+                       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+}
+
+static void publish_health(void *arg)
+{
+    mlx_service_t *self = arg;
+    mlx_bus_stats_t stats = mlx_bus_stats(self->bus);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
+    mlx_value_set_str(health, "state", self->degraded ? "degraded" : "up");
+    mlx_value_set_str(health, "reason", self->degraded);
+    mlx_value_set_str(health, "version", MLX_VERSION);
+    mlx_value_set_int(health, "pid", getpid());
+    mlx_value_set_real(health, "uptime", (double)(mlx_now_us() - self->started_us) / 1e6);
+    mlx_value_set_int(health, "messages", stats.published);
+    mlx_value_set_int(health, "drops", stats.gaps);
+    mlx_value_set_int(health, "errors", self->errors + stats.malformed);
+    mlx_value_set_str(health, "last_error", self->last_error);
+    set_resources(health);
+    mlx_bus_publish(self->bus, self->health_topic, health);
+    mlx_notify("WATCHDOG=1");
+}
+
+static void on_signal(void *arg, int number)
+{
+    mlx_service_t *self = arg;
+    (void)number;
+    mlx_loop_stop(self->loop);
+}
+
+mlx_loop_t *mlx_service_loop(mlx_service_t *self)
+{
+    return self->loop;
+}
+
+mlx_bus_t *mlx_service_bus(mlx_service_t *self)
+{
+    return self->bus;
+}
+
+const mlx_config_t *mlx_service_config(const mlx_service_t *self)
+{
+    return self->config;
+}
+
+const char *mlx_service_run_dir(const mlx_service_t *self)
+{
+    return self->run_dir;
+}
+
+void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    free(self->last_error);
+    self->last_error = mlx_vformat(fmt, args);
+    va_end(args);
+    self->errors++;
+    fprintf(stderr, "mlx-%s: %s: %s\n", self->spec->name, kind, self->last_error);
+}
+
+void mlx_service_info(mlx_service_t *self, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
+    va_end(args);
+    fprintf(stderr, "mlx-%s: %s\n", self->spec->name, text);
+}
+
+void mlx_service_degraded(mlx_service_t *self, const char *reason)
+{
+    bool same =
+        reason && self->degraded ? strcmp(reason, self->degraded) == 0 : !reason && !self->degraded;
+    if (same)
+        return;
+    free(self->degraded);
+    self->degraded = mlx_strdup(reason);
+    publish_health(self);
+}
+
+void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
+{
+    self->status = mlx_error_report(self->spec->name, err);
+    mlx_loop_stop(self->loop);
+}
+
+static int open_bus(mlx_service_t *self, mlx_error_t *err)
+{
+    static const int signals[] = {SIGINT, SIGTERM, 0};
+    const char *dir = getenv("MLX_RUNTIME_DIR");
+    self->run_dir = mlx_strdup(dir ? dir : "/tmp/mlx");
+    mkdir(self->run_dir, 0700);
+    self->loop = mlx_loop_new();
+    if (mlx_loop_signals(self->loop, signals, on_signal, self, err))
+        return -1;
+    mlx_bus_options_t options = {.run_dir = self->run_dir, .src = self->spec->name};
+    self->bus = mlx_bus_new(self->loop, &options, err);
+    return self->bus ? 0 : -1;
+}
+
+static int run(mlx_service_t *self, mlx_error_t *err)
+{
+    if (open_bus(self, err) || self->spec->start(self, &self->state, err))
+        return -1;
+    mlx_bus_serve(self->bus, self->spec->serve, self->spec->cancel, self->state);
+    self->health_timer = mlx_loop_every(self->loop, HEALTH_MS, publish_health, self);
+    publish_health(self);
+    mlx_notify("READY=1");
+    mlx_loop_run(self->loop);
+    mlx_notify("STOPPING=1");
+    return 0;
+}
+
+static void end(mlx_service_t *self)
+{
+    self->spec->stop(&self->state);
+    if (self->loop)
+        mlx_loop_cancel(self->loop, &self->health_timer);
+    mlx_bus_destroy(&self->bus);
+    mlx_loop_destroy(&self->loop);
+    free(self->run_dir);
+    free(self->health_topic);
+    free(self->degraded);
+    free(self->last_error);
+}
+
+int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
+{
+    (void)argc, (void)argv;
+    mlx_service_t self = {.spec = spec, .started_us = mlx_now_us()};
+    self.health_topic = mlx_format("service.%s.health", spec->name);
+    mlx_error_t err = {0};
+    if (run(&self, &err))
+        self.status = mlx_error_report(spec->name, &err);
+    end(&self);
+    return self.status;
+}

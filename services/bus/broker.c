@@ -1,0 +1,405 @@
+#include "services/bus/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/bus_command.h"
+#include "common/bus_internal.h"
+#include "proto/catalogue.h"
+#include "proto/message.h"
+#include "services/bus/remote.h"
+#include "services/bus/retained.h"
+#include "services/bus/router.h"
+
+enum {
+    BATCH = 512, /* messages taken before other sockets and timers get a turn */
+    DEFAULT_HWM = 10000,
+    EXPIRE_EVERY_MS = 1000,
+    NAME_MAX_BYTES = 128, /* of host and src */
+};
+
+typedef struct {
+    mlx_broker_t *broker;
+    zsock_t *socket;
+    char *host; /* the only host this input may speak for; NULL: local publishers */
+} input_t;
+
+struct mlx_broker {
+    mlx_loop_t *loop;
+    mlx_broker_options_t options;
+    char *run_dir;
+    char *host;
+    int lock;
+    zsock_t *outward;
+    zsock_t *commands;
+    input_t *inputs; /* the first is the inward socket, then the peers */
+    size_t input_count;
+    mlx_remote_t *remote;
+    mlx_retained_t *retained;
+    mlx_router_t *router;
+    mlx_timer_t *expire;
+    mlx_broker_stats_t stats;
+};
+
+static void refuse(mlx_broker_t *self, const char *kind, const char *text)
+{
+    self->stats.refused++;
+    self->options.on_refused(self->options.arg, kind, text);
+}
+
+static bool span_is(mlx_span_t span, const char *text)
+{
+    return strlen(text) == span.len && memcmp(span.data, text, span.len) == 0;
+}
+
+static bool name_fits(mlx_span_t span)
+{
+    return span.len > 0 && span.len <= NAME_MAX_BYTES && !memchr(span.data, ' ', span.len);
+}
+
+/*  What is wrong with the message from this input, or NULL: host and src are set. */
+static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body,
+                            mlx_span_t spans[2], mlx_error_t *err)
+{
+    static const char *const keys[] = {"host", "src", NULL};
+    if (!mlx_topic_valid(zmq_msg_data(topic), zmq_msg_size(topic)))
+        return "its topic is not valid";
+    if (mlx_pack_peek(zmq_msg_data(body), zmq_msg_size(body), keys, spans, err))
+        return err->text;
+    if (!name_fits(spans[0]) || !name_fits(spans[1]))
+        return "it has no usable \"host\" and \"src\"";
+    if (input->host && !span_is(spans[0], input->host))
+        return "a peer spoke for another host";
+    return NULL;
+}
+
+static bool worth_keeping(mlx_broker_t *self, const char *topic, size_t len, mlx_span_t host)
+{
+    if (mlx_retained_has(self->retained, topic, len, host))
+        return true;
+    char name[256];
+    snprintf(name, sizeof name, "%.*s", (int)len, topic);
+    const mlx_topic_t *entry = mlx_catalogue_find(name);
+    return entry && entry->retained;
+}
+
+static void forward(mlx_broker_t *self, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    void *socket = zsock_resolve(self->outward);
+    if (zmq_msg_send(topic, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        zmq_msg_send(body, socket, ZMQ_DONTWAIT);
+}
+
+static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_t now_us)
+{
+    mlx_broker_t *self = input->broker;
+    mlx_span_t spans[2];
+    mlx_error_t err = {0};
+    const char *fault = fault_of(input, topic, body, spans, &err);
+    if (fault) {
+        MLX_CLEANUP(mlx_free_p)
+        char *text = mlx_format("message \"%.*s\" refused: %s",
+                                (int)(zmq_msg_size(topic) < 64 ? zmq_msg_size(topic) : 64),
+                                (const char *)zmq_msg_data(topic), fault);
+        refuse(self, "message", text);
+        return;
+    }
+    const char *name = zmq_msg_data(topic);
+    size_t len = zmq_msg_size(topic);
+    bool keep = worth_keeping(self, name, len, spans[0]);
+    if (!mlx_retained_put(self->retained, name, len, spans[0], spans[1], body, keep, now_us))
+        refuse(self, "table-full", "more sources or topics than the broker remembers");
+    self->stats.forwarded++;
+    forward(self, topic, body);
+}
+
+/*  One message of any number of frames into FRAMES[2]; false when none is there. */
+static bool receive(void *socket, zmq_msg_t frames[3], size_t *count)
+{
+    *count = 0;
+    if (zmq_msg_recv(&frames[0], socket, ZMQ_DONTWAIT) < 0)
+        return false;
+    bool more = zmq_msg_more(&frames[0]);
+    for (*count = 1; more; (*count)++) {
+        zmq_msg_t *frame = &frames[*count < 2 ? *count : 2];
+        if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
+            break;
+        more = zmq_msg_more(frame);
+    }
+    return true;
+}
+
+static int on_input(zloop_t *zloop, zsock_t *reader, void *arg)
+{
+    const input_t *input = arg;
+    void *socket = zsock_resolve(reader);
+    int64_t now_us = mlx_now_us();
+    zmq_msg_t frames[3];
+    (void)zloop;
+    for (int k = 0; k < 3; k++)
+        zmq_msg_init(&frames[k]);
+    for (int i = 0; i < BATCH; i++) {
+        size_t count;
+        if (!receive(socket, frames, &count))
+            break;
+        if (count == 2)
+            take(input, &frames[0], &frames[1], now_us);
+        else
+            refuse(input->broker, "message", "a message of more or less than two frames");
+    }
+    for (int k = 0; k < 3; k++)
+        zmq_msg_close(&frames[k]);
+    return mlx_loop_verdict(input->broker->loop);
+}
+
+static void send_retained(void *arg, const char *topic, zmq_msg_t *body)
+{
+    mlx_broker_t *self = arg;
+    zmq_msg_t name, copy;
+    zmq_msg_init_size(&name, strlen(topic));
+    memcpy(zmq_msg_data(&name), topic, strlen(topic));
+    zmq_msg_init(&copy);
+    zmq_msg_copy(&copy, body);
+    forward(self, &name, &copy);
+    zmq_msg_close(&name);
+    zmq_msg_close(&copy);
+}
+
+/*  A subscription: give the newcomer what is known. Others see these values again and drop them. */
+static int on_outward(zloop_t *zloop, zsock_t *reader, void *arg)
+{
+    mlx_broker_t *self = arg;
+    zmq_msg_t frames[3];
+    size_t count;
+    (void)zloop;
+    for (int k = 0; k < 3; k++)
+        zmq_msg_init(&frames[k]);
+    if (receive(zsock_resolve(reader), frames, &count)) {
+        const char *data = zmq_msg_data(&frames[0]);
+        size_t size = zmq_msg_size(&frames[0]);
+        if (size > 0 && data[0] == 1)
+            mlx_retained_each(self->retained, data + 1, size - 1, send_retained, self);
+        else if (size == 0 || data[0] != 0)
+            refuse(self, "subscription", "a frame on the subscribe socket that is no subscription");
+    }
+    for (int k = 0; k < 3; k++)
+        zmq_msg_close(&frames[k]);
+    return mlx_loop_verdict(self->loop);
+}
+
+static void on_gone(void *arg, const char *host, const char *src)
+{
+    mlx_broker_t *self = arg;
+    if (strcmp(host, self->host) == 0)
+        self->options.on_presence(self->options.arg, src, false);
+}
+
+static void expire(void *arg)
+{
+    mlx_broker_t *self = arg;
+    mlx_retained_expire(self->retained, mlx_now_us() - self->options.retain_gone_ms * 1000, on_gone,
+                        self);
+    self->stats.retained = mlx_retained_count(self->retained);
+}
+
+/*  The lock tells a live broker from the stale sockets of a dead one: bind() succeeds over both. */
+static int take_lock(mlx_broker_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/bus.lock", self->run_dir);
+    self->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (self->lock < 0)
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", path, strerror(errno));
+    char pid[32] = "";
+    if (flock(self->lock, LOCK_EX | LOCK_NB)) {
+        ssize_t len = read(self->lock, pid, sizeof pid - 1);
+        pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
+        mlx_error_set(err, MLX_ERR_BUSY, "a broker is running already in %s (pid %s)",
+                      self->run_dir, pid[0] ? pid : "unknown");
+        return mlx_error_mend(err, "stop it first, or choose another MLX_RUNTIME_DIR");
+    }
+    int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(self->lock, 0) || write(self->lock, pid, (size_t)len) != len)
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+static zsock_t *bind_socket(mlx_broker_t *self, int type, const char *name, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self->run_dir, name);
+    int hwm = (int)(self->options.hwm ? self->options.hwm : DEFAULT_HWM);
+    zsock_t *socket = zsock_new(type);
+    zsock_set_linger(socket, 0);
+    zsock_set_sndhwm(socket, hwm);
+    zsock_set_rcvhwm(socket, hwm);
+    zsock_set_maxmsgsize(socket, MLX_FRAME_MAX_BYTES);
+    if (unlink(path) && errno != ENOENT) {
+        mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", path, strerror(errno));
+        zsock_destroy(&socket);
+        return NULL;
+    }
+    if (zsock_bind(socket, "ipc://%s", path) < 0 || chmod(path, 0600)) {
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot listen on %s: %s", path, zmq_strerror(errno));
+        zsock_destroy(&socket);
+    }
+    return socket;
+}
+
+static void read_from(mlx_broker_t *self, zsock_t *socket, zloop_reader_fn fn, void *arg)
+{
+    zloop_reader(mlx_loop_zloop(self->loop), socket, fn, arg);
+    zloop_reader_set_tolerant(mlx_loop_zloop(self->loop), socket);
+}
+
+static int open_inputs(mlx_broker_t *self, mlx_error_t *err)
+{
+    self->inputs = mlx_alloc(1 + self->options.peer_count, sizeof *self->inputs);
+    zsock_t *inward = bind_socket(self, ZMQ_SUB, MLX_SOCKET_PUBLISH, err);
+    if (!inward)
+        return -1;
+    zsock_set_subscribe(inward, "");
+    self->inputs[self->input_count++] = (input_t){.broker = self, .socket = inward};
+    for (size_t i = 0; i < self->options.peer_count; i++) {
+        const mlx_peer_t *peer = &self->options.peers[i];
+        zsock_t *socket = mlx_remote_connect(self->remote, peer, self->options.hwm, err);
+        if (!socket)
+            return -1;
+        self->inputs[self->input_count++] =
+            (input_t){.broker = self, .socket = socket, .host = mlx_strdup(peer->host)};
+        if (strcmp(peer->host, self->host) == 0)
+            return mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: %s is this machine", peer->host);
+    }
+    for (size_t i = 0; i < self->input_count; i++)
+        read_from(self, self->inputs[i].socket, on_input, &self->inputs[i]);
+    return 0;
+}
+
+static int open_outward(mlx_broker_t *self, mlx_error_t *err)
+{
+    self->outward = bind_socket(self, ZMQ_XPUB, MLX_SOCKET_SUBSCRIBE, err);
+    if (!self->outward)
+        return -1;
+    /* Verbose: a subscription that somebody else has already must be seen too. */
+    zsock_set_xpub_verbose(self->outward, 1);
+    for (const char *const *endpoint = self->options.tcp; endpoint && *endpoint; endpoint++)
+        if (mlx_remote_bind(self->remote, self->outward, *endpoint, err))
+            return -1;
+    read_from(self, self->outward, on_outward, self);
+    return 0;
+}
+
+static void on_presence(void *arg, const char *service, bool up)
+{
+    const mlx_broker_t *self = arg;
+    self->options.on_presence(self->options.arg, service, up);
+}
+
+static void on_refused(void *arg, const char *kind, const char *text)
+{
+    refuse(arg, kind, text);
+}
+
+static int open_all(mlx_broker_t *self, mlx_error_t *err)
+{
+    bool networked = self->options.peer_count || (self->options.tcp && *self->options.tcp);
+    if (take_lock(self, err))
+        return -1;
+    if (networked && !(self->remote = mlx_remote_new(self->options.keys_dir, err)))
+        return -1;
+    if (open_inputs(self, err) || open_outward(self, err))
+        return -1;
+    self->commands = bind_socket(self, ZMQ_ROUTER, MLX_SOCKET_COMMAND, err);
+    if (!self->commands)
+        return -1;
+    self->router = mlx_router_new(
+        self->loop, self->commands, self->options.boot,
+        &(mlx_router_events_t){.on_presence = on_presence, .on_refused = on_refused, .arg = self});
+    return 0;
+}
+
+mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *options,
+                             mlx_error_t *err)
+{
+    mlx_broker_t *self = mlx_alloc(1, sizeof *self);
+    self->loop = loop;
+    self->options = *options;
+    self->run_dir = mlx_strdup(options->run_dir);
+    self->host = mlx_strdup(options->host);
+    self->lock = -1;
+    self->retained = mlx_retained_new();
+    if (open_all(self, err)) {
+        mlx_broker_destroy(&self);
+        return NULL;
+    }
+    self->expire = mlx_loop_every(loop, EXPIRE_EVERY_MS, expire, self);
+    return self;
+}
+
+static void close_socket(mlx_broker_t *self, zsock_t **socket, const char *name)
+{
+    if (!*socket)
+        return;
+    zloop_reader_end(mlx_loop_zloop(self->loop), *socket);
+    zsock_destroy(socket);
+    if (!name)
+        return;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self->run_dir, name);
+    unlink(path);
+}
+
+void mlx_broker_destroy(mlx_broker_t **self_p)
+{
+    mlx_broker_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    mlx_loop_cancel(self->loop, &self->expire);
+    mlx_router_destroy(&self->router);
+    close_socket(self, &self->commands, MLX_SOCKET_COMMAND);
+    close_socket(self, &self->outward, MLX_SOCKET_SUBSCRIBE);
+    for (size_t i = 0; i < self->input_count; i++) {
+        close_socket(self, &self->inputs[i].socket, i == 0 ? MLX_SOCKET_PUBLISH : NULL);
+        free(self->inputs[i].host);
+    }
+    free(self->inputs);
+    mlx_remote_destroy(&self->remote);
+    mlx_retained_destroy(&self->retained);
+    mlx_close_p(&self->lock);
+    free(self->run_dir);
+    free(self->host);
+    free(self);
+}
+
+mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self)
+{
+    mlx_broker_stats_t stats = self->stats;
+    stats.retained = mlx_retained_count(self->retained);
+    return stats;
+}
+
+static void add_message(void *arg, const char *topic, zmq_msg_t *body)
+{
+    MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
+    if (mlx_message_unpack(&message, topic, strlen(topic), zmq_msg_data(body), zmq_msg_size(body),
+                           NULL) == 0)
+        mlx_value_append(arg, mlx_message_value(&message));
+}
+
+mlx_value_t *mlx_broker_snapshot(mlx_broker_t *self, const char *prefix)
+{
+    mlx_value_t *map = mlx_value_map();
+    mlx_value_t *list = mlx_value_set(map, "messages", mlx_value_list());
+    mlx_retained_each(self->retained, prefix, strlen(prefix), add_message, list);
+    return map;
+}
+
+mlx_value_t *mlx_broker_services(const mlx_broker_t *self)
+{
+    mlx_value_t *map = mlx_value_map();
+    mlx_router_services(self->router, mlx_value_set(map, "services", mlx_value_list()));
+    return map;
+}

@@ -1,0 +1,88 @@
+/*  mlx-bus: the broker as a service. It is its own first client: health and commands go through the
+ *  same sockets as everyone's. */
+#include <string.h>
+
+#include "common/service.h"
+#include "services/bus/broker.h"
+
+typedef struct {
+    mlx_service_t *service;
+    mlx_broker_t *broker;
+} state_t;
+
+static void on_refused(void *arg, const char *kind, const char *text)
+{
+    const state_t *self = arg;
+    mlx_service_error(self->service, kind, "%s", text);
+}
+
+/*  A service that died cannot say so itself. */
+static void on_presence(void *arg, const char *name, bool up)
+{
+    const state_t *self = arg;
+    if (strcmp(name, "bus") == 0)
+        return;
+    mlx_service_info(self->service, "%s %s", name, up ? "is here" : "is gone");
+    if (up)
+        return;
+    MLX_CLEANUP(mlx_free_p) char *topic = mlx_format("service.%.64s.health", name);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
+    mlx_value_set_str(health, "state", "down");
+    mlx_value_set_str(health, "reason", "the process is gone");
+    mlx_bus_publish(mlx_service_bus(self->service), topic, health);
+}
+
+static void stop(void **state)
+{
+    state_t *self = *state;
+    if (self)
+        mlx_broker_destroy(&self->broker);
+    mlx_free_p(state);
+}
+
+static int start(mlx_service_t *service, void **state, mlx_error_t *err)
+{
+    state_t *self = *state = mlx_alloc(1, sizeof *self);
+    mlx_bus_t *bus = mlx_service_bus(service);
+    self->service = service;
+    mlx_broker_options_t options = {.run_dir = mlx_service_run_dir(service),
+                                    .host = mlx_bus_host(bus),
+                                    .boot = mlx_bus_boot(bus),
+                                    .retain_gone_ms = 15000,
+                                    .on_presence = on_presence,
+                                    .on_refused = on_refused,
+                                    .arg = self};
+    self->broker = mlx_broker_new(mlx_service_loop(service), &options, err);
+    return self->broker ? 0 : -1;
+}
+
+static void serve(void *state, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
+{
+    const state_t *self = state;
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = NULL;
+    if (strcmp(cmd, "bus.services") == 0) {
+        result = mlx_broker_services(self->broker);
+    } else if (strcmp(cmd, "bus.snapshot") == 0) {
+        const char *prefix = mlx_value_str(args, "prefix");
+        result = mlx_broker_snapshot(self->broker, prefix ? prefix : "");
+    } else {
+        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "bus has no command \"%s\"", cmd);
+        mlx_request_error(&request, &err);
+        return;
+    }
+    mlx_request_done(&request, result);
+}
+
+static const mlx_service_spec_t spec = {
+    .name = "bus",
+    .summary = "the message bus of the MLX suite: last values, commands, peers",
+    .start = start,
+    .stop = stop,
+    .serve = serve,
+};
+
+int main(int argc, char **argv)
+{
+    return mlx_service_main(argc, argv, &spec);
+}

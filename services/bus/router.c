@@ -1,0 +1,385 @@
+#include "services/bus/router.h"
+
+#include <string.h>
+
+#include "common/bus_command.h"
+#include "common/bus_internal.h"
+#include "proto/buf.h"
+#include "proto/catalogue.h"
+#include "proto/error.h"
+#include "proto/pack.h"
+
+enum {
+    SERVICES_MAX = 64,
+    CALLS_MAX = 1024,
+    ID_MAX = 64,
+    SILENT_US =
+        1500 * 1000, /* without a "ready" for this long, see whether the peer still exists */
+    CHECK_MS = 250,
+};
+
+typedef struct service {
+    struct service *next;
+    char *name;
+    char *boot;
+    zframe_t *peer; /* NULL while it is away */
+    int64_t ready_us;
+} service_t;
+
+typedef struct call {
+    struct call *next;
+    zframe_t *caller;
+    char *id;
+    service_t *service;
+} call_t;
+
+struct mlx_router {
+    mlx_loop_t *loop;
+    zsock_t *socket;
+    char *boot;
+    mlx_router_events_t events;
+    service_t *services;
+    call_t *calls;
+    size_t call_count;
+    mlx_timer_t *check;
+};
+
+/*  Send what is in MSG (consumed) to PEER. False when the peer is gone. */
+static bool send_to(mlx_router_t *self, zframe_t *peer, zmsg_t *msg)
+{
+    zframe_t *address = zframe_dup(peer);
+    zmsg_prepend(msg, &address);
+    if (zmsg_send(&msg, self->socket) == 0)
+        return true;
+    bool gone = errno == EHOSTUNREACH;
+    zmsg_destroy(&msg);
+    return !gone;
+}
+
+static zmsg_t *message(const char *verb, const char *text)
+{
+    zmsg_t *msg = zmsg_new();
+    zmsg_addstr(msg, verb);
+    if (text)
+        zmsg_addstr(msg, text);
+    return msg;
+}
+
+static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, mlx_code_t code,
+                         const char *text, const char *mend)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
+    mlx_value_set_str(map, "code", mlx_error_name(code));
+    mlx_value_set_str(map, "message", text);
+    mlx_value_set_str(map, "mend", mend);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_pack(&body, map);
+    zmsg_t *msg = message("error", id);
+    zmsg_addmem(msg, body.data, body.len);
+    send_to(self, caller, msg);
+}
+
+static void end_call(mlx_router_t *self, call_t *call)
+{
+    for (call_t **at = &self->calls; *at; at = &(*at)->next)
+        if (*at == call) {
+            *at = call->next;
+            break;
+        }
+    self->call_count--;
+    zframe_destroy(&call->caller);
+    free(call->id);
+    free(call);
+}
+
+static void cancel_call(mlx_router_t *self, const call_t *call)
+{
+    if (!call->service->peer)
+        return;
+    zmsg_t *msg = message("cancel", NULL);
+    zmsg_addmem(msg, zframe_data(call->caller), zframe_size(call->caller));
+    zmsg_addstr(msg, call->id);
+    send_to(self, call->service->peer, msg);
+}
+
+static void lose_service(mlx_router_t *self, service_t *service)
+{
+    zframe_destroy(&service->peer);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%s went away", service->name);
+    call_t *next;
+    for (call_t *call = self->calls; call; call = next) {
+        next = call->next;
+        if (call->service != service)
+            continue;
+        answer_error(self, call->caller, call->id, MLX_ERR_UNAVAILABLE, text,
+                     "its service manager restarts it; try again");
+        end_call(self, call);
+    }
+    self->events.on_presence(self->events.arg, service->name, false);
+}
+
+static service_t *find_service(mlx_router_t *self, const char *name)
+{
+    for (service_t *service = self->services; service; service = service->next)
+        if (strcmp(service->name, name) == 0)
+            return service;
+    return NULL;
+}
+
+static call_t *find_call(mlx_router_t *self, zframe_t *caller, const char *id)
+{
+    for (call_t *call = self->calls; call; call = call->next)
+        if (strcmp(call->id, id) == 0 && zframe_eq(call->caller, caller))
+            return call;
+    return NULL;
+}
+
+/*  Each verb's handler takes the peer and the frames behind the verb; false: malformed. */
+
+static service_t *add_service(mlx_router_t *self, const char *name)
+{
+    size_t count = 0;
+    for (service_t *service = self->services; service; service = service->next)
+        count++;
+    if (count >= SERVICES_MAX)
+        return NULL;
+    service_t *service = mlx_alloc(1, sizeof *service);
+    service->name = mlx_strdup(name);
+    service->next = self->services;
+    self->services = service;
+    return service;
+}
+
+static bool on_ready(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
+{
+    char *name = zmsg_popstr(frames), *boot = zmsg_popstr(frames);
+    bool valid = name && boot && mlx_topic_valid(name, strlen(name)) && strlen(boot) <= ID_MAX;
+    service_t *service = valid ? find_service(self, name) : NULL;
+    if (valid && !service)
+        service = add_service(self, name);
+    if (service && service->peer && !zframe_eq(service->peer, peer) &&
+        send_to(self, service->peer, message("ping", NULL))) {
+        send_to(self, peer, message("refused", "a service of this name is running already"));
+    } else if (service) {
+        bool news = !service->peer || !zframe_eq(service->peer, peer);
+        if (service->peer && news)
+            lose_service(self, service);
+        if (news)
+            service->peer = zframe_dup(peer);
+        free(service->boot);
+        service->boot = mlx_strdup(boot);
+        service->ready_us = mlx_now_us();
+        send_to(self, peer, message("welcome", self->boot));
+        if (news)
+            self->events.on_presence(self->events.arg, name, true);
+    }
+    free(name);
+    free(boot);
+    return valid;
+}
+
+static bool on_bye(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
+{
+    char *name = zmsg_popstr(frames);
+    service_t *service = name ? find_service(self, name) : NULL;
+    if (service && service->peer && zframe_eq(service->peer, peer))
+        lose_service(self, service);
+    free(name);
+    return service != NULL;
+}
+
+static void begin_call(mlx_router_t *self, zframe_t *caller, const char *name, const char *id,
+                       zframe_t *body)
+{
+    service_t *service = find_service(self, name);
+    if (!service || !service->peer) {
+        MLX_CLEANUP(mlx_free_p)
+        char *text = mlx_format("service %.64s is not running", name);
+        answer_error(self, caller, id, MLX_ERR_UNAVAILABLE, text,
+                     "see `mlxctl services` for what runs");
+        return;
+    }
+    if (self->call_count >= CALLS_MAX) {
+        answer_error(self, caller, id, MLX_ERR_BUSY, "too many open calls", "try again");
+        return;
+    }
+    call_t *call = mlx_alloc(1, sizeof *call);
+    *call = (call_t){.next = self->calls,
+                     .caller = zframe_dup(caller),
+                     .id = mlx_strdup(id),
+                     .service = service};
+    self->calls = call;
+    self->call_count++;
+    zmsg_t *msg = message("call", NULL);
+    zmsg_addmem(msg, zframe_data(caller), zframe_size(caller));
+    zmsg_addstr(msg, id);
+    zmsg_addmem(msg, zframe_data(body), zframe_size(body));
+    if (!send_to(self, service->peer, msg))
+        lose_service(self, service);
+}
+
+static bool on_call(mlx_router_t *self, zframe_t *caller, zmsg_t *frames)
+{
+    char *name = zmsg_popstr(frames), *id = zmsg_popstr(frames);
+    zframe_t *body = zmsg_pop(frames);
+    bool valid = body && strlen(id) <= ID_MAX && !find_call(self, caller, id);
+    if (valid)
+        begin_call(self, caller, name, id, body);
+    zframe_destroy(&body);
+    free(name);
+    free(id);
+    return valid;
+}
+
+static bool on_cancel(mlx_router_t *self, zframe_t *caller, zmsg_t *frames)
+{
+    char *name = zmsg_popstr(frames), *id = zmsg_popstr(frames);
+    const call_t *call = id ? find_call(self, caller, id) : NULL;
+    if (call)
+        cancel_call(self, call);
+    bool valid = id != NULL;
+    free(name);
+    free(id);
+    return valid;
+}
+
+static bool pass_reply(mlx_router_t *self, zframe_t *peer, zmsg_t *frames, const char *verb)
+{
+    zframe_t *caller = zmsg_pop(frames);
+    char *id = zmsg_popstr(frames);
+    zframe_t *body = zmsg_pop(frames);
+    call_t *call = body ? find_call(self, caller, id) : NULL;
+    /* Only the service that was asked may answer. */
+    bool valid = call && call->service->peer && zframe_eq(call->service->peer, peer);
+    if (valid) {
+        zmsg_t *msg = message(verb, id);
+        zmsg_addmem(msg, zframe_data(body), zframe_size(body));
+        if (!send_to(self, caller, msg))
+            cancel_call(self, call);
+        if (strcmp(verb, "progress") != 0)
+            end_call(self, call);
+    }
+    /* A reply that comes after its call was given up is no fault of the service. */
+    bool shaped = body != NULL;
+    zframe_destroy(&caller);
+    zframe_destroy(&body);
+    free(id);
+    return shaped;
+}
+
+static bool on_progress(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
+{
+    return pass_reply(self, peer, frames, "progress");
+}
+
+static bool on_done(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
+{
+    return pass_reply(self, peer, frames, "done");
+}
+
+static bool on_error(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
+{
+    return pass_reply(self, peer, frames, "error");
+}
+
+static const struct {
+    const char *verb;
+    bool (*handle)(mlx_router_t *self, zframe_t *peer, zmsg_t *frames);
+} verbs[] = {
+    {"ready", on_ready},       {"bye", on_bye},   {"call", on_call},   {"cancel", on_cancel},
+    {"progress", on_progress}, {"done", on_done}, {"error", on_error},
+};
+
+static bool dispatch(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t *frames)
+{
+    for (size_t i = 0; verb && i < MLX_COUNT(verbs); i++)
+        if (zframe_streq(verb, verbs[i].verb))
+            return verbs[i].handle(self, peer, frames);
+    return false;
+}
+
+static int on_message(zloop_t *zloop, zsock_t *reader, void *arg)
+{
+    mlx_router_t *self = arg;
+    (void)zloop;
+    zmsg_t *frames = zmsg_recv(reader);
+    if (!frames)
+        return mlx_loop_verdict(self->loop);
+    size_t count = zmsg_size(frames);
+    zframe_t *peer = zmsg_pop(frames), *verb = zmsg_pop(frames);
+    if (count > MLX_COMMAND_MAX_FRAMES || zmsg_content_size(frames) > MLX_PACK_MAX_BYTES ||
+        !dispatch(self, peer, verb, frames))
+        self->events.on_refused(self->events.arg, "command",
+                                "frames on the command socket that are no command");
+    zframe_destroy(&peer);
+    zframe_destroy(&verb);
+    zmsg_destroy(&frames);
+    return mlx_loop_verdict(self->loop);
+}
+
+/*  See whether peers that matter still exist: silent services, and both ends of open calls. */
+static void check_peers(void *arg)
+{
+    mlx_router_t *self = arg;
+    int64_t now = mlx_now_us();
+    for (service_t *service = self->services; service; service = service->next) {
+        bool asked = now - service->ready_us > SILENT_US;
+        for (call_t *call = self->calls; call && !asked; call = call->next)
+            asked = call->service == service;
+        if (service->peer && asked && !send_to(self, service->peer, message("ping", NULL)))
+            lose_service(self, service);
+    }
+    call_t *next;
+    for (call_t *call = self->calls; call; call = next) {
+        next = call->next;
+        if (send_to(self, call->caller, message("ping", NULL)))
+            continue;
+        cancel_call(self, call);
+        end_call(self, call);
+    }
+}
+
+mlx_router_t *mlx_router_new(mlx_loop_t *loop, zsock_t *socket, const char *boot,
+                             const mlx_router_events_t *events)
+{
+    mlx_router_t *self = mlx_alloc(1, sizeof *self);
+    *self =
+        (mlx_router_t){.loop = loop, .socket = socket, .boot = mlx_strdup(boot), .events = *events};
+    zsock_set_router_mandatory(socket, 1);
+    zsock_set_sndtimeo(socket, 0);
+    zloop_reader(mlx_loop_zloop(loop), socket, on_message, self);
+    zloop_reader_set_tolerant(mlx_loop_zloop(loop), socket);
+    self->check = mlx_loop_every(loop, CHECK_MS, check_peers, self);
+    return self;
+}
+
+void mlx_router_destroy(mlx_router_t **self_p)
+{
+    mlx_router_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    zloop_reader_end(mlx_loop_zloop(self->loop), self->socket);
+    mlx_loop_cancel(self->loop, &self->check);
+    while (self->calls)
+        end_call(self, self->calls);
+    while (self->services) {
+        service_t *service = self->services;
+        self->services = service->next;
+        zframe_destroy(&service->peer);
+        free(service->name);
+        free(service->boot);
+        free(service);
+    }
+    free(self->boot);
+    free(self);
+}
+
+void mlx_router_services(const mlx_router_t *self, mlx_value_t *list)
+{
+    for (const service_t *service = self->services; service; service = service->next) {
+        mlx_value_t *map = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(map, "name", service->name);
+        mlx_value_set_bool(map, "connected", service->peer != NULL);
+    }
+}
