@@ -48,5 +48,8 @@ let package = Package(
         .testTarget(
             name: "SwiftMLXCoreTests", dependencies: ["SwiftMLXCore"],
             path: tests + "SwiftMLXCoreTests", swiftSettings: strict),
+        .testTarget(
+            name: "SwiftMLXUITests", dependencies: ["SwiftMLXUI"],
+            path: tests + "SwiftMLXUITests", swiftSettings: strict),
     ]
 )

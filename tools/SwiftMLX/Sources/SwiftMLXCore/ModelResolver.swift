@@ -92,7 +92,7 @@ public struct ModelResolver: Sendable {
     }
 
     private func mlxBackend(for model: CachedModel) -> (any ModelBackend)? {
-        #if canImport(MLXLLM)
+        #if canImport(MLXLLM) && canImport(MLXVLM) && canImport(Tokenizers)
         return model.format == .safetensors ? MLXBackend(directory: model.location) : nil
         #else
         return nil
