@@ -13,11 +13,10 @@
 
 struct mlx_watch {
     mlx_loop_t *loop;
-    mlx_watch_t *next; /* in the list of live or of dead watches */
+    mlx_watch_t *next;
     int fd;
     unsigned events;
     bool polled;
-    bool dead;
     mlx_watch_fn fn;
     void *arg;
 };
@@ -28,7 +27,6 @@ struct mlx_timer {
     int64_t due_ms;
     int64_t period_ms; /* 0: once */
     int id;
-    bool dead;
     mlx_timer_fn fn;
     void *arg;
 };
@@ -44,11 +42,6 @@ struct mlx_loop {
     bool stop;
     mlx_watch_t *watches;
     mlx_timer_t *timers;
-    /* zloop works on a copy of its lists during one pass, so what a handler removed may still be
-     * called once: it is marked dead and freed in the next pass. */
-    mlx_watch_t *dead_watches;
-    mlx_timer_t *dead_timers;
-    bool reaping;
     pthread_mutex_t lock; /* guards wakeups and wake_pipe[1] */
     wakeup_t *wakeups;
     int wake_pipe[2];
@@ -131,37 +124,6 @@ mlx_loop_t *mlx_loop_new(void)
     return self;
 }
 
-static void reap(mlx_loop_t *self)
-{
-    while (self->dead_watches) {
-        mlx_watch_t *watch = self->dead_watches;
-        self->dead_watches = watch->next;
-        free(watch);
-    }
-    while (self->dead_timers) {
-        mlx_timer_t *timer = self->dead_timers;
-        self->dead_timers = timer->next;
-        free(timer);
-    }
-}
-
-static int on_reap(zloop_t *zloop, int id, void *arg)
-{
-    mlx_loop_t *self = arg;
-    (void)zloop, (void)id;
-    self->reaping = false;
-    reap(self);
-    return mlx_loop_verdict(self);
-}
-
-static void reap_soon(mlx_loop_t *self)
-{
-    if (self->reaping)
-        return;
-    self->reaping = true;
-    zloop_timer(self->zloop, 0, 1, on_reap, self);
-}
-
 void mlx_loop_destroy(mlx_loop_t **self_p)
 {
     mlx_loop_t *self = *self_p;
@@ -184,7 +146,6 @@ void mlx_loop_destroy(mlx_loop_t **self_p)
         mlx_loop_cancel(self, &timer);
     }
     zloop_destroy(&self->zloop);
-    reap(self);
     while (self->wakeups) {
         wakeup_t *wakeup = self->wakeups;
         self->wakeups = wakeup->next;
@@ -217,12 +178,16 @@ int mlx_loop_verdict(const mlx_loop_t *self)
     return self->stop ? -1 : 0;
 }
 
+/*  zloop works on a copy of its list during one pass and may still call what a handler has removed:
+ *  only a descriptor in our own list counts. */
 static int on_ready(zloop_t *zloop, zmq_pollitem_t *item, void *arg)
 {
-    mlx_watch_t *watch = arg;
-    mlx_loop_t *loop = watch->loop;
+    mlx_loop_t *loop = arg;
+    mlx_watch_t *watch = loop->watches;
     (void)zloop;
-    if (watch->dead)
+    while (watch && watch->fd != item->fd)
+        watch = watch->next;
+    if (!watch)
         return mlx_loop_verdict(loop);
     unsigned events = (item->revents & ZMQ_POLLIN ? MLX_READ : 0u) |
                       (item->revents & ZMQ_POLLOUT ? MLX_WRITE : 0u);
@@ -243,7 +208,7 @@ static void poll_watch(mlx_watch_t *watch)
         return;
     item.events = (short)((watch->events & MLX_READ ? ZMQ_POLLIN : 0) |
                           (watch->events & MLX_WRITE ? ZMQ_POLLOUT : 0) | ZMQ_POLLERR);
-    if (zloop_poller(watch->loop->zloop, &item, on_ready, watch))
+    if (zloop_poller(watch->loop->zloop, &item, on_ready, watch->loop))
         mlx_panic("cannot watch descriptor %d", watch->fd);
     zloop_poller_set_tolerant(watch->loop->zloop, &item);
 }
@@ -275,15 +240,12 @@ void mlx_loop_unwatch(mlx_loop_t *self, mlx_watch_t **watch_p)
         return;
     watch->events = 0;
     poll_watch(watch);
-    watch->dead = true;
     for (mlx_watch_t **at = &self->watches; *at; at = &(*at)->next)
         if (*at == watch) {
             *at = watch->next;
             break;
         }
-    watch->next = self->dead_watches;
-    self->dead_watches = watch;
-    reap_soon(self);
+    free(watch);
 }
 
 static int on_timer(zloop_t *zloop, int id, void *arg);
@@ -291,30 +253,39 @@ static int on_timer(zloop_t *zloop, int id, void *arg);
 static void arm(mlx_timer_t *timer)
 {
     int64_t wait = timer->due_ms - mlx_now_us() / 1000;
-    timer->id = zloop_timer(timer->loop->zloop, wait > 0 ? (size_t)wait : 0, 1, on_timer, timer);
+    timer->id =
+        zloop_timer(timer->loop->zloop, wait > 0 ? (size_t)wait : 0, 1, on_timer, timer->loop);
 }
 
-static void bury(mlx_timer_t *timer)
+static mlx_timer_t *find_timer(const mlx_loop_t *self, int id)
 {
-    mlx_loop_t *self = timer->loop;
-    timer->dead = true;
-    for (mlx_timer_t **at = &self->timers; *at; at = &(*at)->next)
+    mlx_timer_t *timer = self->timers;
+    while (timer && timer->id != id)
+        timer = timer->next;
+    return timer;
+}
+
+static void free_timer(mlx_timer_t *timer)
+{
+    for (mlx_timer_t **at = &timer->loop->timers; *at; at = &(*at)->next)
         if (*at == timer) {
             *at = timer->next;
             break;
         }
-    timer->next = self->dead_timers;
-    self->dead_timers = timer;
-    reap_soon(self);
+    free(timer);
 }
 
+/*  zloop still calls a timer that was cancelled in the same pass or before the start, and once more
+ *  one whose handler stopped the loop: only an id in our own list counts. */
 static int on_timer(zloop_t *zloop, int id, void *arg)
 {
-    mlx_timer_t *timer = arg;
-    mlx_loop_t *loop = timer->loop;
-    (void)zloop, (void)id;
-    if (timer->dead)
+    mlx_loop_t *loop = arg;
+    mlx_timer_t *timer = find_timer(loop, id);
+    (void)zloop;
+    if (!timer)
         return mlx_loop_verdict(loop);
+    mlx_timer_fn fn = timer->fn;
+    void *fn_arg = timer->arg;
     if (timer->period_ms) {
         int64_t now = mlx_now_us() / 1000;
         /* Stay on the grid: a tick that comes late is dropped, not made up for. */
@@ -322,11 +293,10 @@ static int on_timer(zloop_t *zloop, int id, void *arg)
         if (timer->due_ms <= now)
             timer->due_ms += ((now - timer->due_ms) / timer->period_ms + 1) * timer->period_ms;
         arm(timer);
-        timer->fn(timer->arg);
     } else {
-        bury(timer);
-        timer->fn(timer->arg);
+        free_timer(timer);
     }
+    fn(fn_arg);
     return mlx_loop_verdict(loop);
 }
 
@@ -359,10 +329,10 @@ void mlx_loop_cancel(mlx_loop_t *self, mlx_timer_t **timer_p)
 {
     mlx_timer_t *timer = *timer_p;
     *timer_p = NULL;
-    if (!timer || timer->dead)
+    if (!timer)
         return;
     zloop_timer_end(self->zloop, timer->id);
-    bury(timer);
+    free_timer(timer);
 }
 
 static void on_signal(int number)

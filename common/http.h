@@ -6,7 +6,8 @@
  *      mlx_http_t *http = mlx_http_new(loop);
  *      mlx_http_start(http, &(mlx_http_request_t){.url = url, .timeout_ms = 2000}, on_reply, self);
  *
- *  Connections are kept alive and reused per client.
+ *  Connections are kept alive and reused per client. A proxy named by the environment is used as
+ *  curl does, but never for a host on loopback.
  */
 #ifndef MLX_COMMON_HTTP_H
 #define MLX_COMMON_HTTP_H
@@ -17,14 +18,15 @@
 
 typedef struct mlx_http mlx_http_t;
 typedef struct mlx_http_call mlx_http_call_t;
+struct mlx_http_reply;
 
 typedef struct {
     const char *url;    /* copied */
     const char *method; /* NULL: GET, or POST when body is set */
-    const char *body;   /* copied; NULL: none */
+    const char *body;   /* copied; NULL: none; JSON unless HEADERS name another type */
     size_t body_len;
     const char *const *headers; /* "Name: value", ends with NULL; copied; may be NULL */
-    int64_t timeout_ms;         /* whole transfer; 0: 10 s */
+    int64_t timeout_ms;         /* whole transfer; 0: 10 s; negative: none */
     int64_t connect_timeout_ms; /* 0: 2 s */
     int64_t stall_timeout_ms;   /* no byte for this long ends it; 0: none */
     size_t max_body;            /* 0: 16 MiB; counts streamed bytes too unless unbounded_stream */
@@ -32,21 +34,31 @@ typedef struct {
 
     /*  Streaming: called for each piece of a 2xx body instead of collecting it. false aborts. */
     bool (*on_data)(void *arg, const char *data, size_t len);
+
+    /*  Called once before the first piece goes to on_data, with the status and the headers: the
+     *  place to tell 206 from 200. false aborts. NULL: not interested. */
+    bool (*on_head)(void *arg, const struct mlx_http_reply *head);
 } mlx_http_request_t;
 
-typedef struct {
+typedef struct mlx_http_reply {
     long status;       /* HTTP status; 0 when no reply came */
     mlx_error_t error; /* code MLX_OK when a reply came, whatever its status */
     bool refused;      /* nothing listens there: connection refused or no such host */
     const char *body;  /* terminated; borrowed for the call */
     size_t body_len;
     const char *content_type; /* "" when absent */
-    const char *location;     /* "" when absent */
+    const char *location;     /* of a redirect, made absolute; "" when absent */
     double first_byte_s;      /* from the request being sent to the first body byte; NaN: none */
     double total_s;
+    void *handle; /* what mlx_http_header reads */
 } mlx_http_reply_t;
 
-/*  FN runs once per call, in the loop; REPLY is borrowed. */
+/*  Value of the reply header NAME (any case; the last of several), or NULL. Borrowed like REPLY. */
+const char *mlx_http_header(const mlx_http_reply_t *reply, const char *name);
+
+/*  FN runs once per call, in the loop; REPLY is borrowed. When error is set there is no body, and a
+ *  status only if the reply began. on_head, on_data and FN get the ARG of the start; they may start
+ *  and abort calls, but not destroy the client. */
 typedef void (*mlx_http_fn)(void *arg, const mlx_http_reply_t *reply);
 
 mlx_http_t *mlx_http_new(mlx_loop_t *loop);

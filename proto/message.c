@@ -44,7 +44,7 @@ static int take_str(char **out, const mlx_value_t *map, const char *key, mlx_err
     return 0;
 }
 
-static int take_envelope(mlx_message_t *message, mlx_value_t *map, mlx_error_t *err)
+static int check_version(const mlx_value_t *map, mlx_error_t *err)
 {
     int64_t version;
     if (!mlx_value_int(map, "v", &version))
@@ -52,6 +52,11 @@ static int take_envelope(mlx_message_t *message, mlx_value_t *map, mlx_error_t *
     if (version != MLX_CATALOGUE_VERSION)
         return mlx_error_set(err, MLX_ERR_USAGE, "message of catalogue version %lld, this is %d",
                              (long long)version, MLX_CATALOGUE_VERSION);
+    return 0;
+}
+
+static int take_envelope(mlx_message_t *message, const mlx_value_t *map, mlx_error_t *err)
+{
     if (take_str(&message->host, map, "host", err) || take_str(&message->src, map, "src", err) ||
         take_str(&message->boot, map, "boot", err))
         return -1;
@@ -76,8 +81,22 @@ int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_l
     if (!map)
         return -1;
     message->topic = mlx_strndup(topic, topic_len);
-    if (take_envelope(message, map, err)) {
+    if (check_version(map, err) || take_envelope(message, map, err)) {
         mlx_error_prefix(err, "%s", message->topic);
+        mlx_message_clear(message);
+        return -1;
+    }
+    return 0;
+}
+
+int mlx_message_from_value(mlx_message_t *message, const mlx_value_t *value, mlx_error_t *err)
+{
+    *message = (mlx_message_t){0};
+    const char *topic = mlx_value_str(value, "topic");
+    if (!topic || !mlx_topic_valid(topic, strlen(topic)))
+        return mlx_error_set(err, MLX_ERR_USAGE, "message without a valid \"topic\"");
+    message->topic = mlx_strdup(topic);
+    if (take_envelope(message, value, err)) {
         mlx_message_clear(message);
         return -1;
     }

@@ -34,6 +34,10 @@ void mlx_message_pack(const mlx_message_t *message, mlx_buf_t *buf);
 int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_len,
                        const void *body, size_t body_len, mlx_error_t *err);
 
+/*  The reverse of mlx_message_value, for trees that came out of a command's reply. 0 and *MESSAGE
+ *  filled (caller must clear it), or -1 with ERR. */
+int mlx_message_from_value(mlx_message_t *message, const mlx_value_t *value, mlx_error_t *err);
+
 /*  Free what the message holds. Fit for MLX_CLEANUP. */
 void mlx_message_clear(mlx_message_t *message);
 

@@ -261,6 +261,13 @@ mlx_value_t *mlx_value_append(mlx_value_t *list, mlx_value_t *item)
     return push(list, NULL, item);
 }
 
+mlx_value_t *mlx_value_add(mlx_value_t *map, const char *key, mlx_value_t *item)
+{
+    if (mlx_value_type(map) != MLX_MAP)
+        mlx_panic("add \"%s\" to a value that is no map", key);
+    return push(map, mlx_strdup(key), item);
+}
+
 mlx_value_t *mlx_value_get(const mlx_value_t *map, const char *key)
 {
     const entry_t *entry = find(map, key);

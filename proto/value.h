@@ -55,6 +55,10 @@ const char *mlx_value_key(const mlx_value_t *map, size_t index);
 size_t mlx_value_size(const mlx_value_t *container); /* entries; 0 for a scalar or NULL */
 void mlx_value_remove(mlx_value_t *map, const char *key);
 
+/*  Like set for a KEY that the caller knows to be new: takes no search, so that a parser that has
+ *  checked for duplicates builds a map of n keys in n steps. */
+mlx_value_t *mlx_value_add(mlx_value_t *map, const char *key, mlx_value_t *item);
+
 /*  Setters that leave the key absent for what is not a value: NaN, infinity, NULL. */
 void mlx_value_set_bool(mlx_value_t *map, const char *key, bool b);
 void mlx_value_set_int(mlx_value_t *map, const char *key, int64_t i);

@@ -1,4 +1,4 @@
-#include "services/bus/broker.h"
+#include "broker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include "common/bus_internal.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
-#include "services/bus/remote.h"
-#include "services/bus/retained.h"
-#include "services/bus/router.h"
+#include "remote.h"
+#include "retained.h"
+#include "router.h"
 
 enum {
     BATCH = 512, /* messages taken before other sockets and timers get a turn */

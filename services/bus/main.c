@@ -2,8 +2,8 @@
  *  same sockets as everyone's. */
 #include <string.h>
 
+#include "broker.h"
 #include "common/service.h"
-#include "services/bus/broker.h"
 
 typedef struct {
     mlx_service_t *service;

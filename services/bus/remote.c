@@ -1,4 +1,4 @@
-#include "services/bus/remote.h"
+#include "remote.h"
 
 #include <string.h>
 #include <sys/stat.h>

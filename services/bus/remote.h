@@ -11,8 +11,8 @@
 
 #include <czmq.h>
 
+#include "broker.h"
 #include "proto/error.h"
-#include "services/bus/broker.h"
 
 typedef struct mlx_remote mlx_remote_t;
 

@@ -1,4 +1,4 @@
-#include "services/bus/retained.h"
+#include "retained.h"
 
 #include <czmq.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "services/bus/router.h"
+#include "router.h"
 
 #include <string.h>
 

@@ -39,14 +39,35 @@ typedef struct {
 
     /*  Free the state and reset the pointer. */
     void (*close)(void **state);
+
+    /*  What a machine without it lacks: a topic and its fields, separated by spaces. Noted as
+     *  missing with the probe's reason. NULL: nothing to note (a GPU that is not there has no
+     *  topic). */
+    const char *topic;
+    const char *fields;
 } mlx_sensor_backend_t;
 
 /*  The back ends of this platform in order of trust; *COUNT is set. Static storage. */
 const mlx_sensor_backend_t *const *mlx_sensor_backends(size_t *count);
 
-/*  A set of readings of one tick. Caller owns it and must destroy it. */
+/*  Note in OUT that BACKEND is not there and WHY: its topic's fields are missing. */
+void mlx_sensor_absent(const mlx_sensor_backend_t *backend, const char *why, mlx_readings_t *out);
+
+/*  Fill in what follows from the readings of all back ends together: sensor.temperature max and gpu
+ *  (the hottest one), sensor.power gpu (all GPUs that measure themselves). */
+void mlx_sensor_derive(mlx_readings_t *readings);
+
+/*  A set of readings. One per back end keeps what that back end said last; one more, merged from
+ *  them at each tick, is what is published. Caller owns it and must destroy it. */
 mlx_readings_t *mlx_readings_new(void);
 void mlx_readings_destroy(mlx_readings_t **self);
+
+/*  Forget values and notes; the numbers that GPUs were given stay theirs. */
+void mlx_readings_reset(mlx_readings_t *self);
+
+/*  Add everything of OTHER that SELF does not have yet; list fields are joined. Merge in order of
+ *  trust. */
+void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other);
 
 /*  The data map of TOPIC ("sensor.memory"), made at the first call. Borrowed: use the
  * mlx_value_set_* functions on it; mlx_readings_has tells whether an earlier back end set the field
@@ -54,9 +75,12 @@ void mlx_readings_destroy(mlx_readings_t **self);
 mlx_value_t *mlx_readings_topic(mlx_readings_t *self, const char *topic);
 bool mlx_readings_has(const mlx_readings_t *self, const char *topic, const char *field);
 
-/*  The data map of the GPU with the stable identity ID ("nvml:GPU-uuid", "drm:card0",
+/*  The data map of the GPU with the stable identity ID ("nvml:GPU-uuid", "drm:0000:03:00.0",
  *  "ioaccel:0"); its topic is sensor.gpu.<n> in order of first appearance. Borrowed. */
 mlx_value_t *mlx_readings_gpu(mlx_readings_t *self, const char *id);
+
+/*  The topic of that GPU, for the functions that take a topic. Borrowed. */
+const char *mlx_readings_gpu_topic(mlx_readings_t *self, const char *id);
 
 /*  Append ITEM (a map; ownership taken) to the list field LIST of TOPIC: temperatures, fans, cores.
  */

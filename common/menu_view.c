@@ -1,0 +1,247 @@
+#include "common/menu_view.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/units.h"
+#include "proto/buf.h"
+
+enum {
+    ITEMS_MAX = 16
+};
+
+struct mlx_menu {
+    mlx_menu_item_t items[ITEMS_MAX];
+    size_t count;
+    char *title;
+    char *badge;
+    char *tooltip;
+    mlx_level_t level;
+    int percentage;
+};
+
+static const double MEMORY_NEARLY_FULL = 0.95;
+
+static void add(mlx_menu_t *self, mlx_item_kind_t kind, const char *id, char *text,
+                mlx_action_t action)
+{
+    if (self->count == ITEMS_MAX)
+        mlx_panic("a menu of more than %d items", ITEMS_MAX);
+    self->items[self->count++] = (mlx_menu_item_t){
+        .kind = kind, .id = id, .text = text, .enabled = kind == MLX_ITEM_ACTION, .action = action};
+}
+
+static void add_text(mlx_menu_t *self, const char *id, char *text)
+{
+    add(self, MLX_ITEM_TEXT, id, text, MLX_ACTION_NONE);
+}
+
+static char *rate_text(const mlx_headline_t *now)
+{
+    if (!isnan(now->tokens_per_second))
+        return mlx_format("Performance: %.1f tok/s", now->tokens_per_second);
+    if (now->busy)
+        return mlx_strdup("Performance: working");
+    if (!isnan(now->last_tokens_per_second))
+        return mlx_format("Performance: idle (last %.1f tok/s)", now->last_tokens_per_second);
+    return mlx_strdup("Performance: idle");
+}
+
+static char *memory_text(const char *name, double used, double total)
+{
+    if (isnan(used) || isnan(total) || total <= 0)
+        return mlx_format("%s: not available", name);
+    MLX_CLEANUP(mlx_free_p) char *a = mlx_format_unit(used, MLX_UNIT_BYTES);
+    MLX_CLEANUP(mlx_free_p) char *b = mlx_format_unit(total, MLX_UNIT_BYTES);
+    return mlx_format("%s: %s / %s (%.0f%%)", name, a, b, used / total * 100);
+}
+
+static char *unit_text(const char *name, double value, mlx_unit_t unit)
+{
+    if (isnan(value))
+        return mlx_format("%s: not available", name);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
+    return mlx_format("%s: %s", name, text);
+}
+
+static char *cache_text(const mlx_headline_t *now)
+{
+    MLX_CLEANUP(mlx_free_p) char *bytes = mlx_format_unit(now->cache_bytes, MLX_UNIT_BYTES);
+    MLX_CLEANUP(mlx_free_p) char *saved = mlx_format_unit(now->cache_saved, MLX_UNIT_BYTES);
+    if (isnan(now->cache_bytes))
+        return mlx_strdup("Cache: not available");
+    if (isnan(now->cache_saved))
+        return mlx_format("Cache: %s", bytes);
+    return mlx_format("Cache: %s (%s saved)", bytes, saved);
+}
+
+static void add_items(mlx_menu_t *self, const mlx_menu_options_t *options,
+                      const mlx_headline_t *now)
+{
+    add_text(self, "model",
+             mlx_format("Current Model: %s", now->model ? now->model : "none loaded"));
+    add_text(self, "performance", rate_text(now));
+    add_text(self, "memory", memory_text("Memory", now->memory_used, now->memory_total));
+    add_text(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO));
+    if (!isnan(now->gpu_memory_used))
+        add_text(self, "vram",
+                 memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total));
+    add_text(self, "temperature", unit_text("Temperature", now->temperature, MLX_UNIT_CELSIUS));
+    add_text(self, "cache", cache_text(now));
+    if (now->alerts)
+        add_text(self, "alerts",
+                 mlx_format("%zu alert%s", now->alerts, now->alerts == 1 ? "" : "s"));
+    add(self, MLX_ITEM_SEPARATOR, "separator", mlx_strdup(""), MLX_ACTION_NONE);
+    if (options->bench_running)
+        add(self, MLX_ITEM_ACTION, "benchmark",
+            mlx_format("Cancel Benchmark%s%s%s", options->bench_note ? " (" : "",
+                       options->bench_note ? options->bench_note : "",
+                       options->bench_note ? ")" : ""),
+            MLX_ACTION_CANCEL_BENCHMARK);
+    else
+        add(self, MLX_ITEM_ACTION, "benchmark", mlx_strdup("Run Benchmark"), MLX_ACTION_BENCHMARK);
+    self->items[self->count - 1].enabled = options->bench_running || now->runtimes_up > 0;
+    add(self, MLX_ITEM_ACTION, "history", mlx_strdup("View History"), MLX_ACTION_HISTORY);
+    add(self, MLX_ITEM_ACTION, "preferences", mlx_strdup("Preferences"), MLX_ACTION_PREFERENCES);
+    add(self, MLX_ITEM_ACTION, "quit", mlx_strdup("Quit"), MLX_ACTION_QUIT);
+}
+
+static char *share_title(double share, const char *otherwise)
+{
+    return isnan(share) ? mlx_strdup(otherwise) : mlx_format("%.0f%%", share * 100);
+}
+
+static char *title_of(const mlx_menu_options_t *options, const mlx_headline_t *now, bool offline)
+{
+    if (offline)
+        return mlx_strdup("offline");
+    if (options->title == MLX_TITLE_MEMORY)
+        return share_title(now->memory_used / now->memory_total, "n/a");
+    if (options->title == MLX_TITLE_GPU)
+        return share_title(now->gpu_utilization, "n/a");
+    if (!isnan(now->tokens_per_second))
+        return mlx_format("%.0f tok/s", now->tokens_per_second);
+    return mlx_strdup(now->busy ? "working" : "idle");
+}
+
+static char *badge_of(const mlx_menu_options_t *options, const mlx_headline_t *now, bool offline)
+{
+    double value = options->title == MLX_TITLE_MEMORY ? now->memory_used / now->memory_total * 100
+                   : options->title == MLX_TITLE_GPU  ? now->gpu_utilization * 100
+                                                      : now->tokens_per_second;
+    if (offline || isnan(value))
+        return mlx_strdup("-");
+    if (value >= 9999.5)
+        return mlx_format("%.0fk", value / 1000);
+    if (value >= 999.5)
+        return mlx_format("%.1fk", value / 1000);
+    return mlx_format("%.0f", value);
+}
+
+static mlx_level_t level_of(const mlx_headline_t *now, bool offline)
+{
+    if (offline)
+        return MLX_LEVEL_OFFLINE;
+    if (now->alerts || now->services_down ||
+        now->memory_used / now->memory_total > MEMORY_NEARLY_FULL)
+        return MLX_LEVEL_WARNING;
+    return now->busy ? MLX_LEVEL_BUSY : MLX_LEVEL_IDLE;
+}
+
+static char *tooltip_of(const mlx_menu_t *self)
+{
+    mlx_buf_t text = {0};
+    for (size_t i = 0; i < self->count; i++)
+        if (self->items[i].kind == MLX_ITEM_TEXT)
+            mlx_buf_printf(&text, "%s%s", text.len ? "\n" : "", self->items[i].text);
+    return mlx_buf_take(&text);
+}
+
+mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t *overview,
+                         int64_t now_us)
+{
+    mlx_menu_t *self = mlx_alloc(1, sizeof *self);
+    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    /* Offline: no service is up any more, or none was ever heard. */
+    bool offline = now.services_up == 0 && isnan(now.memory_used);
+    double share = now.memory_used / now.memory_total;
+    add_items(self, options, &now);
+    self->title = title_of(options, &now, offline);
+    self->badge = badge_of(options, &now, offline);
+    self->level = level_of(&now, offline);
+    self->percentage = isnan(share) ? -1 : (int)lround(fmin(fmax(share, 0), 1) * 100);
+    self->tooltip = tooltip_of(self);
+    return self;
+}
+
+void mlx_menu_destroy(mlx_menu_t **self_p)
+{
+    mlx_menu_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        free((char *)self->items[i].text);
+    free(self->title);
+    free(self->badge);
+    free(self->tooltip);
+    free(self);
+}
+
+const char *mlx_menu_title(const mlx_menu_t *self)
+{
+    return self->title;
+}
+
+const char *mlx_menu_badge(const mlx_menu_t *self)
+{
+    return self->badge;
+}
+
+const char *mlx_menu_tooltip(const mlx_menu_t *self)
+{
+    return self->tooltip;
+}
+
+mlx_level_t mlx_menu_level(const mlx_menu_t *self)
+{
+    return self->level;
+}
+
+const char *mlx_level_name(mlx_level_t level)
+{
+    static const char *const names[] = {[MLX_LEVEL_OFFLINE] = "offline",
+                                        [MLX_LEVEL_IDLE] = "idle",
+                                        [MLX_LEVEL_BUSY] = "busy",
+                                        [MLX_LEVEL_WARNING] = "warning"};
+    return names[level];
+}
+
+int mlx_menu_percentage(const mlx_menu_t *self)
+{
+    return self->percentage;
+}
+
+size_t mlx_menu_count(const mlx_menu_t *self)
+{
+    return self->count;
+}
+
+const mlx_menu_item_t *mlx_menu_at(const mlx_menu_t *self, size_t index)
+{
+    return index < self->count ? &self->items[index] : NULL;
+}
+
+bool mlx_menu_equal(const mlx_menu_t *a, const mlx_menu_t *b)
+{
+    if (!a || !b || a->count != b->count || a->level != b->level ||
+        a->percentage != b->percentage || strcmp(a->title, b->title) != 0)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->items[i].text, b->items[i].text) != 0 ||
+            strcmp(a->items[i].id, b->items[i].id) != 0 ||
+            a->items[i].enabled != b->items[i].enabled || a->items[i].action != b->items[i].action)
+            return false;
+    return true;
+}

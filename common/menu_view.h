@@ -1,0 +1,87 @@
+/*  menu_view.h - what a menu bar shows: a pure function from the overview to title, items and icon
+ *
+ *  Every front end draws this and nothing else: the Linux tray, SwiftBar, xbar, waybar, i3blocks
+ * and MLXDash.app. Two menus are equal when nothing a person sees has changed, so a front end
+ * redraws only then.
+ *
+ *      mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, now_us);
+ *      for (size_t i = 0; i < mlx_menu_count(menu); i++) ... mlx_menu_at(menu, i) ...
+ *      mlx_menu_destroy(&menu);
+ */
+#ifndef MLX_COMMON_MENU_VIEW_H
+#define MLX_COMMON_MENU_VIEW_H
+
+#include "common/overview.h"
+
+typedef struct mlx_menu mlx_menu_t;
+
+typedef enum {
+    MLX_ITEM_TEXT, /* a reading; not clickable */
+    MLX_ITEM_SEPARATOR,
+    MLX_ITEM_ACTION, /* clickable while enabled */
+} mlx_item_kind_t;
+
+typedef enum {
+    MLX_ACTION_NONE,
+    MLX_ACTION_BENCHMARK,
+    MLX_ACTION_CANCEL_BENCHMARK,
+    MLX_ACTION_HISTORY,
+    MLX_ACTION_PREFERENCES,
+    MLX_ACTION_QUIT,
+} mlx_action_t;
+
+typedef struct {
+    mlx_item_kind_t kind;
+    const char *id;   /* stable: "model", "performance", "memory", ... */
+    const char *text; /* "Memory: 14.2 GB / 48.0 GB (29%)"; "" for a separator */
+    bool enabled;
+    mlx_action_t action;
+} mlx_menu_item_t;
+
+/*  How the icon looks: a level that front ends map to colour or class. */
+typedef enum {
+    MLX_LEVEL_OFFLINE, /* no bus, or nothing heard */
+    MLX_LEVEL_IDLE,
+    MLX_LEVEL_BUSY,
+    MLX_LEVEL_WARNING, /* an alert fires, memory is nearly full, a service is down */
+} mlx_level_t;
+
+typedef enum {
+    MLX_TITLE_TOKENS,
+    MLX_TITLE_MEMORY,
+    MLX_TITLE_GPU
+} mlx_title_t;
+
+typedef struct {
+    mlx_title_t title;      /* what the title shows */
+    bool bench_running;     /* offer to cancel instead of to run */
+    const char *bench_note; /* "prompt 3 of 10", or NULL */
+} mlx_menu_options_t;
+
+/*  Caller owns the result and must destroy it. */
+mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t *overview,
+                         int64_t now_us);
+void mlx_menu_destroy(mlx_menu_t **self);
+
+/*  "42 tok/s" while something generates; the memory or GPU share when so chosen; "idle", "offline".
+ */
+const char *mlx_menu_title(const mlx_menu_t *self);
+
+/*  At most four characters for inside an icon: "42", "1.2k", "-". */
+const char *mlx_menu_badge(const mlx_menu_t *self);
+
+/*  A few lines that hold what the menu says. */
+const char *mlx_menu_tooltip(const mlx_menu_t *self);
+
+mlx_level_t mlx_menu_level(const mlx_menu_t *self);
+const char *mlx_level_name(mlx_level_t level); /* "offline", "idle", "busy", "warning" */
+
+/*  Share of memory in use, 0..100 for bars that want a percentage; -1 when unknown. */
+int mlx_menu_percentage(const mlx_menu_t *self);
+
+size_t mlx_menu_count(const mlx_menu_t *self);
+const mlx_menu_item_t *mlx_menu_at(const mlx_menu_t *self, size_t index);
+
+bool mlx_menu_equal(const mlx_menu_t *a, const mlx_menu_t *b);
+
+#endif

@@ -1,0 +1,285 @@
+#include "common/overview.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MESSAGES_MAX = 4096
+};
+
+struct mlx_overview {
+    char *host;
+    mlx_message_t *messages; /* in order of topic, then host */
+    size_t count;
+    size_t cap;
+};
+
+mlx_overview_t *mlx_overview_new(const char *host)
+{
+    mlx_overview_t *self = mlx_alloc(1, sizeof *self);
+    self->host = mlx_strdup(host);
+    return self;
+}
+
+void mlx_overview_destroy(mlx_overview_t **self_p)
+{
+    mlx_overview_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        mlx_message_clear(&self->messages[i]);
+    free(self->messages);
+    free(self->host);
+    free(self);
+}
+
+static int compare(const mlx_message_t *message, const char *topic, const char *host)
+{
+    int order = strcmp(message->topic, topic);
+    return order ? order : strcmp(message->host, host);
+}
+
+/*  Index of the first message not before (topic, host). */
+static size_t lower_bound(const mlx_overview_t *self, const char *topic, const char *host)
+{
+    size_t low = 0, high = self->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&self->messages[middle], topic, host) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static mlx_message_t copy_of(const mlx_message_t *message)
+{
+    return (mlx_message_t){.topic = mlx_strdup(message->topic),
+                           .host = mlx_strdup(message->host),
+                           .src = mlx_strdup(message->src),
+                           .boot = mlx_strdup(message->boot),
+                           .seq = message->seq,
+                           .t = message->t,
+                           .d = mlx_value_copy(message->d)};
+}
+
+void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message)
+{
+    if (!self->host)
+        self->host = mlx_strdup(message->host);
+    size_t at = lower_bound(self, message->topic, message->host);
+    if (at < self->count && compare(&self->messages[at], message->topic, message->host) == 0) {
+        mlx_message_clear(&self->messages[at]);
+        self->messages[at] = copy_of(message);
+        return;
+    }
+    if (self->count >= MESSAGES_MAX)
+        return;
+    if (self->count == self->cap) {
+        self->cap = self->cap ? self->cap * 2 : 64;
+        self->messages = mlx_realloc(self->messages, self->cap, sizeof *self->messages);
+    }
+    memmove(&self->messages[at + 1], &self->messages[at],
+            (self->count - at) * sizeof *self->messages);
+    self->messages[at] = copy_of(message);
+    self->count++;
+}
+
+const char *mlx_overview_host(const mlx_overview_t *self)
+{
+    return self->host;
+}
+
+const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topic, int64_t now_us,
+                                    int64_t *age_us)
+{
+    if (!self->host)
+        return NULL;
+    size_t at = lower_bound(self, topic, self->host);
+    if (at >= self->count || compare(&self->messages[at], topic, self->host) != 0)
+        return NULL;
+    int64_t age = now_us - self->messages[at].t;
+    if (age > MLX_OVERVIEW_STALE_US)
+        return NULL;
+    if (age_us)
+        *age_us = age;
+    return self->messages[at].d;
+}
+
+void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,
+                       mlx_overview_fn fn, void *arg)
+{
+    size_t len = strlen(prefix);
+    for (size_t at = lower_bound(self, prefix, "");
+         at < self->count && strncmp(self->messages[at].topic, prefix, len) == 0; at++)
+        fn(arg, &self->messages[at], now_us - self->messages[at].t);
+}
+
+/*  The headline. */
+
+static double real_of(const mlx_value_t *map, const char *key)
+{
+    double r = NAN;
+    mlx_value_real(map, key, &r);
+    return r;
+}
+
+static double sum(double a, double b)
+{
+    return isnan(a) ? b : isnan(b) ? a : a + b;
+}
+
+static double first_known(double a, double b)
+{
+    return isnan(a) ? b : a;
+}
+
+typedef struct {
+    const mlx_overview_t *overview;
+    mlx_headline_t *headline;
+    int64_t newest_request;
+    const char *loaded_model;
+    double gpu_power;
+    double gpu_temperature;
+} gather_t;
+
+static bool usable(const gather_t *gather, const mlx_message_t *message, int64_t age_us)
+{
+    return strcmp(message->host, gather->overview->host) == 0 && age_us <= MLX_OVERVIEW_STALE_US;
+}
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t len = strlen(text), tail = strlen(suffix);
+    return len >= tail && strcmp(text + len - tail, suffix) == 0;
+}
+
+static void gather_models(gather_t *gather, const mlx_value_t *d)
+{
+    bool reachable = false;
+    mlx_value_bool(d, "reachable", &reachable);
+    gather->headline->runtimes_up += reachable;
+    const mlx_value_t *models = mlx_value_get(d, "models");
+    gather->headline->models_loaded += mlx_value_size(models);
+    if (!gather->loaded_model)
+        gather->loaded_model = mlx_value_str(mlx_value_at(models, 0), "name");
+}
+
+static void gather_activity(gather_t *gather, const mlx_value_t *d)
+{
+    mlx_headline_t *headline = gather->headline;
+    bool busy = false;
+    int64_t ended = 0;
+    mlx_value_bool(d, "busy", &busy);
+    if (busy) {
+        headline->busy = true;
+        headline->tokens_per_second =
+            sum(headline->tokens_per_second, real_of(d, "tokens_per_second"));
+        if (!headline->model)
+            headline->model = mlx_value_str(d, "model");
+        if (!headline->source)
+            headline->source = mlx_value_str(d, "source");
+    }
+    const mlx_value_t *last = mlx_value_get(d, "last");
+    if (mlx_value_int(last, "t", &ended) && ended >= gather->newest_request) {
+        gather->newest_request = ended;
+        headline->last_tokens_per_second = real_of(last, "tokens_per_second");
+    }
+}
+
+static void gather_runtime(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    if (!usable(arg, message, age_us))
+        return;
+    if (has_suffix(message->topic, ".models"))
+        gather_models(arg, message->d);
+    else if (has_suffix(message->topic, ".activity"))
+        gather_activity(arg, message->d);
+}
+
+static void gather_gpu(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    gather_t *gather = arg;
+    mlx_headline_t *headline = gather->headline;
+    if (!usable(gather, message, age_us))
+        return;
+    headline->gpu_utilization = fmax(headline->gpu_utilization, real_of(message->d, "utilization"));
+    headline->gpu_memory_used = sum(headline->gpu_memory_used, real_of(message->d, "memory_used"));
+    headline->gpu_memory_total =
+        sum(headline->gpu_memory_total, real_of(message->d, "memory_total"));
+    gather->gpu_power = sum(gather->gpu_power, real_of(message->d, "power"));
+    gather->gpu_temperature = fmax(gather->gpu_temperature, real_of(message->d, "temperature"));
+}
+
+static void gather_service(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    const gather_t *gather = arg;
+    if (strcmp(message->host, gather->overview->host) != 0)
+        return;
+    const char *state = mlx_value_str(message->d, "state");
+    bool up = state && strcmp(state, "up") == 0 && age_us <= MLX_OVERVIEW_STALE_US;
+    *(up ? &gather->headline->services_up : &gather->headline->services_down) += 1;
+}
+
+static void gather_alert(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    const gather_t *gather = arg;
+    const char *state = mlx_value_str(message->d, "state");
+    (void)age_us;
+    if (strcmp(message->host, gather->overview->host) == 0 && state && strcmp(state, "firing") == 0)
+        gather->headline->alerts++;
+}
+
+static void gather_machine(gather_t *gather, int64_t now_us)
+{
+    const mlx_overview_t *self = gather->overview;
+    mlx_headline_t *headline = gather->headline;
+    const mlx_value_t *memory = mlx_overview_get(self, "sensor.memory", now_us, NULL);
+    const mlx_value_t *cpu = mlx_overview_get(self, "sensor.cpu", now_us, NULL);
+    const mlx_value_t *heat = mlx_overview_get(self, "sensor.temperature", now_us, NULL);
+    const mlx_value_t *power = mlx_overview_get(self, "sensor.power", now_us, NULL);
+    const mlx_value_t *cache = mlx_overview_get(self, "cache.status", now_us, NULL);
+    headline->memory_used = real_of(memory, "used");
+    headline->memory_total = real_of(memory, "total");
+    headline->cpu_utilization = real_of(cpu, "utilization");
+    headline->temperature = first_known(
+        gather->gpu_temperature,
+        first_known(real_of(heat, "gpu"), first_known(real_of(heat, "cpu"), real_of(heat, "max"))));
+    headline->power =
+        first_known(real_of(power, "total"), sum(gather->gpu_power, real_of(power, "package")));
+    headline->cache_bytes = real_of(cache, "bytes");
+    headline->cache_saved = real_of(cache, "saved");
+    headline->cache_models = real_of(cache, "models_count");
+}
+
+mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us)
+{
+    mlx_headline_t headline = {.tokens_per_second = NAN,
+                               .last_tokens_per_second = NAN,
+                               .memory_used = NAN,
+                               .memory_total = NAN,
+                               .gpu_utilization = NAN,
+                               .gpu_memory_used = NAN,
+                               .gpu_memory_total = NAN,
+                               .cpu_utilization = NAN,
+                               .temperature = NAN,
+                               .power = NAN,
+                               .cache_bytes = NAN,
+                               .cache_saved = NAN,
+                               .cache_models = NAN};
+    if (!self->host)
+        return headline;
+    gather_t gather = {
+        .overview = self, .headline = &headline, .gpu_power = NAN, .gpu_temperature = NAN};
+    mlx_overview_each(self, "runtime.", now_us, gather_runtime, &gather);
+    mlx_overview_each(self, "sensor.gpu.", now_us, gather_gpu, &gather);
+    mlx_overview_each(self, "service.", now_us, gather_service, &gather);
+    mlx_overview_each(self, "alert.", now_us, gather_alert, &gather);
+    gather_machine(&gather, now_us);
+    if (!headline.model)
+        headline.model = gather.loaded_model;
+    return headline;
+}

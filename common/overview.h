@@ -1,0 +1,70 @@
+/*  overview.h - what the bus says now: newest value of each topic, and the headline drawn from them
+ *
+ *  Every front end (mlxctl status and top, the menu bar, MLXDash) shows the same numbers because
+ * they all ask here. Values carry their time; one that is older than MLX_OVERVIEW_STALE_US counts
+ * as absent, so a front end never shows the past as the present.
+ *
+ *      mlx_overview_t *overview = mlx_overview_new("myhost");
+ *      mlx_overview_put(overview, message);                     for each message
+ *      mlx_headline_t headline = mlx_overview_headline(overview, mlx_wall_us());
+ */
+#ifndef MLX_COMMON_OVERVIEW_H
+#define MLX_COMMON_OVERVIEW_H
+
+#include "proto/message.h"
+
+typedef struct mlx_overview mlx_overview_t;
+
+enum {
+    MLX_OVERVIEW_STALE_US = 20 * 1000000
+};
+
+/*  Figures of one machine at one moment. Reals are NaN and strings NULL when not available. Strings
+ *  are borrowed from the overview until the next put. */
+typedef struct {
+    const char *model; /* at work, else loaded, else NULL */
+    size_t models_loaded;
+    bool busy;                     /* some runtime works on a request */
+    double tokens_per_second;      /* sum over busy runtimes; NaN: idle or unknown */
+    double last_tokens_per_second; /* of the newest request that ended */
+    const char *source;            /* runner, tap, slots or metrics */
+    double memory_used;            /* bytes */
+    double memory_total;
+    double gpu_utilization; /* ratio, of the busiest GPU */
+    double gpu_memory_used; /* bytes, all GPUs */
+    double gpu_memory_total;
+    double cpu_utilization; /* ratio */
+    double temperature;     /* celsius: GPU where known, else CPU, else the hottest sensor */
+    double power;           /* watts: machine, else GPUs and package as far as known */
+    double cache_bytes;
+    double cache_saved;
+    double cache_models;
+    size_t services_up;
+    size_t services_down; /* down or degraded */
+    size_t runtimes_up;
+    size_t alerts; /* firing */
+} mlx_headline_t;
+
+/*  HOST: whose values the headline shows; NULL: the first host heard. */
+mlx_overview_t *mlx_overview_new(const char *host);
+void mlx_overview_destroy(mlx_overview_t **self);
+
+/*  Remember MESSAGE (copied) as the newest of its topic and host. */
+void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
+
+mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us);
+
+/*  Newest data of TOPIC of the headline's host, or NULL when absent or stale. Borrowed until the
+ * next put. *AGE_US (may be NULL) is set when there is a value. */
+const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topic, int64_t now_us,
+                                    int64_t *age_us);
+
+/*  Call FN for each message (stale ones too) whose topic begins with PREFIX, in order of topic. */
+typedef void (*mlx_overview_fn)(void *arg, const mlx_message_t *message, int64_t age_us);
+void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,
+                       mlx_overview_fn fn, void *arg);
+
+/*  Whose values the headline shows; NULL before the first message. */
+const char *mlx_overview_host(const mlx_overview_t *self);
+
+#endif

@@ -1,0 +1,16 @@
+/*  units.h - figures as people read them
+ *
+ *      MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(9.0e9, MLX_UNIT_BYTES);   "9.0 GB"
+ *
+ *  Sizes are in SI steps (1 GB = 10^9 bytes), as disks and the seed's screens show them.
+ */
+#ifndef MLX_COMMON_UNITS_H
+#define MLX_COMMON_UNITS_H
+
+#include "proto/catalogue.h"
+
+/*  VALUE with its unit: "9.0 GB", "29%", "42.3 tok/s", "48°C", "35 W", "1.41 GHz", "4m 20s". NaN
+ * gives "n/a". Caller owns the string and must free it. */
+char *mlx_format_unit(double value, mlx_unit_t unit);
+
+#endif

@@ -1,0 +1,108 @@
+# Sourced by deploy/up and deploy/down: start and stop the suite under whatever manages services here.
+# Uses: prefix, demo. Sets: manager.
+
+demo_port=11434
+
+macos_paths() {
+    [ "$(uname -s)" = Darwin ] || return 0
+    _brew=$(brew --prefix)
+    for _keg in ncurses curl sqlite openssl@3; do
+        PKG_CONFIG_PATH="$_brew/opt/$_keg/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
+    done
+    export PKG_CONFIG_PATH
+}
+
+find_manager() {
+    case $(uname -s) in
+    Darwin) manager=launchd ;;
+    *)
+        manager="its own process group"
+        if [ -z "${MLX_RUNTIME_DIR:-}" ] && systemctl --user show-environment >/dev/null 2>&1; then
+            manager="systemd (user)"
+        fi
+        ;;
+    esac
+}
+
+run_dir() { "$prefix/bin/mlxctl" config --run-dir; }
+
+demo_commands() {
+    [ -n "${demo:-}" ] || return 0
+    if command -v ollama >/dev/null; then
+        say "Ollama is installed: the demo is not needed and not started"
+        return 0
+    fi
+    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --demo --port $demo_port --runner --autoplay"
+}
+
+group_start() {
+    dir=$(run_dir)
+    group_stop "$dir"
+    extra=()
+    while IFS= read -r line; do
+        [ -z "$line" ] || extra+=("$line")
+    done < <(demo_commands)
+    # A session of its own: it outlives this shell and can be stopped as a whole.
+    setsid "$prefix/libexec/mlx/supervise" "$dir" ${extra[@]+"${extra[@]}"} </dev/null >/dev/null 2>&1 &
+    echo $! >"$dir/suite.pid"
+}
+
+group_stop() {
+    [ -f "$1/suite.pid" ] || return 0
+    pid=$(cat "$1/suite.pid")
+    # Only what is still our supervisor: pids are used again.
+    if ps -o args= -p "$pid" 2>/dev/null | grep -q libexec/mlx/supervise; then
+        kill "$pid" 2>/dev/null || true
+        for _try in $(seq 100); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -9 -- "-$pid" 2>/dev/null || true
+    fi
+    rm -f "$1/suite.pid"
+}
+
+plists() { ls "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; }
+
+suite_start() {
+    find_manager
+    case $manager in
+    launchd)
+        mkdir -p ~/Library/LaunchAgents
+        for plist in $(plists); do
+            cp "$plist" ~/Library/LaunchAgents/
+            label=$(basename "$plist" .plist)
+            launchctl bootout "gui/$(id -u)/$label" 2>/dev/null || true
+            launchctl bootstrap "gui/$(id -u)" ~/Library/LaunchAgents/"$label.plist"
+        done
+        ;;
+    systemd*)
+        systemctl --user daemon-reload
+        systemctl --user enable --quiet mlx.target $(cd "$prefix/share/systemd/user" && ls mlx-*.service)
+        systemctl --user restart mlx.target
+        if [ -n "$(demo_commands)" ]; then
+            systemctl --user stop mlx-demo.service 2>/dev/null || true
+            # shellcheck disable=SC2046 # a command line
+            systemd-run --user --quiet --collect --unit=mlx-demo $(demo_commands)
+        fi
+        ;;
+    *) group_start ;;
+    esac
+}
+
+suite_stop() {
+    find_manager
+    case $manager in
+    launchd)
+        for plist in $(plists); do
+            launchctl bootout "gui/$(id -u)/$(basename "$plist" .plist)" 2>/dev/null || true
+        done
+        ;;
+    systemd*)
+        systemctl --user stop mlx-demo.service 2>/dev/null || true
+        systemctl --user stop mlx.target 'mlx-*.service'
+        systemctl --user disable --quiet mlx.target 2>/dev/null || true
+        ;;
+    *) group_stop "$(run_dir)" ;;
+    esac
+}

@@ -1,0 +1,39 @@
+/*  drm_fdinfo.h - who uses the GPUs: the kernel's account per open DRM file
+ *
+ *  Linux says in /proc/<pid>/fdinfo/<fd> of every open /dev/dri file what its holder keeps busy and
+ *  how much memory it holds (Documentation/gpu/drm-usage-stats.rst). For Intel GPUs this is the one
+ *  source that needs no root; processes of other users stay unseen without it.
+ *
+ *      mlx_fdinfo_update(usage, now_us);
+ *      double busy = mlx_fdinfo_utilization(usage, "0000:00:02.0");
+ *
+ *  Finding the files means a walk over all descriptors of all processes, so that is done every 15
+ * s; between, only the known files are read.
+ */
+#ifndef MLX_SAMPLER_DRM_FDINFO_H
+#define MLX_SAMPLER_DRM_FDINFO_H
+
+#include "proto/value.h"
+
+typedef struct mlx_fdinfo mlx_fdinfo_t;
+
+/*  Constructor; PROC_ROOT is borrowed. Caller owns it and must destroy it. */
+mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root);
+void mlx_fdinfo_destroy(mlx_fdinfo_t **self);
+
+/*  Read everything anew; rates are differences to the call before. NOW_US is monotonic. */
+void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us);
+
+/*  Number of clients seen on the GPU in PCI slot SLOT. */
+size_t mlx_fdinfo_clients(const mlx_fdinfo_t *self, const char *slot);
+
+/*  Ratio 0..1 of the busiest engine class, all clients together; NAN when not known. */
+double mlx_fdinfo_utilization(const mlx_fdinfo_t *self, const char *slot);
+
+/*  Bytes resident in the GPU's own memory, or in system memory when it has none. */
+int64_t mlx_fdinfo_memory(const mlx_fdinfo_t *self, const char *slot);
+
+/*  List of {pid, memory}. Caller owns it. */
+mlx_value_t *mlx_fdinfo_processes(const mlx_fdinfo_t *self, const char *slot);
+
+#endif

@@ -1,0 +1,100 @@
+#define _XOPEN_SOURCE 700 /* wcwidth */
+#include "canvas.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8)
+{
+    mlx_canvas_t *self = mlx_alloc(1, sizeof *self);
+    self->rows = rows > 0 ? rows : 1;
+    self->columns = columns > 0 ? columns : 1;
+    self->utf8 = utf8;
+    size_t count = (size_t)self->rows * (size_t)self->columns;
+    self->cells = mlx_alloc(count, sizeof *self->cells);
+    for (size_t i = 0; i < count; i++)
+        self->cells[i].ch = L' ';
+    return self;
+}
+
+void mlx_canvas_destroy(mlx_canvas_t **self)
+{
+    if (*self)
+        free((*self)->cells);
+    mlx_free_p(self);
+}
+
+void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_style_t style)
+{
+    if (row < 0 || row >= self->rows || column < 0 || column >= self->columns)
+        return;
+    self->cells[row * self->columns + column] = (mlx_cell_t){.ch = ch, .style = style};
+}
+
+/*  One character of TEXT; advances it. What is no character becomes '?'. */
+static wchar_t next_char(const char **text, bool utf8)
+{
+    wchar_t ch = 0;
+    mbstate_t state = {0};
+    size_t used = mbrtowc(&ch, *text, strlen(*text), &state);
+    if (used == (size_t)-1 || used == (size_t)-2 || used == 0) {
+        (*text)++;
+        return L'?';
+    }
+    *text += used;
+    return wcwidth(ch) < 1 || (!utf8 && ch > 0x7e) ? L'?' : ch;
+}
+
+int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+                    const char *text)
+{
+    int end = column + width;
+    if (end > self->columns)
+        end = self->columns;
+    while (*text && column < end) {
+        wchar_t ch = next_char(&text, self->utf8);
+        int cells = wcwidth(ch) == 2 ? 2 : 1;
+        bool cut = *text && column + cells >= end;
+        if (cut || column + cells > end)
+            ch = self->utf8 ? L'\u2026' : L'~', cells = 1;
+        mlx_canvas_put(self, row, column, ch, style);
+        if (cells == 2)
+            mlx_canvas_put(self, row, column + 1, 0, style);
+        column += cells;
+    }
+    return column;
+}
+
+int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+                      const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
+    va_end(args);
+    return mlx_canvas_text(self, row, column, width, style, text);
+}
+
+void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_style_t style)
+{
+    for (; column < self->columns; column++)
+        mlx_canvas_put(self, row, column, L' ', style);
+}
+
+void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out)
+{
+    for (int row = 0; row < self->rows; row++) {
+        const mlx_cell_t *cells = &self->cells[row * self->columns];
+        int last = self->columns;
+        while (last > 0 && cells[last - 1].ch == L' ')
+            last--;
+        for (int column = 0; column < last; column++) {
+            char bytes[16];
+            mbstate_t state = {0};
+            size_t len = cells[column].ch ? wcrtomb(bytes, cells[column].ch, &state) : 0;
+            if (len != (size_t)-1)
+                mlx_buf_append(out, bytes, len);
+        }
+        mlx_buf_putc(out, '\n');
+    }
+}

@@ -1,0 +1,59 @@
+/*  canvas.h - a grid of styled characters that a view draws on, apart from any terminal
+ *
+ *  Views are pure functions from state and size to a canvas; top.c copies the canvas to the screen,
+ *  tests read it as text. Everything drawn outside is clipped, so a view need not count columns.
+ */
+#ifndef MLX_TOOLS_MLXCTL_CANVAS_H
+#define MLX_TOOLS_MLXCTL_CANVAS_H
+
+#include <wchar.h>
+
+#include "proto/base.h"
+#include "proto/buf.h"
+
+typedef enum {
+    MLX_STYLE_NORMAL,
+    MLX_STYLE_TITLE, /* the headline figure */
+    MLX_STYLE_DIM,   /* labels, what is not available */
+    MLX_STYLE_GOOD,
+    MLX_STYLE_WARN,
+    MLX_STYLE_BAD,
+    MLX_STYLE_PLOT,
+    MLX_STYLE_BAR, /* key line at the bottom, table head */
+    MLX_STYLES,
+} mlx_style_t;
+
+typedef struct {
+    wchar_t ch; /* 0: right half of a wide character */
+    mlx_style_t style;
+} mlx_cell_t;
+
+typedef struct {
+    int rows;
+    int columns;
+    mlx_cell_t *cells; /* rows * columns */
+    bool utf8;         /* may hold more than ASCII */
+} mlx_canvas_t;
+
+/*  A blank canvas of at least 1 x 1. Caller owns it and must destroy it. */
+mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8);
+void mlx_canvas_destroy(mlx_canvas_t **self);
+
+void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_style_t style);
+
+/*  Write UTF-8 TEXT from COLUMN, at most WIDTH columns (cut with an ellipsis). Control characters
+ * and bytes that are no UTF-8 become '?': names come from outside. Returns the column behind it. */
+int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+                    const char *text);
+
+/*  The same, formatted. */
+int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+                      const char *fmt, ...) MLX_PRINTF(6, 7);
+
+/*  Fill the rest of ROW with spaces in STYLE, from COLUMN. */
+void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_style_t style);
+
+/*  The rows as UTF-8 lines without trailing blanks. */
+void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out);
+
+#endif

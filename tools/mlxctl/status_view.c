@@ -1,0 +1,387 @@
+#include "status_view.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "common/units.h"
+
+enum {
+    LABEL_WIDTH = 13
+};
+
+typedef struct {
+    mlx_buf_t *out;
+    const char *host;
+    size_t rows;
+} section_t;
+
+static void label(mlx_buf_t *out, const char *text)
+{
+    mlx_buf_printf(out, "%-*s", LABEL_WIDTH, text);
+}
+
+/*  Outside text on its way to a terminal: no control characters. */
+static void put_safe(mlx_buf_t *out, const char *text)
+{
+    for (; *text; text++)
+        mlx_buf_putc(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+static void put_unit(mlx_buf_t *out, double value, mlx_unit_t unit)
+{
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
+    mlx_buf_puts(out, text);
+}
+
+static void put_share(mlx_buf_t *out, double used, double total)
+{
+    put_unit(out, used, MLX_UNIT_BYTES);
+    if (isnan(total))
+        return;
+    mlx_buf_puts(out, " / ");
+    put_unit(out, total, MLX_UNIT_BYTES);
+    if (total > 0)
+        mlx_buf_printf(out, " (%.0f%%)", used / total * 100);
+}
+
+/*  Why TOPIC lacks FIELD, as its publisher says, or NULL. */
+static const char *why_missing(const mlx_value_t *d, const char *field)
+{
+    const mlx_value_t *missing = mlx_value_get(d, "missing");
+    for (size_t i = 0; i < mlx_value_size(missing); i++) {
+        const mlx_value_t *note = mlx_value_at(missing, i);
+        const char *name = mlx_value_str(note, "field");
+        if (name && strcmp(name, field) == 0)
+            return mlx_value_str(note, "why");
+    }
+    return NULL;
+}
+
+static void not_available(mlx_buf_t *out, const char *why)
+{
+    mlx_buf_puts(out, "not available");
+    if (why) {
+        mlx_buf_puts(out, " (");
+        put_safe(out, why);
+        mlx_buf_putc(out, ')');
+    }
+    mlx_buf_putc(out, '\n');
+}
+
+static void head(const mlx_headline_t *now, mlx_buf_t *out)
+{
+    if (!isnan(now->tokens_per_second))
+        put_unit(out, now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
+    else
+        mlx_buf_puts(out, now->busy ? "working" : "idle");
+    mlx_buf_puts(out, "  ");
+    put_safe(out, now->model ? now->model : "no model loaded");
+    if (now->busy && now->source)
+        mlx_buf_printf(out, "  (from %s)", now->source);
+    else if (!isnan(now->last_tokens_per_second))
+        mlx_buf_printf(out, "  (last request %.1f tok/s)", now->last_tokens_per_second);
+    mlx_buf_puts(out, "\n\n");
+}
+
+static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
+                   mlx_buf_t *out)
+{
+    const mlx_value_t *d = mlx_overview_get(overview, "sensor.memory", now_us, NULL);
+    double swap = NAN, pressure = NAN;
+    label(out, "Memory");
+    if (isnan(now->memory_used)) {
+        not_available(out, d ? why_missing(d, "used") : "the sampler does not report it");
+        return;
+    }
+    put_share(out, now->memory_used, now->memory_total);
+    if (mlx_value_real(d, "swap_used", &swap) && swap > 0) {
+        mlx_buf_puts(out, ", swap ");
+        put_unit(out, swap, MLX_UNIT_BYTES);
+    }
+    if (mlx_value_real(d, "pressure", &pressure) && pressure >= 0.01)
+        mlx_buf_printf(out, ", pressure %.0f%%", pressure * 100);
+    mlx_buf_putc(out, '\n');
+}
+
+static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    section_t *section = arg;
+    mlx_buf_t *out = section->out;
+    double utilization = NAN, used = NAN, total = NAN, power = NAN, temperature = NAN;
+    if (age_us > MLX_OVERVIEW_STALE_US || strcmp(message->host, section->host) != 0)
+        return;
+    label(out, "GPU");
+    section->rows++;
+    if (mlx_value_real(message->d, "utilization", &utilization)) {
+        put_unit(out, utilization, MLX_UNIT_RATIO);
+        mlx_buf_puts(out, "  ");
+    }
+    const char *name = mlx_value_str(message->d, "name");
+    put_safe(out, name ? name : message->topic);
+    if (mlx_value_real(message->d, "memory_used", &used)) {
+        mlx_value_real(message->d, "memory_total", &total);
+        mlx_buf_puts(out, ", ");
+        put_share(out, used, total);
+    }
+    if (mlx_value_real(message->d, "power", &power)) {
+        mlx_buf_puts(out, ", ");
+        put_unit(out, power, MLX_UNIT_WATTS);
+    }
+    if (mlx_value_real(message->d, "temperature", &temperature)) {
+        mlx_buf_puts(out, ", ");
+        put_unit(out, temperature, MLX_UNIT_CELSIUS);
+    }
+    mlx_buf_putc(out, '\n');
+}
+
+static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
+                mlx_buf_t *out)
+{
+    const mlx_value_t *d = mlx_overview_get(overview, "sensor.cpu", now_us, NULL);
+    int64_t cores = 0;
+    label(out, "CPU");
+    if (!d) {
+        not_available(out, "the sampler does not report it");
+        return;
+    }
+    if (!isnan(now->cpu_utilization)) {
+        put_unit(out, now->cpu_utilization, MLX_UNIT_RATIO);
+        mlx_buf_puts(out, "  ");
+    }
+    const char *name = mlx_value_str(d, "name");
+    if (name)
+        put_safe(out, name);
+    if (mlx_value_int(d, "cores", &cores))
+        mlx_buf_printf(out, ", %lld core%s", (long long)cores, cores == 1 ? "" : "s");
+    mlx_buf_putc(out, '\n');
+}
+
+static void figure(const mlx_overview_t *overview, const char *name, double value, mlx_unit_t unit,
+                   const char *topic, const char *field, int64_t now_us, mlx_buf_t *out)
+{
+    label(out, name);
+    if (!isnan(value)) {
+        put_unit(out, value, unit);
+        mlx_buf_putc(out, '\n');
+        return;
+    }
+    const mlx_value_t *d = mlx_overview_get(overview, topic, now_us, NULL);
+    not_available(out, d ? why_missing(d, field) : "the sampler does not report it");
+}
+
+static void cache(const mlx_headline_t *now, mlx_buf_t *out)
+{
+    if (isnan(now->cache_bytes))
+        return;
+    label(out, "Cache");
+    put_unit(out, now->cache_bytes, MLX_UNIT_BYTES);
+    if (!isnan(now->cache_models))
+        mlx_buf_printf(out, ", %.0f model%s", now->cache_models, now->cache_models == 1 ? "" : "s");
+    if (!isnan(now->cache_saved)) {
+        mlx_buf_puts(out, ", ");
+        put_unit(out, now->cache_saved, MLX_UNIT_BYTES);
+        mlx_buf_puts(out, " saved");
+    }
+    mlx_buf_putc(out, '\n');
+}
+
+static void model_row(const mlx_value_t *model, mlx_buf_t *out)
+{
+    double size = NAN, vram = NAN;
+    int64_t context = 0;
+    const char *name = mlx_value_str(model, "name");
+    const char *quantization = mlx_value_str(model, "quantization");
+    mlx_buf_puts(out, "    ");
+    put_safe(out, name ? name : "?");
+    if (quantization) {
+        mlx_buf_puts(out, "  ");
+        put_safe(out, quantization);
+    }
+    if (mlx_value_real(model, "size", &size)) {
+        mlx_buf_puts(out, "  ");
+        put_unit(out, size, MLX_UNIT_BYTES);
+        if (mlx_value_real(model, "vram", &vram) && size > 0)
+            mlx_buf_printf(out, " (%.0f%% on GPU)", vram / size * 100);
+    }
+    if (mlx_value_int(model, "context", &context))
+        mlx_buf_printf(out, "  context %lld", (long long)context);
+    mlx_buf_putc(out, '\n');
+}
+
+static void runtime_models(section_t *section, const mlx_value_t *d)
+{
+    mlx_buf_t *out = section->out;
+    bool reachable = false;
+    const char *kind = mlx_value_str(d, "kind"), *url = mlx_value_str(d, "url");
+    const char *version = mlx_value_str(d, "version"), *reason = mlx_value_str(d, "reason");
+    const mlx_value_t *models = mlx_value_get(d, "models");
+    mlx_value_bool(d, "reachable", &reachable);
+    if (section->rows++ == 0)
+        mlx_buf_puts(out, "\nRuntimes\n");
+    mlx_buf_printf(out, "  %-9s ", kind ? kind : "?");
+    put_safe(out, url ? url : "");
+    if (version) {
+        mlx_buf_puts(out, "  ");
+        put_safe(out, version);
+    }
+    mlx_buf_puts(out, reachable ? "" : "  not reachable");
+    if (!reachable && reason) {
+        mlx_buf_puts(out, " (");
+        put_safe(out, reason);
+        mlx_buf_putc(out, ')');
+    }
+    if (reachable && mlx_value_size(models) == 0)
+        mlx_buf_puts(out, "  no model loaded");
+    mlx_buf_putc(out, '\n');
+    for (size_t i = 0; reachable && i < mlx_value_size(models); i++)
+        model_row(mlx_value_at(models, i), out);
+}
+
+/*  Where the speed comes from, and why no better way is used. */
+static void runtime_source(const section_t *section, const mlx_value_t *d)
+{
+    const char *source = mlx_value_str(d, "source"), *reason = mlx_value_str(d, "source_reason");
+    double rate = NAN;
+    if (!source && !reason)
+        return;
+    mlx_buf_puts(section->out, "    ");
+    if (mlx_value_real(d, "tokens_per_second", &rate)) {
+        put_unit(section->out, rate, MLX_UNIT_TOKENS_PER_SECOND);
+        mlx_buf_puts(section->out, ", ");
+    }
+    mlx_buf_printf(section->out, "tok/s from: %s", source ? source : "nothing yet");
+    if (reason) {
+        mlx_buf_puts(section->out, " (");
+        put_safe(section->out, reason);
+        mlx_buf_putc(section->out, ')');
+    }
+    mlx_buf_putc(section->out, '\n');
+}
+
+typedef struct {
+    section_t section;
+    const mlx_overview_t *overview;
+    int64_t now_us;
+} runtimes_t;
+
+static void runtime_row(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    runtimes_t *runtimes = arg;
+    const char *suffix = strrchr(message->topic, '.');
+    if (age_us > MLX_OVERVIEW_STALE_US || strcmp(suffix, ".models") != 0 ||
+        strcmp(message->host, runtimes->section.host) != 0)
+        return;
+    runtime_models(&runtimes->section, message->d);
+    MLX_CLEANUP(mlx_free_p)
+    char *activity = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
+    const mlx_value_t *d = mlx_overview_get(runtimes->overview, activity, runtimes->now_us, NULL);
+    if (d)
+        runtime_source(&runtimes->section, d);
+}
+
+static void service_row(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    section_t *section = arg;
+    const char *state = mlx_value_str(message->d, "state");
+    const char *reason = mlx_value_str(message->d, "reason");
+    if (strcmp(message->host, section->host) != 0)
+        return;
+    if (section->rows++ == 0)
+        mlx_buf_puts(section->out, "\nServices     ");
+    else
+        mlx_buf_puts(section->out, ", ");
+    MLX_CLEANUP(mlx_free_p)
+    char *name = mlx_format("%.*s", (int)strcspn(message->topic + strlen("service."), "."),
+                            message->topic + strlen("service."));
+    mlx_buf_printf(section->out, "%s ", name);
+    put_safe(section->out, age_us > MLX_OVERVIEW_STALE_US ? "silent" : (state ? state : "unknown"));
+    if (reason) {
+        mlx_buf_puts(section->out, " (");
+        put_safe(section->out, reason);
+        mlx_buf_putc(section->out, ')');
+    }
+}
+
+static void other_host(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    section_t *section = arg;
+    if (age_us > MLX_OVERVIEW_STALE_US || strcmp(message->host, section->host) == 0 ||
+        strcmp(message->topic, "sensor.memory") != 0)
+        return;
+    mlx_buf_puts(section->out, section->rows++ ? ", " : "\nAlso heard: ");
+    put_safe(section->out, message->host);
+}
+
+void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
+{
+    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    const char *host = mlx_overview_host(overview);
+    head(&now, out);
+    memory(overview, &now, now_us, out);
+    section_t gpus = {.out = out, .host = host ? host : ""};
+    mlx_overview_each(overview, "sensor.gpu.", now_us, gpu_row, &gpus);
+    if (gpus.rows == 0) {
+        label(out, "GPU");
+        not_available(out, "no GPU that a sensor back end knows");
+    }
+    cpu(overview, &now, now_us, out);
+    figure(overview, "Temperature", now.temperature, MLX_UNIT_CELSIUS, "sensor.temperature", "cpu",
+           now_us, out);
+    figure(overview, "Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now_us, out);
+    cache(&now, out);
+    runtimes_t runtimes = {.section = gpus, .overview = overview, .now_us = now_us};
+    runtimes.section.rows = 0;
+    mlx_overview_each(overview, "runtime.", now_us, runtime_row, &runtimes);
+    section_t services = {.out = out, .host = gpus.host};
+    mlx_overview_each(overview, "service.", now_us, service_row, &services);
+    if (services.rows)
+        mlx_buf_putc(out, '\n');
+    section_t others = {.out = out, .host = gpus.host};
+    mlx_overview_each(overview, "sensor.memory", now_us, other_host, &others);
+    if (others.rows)
+        mlx_buf_putc(out, '\n');
+}
+
+static void add_message(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    (void)age_us;
+    mlx_value_append(arg, mlx_message_value(message));
+}
+
+mlx_value_t *mlx_status_value(const mlx_overview_t *overview, int64_t now_us)
+{
+    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    mlx_value_t *all = mlx_value_map();
+    mlx_value_set_str(all, "host", mlx_overview_host(overview));
+    mlx_value_set_int(all, "t", now_us);
+    mlx_value_t *headline = mlx_value_set(all, "headline", mlx_value_map());
+    mlx_value_set_str(headline, "model", now.model);
+    mlx_value_set_int(headline, "models_loaded", (int64_t)now.models_loaded);
+    mlx_value_set_bool(headline, "busy", now.busy);
+    mlx_value_set_real(headline, "tokens_per_second", now.tokens_per_second);
+    mlx_value_set_real(headline, "last_tokens_per_second", now.last_tokens_per_second);
+    mlx_value_set_str(headline, "source", now.source);
+    mlx_value_set_real(headline, "memory_used", now.memory_used);
+    mlx_value_set_real(headline, "memory_total", now.memory_total);
+    mlx_value_set_real(headline, "gpu_utilization", now.gpu_utilization);
+    mlx_value_set_real(headline, "gpu_memory_used", now.gpu_memory_used);
+    mlx_value_set_real(headline, "gpu_memory_total", now.gpu_memory_total);
+    mlx_value_set_real(headline, "cpu_utilization", now.cpu_utilization);
+    mlx_value_set_real(headline, "temperature", now.temperature);
+    mlx_value_set_real(headline, "power", now.power);
+    mlx_value_set_real(headline, "cache_bytes", now.cache_bytes);
+    mlx_value_set_real(headline, "cache_saved", now.cache_saved);
+    mlx_value_set_int(headline, "services_up", (int64_t)now.services_up);
+    mlx_value_set_int(headline, "services_down", (int64_t)now.services_down);
+    mlx_value_set_int(headline, "alerts", (int64_t)now.alerts);
+    mlx_value_t *messages = mlx_value_set(all, "messages", mlx_value_list());
+    mlx_overview_each(overview, "", now_us, add_message, messages);
+    return all;
+}
+
+bool mlx_status_live(const mlx_overview_t *overview, int64_t now_us)
+{
+    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    return !isnan(now.memory_used) && !isnan(now.cpu_utilization) && now.services_up > 1 &&
+           now.services_down == 0;
+}

@@ -1,0 +1,23 @@
+/*  top_view.h - what `mlxctl top` shows: a pure function from the overview and its history to a
+ * canvas */
+#ifndef MLX_TOOLS_MLXCTL_TOP_VIEW_H
+#define MLX_TOOLS_MLXCTL_TOP_VIEW_H
+
+#include "canvas.h"
+#include "common/overview.h"
+#include "plot.h"
+
+typedef struct mlx_top mlx_top_t;
+
+mlx_top_t *mlx_top_new(void);
+void mlx_top_destroy(mlx_top_t **self);
+
+/*  Add one step (a second) to the history plots. */
+void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us);
+
+/*  Draw everything that fits, most important first: 80 x 24 holds all of it, less drops plots, then
+ *  tables. NOTE is shown at the bottom ("benchmark: prompt 3 of 10"), or NULL. */
+void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,
+                  int64_t now_us, mlx_canvas_t *canvas);
+
+#endif
