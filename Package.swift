@@ -27,12 +27,38 @@ let mlxProducts: [Target.Dependency] = []
 let sources = "tools/SwiftMLX/Sources/"
 let tests = "tools/SwiftMLX/Tests/"
 
+// The suite's own C, compiled from where it lies: headers are named from the root.
+#if os(Linux)
+// Debian's pkg-config file names folders that SwiftPM refuses; its headers lie in /usr/include anyway.
+let czmqPackage: String? = nil
+let msgpackPackage: String? = nil
+let msgpackLibrary = "msgpackc"
+#else
+let czmqPackage: String? = "libczmq"
+let msgpackPackage: String? = "msgpack-c"
+let msgpackLibrary = "msgpack-c"
+#endif
+
+let cSettings: [CSetting] = [
+    .headerSearchPath("."),
+    .define("_GNU_SOURCE", .when(platforms: [.linux])),
+    .define("_DARWIN_C_SOURCE", .when(platforms: [.macOS])),
+]
+let protocolSources = [
+    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "value.c",
+].map { "proto/" + $0 }
+let clientSources = [
+    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c",
+    "paths.c", "units.c",
+].map { "common/" + $0 }
+
 let package = Package(
     name: "SwiftMLX",
     platforms: [.macOS(.v14), .iOS(.v17), .visionOS(.v1)],
     products: [
         .library(name: "SwiftMLX", targets: ["SwiftMLX"]),
         .library(name: "SwiftMLXUI", targets: ["SwiftMLXUI"]),
+        .library(name: "MLXBus", targets: ["MLXBus"]),
     ],
     dependencies: mlxPackages,
     targets: [
@@ -45,9 +71,35 @@ let package = Package(
         .target(
             name: "SwiftMLXUI", dependencies: ["SwiftMLXCore"],
             path: sources + "SwiftMLXUI", swiftSettings: strict),
+        .target(
+            name: "MLXBus", dependencies: ["CMLXBus"],
+            path: sources + "MLXBus", swiftSettings: strict),
+        .target(
+            name: "CMLXBus", dependencies: ["CZMQ", "CMsgpack"], path: sources + "CMLXBus",
+            sources: ["feed.c", "menu.c", "message.c"] + protocolSources + clientSources,
+            cSettings: cSettings,
+            linkerSettings: ["czmq", "zmq", msgpackLibrary, "m"].map { .linkedLibrary($0) }),
+        .executableTarget(
+            name: "mlxbus-catalogue", dependencies: ["MLXBus", "CMLXBus"],
+            path: sources + "mlxbus-catalogue", swiftSettings: strict),
+        .systemLibrary(
+            name: "CZMQ", path: sources + "CZMQ", pkgConfig: czmqPackage,
+            providers: [.apt(["libczmq-dev", "libzmq3-dev"]), .brew(["czmq", "zeromq"])]),
+        .systemLibrary(
+            name: "CMsgpack", path: sources + "CMsgpack", pkgConfig: msgpackPackage,
+            providers: [.apt(["libmsgpack-dev"]), .brew(["msgpack"])]),
         .testTarget(
             name: "SwiftMLXCoreTests", dependencies: ["SwiftMLXCore"],
             path: tests + "SwiftMLXCoreTests", swiftSettings: strict),
+        .testTarget(
+            name: "MLXBusTests", dependencies: ["MLXBus", "CMLXBusTestSupport", "mlxbus-catalogue"],
+            path: tests + "MLXBusTests", swiftSettings: strict),
+        .target(
+            name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
+            path: "tests/swift/CMLXBusTestSupport",
+            sources: ["cmlxtest.c"]
+                + ["broker.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
+            cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
             name: "SwiftMLXUITests", dependencies: ["SwiftMLXUI"],
             path: tests + "SwiftMLXUITests", swiftSettings: strict),
