@@ -82,6 +82,12 @@ let package = Package(
         .executableTarget(
             name: "mlxbus-catalogue", dependencies: ["MLXBus", "CMLXBus"],
             path: sources + "mlxbus-catalogue", swiftSettings: strict),
+        .target(
+            name: "MLXDashModel", dependencies: ["MLXBus"],
+            path: "tools/MLXDash/Sources/MLXDashModel", swiftSettings: strict),
+        .testTarget(
+            name: "MLXDashModelTests", dependencies: ["MLXDashModel", "CMLXBusTestSupport"],
+            path: "tools/MLXDash/Tests/MLXDashModelTests", swiftSettings: strict),
         .systemLibrary(
             name: "CZMQ", path: sources + "CZMQ", pkgConfig: czmqPackage,
             providers: [.apt(["libczmq-dev", "libzmq3-dev"]), .brew(["czmq", "zeromq"])]),
@@ -105,3 +111,11 @@ let package = Package(
             path: tests + "SwiftMLXUITests", swiftSettings: strict),
     ]
 )
+
+// The app itself has no use for other systems; its model is built and tested everywhere.
+#if os(macOS)
+package.targets.append(
+    .executableTarget(
+        name: "MLXDash", dependencies: ["MLXDashModel", "MLXBus"],
+        path: "tools/MLXDash/Sources/MLXDash", swiftSettings: strict))
+#endif

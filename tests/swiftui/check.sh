@@ -13,8 +13,11 @@ cd "$(dirname "$0")/../.."
 out=.build/swiftui
 plugin="$PWD/tests/swiftui/preview-macro#StandInMacros"
 base=(swiftc -swift-version 6 -enable-upcoming-feature ExistentialAny -I "$out"
-      -load-plugin-executable "$plugin" -module-cache-path "$out/cache")
+      -I tools/SwiftMLX/Sources/CMLXBus/include -Xcc -fmodule-map-file="$out/module.modulemap"
+      -load-plugin-executable "$plugin" -module-cache-path "$out/cache" -package-name SwiftMLX)
 mkdir -p "$out"
+echo "module CMLXBus { header \"$PWD/tools/SwiftMLX/Sources/CMLXBus/include/cmlxbus.h\" }" \
+    >"$out/module.modulemap"
 
 # Stand-ins in the order of their imports. They promise nothing about warnings.
 standins=(CoreImage MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
@@ -28,7 +31,9 @@ done
 module() {
     local name=$1
     shift
-    "${base[@]}" -warnings-as-errors -parse-as-library -emit-module -module-name "$name" \
+    # Emitting a module alone would skip the bodies of functions.
+    "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" "$@"
+    "${base[@]}" -parse-as-library -emit-module -module-name "$name" \
         -o "$out/$name.swiftmodule" "$@"
 }
 
@@ -60,6 +65,9 @@ checks=(
     "SwiftMLXCore $sources/SwiftMLXCore"
     "SwiftMLXUI $sources/SwiftMLXUI"
     "SwiftMLX $sources/SwiftMLX"
+    "MLXBus $sources/MLXBus"
+    "MLXDashModel tools/MLXDash/Sources/MLXDashModel"
+    "MLXDash tools/MLXDash/Sources/MLXDash"
 )
 count=0
 for check in "${checks[@]}"; do
@@ -75,7 +83,7 @@ echo "swiftui: $count files and the plan's example type-check"
 if [ "${1:-}" = --prove ]; then
     for check in "${checks[@]}"; do
         read -r name folder <<<"$check"
-        if grep -qE '^#if canImport\((SwiftUI|MLXLLM)' "$folder"/*.swift; then
+        if grep -qE '^(#if canImport\((SwiftUI|MLXLLM)|import SwiftUI)' "$folder"/*.swift; then
             prove "$name" "$folder"/*.swift
         fi
     done

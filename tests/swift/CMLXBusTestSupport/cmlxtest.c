@@ -24,6 +24,7 @@ struct cmlxtest_bus {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool obeyed;
+    int seen_cancels;
 
     int number;
     double utilization;
@@ -250,24 +251,37 @@ void cmlxtest_start_broker(cmlxtest_bus_t *self)
     order(self, start_broker);
 }
 
-static void look(void *arg)
+static void count_cancels(void *arg)
 {
-    obeyed(arg);
+    cmlxtest_bus_t *self = arg;
+    self->seen_cancels = self->cancels;
+    obeyed(self);
 }
 
 int cmlxtest_cancels(cmlxtest_bus_t *self)
 {
-    order(self, look); /* the loop is between two handlers: its count is settled */
-    return self->cancels;
+    order(self, count_cancels);
+    return self->seen_cancels;
 }
+
+/*  A sanitizer's own bookkeeping grows with every access: nothing to learn from it. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
 
 int64_t cmlxtest_resident_bytes(void)
 {
+#ifdef SANITIZED
+    return 0;
+#else
     MLX_CLEANUP(mlx_fclose_p) FILE *file = fopen("/proc/self/statm", "r");
     long long pages = 0;
     if (!file || fscanf(file, "%*s %lld", &pages) != 1)
         return 0;
     return pages * sysconf(_SC_PAGESIZE);
+#endif
 }
 
 int cmlxtest_descriptors(void)

@@ -67,8 +67,8 @@ extension View {
     public func onSubmit(_ action: @escaping () -> Void) -> some View { ModifiedView<Self>() }
     public func onChange<V: Equatable>(of value: V, initial: Bool = false, _ action: @escaping () -> Void) -> some View { ModifiedView<Self>() }
     public func onChange<V: Equatable>(of value: V, initial: Bool = false, _ action: @escaping (V, V) -> Void) -> some View { ModifiedView<Self>() }
-    public func task(priority: TaskPriority = .userInitiated, _ action: sending @escaping @isolated(any) () async -> Void) -> some View { ModifiedView<Self>() }
-    public func task<ID: Equatable>(id: ID, priority: TaskPriority = .userInitiated, _ action: sending @escaping @isolated(any) () async -> Void) -> some View { ModifiedView<Self>() }
+    public func task(priority: TaskPriority = .userInitiated, @_inheritActorContext _ action: sending @escaping @isolated(any) () async -> Void) -> some View { ModifiedView<Self>() }
+    public func task<ID: Equatable>(id: ID, priority: TaskPriority = .userInitiated, @_inheritActorContext _ action: sending @escaping @isolated(any) () async -> Void) -> some View { ModifiedView<Self>() }
     public func dropDestination<T: Transferable>(for type: T.Type = T.self, action: @escaping ([T], TransferPoint) -> Bool) -> some View { ModifiedView<Self>() }
     public func fileImporter(isPresented: Binding<Bool>, allowedContentTypes: [UTType], allowsMultipleSelection: Bool,
                              onCompletion: @escaping (Result<[URL], any Error>) -> Void) -> some View { ModifiedView<Self>() }
