@@ -1,15 +1,14 @@
 #include "common/service.h"
 
-#include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/args.h"
+#include "common/paths.h"
 #include "common/service_notify.h"
 
 enum {
@@ -22,6 +21,7 @@ struct mlx_service {
     mlx_loop_t *loop;
     mlx_bus_t *bus;
     mlx_config_t *config;
+    mlx_log_t *log;
     char *run_dir;
     char *health_topic;
     char *degraded; /* reason, or NULL */
@@ -58,6 +58,7 @@ static void publish_health(void *arg)
     mlx_value_set_str(health, "last_error", self->last_error);
     set_resources(health);
     mlx_bus_publish(self->bus, self->health_topic, health);
+    mlx_log_sum_up(self->log);
     mlx_notify("WATCHDOG=1");
 }
 
@@ -83,6 +84,11 @@ const mlx_config_t *mlx_service_config(const mlx_service_t *self)
     return self->config;
 }
 
+mlx_log_t *mlx_service_log(mlx_service_t *self)
+{
+    return self->log;
+}
+
 const char *mlx_service_run_dir(const mlx_service_t *self)
 {
     return self->run_dir;
@@ -96,7 +102,7 @@ void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, .
     self->last_error = mlx_vformat(fmt, args);
     va_end(args);
     self->errors++;
-    fprintf(stderr, "mlx-%s: %s: %s\n", self->spec->name, kind, self->last_error);
+    mlx_log_repeated(self->log, MLX_LOG_WARNING, kind, "%s", self->last_error);
 }
 
 void mlx_service_info(mlx_service_t *self, const char *fmt, ...)
@@ -105,7 +111,7 @@ void mlx_service_info(mlx_service_t *self, const char *fmt, ...)
     va_start(args, fmt);
     MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
     va_end(args);
-    fprintf(stderr, "mlx-%s: %s\n", self->spec->name, text);
+    mlx_log(self->log, MLX_LOG_INFO, "%s", text);
 }
 
 void mlx_service_degraded(mlx_service_t *self, const char *reason)
@@ -121,34 +127,57 @@ void mlx_service_degraded(mlx_service_t *self, const char *reason)
 
 void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
 {
-    self->status = mlx_error_report(self->spec->name, err);
+    mlx_log(self->log, MLX_LOG_ERROR, "%s%s%s", err->text, err->mend[0] ? "; " : "", err->mend);
+    self->status = err->code;
     mlx_loop_stop(self->loop);
+}
+
+static int open_config(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
+{
+    self->config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);
+    for (size_t i = 0; self->config && i < mlx_args_count(args, "set"); i++) {
+        const char *setting = mlx_args_value_at(args, "set", i), *equals = strchr(setting, '=');
+        if (!equals)
+            return mlx_error_set(err, MLX_ERR_USAGE, "--set %s: write KEY=VALUE", setting);
+        MLX_CLEANUP(mlx_free_p) char *key = mlx_strndup(setting, (size_t)(equals - setting));
+        if (mlx_config_set(self->config, key, equals + 1, err))
+            return -1;
+    }
+    if (!self->config)
+        return -1;
+    self->log =
+        mlx_log_new(&(mlx_log_options_t){.name = self->spec->name,
+                                         .level = mlx_config_str(self->config, "log.level"),
+                                         .format = mlx_config_str(self->config, "log.format")});
+    return 0;
 }
 
 static int open_bus(mlx_service_t *self, mlx_error_t *err)
 {
-    static const int signals[] = {SIGINT, SIGTERM, 0};
-    const char *dir = getenv("MLX_RUNTIME_DIR");
-    self->run_dir = mlx_strdup(dir ? dir : "/tmp/mlx");
-    mkdir(self->run_dir, 0700);
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
+    self->run_dir = mlx_paths_run_dir(NULL, err);
+    if (!self->run_dir)
+        return -1;
     self->loop = mlx_loop_new();
     if (mlx_loop_signals(self->loop, signals, on_signal, self, err))
         return -1;
-    mlx_bus_options_t options = {.run_dir = self->run_dir, .src = self->spec->name};
+    mlx_bus_options_t options = {.run_dir = self->run_dir,
+                                 .host = mlx_config_str(self->config, "host"),
+                                 .src = self->spec->name,
+                                 .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
     self->bus = mlx_bus_new(self->loop, &options, err);
     return self->bus ? 0 : -1;
 }
 
-static int run(mlx_service_t *self, mlx_error_t *err)
+static int start(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
 {
-    if (open_bus(self, err) || self->spec->start(self, &self->state, err))
+    if (open_config(self, args, err) || open_bus(self, err) ||
+        self->spec->start(self, &self->state, err))
         return -1;
     mlx_bus_serve(self->bus, self->spec->serve, self->spec->cancel, self->state);
     self->health_timer = mlx_loop_every(self->loop, HEALTH_MS, publish_health, self);
     publish_health(self);
     mlx_notify("READY=1");
-    mlx_loop_run(self->loop);
-    mlx_notify("STOPPING=1");
     return 0;
 }
 
@@ -159,20 +188,51 @@ static void end(mlx_service_t *self)
         mlx_loop_cancel(self->loop, &self->health_timer);
     mlx_bus_destroy(&self->bus);
     mlx_loop_destroy(&self->loop);
+    mlx_log_destroy(&self->log);
+    mlx_config_destroy(&self->config);
     free(self->run_dir);
     free(self->health_topic);
     free(self->degraded);
     free(self->last_error);
 }
 
-int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
+static int run(void *arg, const mlx_args_t *args)
 {
-    (void)argc, (void)argv;
-    mlx_service_t self = {.spec = spec, .started_us = mlx_now_us()};
-    self.health_topic = mlx_format("service.%s.health", spec->name);
+    mlx_service_t self = {.spec = arg, .started_us = mlx_now_us()};
     mlx_error_t err = {0};
-    if (run(&self, &err))
-        self.status = mlx_error_report(spec->name, &err);
+    self.health_topic = mlx_format("service.%s.health", self.spec->name);
+    MLX_CLEANUP(mlx_free_p) char *program = mlx_format("mlx-%s", self.spec->name);
+    if (start(&self, args, &err)) {
+        self.status = mlx_error_report(program, &err);
+    } else {
+        mlx_loop_run(self.loop);
+        mlx_notify("STOPPING=1");
+    }
     end(&self);
     return self.status;
+}
+
+static const mlx_option_t options[] = {
+    {.name = "config",
+     .value = "FILE",
+     .help = "Read settings from FILE instead of the usual place.",
+     .complete = "file"},
+    {.name = "set", .value = "KEY=VALUE", .help = "Override one setting; may be repeated."},
+    {0},
+};
+
+int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
+{
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_format("mlx-%s", spec->name);
+    mlx_program_t program = {
+        .self = {.name = name,
+                 .summary = spec->summary,
+                 .about = "A daemon of the MLX suite, normally started by the service manager.\n\n"
+                          "It ends cleanly on SIGTERM. Exit status: 0 told to stop, 1 failed, "
+                          "2 bad usage or configuration, 75 another one is running.",
+                 .options = options,
+                 .run = run},
+        .see_also = "mlxctl(1)",
+    };
+    return mlx_args_main(&program, argc, argv, (void *)(uintptr_t)spec);
 }

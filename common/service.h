@@ -14,9 +14,10 @@
 
 #include "common/bus.h"
 #include "common/bus_loop.h"
+#include "common/config.h"
+#include "common/log.h"
 
 typedef struct mlx_service mlx_service_t;
-typedef struct mlx_config mlx_config_t;
 
 typedef struct {
     const char *name;    /* source name on the bus; the binary is "mlx-<name>" */
@@ -38,10 +39,12 @@ int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec);
 mlx_loop_t *mlx_service_loop(mlx_service_t *self);
 mlx_bus_t *mlx_service_bus(mlx_service_t *self);
 const mlx_config_t *mlx_service_config(const mlx_service_t *self);
+mlx_log_t *mlx_service_log(mlx_service_t *self);
 const char *mlx_service_run_dir(const mlx_service_t *self);
 
 /*  Something from outside was bad, or something failed: count it, show it as last_error in health,
- *  and log it once; repeats of the same KIND are only counted and summed up once a minute. */
+ *  and log it once; repeats of the same KIND (a short fixed text) are only counted and summed up once
+ *  a minute. */
 void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, ...)
     MLX_PRINTF(3, 4);
 

@@ -36,7 +36,7 @@ const mlx_topic_t *mlx_catalogue_topics(size_t *count)
     return mlx_topic_table;
 }
 
-const mlx_command_t *mlx_catalogue_commands(size_t *count)
+const mlx_catalogue_command_t *mlx_catalogue_commands(size_t *count)
 {
     *count = mlx_command_table_count;
     return mlx_command_table;
@@ -194,7 +194,7 @@ mlx_value_t *mlx_catalogue_describe(void)
     }
     mlx_value_t *commands = mlx_value_set(all, "commands", mlx_value_list());
     for (size_t i = 0; i < mlx_command_table_count; i++) {
-        const mlx_command_t *command = &mlx_command_table[i];
+        const mlx_catalogue_command_t *command = &mlx_command_table[i];
         mlx_value_t *map = mlx_value_append(commands, mlx_value_map());
         mlx_value_set_str(map, "service", command->service);
         mlx_value_set_str(map, "command", command->name);

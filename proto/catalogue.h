@@ -67,11 +67,11 @@ typedef struct {
     const mlx_field_t *args;
     const mlx_field_t *progress; /* NULL: sends no progress */
     const mlx_field_t *result;
-} mlx_command_t;
+} mlx_catalogue_command_t;
 
 /*  All topics and commands in page order. Static storage. */
 const mlx_topic_t *mlx_catalogue_topics(size_t *count);
-const mlx_command_t *mlx_catalogue_commands(size_t *count);
+const mlx_catalogue_command_t *mlx_catalogue_commands(size_t *count);
 
 /*  The topic whose pattern matches NAME, or NULL. */
 const mlx_topic_t *mlx_catalogue_find(const char *name);

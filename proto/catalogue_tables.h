@@ -6,7 +6,7 @@
 
 extern const mlx_topic_t mlx_topic_table[];
 extern const size_t mlx_topic_table_count;
-extern const mlx_command_t mlx_command_table[];
+extern const mlx_catalogue_command_t mlx_command_table[];
 extern const size_t mlx_command_table_count;
 
 #endif

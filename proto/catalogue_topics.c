@@ -458,7 +458,7 @@ static const mlx_field_t history_series_result[] = {
     END,
 };
 
-const mlx_command_t mlx_command_table[] = {
+const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
     {"bencher", "bench.run", "Measure a model", bench_run_args, bench_progress, bench_result},

@@ -153,7 +153,7 @@ static int take_item(scan_t *scan, item_t *item)
         return take_sized(scan, MLX_LIST, head & 0x0f, item);
     if (head < 0xc0)
         return take_sized(scan, MLX_STR, head & 0x1f, item);
-    uint64_t number;
+    uint64_t number = 0;
     if (forms[head - 0xc0].form == REFUSED)
         return malformed(scan, "ext, bin or reserved type");
     if (take_number(scan, forms[head - 0xc0].bytes, &number))

@@ -32,7 +32,7 @@ demo_commands() {
         say "Ollama is installed: the demo is not needed and not started"
         return 0
     fi
-    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --demo --port $demo_port --runner --autoplay"
+    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --port $demo_port --runner --autoplay --model simulated:demo"
 }
 
 group_start() {

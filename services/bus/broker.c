@@ -78,13 +78,9 @@ static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *b
     return NULL;
 }
 
-static bool worth_keeping(mlx_broker_t *self, const char *topic, size_t len, mlx_span_t host)
+static bool is_retained(const char *topic)
 {
-    if (mlx_retained_has(self->retained, topic, len, host))
-        return true;
-    char name[256];
-    snprintf(name, sizeof name, "%.*s", (int)len, topic);
-    const mlx_topic_t *entry = mlx_catalogue_find(name);
+    const mlx_topic_t *entry = mlx_catalogue_find(topic);
     return entry && entry->retained;
 }
 
@@ -99,7 +95,7 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
 {
     mlx_broker_t *self = input->broker;
     mlx_span_t spans[2];
-    mlx_error_t err = {0};
+    mlx_error_t err; /* read only after a fault: clearing it would cost more than the check */
     const char *fault = fault_of(input, topic, body, spans, &err);
     if (fault) {
         MLX_CLEANUP(mlx_free_p)
@@ -109,10 +105,8 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
         refuse(self, "message", text);
         return;
     }
-    const char *name = zmq_msg_data(topic);
-    size_t len = zmq_msg_size(topic);
-    bool keep = worth_keeping(self, name, len, spans[0]);
-    if (!mlx_retained_put(self->retained, name, len, spans[0], spans[1], body, keep, now_us))
+    if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), spans[0],
+                          spans[1], (mlx_span_t){zmq_msg_data(body), zmq_msg_size(body)}, now_us))
         refuse(self, "table-full", "more sources or topics than the broker remembers");
     self->stats.forwarded++;
     forward(self, topic, body);
@@ -157,17 +151,12 @@ static int on_input(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(input->broker->loop);
 }
 
-static void send_retained(void *arg, const char *topic, zmq_msg_t *body)
+static void send_retained(void *arg, const char *topic, mlx_span_t body)
 {
-    mlx_broker_t *self = arg;
-    zmq_msg_t name, copy;
-    zmq_msg_init_size(&name, strlen(topic));
-    memcpy(zmq_msg_data(&name), topic, strlen(topic));
-    zmq_msg_init(&copy);
-    zmq_msg_copy(&copy, body);
-    forward(self, &name, &copy);
-    zmq_msg_close(&name);
-    zmq_msg_close(&copy);
+    const mlx_broker_t *self = arg;
+    void *socket = zsock_resolve(self->outward);
+    if (zmq_send(socket, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        zmq_send(socket, body.data, body.len, ZMQ_DONTWAIT);
 }
 
 /*  A subscription: give the newcomer what is known. Others see these values again and drop them. */
@@ -330,7 +319,7 @@ mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *optio
     self->run_dir = mlx_strdup(options->run_dir);
     self->host = mlx_strdup(options->host);
     self->lock = -1;
-    self->retained = mlx_retained_new();
+    self->retained = mlx_retained_new(is_retained);
     if (open_all(self, err)) {
         mlx_broker_destroy(&self);
         return NULL;
@@ -381,11 +370,10 @@ mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self)
     return stats;
 }
 
-static void add_message(void *arg, const char *topic, zmq_msg_t *body)
+static void add_message(void *arg, const char *topic, mlx_span_t body)
 {
     MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
-    if (mlx_message_unpack(&message, topic, strlen(topic), zmq_msg_data(body), zmq_msg_size(body),
-                           NULL) == 0)
+    if (mlx_message_unpack(&message, topic, strlen(topic), body.data, body.len, NULL) == 0)
         mlx_value_append(arg, mlx_message_value(&message));
 }
 

@@ -1,13 +1,18 @@
 /*  mlx-bus: the broker as a service. It is its own first client: health and commands go through the
  *  same sockets as everyone's. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker.h"
+#include "common/bus_keys.h"
 #include "common/service.h"
 
 typedef struct {
     mlx_service_t *service;
     mlx_broker_t *broker;
+    const char **tcp; /* ends with NULL; the strings belong to the config */
+    mlx_peer_t *peers;
+    char *keys_dir;
 } state_t;
 
 static void on_refused(void *arg, const char *kind, const char *text)
@@ -35,9 +40,32 @@ static void on_presence(void *arg, const char *name, bool up)
 static void stop(void **state)
 {
     state_t *self = *state;
-    if (self)
+    if (self) {
         mlx_broker_destroy(&self->broker);
+        free(self->tcp);
+        free(self->peers);
+        free(self->keys_dir);
+    }
     mlx_free_p(state);
+}
+
+static void read_network(state_t *self, const mlx_config_t *config, mlx_broker_options_t *options)
+{
+    const mlx_value_t *tcp = mlx_config_value(config, "bus.tcp");
+    const mlx_value_t *peers = mlx_config_value(config, "bus.peers");
+    self->tcp = mlx_alloc(mlx_value_size(tcp) + 1, sizeof *self->tcp);
+    self->peers = mlx_alloc(mlx_value_size(peers) + 1, sizeof *self->peers);
+    for (size_t i = 0; i < mlx_value_size(tcp); i++)
+        self->tcp[i] = mlx_value_as_str(mlx_value_at(tcp, i), NULL);
+    for (size_t i = 0; i < mlx_value_size(peers); i++) {
+        const mlx_value_t *peer = mlx_value_at(peers, i);
+        self->peers[i] = (mlx_peer_t){.host = mlx_value_str(peer, "host"),
+                                      .endpoint = mlx_value_str(peer, "endpoint"),
+                                      .key = mlx_value_str(peer, "key")};
+    }
+    options->tcp = self->tcp;
+    options->peers = self->peers;
+    options->peer_count = mlx_value_size(peers);
 }
 
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
@@ -45,13 +73,21 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     state_t *self = *state = mlx_alloc(1, sizeof *self);
     mlx_bus_t *bus = mlx_service_bus(service);
     self->service = service;
-    mlx_broker_options_t options = {.run_dir = mlx_service_run_dir(service),
-                                    .host = mlx_bus_host(bus),
-                                    .boot = mlx_bus_boot(bus),
-                                    .retain_gone_ms = 15000,
-                                    .on_presence = on_presence,
-                                    .on_refused = on_refused,
-                                    .arg = self};
+    const mlx_config_t *config = mlx_service_config(service);
+    self->keys_dir = mlx_keys_dir(config, err);
+    if (!self->keys_dir)
+        return -1;
+    mlx_broker_options_t options = {
+        .run_dir = mlx_service_run_dir(service),
+        .host = mlx_bus_host(bus),
+        .boot = mlx_bus_boot(bus),
+        .hwm = (size_t)mlx_config_int(config, "bus.hwm"),
+        .retain_gone_ms = (int64_t)(mlx_config_real(config, "bus.retain_gone_s") * 1000),
+        .keys_dir = self->keys_dir,
+        .on_presence = on_presence,
+        .on_refused = on_refused,
+        .arg = self};
+    read_network(self, config, &options);
     self->broker = mlx_broker_new(mlx_service_loop(service), &options, err);
     return self->broker ? 0 : -1;
 }

@@ -4,20 +4,25 @@
 #include <string.h>
 
 typedef struct {
-    char *topic;
-    char *source; /* key of its source */
-    zmq_msg_t body;
-} value_t;
-
-typedef struct {
     char *host;
     char *src;
+    size_t src_len;
     int64_t heard_us;
 } source_t;
 
+typedef struct {
+    char *topic;
+    source_t *source; /* who published it last */
+    bool wanted;      /* else the entry only spares the next message the look-ups */
+    bool set;
+    mlx_buf_t body;
+} value_t;
+
 struct mlx_retained {
+    bool (*wanted)(const char *topic);
     zhashx_t *values;  /* "host topic" -> value_t */
     zhashx_t *sources; /* "host src" -> source_t */
+    size_t count;      /* values that are set */
 };
 
 typedef struct {
@@ -28,8 +33,7 @@ static void free_value(void **item)
 {
     value_t *value = *item;
     free(value->topic);
-    free(value->source);
-    zmq_msg_close(&value->body);
+    mlx_buf_clear(&value->body);
     free(value);
     *item = NULL;
 }
@@ -43,9 +47,10 @@ static void free_source(void **item)
     *item = NULL;
 }
 
-mlx_retained_t *mlx_retained_new(void)
+mlx_retained_t *mlx_retained_new(bool (*wanted)(const char *topic))
 {
     mlx_retained_t *self = mlx_alloc(1, sizeof *self);
+    self->wanted = wanted;
     self->values = zhashx_new();
     self->sources = zhashx_new();
     zhashx_set_destructor(self->values, free_value);
@@ -76,70 +81,71 @@ static const char *make_key(bus_key_t *key, mlx_span_t host, const char *name, s
     return key->text;
 }
 
-static bool touch_source(mlx_retained_t *self, const char *key, mlx_span_t host, mlx_span_t src,
-                         int64_t now_us)
+static source_t *source_of(mlx_retained_t *self, mlx_span_t host, mlx_span_t src)
 {
-    source_t *source = zhashx_lookup(self->sources, key);
-    if (!source) {
-        if (zhashx_size(self->sources) >= MLX_RETAINED_SOURCES_MAX)
-            return false;
-        source = mlx_alloc(1, sizeof *source);
-        source->host = mlx_strndup(host.data, host.len);
-        source->src = mlx_strndup(src.data, src.len);
-        zhashx_insert(self->sources, key, source);
-    }
-    source->heard_us = now_us;
-    return true;
+    bus_key_t key;
+    source_t *source = zhashx_lookup(self->sources, make_key(&key, host, src.data, src.len));
+    if (source || zhashx_size(self->sources) >= MLX_RETAINED_SOURCES_MAX)
+        return source;
+    source = mlx_alloc(1, sizeof *source);
+    source->host = mlx_strndup(host.data, host.len);
+    source->src = mlx_strndup(src.data, src.len);
+    source->src_len = src.len;
+    zhashx_insert(self->sources, key.text, source);
+    return source;
+}
+
+static value_t *value_of(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host)
+{
+    bus_key_t key;
+    value_t *value = zhashx_lookup(self->values, make_key(&key, host, topic, topic_len));
+    if (value || zhashx_size(self->values) >= MLX_RETAINED_TOPICS_MAX)
+        return value;
+    value = mlx_alloc(1, sizeof *value);
+    value->topic = mlx_strndup(topic, topic_len);
+    value->wanted = self->wanted(value->topic);
+    zhashx_insert(self->values, key.text, value);
+    return value;
 }
 
 bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host,
-                      mlx_span_t src, zmq_msg_t *body, bool keep, int64_t now_us)
+                      mlx_span_t src, mlx_span_t body, int64_t now_us)
 {
-    bus_key_t source_key, key;
-    make_key(&source_key, host, src.data, src.len);
-    if (!touch_source(self, source_key.text, host, src, now_us))
+    value_t *value = value_of(self, topic, topic_len, host);
+    source_t *source = value ? value->source : NULL;
+    if (!source || source->src_len != src.len || memcmp(source->src, src.data, src.len) != 0)
+        source = source_of(self, host, src);
+    if (!value || !source)
         return false;
-    if (!keep)
-        return true;
-    make_key(&key, host, topic, topic_len);
-    value_t *value = zhashx_lookup(self->values, key.text);
-    if (!value) {
-        if (zhashx_size(self->values) >= MLX_RETAINED_TOPICS_MAX)
-            return false;
-        value = mlx_alloc(1, sizeof *value);
-        value->topic = mlx_strndup(topic, topic_len);
-        zmq_msg_init(&value->body);
-        zhashx_insert(self->values, key.text, value);
+    source->heard_us = now_us;
+    value->source = source;
+    if (value->wanted) {
+        self->count += !value->set;
+        value->set = true;
+        mlx_buf_reset(&value->body);
+        mlx_buf_append(&value->body, body.data, body.len);
     }
-    if (!value->source || strcmp(value->source, source_key.text) != 0) {
-        free(value->source);
-        value->source = mlx_strdup(source_key.text);
-    }
-    zmq_msg_copy(&value->body, body);
     return true;
-}
-
-bool mlx_retained_has(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host)
-{
-    bus_key_t key;
-    return zhashx_lookup(self->values, make_key(&key, host, topic, topic_len)) != NULL;
 }
 
 void mlx_retained_each(mlx_retained_t *self, const char *prefix, size_t prefix_len,
                        mlx_retained_fn fn, void *arg)
 {
     for (value_t *value = zhashx_first(self->values); value; value = zhashx_next(self->values))
-        if (strlen(value->topic) >= prefix_len && memcmp(value->topic, prefix, prefix_len) == 0)
-            fn(arg, value->topic, &value->body);
+        if (value->set && strlen(value->topic) >= prefix_len &&
+            memcmp(value->topic, prefix, prefix_len) == 0)
+            fn(arg, value->topic, (mlx_span_t){value->body.data, value->body.len});
 }
 
-static void drop_values(mlx_retained_t *self, const char *source_key)
+static void drop_values(mlx_retained_t *self, const source_t *source)
 {
     zlistx_t *keys = zhashx_keys(self->values);
     for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
         const value_t *value = zhashx_lookup(self->values, key);
-        if (strcmp(value->source, source_key) == 0)
-            zhashx_delete(self->values, key);
+        if (value->source != source)
+            continue;
+        self->count -= value->set;
+        zhashx_delete(self->values, key);
     }
     zlistx_destroy(&keys);
 }
@@ -156,7 +162,7 @@ void mlx_retained_expire(mlx_retained_t *self, int64_t before_us, mlx_gone_fn fn
         source_t *source = zhashx_lookup(self->sources, key);
         if (source->heard_us >= before_us)
             continue;
-        drop_values(self, key);
+        drop_values(self, source);
         fn(arg, source->host, source->src);
         zhashx_delete(self->sources, key);
     }
@@ -165,5 +171,5 @@ void mlx_retained_expire(mlx_retained_t *self, int64_t before_us, mlx_gone_fn fn
 
 size_t mlx_retained_count(const mlx_retained_t *self)
 {
-    return zhashx_size(self->values);
+    return self->count;
 }

@@ -1,13 +1,12 @@
 /*  retained.h - the newest message of each retained topic, and which sources are alive
  *
- *  A value is kept per (host, topic) as the two frames that arrived, so giving it to a late joiner
- *  copies a reference. A source is a (host, src); one that has been silent for the configured time
- *  is gone, and its values with it: readers never mistake the past for the present.
+ *  A value is kept per (host, topic) as the bytes that arrived. They are copied: a reference to the
+ *  frame would keep libzmq's whole receive buffer of 8 KiB alive for each topic. A source is a
+ * (host, src); one that has been silent for the configured time is gone, and its values with it:
+ * readers never mistake the past for the present.
  */
 #ifndef MLX_SERVICES_BUS_RETAINED_H
 #define MLX_SERVICES_BUS_RETAINED_H
-
-#include <zmq.h>
 
 #include "proto/pack.h"
 
@@ -18,19 +17,18 @@ enum {
     MLX_RETAINED_SOURCES_MAX = 1024,
 };
 
-mlx_retained_t *mlx_retained_new(void);
+/*  WANTED tells whether messages of a topic are to be kept. */
+mlx_retained_t *mlx_retained_new(bool (*wanted)(const char *topic));
 void mlx_retained_destroy(mlx_retained_t **self);
 
-/*  Note a message of SRC on HOST: the source is alive at NOW_US, and TOPIC's value is BODY when
- * KEEP (the frame is shared, not moved). False when a table is full and the value was not kept. */
+/*  Note a message of SRC on HOST: the source is alive at NOW_US, and if TOPIC is wanted its value
+ * is BODY. False when a table is full and something was not
+ * remembered. This is the hot path: one look-up a message. */
 bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host,
-                      mlx_span_t src, zmq_msg_t *body, bool keep, int64_t now_us);
-
-/*  Is a value of this topic kept already? Spares the caller the catalogue on the fast path. */
-bool mlx_retained_has(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host);
+                      mlx_span_t src, mlx_span_t body, int64_t now_us);
 
 /*  Call FN for each kept value whose topic begins with PREFIX. BODY is borrowed. */
-typedef void (*mlx_retained_fn)(void *arg, const char *topic, zmq_msg_t *body);
+typedef void (*mlx_retained_fn)(void *arg, const char *topic, mlx_span_t body);
 void mlx_retained_each(mlx_retained_t *self, const char *prefix, size_t prefix_len,
                        mlx_retained_fn fn, void *arg);
 

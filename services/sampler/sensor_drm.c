@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_CARDS 16
 #define MAX_GAUGES 16
@@ -56,13 +57,14 @@ static const gauge_t xe_gauges[] = {
 typedef struct {
     const char *name; /* DRIVER in the device's uevent */
     const char *vendor;
+    const char *brand; /* the vendor as people write it */
     const gauge_t *gauges;
 } driver_t;
 
 static const driver_t drivers[] = {
-    {"amdgpu", "AMD", amdgpu_gauges},
-    {"i915", "Intel", i915_gauges},
-    {"xe", "Intel", xe_gauges},
+    {"amdgpu", "amd", "AMD", amdgpu_gauges},
+    {"i915", "intel", "Intel", i915_gauges},
+    {"xe", "intel", "Intel", xe_gauges},
 };
 
 typedef struct {
@@ -163,11 +165,9 @@ static void open_gauges(card_t *card, const char *dir)
  *  3; cards have 1. */
 static void open_gtt(card_t *card, const char *dir)
 {
-    unsigned char header[4] = {0};
-    MLX_CLEANUP(mlx_fclose_p) FILE *file = NULL;
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/device/gpu_metrics", dir);
-    file = fopen(path, "rbe");
-    if (!file || fread(header, 1, sizeof header, file) != sizeof header || header[2] < 2)
+    unsigned char header[4];
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/device/gpu_metrics", dir);
+    if (fd < 0 || pread(fd, header, sizeof header, 0) != sizeof header || header[2] < 2)
         return;
     card->gtt_used = mlx_sysfile_open("%s/device/mem_info_gtt_used", dir);
     card->gtt_total = mlx_sysfile_open("%s/device/mem_info_gtt_total", dir);
@@ -185,7 +185,7 @@ static void name_card(card_t *card, const char *dir, const char *uevent, unsigne
     else
         (void)snprintf(card->id, sizeof card->id, "drm:card%u", number);
     if (!mlx_sysfile_line(card->name, sizeof card->name, "%s/device/product_name", dir))
-        (void)snprintf(card->name, sizeof card->name, "%s GPU %s", card->driver->vendor, pci);
+        (void)snprintf(card->name, sizeof card->name, "%s GPU %s", card->driver->brand, pci);
 }
 
 static void add_card(drm_t *self, unsigned number)

@@ -105,8 +105,8 @@ static void add_input(hwmon_t *self, kind_t kind, int fd, const char *dir, const
     input_t *input = &self->inputs[self->count++];
     *input = (input_t){.kind = kind, .fd = fd};
     input->asleep = mlx_sysfile_open("%s/device/power/runtime_status", dir);
-    strncpy(input->chip, chip, sizeof input->chip - 1);
-    strncpy(input->label, label, sizeof input->label - 1);
+    (void)snprintf(input->chip, sizeof input->chip, "%s", chip);
+    (void)snprintf(input->label, sizeof input->label, "%s", label);
 }
 
 static void scan_kind(hwmon_t *self, kind_t kind, const char *dir, const char *chip)
@@ -141,8 +141,8 @@ static void scan_chips(hwmon_t *self)
 /*  The kernel gives many zones a hwmon chip of the same name, with '_' for '-'. */
 static bool has_chip(const hwmon_t *self, const char *zone)
 {
-    char chip[48] = "";
-    strncpy(chip, zone, sizeof chip - 1);
+    char chip[48];
+    (void)snprintf(chip, sizeof chip, "%s", zone);
     for (char *p = chip; *p; p++)
         if (*p == '-')
             *p = '_';

@@ -275,7 +275,7 @@ static void sample_gpu(nvml_t *self, const gpu_t *gpu, mlx_readings_t *out)
 {
     mlx_value_t *data = mlx_readings_gpu(out, gpu->id);
     mlx_value_set_str(data, "name", gpu->name[0] ? gpu->name : NULL);
-    mlx_value_set_str(data, "vendor", "NVIDIA");
+    mlx_value_set_str(data, "vendor", "nvidia");
     mlx_value_set_str(data, "backend", "nvml");
     mlx_value_set_str(data, "id", gpu->id);
     nvml_utilization_t utilization;

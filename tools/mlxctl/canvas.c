@@ -1,4 +1,3 @@
-#define _XOPEN_SOURCE 700 /* wcwidth */
 #include "canvas.h"
 
 #include <stdlib.h>

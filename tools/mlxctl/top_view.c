@@ -152,7 +152,7 @@ typedef struct {
 static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *model, double rate)
 {
     mlx_canvas_t *canvas = table->canvas;
-    int width = canvas->columns - 50;
+    int width = canvas->columns - 52;
     double size;
     int64_t context, expires;
     const char *name = mlx_value_str(model, "name");
@@ -172,7 +172,7 @@ static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *
     if (mlx_value_int(model, "expires_at", &expires)) {
         MLX_CLEANUP(mlx_free_p)
         char *left = mlx_format_unit((double)(expires - table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        mlx_canvas_printf(canvas, table->row, x + 42, 6, MLX_STYLE_DIM, "%6s",
+        mlx_canvas_printf(canvas, table->row, x + 42, 7, MLX_STYLE_DIM, "%7s",
                           expires > table->now_us ? left : "now");
     }
     table->row++;
@@ -213,13 +213,13 @@ static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us
 static int draw_models(const mlx_overview_t *overview, int row, int last, int64_t now_us,
                        mlx_canvas_t *canvas)
 {
-    int width = canvas->columns - 50;
+    int width = canvas->columns - 52;
     if (width < 8)
         width = 8;
     mlx_canvas_fill(canvas, row, 0, MLX_STYLE_BAR);
     mlx_canvas_text(canvas, row, 1, width, MLX_STYLE_BAR, "MODEL");
     mlx_canvas_text(canvas, row, width + 2, 60, MLX_STYLE_BAR,
-                    "RUNTIME              SIZE CONTEXT    TOK/S EXPIRES");
+                    "RUNTIME              SIZE CONTEXT   TOK/S EXPIRES");
     table_t table = {
         .overview = overview, .canvas = canvas, .row = row + 1, .last = last, .now_us = now_us};
     mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);

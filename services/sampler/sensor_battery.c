@@ -1,0 +1,71 @@
+/*  battery: what feeds a MacBook, and how full its battery is
+ *
+ *  Registry entry AppleSmartBattery: CurrentCapacity and MaxCapacity in one unit (percent on Apple
+ *  Silicon, mAh on Intel), ExternalConnected. A Mac without a battery has no such entry.
+ */
+#include "darwin_get.h"
+#include "sensor.h"
+
+static const char topic[] = "sensor.power";
+
+static io_object_t find_battery(void)
+{
+    MLX_CLEANUP(mlx_io_release_p) io_iterator_t found = mlx_io_match("AppleSmartBattery");
+    return found ? IOIteratorNext(found) : 0;
+}
+
+static int probe_battery(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
+{
+    (void)env;
+    MLX_CLEANUP(mlx_io_release_p) io_object_t battery = find_battery();
+    if (!battery)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "this Mac has no battery");
+    *state = mlx_alloc(1, 1); /* nothing is kept between two samples */
+    return 0;
+}
+
+static void close_battery(void **state)
+{
+    mlx_free_p(state);
+}
+
+static bool read_number(io_object_t battery, CFStringRef key, int64_t *out)
+{
+    MLX_CLEANUP(mlx_cf_release_p) CFTypeRef value = mlx_io_copy_property(battery, key);
+    return mlx_cf_int(value, out);
+}
+
+static int sample_battery(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
+{
+    (void)state;
+    (void)now_us;
+    MLX_CLEANUP(mlx_io_release_p) io_object_t battery = find_battery();
+    if (!battery)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "the battery is gone");
+    MLX_CLEANUP(mlx_cf_release_p)
+    CFTypeRef external = mlx_io_copy_property(battery, CFSTR("ExternalConnected"));
+    mlx_value_t *map = mlx_readings_topic(out, topic);
+    bool connected;
+    if (mlx_cf_bool(external, &connected))
+        mlx_value_set_str(map, "source", connected ? "ac" : "battery");
+    else
+        mlx_readings_missing(out, topic, "source", "the battery does not tell");
+    int64_t now;
+    int64_t full;
+    if (read_number(battery, CFSTR("CurrentCapacity"), &now) &&
+        read_number(battery, CFSTR("MaxCapacity"), &full) && full > 0 && now >= 0 && now <= full)
+        mlx_value_set_real(map, "battery", (double)now / (double)full);
+    else
+        mlx_readings_missing(out, topic, "battery", "the battery does not tell");
+    return 0;
+}
+
+const mlx_sensor_backend_t mlx_sensor_battery = {
+    .name = "battery",
+    .min_period_s = 5.0,
+    .probe = probe_battery,
+    .sample = sample_battery,
+    .close = close_battery,
+    .topic = topic,
+    .fields = "source battery",
+};

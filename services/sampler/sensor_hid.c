@@ -1,0 +1,193 @@
+/*  hid: temperatures of an Apple SoC from its HID sensors, where the SMC shows none
+ *
+ *  macOS 13 and older on M1 have no temperature keys in the SMC, but a HID service for each sensor
+ *  (usage page 0xff00, usage 5). The functions are exported by IOKit and declared in no public
+ *  header: they are looked up at run time, so that a macOS without them costs a reading and not the
+ *  sampler.
+ */
+#include "darwin_get.h"
+#include "darwin_heat.h"
+#include "darwin_smc.h"
+
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    USAGE_PAGE_APPLE = 0xff00,
+    USAGE_TEMPERATURE = 5,
+    EVENT_TEMPERATURE = 15,
+    SENSORS_MAX = 96,
+    SMC_KEYS_MAX = 8192,
+};
+
+typedef struct hid_client *client_t;
+typedef struct hid_service *service_t;
+typedef struct hid_event *event_t;
+
+typedef struct {
+    client_t (*create)(CFAllocatorRef allocator);
+    int32_t (*set_matching)(client_t client, CFDictionaryRef matching);
+    CFArrayRef (*copy_services)(client_t client);
+    CFTypeRef (*copy_property)(service_t service, CFStringRef key);
+    event_t (*copy_event)(service_t service, int64_t type, int32_t options, int64_t timestamp);
+    double (*float_value)(event_t event, int32_t field);
+} api_t;
+
+typedef struct {
+    api_t api;
+    void *library;
+    client_t client;
+    CFArrayRef services;
+} state_t;
+
+static const struct {
+    const char *prefix; /* of the product's name */
+    mlx_heat_place_t place;
+} kinds[] = {
+    {"pACC MTR Temp", MLX_HEAT_CPU},
+    {"eACC MTR Temp", MLX_HEAT_CPU},
+    {"PMU tdie", MLX_HEAT_CPU}, /* M2 and later name the die only */
+    {"GPU MTR Temp", MLX_HEAT_GPU},
+};
+
+static void close_hid(void **state)
+{
+    state_t *self = *state;
+    if (!self)
+        return;
+    mlx_cf_release_p(&self->services);
+    mlx_cf_release_p(&self->client);
+    if (self->library)
+        dlclose(self->library);
+    free(self);
+    *state = NULL;
+}
+
+static int load_api(state_t *self, mlx_error_t *err)
+{
+    static const mlx_dl_symbol_t symbols[] = {
+        {"IOHIDEventSystemClientCreate", offsetof(api_t, create)},
+        {"IOHIDEventSystemClientSetMatching", offsetof(api_t, set_matching)},
+        {"IOHIDEventSystemClientCopyServices", offsetof(api_t, copy_services)},
+        {"IOHIDServiceClientCopyProperty", offsetof(api_t, copy_property)},
+        {"IOHIDServiceClientCopyEvent", offsetof(api_t, copy_event)},
+        {"IOHIDEventGetFloatValue", offsetof(api_t, float_value)},
+    };
+    self->library =
+        dlopen("/System/Library/Frameworks/IOKit.framework/IOKit", RTLD_LAZY | RTLD_LOCAL);
+    if (!self->library)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "IOKit cannot be opened by name");
+    return mlx_dl_load(self->library, symbols, MLX_COUNT(symbols), &self->api, err);
+}
+
+static void set_number(CFMutableDictionaryRef dict, CFStringRef key, int32_t value)
+{
+    MLX_CLEANUP(mlx_cf_release_p)
+    CFNumberRef number = CFNumberCreate(kCFAllocatorDefault, kCFNumberSInt32Type, &value);
+    if (number)
+        CFDictionarySetValue(dict, key, number);
+}
+
+static int find_services(state_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_cf_release_p)
+    CFMutableDictionaryRef matching = CFDictionaryCreateMutable(
+        kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
+    if (!matching)
+        return mlx_error_set(err, MLX_ERR_FAILED, "CoreFoundation gives no dictionary");
+    set_number(matching, CFSTR("PrimaryUsagePage"), USAGE_PAGE_APPLE);
+    set_number(matching, CFSTR("PrimaryUsage"), USAGE_TEMPERATURE);
+    self->client = self->api.create(kCFAllocatorDefault);
+    if (!self->client)
+        return mlx_error_set(err, MLX_ERR_FAILED, "the HID event system refuses a client");
+    self->api.set_matching(self->client, matching);
+    self->services = self->api.copy_services(self->client);
+    if (!self->services || CFArrayGetCount(self->services) == 0)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "this machine has no HID temperature sensor");
+    return 0;
+}
+
+/*  Do the keys of the SMC name a core's temperature? Then the HID sensors are the same once more.
+ */
+static bool smc_has_temperatures(void)
+{
+    MLX_CLEANUP(mlx_smc_destroy) mlx_smc_t *smc = mlx_smc_new(NULL);
+    uint32_t count = smc ? mlx_smc_count(smc) : 0;
+    for (uint32_t i = 0; i < count && i < SMC_KEYS_MAX; i++) {
+        char name[5];
+        mlx_smc_key_t key;
+        if (mlx_smc_name(smc, i, name) &&
+            (strncmp(name, "Tp", 2) == 0 || strncmp(name, "TC", 2) == 0) &&
+            mlx_smc_key(smc, name, &key))
+            return true;
+    }
+    return false;
+}
+
+static int probe_hid(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
+{
+    (void)env;
+    if (smc_has_temperatures())
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has the same temperatures");
+    void *self = mlx_alloc(1, sizeof(state_t));
+    if (load_api(self, err) || find_services(self, err)) {
+        close_hid(&self);
+        return -1;
+    }
+    *state = self;
+    return 0;
+}
+
+static bool read_celsius(const api_t *api, service_t service, double *celsius)
+{
+    MLX_CLEANUP(mlx_cf_release_p)
+    event_t event = api->copy_event(service, EVENT_TEMPERATURE, 0, 0);
+    if (!event)
+        return false;
+    /* A field is its event's type in the upper half and its index, here 0, in the lower. */
+    *celsius = api->float_value(event, EVENT_TEMPERATURE << 16);
+    return true;
+}
+
+static mlx_heat_place_t place_of(const char *product)
+{
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++)
+        if (strncmp(product, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+            return kinds[i].place;
+    return MLX_HEAT_OTHER;
+}
+
+static void read_sensor(const api_t *api, service_t service, mlx_heat_t *heat, mlx_readings_t *out)
+{
+    char product[64];
+    double celsius;
+    MLX_CLEANUP(mlx_cf_release_p)
+    CFTypeRef name = api->copy_property(service, CFSTR("Product"));
+    if (mlx_cf_text(name, product, sizeof product) && read_celsius(api, service, &celsius))
+        mlx_heat_add(heat, place_of(product), product, "hid", celsius, out);
+}
+
+static int sample_hid(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
+{
+    (void)now_us;
+    state_t *self = state;
+    mlx_heat_t heat = {.sensors = 0};
+    CFIndex count = CFArrayGetCount(self->services);
+    for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++) {
+        CFTypeRef service = CFArrayGetValueAtIndex(self->services, i);
+        read_sensor(&self->api, (service_t)(uintptr_t)service, &heat, out);
+    }
+    if (heat.sensors == 0)
+        return mlx_error_set(err, MLX_ERR_FAILED, "no HID temperature sensor answers any more");
+    mlx_heat_publish(&heat, "no HID sensor is named so", out);
+    return 0;
+}
+
+const mlx_sensor_backend_t mlx_sensor_hid = {
+    .name = "hid",
+    .min_period_s = 1.0,
+    .probe = probe_hid,
+    .sample = sample_hid,
+    .close = close_hid,
+};

@@ -1,0 +1,164 @@
+/*  smc: temperatures, fans and whole-machine power of a Mac from its management controller
+ *
+ *  Nobody outside Apple has the list of keys; what monitors agree on is the meaning of the first
+ *  letters, and the table below has no more than that. All keys are listed once, at probe; those
+ * that fit are read at each sample. A temperature or a power of 0 is the controller's "no reading";
+ * a fan of 0 rpm stands still.
+ */
+#include "darwin_heat.h"
+#include "darwin_smc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    KEYS_MAX = 8192, /* of the controller; today's have fewer than 4000 */
+    SENSORS_MAX = 96,
+    FANS_MAX = 16,
+};
+
+static const char power_topic[] = "sensor.power";
+
+static const struct {
+    const char *prefix;
+    mlx_heat_place_t place;
+    const char *label;
+} kinds[] = {
+    {"Tp", MLX_HEAT_CPU, "CPU"},       {"Te", MLX_HEAT_CPU, "CPU efficiency"},
+    {"Ts", MLX_HEAT_CPU, "CPU super"}, {"TC", MLX_HEAT_CPU, "CPU"}, /* Intel */
+    {"Tg", MLX_HEAT_GPU, "GPU"},       {"TG", MLX_HEAT_GPU, "GPU"}, /* Intel */
+    {"TB", MLX_HEAT_OTHER, "battery"}, {"TH", MLX_HEAT_OTHER, "SSD"},
+};
+
+typedef struct {
+    mlx_smc_key_t key;
+    size_t kind;
+} thermometer_t;
+
+typedef struct {
+    mlx_smc_t *smc;
+    thermometer_t sensors[SENSORS_MAX];
+    size_t sensor_count;
+    mlx_smc_key_t fans[FANS_MAX];
+    size_t fan_count;
+    mlx_smc_key_t system_power;
+    bool has_system_power;
+} state_t;
+
+static void close_smc(void **state)
+{
+    state_t *self = *state;
+    if (!self)
+        return;
+    mlx_smc_destroy(&self->smc);
+    free(self);
+    *state = NULL;
+}
+
+static bool is_fan(const char *name)
+{
+    return name[0] == 'F' && strcmp(name + 2, "Ac") == 0;
+}
+
+static void take_key(state_t *self, const char *name)
+{
+    if (is_fan(name) && self->fan_count < FANS_MAX)
+        self->fan_count += mlx_smc_key(self->smc, name, &self->fans[self->fan_count]);
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
+        if (strncmp(name, kinds[i].prefix, 2) != 0 || self->sensor_count == SENSORS_MAX)
+            continue;
+        thermometer_t *sensor = &self->sensors[self->sensor_count];
+        sensor->kind = i;
+        self->sensor_count += mlx_smc_key(self->smc, name, &sensor->key);
+        return;
+    }
+}
+
+static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
+{
+    (void)env;
+    mlx_smc_t *smc = mlx_smc_new(err);
+    if (!smc)
+        return -1;
+    state_t *self = mlx_alloc(1, sizeof *self);
+    self->smc = smc;
+    uint32_t count = mlx_smc_count(smc);
+    for (uint32_t i = 0; i < count && i < KEYS_MAX; i++) {
+        char name[5];
+        if (mlx_smc_name(smc, i, name))
+            take_key(self, name);
+    }
+    self->has_system_power = mlx_smc_key(smc, "PSTR", &self->system_power);
+    *state = self;
+    if (self->sensor_count || self->fan_count || self->has_system_power)
+        return 0;
+    close_smc(state);
+    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has no key that is known (%u keys)",
+                         (unsigned)count);
+}
+
+static size_t read_temperatures(state_t *self, mlx_readings_t *out)
+{
+    mlx_heat_t heat = {.sensors = 0};
+    for (size_t i = 0; i < self->sensor_count; i++) {
+        const thermometer_t *sensor = &self->sensors[i];
+        char label[64];
+        double celsius;
+        snprintf(label, sizeof label, "%s %s", kinds[sensor->kind].label, sensor->key.name);
+        if (mlx_smc_read(self->smc, &sensor->key, &celsius))
+            mlx_heat_add(&heat, kinds[sensor->kind].place, label, "smc", celsius, out);
+    }
+    mlx_heat_publish(&heat, "AppleSMC gives no such temperature", out);
+    return heat.sensors;
+}
+
+static size_t read_fans(state_t *self, mlx_readings_t *out)
+{
+    size_t read = 0;
+    for (size_t i = 0; i < self->fan_count; i++) {
+        double rpm;
+        char label[16];
+        if (!mlx_smc_read(self->smc, &self->fans[i], &rpm) || rpm < 0 || rpm > 100000)
+            continue;
+        mlx_value_t *item = mlx_value_map();
+        snprintf(label, sizeof label, "fan %c", self->fans[i].name[1]);
+        mlx_value_set_str(item, "label", label);
+        mlx_value_set_real(item, "rpm", rpm);
+        mlx_readings_item(out, "sensor.temperature", "fan", item);
+        read++;
+    }
+    return read;
+}
+
+static size_t read_power(state_t *self, mlx_readings_t *out)
+{
+    double watts;
+    if (!self->has_system_power || !mlx_smc_read(self->smc, &self->system_power, &watts) ||
+        watts <= 0) {
+        mlx_readings_missing(out, power_topic, "total", "AppleSMC gives no system power (PSTR)");
+        return 0;
+    }
+    mlx_value_set_real(mlx_readings_topic(out, power_topic), "total", watts);
+    return 1;
+}
+
+static int sample_smc(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
+{
+    (void)now_us;
+    state_t *self = state;
+    size_t read = read_temperatures(self, out) + read_fans(self, out) + read_power(self, out);
+    if (read == 0)
+        return mlx_error_set(err, MLX_ERR_FAILED, "AppleSMC answers no key any more");
+    return 0;
+}
+
+const mlx_sensor_backend_t mlx_sensor_smc = {
+    .name = "smc",
+    .min_period_s = 1.0,
+    .probe = probe_smc,
+    .sample = sample_smc,
+    .close = close_smc,
+    .topic = "sensor.temperature",
+    .fields = "cpu gpu max sensor fan",
+};

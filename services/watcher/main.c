@@ -1,0 +1,89 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/config.h"
+#include "common/service.h"
+#include "watcher.h"
+
+/*  A value that does not change is published again for those who count its age. */
+enum {
+    REFRESH_MS = 4500
+};
+
+typedef struct {
+    mlx_service_t *service;
+    mlx_watcher_t *watcher;
+} state_t;
+
+static void publish(void *arg, const char *topic, const mlx_value_t *d)
+{
+    state_t *self = arg;
+    mlx_bus_publish_changed(mlx_service_bus(self->service), topic, d, REFRESH_MS);
+}
+
+static void problem(void *arg, const char *kind, const char *text)
+{
+    state_t *self = arg;
+    mlx_service_error(self->service, kind, "%s", text);
+}
+
+/*  A default that nobody chose gives way to what OLLAMA_HOST says. */
+static const char *chosen(const mlx_config_t *config, const char *key)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_config_describe(config);
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *setting = mlx_value_at(list, i);
+        if (!strcmp(mlx_value_str(setting, "key"), key) &&
+            !strcmp(mlx_value_str(setting, "source"), "default"))
+            return NULL;
+    }
+    return mlx_config_str(config, key);
+}
+
+static int start(mlx_service_t *service, void **state, mlx_error_t *err)
+{
+    const mlx_config_t *config = mlx_service_config(service);
+    bool tap = mlx_config_bool(config, "watcher.tap");
+    state_t *self = mlx_alloc(1, sizeof *self);
+    *state = self;
+    self->service = service;
+    self->watcher = mlx_watcher_new(
+        &(mlx_watcher_options_t){
+            .loop = mlx_service_loop(service),
+            .runtimes = mlx_config_value(config, "watcher.runtimes"),
+            .discover = mlx_config_bool(config, "watcher.discover"),
+            .ollama_host = getenv("OLLAMA_HOST"),
+            .tap_listen = tap ? mlx_config_str(config, "watcher.tap_listen") : NULL,
+            .tap_upstream = tap ? chosen(config, "watcher.tap_upstream") : NULL,
+            .busy_ms = mlx_config_int(config, "watcher.poll_busy_ms"),
+            .idle_ms = mlx_config_int(config, "watcher.poll_idle_ms"),
+            .runner_probe = mlx_config_bool(config, "watcher.runner_probe"),
+            .proc_root = "/proc",
+            .publish = publish,
+            .problem = problem,
+            .arg = self,
+        },
+        err);
+    return self->watcher ? 0 : -1;
+}
+
+static void stop(void **state)
+{
+    state_t *self = *state;
+    if (!self)
+        return;
+    mlx_watcher_destroy(&self->watcher);
+    free(self);
+    *state = NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const mlx_service_spec_t spec = {
+        .name = "watcher",
+        .summary = "watch model runtimes: what is loaded, how fast it generates",
+        .start = start,
+        .stop = stop,
+    };
+    return mlx_service_main(argc, argv, &spec);
+}

@@ -1,0 +1,60 @@
+#include "rate.h"
+
+#include <math.h>
+#include <string.h>
+
+enum {
+    WINDOW_US = 2 * 1000 * 1000,
+    WINDOW_MAX_US = 10 * 1000 * 1000,
+    ENOUGH = 50
+};
+
+static unsigned index_back(const mlx_rate_t *self, unsigned back)
+{
+    return (self->next + MLX_RATE_POINTS - 1 - back) % MLX_RATE_POINTS;
+}
+
+void mlx_rate_reset(mlx_rate_t *self)
+{
+    memset(self, 0, sizeof *self);
+}
+
+void mlx_rate_add(mlx_rate_t *self, int64_t t_us, double n)
+{
+    if (!isfinite(n))
+        return;
+    if (self->count) {
+        unsigned last = index_back(self, 0);
+        if (n < self->points[last].n || t_us < self->points[last].t_us) {
+            mlx_rate_reset(self);
+        } else if (t_us == self->points[last].t_us) {
+            self->points[last].n = n;
+            return;
+        }
+    }
+    self->points[self->next].t_us = t_us;
+    self->points[self->next].n = n;
+    self->next = (self->next + 1) % MLX_RATE_POINTS;
+    if (self->count < MLX_RATE_POINTS)
+        self->count++;
+}
+
+double mlx_rate_value(const mlx_rate_t *self)
+{
+    if (self->count < 2)
+        return NAN;
+    unsigned newest = index_back(self, 0);
+    int64_t span = 0;
+    double tokens = 0;
+    for (unsigned back = 1; back < self->count; back++) {
+        unsigned i = index_back(self, back);
+        int64_t reach = self->points[newest].t_us - self->points[i].t_us;
+        if (span && reach > WINDOW_MAX_US)
+            break;
+        span = reach;
+        tokens = self->points[newest].n - self->points[i].n;
+        if (span >= WINDOW_US && tokens >= ENOUGH)
+            break;
+    }
+    return tokens * 1e6 / (double)span;
+}

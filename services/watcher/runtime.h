@@ -1,0 +1,128 @@
+/*  runtime.h - the one interface between the watcher and every kind of server that runs models
+ *
+ *  A back end is one file (runtime_<kind>.c) and one line in runtime.c's table. It names the
+ *  endpoints to ask and turns each reply into the state below; it does no input or output itself.
+ *  Who asks, when and how often is target.c's concern.
+ *
+ *      mlx_runtime_state_t state = {0};
+ *      mlx_runtime_clear(&state);
+ *      const mlx_runtime_backend_t *ollama = mlx_runtime_backend("ollama");
+ *      ollama->queries[0].parse(body, len, &state, &err);
+ *      mlx_runtime_clear(&state);
+ *
+ *  Bodies are hostile: bounded by max_body, checked by the parsers, names cut and cleaned. What a
+ *  reply does not say stays absent.
+ */
+#ifndef MLX_WATCHER_RUNTIME_H
+#define MLX_WATCHER_RUNTIME_H
+
+#include "proto/error.h"
+#include "proto/value.h"
+#include "slots.h"
+
+enum {
+    MLX_RUNTIME_MODELS_MAX = 128, /* a longer list is cut */
+    MLX_RUNTIME_TEXT_MAX = 200,   /* bytes of a name from outside; longer ones are cut */
+    MLX_RUNTIME_QUERIES_MAX = 4,
+};
+
+/*  What /metrics counts, since the server's start. NaN: not said. */
+typedef struct {
+    double running; /* requests at this moment */
+    double tokens_total;
+    double prompt_tokens_total;
+    double requests_total; /* ended */
+    double errors_total;
+    double tokens_seconds;        /* time spent generating */
+    double prompt_tokens_seconds; /* time spent on prompts */
+    double ttft_sum;              /* seconds, over ttft_count requests */
+    double ttft_count;
+} mlx_runtime_counters_t;
+
+typedef struct {
+    char version[MLX_RUNTIME_TEXT_MAX]; /* "" unknown */
+    mlx_value_t
+        *models; /* list of {name, digest, size, vram, context, quantization,
+                    parameter_size,                family, format, expires_at}; NULL unknown. bytes,
+                    tokens, µs since the                epoch; no expires_at: stays loaded */
+    bool has_slots;
+    mlx_slot_list_t slots;
+    bool has_counters;
+    mlx_runtime_counters_t counters;
+} mlx_runtime_state_t;
+
+/*  Free what it holds and forget everything; a zeroed state is fit for it. */
+void mlx_runtime_clear(mlx_runtime_state_t *state);
+
+/*  All counters unknown. */
+void mlx_runtime_counters_clear(mlx_runtime_counters_t *counters);
+
+typedef enum {
+    MLX_QUERY_STATE,    /* tells whether the runtime is there and what it has loaded */
+    MLX_QUERY_ACTIVITY, /* tells what it is doing; the runtime may not offer it */
+    MLX_QUERY_FACTS,    /* hardly ever changes */
+} mlx_query_role_t;
+
+/*  One question. A failure of the STATE query means not reachable; the others may fail. */
+typedef struct {
+    mlx_query_role_t role;
+    const char *path; /* GET */
+    size_t max_body;
+    int64_t busy_ms;     /* ACTIVITY: how often while it works */
+    int64_t idle_ms;     /* and while it does not */
+    const char *refused; /* what a 4xx or 5xx status means, for a person; may be NULL */
+
+    /*  Put what BODY says into STATE; -1 with ERR when it is not what was asked for. */
+    int (*parse)(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err);
+} mlx_runtime_query_t;
+
+typedef struct {
+    const char *kind; /* "ollama", "llamacpp", "vllm", "openai" */
+    bool on_demand;   /* loads and unloads models as requests come: worth a look more often */
+
+    /*  What tells it from other kinds: the reply to GET PROBE_PATH. */
+    const char *probe_path;
+    bool (*claims)(const char *body, size_t len);
+
+    mlx_runtime_query_t queries[MLX_RUNTIME_QUERIES_MAX]; /* the first is STATE; ends: path NULL */
+} mlx_runtime_backend_t;
+
+/*  All kinds, in the order in which an unknown server is offered to them. Static storage. */
+const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count);
+
+/*  By name; NULL when there is none. */
+const mlx_runtime_backend_t *mlx_runtime_backend(const char *kind);
+
+extern const mlx_runtime_backend_t mlx_runtime_ollama;
+extern const mlx_runtime_backend_t mlx_runtime_llamacpp;
+extern const mlx_runtime_backend_t mlx_runtime_vllm;
+extern const mlx_runtime_backend_t mlx_runtime_openai;
+
+/*  For back ends ---------------------------------------------------------------------------- */
+
+/*  Set KEY of MAP to TEXT, control characters replaced, cut to MLX_RUNTIME_TEXT_MAX - 1 bytes at a
+ *  character's edge. Absent when TEXT is NULL or "". */
+void mlx_runtime_set_text(mlx_value_t *map, const char *key, const char *text);
+
+/*  The same into a field of MLX_RUNTIME_TEXT_MAX bytes. */
+void mlx_runtime_copy_text(char *out, const char *text);
+
+/*  Set KEY of MAP to the whole number FROM of ITEM when it is there and not negative. */
+void mlx_runtime_set_size(mlx_value_t *map, const char *key, const mlx_value_t *item,
+                          const char *from);
+
+/*  Parse a JSON object; NULL with ERR when it is none. */
+mlx_value_t *mlx_runtime_object(const char *body, size_t len, mlx_error_t *err);
+
+/*  GET /v1/models of every kind but Ollama: {"data": [{"id", "owned_by", ...}]}. Caller owns the
+ *  list of those entries that have an id; each is the entry itself. NULL with ERR when it is no
+ * such reply. */
+mlx_value_t *mlx_runtime_v1_models(const char *body, size_t len, mlx_error_t *err);
+
+/*  Whether all entries of a /v1/models reply are owned by OWNER (NULL: any reply will do). */
+bool mlx_runtime_owned_by(const char *body, size_t len, const char *owner);
+
+/*  Replace the models of STATE; ownership of LIST is taken. */
+void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list);
+
+#endif

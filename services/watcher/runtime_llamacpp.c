@@ -1,0 +1,123 @@
+/*  Sources: llama.cpp tools/server/README.md: GET /v1/models, /props, /slots, /metrics. Slots are
+ *  on by default, metrics only with --metrics (501 without). A llama-server has one model, loaded
+ *  from start to end. Its token counters move when a request ends, so the slots give live speed. */
+#include "runtime.h"
+
+#include <string.h>
+
+#include "prom_text.h"
+
+/*  A model without an alias is named by its path. */
+static const char *short_name(const char *id)
+{
+    const char *slash = strrchr(id, '/');
+    size_t len = strlen(id);
+    bool file = id[0] == '/' || (len > 5 && !strcmp(id + len - 5, ".gguf"));
+    return file && slash && slash[1] ? slash + 1 : id;
+}
+
+static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = mlx_runtime_v1_models(body, len, err);
+    if (!entries)
+        return -1;
+    mlx_value_t *list = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(entries); i++) {
+        const mlx_value_t *entry = mlx_value_at(entries, i);
+        const mlx_value_t *meta = mlx_value_get(entry, "meta");
+        mlx_value_t *model = mlx_value_append(list, mlx_value_map());
+        mlx_runtime_set_text(model, "name", short_name(mlx_value_str(entry, "id")));
+        mlx_runtime_set_size(model, "size", meta, "size");
+        mlx_runtime_set_size(model, "context", meta, "n_ctx");
+        mlx_value_set_str(model, "format", "gguf");
+    }
+    mlx_runtime_set_models(state, list);
+    return 0;
+}
+
+/*  The context that was allocated, per slot, is not in every version's /v1/models. */
+static void take_context(const mlx_value_t *props, mlx_runtime_state_t *state)
+{
+    const mlx_value_t *settings = mlx_value_get(props, "default_generation_settings");
+    mlx_value_t *model = mlx_value_at(state->models, 0);
+    if (model && mlx_value_size(state->models) == 1)
+        mlx_runtime_set_size(model, "context", settings, "n_ctx");
+}
+
+static int parse_props(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    if (!root)
+        return -1;
+    const char *build = mlx_value_str(root, "build_info");
+    if (build)
+        mlx_runtime_copy_text(state->version, build);
+    take_context(root, state);
+    return 0;
+}
+
+static int parse_slots(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    state->has_slots = mlx_slots_parse(body, len, &state->slots, err) == 0;
+    return state->has_slots ? 0 : -1;
+}
+
+static void on_sample(void *arg, const mlx_prom_sample_t *sample)
+{
+    mlx_runtime_counters_t *c = arg;
+    const struct {
+        const char *name;
+        double *field;
+    } wanted[] = {
+        {"llamacpp:requests_processing", &c->running},
+        {"llamacpp:tokens_predicted_total", &c->tokens_total},
+        {"llamacpp:prompt_tokens_total", &c->prompt_tokens_total},
+        {"llamacpp:tokens_predicted_seconds_total", &c->tokens_seconds},
+        {"llamacpp:prompt_seconds_total", &c->prompt_tokens_seconds},
+    };
+    for (size_t i = 0; i < MLX_COUNT(wanted); i++)
+        if (!strcmp(sample->name, wanted[i].name))
+            *wanted[i].field = sample->value;
+}
+
+static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    mlx_runtime_counters_clear(&state->counters);
+    state->has_counters = mlx_prom_parse(body, len, on_sample, &state->counters, NULL) > 0;
+    if (!state->has_counters)
+        return mlx_error_set(err, MLX_ERR_USAGE, "no metrics in the reply");
+    return 0;
+}
+
+static bool claims(const char *body, size_t len)
+{
+    return mlx_runtime_owned_by(body, len, "llamacpp");
+}
+
+const mlx_runtime_backend_t mlx_runtime_llamacpp = {
+    .kind = "llamacpp",
+    .probe_path = "/v1/models",
+    .claims = claims,
+    .queries =
+        {
+            {.role = MLX_QUERY_STATE,
+             .path = "/v1/models",
+             .max_body = 1 << 20,
+             .parse = parse_models},
+            {.role = MLX_QUERY_ACTIVITY,
+             .path = "/slots",
+             .max_body = 1 << 20,
+             .busy_ms = 250,
+             .idle_ms = 1000,
+             .refused = "llama-server was started with --no-slots",
+             .parse = parse_slots},
+            {.role = MLX_QUERY_ACTIVITY,
+             .path = "/metrics",
+             .max_body = 1 << 20,
+             .busy_ms = 2000,
+             .idle_ms = 5000,
+             .refused = "llama-server was started without --metrics",
+             .parse = parse_metrics},
+            {.role = MLX_QUERY_FACTS, .path = "/props", .max_body = 1 << 20, .parse = parse_props},
+        },
+};

@@ -1,0 +1,121 @@
+/*  Sources: Ollama docs/api.md, "List Running Models" and "Version"; recorded from 0.32.15. */
+#include "runtime.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/*  keep_alive -1 is a date centuries away, and a model that is still loading has Go's zero time,
+ *  year 1: neither is an expiry. */
+enum {
+    YEAR_MIN = 2000,
+    YEAR_MAX = 2200
+};
+
+/*  RFC 3339 with up to nanoseconds: "2026-11-23T19:09:22.006980096Z", "...+01:00". */
+static bool parse_time(const char *text, int64_t *us)
+{
+    struct tm tm = {.tm_isdst = 0};
+    int at = 0;
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
+               &tm.tm_min, &tm.tm_sec, &at) != 6 ||
+        tm.tm_year < YEAR_MIN || tm.tm_year >= YEAR_MAX)
+        return false;
+    int64_t fraction = 0;
+    int64_t scale = 100000;
+    if (text[at] == '.')
+        for (at++; text[at] >= '0' && text[at] <= '9'; at++, scale /= 10)
+            fraction += scale * (text[at] - '0');
+    int hours = 0;
+    int minutes = 0;
+    char sign = text[at];
+    if (sign != 'Z' &&
+        ((sign != '+' && sign != '-') || sscanf(text + at + 1, "%2d:%2d", &hours, &minutes) != 2))
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon -= 1;
+    int64_t offset = (hours * 60 + minutes) * 60;
+    *us = ((int64_t)timegm(&tm) + (sign == '-' ? offset : -offset)) * 1000000 + fraction;
+    return true;
+}
+
+static mlx_value_t *read_model(const mlx_value_t *item)
+{
+    const char *name = mlx_value_str(item, "name");
+    if (!name)
+        name = mlx_value_str(item, "model");
+    if (!name || !*name)
+        return NULL;
+    mlx_value_t *model = mlx_value_map();
+    const mlx_value_t *details = mlx_value_get(item, "details");
+    mlx_runtime_set_text(model, "name", name);
+    mlx_runtime_set_text(model, "digest", mlx_value_str(item, "digest"));
+    mlx_runtime_set_size(model, "size", item, "size");
+    mlx_runtime_set_size(model, "vram", item, "size_vram");
+    mlx_runtime_set_size(model, "context", item, "context_length");
+    mlx_runtime_set_text(model, "quantization", mlx_value_str(details, "quantization_level"));
+    mlx_runtime_set_text(model, "parameter_size", mlx_value_str(details, "parameter_size"));
+    mlx_runtime_set_text(model, "family", mlx_value_str(details, "family"));
+    mlx_runtime_set_text(model, "format", mlx_value_str(details, "format"));
+    const char *expires = mlx_value_str(item, "expires_at");
+    int64_t us;
+    if (expires && parse_time(expires, &us))
+        mlx_value_set_int(model, "expires_at", us);
+    return model;
+}
+
+static int parse_ps(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    if (!root)
+        return -1;
+    const mlx_value_t *models = mlx_value_get(root, "models");
+    /*  Go writes an empty list as null where it was never made. */
+    bool empty = models && mlx_value_type(models) == MLX_NULL;
+    if (!empty && mlx_value_type(models) != MLX_LIST)
+        return mlx_error_set(err, MLX_ERR_USAGE, "no list \"models\"");
+    mlx_value_t *list = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(models) && i < MLX_RUNTIME_MODELS_MAX; i++) {
+        mlx_value_t *model = read_model(mlx_value_at(models, i));
+        if (model)
+            mlx_value_append(list, model);
+    }
+    mlx_runtime_set_models(state, list);
+    return 0;
+}
+
+static int parse_version(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    const char *version = root ? mlx_value_str(root, "version") : NULL;
+    if (root && !version)
+        mlx_error_set(err, MLX_ERR_USAGE, "no \"version\"");
+    if (!version)
+        return -1;
+    mlx_runtime_copy_text(state->version, version);
+    return 0;
+}
+
+/*  /api/version is no proof: Open WebUI, often on 8080, has it too. */
+static bool claims(const char *body, size_t len)
+{
+    mlx_runtime_state_t state = {.models = NULL};
+    bool yes = parse_ps(body, len, &state, NULL) == 0;
+    mlx_runtime_clear(&state);
+    return yes;
+}
+
+const mlx_runtime_backend_t mlx_runtime_ollama = {
+    .kind = "ollama",
+    .on_demand = true,
+    .probe_path = "/api/ps",
+    .claims = claims,
+    .queries =
+        {
+            {.role = MLX_QUERY_STATE, .path = "/api/ps", .max_body = 1 << 20, .parse = parse_ps},
+            {.role = MLX_QUERY_FACTS,
+             .path = "/api/version",
+             .max_body = 64 * 1024,
+             .parse = parse_version},
+        },
+};

@@ -1,0 +1,104 @@
+/*  Sources: vLLM docs "Production Metrics" (/metrics, prefix "vllm:") and the OpenAI-compatible
+ *  server (/v1/models, /version). One sample per engine and model: they are added up. The token
+ *  counters move with every step of the engine, so their rise is the live speed. */
+#include "runtime.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "prom_text.h"
+
+static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = mlx_runtime_v1_models(body, len, err);
+    if (!entries)
+        return -1;
+    mlx_value_t *list = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(entries); i++) {
+        const mlx_value_t *entry = mlx_value_at(entries, i);
+        mlx_value_t *model = mlx_value_append(list, mlx_value_map());
+        mlx_runtime_set_text(model, "name", mlx_value_str(entry, "id"));
+        mlx_runtime_set_size(model, "context", entry, "max_model_len");
+    }
+    mlx_runtime_set_models(state, list);
+    return 0;
+}
+
+static int parse_version(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    if (!root)
+        return -1;
+    const char *version = mlx_value_str(root, "version");
+    if (version)
+        mlx_runtime_copy_text(state->version, version);
+    return 0;
+}
+
+static void add_up(double *sum, double value)
+{
+    *sum = isnan(*sum) ? value : *sum + value;
+}
+
+static void on_sample(void *arg, const mlx_prom_sample_t *sample)
+{
+    mlx_runtime_counters_t *c = arg;
+    const struct {
+        const char *name;
+        double *field;
+    } wanted[] = {
+        {"vllm:num_requests_running", &c->running},
+        {"vllm:generation_tokens_total", &c->tokens_total},
+        {"vllm:prompt_tokens_total", &c->prompt_tokens_total},
+        {"vllm:request_success_total", &c->requests_total},
+        {"vllm:time_to_first_token_seconds_sum", &c->ttft_sum},
+        {"vllm:time_to_first_token_seconds_count", &c->ttft_count},
+    };
+    for (size_t i = 0; i < MLX_COUNT(wanted); i++)
+        if (!strcmp(sample->name, wanted[i].name))
+            add_up(wanted[i].field, sample->value);
+    /*  Requests that the engine gave up are counted among the successes, by their reason. */
+    char reason[16];
+    if (!strcmp(sample->name, "vllm:request_success_total") &&
+        mlx_prom_label(sample, "finished_reason", reason, sizeof reason))
+        add_up(&c->errors_total, !strcmp(reason, "error") ? sample->value : 0);
+}
+
+static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    mlx_runtime_counters_clear(&state->counters);
+    mlx_prom_parse(body, len, on_sample, &state->counters, NULL);
+    state->has_counters = !isnan(state->counters.tokens_total);
+    if (!state->has_counters)
+        return mlx_error_set(err, MLX_ERR_USAGE, "no vllm:generation_tokens_total in the reply");
+    return 0;
+}
+
+static bool claims(const char *body, size_t len)
+{
+    return mlx_runtime_owned_by(body, len, "vllm");
+}
+
+const mlx_runtime_backend_t mlx_runtime_vllm = {
+    .kind = "vllm",
+    .probe_path = "/v1/models",
+    .claims = claims,
+    .queries =
+        {
+            {.role = MLX_QUERY_STATE,
+             .path = "/v1/models",
+             .max_body = 1 << 20,
+             .parse = parse_models},
+            {.role = MLX_QUERY_ACTIVITY,
+             .path = "/metrics",
+             .max_body = 4 << 20,
+             .busy_ms = 500,
+             .idle_ms = 1000,
+             .refused = "vLLM was started with --disable-log-stats",
+             .parse = parse_metrics},
+            {.role = MLX_QUERY_FACTS,
+             .path = "/version",
+             .max_body = 64 * 1024,
+             .parse = parse_version},
+        },
+};

@@ -1,0 +1,232 @@
+#include "slots.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/json.h"
+#include "rate.h"
+
+enum {
+    STALE_US = 3 * 1000 * 1000
+};
+
+/*  What is remembered of one slot. */
+typedef struct {
+    mlx_slot_t seen;
+    int64_t since_us; /* the first look at its present request */
+    mlx_rate_t decode;
+    mlx_rate_t prompt;
+    int64_t first_decoded; /* at the first look that found tokens; -1: none yet */
+    int64_t first_decoded_us;
+    int64_t last_look_us;
+} track_t;
+
+struct mlx_slots {
+    track_t *tracks;
+    size_t count;
+    int64_t last_look_us; /* 0: never */
+    double tokens_total;
+    double prompt_tokens_total;
+    double requests_total;
+    mlx_activity_last_t last;
+};
+
+static int64_t int_or(const mlx_value_t *map, const char *key, int64_t otherwise)
+{
+    int64_t i = otherwise;
+    mlx_value_int(map, key, &i);
+    return i < 0 ? otherwise : i;
+}
+
+static bool read_slot(const mlx_value_t *item, mlx_slot_t *slot)
+{
+    const mlx_value_t *next = mlx_value_get(item, "next_token");
+    if (mlx_value_type(next) == MLX_LIST)
+        next = mlx_value_at(next, 0);
+    *slot = (mlx_slot_t){.id = int_or(item, "id", -1),
+                         .task = int_or(item, "id_task", -1),
+                         .decoded = int_or(next, "n_decoded", 0),
+                         .prompt_done = int_or(item, "n_prompt_tokens_processed", -1),
+                         .prompt_cached = int_or(item, "n_prompt_tokens_cache", -1)};
+    return slot->id >= 0 && mlx_value_bool(item, "is_processing", &slot->processing);
+}
+
+int mlx_slots_parse(const char *body, size_t len, mlx_slot_list_t *out, mlx_error_t *err)
+{
+    out->count = 0;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_json_parse(body, len, err);
+    if (!list)
+        return -1;
+    if (mlx_value_type(list) != MLX_LIST)
+        return mlx_error_set(err, MLX_ERR_USAGE, "a list of slots was expected");
+    for (size_t i = 0; i < mlx_value_size(list) && out->count < MLX_SLOTS_MAX; i++) {
+        if (!read_slot(mlx_value_at(list, i), &out->slots[out->count]))
+            return mlx_error_set(err, MLX_ERR_USAGE, "slot %zu has no id or no is_processing", i);
+        out->count++;
+    }
+    return 0;
+}
+
+mlx_slots_t *mlx_slots_new(void)
+{
+    mlx_slots_t *self = mlx_alloc(1, sizeof *self);
+    mlx_activity_t nothing;
+    mlx_activity_clear(&nothing);
+    self->last = nothing.last;
+    return self;
+}
+
+void mlx_slots_destroy(mlx_slots_t **self)
+{
+    if (!*self)
+        return;
+    free((*self)->tracks);
+    free(*self);
+    *self = NULL;
+}
+
+/*  The track of slot ID; *FRESH when it was never seen before. */
+static track_t *track_of(mlx_slots_t *self, int64_t id, bool *fresh)
+{
+    *fresh = false;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->tracks[i].seen.id == id)
+            return &self->tracks[i];
+    if (self->count == MLX_SLOTS_MAX)
+        return NULL;
+    *fresh = true;
+    self->tracks = mlx_realloc(self->tracks, self->count + 1, sizeof *self->tracks);
+    track_t *track = &self->tracks[self->count++];
+    *track = (track_t){.first_decoded = -1};
+    return track;
+}
+
+/*  The request of TRACK is over: what was seen of it. Its token count is not known to the end. */
+static void finish(mlx_slots_t *self, const track_t *track, int64_t wall_us)
+{
+    mlx_activity_last_t *last = &self->last;
+    self->requests_total++;
+    last->t_us = wall_us;
+    last->tokens_per_second = NAN;
+    last->prompt_tokens = NAN;
+    int64_t span = track->last_look_us - track->first_decoded_us;
+    if (track->first_decoded >= 0 && span > 0)
+        last->tokens_per_second =
+            (double)(track->seen.decoded - track->first_decoded) * 1e6 / (double)span;
+    if (track->seen.decoded > 0 && track->seen.prompt_done >= 0 && track->seen.prompt_cached >= 0)
+        last->prompt_tokens = (double)(track->seen.prompt_done + track->seen.prompt_cached);
+}
+
+static void begin(track_t *track, int64_t now_us)
+{
+    track->since_us = now_us;
+    track->first_decoded = -1;
+    mlx_rate_reset(&track->decode);
+    mlx_rate_reset(&track->prompt);
+}
+
+static double rise(int64_t before, int64_t now)
+{
+    return now > before ? (double)(now - before) : 0;
+}
+
+/*  Measure a slot at work. BEFORE is its last look at the same request, zero for a new one. */
+static void measure(mlx_slots_t *self, track_t *track, const mlx_slot_t *before,
+                    const mlx_slot_t *now, int64_t now_us)
+{
+    self->tokens_total += rise(before->decoded, now->decoded);
+    self->prompt_tokens_total += rise(before->prompt_done, now->prompt_done);
+    if (now->decoded > 0) {
+        mlx_rate_add(&track->decode, now_us, (double)now->decoded);
+        if (track->first_decoded < 0) {
+            track->first_decoded = now->decoded;
+            track->first_decoded_us = now_us;
+        }
+    } else if (now->prompt_done >= 0) {
+        mlx_rate_add(&track->prompt, now_us, (double)now->prompt_done);
+    }
+}
+
+static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64_t wall_us)
+{
+    bool fresh;
+    track_t *track = track_of(self, now->id, &fresh);
+    if (!track)
+        return;
+    mlx_slot_t before = track->seen;
+    bool same = !fresh && before.processing && before.task == now->task;
+    if (!fresh && before.processing && !(now->processing && same))
+        finish(self, track, wall_us);
+    else if (!fresh && !before.processing && !now->processing && before.task != now->task)
+        self->requests_total++; /* it came and went between two looks */
+    if (now->processing) {
+        if (!same)
+            begin(track, now_us);
+        /*  Tokens made before the watcher first looked are not its to count. */
+        const mlx_slot_t none = {0};
+        const mlx_slot_t *base = fresh ? now : same ? &before : &none;
+        measure(self, track, base, now, now_us);
+    }
+    track->seen = *now;
+    track->last_look_us = now_us;
+}
+
+void mlx_slots_update(mlx_slots_t *self, const mlx_slot_list_t *seen, int64_t now_us,
+                      int64_t wall_us)
+{
+    for (size_t i = 0; i < seen->count; i++)
+        look(self, &seen->slots[i], now_us, wall_us);
+    self->last_look_us = now_us;
+}
+
+bool mlx_slots_busy(const mlx_slots_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->tracks[i].seen.processing)
+            return true;
+    return false;
+}
+
+static void list_request(const track_t *track, bool stale, int64_t now_us, mlx_activity_t *out)
+{
+    mlx_activity_request_t *request = &out->list[out->list_count++];
+    *request = (mlx_activity_request_t){
+        .tokens = (double)track->seen.decoded,
+        .tokens_per_second = stale ? NAN : mlx_rate_value(&track->decode),
+        .age_s = (double)(now_us - track->since_us) / 1e6,
+    };
+    out->requests++;
+    if (track->seen.decoded > 0) {
+        out->generating++;
+        if (isnan(out->tokens_per_second))
+            out->tokens_per_second = request->tokens_per_second;
+        else if (!isnan(request->tokens_per_second))
+            out->tokens_per_second += request->tokens_per_second;
+        return;
+    }
+    double prompt = stale ? NAN : mlx_rate_value(&track->prompt);
+    if (isnan(out->prompt_tokens_per_second))
+        out->prompt_tokens_per_second = prompt;
+    else if (!isnan(prompt))
+        out->prompt_tokens_per_second += prompt;
+}
+
+void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t *out)
+{
+    mlx_activity_clear(out);
+    if (!self->last_look_us)
+        return;
+    bool stale = now_us - self->last_look_us > STALE_US;
+    out->available = true;
+    out->requests = 0;
+    out->generating = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (self->tracks[i].seen.processing)
+            list_request(&self->tracks[i], stale, now_us, out);
+    if (out->generating == 0 && !stale)
+        out->tokens_per_second = 0;
+    out->tokens_total = self->tokens_total;
+    out->prompt_tokens_total = self->prompt_tokens_total;
+    out->requests_total = self->requests_total;
+    out->last = self->last;
+}

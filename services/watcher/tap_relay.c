@@ -1,0 +1,328 @@
+#include "tap_relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*  Pieces in a row from one sender before the others have their turn. */
+enum {
+    PIECES_PER_TURN = 8
+};
+
+typedef struct {
+    int fd; /* -1: closed, or not connected yet */
+    mlx_watch_t *watch;
+    bool ended;    /* it sends no more */
+    bool shut;     /* we told it that no more comes */
+    bool deaf;     /* it takes no more; what it said before it went may still be there to read */
+    char *waiting; /* bytes for it that it did not take yet; NULL: none */
+    size_t waiting_at;
+    size_t waiting_len;
+} end_t;
+
+struct mlx_relay {
+    mlx_loop_t *loop;
+    const mlx_relay_hooks_t *hooks;
+    void *arg;
+    char *scratch;
+    const mlx_tap_address_t *servers;
+    int servers_left;
+    bool failing; /* one side is gone; the other gets its last bytes, then its reset */
+    mlx_relay_end_t how;
+    end_t ends[2];
+};
+
+static mlx_relay_side_t other(mlx_relay_side_t side)
+{
+    return side == MLX_RELAY_CLIENT ? MLX_RELAY_SERVER : MLX_RELAY_CLIENT;
+}
+
+void mlx_relay_prepare(int fd)
+{
+    const int on = 1;
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+#ifdef SO_NOSIGPIPE
+    setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
+#endif
+}
+
+/*  Close END; with RESET its peer sees a reset, not an orderly end. */
+static void close_end(mlx_relay_t *self, end_t *end, bool reset)
+{
+    if (end->fd < 0)
+        return;
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    if (reset)
+        setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    mlx_loop_unwatch(self->loop, &end->watch);
+    mlx_close_p(&end->fd);
+    free(end->waiting);
+    end->waiting = NULL;
+}
+
+static void finish(mlx_relay_t *self, mlx_relay_end_t how)
+{
+    bool reset = how != MLX_RELAY_DONE;
+    close_end(self, &self->ends[MLX_RELAY_CLIENT], reset);
+    close_end(self, &self->ends[MLX_RELAY_SERVER], reset);
+    self->hooks->closed(self->arg, how); /* may have destroyed us */
+}
+
+/*  SIDE is gone. The other side still gets what SIDE said before. */
+static void fail(mlx_relay_t *self, mlx_relay_side_t side)
+{
+    end_t *left = &self->ends[other(side)];
+    close_end(self, &self->ends[side], true);
+    if (!self->failing)
+        self->how = side == MLX_RELAY_CLIENT ? MLX_RELAY_CLIENT_RESET : MLX_RELAY_SERVER_RESET;
+    if (self->failing || !left->waiting) {
+        finish(self, self->how);
+        return;
+    }
+    self->failing = true;
+    mlx_loop_rewatch(self->loop, left->watch, MLX_WRITE);
+}
+
+/*  Watch each side for what can go on; end the relay when nothing can. */
+static void settle(mlx_relay_t *self)
+{
+    end_t *ends = self->ends;
+    for (int i = 0; i < 2; i++) {
+        end_t *to = &ends[i], *from = &ends[1 - i];
+        if (from->ended && !to->waiting && !to->shut && !to->deaf) {
+            shutdown(to->fd, SHUT_WR);
+            to->shut = true;
+        }
+    }
+    if (ends[0].shut && ends[1].shut) {
+        finish(self, MLX_RELAY_DONE);
+        return;
+    }
+    /* A side that takes no more is still read to its end: what it said last, a reply that refuses
+     * the request for example, goes to the other side. With nothing left to read it is gone. */
+    for (int i = 0; i < 2; i++) {
+        if (ends[i].deaf && (ends[i].ended || ends[1 - i].deaf)) {
+            fail(self, (mlx_relay_side_t)i);
+            return;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        bool read = !ends[i].ended && !ends[1 - i].waiting && !ends[1 - i].deaf;
+        mlx_loop_rewatch(self->loop, ends[i].watch,
+                         (read ? MLX_READ : 0u) | (ends[i].waiting ? MLX_WRITE : 0u));
+    }
+}
+
+/*  How many bytes the socket took; -1 when the peer is gone. */
+static ssize_t send_some(int fd, const char *data, size_t len)
+{
+    for (;;) {
+        ssize_t n = send(fd, data, len, MSG_NOSIGNAL);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+            return 0;
+        if (errno != EINTR)
+            return -1;
+    }
+}
+
+/*  How many bytes came, 0 at the end, -1 when the peer is gone, -2 when there is nothing now. */
+static ssize_t receive_some(int fd, char *data)
+{
+    for (;;) {
+        ssize_t n = recv(fd, data, MLX_RELAY_PIECE, 0);
+        if (n >= 0)
+            return n;
+        if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return -2;
+        if (errno != EINTR)
+            return -1;
+    }
+}
+
+static void keep_waiting(end_t *end, const char *data, size_t len)
+{
+    end->waiting = mlx_alloc(len, 1);
+    memcpy(end->waiting, data, len);
+    end->waiting_at = 0;
+    end->waiting_len = len;
+}
+
+static void go_deaf(end_t *end)
+{
+    end->deaf = true;
+    free(end->waiting);
+    end->waiting = NULL;
+}
+
+/*  Pass one piece on from FROM. More may come at once: 1; not now: 0; the relay is gone: -1. */
+static int pass_piece(mlx_relay_t *self, mlx_relay_side_t from)
+{
+    end_t *source = &self->ends[from], *target = &self->ends[other(from)];
+    ssize_t got = receive_some(source->fd, self->scratch);
+    if (got == -1 || (got <= 0 && source->deaf)) {
+        fail(self, from);
+        return -1;
+    }
+    if (got == -2)
+        return 0;
+    if (got == 0) {
+        source->ended = true;
+        self->hooks->ended(self->arg, from);
+        return 0;
+    }
+    ssize_t sent = send_some(target->fd, self->scratch, (size_t)got);
+    self->hooks->passed(self->arg, from, self->scratch, (size_t)got);
+    if (sent < 0)
+        go_deaf(target);
+    else if (sent < got)
+        keep_waiting(target, self->scratch + sent, (size_t)(got - sent));
+    return sent == got && got == MLX_RELAY_PIECE;
+}
+
+/*  Give END what waits for it. false: the relay is gone. */
+static bool flush(mlx_relay_t *self, mlx_relay_side_t side)
+{
+    end_t *end = &self->ends[side];
+    ssize_t sent =
+        send_some(end->fd, end->waiting + end->waiting_at, end->waiting_len - end->waiting_at);
+    if (sent < 0) {
+        go_deaf(end);
+    } else {
+        end->waiting_at += (size_t)sent;
+        if (end->waiting_at < end->waiting_len)
+            return true;
+        free(end->waiting);
+        end->waiting = NULL;
+    }
+    if (!self->failing)
+        return true;
+    finish(self, self->how);
+    return false;
+}
+
+static void on_ready(mlx_relay_t *self, mlx_relay_side_t side, unsigned events)
+{
+    end_t *end = &self->ends[side], *target = &self->ends[other(side)];
+    if (events & MLX_WRITE && end->waiting && !flush(self, side))
+        return;
+    if (self->failing)
+        return;
+    int more = events & MLX_READ && !end->ended;
+    for (int n = 0; more > 0 && n < PIECES_PER_TURN && !target->waiting && !target->deaf; n++)
+        more = pass_piece(self, side);
+    if (more >= 0)
+        settle(self);
+}
+
+static void on_client(void *arg, int fd, unsigned events)
+{
+    (void)fd;
+    on_ready(arg, MLX_RELAY_CLIENT, events);
+}
+
+static void on_server(void *arg, int fd, unsigned events)
+{
+    (void)fd;
+    on_ready(arg, MLX_RELAY_SERVER, events);
+}
+
+/*  ---- connecting ---- */
+
+static void start_passing(mlx_relay_t *self)
+{
+    end_t *client = &self->ends[MLX_RELAY_CLIENT], *server = &self->ends[MLX_RELAY_SERVER];
+    mlx_loop_unwatch(self->loop, &server->watch);
+    server->watch = mlx_loop_watch(self->loop, server->fd, MLX_READ, on_server, self);
+    client->watch = mlx_loop_watch(self->loop, client->fd, MLX_READ, on_client, self);
+}
+
+static bool connect_to_next(mlx_relay_t *self);
+
+static void on_connected(void *arg, int fd, unsigned events)
+{
+    mlx_relay_t *self = arg;
+    (void)events;
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0) {
+        start_passing(self);
+        return;
+    }
+    close_end(self, &self->ends[MLX_RELAY_SERVER], false);
+    if (!connect_to_next(self))
+        finish(self, MLX_RELAY_REFUSED);
+}
+
+/*  1: connected, 0: under way, -1: refused. On loopback the answer is there before connect returns,
+ *  and asking a second time shows it: that saves the first request a turn of the loop. */
+static int begin_connect(int fd, const mlx_tap_address_t *to)
+{
+    for (int ask = 0; ask < 2; ask++) {
+        if (connect(fd, (const struct sockaddr *)&to->addr, to->len) == 0 || errno == EISCONN)
+            return 1;
+        if (errno != EINPROGRESS && errno != EALREADY && errno != EINTR)
+            return -1;
+    }
+    return 0;
+}
+
+static bool connect_to_next(mlx_relay_t *self)
+{
+    end_t *server = &self->ends[MLX_RELAY_SERVER];
+    while (self->servers_left > 0) {
+        const mlx_tap_address_t *to = self->servers++;
+        self->servers_left--;
+        server->fd = socket(to->addr.ss_family, SOCK_STREAM, 0);
+        if (server->fd < 0)
+            continue;
+        mlx_relay_prepare(server->fd);
+        int connected = begin_connect(server->fd, to);
+        if (connected > 0)
+            start_passing(self);
+        else if (connected == 0)
+            server->watch = mlx_loop_watch(self->loop, server->fd, MLX_WRITE, on_connected, self);
+        if (connected >= 0)
+            return true;
+        mlx_close_p(&server->fd);
+    }
+    return false;
+}
+
+/*  ---- life ---- */
+
+mlx_relay_t *mlx_relay_new(mlx_loop_t *loop, int client_fd, const mlx_tap_address_t *servers,
+                           int count, char *scratch, const mlx_relay_hooks_t *hooks, void *arg)
+{
+    mlx_relay_t *self = mlx_alloc(1, sizeof(*self));
+    *self = (mlx_relay_t){.loop = loop,
+                          .hooks = hooks,
+                          .arg = arg,
+                          .scratch = scratch,
+                          .servers = servers,
+                          .servers_left = count,
+                          .ends = {{.fd = client_fd}, {.fd = -1}}};
+    mlx_relay_prepare(client_fd);
+    if (!connect_to_next(self))
+        mlx_relay_destroy(&self);
+    return self;
+}
+
+void mlx_relay_destroy(mlx_relay_t **self_p)
+{
+    mlx_relay_t *self = *self_p;
+    if (!self)
+        return;
+    close_end(self, &self->ends[MLX_RELAY_CLIENT], true);
+    close_end(self, &self->ends[MLX_RELAY_SERVER], true);
+    free(self);
+    *self_p = NULL;
+}

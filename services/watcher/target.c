@@ -1,0 +1,515 @@
+#include "target.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "meter.h"
+#include "runner.h"
+
+enum {
+    STRANGER_MS = 30000, /* pause while another program has the port */
+    FACTS_MS = 60000,
+    REFUSED_MS = 60000, /* pause after a question it does not know */
+    STATE_TIMEOUT_MS = 5000,
+    ACTIVITY_TIMEOUT_MS = 10000, /* a llama-server answers between two batches of a prompt */
+    PATIENCE = 2,                /* state queries without a good answer until it counts as gone */
+    PROBE_BODY = 1 << 20,
+};
+
+/*  A query of the back end and where it stands. */
+typedef struct {
+    mlx_target_t *owner;
+    const mlx_runtime_query_t *query;
+    mlx_http_call_t *call; /* being asked */
+    int64_t due_us;        /* monotonic */
+    char refused[160];     /* why there is no answer; "" when there is */
+} ask_t;
+
+struct mlx_target {
+    mlx_target_options_t options;
+    const mlx_runtime_backend_t *backend;
+    mlx_timer_t *timer;
+    mlx_http_call_t *probe; /* finding out the kind */
+    const char *probe_path;
+    ask_t asks[MLX_RUNTIME_QUERIES_MAX];
+    size_t ask_count;
+
+    bool seen; /* was there at least once as this kind */
+    bool reachable;
+    int misses;
+    char reason[300];
+    mlx_runtime_state_t state;
+    mlx_slots_t *slots;
+    mlx_meter_t meter;
+    mlx_runner_t *runner; /* Ollama on this machine only */
+};
+
+static void on_turn(void *arg);
+static void arm(mlx_target_t *self);
+
+/* ---- becoming a kind ---- */
+
+static void on_runner_changed(void *arg)
+{
+    mlx_target_t *self = arg;
+    arm(self);
+    self->options.changed(self->options.arg, self);
+}
+
+static void on_runner_problem(void *arg, const char *text)
+{
+    mlx_target_t *self = arg;
+    self->options.problem(self->options.arg, "runner", text);
+}
+
+static void forget_activity(mlx_target_t *self)
+{
+    mlx_slots_destroy(&self->slots);
+    self->slots = mlx_slots_new();
+    mlx_meter_reset(&self->meter);
+    self->state.has_slots = false;
+    self->state.has_counters = false;
+}
+
+static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
+{
+    self->backend = backend;
+    self->ask_count = 0;
+    for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
+        self->asks[self->ask_count++] = (ask_t){.owner = self, .query = &backend->queries[i]};
+    if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
+        mlx_endpoint_local(&self->options.endpoint))
+        self->runner = mlx_runner_new(&(mlx_runner_options_t){
+            .loop = self->options.loop,
+            .http = self->options.http,
+            .proc_root = self->options.proc_root,
+            .ollama_port = (uint16_t)self->options.endpoint.port,
+            .changed = on_runner_changed,
+            .problem = on_runner_problem,
+            .arg = self,
+        });
+}
+
+static void abort_calls(mlx_target_t *self)
+{
+    if (self->probe)
+        mlx_http_abort(self->options.http, &self->probe);
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (self->asks[i].call)
+            mlx_http_abort(self->options.http, &self->asks[i].call);
+}
+
+/*  The kind was found out and may be another the next time. */
+static void become_unknown(mlx_target_t *self)
+{
+    abort_calls(self);
+    mlx_runner_destroy(&self->runner);
+    self->ask_count = 0;
+    self->backend = NULL;
+    self->seen = false;
+    mlx_runtime_clear(&self->state);
+}
+
+mlx_target_t *mlx_target_new(const mlx_target_options_t *options)
+{
+    mlx_target_t *self = mlx_alloc(1, sizeof *self);
+    self->options = *options;
+    mlx_runtime_clear(&self->state);
+    forget_activity(self);
+    if (options->backend)
+        become(self, options->backend);
+    self->timer = mlx_loop_after(options->loop, 0, on_turn, self);
+    return self;
+}
+
+void mlx_target_destroy(mlx_target_t **self_p)
+{
+    mlx_target_t *self = *self_p;
+    if (!self)
+        return;
+    abort_calls(self);
+    mlx_runner_destroy(&self->runner);
+    if (self->timer)
+        mlx_loop_cancel(self->options.loop, &self->timer);
+    mlx_slots_destroy(&self->slots);
+    mlx_runtime_clear(&self->state);
+    free(self);
+    *self_p = NULL;
+}
+
+/* ---- when to ask ---- */
+
+bool mlx_target_busy(const mlx_target_t *self)
+{
+    return (self->runner && mlx_runner_busy(self->runner)) || mlx_slots_busy(self->slots) ||
+           mlx_meter_busy(&self->meter);
+}
+
+static int64_t pause_ms(const mlx_target_t *self, const ask_t *ask)
+{
+    const mlx_runtime_query_t *query = ask->query;
+    bool busy = mlx_target_busy(self);
+    bool awake = busy || (self->backend->on_demand && mlx_value_size(self->state.models) > 0);
+    if (!self->reachable)
+        return self->options.idle_ms;
+    if (ask->refused[0])
+        return REFUSED_MS;
+    switch (query->role) {
+    case MLX_QUERY_STATE:
+        return awake ? self->options.busy_ms : self->options.idle_ms;
+    case MLX_QUERY_ACTIVITY:
+        return busy ? query->busy_ms : query->idle_ms;
+    default:
+        return FACTS_MS;
+    }
+}
+
+static void set_timer(mlx_target_t *self, int64_t delay_ms)
+{
+    if (self->timer)
+        mlx_loop_cancel(self->options.loop, &self->timer);
+    self->timer = mlx_loop_after(self->options.loop, delay_ms, on_turn, self);
+}
+
+/*  Wake for the question that is due first. */
+static void arm(mlx_target_t *self)
+{
+    if (!self->backend)
+        return;
+    int64_t now_us = mlx_now_us();
+    int64_t due_us = now_us + (int64_t)REFUSED_MS * 1000;
+    for (size_t i = 0; i < self->ask_count; i++) {
+        const ask_t *ask = &self->asks[i];
+        bool waits = !ask->call && (self->reachable || ask->query->role == MLX_QUERY_STATE);
+        if (waits && ask->due_us < due_us)
+            due_us = ask->due_us;
+    }
+    set_timer(self, due_us <= now_us ? 0 : (due_us - now_us + 999) / 1000);
+}
+
+/* ---- there or not ---- */
+
+static void problem(mlx_target_t *self, const char *path, const char *text)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *kind = mlx_format("%s%s", self->options.endpoint.segment, path);
+    MLX_CLEANUP(mlx_free_p)
+    char *line = mlx_format("%s%s: %s", self->options.endpoint.url, path, text);
+    self->options.problem(self->options.arg, kind, line);
+}
+
+static void now_reachable(mlx_target_t *self)
+{
+    self->misses = 0;
+    self->reason[0] = '\0';
+    self->seen = true;
+    if (self->reachable)
+        return;
+    self->reachable = true;
+    for (size_t i = 0; i < self->ask_count; i++) {
+        self->asks[i].refused[0] = '\0';
+        if (self->asks[i].query->role != MLX_QUERY_STATE)
+            self->asks[i].due_us = 0;
+    }
+}
+
+/*  The topics of the old kind must say so before the kind is given up. */
+static void now_unreachable(mlx_target_t *self, const char *reason)
+{
+    snprintf(self->reason, sizeof self->reason, "%s", reason);
+    self->reachable = false;
+    forget_activity(self);
+    mlx_value_destroy(&self->state.models);
+    if (self->runner)
+        mlx_runner_loaded(self->runner, NULL);
+    self->options.changed(self->options.arg, self);
+    if (!self->options.backend)
+        become_unknown(self);
+}
+
+/*  What is wrong with the REPLY to PATH, for a person; false when nothing is. */
+static bool failed(const mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
+                   char *out, size_t cap)
+{
+    if (reply->refused) {
+        snprintf(out, cap, "nothing listens there");
+    } else if (reply->error.code) {
+        MLX_CLEANUP(mlx_free_p)
+        char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);
+        size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
+        snprintf(out, cap, "%.250s", reply->error.text + skip);
+    } else if (reply->status != 200) {
+        snprintf(out, cap, "HTTP %ld", reply->status);
+    }
+    return reply->refused || reply->error.code || reply->status != 200;
+}
+
+static void state_missed(mlx_target_t *self, const char *path, bool refused, const char *why)
+{
+    if (!refused)
+        problem(self, path, why);
+    self->misses++;
+    if (refused || self->misses >= PATIENCE || !self->reachable)
+        now_unreachable(self, why);
+}
+
+/* ---- asking ---- */
+
+static void take_activity(mlx_target_t *self)
+{
+    int64_t now_us = mlx_now_us();
+    if (self->state.has_slots)
+        mlx_slots_update(self->slots, &self->state.slots, now_us, mlx_wall_us());
+    if (self->state.has_counters)
+        mlx_meter_update(&self->meter, &self->state.counters, now_us, mlx_wall_us());
+    self->state.has_slots = false;
+    self->state.has_counters = false;
+}
+
+static void good_reply(mlx_target_t *self, const ask_t *ask)
+{
+    if (ask->query->role == MLX_QUERY_ACTIVITY)
+        take_activity(self);
+    if (ask->query->role != MLX_QUERY_STATE)
+        return;
+    now_reachable(self);
+    if (self->runner)
+        mlx_runner_loaded(self->runner, self->state.models);
+}
+
+/*  A status is an answer: it does not offer this. Anything else is a fault to be counted. */
+static void bad_reply(mlx_target_t *self, ask_t *ask, const mlx_http_reply_t *reply,
+                      const char *why)
+{
+    const mlx_runtime_query_t *query = ask->query;
+    if (query->role == MLX_QUERY_STATE) {
+        state_missed(self, query->path, reply->refused, why);
+        return;
+    }
+    snprintf(ask->refused, sizeof ask->refused, "%.159s",
+             reply->status >= 400 && query->refused ? query->refused : why);
+    if (reply->status < 400 && !reply->refused)
+        problem(self, query->path, why);
+}
+
+static void on_reply(void *arg, const mlx_http_reply_t *reply)
+{
+    ask_t *ask = arg;
+    mlx_target_t *self = ask->owner;
+    ask->call = NULL;
+    ask->refused[0] = '\0';
+    char why[300];
+    mlx_error_t err = {0};
+    bool bad = failed(self, ask->query->path, reply, why, sizeof why);
+    if (!bad && ask->query->parse(reply->body, reply->body_len, &self->state, &err)) {
+        bad = true;
+        snprintf(why, sizeof why, "not what was asked for: %.250s", err.text);
+    }
+    if (bad)
+        bad_reply(self, ask, reply, why);
+    else
+        good_reply(self, ask);
+    if (!self->backend) { /* it was given up: find out anew */
+        set_timer(self, self->options.idle_ms);
+        return;
+    }
+    ask->due_us = mlx_now_us() + pause_ms(self, ask) * 1000;
+    arm(self);
+    self->options.changed(self->options.arg, self);
+}
+
+static mlx_http_call_t *get(mlx_target_t *self, const char *path, size_t max_body,
+                            int64_t timeout_ms, mlx_http_fn fn, void *arg)
+{
+    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s%s", self->options.endpoint.url, path);
+    mlx_http_request_t request = {.url = url, .timeout_ms = timeout_ms, .max_body = max_body};
+    return mlx_http_start(self->options.http, &request, fn, arg);
+}
+
+static void ask_what_is_due(mlx_target_t *self)
+{
+    int64_t now_us = mlx_now_us();
+    for (size_t i = 0; i < self->ask_count; i++) {
+        ask_t *ask = &self->asks[i];
+        bool state = ask->query->role == MLX_QUERY_STATE;
+        if (!ask->call && ask->due_us <= now_us && (self->reachable || state))
+            ask->call = get(self, ask->query->path, ask->query->max_body,
+                            state ? STATE_TIMEOUT_MS : ACTIVITY_TIMEOUT_MS, on_reply, ask);
+    }
+    arm(self);
+}
+
+/* ---- finding out the kind ---- */
+
+static void on_probe(void *arg, const mlx_http_reply_t *reply);
+
+/*  The next distinct probe path after AFTER (NULL: the first), or NULL. */
+static const char *next_probe(const char *after)
+{
+    size_t count;
+    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
+    bool passed = after == NULL;
+    for (size_t i = 0; i < count; i++) {
+        bool same = after && !strcmp(all[i]->probe_path, after);
+        if (passed && !same)
+            return all[i]->probe_path;
+        passed = passed || same;
+    }
+    return NULL;
+}
+
+static void probe(mlx_target_t *self, const char *path)
+{
+    self->probe_path = path;
+    self->probe = get(self, path, PROBE_BODY, STATE_TIMEOUT_MS, on_probe, self);
+}
+
+static const mlx_runtime_backend_t *claimant(const char *path, const mlx_http_reply_t *reply)
+{
+    size_t count;
+    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(all[i]->probe_path, path) && all[i]->claims(reply->body, reply->body_len))
+            return all[i];
+    return NULL;
+}
+
+static void on_probe(void *arg, const mlx_http_reply_t *reply)
+{
+    mlx_target_t *self = arg;
+    self->probe = NULL;
+    bool answered = !reply->error.code && reply->status == 200;
+    const mlx_runtime_backend_t *backend = answered ? claimant(self->probe_path, reply) : NULL;
+    const char *next = next_probe(self->probe_path);
+    if (backend) {
+        become(self, backend);
+        on_turn(self);
+    } else if (reply->refused || !next) {
+        set_timer(self, reply->refused ? self->options.idle_ms : STRANGER_MS);
+    } else {
+        probe(self, next);
+    }
+}
+
+static void on_turn(void *arg)
+{
+    mlx_target_t *self = arg;
+    self->timer = NULL;
+    if (self->backend)
+        ask_what_is_due(self);
+    else
+        probe(self, next_probe(NULL));
+}
+
+void mlx_target_hurry(mlx_target_t *self)
+{
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (self->asks[i].query->role == MLX_QUERY_STATE)
+            self->asks[i].due_us = 0;
+    arm(self);
+}
+
+/* ---- what it knows ---- */
+
+const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
+{
+    return &self->options.endpoint;
+}
+
+bool mlx_target_reachable(const mlx_target_t *self)
+{
+    return self->reachable;
+}
+
+char *mlx_target_topic(const mlx_target_t *self, const char *what)
+{
+    bool answered = self->reachable || self->reason[0];
+    if (!self->backend || !answered || (!self->seen && !self->options.expected))
+        return NULL;
+    return mlx_format("runtime.%s.%s.%s", self->backend->kind, self->options.endpoint.segment,
+                      what);
+}
+
+mlx_value_t *mlx_target_models(const mlx_target_t *self)
+{
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_bool(d, "reachable", self->reachable);
+    if (!self->reachable)
+        mlx_value_set_str(d, "reason", self->reason);
+    mlx_value_set_str(d, "kind", self->backend->kind);
+    mlx_value_set_str(d, "url", self->options.endpoint.url);
+    if (self->reachable && self->state.version[0])
+        mlx_value_set_str(d, "version", self->state.version);
+    if (self->reachable && self->state.models)
+        mlx_value_set(d, "models", mlx_value_copy(self->state.models));
+    return d;
+}
+
+/*  Why a kind of server that could tell its activity does not. */
+static const char *why_silent(const mlx_target_t *self)
+{
+    if (!self->reachable)
+        return NULL;
+    if (self->runner)
+        return mlx_runner_reason(self->runner);
+    if (self->backend == &mlx_runtime_ollama)
+        return self->options.runner_probe ? "it runs on another machine: use the tap"
+                                          : "watcher.runner_probe is off";
+    for (size_t i = 0; i < self->ask_count; i++) {
+        const ask_t *ask = &self->asks[i];
+        if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
+            return ask->refused[0] ? ask->refused : NULL;
+    }
+    return "this kind of server does not tell what it does: use the tap";
+}
+
+/*  The best of what the runtime itself tells: the runner's slots, its own slots, its counters. */
+static const char *own_activity(const mlx_target_t *self, int64_t now_us, mlx_activity_t *out)
+{
+    if (self->runner) {
+        mlx_runner_activity(self->runner, now_us, out);
+        return mlx_runner_found(self->runner) ? "runner" : NULL;
+    }
+    mlx_activity_t counted;
+    mlx_meter_activity(&self->meter, now_us, &counted);
+    counted.last.source = "metrics";
+    mlx_slots_activity(self->slots, now_us, out);
+    out->last.source = "slots";
+    if (!out->available) {
+        *out = counted;
+        return "metrics";
+    }
+    if (counted.available) { /* the server's own sums are complete, ours of the slots are not */
+        out->tokens_total = counted.tokens_total;
+        out->prompt_tokens_total = counted.prompt_tokens_total;
+        if (counted.last.t_us)
+            out->last = counted.last;
+    }
+    return "slots";
+}
+
+/*  A server with one model loaded is working on that one. */
+static void name_model(const mlx_target_t *self, mlx_activity_t *own)
+{
+    if (self->runner || mlx_value_size(self->state.models) != 1)
+        return;
+    const char *name = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
+    own->model = name;
+    own->last.model = name;
+    for (size_t i = 0; i < own->list_count; i++)
+        own->list[i].model = name;
+}
+
+mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t *tap)
+{
+    mlx_activity_t own;
+    const char *source = own_activity(self, mlx_now_us(), &own);
+    if (self->backend != &mlx_runtime_openai)
+        name_model(self, &own);
+    if (!self->reachable)
+        own.available = false;
+    mlx_activity_sources_t sources = {
+        .tap = tap, .own = &own, .own_source = source, .reason = why_silent(self)};
+    return mlx_activity_message(&sources);
+}

@@ -1,0 +1,62 @@
+/*  target.h - one endpoint that is watched: asked in turn, and what it answered
+ *
+ *  Asks the queries of its back end at their pace: faster while the runtime works, slowly while it
+ *  rests or is not there. A port whose kind is not given is offered to each back
+ *  end and watched as the first that knows it; when it goes away the kind is found out anew.
+ *
+ *      mlx_target_t *target = mlx_target_new(&options);
+ *      mlx_value_t *d = mlx_target_models(target);          publish as
+ *      mlx_target_topic(target, "models")                   runtime.<kind>.<endpoint>.models
+ *      mlx_value_t *a = mlx_target_activity(target, tap_activity);
+ */
+#ifndef MLX_WATCHER_TARGET_H
+#define MLX_WATCHER_TARGET_H
+
+#include "activity.h"
+#include "common/http.h"
+#include "endpoint.h"
+#include "proto/value.h"
+#include "runtime.h"
+
+typedef struct mlx_target mlx_target_t;
+
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_http_t *http;
+    mlx_endpoint_t endpoint;
+    const mlx_runtime_backend_t *backend; /* NULL: find out */
+    int64_t busy_ms;       /* how often to ask for its state while it has something to do */
+    int64_t idle_ms;       /* and while not, or while it is away */
+    bool runner_probe;     /* look for Ollama's runners (runner.h) */
+    bool expected;         /* tell that it is not there even if it never was */
+    const char *proc_root; /* "/proc"; borrowed */
+
+    void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */
+
+    /*  It answered what it should not: to be counted and logged. KIND tells problems apart. */
+    void (*problem)(void *arg, const char *kind, const char *text);
+    void *arg;
+} mlx_target_options_t;
+
+/*  Starts asking at once. Caller owns it; must be destroyed before http. */
+mlx_target_t *mlx_target_new(const mlx_target_options_t *options);
+void mlx_target_destroy(mlx_target_t **self);
+
+const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self);
+
+/*  "runtime.<kind>.<endpoint>.<WHAT>", or NULL while there is nothing to publish: the kind is not
+ *  known, or it never was there and is not expected. Caller owns it and must free it. */
+char *mlx_target_topic(const mlx_target_t *self, const char *what);
+
+/*  The data of those topics; the caller owns it. TAP: what the tap sees of this endpoint, or NULL.
+ */
+mlx_value_t *mlx_target_models(const mlx_target_t *self);
+mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t *tap);
+
+bool mlx_target_reachable(const mlx_target_t *self);
+bool mlx_target_busy(const mlx_target_t *self);
+
+/*  Something was seen going there: ask now instead of at the next turn. */
+void mlx_target_hurry(mlx_target_t *self);
+
+#endif

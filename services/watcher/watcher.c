@@ -1,0 +1,242 @@
+#include "watcher.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+#include "tap_view.h"
+#include "target.h"
+
+enum {
+    TARGETS_MAX = 64,
+    OLLAMA_PORT = 11434,
+    STREAM_MS = 250,     /* between publications while the tap streams */
+    TAP_RETRY_MS = 10000 /* its port was taken, or its upstream not found */
+};
+
+struct mlx_watcher {
+    mlx_watcher_options_t options;
+    mlx_http_t *http;
+    mlx_target_t *targets[TARGETS_MAX];
+    size_t count;
+
+    mlx_endpoint_t tap_listen;
+    mlx_endpoint_t tap_upstream;
+    mlx_target_t *tapped; /* the target behind the tap; NULL: there is no tap */
+    mlx_tap_t *tap;
+    mlx_tap_snapshot_t snapshot;
+    mlx_tap_view_t view;
+    mlx_timer_t *stream_timer; /* runs while the tap has requests */
+    mlx_timer_t *retry_timer;
+};
+
+/*  Usual ports; a kind of NULL: several kinds are at home there. */
+static const struct {
+    const char *address;
+    const char *kind;
+} usual[] = {
+    {"127.0.0.1:8080", NULL},     /* llama-server, mlx_lm.server */
+    {"127.0.0.1:1234", "openai"}, /* LM Studio */
+    {"127.0.0.1:8000", NULL},     /* vLLM, llama-cpp-python */
+};
+
+static void publish_target(void *arg, mlx_target_t *target)
+{
+    mlx_watcher_t *self = arg;
+    MLX_CLEANUP(mlx_free_p) char *models_topic = mlx_target_topic(target, "models");
+    MLX_CLEANUP(mlx_free_p) char *activity_topic = mlx_target_topic(target, "activity");
+    if (!models_topic)
+        return;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *models = mlx_target_models(target);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *activity = mlx_target_activity(
+        target, target == self->tapped ? mlx_tap_view_activity(&self->view) : NULL);
+    self->options.publish(self->options.arg, models_topic, models);
+    self->options.publish(self->options.arg, activity_topic, activity);
+}
+
+static void on_problem(void *arg, const char *kind, const char *text)
+{
+    mlx_watcher_t *self = arg;
+    self->options.problem(self->options.arg, kind, text);
+}
+
+static mlx_target_t *target_at(const mlx_watcher_t *self, const mlx_endpoint_t *at)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (mlx_endpoint_same(mlx_target_endpoint(self->targets[i]), at))
+            return self->targets[i];
+    return NULL;
+}
+
+/*  Watch AT once, as the first who asks for it says. */
+static void watch(mlx_watcher_t *self, const mlx_endpoint_t *at, const char *kind, bool expected)
+{
+    if (target_at(self, at) || self->count == TARGETS_MAX)
+        return;
+    self->targets[self->count++] = mlx_target_new(&(mlx_target_options_t){
+        .loop = self->options.loop,
+        .http = self->http,
+        .endpoint = *at,
+        .backend = kind ? mlx_runtime_backend(kind) : NULL,
+        .busy_ms = self->options.busy_ms,
+        .idle_ms = self->options.idle_ms,
+        .runner_probe = self->options.runner_probe,
+        .expected = expected,
+        .proc_root = self->options.proc_root,
+        .changed = publish_target,
+        .problem = on_problem,
+        .arg = self,
+    });
+}
+
+/* ---- the tap ---- */
+
+static void fetch_tap(mlx_watcher_t *self)
+{
+    mlx_tap_snapshot(self->tap, &self->snapshot);
+    mlx_tap_view_update(&self->view, &self->snapshot, mlx_now_us(), mlx_wall_us());
+    publish_target(self, self->tapped);
+}
+
+static void on_stream_timer(void *arg)
+{
+    mlx_watcher_t *self = arg;
+    fetch_tap(self);
+    if (!(self->view.activity.requests > 0))
+        mlx_loop_cancel(self->options.loop, &self->stream_timer);
+}
+
+static void on_tap_news(void *arg)
+{
+    mlx_watcher_t *self = arg;
+    if (!self->tap)
+        return;
+    fetch_tap(self);
+    if (self->view.activity.requests > 0 && !self->stream_timer) {
+        self->stream_timer = mlx_loop_every(self->options.loop, STREAM_MS, on_stream_timer, self);
+        mlx_target_hurry(self->tapped);
+    }
+}
+
+/*  In the tap's thread. */
+static void wake(void *arg)
+{
+    mlx_watcher_t *self = arg;
+    mlx_loop_wake(self->options.loop, on_tap_news, self);
+}
+
+/*  A port that is taken may be free later: the rest of the watcher is of use without the tap. */
+static void open_tap(void *arg)
+{
+    mlx_watcher_t *self = arg;
+    self->retry_timer = NULL;
+    MLX_CLEANUP(mlx_free_p) char *listen = mlx_endpoint_address(&self->tap_listen);
+    MLX_CLEANUP(mlx_free_p) char *upstream = mlx_endpoint_address(&self->tap_upstream);
+    mlx_error_t err = {0};
+    self->tap = mlx_tap_new(
+        &(mlx_tap_config_t){.listen = listen, .upstream = upstream, .wake = wake, .arg = self},
+        &err);
+    if (self->tap)
+        return;
+    self->options.problem(self->options.arg, "tap", err.text);
+    self->retry_timer = mlx_loop_after(self->options.loop, TAP_RETRY_MS, open_tap, self);
+}
+
+/* ---- what is watched ---- */
+
+/*  Where Ollama is. Apps that go through the tap have OLLAMA_HOST point at it, and so may we: then
+ *  it is what is behind the tap. */
+static int find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at, mlx_error_t *err)
+{
+    if (mlx_endpoint_parse(at, self->options.ollama_host, OLLAMA_PORT, err))
+        return mlx_error_prefix(err, "OLLAMA_HOST");
+    if (!self->options.tap_listen || !mlx_endpoint_same(at, &self->tap_listen))
+        return 0;
+    return mlx_endpoint_parse(at, self->options.tap_upstream, OLLAMA_PORT, err);
+}
+
+static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
+{
+    const mlx_value_t *list = self->options.runtimes;
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        mlx_endpoint_t at;
+        const char *kind = mlx_value_str(mlx_value_at(list, i), "kind");
+        if (mlx_endpoint_parse(&at, mlx_value_str(mlx_value_at(list, i), "url"), OLLAMA_PORT, err))
+            return mlx_error_prefix(err, "watcher.runtimes");
+        if (kind && !mlx_runtime_backend(kind))
+            return mlx_error_set(err, MLX_ERR_USAGE, "watcher.runtimes: no kind is named \"%s\"",
+                                 kind);
+        watch(self, &at, kind, true);
+    }
+    return 0;
+}
+
+static int watch_usual(mlx_watcher_t *self, mlx_error_t *err)
+{
+    mlx_endpoint_t at;
+    if (find_ollama(self, &at, err))
+        return -1;
+    watch(self, &at, "ollama", true);
+    for (size_t i = 0; i < MLX_COUNT(usual); i++)
+        if (mlx_endpoint_parse(&at, usual[i].address, OLLAMA_PORT, err) == 0)
+            watch(self, &at, usual[i].kind, false);
+    return 0;
+}
+
+static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
+{
+    const mlx_watcher_options_t *o = &self->options;
+    if (!o->tap_listen)
+        return 0;
+    if (mlx_endpoint_parse(&self->tap_listen, o->tap_listen, OLLAMA_PORT + 1, err))
+        return mlx_error_prefix(err, "watcher.tap_listen");
+    if (!o->tap_upstream)
+        return find_ollama(self, &self->tap_upstream, err);
+    if (mlx_endpoint_parse(&self->tap_upstream, o->tap_upstream, OLLAMA_PORT, err))
+        return mlx_error_prefix(err, "watcher.tap_upstream");
+    return 0;
+}
+
+static void start_tap(mlx_watcher_t *self)
+{
+    if (!self->options.tap_listen)
+        return;
+    watch(self, &self->tap_upstream, NULL, false);
+    self->tapped = target_at(self, &self->tap_upstream);
+    if (self->tapped)
+        open_tap(self);
+}
+
+mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t *err)
+{
+    mlx_watcher_t *self = mlx_alloc(1, sizeof *self);
+    self->options = *options;
+    self->http = mlx_http_new(options->loop);
+    mlx_tap_view_reset(&self->view);
+    if (read_tap_addresses(self, err) || watch_configured(self, err) ||
+        (options->discover && watch_usual(self, err)))
+        mlx_watcher_destroy(&self);
+    else
+        start_tap(self);
+    return self;
+}
+
+void mlx_watcher_destroy(mlx_watcher_t **self_p)
+{
+    mlx_watcher_t *self = *self_p;
+    if (!self)
+        return;
+    mlx_tap_destroy(&self->tap);
+    if (self->stream_timer)
+        mlx_loop_cancel(self->options.loop, &self->stream_timer);
+    if (self->retry_timer)
+        mlx_loop_cancel(self->options.loop, &self->retry_timer);
+    mlx_tap_snapshot_clear(&self->snapshot);
+    while (self->count > 0)
+        mlx_target_destroy(&self->targets[--self->count]);
+    mlx_http_destroy(&self->http);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,42 @@
+/*  watcher.h - all endpoints that are watched, and what is published of them
+ *
+ *  Watches Ollama where OLLAMA_HOST says (or at its default place), the usual ports of the others,
+ *  and what the config names. A usual port that nobody listens on, or somebody else, is not spoken
+ *  of. Publishes runtime.<kind>.<endpoint>.models and .activity, four times a second while busy.
+ *
+ *      mlx_watcher_t *watcher = mlx_watcher_new(&options, &err);
+ *      mlx_watcher_destroy(&watcher);
+ */
+#ifndef MLX_WATCHER_WATCHER_H
+#define MLX_WATCHER_WATCHER_H
+
+#include "common/bus_loop.h"
+#include "proto/value.h"
+
+typedef struct mlx_watcher mlx_watcher_t;
+
+typedef struct {
+    mlx_loop_t *loop;
+    const mlx_value_t *runtimes; /* list of {kind, url}; kind absent: find out; NULL: none */
+    bool discover;               /* look at the usual places */
+    const char *ollama_host;     /* value of OLLAMA_HOST; NULL: not set */
+    const char *tap_listen;      /* where the tap listens; NULL: no tap */
+    const char *tap_upstream;    /* the runtime behind it; NULL: Ollama, wherever it is */
+    int64_t busy_ms;             /* how often to ask a runtime that has something to do */
+    int64_t idle_ms;             /* and one that has not */
+    bool runner_probe;
+    const char *proc_root; /* "/proc"; borrowed */
+
+    void (*publish)(void *arg, const char *topic, const mlx_value_t *d);
+
+    /*  Something from outside was bad; KIND tells problems apart. */
+    void (*problem)(void *arg, const char *kind, const char *text);
+    void *arg;
+} mlx_watcher_options_t;
+
+/*  Starts watching. Caller owns it and must destroy it before the loop. NULL with ERR (usage): an
+ *  address is none. */
+mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t *err);
+void mlx_watcher_destroy(mlx_watcher_t **self);
+
+#endif

@@ -1,0 +1,230 @@
+/*  NVIDIA's library, played by libfake-nvml.so: every call may say no, GPUs may be lost. */
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GPU "sensor.gpu.0"
+
+#define GOOD                                                                                       \
+    "0.utilization=83\n0.memory=9000000000\n0.memory_v2=8500000000\n0.temperature=61\n"            \
+    "0.power=251300\n0.limit=700000\n0.energy=123456789\n0.graphics=1980\n0.sm=1\n0.mem=2619\n"    \
+    "0.fan=45\n0.reasons=5\n0.processes=2\n"
+
+static void configure(const rig_t *rig, const char *text)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/nvml", rig->root);
+    assert_int_equal(setenv("MLX_FAKE_NVML", path, 1), 0);
+    rig_write(rig, "nvml", text);
+}
+
+static void start(rig_t *rig, const char *text)
+{
+    rig_open(rig, "vm", "nvml");
+    assert_null(rig->state);
+    configure(rig, text);
+    rig->env.nvml_library = FAKE_NVML;
+    (void)rig_probe(rig);
+}
+
+static void test_every_field(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_string_equal(rig_str(&rig, GPU, "name"), "NVIDIA Double 0");
+    assert_string_equal(rig_str(&rig, GPU, "vendor"), "nvidia");
+    assert_string_equal(rig_str(&rig, GPU, "backend"), "nvml");
+    assert_string_equal(rig_str(&rig, GPU, "id"), "nvml:GPU-00000000-1111-2222-3333-444444444444");
+    check(&rig, GPU, "utilization", 0.83);
+    check(&rig, GPU, "memory_used", 8500000000.0);
+    check(&rig, GPU, "memory_total", 85520809984.0);
+    check(&rig, GPU, "frequency", 1980e6);
+    check(&rig, GPU, "memory_frequency", 2619e6);
+    check(&rig, GPU, "power", 251.3);
+    check(&rig, GPU, "power_limit", 700);
+    check(&rig, GPU, "energy", 123456.789);
+    check(&rig, GPU, "temperature", 61);
+    check(&rig, GPU, "fan", 0.45);
+    check_absent(&rig, GPU, "missing");
+    /* bits 0 (idle: no throttle) and 2 */
+    assert_int_equal(rig_items(&rig, GPU, "throttle"), 1);
+    assert_string_equal(mlx_value_as_str(rig_item(&rig, GPU, "throttle", 0), NULL), "sw_power_cap");
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+    int64_t value = 0;
+    const mlx_value_t *process = rig_item(&rig, GPU, "processes", 0);
+    assert_true(mlx_value_int(process, "pid", &value) && value == 1000);
+    assert_true(mlx_value_int(process, "memory", &value) && value == 1048576);
+    process = rig_item(&rig, GPU, "processes", 1);
+    assert_true(mlx_value_int(process, "pid", &value) && value == 1001);
+    assert_null(mlx_value_get(process, "memory"));
+}
+
+static void test_what_is_not_supported_is_absent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *call, *field;
+    } rows[] = {
+        {"utilization", "utilization"}, {"graphics", "frequency"},
+        {"mem", "memory_frequency"},    {"power", "power"},
+        {"limit", "power_limit"},       {"energy", "energy"},
+        {"temperature", "temperature"}, {"fan", "fan"},
+        {"reasons", "throttle"},        {"processes", "processes"},
+    };
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD);
+    for (size_t i = 0; i < MLX_COUNT(rows); i++) {
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format(GOOD "0.%s.rc=3\n", rows[i].call);
+        configure(&rig, text);
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        check_absent(&rig, GPU, rows[i].field);
+        for (size_t k = 0; k < MLX_COUNT(rows); k++)
+            if (k != i)
+                assert_true(mlx_readings_has(rig.readings, GPU, rows[k].field));
+        if (strcmp(rows[i].field, "memory_frequency") != 0 &&
+            strcmp(rows[i].field, "power_limit") != 0)
+            assert_non_null(strstr(rig_why(&rig, GPU, rows[i].field), "not supported"));
+    }
+}
+
+static void test_older_memory_call_fills_in(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD "0.memory_v2.rc=3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "memory_used", 9000000000.0);
+    configure(&rig, GOOD "0.memory_v2.rc=3\n0.memory.rc=3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "memory_used");
+    check_absent(&rig, GPU, "memory_total");
+}
+
+static void test_nothing_supported_still_names_the_gpu(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, "0.name.rc=3\n0.uuid.rc=3\n0.utilization.rc=3\n0.memory.rc=3\n0.memory_v2.rc=3\n"
+                "0.temperature.rc=3\n0.power.rc=3\n0.limit.rc=3\n0.energy.rc=3\n0.graphics.rc=3\n"
+                "0.mem.rc=3\n0.fan.rc=3\n0.reasons.rc=999\n0.processes.rc=4\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_string_equal(rig_str(&rig, GPU, "id"), "nvml:0");
+    check_absent(&rig, GPU, "name");
+    check_absent(&rig, GPU, "power");
+    assert_int_equal(rig_items(&rig, GPU, "missing"), 10);
+}
+
+static void test_many_processes_are_left_out(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD "0.processes=100000\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "processes");
+    configure(&rig, GOOD "0.processes=0\n0.reasons=0\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_true(mlx_readings_has(rig.readings, GPU, "processes")); /* known to be none */
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 0);
+    assert_true(mlx_readings_has(rig.readings, GPU, "throttle"));
+    assert_int_equal(rig_items(&rig, GPU, "throttle"), 0);
+}
+
+static void test_two_gpus(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD "gpus=2\n1.utilization=7\n1.power=70000\n1.power.rc=0\n1.fan.rc=3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(mlx_readings_count(rig.readings), 2);
+    check(&rig, GPU, "utilization", 0.83);
+    check(&rig, "sensor.gpu.1", "utilization", 0.07);
+    check(&rig, "sensor.gpu.1", "power", 70);
+    check_absent(&rig, "sensor.gpu.1", "fan");
+    assert_string_equal(rig_str(&rig, "sensor.gpu.1", "name"), "NVIDIA Double 1");
+    mlx_sensor_derive(rig.readings);
+    check(&rig, "sensor.power", "gpu", 321.3);
+    check(&rig, "sensor.temperature", "gpu", 61);
+}
+
+static void test_a_lost_gpu_ends_the_session_and_the_others_return(void **state)
+{
+    (void)state;
+    static const int codes[] = {1, 15, 16};
+    for (size_t i = 0; i < MLX_COUNT(codes); i++) {
+        MLX_CLEANUP(rig_close) rig_t rig = {0};
+        start(&rig, GOOD "gpus=2\n");
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format(GOOD "gpus=2\n0.power.rc=%d\n", codes[i]);
+        configure(&rig, text);
+        assert_int_equal(rig_sample(&rig, 1), -1);
+        assert_int_equal(rig.err.code, MLX_ERR_UNAVAILABLE);
+        assert_non_null(strstr(rig.err.text, "NVIDIA Double 0"));
+        /* probed anew the lost one has no handle */
+        MLX_CLEANUP(mlx_free_p) char *lost = mlx_format(GOOD "gpus=2\n0.handle.rc=%d\n", codes[i]);
+        configure(&rig, lost);
+        assert_int_equal(rig_probe(&rig), 0);
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        check_absent(&rig, GPU, "name");
+        assert_string_equal(rig_str(&rig, "sensor.gpu.1", "name"), "NVIDIA Double 1");
+        configure(&rig, GOOD "gpus=2\n");
+        assert_int_equal(rig_probe(&rig), 0);
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        check(&rig, GPU, "power", 251.3);
+    }
+}
+
+static void test_probes_that_find_nothing_say_why(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"init=9\n", "driver is not loaded"},
+        {"init=18\n", "versions differ"},
+        {"init=4\n", "no permission"},
+        {"init=999\n", "999"},
+        {"gpus=0\n", "knows no GPU"},
+        {"count=9\n", "driver is not loaded"},
+        {"0.handle.rc=15\n", "fallen off the bus"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(rows); i++) {
+        MLX_CLEANUP(rig_close) rig_t rig = {0};
+        start(&rig, rows[i].text);
+        assert_null(rig.state);
+        assert_int_equal(rig.err.code, MLX_ERR_NOT_FOUND);
+        assert_non_null(strstr(rig.err.text, rows[i].why));
+    }
+}
+
+static void test_a_library_of_something_else(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open(&rig, "vm", "nvml");
+    assert_non_null(strstr(rig.err.text, "no NVIDIA driver library"));
+    rig.env.nvml_library = "libm.so.6";
+    assert_int_equal(rig_probe(&rig), -1);
+    assert_non_null(strstr(rig.err.text, "lacks the basic NVML functions"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_what_is_not_supported_is_absent),
+        cmocka_unit_test(test_older_memory_call_fills_in),
+        cmocka_unit_test(test_nothing_supported_still_names_the_gpu),
+        cmocka_unit_test(test_many_processes_are_left_out),
+        cmocka_unit_test(test_two_gpus),
+        cmocka_unit_test(test_a_lost_gpu_ends_the_session_and_the_others_return),
+        cmocka_unit_test(test_probes_that_find_nothing_say_why),
+        cmocka_unit_test(test_a_library_of_something_else),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

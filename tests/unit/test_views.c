@@ -1,0 +1,302 @@
+/*  Overview, menu, status and top: what people see for given messages. Pure functions, time given.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/menu_view.h"
+#include "common/units.h"
+#include "tools/mlxctl/status_view.h"
+#include "tools/mlxctl/top_view.h"
+
+#define NOW 1795000000000000LL
+
+static void put(mlx_overview_t *overview, const char *topic, mlx_value_t *d, int64_t age_us)
+{
+    mlx_message_t message = {.topic = (char *)topic,
+                             .host = "vm",
+                             .src = "test",
+                             .boot = "0",
+                             .seq = 1,
+                             .t = NOW - age_us,
+                             .d = d};
+    mlx_overview_put(overview, &message);
+    mlx_value_destroy(&d);
+}
+
+static void put_memory(mlx_overview_t *overview, int64_t age_us)
+{
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_int(d, "used", 14200000000);
+    mlx_value_set_int(d, "total", 48000000000);
+    put(overview, "sensor.memory", d, age_us);
+}
+
+static void put_health(mlx_overview_t *overview, const char *name, const char *state)
+{
+    char topic[64];
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_str(d, "state", state);
+    snprintf(topic, sizeof topic, "service.%s.health", name);
+    put(overview, topic, d, 0);
+}
+
+static void put_runtime(mlx_overview_t *overview, bool busy)
+{
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_bool(d, "reachable", true);
+    mlx_value_set_str(d, "kind", "ollama");
+    mlx_value_set_str(d, "url", "http://127.0.0.1:11434");
+    mlx_value_t *model =
+        mlx_value_append(mlx_value_set(d, "models", mlx_value_list()), mlx_value_map());
+    mlx_value_set_str(model, "name", "deepseek-r1:14b");
+    mlx_value_set_int(model, "size", 9000000000);
+    put(overview, "runtime.ollama.127_0_0_1-11434.models", d, 0);
+    d = mlx_value_map();
+    mlx_value_set_bool(d, "busy", busy);
+    mlx_value_set_str(d, "model", "deepseek-r1:14b");
+    if (busy)
+        mlx_value_set_real(d, "tokens_per_second", 42.3);
+    mlx_value_set_str(d, "source", "runner");
+    mlx_value_t *last = mlx_value_set(d, "last", mlx_value_map());
+    mlx_value_set_int(last, "t", NOW - 5);
+    mlx_value_set_real(last, "tokens_per_second", 40.5);
+    put(overview, "runtime.ollama.127_0_0_1-11434.activity", d, 0);
+}
+
+static mlx_overview_t *seed_screen(bool busy)
+{
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    put_memory(overview, 0);
+    put_runtime(overview, busy);
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_real(d, "utilization", 0.67);
+    mlx_value_set_real(d, "temperature", 48);
+    put(overview, "sensor.gpu.0", d, 0);
+    d = mlx_value_map();
+    mlx_value_set_int(d, "bytes", 21500000000);
+    mlx_value_set_int(d, "saved", 43000000000);
+    put(overview, "cache.status", d, 0);
+    put_health(overview, "bus", "up");
+    return overview;
+}
+
+static const char *item(const mlx_menu_t *menu, const char *id)
+{
+    for (size_t i = 0; i < mlx_menu_count(menu); i++)
+        if (strcmp(mlx_menu_at(menu, i)->id, id) == 0)
+            return mlx_menu_at(menu, i)->text;
+    return NULL;
+}
+
+static void menu_is_the_seeds(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(true);
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_string_equal(mlx_menu_title(menu), "42 tok/s");
+    assert_string_equal(mlx_menu_badge(menu), "42");
+    assert_string_equal(item(menu, "model"), "Current Model: deepseek-r1:14b");
+    assert_string_equal(item(menu, "performance"), "Performance: 42.3 tok/s");
+    assert_string_equal(item(menu, "memory"), "Memory: 14.2 GB / 48.0 GB (30%)");
+    assert_string_equal(item(menu, "gpu"), "GPU Usage: 67%");
+    assert_string_equal(item(menu, "temperature"), "Temperature: 48\u00b0C");
+    assert_string_equal(item(menu, "cache"), "Cache: 21.5 GB (43.0 GB saved)");
+    assert_string_equal(item(menu, "benchmark"), "Run Benchmark");
+    assert_string_equal(item(menu, "history"), "View History");
+    assert_string_equal(item(menu, "preferences"), "Preferences");
+    assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_BUSY);
+    assert_int_equal(mlx_menu_percentage(menu), 30);
+    mlx_menu_destroy(&menu);
+    mlx_overview_destroy(&overview);
+}
+
+static void idle_and_offline_menus(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(false);
+    mlx_menu_t *idle = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_string_equal(mlx_menu_title(idle), "idle");
+    assert_string_equal(item(idle, "performance"), "Performance: idle (last 40.5 tok/s)");
+    assert_string_equal(item(idle, "model"), "Current Model: deepseek-r1:14b");
+    mlx_overview_t *nothing = mlx_overview_new("vm");
+    mlx_menu_t *offline = mlx_menu_new(&(mlx_menu_options_t){0}, nothing, NOW);
+    assert_string_equal(mlx_menu_title(offline), "offline");
+    assert_int_equal(mlx_menu_level(offline), MLX_LEVEL_OFFLINE);
+    assert_string_equal(item(offline, "memory"), "Memory: not available");
+    assert_false(mlx_menu_equal(idle, offline));
+    for (size_t i = 0; i < mlx_menu_count(offline); i++)
+        if (strcmp(mlx_menu_at(offline, i)->id, "benchmark") == 0)
+            assert_false(mlx_menu_at(offline, i)->enabled); /* there is nothing to measure */
+    mlx_menu_destroy(&idle);
+    mlx_menu_destroy(&offline);
+    mlx_overview_destroy(&overview);
+    mlx_overview_destroy(&nothing);
+}
+
+static void old_values_count_as_absent(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    put_memory(overview, MLX_OVERVIEW_STALE_US + 1);
+    assert_true(isnan(mlx_overview_headline(overview, NOW).memory_used));
+    put_memory(overview, MLX_OVERVIEW_STALE_US);
+    assert_int_equal((int)(mlx_overview_headline(overview, NOW).memory_used / 1e9), 14);
+    mlx_overview_destroy(&overview);
+}
+
+static void another_host_does_not_count(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = mlx_overview_new("elsewhere");
+    put_memory(overview, 0);
+    assert_true(isnan(mlx_overview_headline(overview, NOW).memory_used));
+    mlx_overview_destroy(&overview);
+}
+
+static void a_service_that_is_down_warns(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(true);
+    assert_false(mlx_status_live(overview, NOW)); /* no processor reading yet */
+    put_health(overview, "sampler", "down");
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_WARNING);
+    mlx_menu_destroy(&menu);
+    mlx_overview_destroy(&overview);
+}
+
+static void status_names_what_is_missing_and_why(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(true);
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_t *note =
+        mlx_value_append(mlx_value_set(d, "missing", mlx_value_list()), mlx_value_map());
+    mlx_value_set_str(note, "field", "package");
+    mlx_value_set_str(note, "why", "energy_uj is root's\x1b[2J");
+    put(overview, "sensor.power", d, 0);
+    mlx_buf_t text = {0};
+    mlx_status_text(overview, NOW, &text);
+    assert_non_null(strstr(text.data, "42.3 tok/s  deepseek-r1:14b  (from runner)"));
+    assert_non_null(strstr(text.data, "14.2 GB / 48.0 GB (30%)"));
+    assert_non_null(strstr(text.data, "Power        not available (energy_uj is root's?[2J)"));
+    assert_non_null(strstr(text.data, "tok/s from: runner"));
+    assert_null(strchr(text.data, '\x1b'));
+    mlx_buf_clear(&text);
+    mlx_value_t *value = mlx_status_value(overview, NOW);
+    double rate = 0;
+    assert_true(mlx_value_real(mlx_value_get(value, "headline"), "tokens_per_second", &rate));
+    assert_null(mlx_value_get(mlx_value_get(value, "headline"), "power"));
+    mlx_value_destroy(&value);
+    mlx_overview_destroy(&overview);
+}
+
+static char *draw(int rows, int columns, bool utf8)
+{
+    mlx_overview_t *overview = seed_screen(true);
+    mlx_top_t *top = mlx_top_new();
+    for (int i = 0; i < 200; i++)
+        mlx_top_tick(top, overview, NOW);
+    mlx_canvas_t *canvas = mlx_canvas_new(rows, columns, utf8);
+    mlx_top_draw(top, overview, "a note", NOW, canvas);
+    mlx_buf_t text = {0};
+    mlx_canvas_dump(canvas, &text);
+    mlx_canvas_destroy(&canvas);
+    mlx_top_destroy(&top);
+    mlx_overview_destroy(&overview);
+    return mlx_buf_take(&text);
+}
+
+static void top_holds_everything_in_80_by_24(void **state)
+{
+    (void)state;
+    char *text = draw(24, 80, true);
+    static const char *const want[] = {
+        "42.3 tok/s", "deepseek-r1:14b", "(runner)",        "67%",        "14.2 GB / 48.0 GB",
+        "9.0 GB",     "tok/s 42.3",      "GPU 67%",         "memory 30%", "temperature 48",
+        "power n/a",  "a note",          "services 1/1 up", "EXPIRES"};
+    for (size_t i = 0; i < MLX_COUNT(want); i++)
+        if (!strstr(text, want[i]))
+            fail_msg("\"%s\" is not in\n%s", want[i], text);
+    free(text);
+}
+
+static void top_fits_any_size(void **state)
+{
+    (void)state;
+    for (int rows = 1; rows < 60; rows += 3)
+        for (int columns = 1; columns < 250; columns += 7) {
+            char *text = draw(rows, columns, rows % 2);
+            free(text);
+        }
+    char *ascii = draw(24, 80, false);
+    for (const char *c = ascii; *c; c++)
+        assert_true((unsigned char)*c < 0x80);
+    free(ascii);
+}
+
+static void plot_is_as_high_as_its_values(void **state)
+{
+    (void)state;
+    mlx_series_t series;
+    mlx_series_init(&series, 8);
+    static const double values[] = {0, 1, NAN, 0.5};
+    for (size_t i = 0; i < MLX_COUNT(values); i++)
+        mlx_series_add(&series, values[i]);
+    mlx_canvas_t *canvas = mlx_canvas_new(1, 4, false);
+    mlx_plot(canvas, 0, 0, 1, 4, &series, 0, 1, MLX_STYLE_PLOT);
+    mlx_buf_t text = {0};
+    mlx_canvas_dump(canvas, &text);
+    assert_string_equal(mlx_buf_str(&text), ".# .\n"); /* 0 is there; the gap is not */
+    mlx_buf_clear(&text);
+    mlx_canvas_destroy(&canvas);
+    mlx_series_clear(&series);
+}
+
+static void units_read_as_people_write_them(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        mlx_unit_t unit;
+        const char *text;
+    } cases[] = {
+        {9.0e9, MLX_UNIT_BYTES, "9.0 GB"},     {999, MLX_UNIT_BYTES, "999 B"},
+        {999999, MLX_UNIT_BYTES, "1.0 MB"},    {0, MLX_UNIT_BYTES, "0 B"},
+        {0.29, MLX_UNIT_RATIO, "29%"},         {42.34, MLX_UNIT_TOKENS_PER_SECOND, "42.3 tok/s"},
+        {48.4, MLX_UNIT_CELSIUS, "48\u00b0C"}, {1.41e9, MLX_UNIT_HERTZ, "1.4 GHz"},
+        {260, MLX_UNIT_SECONDS, "4m 20s"},     {0.0042, MLX_UNIT_SECONDS, "4 ms"},
+        {NAN, MLX_UNIT_WATTS, "n/a"},          {7.25, MLX_UNIT_WATTS, "7.2 W"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        char *text = mlx_format_unit(cases[i].value, cases[i].unit);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+}
+
+int main(void)
+{
+    assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(menu_is_the_seeds),
+        cmocka_unit_test(idle_and_offline_menus),
+        cmocka_unit_test(old_values_count_as_absent),
+        cmocka_unit_test(another_host_does_not_count),
+        cmocka_unit_test(a_service_that_is_down_warns),
+        cmocka_unit_test(status_names_what_is_missing_and_why),
+        cmocka_unit_test(top_holds_everything_in_80_by_24),
+        cmocka_unit_test(top_fits_any_size),
+        cmocka_unit_test(plot_is_as_high_as_its_values),
+        cmocka_unit_test(units_read_as_people_write_them),
+    };
+    return cmocka_run_group_tests_name("views", tests, NULL, NULL);
+}

@@ -1,0 +1,152 @@
+/*  Which source is believed, and what the message says then. */
+#include "services/watcher/activity.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/catalogue.h"
+
+static mlx_activity_t running(double requests, double tps)
+{
+    mlx_activity_t a;
+    mlx_activity_clear(&a);
+    a.available = true;
+    a.requests = requests;
+    a.generating = requests;
+    a.tokens_per_second = tps;
+    return a;
+}
+
+static double real(const mlx_value_t *d, const char *key)
+{
+    double r = NAN;
+    mlx_value_real(d, key, &r);
+    return r;
+}
+
+static void check(const mlx_value_t *d, const char *source, double tps)
+{
+    mlx_error_t err = {0};
+    const mlx_topic_t *topic = mlx_catalogue_find("runtime.ollama.x.activity");
+    if (mlx_catalogue_check(topic, d, &err))
+        fail_msg("%s", err.text);
+    const char *said = mlx_value_str(d, "source");
+    assert_string_equal(said ? said : "none", source);
+    if (isnan(tps))
+        assert_true(isnan(real(d, "tokens_per_second")));
+    else
+        assert_true(fabs(real(d, "tokens_per_second") - tps) < 1e-9);
+}
+
+static void believes_the_best_source(void **state)
+{
+    (void)state;
+    mlx_activity_t none;
+    mlx_activity_clear(&none);
+    const struct {
+        mlx_activity_t tap, own;
+        const char *source;
+        double tps;
+    } cases[] = {
+        {none, none, "none", NAN},
+        {none, running(1, 30), "runner", 30},
+        {running(1, 31), none, "tap", 31},
+        {running(1, 31), running(1, 30), "tap", 31},
+        {running(1, 31), running(2, 55), "runner", 55}, /* someone else goes past the tap */
+        {running(0, 0), running(1, 30), "runner", 30},
+        {running(0, 0), running(0, 0), "runner", NAN}, /* idle has no speed */
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *d = mlx_activity_message(&(mlx_activity_sources_t){.tap = &cases[i].tap,
+                                                                        .own = &cases[i].own,
+                                                                        .own_source = "runner",
+                                                                        .reason = "because"});
+        check(d, cases[i].source, cases[i].tps);
+        assert_string_equal(mlx_value_str(d, "source_reason"), "because");
+    }
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *d = mlx_activity_message(&(mlx_activity_sources_t){.tap = NULL});
+    assert_int_equal(mlx_value_size(d), 0);
+}
+
+static void tells_everything_it_knows(void **state)
+{
+    (void)state;
+    mlx_activity_t tap = running(1, 31);
+    tap.ttft_s = 0.2;
+    tap.model = "m";
+    tap.tokens_total = 100;
+    tap.prompt_tokens_total = 50;
+    tap.requests_total = 3;
+    tap.errors_total = 1;
+    tap.prompt_tokens_per_second = 400;
+    tap.list_count = 1;
+    tap.list[0] = (mlx_activity_request_t){"m", "curl", 12, 31, 0.5};
+    tap.last = (mlx_activity_last_t){5000000, "tap", "m", 60, 30, 11, 300, 0.1, 2.1, "ok"};
+    mlx_activity_t own = running(1, 30);
+    own.last = tap.last;
+    own.last.source = "runner";
+    own.last.t_us = 6000000; /* the same end, noticed by a later poll */
+    mlx_activity_sources_t sources = {&tap, &own, "runner", NULL};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_activity_message(&sources);
+    check(d, "tap", 31);
+    assert_true(real(d, "ttft") == 0.2);
+    assert_true(real(d, "errors_total") == 1);
+    const mlx_value_t *last = mlx_value_get(d, "last");
+    assert_string_equal(mlx_value_str(last, "source"), "tap");
+    assert_true(real(last, "tokens") == 60 && real(last, "duration") == 2.1);
+    const mlx_value_t *item = mlx_value_at(mlx_value_get(d, "running"), 0);
+    assert_string_equal(mlx_value_str(item, "client"), "curl");
+    assert_true(real(item, "tokens") == 12);
+
+    own.last.t_us = 60000000;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *later = mlx_activity_message(&sources);
+    assert_string_equal(mlx_value_str(mlx_value_get(later, "last"), "source"), "runner");
+}
+
+static void adds_runners_up(void **state)
+{
+    (void)state;
+    mlx_activity_t sum;
+    mlx_activity_clear(&sum);
+    mlx_activity_t a = running(1, 30);
+    a.model = "a";
+    a.tokens_total = 10;
+    a.list_count = MLX_ACTIVITY_REQUESTS_MAX - 1;
+    mlx_activity_t b = running(0, 0);
+    b.model = "b";
+    b.list_count = 5;
+    b.ttft_s = 1;
+    mlx_activity_add(&sum, &a);
+    mlx_activity_add(&sum, &b);
+    assert_true(sum.available && sum.requests == 1 && sum.tokens_per_second == 30);
+    assert_string_equal(sum.model, "a");
+    assert_int_equal(sum.list_count, MLX_ACTIVITY_REQUESTS_MAX);
+    b = running(1, 12);
+    b.model = "b";
+    b.tokens_total = 5;
+    mlx_activity_add(&sum, &b);
+    assert_true(sum.requests == 2 && sum.tokens_per_second == 42 && sum.tokens_total == 15);
+    assert_null(sum.model);
+    mlx_activity_t none;
+    mlx_activity_clear(&none);
+    mlx_activity_add(&sum, &none);
+    assert_true(sum.requests == 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(believes_the_best_source),
+        cmocka_unit_test(tells_everything_it_knows),
+        cmocka_unit_test(adds_runners_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,99 @@
+#include "ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/paths.h"
+#include "proto/json.h"
+
+enum {
+    SNAPSHOT_TIMEOUT_MS = 5000
+};
+
+int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
+{
+    self->config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);
+    return self->config ? 0 : -1;
+}
+
+int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
+{
+    if (mlx_ctl_configure(self, args, err))
+        return -1;
+    self->run_dir = mlx_paths_run_dir(NULL, err);
+    if (!self->run_dir || mlx_bus_probe(self->run_dir, err))
+        return -1;
+    self->loop = mlx_loop_new();
+    mlx_bus_options_t options = {.run_dir = self->run_dir,
+                                 .host = mlx_config_str(self->config, "host"),
+                                 .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
+    self->bus = mlx_bus_new(self->loop, &options, err);
+    return self->bus ? 0 : -1;
+}
+
+void mlx_ctl_close(mlx_ctl_t *self)
+{
+    mlx_bus_destroy(&self->bus);
+    mlx_loop_destroy(&self->loop);
+    mlx_config_destroy(&self->config);
+    mlx_free_p(&self->run_dir);
+}
+
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_value_t *result;
+    mlx_error_t *err;
+} wait_t;
+
+static void on_reply(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    wait_t *wait = arg;
+    if (kind == MLX_REPLY_PROGRESS)
+        return;
+    if (kind == MLX_REPLY_DONE)
+        wait->result = mlx_value_copy(value);
+    else if (wait->err)
+        *wait->err = *err;
+    mlx_loop_stop(wait->loop);
+}
+
+mlx_value_t *mlx_ctl_call(mlx_ctl_t *self, const char *service, const char *cmd,
+                          const mlx_value_t *args, int64_t timeout_ms, mlx_error_t *err)
+{
+    wait_t wait = {.loop = self->loop, .err = err};
+    mlx_bus_call(self->bus, service, cmd, args, timeout_ms, on_reply, &wait);
+    mlx_loop_run(self->loop);
+    return wait.result;
+}
+
+mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *snapshot =
+        mlx_ctl_call(self, "bus", "bus.snapshot", NULL, SNAPSHOT_TIMEOUT_MS, err);
+    if (!snapshot)
+        return NULL;
+    mlx_overview_t *overview = mlx_overview_new(mlx_bus_host(self->bus));
+    const mlx_value_t *messages = mlx_value_get(snapshot, "messages");
+    for (size_t i = 0; i < mlx_value_size(messages); i++) {
+        MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
+        if (mlx_message_from_value(&message, mlx_value_at(messages, i), NULL) == 0)
+            mlx_overview_put(overview, &message);
+    }
+    return overview;
+}
+
+int mlx_ctl_print_json(const mlx_value_t *value)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    mlx_json_write(&text, value, true);
+    puts(mlx_buf_str(&text));
+    return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
+}
+
+int mlx_ctl_fail(const mlx_error_t *err)
+{
+    return mlx_error_report("mlxctl", err);
+}

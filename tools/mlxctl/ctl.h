@@ -1,0 +1,46 @@
+/*  ctl.h - what the commands of mlxctl share: configuration, a connection, output */
+#ifndef MLX_TOOLS_MLXCTL_CTL_H
+#define MLX_TOOLS_MLXCTL_CTL_H
+
+#include "common/args.h"
+#include "common/bus.h"
+#include "common/config.h"
+#include "common/overview.h"
+
+typedef struct {
+    mlx_config_t *config;
+    char *run_dir;
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+} mlx_ctl_t;
+
+/*  Read the configuration only, or connect to the bus as well (unavailable when there is none). 0,
+ * or -1 with ERR; close in either case. */
+int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
+int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
+void mlx_ctl_close(mlx_ctl_t *self);
+
+/*  Call and wait for the end of it. Caller owns the result; NULL with ERR. */
+mlx_value_t *mlx_ctl_call(mlx_ctl_t *self, const char *service, const char *cmd,
+                          const mlx_value_t *args, int64_t timeout_ms, mlx_error_t *err);
+
+/*  What the broker remembers now. Caller owns it; NULL with ERR. */
+mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err);
+
+/*  Print VALUE as indented JSON on stdout. Returns the exit status. */
+int mlx_ctl_print_json(const mlx_value_t *value);
+
+/*  Report ERR on stderr. Returns its exit status. */
+int mlx_ctl_fail(const mlx_error_t *err);
+
+/*  The commands; each returns the exit status. */
+int mlx_cmd_status(void *arg, const mlx_args_t *args);
+int mlx_cmd_watch(void *arg, const mlx_args_t *args);
+int mlx_cmd_top(void *arg, const mlx_args_t *args);
+int mlx_cmd_services(void *arg, const mlx_args_t *args);
+int mlx_cmd_topics(void *arg, const mlx_args_t *args);
+int mlx_cmd_tap(void *arg, const mlx_args_t *args);
+int mlx_cmd_config(void *arg, const mlx_args_t *args);
+int mlx_cmd_keys(void *arg, const mlx_args_t *args);
+
+#endif

@@ -1,0 +1,106 @@
+/*  mlxctl: the command line of the suite. The table below is its help, man page and completion. */
+#include <locale.h>
+#include <string.h>
+
+#include "ctl.h"
+
+static const mlx_option_t common_options[] = {
+    {.name = "config",
+     .value = "FILE",
+     .help = "Read settings from FILE instead of the usual place.",
+     .complete = "file"},
+    {.name = "json", .help = "Print JSON, with a stable schema."},
+    {0},
+};
+
+static const mlx_option_t status_options[] = {
+    {.name = "wait", .value = "SECONDS", .help = "Wait up to SECONDS until all values are live."},
+    {0},
+};
+
+static const mlx_option_t watch_options[] = {
+    {.name = "count", .letter = 'n', .value = "N", .help = "End after N messages."},
+    {0},
+};
+
+static const mlx_option_t config_options[] = {
+    {.name = "run-dir", .help = "Print the directory of the bus's sockets only."},
+    {.name = "example", .help = "Print a commented configuration file."},
+    {0},
+};
+
+static const mlx_option_t keys_options[] = {
+    {.name = "force", .help = "Replace keys that are there already."},
+    {0},
+};
+
+static const mlx_command_t commands[] = {
+    {.name = "status",
+     .summary = "Show what the machine does for its models now",
+     .about =
+         "One screen: speed, model, memory, GPU, temperature, power, runtimes and where each "
+         "speed comes from, services. What the machine does not have is named with the reason.",
+     .options = status_options,
+     .run = mlx_cmd_status},
+    {.name = "top", .summary = "Full-screen live monitor", .run = mlx_cmd_top},
+    {.name = "watch",
+     .operands = "[<prefix>...]",
+     .max = -1,
+     .summary = "Print messages as JSON lines, last values first",
+     .options = watch_options,
+     .complete = "topic",
+     .run = mlx_cmd_watch},
+    {.name = "services",
+     .operands = "[restart <name>]",
+     .max = 2,
+     .summary = "Show the suite's processes, or restart one",
+     .complete = "service",
+     .run = mlx_cmd_services},
+    {.name = "topics",
+     .summary = "The reference page: every topic, field, unit and command",
+     .run = mlx_cmd_topics},
+    {.name = "tap",
+     .summary = "How to measure every request, with time to first token",
+     .run = mlx_cmd_tap},
+    {.name = "config",
+     .summary = "Show every setting and where its value comes from",
+     .options = config_options,
+     .run = mlx_cmd_config},
+    {.name = "keys",
+     .operands = "init|show|list|allow <name> <key>|deny <name>",
+     .min = 1,
+     .max = 3,
+     .summary = "Keys for reading this bus from other machines",
+     .options = keys_options,
+     .run = mlx_cmd_keys},
+    {0},
+};
+
+static void names(const char *kind, mlx_buf_t *out)
+{
+    static const struct {
+        const char *kind;
+        const char *names;
+    } table[] = {
+        {"service", "restart\nbus\nsampler\nwatcher\n"},
+        {"topic", "sensor.\nruntime.\nservice.\nbench.\ncache.\nhistory.\nalert.\n"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(table); i++)
+        if (strcmp(table[i].kind, kind) == 0)
+            mlx_buf_puts(out, table[i].names);
+}
+
+static const mlx_program_t program = {
+    .self = {.name = "mlxctl",
+             .summary = "look at and steer the MLX suite",
+             .options = common_options},
+    .commands = commands,
+    .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-menubar(1)",
+    .names = names,
+};
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    return mlx_args_main(&program, argc, argv, NULL);
+}

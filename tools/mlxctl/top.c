@@ -1,0 +1,207 @@
+/*  The terminal side of `mlxctl top`: copies the canvas that top_view.c draws, and reads keys. */
+#define NCURSES_WIDECHAR 1
+#include "top.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <ncurses.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/overview.h"
+#include "top_view.h"
+
+enum {
+    TICK_MS = 1000,
+    FRAME_MS = 250,
+    BENCH_TIMEOUT_MS = 90000
+};
+
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+    mlx_overview_t *overview;
+    mlx_top_t *top;
+    bool utf8;
+    bool dirty;
+    mlx_call_t *bench;
+    char *note;
+} screen_t;
+
+static const struct {
+    short colour;
+    attr_t attributes;
+} styles[MLX_STYLES] = {
+    [MLX_STYLE_NORMAL] = {-1, A_NORMAL},
+    [MLX_STYLE_TITLE] = {COLOR_CYAN, A_BOLD},
+    [MLX_STYLE_DIM] = {-1, A_DIM},
+    [MLX_STYLE_GOOD] = {COLOR_GREEN, A_NORMAL},
+    [MLX_STYLE_WARN] = {COLOR_YELLOW, A_NORMAL},
+    [MLX_STYLE_BAD] = {COLOR_RED, A_BOLD},
+    [MLX_STYLE_PLOT] = {COLOR_CYAN, A_NORMAL},
+    [MLX_STYLE_BAR] = {-1, A_REVERSE},
+};
+
+static void put_cell(int row, int column, mlx_cell_t cell, bool colour)
+{
+    wchar_t text[2] = {cell.ch, 0};
+    cchar_t complex;
+    if (!cell.ch)
+        return; /* covered by the wide character before it */
+    short pair = colour && styles[cell.style].colour >= 0 ? (short)(cell.style + 1) : 0;
+    if (setcchar(&complex, text, styles[cell.style].attributes, pair, NULL) == OK)
+        mvadd_wch(row, column, &complex);
+}
+
+static void draw(screen_t *self)
+{
+    mlx_canvas_t *canvas = mlx_canvas_new(LINES, COLS, self->utf8);
+    bool colour = has_colors() && !getenv("NO_COLOR");
+    mlx_top_draw(self->top, self->overview, self->note, mlx_wall_us(), canvas);
+    for (int row = 0; row < canvas->rows; row++)
+        for (int column = 0; column < canvas->columns; column++)
+            put_cell(row, column, canvas->cells[row * canvas->columns + column], colour);
+    refresh();
+    mlx_canvas_destroy(&canvas);
+    self->dirty = false;
+}
+
+static void set_note(screen_t *self, char *note)
+{
+    free(self->note);
+    self->note = note;
+    self->dirty = true;
+}
+
+static void on_message(void *arg, const mlx_message_t *message)
+{
+    screen_t *self = arg;
+    mlx_overview_put(self->overview, message);
+    self->dirty = true;
+}
+
+static void on_tick(void *arg)
+{
+    screen_t *self = arg;
+    mlx_top_tick(self->top, self->overview, mlx_wall_us());
+    self->dirty = true;
+}
+
+static void on_frame(void *arg)
+{
+    screen_t *self = arg;
+    if (self->dirty)
+        draw(self);
+}
+
+static char *bench_note(const mlx_value_t *value)
+{
+    int64_t prompt, prompts;
+    double rate;
+    const char *phase = mlx_value_str(value, "phase");
+    if (!mlx_value_int(value, "prompt", &prompt) || !mlx_value_int(value, "prompts", &prompts))
+        return mlx_format("benchmark: %s", phase ? phase : "running");
+    if (mlx_value_real(value, "tokens_per_second", &rate))
+        return mlx_format("benchmark: prompt %lld of %lld, %.1f tok/s", (long long)prompt,
+                          (long long)prompts, rate);
+    return mlx_format("benchmark: prompt %lld of %lld", (long long)prompt, (long long)prompts);
+}
+
+static void on_bench(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    screen_t *self = arg;
+    double mean;
+    if (kind == MLX_REPLY_PROGRESS) {
+        set_note(self, bench_note(value));
+        return;
+    }
+    self->bench = NULL;
+    if (kind == MLX_REPLY_ERROR)
+        set_note(self, mlx_format("benchmark: %s", err->text));
+    else if (mlx_value_real(mlx_value_get(value, "tokens_per_second"), "mean", &mean))
+        set_note(self, mlx_format("benchmark: %.1f tok/s", mean));
+    else
+        set_note(self, mlx_strdup("benchmark: done"));
+}
+
+static void on_key(void *arg, int fd, unsigned events)
+{
+    screen_t *self = arg;
+    (void)fd, (void)events;
+    for (int key = getch(); key != ERR; key = getch()) {
+        if (key == 'q' || key == 'Q') {
+            mlx_loop_stop(self->loop);
+        } else if (key == 'b' && self->bench) {
+            mlx_bus_cancel(self->bus, self->bench);
+        } else if (key == 'b') {
+            set_note(self, mlx_strdup("benchmark: starting"));
+            self->bench = mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS,
+                                       on_bench, self);
+        }
+    }
+}
+
+static void on_signal(void *arg, int number)
+{
+    screen_t *self = arg;
+    if (number != SIGWINCH) {
+        mlx_loop_stop(self->loop);
+        return;
+    }
+    /* The documented way to take over a new size without ncurses' own handler. */
+    endwin();
+    refresh();
+    clear();
+    draw(self);
+}
+
+static void open_screen(screen_t *self)
+{
+    setlocale(LC_ALL, "");
+    self->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    initscr();
+    cbreak();
+    noecho();
+    nodelay(stdscr, TRUE);
+    curs_set(0);
+    if (!has_colors())
+        return;
+    start_color();
+    use_default_colors();
+    for (short style = 0; style < MLX_STYLES; style++)
+        if (styles[style].colour >= 0)
+            init_pair((short)(style + 1), styles[style].colour, -1);
+}
+
+int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        mlx_error_set(err, MLX_ERR_USAGE, "top needs a terminal");
+        return mlx_error_mend(err, "use `mlxctl status` or `mlxctl watch` here");
+    }
+    screen_t self = {.loop = loop,
+                     .bus = bus,
+                     .overview = mlx_overview_new(mlx_bus_host(bus)),
+                     .top = mlx_top_new()};
+    open_screen(&self);
+    int rc = mlx_loop_signals(loop, signals, on_signal, &self, err);
+    if (rc == 0) {
+        mlx_watch_t *keys = mlx_loop_watch(loop, STDIN_FILENO, MLX_READ, on_key, &self);
+        mlx_timer_t *tick = mlx_loop_every(loop, TICK_MS, on_tick, &self);
+        mlx_timer_t *frame = mlx_loop_every(loop, FRAME_MS, on_frame, &self);
+        mlx_bus_subscribe(bus, "", on_message, &self);
+        draw(&self);
+        mlx_loop_run(loop);
+        mlx_loop_unwatch(loop, &keys);
+        mlx_loop_cancel(loop, &tick);
+        mlx_loop_cancel(loop, &frame);
+    }
+    endwin();
+    free(self.note);
+    mlx_top_destroy(&self.top);
+    mlx_overview_destroy(&self.overview);
+    return rc;
+}
