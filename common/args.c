@@ -20,7 +20,7 @@ typedef struct {
 
 struct mlx_args {
     const mlx_program_t *program;
-    const mlx_command_t *command;
+    const mlx_args_command_t *command;
     given_t *given;
     size_t given_count;
     char **argv; /* our copy: getopt sorts it */
@@ -71,6 +71,15 @@ static const mlx_option_t *option_of(const option_set_t *set, int value)
     return NULL;
 }
 
+/*  The option that getopt itself has just found in SET. */
+static const mlx_option_t *found_option(const option_set_t *set, int value)
+{
+    const mlx_option_t *option = option_of(set, value);
+    if (!option)
+        mlx_panic("getopt answers %d, which is no option of ours", value);
+    return option;
+}
+
 static int mend_by_help(const mlx_args_t *self, mlx_error_t *err)
 {
     const char *program = self->program->self.name;
@@ -103,7 +112,7 @@ static int unknown_option(const mlx_args_t *self, const option_set_t *set, const
 
 static int missing_value(const mlx_args_t *self, const option_set_t *set, mlx_error_t *err)
 {
-    const mlx_option_t *option = option_of(set, optopt);
+    const mlx_option_t *option = found_option(set, optopt);
     mlx_error_set(err, MLX_ERR_USAGE, "--%s needs a value (%s)", option->name, option->value);
     return mend_by_help(self, err);
 }
@@ -136,7 +145,7 @@ static int read_options(mlx_args_t *self, option_set_t *set, int argc, char **ar
             return unknown_option(self, set, argv[optind - 1], err);
         if (value == ':')
             return missing_value(self, set, err);
-        note_option(self, option_of(set, value));
+        note_option(self, found_option(set, value));
     }
     return optind;
 }
@@ -144,7 +153,7 @@ static int read_options(mlx_args_t *self, option_set_t *set, int argc, char **ar
 static int find_command(mlx_args_t *self, const char *name, mlx_error_t *err)
 {
     mlx_suggest_t near = {.word = name};
-    for (const mlx_command_t *command = self->program->commands; command->name; command++) {
+    for (const mlx_args_command_t *command = self->program->commands; command->name; command++) {
         if (strcmp(command->name, name) == 0) {
             self->command = command;
             return 0;
@@ -195,7 +204,7 @@ static int read_line(mlx_args_t *self, int argc, mlx_error_t *err)
 
 static int check_operands(const mlx_args_t *self, mlx_error_t *err)
 {
-    const mlx_command_t *command = self->command;
+    const mlx_args_command_t *command = self->command;
     if (self->program->commands && command == &self->program->self) {
         mlx_error_set(err, MLX_ERR_USAGE, "a command is missing");
         return mend_by_help(self, err);
@@ -291,7 +300,7 @@ int mlx_args_main(const mlx_program_t *program, int argc, char **argv, void *arg
     return fflush(stdout) == 0 ? MLX_OK : MLX_ERR_FAILED;
 }
 
-const mlx_command_t *mlx_args_command(const mlx_args_t *self)
+const mlx_args_command_t *mlx_args_command(const mlx_args_t *self)
 {
     return self->command;
 }

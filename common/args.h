@@ -2,7 +2,7 @@
  *
  *      static const mlx_option_t options[] = {
  *          {.name = "json", .help = "Print JSON."}, {0}};
- *      static const mlx_command_t commands[] = {
+ *      static const mlx_args_command_t commands[] = {
  *          {.name = "link", .operands = "<app> [<model>...]", .min = 1, .max = -1,
  *           .summary = "Expose models to an app", .complete = "app", .run = run_link}, {0}};
  *      static const mlx_program_t program = {
@@ -41,12 +41,12 @@ typedef struct {
     const mlx_option_t *options; /* ends with name NULL; may be NULL */
     const char *complete;        /* kind of operands, as in options */
     int (*run)(void *arg, const mlx_args_t *args); /* returns the exit status */
-} mlx_command_t;
+} mlx_args_command_t;
 
 typedef struct {
-    mlx_command_t self; /* the program; run and operands are used when there are no commands */
-    const mlx_command_t *commands; /* ends with name NULL; may be NULL */
-    const char *see_also;          /* "mlxctl(1), mlx-bus(1)"; may be NULL */
+    mlx_args_command_t self; /* the program; run and operands are used when there are no commands */
+    const mlx_args_command_t *commands; /* ends with name NULL; may be NULL */
+    const char *see_also;               /* "mlxctl(1), mlx-bus(1)"; may be NULL */
 
     /*  Append the names of KIND, one a line, for completion. Must be fast and silent. May be NULL.
      */
@@ -63,7 +63,7 @@ mlx_args_t *mlx_args_parse(const mlx_program_t *program, int argc, char **argv, 
 void mlx_args_destroy(mlx_args_t **self);
 
 /*  The command, or the program's self. */
-const mlx_command_t *mlx_args_command(const mlx_args_t *self);
+const mlx_args_command_t *mlx_args_command(const mlx_args_t *self);
 
 /*  Options by long name; one that is in no table is a bug and aborts. Count is how often it was
  *  given; value is its last argument, or NULL; value_at one of several. Borrowed. */

@@ -53,7 +53,7 @@ static void put_long_names(mlx_buf_t *out, const mlx_option_t *options)
 
 static void put_command_names(mlx_buf_t *out, const mlx_program_t *program, char separator)
 {
-    for (const mlx_command_t *c = program->commands; c && c->name; c++)
+    for (const mlx_args_command_t *c = program->commands; c && c->name; c++)
         mlx_buf_printf(out, "%s%c", c->name, c[1].name ? separator : ' ');
 }
 
@@ -88,7 +88,7 @@ static void put_bash_values(mlx_buf_t *out, const mlx_program_t *program, const 
 }
 
 static void put_bash_options(mlx_buf_t *out, const mlx_program_t *program,
-                             const mlx_command_t *command)
+                             const mlx_args_command_t *command)
 {
     mlx_buf_printf(out, "    %s,-*) COMPREPLY=($(compgen -W \"", command ? command->name : "");
     put_long_names(out, command ? command->options : NULL);
@@ -98,7 +98,7 @@ static void put_bash_options(mlx_buf_t *out, const mlx_program_t *program,
 }
 
 static void put_bash_operands(mlx_buf_t *out, const mlx_program_t *program,
-                              const mlx_command_t *command)
+                              const mlx_args_command_t *command)
 {
     mlx_buf_printf(out, "    %s,*) ", command == &program->self ? "" : command->name);
     put_bash_reply(out, program, NULL, command->complete);
@@ -118,12 +118,12 @@ void mlx_args_bash(const mlx_program_t *program, mlx_buf_t *out)
         mlx_buf_puts(out, ") command=${COMP_WORDS[i]}; break;;\n    esac\n  done\n");
     }
     mlx_buf_puts(out, "  case $command,$prev in\n");
-    for (const mlx_command_t *c = program->commands; c && c->name; c++)
+    for (const mlx_args_command_t *c = program->commands; c && c->name; c++)
         put_bash_values(out, program, c->name, c->options);
     put_bash_values(out, program, "*", program->self.options);
     mlx_buf_puts(out, "  esac\n  case $command,$cur in\n");
     put_bash_options(out, program, NULL);
-    for (const mlx_command_t *c = program->commands; c && c->name; c++) {
+    for (const mlx_args_command_t *c = program->commands; c && c->name; c++) {
         put_bash_options(out, program, c);
         put_bash_operands(out, program, c);
     }
@@ -175,7 +175,7 @@ static void put_zsh_options(mlx_buf_t *out, const mlx_program_t *program,
 }
 
 static void put_zsh_operands(mlx_buf_t *out, const mlx_program_t *program,
-                             const mlx_command_t *command)
+                             const mlx_args_command_t *command)
 {
     if (!command->operands)
         return;
@@ -187,13 +187,13 @@ static void put_zsh_operands(mlx_buf_t *out, const mlx_program_t *program,
 static void put_zsh_commands(mlx_buf_t *out, const mlx_program_t *program)
 {
     mlx_buf_puts(out, "  case $state in\n  command)\n    local -a commands=(");
-    for (const mlx_command_t *c = program->commands; c->name; c++) {
+    for (const mlx_args_command_t *c = program->commands; c->name; c++) {
         mlx_buf_printf(out, "\n      '%s:", c->name);
         put_quoted(out, c->summary, ":\\");
         mlx_buf_putc(out, '\'');
     }
     mlx_buf_puts(out, ")\n    _describe command commands;;\n  argument)\n    case $words[1] in\n");
-    for (const mlx_command_t *c = program->commands; c->name; c++) {
+    for (const mlx_args_command_t *c = program->commands; c->name; c++) {
         mlx_buf_printf(out, "    %s) _arguments", c->name);
         put_zsh_options(out, program, c->options);
         put_zsh_options(out, program, program->self.options);
@@ -270,7 +270,7 @@ void mlx_args_fish(const mlx_program_t *program, mlx_buf_t *out)
 {
     const char *name = program->self.name;
     mlx_buf_printf(out, "# fish completion for %s\ncomplete -c %s -f\n", name, name);
-    for (const mlx_command_t *c = program->commands; c && c->name; c++) {
+    for (const mlx_args_command_t *c = program->commands; c && c->name; c++) {
         mlx_buf_printf(out, "complete -c %s -n __fish_use_subcommand -a %s -d '", name, c->name);
         put_quoted(out, c->summary, "\\");
         mlx_buf_puts(out, "'\n");

@@ -48,17 +48,18 @@ static void put_options(mlx_buf_t *out, const mlx_option_t *options, size_t widt
     }
 }
 
-static void put_commands(mlx_buf_t *out, const mlx_command_t *commands)
+static void put_commands(mlx_buf_t *out, const mlx_args_command_t *commands)
 {
     size_t width = 0;
-    for (const mlx_command_t *c = commands; c->name; c++)
+    for (const mlx_args_command_t *c = commands; c->name; c++)
         width = strlen(c->name) > width ? strlen(c->name) : width;
     mlx_buf_puts(out, "\nCommands:\n");
-    for (const mlx_command_t *c = commands; c->name; c++)
+    for (const mlx_args_command_t *c = commands; c->name; c++)
         put_row(out, c->name, c->summary, width);
 }
 
-static void put_usage(mlx_buf_t *out, const mlx_program_t *program, const mlx_command_t *command)
+static void put_usage(mlx_buf_t *out, const mlx_program_t *program,
+                      const mlx_args_command_t *command)
 {
     mlx_buf_printf(out, "%s ", program->self.name);
     if (command)
@@ -71,9 +72,9 @@ static void put_usage(mlx_buf_t *out, const mlx_program_t *program, const mlx_co
         mlx_buf_printf(out, " %s", operands);
 }
 
-void mlx_args_help(const mlx_program_t *program, const mlx_command_t *command, mlx_buf_t *out)
+void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *command, mlx_buf_t *out)
 {
-    const mlx_command_t *subject = command ? command : &program->self;
+    const mlx_args_command_t *subject = command ? command : &program->self;
     mlx_buf_puts(out, "Usage: ");
     put_usage(out, program, command);
     mlx_buf_printf(out, "\n\n%s.\n", subject->summary);
@@ -133,7 +134,7 @@ static void put_man_options(mlx_buf_t *out, const mlx_option_t *options)
     }
 }
 
-static void put_man_command(mlx_buf_t *out, const mlx_command_t *command)
+static void put_man_command(mlx_buf_t *out, const mlx_args_command_t *command)
 {
     mlx_buf_puts(out, ".SS ");
     put_roff(out, command->name);
@@ -154,7 +155,7 @@ static void put_man_command(mlx_buf_t *out, const mlx_command_t *command)
 
 static void put_man_head(mlx_buf_t *out, const mlx_program_t *program)
 {
-    const mlx_command_t *self = &program->self;
+    const mlx_args_command_t *self = &program->self;
     mlx_buf_printf(out, ".TH \"%s\" 1 \"\" \"mlx-suite %s\" \"User Commands\"\n.SH NAME\n",
                    self->name, MLX_VERSION);
     put_roff(out, self->name);
@@ -188,7 +189,7 @@ void mlx_args_man(const mlx_program_t *program, mlx_buf_t *out)
     put_man_head(out, program);
     if (program->commands)
         mlx_buf_puts(out, ".SH COMMANDS\n");
-    for (const mlx_command_t *c = program->commands; c && c->name; c++)
+    for (const mlx_args_command_t *c = program->commands; c && c->name; c++)
         put_man_command(out, c);
     mlx_buf_puts(out, ".SH OPTIONS\n");
     put_man_options(out, program->self.options);

@@ -8,7 +8,7 @@
 extern const mlx_option_t mlx_args_standard[];
 
 /*  COMMAND NULL: of the program. */
-void mlx_args_help(const mlx_program_t *program, const mlx_command_t *command, mlx_buf_t *out);
+void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *command, mlx_buf_t *out);
 
 void mlx_args_man(const mlx_program_t *program, mlx_buf_t *out);
 void mlx_args_bash(const mlx_program_t *program, mlx_buf_t *out);

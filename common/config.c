@@ -324,22 +324,27 @@ static void write_setting(mlx_buf_t *out, const mlx_setting_t *setting, const ch
                    setting->fallback ? setting->fallback : setting->example);
 }
 
+/*  The section that KEY is in, or NULL. */
+static const char *section_of(const char *key)
+{
+    const char *dot = strchr(key, '.'), *section;
+    for (size_t i = 0; dot && (section = mlx_settings_section(i)); i++)
+        if (strlen(section) == (size_t)(dot - key) && strncmp(section, key, strlen(section)) == 0)
+            return section;
+    return NULL;
+}
+
 void mlx_config_write_example(mlx_buf_t *out)
 {
     mlx_buf_puts(out, "# Settings of the MLX Infrastructure Suite. Remove a # before a setting to"
                       " change it.\n# The environment wins over this file: MLX_SAMPLER_RATE_HZ"
                       " over sampler.rate_hz.\n\n");
-    const char *section = "";
+    const char *last = NULL;
     for (size_t i = 0; i < mlx_settings_count; i++) {
-        const mlx_setting_t *setting = &mlx_settings[i];
-        size_t len = strcspn(setting->key, ".");
-        bool in_section = setting->key[len] != '\0';
-        if (in_section && (strlen(section) != len || strncmp(section, setting->key, len) != 0)) {
-            for (size_t s = 0; (section = mlx_settings_section(s)); s++)
-                if (strlen(section) == len && strncmp(section, setting->key, len) == 0)
-                    break;
+        const char *section = section_of(mlx_settings[i].key);
+        if (section && section != last)
             mlx_buf_printf(out, "\n# %s\n%s:\n", mlx_settings_section_help(section), section);
-        }
-        write_setting(out, setting, in_section ? "  " : "");
+        last = section;
+        write_setting(out, &mlx_settings[i], section ? "  " : "");
     }
 }

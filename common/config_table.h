@@ -24,10 +24,10 @@ typedef struct mlx_setting mlx_setting_t;
 struct mlx_setting {
     const char *key; /* "section.name", or a name without section */
     mlx_setting_type_t type;
+    bool required;               /* of a field of maps */
     const char *fallback;        /* the default as text; NULL: not set, or an empty list */
     double min, max;             /* of int and real */
     const char *words;           /* of word: "a|b|c" */
-    bool required;               /* of a field of maps */
     const mlx_setting_t *fields; /* of maps: ends with key NULL */
     const char *example;         /* for the example file where there is no default */
     const char *used_by;

@@ -8,27 +8,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int open_regular(const char *path, mlx_error_t *err)
+static int check_regular(int fd, const char *path, mlx_error_t *err)
 {
-    /* Without O_NONBLOCK the open of a pipe would wait for its writer. */
-    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
     if (fd < 0)
         return mlx_error_set(err, errno == ENOENT ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
                              "cannot open %s: %s", path, strerror(errno));
-    struct stat st;
     if (fstat(fd, &st) != 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot look at %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a regular file", path);
-    int opened = fd;
-    fd = -1;
-    return opened;
+    return 0;
 }
 
 char *mlx_file_read(const char *path, size_t max, size_t *len, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_close_p) int fd = open_regular(path, err);
-    if (fd < 0)
+    /* Without O_NONBLOCK the open of a pipe would wait for its writer. */
+    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (check_regular(fd, path, err))
         return NULL;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t buf = {0};
     char chunk[16384];

@@ -17,7 +17,6 @@ struct mlx_http_call {
     mlx_http_transfer_t transfer;
     mlx_http_t *http;
     mlx_http_call_t *next;
-    mlx_http_call_t **link; /* what points at us */
     call_state_t state;
     mlx_timer_t *stall;
     mlx_http_fn fn;
@@ -38,16 +37,21 @@ static void cancel(mlx_http_t *self, mlx_timer_t **timer)
     *timer = NULL;
 }
 
-static void free_call(mlx_http_call_t *call)
+static void release(mlx_http_call_t *call)
 {
-    mlx_http_t *self = call->http;
-    *call->link = call->next;
-    if (call->next)
-        call->next->link = call->link;
-    cancel(self, &call->stall);
-    curl_multi_remove_handle(self->multi, call->transfer.easy);
+    cancel(call->http, &call->stall);
+    curl_multi_remove_handle(call->http->multi, call->transfer.easy);
     mlx_http_transfer_close(&call->transfer);
     free(call);
+}
+
+static void free_call(mlx_http_call_t *call)
+{
+    mlx_http_call_t **at = &call->http->calls;
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+    release(call);
 }
 
 static void finish(mlx_http_call_t *call, CURLcode result)
@@ -185,8 +189,10 @@ void mlx_http_destroy(mlx_http_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    while (self->calls)
-        free_call(self->calls);
+    for (mlx_http_call_t *call = self->calls, *next; call; call = next) {
+        next = call->next;
+        release(call);
+    }
     curl_multi_cleanup(self->multi);
     cancel(self, &self->timer);
     free(self);
@@ -201,9 +207,6 @@ mlx_http_call_t *mlx_http_start(mlx_http_t *self, const mlx_http_request_t *requ
     mlx_http_transfer_open(&call->transfer, request, arg);
     curl_easy_setopt(call->transfer.easy, CURLOPT_PRIVATE, call);
     call->next = self->calls;
-    call->link = &self->calls;
-    if (call->next)
-        call->next->link = &call->next;
     self->calls = call;
     if (!self->inside)
         begin(call);

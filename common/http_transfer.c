@@ -264,8 +264,11 @@ int64_t mlx_http_transfer_patience_us(const mlx_http_transfer_t *self)
     return self->last_byte_us + self->stall_us - mlx_now_us();
 }
 
-static mlx_code_t code_of(CURLcode result)
+static mlx_code_t code_of(const mlx_http_transfer_t *self, CURLcode result)
 {
+    /* curl says the same of a wrong URL and of a server that does not speak HTTP. */
+    if (result == CURLE_UNSUPPORTED_PROTOCOL && self->sent_us)
+        return MLX_ERR_FAILED;
     for (size_t i = 0; i < MLX_COUNT(results); i++)
         if (results[i].result == result)
             return results[i].code;
@@ -287,7 +290,7 @@ static void fill_error(const mlx_http_transfer_t *self, CURLcode result, mlx_htt
                       ends[self->ended].text);
         return;
     }
-    mlx_error_set(&reply->error, code_of(result), "%s: %s", self->shown,
+    mlx_error_set(&reply->error, code_of(self, result), "%s: %s", self->shown,
                   self->why[0] ? self->why : curl_easy_strerror(result));
     reply->refused = is_refused(self, result);
 }

@@ -1,8 +1,8 @@
 /*  os.h - the one home of system calls that Linux and macOS spell differently
  *
- *  os_linux.c and os_darwin.c hold the two spellings; nothing else in the suite tests for a
- *  platform. A file system that cannot do what is asked for answers MLX_ERR_UNAVAILABLE: that is an
- *  answer, not a failure, and the caller takes its next best way.
+ *  os_linux.c and os_darwin.c hold the two spellings. A file system that cannot do what is asked for
+ *  answers MLX_ERR_UNAVAILABLE: that is an answer, not a failure, and the caller takes its next best
+ *  way.
  *
  *      if (mlx_os_clone(from_fd, AT_FDCWD, "blob", 0600, &err) && err.code == MLX_ERR_UNAVAILABLE)
  *          hard link instead

@@ -128,7 +128,7 @@ void mlx_service_degraded(mlx_service_t *self, const char *reason)
 void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
 {
     mlx_log(self->log, MLX_LOG_ERROR, "%s%s%s", err->text, err->mend[0] ? "; " : "", err->mend);
-    self->status = err->code;
+    self->status = (int)err->code;
     mlx_loop_stop(self->loop);
 }
 

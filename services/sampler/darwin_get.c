@@ -140,16 +140,20 @@ bool mlx_sysctl_struct(const char *name, void *out, size_t size)
     return true;
 }
 
+/*  Asked with room for 8 bytes: with less, the kernel may clip a large value to what fits. */
 bool mlx_sysctl_int(const char *name, int64_t *out)
 {
     int64_t whole = 0;
     int32_t half = 0;
-    if (mlx_sysctl_struct(name, &half, sizeof half)) {
-        *out = half;
-        return true;
-    }
-    if (!mlx_sysctl_struct(name, &whole, sizeof whole))
+    size_t got = sizeof whole;
+    if (sysctlbyname(name, &whole, &got, NULL, 0) != 0)
         return false;
+    if (got == sizeof half) {
+        memcpy(&half, &whole, sizeof half);
+        whole = half;
+    } else if (got != sizeof whole) {
+        return false;
+    }
     *out = whole;
     return true;
 }

@@ -3,10 +3,14 @@
 
 #include "common/service.h"
 
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef struct {
     mlx_service_t *service;
+    const mlx_sensor_backend_t **backends; /* those that are not disabled */
+    size_t count;
     mlx_sampler_t *sampler;
     mlx_timer_t *timer;
 } state_t;
@@ -54,24 +58,68 @@ static void stop(void **state)
         return;
     mlx_loop_cancel(mlx_service_loop(self->service), &self->timer);
     mlx_sampler_destroy(&self->sampler);
+    free(self->backends);
     mlx_free_p(state);
+}
+
+static bool lists(const mlx_value_t *names, const char *name)
+{
+    for (size_t i = 0; i < mlx_value_size(names); i++)
+        if (strcmp(mlx_value_as_str(mlx_value_at(names, i), NULL), name) == 0)
+            return true;
+    return false;
+}
+
+/*  A name in sampler.disable that no back end has is a mistake worth telling. */
+static int check_names(const mlx_value_t *names, const mlx_sensor_backend_t *const *all,
+                       size_t count, mlx_error_t *err)
+{
+    for (size_t i = 0; i < mlx_value_size(names); i++) {
+        const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t known = {0};
+        bool found = false;
+        for (size_t k = 0; k < count; k++) {
+            mlx_buf_printf(&known, "%s%s", k ? ", " : "", all[k]->name);
+            found = found || strcmp(all[k]->name, name) == 0;
+        }
+        if (found)
+            continue;
+        mlx_error_set(err, MLX_ERR_USAGE, "sampler.disable: no sensors are called \"%.64s\"", name);
+        return mlx_error_mend(err, "those of this system are %s", mlx_buf_str(&known));
+    }
+    return 0;
+}
+
+static int choose_backends(state_t *self, mlx_error_t *err)
+{
+    const mlx_value_t *disabled =
+        mlx_config_value(mlx_service_config(self->service), "sampler.disable");
+    size_t count;
+    const mlx_sensor_backend_t *const *all = mlx_sensor_backends(&count);
+    self->backends = mlx_alloc(count, sizeof(*self->backends));
+    for (size_t i = 0; i < count; i++)
+        if (!lists(disabled, all[i]->name))
+            self->backends[self->count++] = all[i];
+    return check_names(disabled, all, count, err);
 }
 
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
 {
-    (void)err;
     state_t *self = *state = mlx_alloc(1, sizeof *self);
     self->service = service;
+    if (choose_backends(self, err))
+        return -1;
     mlx_sampler_options_t options = {
+        .backends = self->backends,
+        .count = self->count,
         .env = {"/proc", "/sys", "libnvidia-ml.so.1"},
-        .rate_hz = 1,
+        .rate_hz = mlx_config_real(mlx_service_config(service), "sampler.rate_hz"),
         .cost_us = cost_us,
         .publish = publish,
         .on_presence = on_presence,
         .on_error = on_error,
         .arg = self,
     };
-    options.backends = mlx_sensor_backends(&options.count);
     self->sampler = mlx_sampler_new(&options);
     self->timer = mlx_loop_every(mlx_service_loop(service), mlx_sampler_period_ms(self->sampler),
                                  on_tick, self);

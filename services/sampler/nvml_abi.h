@@ -52,7 +52,6 @@ typedef struct {
     unsigned gpu_instance, compute_instance;
 } nvml_process_t;
 
-#define NVML_NOT_AVAILABLE (~0ULL)
 #define NVML_NAME_SIZE 96
 #define NVML_UUID_SIZE 96
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define TOPIC "sensor.cpu"
-#define STAT_BYTES (128 * 1024)
+#define STAT_BYTES ((size_t)128 * 1024)
 #define MAX_CORES 4096
 #define MAX_KHZ 20e6
 

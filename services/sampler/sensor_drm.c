@@ -345,7 +345,7 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
         card->joules = NAN;
         return true;
     }
-    double values[MAX_GAUGES];
+    double values[MAX_GAUGES] = {0};
     if (!read_gauges(card, values))
         return false;
     mlx_value_t *data = add_identity(card, out);

@@ -204,6 +204,7 @@ static void add_scaled(nvml_t *self, nvml_device_t gpu, mlx_value_t *data, const
         mlx_value_set_real(data, field, value * scale);
 }
 
+/*  All ones, and what no machine has, mean "not available". */
 static void add_bytes(mlx_value_t *data, const char *field, unsigned long long bytes)
 {
     if (bytes <= INT64_MAX)
@@ -253,8 +254,7 @@ static void add_processes(nvml_t *self, nvml_device_t gpu, mlx_value_t *data)
     for (unsigned i = 0; i < count && i < MAX_PROCESSES; i++) {
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
         mlx_value_set_int(item, "pid", processes[i].pid);
-        if (processes[i].memory != NVML_NOT_AVAILABLE)
-            add_bytes(item, "memory", processes[i].memory);
+        add_bytes(item, "memory", processes[i].memory);
     }
 }
 

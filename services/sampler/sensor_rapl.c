@@ -13,7 +13,7 @@
 #define PACKAGE 0 /* row of the table below */
 #define MAX_PACKAGES 16
 #define MAX_PARTS 8
-#define MAX_ZONES (MAX_PACKAGES * (1 + MAX_PARTS))
+#define MAX_ZONES ((size_t)MAX_PACKAGES * (1 + MAX_PARTS))
 #define MAX_WATTS 5000.0 /* above this a counter was reset rather than wrapped */
 
 /*  Zone names of the kernel's intel_rapl driver (AMD's too), and our fields. */
@@ -109,15 +109,15 @@ static int rapl_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
     return mlx_error_mend(err, "root only by default; a udev rule may give a group read access");
 }
 
-/*  Energy since the last reading in joules, NAN when the counter did something else than count. */
+/*  Energy since the last reading in joules; NAN or below 0 when the counter did something else than
+ *  count. */
 static double advance(const zone_t *zone, int64_t now)
 {
     if (zone->last < 0)
         return NAN;
     if (now >= zone->last)
         return (double)(now - zone->last) * 1e-6;
-    if (zone->range < zone->last || zone->range == 0)
-        return NAN;
+    /* below 0 when the range is not known or the counter was above it */
     return (double)(zone->range - zone->last + now) * 1e-6;
 }
 

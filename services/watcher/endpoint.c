@@ -107,9 +107,9 @@ static bool copy_host(char *out, span_t s)
     }
     out[s.len] = '\0';
     if (out[0] == '\0' || !strcmp(out, "0.0.0.0"))
-        strcpy(out, "127.0.0.1");
+        snprintf(out, MLX_ENDPOINT_HOST_MAX, "127.0.0.1");
     if (!strcmp(out, "::"))
-        strcpy(out, "::1");
+        snprintf(out, MLX_ENDPOINT_HOST_MAX, "::1");
     return true;
 }
 

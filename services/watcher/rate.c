@@ -53,7 +53,7 @@ double mlx_rate_value(const mlx_rate_t *self)
             break;
         span = reach;
         tokens = self->points[newest].n - self->points[i].n;
-        if (span >= WINDOW_US && tokens >= ENOUGH)
+        if (span >= WINDOW_US && tokens >= (double)ENOUGH)
             break;
     }
     return tokens * 1e6 / (double)span;

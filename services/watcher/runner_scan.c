@@ -67,7 +67,7 @@ static void accept(search_t *s, const mlx_proc_t *proc, uint16_t port)
     *found = (mlx_runner_process_t){.pid = proc->pid, .port = port};
     const char *path = option(proc, "--model");
     if (path && strlen(path) < sizeof found->model_path)
-        strcpy(found->model_path, path);
+        snprintf(found->model_path, sizeof found->model_path, "%s", path);
 }
 
 static bool on_llama_server(void *arg, const mlx_proc_t *proc)
@@ -114,7 +114,7 @@ static void explain(const search_t *s, char *out, size_t cap)
     else if (s->old_runner)
         snprintf(out, cap, "this Ollama is older than 0.30, its runner tells nothing: use the tap");
     else if (s->other_server)
-        snprintf(out, cap, "the runners here belong to another Ollama server");
+        snprintf(out, cap, "the runners here belong to another Ollama server: use the tap");
     else
         snprintf(out, cap, "no runner process of this Ollama was found: use the tap");
 }

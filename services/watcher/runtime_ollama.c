@@ -34,7 +34,7 @@ static bool parse_time(const char *text, int64_t *us)
         return false;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    int64_t offset = (hours * 60 + minutes) * 60;
+    int64_t offset = (int64_t)hours * 3600 + (int64_t)minutes * 60;
     *us = ((int64_t)timegm(&tm) + (sign == '-' ? offset : -offset)) * 1000000 + fraction;
     return true;
 }
@@ -115,7 +115,7 @@ const mlx_runtime_backend_t mlx_runtime_ollama = {
             {.role = MLX_QUERY_STATE, .path = "/api/ps", .max_body = 1 << 20, .parse = parse_ps},
             {.role = MLX_QUERY_FACTS,
              .path = "/api/version",
-             .max_body = 64 * 1024,
+             .max_body = 65536,
              .parse = parse_version},
         },
 };

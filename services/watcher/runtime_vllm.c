@@ -98,7 +98,7 @@ const mlx_runtime_backend_t mlx_runtime_vllm = {
              .parse = parse_metrics},
             {.role = MLX_QUERY_FACTS,
              .path = "/version",
-             .max_body = 64 * 1024,
+             .max_body = 65536,
              .parse = parse_version},
         },
 };

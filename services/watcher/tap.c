@@ -198,6 +198,15 @@ static void on_pause_over(void *arg)
     mlx_loop_rewatch(self->loop, self->listening, MLX_READ);
 }
 
+static void pause_accepting(mlx_tap_t *self)
+{
+    mlx_loop_rewatch(self->loop, self->listening, 0);
+    self->pause = mlx_loop_after(self->loop, ACCEPT_PAUSE_MS, on_pause_over, self);
+    pthread_mutex_lock(&self->lock);
+    self->counters.starved++;
+    pthread_mutex_unlock(&self->lock);
+}
+
 static void on_connection(void *arg, int listen_fd, unsigned events)
 {
     mlx_tap_t *self = arg;
@@ -209,8 +218,7 @@ static void on_connection(void *arg, int listen_fd, unsigned events)
         } else if (fd >= 0) {
             turn_away(self, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            mlx_loop_rewatch(self->loop, self->listening, 0);
-            self->pause = mlx_loop_after(self->loop, ACCEPT_PAUSE_MS, on_pause_over, self);
+            pause_accepting(self);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return;
@@ -279,8 +287,10 @@ static int start_thread(mlx_tap_t *self, mlx_error_t *err)
 
 static void release(mlx_tap_t *self)
 {
-    while (self->connections)
-        forget(self->connections);
+    for (connection_t *at = self->connections, *next; at; at = next) {
+        next = at->next;
+        forget(at);
+    }
     mlx_loop_unwatch(self->loop, &self->listening);
     mlx_loop_cancel(self->loop, &self->pause);
     mlx_close_p(&self->listen_fd);

@@ -41,6 +41,7 @@ typedef struct {
     int64_t accepted;     /* connections since the start */
     int64_t refused;      /* of these: closed because the runtime did not answer */
     int64_t turned_away;  /* not accepted, because too many were open */
+    int64_t starved;      /* times that a connection had to wait for a free descriptor */
     int64_t not_followed; /* relayed, but not understood to the end */
     int64_t requests;     /* measured, begun */
     int64_t dropped;      /* measured, but gone before a snapshot fetched them */

@@ -32,8 +32,6 @@ struct mlx_relay {
     char *scratch;
     const mlx_tap_address_t *servers;
     int servers_left;
-    bool failing; /* one side is gone; the other gets its last bytes, then its reset */
-    mlx_relay_end_t how;
     end_t ends[2];
 };
 
@@ -75,19 +73,11 @@ static void finish(mlx_relay_t *self, mlx_relay_end_t how)
     self->hooks->closed(self->arg, how); /* may have destroyed us */
 }
 
-/*  SIDE is gone. The other side still gets what SIDE said before. */
+/*  SIDE is gone, and all that it said has been passed on: a side is read only while nothing of it
+ *  waits. */
 static void fail(mlx_relay_t *self, mlx_relay_side_t side)
 {
-    end_t *left = &self->ends[other(side)];
-    close_end(self, &self->ends[side], true);
-    if (!self->failing)
-        self->how = side == MLX_RELAY_CLIENT ? MLX_RELAY_CLIENT_RESET : MLX_RELAY_SERVER_RESET;
-    if (self->failing || !left->waiting) {
-        finish(self, self->how);
-        return;
-    }
-    self->failing = true;
-    mlx_loop_rewatch(self->loop, left->watch, MLX_WRITE);
+    finish(self, side == MLX_RELAY_CLIENT ? MLX_RELAY_CLIENT_RESET : MLX_RELAY_SERVER_RESET);
 }
 
 /*  Watch each side for what can go on; end the relay when nothing can. */
@@ -188,34 +178,27 @@ static int pass_piece(mlx_relay_t *self, mlx_relay_side_t from)
     return sent == got && got == MLX_RELAY_PIECE;
 }
 
-/*  Give END what waits for it. false: the relay is gone. */
-static bool flush(mlx_relay_t *self, mlx_relay_side_t side)
+/*  Give END what waits for it. */
+static void flush(end_t *end)
 {
-    end_t *end = &self->ends[side];
     ssize_t sent =
         send_some(end->fd, end->waiting + end->waiting_at, end->waiting_len - end->waiting_at);
     if (sent < 0) {
         go_deaf(end);
-    } else {
-        end->waiting_at += (size_t)sent;
-        if (end->waiting_at < end->waiting_len)
-            return true;
+        return;
+    }
+    end->waiting_at += (size_t)sent;
+    if (end->waiting_at == end->waiting_len) {
         free(end->waiting);
         end->waiting = NULL;
     }
-    if (!self->failing)
-        return true;
-    finish(self, self->how);
-    return false;
 }
 
 static void on_ready(mlx_relay_t *self, mlx_relay_side_t side, unsigned events)
 {
     end_t *end = &self->ends[side], *target = &self->ends[other(side)];
-    if (events & MLX_WRITE && end->waiting && !flush(self, side))
-        return;
-    if (self->failing)
-        return;
+    if (events & MLX_WRITE && end->waiting)
+        flush(end);
     int more = events & MLX_READ && !end->ended;
     for (int n = 0; more > 0 && n < PIECES_PER_TURN && !target->waiting && !target->deaf; n++)
         more = pass_piece(self, side);

@@ -42,8 +42,7 @@ static exchange_t *newest(mlx_tap_session_t *self)
 
 static void finish_oldest(mlx_tap_session_t *self, mlx_stream_outcome_t outcome)
 {
-    exchange_t *exchange = oldest(self);
-    self->done++;
+    exchange_t *exchange = &self->exchanges[self->done++ % MAX_AHEAD];
     if (!exchange->stats)
         return;
     mlx_stream_figures_t figures;

@@ -232,6 +232,9 @@ static void sockets_that_are_not_shown(void **unused)
     add_process(7, 1, "llama-server", NULL, 0)->error = EPERM;
     assert_int_equal(mlx_procs_listens("/proc", 7, 1, &answer, &err), -1);
     assert_int_equal(err.code, MLX_ERR_UNAVAILABLE);
+    add_process(8, 1, "llama-server", NULL, 0)->vanishes = true;
+    assert_int_equal(mlx_procs_listens("/proc", 8, 1, &answer, &err), -1);
+    assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
 static int teardown(void **unused)

@@ -159,6 +159,67 @@ static void temperatures_of_intel(void **unused)
     mlx_readings_destroy(&r);
 }
 
+static void processors_that_come_and_go(void **unused)
+{
+    (void)unused;
+    mlx_error_t err = {0};
+    void *state = NULL;
+    mlx_readings_t *r = mlx_readings_new();
+    dd_machine_vm();
+    assert_int_equal(mlx_sensor_mach.probe(&state, &check_nowhere, &err), 0);
+    assert_int_equal(mlx_sensor_mach.sample(state, 0, r, &err), 0);
+    dd.core_count = 2;
+    mlx_readings_reset(r);
+    assert_int_equal(mlx_sensor_mach.sample(state, 1000000, r, &err), 0);
+    is_int(topic(r, "sensor.cpu"), "cores", 2);
+    assert_null(mlx_value_get(topic(r, "sensor.cpu"), "utilization"));
+    dd.core_count = 0;
+    mlx_readings_reset(r);
+    assert_int_equal(mlx_sensor_mach.sample(state, 2000000, r, &err), 0);
+    is_missing(topic(r, "sensor.cpu"), "utilization");
+    is_int(topic(r, "sensor.memory"), "total", 8 * GIB);
+    mlx_sensor_mach.close(&state);
+    mlx_readings_destroy(&r);
+}
+
+static void sysctls_of_odd_sizes(void **unused)
+{
+    (void)unused;
+    static const char name[] = "a chip whose name is longer than any of Apple's: 64 bytes";
+    mlx_error_t err = {0};
+    dd_machine_vm();
+    dd_sysctl_bytes("hw.memsize", "\1\2", 2);
+    dd_sysctl_bytes("vm.loadavg", "\1\2", 2);
+    dd_sysctl_bytes("machdep.cpu.brand_string", name, 10); /* no NUL at its end */
+    mlx_readings_t *r = read_one(&mlx_sensor_mach, 2, &err);
+    is_missing(topic(r, "sensor.memory"), "total");
+    is_missing(topic(r, "sensor.cpu"), "load1");
+    is_text(topic(r, "sensor.cpu"), "name", "a chip wh");
+    mlx_readings_destroy(&r);
+}
+
+static void every_type_of_smc_number(void **unused)
+{
+    (void)unused;
+    mlx_error_t err = {0};
+    dd_machine_intel();
+    dd.smc_count = 0;
+    dd_smc_bytes("TC0a", "sp78", "\xff\x80", 2); /* -0.5: no temperature */
+    dd_smc_bytes("TC1a", "ui8 ", "\x29", 1);
+    dd_smc_bytes("TC2a", "ui16", "\0\x2a", 2);
+    dd_smc_bytes("TC3a", "ui32", "\0\0\0\x2b", 4);
+    dd_smc_bytes("TC4a", "flt ", "\0\0\xc0\x7f", 4);     /* NaN */
+    dd_smc_bytes("TC5a", "flt ", "\0\0\x80\x7f\0\0", 6); /* a size that is not the type's */
+    dd_smc_bytes("F1Ac", "sp78", "\xff\0", 2);           /* -1 rpm */
+    dd_smc_bytes("#KEY", "ui32", "\0\0\0\x8", 4);
+    mlx_readings_t *r = read_one(&mlx_sensor_smc, 1, &err);
+    const mlx_value_t *t = topic(r, "sensor.temperature");
+    assert_int_equal(mlx_value_size(mlx_value_get(t, "sensor")), 3);
+    is_real(t, "cpu", 42);
+    assert_null(mlx_value_get(t, "fan"));
+    mlx_readings_destroy(&r);
+}
+
 static void smc_absent_or_failing(void **unused)
 {
     (void)unused;
@@ -258,6 +319,9 @@ int main(void)
         TEST(thermal_state_by_name),
         TEST(temperatures_and_fans),
         TEST(temperatures_of_intel),
+        TEST(processors_that_come_and_go),
+        TEST(sysctls_of_odd_sizes),
+        TEST(every_type_of_smc_number),
         TEST(smc_absent_or_failing),
         TEST(hid_only_where_the_smc_is_silent),
         TEST(virtual_machine_has_what_it_has),

@@ -1,6 +1,7 @@
 /*  GPUs and the SoC's power, frequencies and busy times on the canned machines. */
 #include "check.h"
 
+#include <math.h>
 #include <string.h>
 
 static void gpu_of_apple_silicon(void **unused)
@@ -205,6 +206,81 @@ static void no_frequency_table_no_frequency(void **unused)
     mlx_readings_destroy(&r);
 }
 
+/*  The registry's tables replaced by BYTES, for the machine whose clusters are found by
+ * acc-clusters. */
+static mlx_readings_t *with_table(const char *key, CFTypeRef consumed)
+{
+    mlx_error_t err = {0};
+    dd_machine_m5();
+    dd_node_t *pmgr = NULL;
+    for (int i = 0; i < dd.node_count; i++)
+        if (strcmp(dd.nodes[i].name, "pmgr") == 0)
+            pmgr = &dd.nodes[i];
+    assert_non_null(pmgr);
+    for (size_t i = 0; i < pmgr->count; i++)
+        if (strcmp(pmgr->keys[i], key) == 0) {
+            CFRelease(pmgr->values[i]);
+            pmgr->values[i] = consumed;
+        }
+    return read_one(&mlx_sensor_ioreport, 2, &err);
+}
+
+static void hostile_frequency_tables(void **unused)
+{
+    (void)unused;
+    static const uint8_t cut[] = {5, 2, 0, 0, 0, 0, 0}, many[8 * 200] = {0};
+    static const uint32_t one[] = {4000000, 1};
+    const struct {
+        const char *key;
+        CFTypeRef value;
+        double super_hertz; /* NaN: absent */
+    } cases[] = {
+        {"acc-clusters", dd_text("05020000"), NAN},
+        {"acc-clusters", dd_data(cut, sizeof cut), NAN},
+        {"acc-clusters", dd_data(many, sizeof many), NAN},
+        {"voltage-states5-sram", dd_number(5), NAN},
+        {"voltage-states5-sram", dd_data(cut, sizeof cut), NAN},
+        {"voltage-states5-sram", dd_data(many, sizeof many), NAN},
+        {"voltage-states5-sram", dd_data(one, sizeof one), 4000e6},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        /* A table found by its fixed name is taken whatever acc-clusters says. */
+        bool by_cluster = strcmp(cases[i].key, "acc-clusters") == 0;
+        mlx_readings_t *r = with_table(cases[i].key, cases[i].value);
+        assert_non_null(r);
+        const mlx_value_t *cpu = topic(r, "sensor.cpu");
+        size_t which = by_cluster ? 1 : 0; /* MCPU's table is found through the clusters only */
+        is_real(item(cpu, "cluster", which), "utilization", 0.5);
+        if (isnan(cases[i].super_hertz))
+            assert_null(mlx_value_get(item(cpu, "cluster", which), "frequency"));
+        else
+            is_real(item(cpu, "cluster", which), "frequency", cases[i].super_hertz);
+        mlx_readings_destroy(&r);
+    }
+}
+
+static void channels_that_make_no_sense(void **unused)
+{
+    (void)unused;
+    static const char *const states[] = {"IDLE", "V0P0"};
+    static const int64_t backwards[] = {-600, -600};
+    mlx_error_t err = {0};
+    dd_machine_m1();
+    dd_states("CPU Stats", "CPU Core Performance States", "ECPU7", states, backwards, 2);
+    dd_states("CPU Stats", "CPU Core Performance States", "ECPU8", NULL, NULL, 0);
+    dd_states("CPU Stats", "CPU Core Performance States", "XCPU0", states, backwards, 2);
+    dd_energy("CPU Energy of a name longer than any channel has had in any macOS so far", "mJ", 0,
+              9);
+    dd_energy("DRAM1", "a unit longer than any", 0, 9000);
+    dd_energy("DRAM2", "mJ", 9000, 0); /* a counter that went back */
+    mlx_readings_t *r = read_one(&mlx_sensor_ioreport, 2, &err);
+    assert_non_null(r);
+    assert_int_equal(mlx_value_size(mlx_value_get(topic(r, "sensor.cpu"), "core")), 4);
+    is_real(topic(r, "sensor.power"), "cpu", 2.5);
+    is_real(topic(r, "sensor.power"), "dram", 0.5);
+    mlx_readings_destroy(&r);
+}
+
 static void ioreport_absent_or_failing(void **unused)
 {
     (void)unused;
@@ -237,6 +313,8 @@ int main(void)
         TEST(cores_in_kilohertz_and_more_states_than_table),
         TEST(renamed_clusters_and_places_without_a_core),
         TEST(no_frequency_table_no_frequency),
+        TEST(hostile_frequency_tables),
+        TEST(channels_that_make_no_sense),
         TEST(ioreport_absent_or_failing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,12 @@ mlx_model_t *mlx_app_model(mlx_app_t *self, const char *name)
     return NULL;
 }
 
+void mlx_app_child_ended(mlx_app_t *self, pid_t pid)
+{
+    for (size_t i = 0; i < self->model_count; i++)
+        mlx_model_runner_ended(self->models[i], pid);
+}
+
 /*  The double's own pages */
 
 static void page_stats(mlx_app_t *self, mlx_conn_t *conn)

@@ -76,6 +76,9 @@ void mlx_app_destroy(mlx_app_t **self);
 /*  The model of that name (":latest" is implied), or NULL. */
 mlx_model_t *mlx_app_model(mlx_app_t *self, const char *name);
 
+/*  Child PID has ended and is reaped: a model whose runner it was is no longer loaded. */
+void mlx_app_child_ended(mlx_app_t *self, pid_t pid);
+
 /*  0 <= r < 1, the same sequence in each run. */
 double mlx_app_random(mlx_app_t *self);
 

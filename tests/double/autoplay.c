@@ -17,7 +17,8 @@ enum {
     BUSY_S = 20,
     IDLE_S = 8,
     PAUSE_MS = 300,
-    REPLY_LIMIT_MS = 60000
+    REPLY_LIMIT_MS = 60000,
+    MAX_FD = 1024
 };
 
 struct mlx_autoplay {
@@ -116,7 +117,11 @@ mlx_autoplay_t *mlx_autoplay_new(int port, int through, const char *const *model
     }
     pid_t pid = fork();
     if (pid == 0) {
-        close(life[1]);
+        /* Nothing of the server's: a listener held here would keep its port open. */
+        for (int fd = STDERR_FILENO + 1; fd < MAX_FD; fd++) {
+            if (fd != life[0])
+                close(fd);
+        }
         play(&(player_t){life[0], port, through, models, count, rate, 0});
     }
     close(life[0]);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/double/app.h"
@@ -248,20 +249,26 @@ static void on_signal(int number)
         _exit(1);
 }
 
-static void on_stop(void *arg, int fd)
+static void on_signal_byte(void *arg, int fd)
 {
-    (void)fd;
-    mlx_net_stop(arg);
+    mlx_app_t *app = arg;
+    char byte = 0;
+    pid_t pid;
+    if (read(fd, &byte, 1) == 1 && byte != (char)SIGCHLD)
+        mlx_net_stop(app->net);
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        mlx_app_child_ended(app, pid);
 }
 
-static void catch_signals(mlx_net_t *net)
+static void catch_signals(mlx_app_t *app)
 {
     if (pipe(signal_pipe))
         mlx_panic("cannot make a pipe: %s", strerror(errno));
     fcntl(signal_pipe[0], F_SETFD, FD_CLOEXEC);
     fcntl(signal_pipe[1], F_SETFD, FD_CLOEXEC);
-    mlx_net_watch(net, signal_pipe[0], on_stop, net);
+    mlx_net_watch(app->net, signal_pipe[0], on_signal_byte, app);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGINT, on_signal);
 }
@@ -295,7 +302,7 @@ static int serve(mlx_app_t *app, const options_t *options, mlx_error_t *err)
         return -1;
     if (options->autoplay && !(autoplay = start_autoplay(options, app, port, err)))
         return -1;
-    catch_signals(app->net);
+    catch_signals(app);
     printf("listening 127.0.0.1:%d\n", port);
     fflush(stdout);
     mlx_net_run(app->net);

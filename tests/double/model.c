@@ -142,6 +142,16 @@ void mlx_model_unload(mlx_model_t *self)
     self->last_prompt = 0;
 }
 
+void mlx_model_runner_ended(mlx_model_t *self, pid_t pid)
+{
+    if (!self->runner || !mlx_runner_ended(self->runner, pid))
+        return;
+    if (in_use(self))
+        mlx_runner_destroy(&self->runner);
+    else
+        mlx_model_unload(self);
+}
+
 void mlx_model_keep(mlx_model_t *self, int64_t keep_ns)
 {
     bool forever = keep_ns < 0;

@@ -109,6 +109,8 @@ static void exec_runner(const char *link, char *const *args, int listener, int v
             close(fd);
     }
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
     execv(link, args);
     _exit(127);
 }
@@ -189,10 +191,16 @@ void mlx_runner_destroy(mlx_runner_t **self)
     *self = NULL;
 }
 
+bool mlx_runner_ended(mlx_runner_t *self, pid_t pid)
+{
+    bool mine = self->pid == pid;
+    if (mine)
+        self->pid = -1;
+    return mine;
+}
+
 void mlx_runner_show(mlx_runner_t *self, const mlx_view_t *view)
 {
-    if (self->pid < 0 || write(self->pipe, view, sizeof(*view)) > 0 || errno != EPIPE)
-        return;
-    if (waitpid(self->pid, NULL, WNOHANG) == self->pid)
-        self->pid = -1;
+    ssize_t put = write(self->pipe, view, sizeof(*view));
+    (void)put; /* full: the next view says more; broken: the child's end is noticed by its signal */
 }

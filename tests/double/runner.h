@@ -9,6 +9,8 @@
 #ifndef MLX_TESTS_DOUBLE_RUNNER_H
 #define MLX_TESTS_DOUBLE_RUNNER_H
 
+#include <sys/types.h>
+
 #include "proto/error.h"
 
 enum {
@@ -46,6 +48,9 @@ mlx_runner_t *mlx_runner_new(const char *blob, int slots, int64_t context, bool 
 
 /*  Stop the child and reap it. */
 void mlx_runner_destroy(mlx_runner_t **self);
+
+/*  true: PID, which has been reaped, was the child. Destroy the runner then. */
+bool mlx_runner_ended(mlx_runner_t *self, pid_t pid);
 
 /*  Send VIEW. A full pipe drops it: the next one says more. */
 void mlx_runner_show(mlx_runner_t *self, const mlx_view_t *view);

@@ -66,7 +66,7 @@ def main():
     params.port = int(value("--port"))
     params.n_ctx = int(value("-c"))
     params.n_parallel = int(value("-np"))
-    params.cpuparams.n_threads = os.cpu_count() or 1
+    params.cpuparams.n_threads = 1  # steady also when others use the machine
     params.endpoint_slots = True
     params.endpoint_metrics = wanted["metrics"]
     server = xllamacpp.Server(params)

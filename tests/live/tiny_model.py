@@ -23,8 +23,7 @@ CONFIG = {
     "max_position_embeddings": 8192,
     "tie_word_embeddings": True,
     "bos_token_id": 1,
-    # No token of the vocabulary ends a reply: its length is what the request asks for.
-    "eos_token_id": VOCABULARY + 1,
+    "eos_token_id": 2,
     "torch_dtype": "float32",
 }
 
@@ -36,7 +35,10 @@ def weights():
         return (random.standard_normal(shape) * 0.05).astype(numpy.float32)
 
     ones = numpy.ones(HIDDEN, numpy.float32)
-    tensors = {"model.embed_tokens.weight": matrix(VOCABULARY, HIDDEN), "model.norm.weight": ones}
+    embedding = matrix(VOCABULARY, HIDDEN)
+    # The special tokens are never the likeliest: a reply is as long as the request asks for.
+    embedding[:3] = 0
+    tensors = {"model.embed_tokens.weight": embedding, "model.norm.weight": ones}
     for layer in range(LAYERS):
         at = f"model.layers.{layer}."
         for name in ("q_proj", "k_proj", "v_proj", "o_proj"):

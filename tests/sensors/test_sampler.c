@@ -270,6 +270,11 @@ static void test_what_fails_is_closed_and_comes_back(void **state)
     int before = scripts[0].probes;
     tick(&rig, 2);
     assert_int_equal(scripts[0].probes - before, 1);
+    /* and its absence is told again, once */
+    assert_int_equal(rig.lost, 1);
+    scripts[0].present = false;
+    tick(&rig, 20);
+    assert_int_equal(rig.lost, 2);
     end(&rig);
 }
 

@@ -101,6 +101,11 @@ static bool one_refused(const mlx_tap_snapshot_t *snapshot)
     return snapshot->counters.refused == 1;
 }
 
+static bool starved(const mlx_tap_snapshot_t *snapshot)
+{
+    return snapshot->counters.starved > 0;
+}
+
 static bool one_open(const mlx_tap_snapshot_t *snapshot)
 {
     return snapshot->counters.open == 1;
@@ -177,6 +182,34 @@ static void a_stream_is_measured_while_it_runs(void **state)
     expect_text(pair.client, pair.server, request);
     await(&bench, one_begun);
     assert_int_equal(bench.snapshot.requests[0].id, 2);
+    pair_close(&pair);
+    bench_close(&bench);
+}
+
+/*  An owner that does not ask for long gets the newest, and is told how many it missed. */
+static void only_so_many_ended_requests_are_kept(void **state)
+{
+    (void)state;
+    enum {
+        MISSED = 44,
+        ALL = MLX_TAP_MAX_FINISHED + MISSED
+    };
+    bench_t bench;
+    bench_open(&bench);
+    pair_t pair = bench_pair(&bench);
+    for (int i = 0; i < ALL; i++) {
+        expect_text(pair.client, pair.server, request);
+        expect_text(pair.server, pair.client, head);
+        expect_text(pair.server, pair.client, last);
+    }
+    expect_text(pair.client, pair.server, request); /* the end before it has been seen */
+    mlx_tap_snapshot(bench.tap, &bench.snapshot);
+    int ended = 0;
+    for (size_t i = 0; i < bench.snapshot.count; i++)
+        ended += bench.snapshot.requests[i].figures.outcome == MLX_STREAM_OK;
+    assert_int_equal(ended, MLX_TAP_MAX_FINISHED);
+    assert_int_equal(bench.snapshot.counters.dropped, MISSED);
+    assert_int_equal(bench.snapshot.requests[0].id, MISSED + 1);
     pair_close(&pair);
     bench_close(&bench);
 }
@@ -370,6 +403,7 @@ static void a_runtime_may_answer_late(void **state)
     bench.tap = tap_to("127.0.0.1", bench.port, 0, &bench);
     pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
     assert_true(peer_send(pair.client, "early", 5));
+    await(&bench, one_open);
     int first = peer_accept(bench.listen_fd);
     pair.server = peer_accept(bench.listen_fd);
     char got[5];
@@ -421,6 +455,7 @@ static void descriptors_may_run_out(void **state)
     mlx_close_p(&fillers[--count]);
     pair_t pair = {.client = peer_connect(mlx_tap_port(bench.tap))};
     assert_true(peer_send(pair.client, "hello", 5));
+    await(&bench, starved);
     while (count > 0)
         mlx_close_p(&fillers[--count]);
     pair.server = peer_accept(bench.listen_fd);
@@ -554,6 +589,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stream_is_measured_while_it_runs),
+        cmocka_unit_test(only_so_many_ended_requests_are_kept),
         cmocka_unit_test(the_owner_is_woken),
         cmocka_unit_test(a_client_reset_reaches_the_server),
         cmocka_unit_test(a_client_close_reaches_the_server),

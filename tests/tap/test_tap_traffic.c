@@ -7,6 +7,7 @@
 #include "tests/tap/peer.h"
 #include "tests/tap/support.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -298,6 +299,76 @@ static void a_client_that_does_not_read_blocks_nobody(void **state)
     origin_destroy(&slow_origin);
 }
 
+/*  Wait until bytes have passed and no more do: the tap holds what nobody takes. */
+static void await_stuck(mlx_tap_t *tap, mlx_tap_snapshot_t *snapshot)
+{
+    int64_t before = 0;
+    for (int same = 0; same < 50;) {
+        mlx_tap_snapshot(tap, snapshot);
+        int64_t passed = snapshot->counters.bytes_down + snapshot->counters.bytes_up;
+        same = passed > MIB && passed == before ? same + 1 : 0;
+        before = passed;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+static void a_client_that_does_not_read_may_go(void **state)
+{
+    (void)state;
+    size_t len = (size_t)SLOW_BODY_MIB * MIB;
+    origin_t *origin = origin_new(serve_pattern, &len);
+    mlx_tap_t *tap = tap_to(origin);
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    int fd = peer_connect(mlx_tap_port(tap));
+    ask_pattern(fd);
+    await_stuck(tap, &snapshot);
+    peer_reset(&fd);
+    assert_int_equal(await_closed(tap, &snapshot), 1);
+    assert_int_equal(snapshot.requests[snapshot.count - 1].figures.outcome,
+                     MLX_STREAM_CLIENT_ABORT);
+    mlx_tap_destroy(&tap);
+    origin_destroy(&origin); /* its thread has ended: the reset reached it */
+}
+
+/*  Sends the pattern, then resets. */
+static void serve_and_reset(void *arg, int fd)
+{
+    char request[4096];
+    if (recv(fd, request, sizeof(request), 0) <= 0)
+        return;
+    send_pattern(fd, *(const size_t *)arg);
+    const struct linger now = {.l_onoff = 1};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+}
+
+/*  A reset behind bytes that a slow client has not taken: it gets whole what it gets, and the
+ * reset. */
+static void a_slow_client_sees_the_reset_too(void **state)
+{
+    (void)state;
+    size_t len = (size_t)8 * MIB;
+    origin_t *origin = origin_new(serve_and_reset, &len);
+    mlx_tap_t *tap = tap_to(origin);
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    int fd = peer_connect(mlx_tap_port(tap));
+    assert_true(peer_send(fd, "x", 1));
+    static char piece[64 * 1024];
+    size_t at = 0;
+    ssize_t n;
+    while ((n = recv(fd, piece, sizeof(piece), 0)) > 0) {
+        assert_true(is_pattern(piece, (size_t)n, at));
+        at += (size_t)n;
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    assert_int_equal(n, -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_true(at > 0 && at <= len);
+    mlx_close_p(&fd);
+    await_closed(tap, &snapshot);
+    mlx_tap_destroy(&tap);
+    origin_destroy(&origin);
+}
+
 static void serve_echo(void *arg, int fd)
 {
     (void)arg;
@@ -347,6 +418,8 @@ int main(void)
         cmocka_unit_test(a_thousand_exchanges_are_identical),
         cmocka_unit_test(two_hundred_connections_at_once),
         cmocka_unit_test(a_client_that_does_not_read_blocks_nobody),
+        cmocka_unit_test(a_client_that_does_not_read_may_go),
+        cmocka_unit_test(a_slow_client_sees_the_reset_too),
         cmocka_unit_test(garbage_flows_both_ways_at_once),
     };
     fill_pattern();

@@ -12,7 +12,7 @@ typedef struct http_server http_server_t;
 
 enum {
     HTTP_SERVER_DEADLINE_MS = 20000,
-    HTTP_SERVER_PAUSE_US = 60000, /* in the middle of /chunked and /late */
+    HTTP_SERVER_PAUSE_US = 400000, /* in the middle of /chunked and /late */
 };
 
 typedef enum {

@@ -30,7 +30,7 @@ static const mlx_option_t add_options[] = {
     {0},
 };
 
-static const mlx_command_t commands[] = {
+static const mlx_args_command_t commands[] = {
     {.name = "status", .summary = "Show all models", .run = run_nothing},
     {.name = "add",
      .operands = "<model>...",
@@ -238,14 +238,16 @@ static void test_man(void **state)
     (void)state;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     const char *man = text_of(&program, "p --generate man", &out);
-    static const char *const parts[] = {".TH \"test_args\" 1 ",
-                                        ".SH NAME\ntest_args \\- One copy of every model\n",
-                                        ".SS add <model>...\nGet a model.\n.PP\n\\&.First "
-                                        "paragraph \\- of two.\n.PP\nSecond\\eone.\n",
-                                        ".B \\-n, \\-\\-dry\\-run\n",
-                                        ".SH EXIT STATUS\n",
-                                        ".SH SEE ALSO\nmlxctl(1)\n",
-                                        " One of plain|json."};
+    static const char *const parts[] = {
+        ".TH \"test_args\" 1 ",
+        ".SH NAME\ntest_args \\- One copy of every model\n",
+        ".SS add <model>...\nGet a model.\n.PP\n\\&.First paragraph \\- of two.\n",
+        "two.\n.PP\nSecond\\eone.\n",
+        ".B \\-n, \\-\\-dry\\-run\n",
+        ".SH EXIT STATUS\n",
+        ".SH SEE ALSO\nmlxctl(1)\n",
+        " One of plain|json.",
+    };
     for (size_t i = 0; i < MLX_COUNT(parts); i++)
         if (!strstr(man, parts[i]))
             fail_msg("the man page lacks \"%s\"", parts[i]);

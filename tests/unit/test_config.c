@@ -227,7 +227,7 @@ static void test_sizes_are_bounded(void **state)
     assert_int_equal(load(config, text.data, &err), -1);
     assert_non_null(strstr(err.text, "more than 1000 entries"));
     mlx_buf_reset(&text);
-    while (text.len <= 1024 * 1024)
+    while (text.len <= (size_t)1024 * 1024)
         mlx_buf_puts(&text, "# a comment that fills the file\n");
     assert_int_equal(load(config, text.data, &err), -1);
     assert_string_equal(err.text, "config.yaml is larger than 1048576 bytes");

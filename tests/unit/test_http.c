@@ -224,7 +224,7 @@ static void test_broken_replies(void **state)
         const char *part;
     } cases[] = {
         {"/half", MLX_ERR_FAILED, "GET http://127.0.0.1"},
-        {"/garbage", MLX_ERR_USAGE, "HTTP/0.9"},
+        {"/garbage", MLX_ERR_FAILED, "HTTP/0.9"},
         {"/nothing", MLX_ERR_UNAVAILABLE, "Empty reply"},
         {"/gigabyte", MLX_ERR_FAILED, "larger than allowed"},
         {"/endless-chunks", MLX_ERR_FAILED, "larger than allowed"},
@@ -248,7 +248,7 @@ static void test_gigabyte_needs_little_memory(void **state)
     assert_failed(&seen, MLX_ERR_FAILED, "larger than allowed");
     getrusage(RUSAGE_SELF, &after);
     /* 16 MiB are allowed; a growing buffer holds up to twice that, thrice while it moves. */
-    assert_true(after.ru_maxrss - before.ru_maxrss < 100 * 1024);
+    assert_true(after.ru_maxrss - before.ru_maxrss < INT64_C(100) * 1024);
 }
 
 static void test_stream_bound(void **state)
@@ -313,8 +313,7 @@ static void test_timeouts(void **state)
     http_server_wait(server, HTTP_SERVER_HUNG_UP, 6);
     /* Data that keeps coming is no stall. */
     seen_t seen = {0};
-    fetch(server, "/late",
-          (mlx_http_request_t){.stall_timeout_ms = 3 * HTTP_SERVER_PAUSE_US / 1000}, &seen, true);
+    fetch(server, "/late", (mlx_http_request_t){.stall_timeout_ms = 5000}, &seen, true);
     assert_string_equal(seen.body, "late");
 }
 

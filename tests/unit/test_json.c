@@ -118,7 +118,7 @@ static void test_depth_limit(void **state)
     memset(deep, '[', MLX_JSON_MAX_DEPTH);
     memset(deep + MLX_JSON_MAX_DEPTH, ']', MLX_JSON_MAX_DEPTH);
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *value = mlx_json_parse(deep, 2 * MLX_JSON_MAX_DEPTH, NULL);
+    mlx_value_t *value = mlx_json_parse(deep, (size_t)2 * MLX_JSON_MAX_DEPTH, NULL);
     assert_non_null(value);
     memset(deep, '[', MLX_JSON_MAX_DEPTH + 1);
     memset(deep + MLX_JSON_MAX_DEPTH + 1, ']', MLX_JSON_MAX_DEPTH + 1);
@@ -131,8 +131,7 @@ static void test_count_limit(void **state)
 {
     (void)state;
     size_t len = 2 * (size_t)MLX_JSON_MAX_VALUES + 3;
-    MLX_CLEANUP(mlx_free_p) char *many = malloc(len);
-    assert_non_null(many);
+    MLX_CLEANUP(mlx_free_p) char *many = mlx_alloc(len, 1);
     for (size_t i = 0; i < len; i += 2)
         memcpy(many + i, "1,", i + 1 < len ? 2 : 1);
     many[0] = '[';
@@ -144,8 +143,7 @@ static void test_size_limit(void **state)
 {
     (void)state;
     size_t len = (size_t)MLX_JSON_MAX_BYTES + 1;
-    MLX_CLEANUP(mlx_free_p) char *big = malloc(len);
-    assert_non_null(big);
+    MLX_CLEANUP(mlx_free_p) char *big = mlx_alloc(len, 1);
     memset(big, ' ', len);
     big[0] = '1';
     assert_refused(big, len, "the limit is 16777216");

@@ -5,6 +5,7 @@
 #include "fake_env.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,7 +132,7 @@ static void test_repeats_are_counted(void **state)
         mlx_log_repeated(log, MLX_LOG_WARNING, "bad frame", "number %d", i);
     mlx_log_repeated(log, MLX_LOG_WARNING, "other", "x");
     assert_string_equal(written(*state), "<4>bad frame: number 0\n<4>other: x\n");
-    now_us += 59 * 1000000;
+    now_us += INT64_C(59000000);
     mlx_log_sum_up(log);
     assert_string_equal(written(*state), "");
     now_us += 1000000;
@@ -139,7 +140,7 @@ static void test_repeats_are_counted(void **state)
     assert_string_equal(written(*state), "<4>bad frame: 999 more in 60 s\n");
     mlx_log_repeated(log, MLX_LOG_WARNING, "bad frame", "again");
     mlx_log_repeated(log, MLX_LOG_WARNING, "bad frame", "again");
-    now_us += 61 * 1000000;
+    now_us += INT64_C(61000000);
     mlx_log_repeated(log, MLX_LOG_WARNING, "bad frame", "and again");
     assert_string_equal(written(*state), "<4>bad frame: again\n<4>bad frame: 1 more in 61 s\n"
                                          "<4>bad frame: and again\n");
@@ -164,6 +165,35 @@ static void test_many_kinds_stay_bounded(void **state)
     assert_non_null(strstr(text, "<6>kind 0: 1 more in 0 s\n"));
     assert_null(strstr(text, "<6>kind 199: 1 more"));
     assert_non_null(strstr(text, "<6>kind 199: x\n"));
+}
+
+static void *log_much(void *arg)
+{
+    for (int i = 0; i < 200; i++) {
+        mlx_log_repeated(arg, MLX_LOG_WARNING, "flood", "x");
+        mlx_log_sum_up(arg);
+    }
+    mlx_log(arg, MLX_LOG_INFO, "a whole line");
+    return NULL;
+}
+
+static void test_threads_share_it(void **state)
+{
+    mlx_log_t *log = open_log(*state, NULL, "journal");
+    pthread_t threads[4];
+    for (size_t i = 0; i < MLX_COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, log_much, log), 0);
+    for (size_t i = 0; i < MLX_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    fixture_t *self = *state;
+    mlx_log_destroy(&self->log);
+    const char *text = written(self);
+    assert_non_null(strstr(text, "<4>flood: x\n"));
+    assert_non_null(strstr(text, "<4>flood: 799 more in 0 s\n"));
+    int lines = 0;
+    for (const char *at = text; (at = strstr(at, "<6>a whole line\n")); at++)
+        lines++;
+    assert_int_equal(lines, 4);
 }
 
 static void test_clock_set_back(void **state)
@@ -204,6 +234,7 @@ int main(void)
         ON_PIPE(test_repeats_are_counted),
         ON_PIPE(test_many_kinds_stay_bounded),
         ON_PIPE(test_clock_set_back),
+        ON_PIPE(test_threads_share_it),
         ON_PIPE(test_finds_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

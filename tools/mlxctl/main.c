@@ -34,7 +34,7 @@ static const mlx_option_t keys_options[] = {
     {0},
 };
 
-static const mlx_command_t commands[] = {
+static const mlx_args_command_t commands[] = {
     {.name = "status",
      .summary = "Show what the machine does for its models now",
      .about =

@@ -103,7 +103,7 @@ static int draw_gauge(mlx_canvas_t *canvas, int row, int column, const char *lab
 {
     column = mlx_canvas_text(canvas, row, column, 6, MLX_STYLE_DIM, label) + 1;
     mlx_canvas_put(canvas, row, column++, L'[', MLX_STYLE_DIM);
-    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * GAUGE_WIDTH);
+    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
                        style_of_share(share));

@@ -104,7 +104,8 @@ typedef struct {
         uint8_t address[16];
     } sockets[DD_SOCKETS];
     size_t socket_count;
-    int error; /* errno of every question about its descriptors; 0: answered */
+    int error;     /* errno of every question about its descriptors; 0: answered */
+    bool vanishes; /* is gone when they are asked for a second time */
 } dd_process_t;
 
 /*  The machine and its faults. */

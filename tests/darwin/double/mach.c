@@ -189,8 +189,8 @@ static int give_descriptors(const dd_process_t *self, void *buffer, int size)
 {
     /* One descriptor that is no socket comes first. */
     int need = (int)((self->socket_count + 1) * sizeof(struct proc_fdinfo));
-    if (self->error) {
-        errno = self->error;
+    if (self->error || (buffer && self->vanishes)) {
+        errno = self->error ? self->error : ESRCH;
         return 0;
     }
     if (!buffer)

@@ -282,11 +282,7 @@ static const struct {
     {"/System/Library/Frameworks/IOKit.framework/IOKit", "IOKit"},
 };
 
-void *__wrap_dlopen(const char *path, int flags);
-void *__wrap_dlsym(void *library, const char *symbol);
-int __wrap_dlclose(void *library);
-
-void *__wrap_dlopen(const char *path, int flags)
+void *dlopen(const char *path, int flags)
 {
     dd_handle_t content = {.node = -1};
     if (flags != (RTLD_LAZY | RTLD_LOCAL))
@@ -301,7 +297,7 @@ void *__wrap_dlopen(const char *path, int flags)
     dd_die("dlopen", path);
 }
 
-void *__wrap_dlsym(void *library, const char *symbol)
+void *dlsym(void *library, const char *symbol)
 {
     const dd_handle_t *self = dd_handle_get((uint32_t)(uintptr_t)library, dd_library);
     if (dd.no_hid_symbols && strncmp(symbol, "IOHID", 5) == 0)
@@ -313,7 +309,7 @@ void *__wrap_dlsym(void *library, const char *symbol)
     dd_die("dlsym", symbol);
 }
 
-int __wrap_dlclose(void *library)
+int dlclose(void *library)
 {
     dd_handle_release((uint32_t)(uintptr_t)library, dd_library);
     return 0;

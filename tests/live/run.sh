@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Run the live tests with the daemons in the folder given (default: the asan build's).
+# Without the Python packages they are skipped, with one line that says so; in CI that is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+python=$(tests/live/env.sh)
+status=$?
+[ $status -ne 77 ] || exit 0
+[ $status -eq 0 ] || exit $status
+exec "$python" tests/live/run_live.py "${1:-.build/asan/bin}"

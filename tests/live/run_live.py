@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Live tests: real runtimes, their own figures against what the suite says of them.
+
+    python=$(tests/live/env.sh) && "$python" tests/live/run_live.py .build/asan/bin
+
+For each runtime and each way to measure it, a client generates and counts. Three figures must agree
+within 5 %: what the server reports of the request itself (where it reports none: its token count over
+the client's clock); each speed that the watcher published on the way, against what reached the client
+in the same stretch of time, since speed varies with whatever else the machine does; and, for the tap,
+its last word on the request.
+
+With OLLAMA_HOST set and something answering there, that server is measured too, through the tap,
+with its smallest model; its models stay loaded for as long as they would have.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+from datetime import datetime, timezone
+
+import load
+import servers
+import suite as suites
+
+TOLERANCE = 0.05
+WARM_UP_TOKENS = 24
+GENERATE_S = 6.0  # the length of a reply is fitted to the speed
+TOKENS_LIMITS = (120, 1500)
+
+# The stretch of time that a published speed speaks of (services/watcher/rate.h).
+WINDOW_S = 2.0
+WINDOW_LIMIT_S = 10.0
+WINDOW_TOKENS = 50
+
+FOREVER_S = 10 * 365 * 86400
+
+
+class Failure(Exception):
+    pass
+
+
+class Meter(threading.Thread):
+    """Collects what the watcher publishes while a client generates."""
+
+    def __init__(self, suite):
+        super().__init__(daemon=True)
+        self.subscriber = suite.subscriber()
+        self.ended = threading.Event()
+        self.seen = []  # (monotonic time, data)
+
+    def run(self):
+        while not self.ended.is_set():
+            for topic, message in self.subscriber.messages(0.2):
+                if topic.endswith(".activity"):
+                    self.seen.append((time.monotonic(), message["d"]))
+        self.subscriber.close()
+
+    def stop(self):
+        self.ended.set()
+        self.join()
+
+    def live_rates(self, times):
+        """(published speed, the client's speed over the same window), once the window is full."""
+        pairs = []
+        for at, data in self.seen:
+            if data.get("tokens_per_second") and times[0] + WINDOW_S < at < times[-1]:
+                truth = client_rate(times, at)
+                if truth:
+                    pairs.append((data["tokens_per_second"], truth))
+        return pairs
+
+    def sources(self):
+        return sorted({data["source"] for _, data in self.seen if data.get("source")})
+
+    def last(self):
+        """The newest request that the watcher says has ended."""
+        return next((data["last"] for _, data in reversed(self.seen) if data.get("last")), None)
+
+
+def client_rate(times, end):
+    """Tokens per second that reached the client in the window before END; None: too few came."""
+    seconds = WINDOW_S
+    while seconds <= WINDOW_LIMIT_S:
+        came = [at for at in times if end - seconds <= at <= end]
+        if len(came) > WINDOW_TOKENS or (seconds == WINDOW_LIMIT_S and len(came) > 2):
+            return (len(came) - 1) / (came[-1] - came[0])
+        seconds += 0.25
+    return None
+
+
+def difference(value, truth):
+    return (value - truth) / truth
+
+
+def judge(name, way, meter, result):
+    own = result.server_rate or result.client_rate
+    pairs = meter.live_rates(result.times)
+    if not pairs:
+        raise Failure(f"{name} by {way}: the watcher published no speed; sources {meter.sources()}")
+    off = statistics.median(difference(live, truth) for live, truth in pairs)
+    mean = statistics.mean(live for live, _ in pairs)
+    print(
+        f"{name:14} {way:7} server {own:7.2f} tok/s, client {result.client_rate:7.2f} "
+        f"({difference(result.client_rate, own):+.1%}), watcher {mean:7.2f} in the mean, "
+        f"{off:+.1%} off moment by moment ({len(pairs)} readings); "
+        f"{result.tokens} tokens in {result.pieces} pieces"
+    )
+    if abs(difference(result.client_rate, own)) > TOLERANCE:
+        raise Failure(f"{name}: the client's clock and the server's do not agree")
+    if abs(off) > TOLERANCE:
+        raise Failure(f"{name} by {way}: the watcher is {off:+.1%} off")
+    if way not in meter.sources():
+        raise Failure(f"{name}: measured by {meter.sources()}, not by {way}")
+    return own
+
+
+def check_last(name, meter, result, own):
+    """The tap knows a request's final count exactly, and its speed."""
+    last = meter.last()
+    if not last or last.get("tokens") != result.tokens:
+        raise Failure(f"{name}: the server counted {result.tokens} tokens, the tap said {last}")
+    if abs(difference(last.get("tokens_per_second", 0), own)) > TOLERANCE:
+        raise Failure(f"{name}: the server says {own:.2f} tok/s, the tap's last word is {last}")
+
+
+def fitting_tokens(warm_up):
+    least, most = TOKENS_LIMITS
+    return max(least, min(most, int(warm_up.client_rate * GENERATE_S)))
+
+
+def measure(name, way, suite, generate):
+    meter = Meter(suite)
+    meter.start()
+    try:
+        result = generate(fitting_tokens(generate(WARM_UP_TOKENS)))
+        time.sleep(0.7)  # the last word on the request is published
+    finally:
+        meter.stop()
+    own = judge(name, way, meter, result)
+    if way == "tap":
+        check_last(name, meter, result, own)
+
+
+def ways(server, suite):
+    """(name of the way, port that the client uses)."""
+    direct = {"ollama": "runner", "llamacpp": "slots"}.get(server.kind)
+    if direct:
+        yield direct, server.load_port
+    if server.port == server.load_port:
+        yield "tap", suite.tap_port
+
+
+def run_one(name, start, binaries):
+    model = {"mlx_lm.server": "default_model"}.get(name)
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder, start(folder) as server:
+        with suites.watching(binaries, folder, server) as suite:
+            for way, port in ways(server, suite):
+                measure(
+                    name,
+                    way,
+                    suite,
+                    lambda tokens, port=port: load.openai(port, model or server.model, tokens),
+                )
+
+
+def ollama_address():
+    text = os.environ["OLLAMA_HOST"]
+    url = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
+    host = url.hostname or "127.0.0.1"
+    return ("127.0.0.1" if host == "0.0.0.0" else host), url.port or 11434
+
+
+def keep_alive_of(model, port):
+    """What keeps MODEL loaded for as long as it would have been; 0 when it is not loaded now."""
+    for loaded in json.loads(servers.get(port, "/api/ps"))["models"]:
+        if loaded["name"] == model:
+            text = loaded["expires_at"][:19]
+            expires = datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
+            left = int((expires - datetime.now(timezone.utc)).total_seconds())
+            return -1 if left > FOREVER_S else f"{left}s"
+    return 0
+
+
+def run_real_ollama(binaries):
+    host, port = ollama_address()
+    models = json.loads(servers.get(port, "/api/tags"))["models"]
+    if not models:
+        print("OLLAMA_HOST: skipped: that server has no model")
+        return
+    model = min(models, key=lambda entry: entry["size"])["name"]
+    keep_alive = keep_alive_of(model, port)
+    server = servers.Server("ollama", port, port, model, None)
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        with suites.watching(binaries, folder, server) as suite:
+            measure(
+                f"OLLAMA_HOST {host}",
+                "tap",
+                suite,
+                lambda tokens: load.ollama(
+                    "127.0.0.1", suite.tap_port, model, tokens, keep_alive
+                ),
+            )
+
+
+RUNTIMES = {
+    "mlx_lm.server": servers.mlx_lm_server,
+    "llama-server": servers.llama_server,
+    "ollama runner": servers.ollama_runner,
+}
+
+
+def attempt(name, run):
+    try:
+        run()
+        return True
+    except (Failure, RuntimeError, OSError, TimeoutError) as error:
+        print(f"{name}: FAILED: {error}")
+        return False
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("binaries", help="folder of mlx-bus and mlx-watcher")
+    parser.add_argument("--only", choices=RUNTIMES, help="one runtime")
+    arguments = parser.parse_args()
+    passed = failed = 0
+    wanted = [arguments.only] if arguments.only else list(RUNTIMES)
+    for name in wanted:
+        good = attempt(name, lambda name=name: run_one(name, RUNTIMES[name], arguments.binaries))
+        passed, failed = passed + good, failed + (not good)
+    if os.environ.get("OLLAMA_HOST") and not arguments.only:
+        good = attempt("OLLAMA_HOST", lambda: run_real_ollama(arguments.binaries))
+        passed, failed = passed + good, failed + (not good)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
