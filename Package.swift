@@ -107,6 +107,16 @@ let package = Package(
                 + ["broker.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
+            name: "TemplateTests", dependencies: ["TemplateCores"],
+            path: tests + "TemplateTests", swiftSettings: strict),
+        // The Xcode templates' sources without views, with the package that the templates carry.
+        .target(
+            name: "TemplateCores", dependencies: ["LocalMLX"], path: "tests/swift/TemplateCores",
+            swiftSettings: strict),
+        .target(
+            name: "LocalMLX", dependencies: ["SwiftMLX"], path: "tests/swift/LocalMLX",
+            swiftSettings: strict),
+        .testTarget(
             name: "SwiftMLXUITests", dependencies: ["SwiftMLXUI"],
             path: tests + "SwiftMLXUITests", swiftSettings: strict),
     ]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Type-checks, where there is no Apple SDK, all code that needs one: the views, the MLX back end,
-# MLXDash and the example of the project's plan, against the declarations in standins/.
+# MLXDash, the templates, the demo apps and the example of the project's plan, against the
+# declarations in standins/.
 #
 #     tests/swiftui/check.sh            type-check everything
 #     tests/swiftui/check.sh --prove    then put a type error into each file and see that it is found
@@ -68,7 +69,14 @@ checks=(
     "MLXBus $sources/MLXBus"
     "MLXDashModel tools/MLXDash/Sources/MLXDashModel"
     "MLXDash tools/MLXDash/Sources/MLXDash"
+    "LocalMLX tests/swift/LocalMLX"
+    "ChatDemo templates/Examples/ChatDemo/App"
+    "VisionDemo templates/Examples/VisionDemo/App"
 )
+python3 tests/templates/check.py .build/templates
+for template in .build/templates/*/; do
+    checks+=("$(basename "$template") ${template%/}")
+done
 count=0
 for check in "${checks[@]}"; do
     read -r name folder <<<"$check"
