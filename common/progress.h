@@ -1,9 +1,9 @@
 /*  progress.h - a progress bar with speed and time left on a terminal, one line elsewhere
  *
- *      mlx_progress_t *bar = mlx_progress_new(&(mlx_progress_options_t){.label = "model.gguf",
- *                                               .total = 4700000000, .fd = STDERR_FILENO, .term =
- * &err}); mlx_progress_update(bar, done);      as often as you like mlx_progress_finish(&bar,
- * true);
+ *      mlx_progress_t *bar = mlx_progress_new(&(mlx_progress_options_t){
+ *          .label = "model.gguf", .total = 4700000000, .fd = STDERR_FILENO, .term = &term});
+ *      mlx_progress_update(bar, done);      as often as you like
+ *      mlx_progress_finish(&bar, true);
  *
  *      model.gguf   45%  [========>           ]  2.1 GB of 4.7 GB  85.3 MB/s  30s left
  */

@@ -103,20 +103,19 @@ static size_t read_arguments(search_t *self, pid_t pid)
     return count;
 }
 
-static bool read_info(pid_t pid, struct proc_bsdinfo *info)
+/*  The short form: the long one is refused for another user's process, root's launchd included. */
+static bool read_info(pid_t pid, struct proc_bsdshortinfo *info)
 {
-    return proc_pidinfo(pid, PROC_PIDTBSDINFO, 0, info, sizeof *info) == (int)sizeof *info;
+    return proc_pidinfo(pid, PROC_PIDT_SHORTBSDINFO, 0, info, sizeof *info) == (int)sizeof *info;
 }
 
-/*  The longer of the two names the kernel keeps. */
-static void system_name(const struct proc_bsdinfo *info, char *name, size_t size)
+/*  The executable's name, cut by the kernel and then not terminated. */
+static void system_name(const struct proc_bsdshortinfo *info, char *name, size_t size)
 {
-    bool has_name = info->pbi_name[0] != '\0';
-    const char *from = has_name ? info->pbi_name : info->pbi_comm;
-    size_t len = strnlen(from, has_name ? sizeof info->pbi_name : sizeof info->pbi_comm);
+    size_t len = strnlen(info->pbsi_comm, sizeof info->pbsi_comm);
     if (len >= size)
         len = size - 1;
-    memcpy(name, from, len);
+    memcpy(name, info->pbsi_comm, len);
     name[len] = '\0';
 }
 
@@ -129,8 +128,8 @@ static bool begins_with(const char *path, const char *prefix)
 /*  False when FN wants no more. */
 static bool visit(search_t *self, pid_t pid, const char *prefix, mlx_procs_fn fn, void *arg)
 {
-    struct proc_bsdinfo info;
-    struct proc_bsdinfo parent;
+    struct proc_bsdshortinfo info;
+    struct proc_bsdshortinfo parent;
     char name[MLX_PROCS_NAME_MAX];
     if (!read_info(pid, &info))
         return true;
@@ -139,12 +138,12 @@ static bool visit(search_t *self, pid_t pid, const char *prefix, mlx_procs_fn fn
     if (!begins_with(argc ? self->argv[0] : name, prefix))
         return true;
     self->parent_name[0] = '\0';
-    if (read_info((pid_t)info.pbi_ppid, &parent))
+    if (read_info((pid_t)info.pbsi_ppid, &parent))
         system_name(&parent, self->parent_name, sizeof self->parent_name);
     const mlx_proc_t proc = {
         .pid = pid,
-        .ppid = (pid_t)info.pbi_ppid,
-        .uid = info.pbi_ruid,
+        .ppid = (pid_t)info.pbsi_ppid,
+        .uid = info.pbsi_ruid,
         .parent_name = self->parent_name,
         .argc = argc,
         .argv = self->argv,

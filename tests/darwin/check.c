@@ -1,17 +1,8 @@
 #include "check.h"
+#include "proto/catalogue.h"
 
 #include <math.h>
 #include <string.h>
-
-const mlx_sensor_backend_t *const check_backends[] = {
-    &mlx_sensor_mach,
-    &mlx_sensor_ioaccel,
-    &mlx_sensor_ioreport,
-    &mlx_sensor_smc,
-    &mlx_sensor_hid,
-    &mlx_sensor_battery,
-    NULL,
-};
 
 const mlx_sensor_env_t check_nowhere = {"/nonexistent", "/nonexistent", "nonexistent"};
 
@@ -36,16 +27,50 @@ mlx_readings_t *read_one(const mlx_sensor_backend_t *backend, int samples, mlx_e
     return out;
 }
 
+/*  A key that the catalogue does not have is a misspelled one. */
+static void keys_are_known(const char *where, const mlx_field_t *fields, const mlx_value_t *map)
+{
+    for (size_t i = 0; i < mlx_value_size(map); i++) {
+        const mlx_field_t *field = mlx_field_find(fields, mlx_value_key(map, i));
+        const mlx_value_t *value = mlx_value_at(map, i);
+        if (!field)
+            fail_msg("%s: the catalogue has no \"%s\"", where, mlx_value_key(map, i));
+        for (size_t k = 0; mlx_value_type(value) == MLX_LIST && k < mlx_value_size(value); k++)
+            keys_are_known(where, field->fields, mlx_value_at(value, k));
+    }
+}
+
+static void is_in_catalogue(mlx_readings_t *readings)
+{
+    for (size_t i = 0; i < mlx_readings_count(readings); i++) {
+        mlx_error_t err = {0};
+        const char *name;
+        const mlx_value_t *data = mlx_readings_at(readings, i, &name);
+        const mlx_topic_t *known = mlx_catalogue_find(name);
+        assert_non_null(known);
+        if (mlx_catalogue_check(known, data, &err))
+            fail_msg("%s", err.text);
+        keys_are_known(name, known->fields, data);
+    }
+}
+
 mlx_readings_t *read_all(void)
 {
+    size_t count;
+    const mlx_sensor_backend_t *const *backends = mlx_sensor_backends(&count);
     mlx_readings_t *sum = mlx_readings_new();
-    for (size_t i = 0; check_backends[i]; i++) {
+    for (size_t i = 0; i < count; i++) {
         mlx_error_t err = {0};
-        mlx_readings_t *one = read_one(check_backends[i], 2, &err);
-        if (one)
-            mlx_readings_merge(sum, one);
+        mlx_readings_t *one = read_one(backends[i], 2, &err);
+        if (!one) {
+            one = mlx_readings_new();
+            mlx_sensor_absent(backends[i], err.text, one);
+        }
+        mlx_readings_merge(sum, one);
         mlx_readings_destroy(&one);
     }
+    mlx_sensor_derive(sum);
+    is_in_catalogue(sum);
     return sum;
 }
 

@@ -15,15 +15,13 @@
 extern const mlx_sensor_backend_t mlx_sensor_mach, mlx_sensor_ioaccel, mlx_sensor_ioreport,
     mlx_sensor_smc, mlx_sensor_hid, mlx_sensor_battery;
 
-/*  All back ends of macOS, in the order of sensor.c's table; NULL ends them. */
-extern const mlx_sensor_backend_t *const check_backends[];
 extern const mlx_sensor_env_t check_nowhere;
 
 /*  One back end probed and sampled SAMPLES times, two seconds apart; NULL when its probe or its
  * last sample failed, with the reason in *ERR. */
 mlx_readings_t *read_one(const mlx_sensor_backend_t *backend, int samples, mlx_error_t *err);
 
-/*  What the sampler would publish at its second tick. */
+/*  What the sampler would publish at its second tick, every field of it in the catalogue. */
 mlx_readings_t *read_all(void);
 
 /*  Data of a topic, or NULL; the entry INDEX of one of its lists. Borrowed. */

@@ -87,13 +87,13 @@ static void other_users_process_has_a_name_only(void **unused)
     assert_int_equal(find("ollama").calls, 0);
 }
 
-static void names_as_long_as_their_place(void **unused)
+static void name_as_long_as_its_place(void **unused)
 {
     (void)unused;
-    add_process(70, 1, "a-parent-whose-name-is-longer-than-32-bytes", NULL, 0);
+    add_process(70, 1, "a-parent-whose-name-is-longer-than-16-bytes", NULL, 0);
     add_process(71, 70, "llama-server", runner, sizeof runner);
     seen_t seen = find("llama-server");
-    assert_string_equal(seen.parent, "a-parent-whose-name-is-longer-th");
+    assert_string_equal(seen.parent, "a-parent-whose-n");
 }
 
 static void search_stops_when_told(void **unused)
@@ -250,7 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(finds_the_runner_and_its_parent), TEST(other_users_process_has_a_name_only),
-        TEST(names_as_long_as_their_place),    TEST(search_stops_when_told),
+        TEST(name_as_long_as_its_place),       TEST(search_stops_when_told),
         TEST(hostile_argument_areas),          TEST(arguments_are_bounded),
         TEST(no_cut_and_no_flip_is_followed),  TEST(sockets_that_listen_nearby),
         TEST(sockets_that_are_not_shown),

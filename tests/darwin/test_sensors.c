@@ -283,14 +283,20 @@ static void virtual_machine_has_what_it_has(void **unused)
     (void)unused;
     mlx_error_t err = {0};
     dd_machine_vm();
-    for (size_t i = 1; check_backends[i]; i++) {
-        assert_null(read_one(check_backends[i], 1, &err));
+    size_t count;
+    const mlx_sensor_backend_t *const *backends = mlx_sensor_backends(&count);
+    assert_ptr_equal(backends[0], &mlx_sensor_mach);
+    assert_int_equal(count, 6);
+    for (size_t i = 1; i < count; i++) {
+        assert_null(read_one(backends[i], 1, &err));
         assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
     }
     mlx_readings_t *r = read_all();
     is_int(topic(r, "sensor.memory"), "total", 8 * GIB);
     assert_null(topic(r, "sensor.gpu.0"));
-    assert_null(topic(r, "sensor.power"));
+    is_missing(topic(r, "sensor.power"), "package");
+    is_missing(topic(r, "sensor.power"), "source");
+    is_missing(topic(r, "sensor.temperature"), "cpu");
     mlx_readings_destroy(&r);
 }
 

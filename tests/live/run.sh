@@ -7,4 +7,4 @@ python=$(tests/live/env.sh)
 status=$?
 [ $status -ne 77 ] || exit 0
 [ $status -eq 0 ] || exit $status
-exec "$python" tests/live/run_live.py "${1:-.build/asan/bin}"
+exec "$python" -B tests/live/run_live.py "${1:-.build/asan/bin}"

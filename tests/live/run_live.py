@@ -9,6 +9,8 @@ the client's clock); each speed that the watcher published on the way, against w
 in the same stretch of time, since speed varies with whatever else the machine does; and, for the tap,
 its last word on the request.
 
+Then a client that knows only the catalogue page reads everything that is on the bus.
+
 With OLLAMA_HOST set and something answering there, that server is measured too, through the tap,
 with its smallest model; its models stay loaded for as long as they would have.
 """
@@ -23,7 +25,9 @@ import threading
 import time
 import urllib.parse
 from datetime import datetime, timezone
+from functools import partial
 
+import catalogue
 import load
 import servers
 import suite as suites
@@ -169,6 +173,37 @@ def run_one(name, start, binaries):
                 )
 
 
+DAEMONS = ("mlx-bus", "mlx-watcher", "mlx-sampler")
+CATALOGUE_S = 8
+EXPECTED_TOPICS = (
+    "sensor.memory",
+    "sensor.cpu",
+    "service.bus.health",
+    "service.watcher.health",
+    "service.sampler.health",
+    ".models",
+    ".activity",
+)
+
+
+def run_catalogue(binaries):
+    page = catalogue.Catalogue(binaries)
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        with servers.double(folder, binaries) as server:
+            with suites.watching(binaries, folder, server, DAEMONS) as suite:
+                subscriber = suite.subscriber("")
+                seen = list(subscriber.messages(CATALOGUE_S))
+                subscriber.close()
+    problems = sorted({text for topic, message in seen for text in page.problems(topic, message)})
+    topics = {topic for topic, _ in seen}
+    problems += [
+        f"nothing on …{name}" for name in EXPECTED_TOPICS if not any(t.endswith(name) for t in topics)
+    ]
+    if problems:
+        raise Failure("; ".join(problems))
+    print(f"catalogue      {len(seen)} messages on {len(topics)} topics are as its page says")
+
+
 def ollama_address():
     text = os.environ["OLLAMA_HOST"]
     url = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
@@ -226,19 +261,19 @@ def attempt(name, run):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("binaries", help="folder of mlx-bus and mlx-watcher")
-    parser.add_argument("--only", choices=RUNTIMES, help="one runtime")
+    parser.add_argument("binaries", help="folder of the daemons, mlxctl and the double")
+    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, catalogue")
     arguments = parser.parse_args()
-    passed = failed = 0
-    wanted = [arguments.only] if arguments.only else list(RUNTIMES)
-    for name in wanted:
-        good = attempt(name, lambda name=name: run_one(name, RUNTIMES[name], arguments.binaries))
-        passed, failed = passed + good, failed + (not good)
-    if os.environ.get("OLLAMA_HOST") and not arguments.only:
-        good = attempt("OLLAMA_HOST", lambda: run_real_ollama(arguments.binaries))
-        passed, failed = passed + good, failed + (not good)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    binaries = arguments.binaries
+    runs = {name: partial(run_one, name, start, binaries) for name, start in RUNTIMES.items()}
+    runs["catalogue"] = partial(run_catalogue, binaries)
+    if os.environ.get("OLLAMA_HOST"):
+        runs["OLLAMA_HOST"] = partial(run_real_ollama, binaries)
+    if arguments.only:
+        runs = {arguments.only: runs[arguments.only]}
+    passed = sum(attempt(name, run) for name, run in runs.items())
+    print(f"{passed} passed, {len(runs) - passed} failed")
+    return 0 if passed == len(runs) else 1
 
 
 if __name__ == "__main__":

@@ -134,3 +134,13 @@ def mlx_lm_server(folder):
     with running(argv, Path(folder) / "mlx_lm.log", env=environment) as process:
         wait_until_answers(process, port, "/health")
         yield Server("openai", port, port, str(model), process)
+
+
+@contextlib.contextmanager
+def double(folder, binaries):
+    """The Ollama double, with clients of its own."""
+    port = free_port()
+    argv = [Path(binaries) / "mlx-ollama-double", "--port", str(port), "--runner", "--autoplay"]
+    with running([str(word) for word in argv], Path(folder) / "double.log") as process:
+        wait_until_answers(process, port, "/api/version")
+        yield Server("ollama", port, port, "tiny-random", process)

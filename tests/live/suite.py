@@ -1,4 +1,4 @@
-"""Start the suite's own daemons in a private place: the bus and the watcher, watching one runtime."""
+"""Start the suite's own daemons in a private place, watching one runtime."""
 
 import contextlib
 import json
@@ -57,8 +57,8 @@ def config(server, tap_port):
 
 
 @contextlib.contextmanager
-def watching(binaries, folder, server):
-    """BINARIES is the folder of mlx-bus and mlx-watcher."""
+def watching(binaries, folder, server, daemons=("mlx-bus", "mlx-watcher")):
+    """BINARIES is the folder of the daemons; the bus must be the first of them."""
     folder = Path(folder)
     run_dir = folder / "run"
     run_dir.mkdir(mode=0o700)
@@ -74,7 +74,7 @@ def watching(binaries, folder, server):
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(open(suite.log, "wb"))
         processes = []
-        for name in ("mlx-bus", "mlx-watcher"):
+        for name in daemons:
             process = subprocess.Popen(
                 [str(Path(binaries) / name)], env=environment, stdout=out, stderr=out
             )

@@ -101,10 +101,10 @@ static void test_cancelled_before_the_start(void **state)
 {
     fixture_t *self = *state;
     self->stop_at = 1;
-    for (size_t i = 0; i < MLX_COUNT(self->timers); i++)
+    for (size_t i = 0; i < MLX_COUNT(self->timers); i++) {
         self->timers[i] = mlx_loop_after(self->loop, 0, must_not_run, NULL);
-    for (size_t i = 0; i < MLX_COUNT(self->timers); i++)
         mlx_loop_cancel(self->loop, &self->timers[i]);
+    }
     mlx_loop_after(self->loop, 30, count, self);
     mlx_loop_run(self->loop);
     assert_int_equal(self->calls, 1);

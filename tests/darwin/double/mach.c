@@ -214,15 +214,14 @@ int proc_pidinfo(int pid, int flavor, uint64_t arg, void *buffer, int size)
         return 0;
     if (flavor == PROC_PIDLISTFDS)
         return give_descriptors(self, buffer, size);
-    if (flavor != PROC_PIDTBSDINFO || size != (int)sizeof(struct proc_bsdinfo))
+    if (flavor != PROC_PIDT_SHORTBSDINFO || size != (int)sizeof(struct proc_bsdshortinfo))
         dd_die("proc_pidinfo", "flavor or size is not modelled");
-    struct proc_bsdinfo info = {.pbi_pid = (uint32_t)pid,
-                                .pbi_ppid = (uint32_t)self->ppid,
-                                .pbi_uid = self->uid,
-                                .pbi_ruid = self->uid};
-    /* Not terminated when they are as long as their places. */
-    memcpy(info.pbi_comm, self->name, strnlen(self->name, sizeof info.pbi_comm));
-    memcpy(info.pbi_name, self->name, strnlen(self->name, sizeof info.pbi_name));
+    struct proc_bsdshortinfo info = {.pbsi_pid = (uint32_t)pid,
+                                     .pbsi_ppid = (uint32_t)self->ppid,
+                                     .pbsi_uid = 0,
+                                     .pbsi_ruid = self->uid};
+    /* Not terminated when it is as long as its place. */
+    memcpy(info.pbsi_comm, self->name, strnlen(self->name, sizeof info.pbsi_comm));
     memcpy(buffer, &info, sizeof info);
     return (int)sizeof info;
 }
