@@ -78,7 +78,7 @@ final class Inbox: @unchecked Sendable {
     private let lock = NSLock()
     private var newest: [String: BusMessage] = [:]
     private var order: [String] = []
-    private var reader: CheckedContinuation<BusMessage?, Never>?
+    private var reader: CheckedContinuation<Void, Never>?
     private var isClosed = false
     private var taken = 0
     private var skipped = 0
@@ -90,59 +90,60 @@ final class Inbox: @unchecked Sendable {
     func put(_ message: BusMessage) {
         let topic = message.topic
         if let pattern, !pattern.matches(topic) { return }
-        lock.lock()
-        guard !isClosed else { return lock.unlock() }
-        taken += 1
-        if let reader {
-            self.reader = nil
-            lock.unlock()
-            return reader.resume(returning: message)
-        }
-        if newest.updateValue(message, forKey: topic) != nil {
-            skipped += 1
-        } else {
-            order.append(topic)
+        let reader = locked { () -> CheckedContinuation<Void, Never>? in
+            guard !isClosed else { return nil }
+            taken += 1
+            if newest.updateValue(message, forKey: topic) != nil {
+                skipped += 1
+            } else {
+                order.append(topic)
+            }
             if order.count > Self.maximumTopics {
                 newest[order.removeFirst()] = nil
                 skipped += 1
             }
+            defer { self.reader = nil }
+            return self.reader
         }
-        lock.unlock()
+        reader?.resume()
     }
 
-    /// Messages taken from the bus so far, and how many of them gave way to newer ones.
-    var counts: (taken: Int, skipped: Int) {
-        lock.lock()
-        defer { lock.unlock() }
-        return (taken, skipped)
-    }
-
-    /// Waits for the next message. One reader at a time.
+    /// Waits for the next message; nil once closed. One reader at a time.
     func take() async -> BusMessage? {
-        await withCheckedContinuation { continuation in
-            lock.lock()
-            if let topic = order.first {
-                order.removeFirst()
-                let message = newest.removeValue(forKey: topic)
-                lock.unlock()
-                continuation.resume(returning: message)
-            } else if isClosed {
-                lock.unlock()
-                continuation.resume(returning: nil)
-            } else {
-                reader = continuation
-                lock.unlock()
+        while true {
+            let (message, isOver) = locked {
+                (order.isEmpty ? nil : newest.removeValue(forKey: order.removeFirst()), isClosed)
+            }
+            if message != nil || isOver { return message }
+            await withCheckedContinuation { continuation in
+                let mayWait = locked {
+                    let mayWait = order.isEmpty && !isClosed
+                    if mayWait { reader = continuation }
+                    return mayWait
+                }
+                if !mayWait { continuation.resume() }
             }
         }
     }
 
     func close() {
+        let reader = locked {
+            isClosed = true
+            (newest, order) = ([:], [])
+            defer { self.reader = nil }
+            return self.reader
+        }
+        reader?.resume()
+    }
+
+    private func locked<Result>(_ body: () -> Result) -> Result {
         lock.lock()
-        isClosed = true
-        let reader = self.reader
-        self.reader = nil
-        (newest, order) = ([:], [])
-        lock.unlock()
-        reader?.resume(returning: nil)
+        defer { lock.unlock() }
+        return body()
+    }
+
+    /// Messages taken from the bus so far, and how many of them gave way to newer ones.
+    var counts: (taken: Int, skipped: Int) {
+        locked { (taken, skipped) }
     }
 }
