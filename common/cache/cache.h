@@ -47,6 +47,7 @@ typedef struct {
     const char *revision;
     const char *const *include;
     const char *const *exclude;
+    const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
     unsigned streams;
     int64_t pause_ms; /* first pause before a new try; 0: 1 s */
 } mlx_cache_how_t;
@@ -78,6 +79,12 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
 /*  A model of an Ollama registry, as "[host/][namespace/]model[:tag]". */
 mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
                                   mlx_error_t *err);
+
+/*  Models in an OCI registry, "oci://host/name/of/it:tag": put one of the cache there; take one. */
+mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *model, const char *reference,
+                            const mlx_cache_how_t *how, mlx_error_t *err);
+mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const mlx_cache_how_t *how,
+                               mlx_error_t *err);
 
 /*  A file or folder of this machine, as model "local/<its name>" or HOW->as. */
 mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,

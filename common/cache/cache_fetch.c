@@ -37,6 +37,7 @@ void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
         free((*wanted)[i].path);
         free((*wanted)[i].url);
         free((*wanted)[i].error_code);
+        free((*wanted)[i].mirrored);
     }
     free(*wanted);
     *wanted = NULL;

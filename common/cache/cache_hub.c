@@ -95,6 +95,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
     size_t count;
     mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
+    mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
     mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
     if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
         explain(hub, repo, wanted, count, err);
@@ -253,6 +254,8 @@ static bool is_path(const char *text)
 mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
                            mlx_error_t *err)
 {
+    if (strncmp(text, "oci://", 6) == 0)
+        return mlx_cache_add_oci(self, text, how, err);
     if (is_path(text))
         return mlx_cache_add_path(self, text, how, err);
     MLX_CLEANUP(mlx_free_p) char *quant = NULL;

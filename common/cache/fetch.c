@@ -7,7 +7,7 @@
 
 enum {
     MAX_REDIRECTS = 10,
-    MAX_HEADERS = 6,
+    MAX_HEADERS = 8,
     DEFAULT_STALL_MS = 30000,
     CONNECT_MS = 10000,
     SMALL_TIMEOUT_MS = 60000,
@@ -64,6 +64,7 @@ char *mlx_url_encode(const char *s, bool slash)
 /* ---- one answer ---- */
 
 typedef struct {
+    const char *url;
     const mlx_fetch_t *request;
     mlx_fetch_reply_t *reply;
     mlx_error_t *err;
@@ -92,6 +93,18 @@ static char *next_page(const mlx_http_reply_t *reply)
         at = end;
     }
     return NULL;
+}
+
+/*  Where an upload goes on: a path of the same host, or a whole URL. */
+static char *next_location(const exchange_t *x, const mlx_http_reply_t *http)
+{
+    const char *value = mlx_http_header(http, "location");
+    if (!value || strlen(value) > 4096 || http->status / 100 == 3)
+        return NULL;
+    if (value[0] != '/' || value[1] == '/')
+        return mlx_strdup(value);
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(x->url, NULL);
+    return origin ? mlx_format("%s%s", origin, value) : NULL;
 }
 
 /*  Seconds: "Retry-After: 30" or the hub's `RateLimit: "resolvers";r=0;t=12`. */
@@ -127,6 +140,8 @@ static void on_reply(void *arg, const mlx_http_reply_t *http)
     reply->error_message = copy_header(http, "x-error-message");
     reply->challenge = copy_header(http, "www-authenticate");
     reply->retry_after_s = retry_after(http);
+    reply->location = next_location(x, http);
+    reply->digest = copy_header(http, "docker-content-digest");
 }
 
 static bool on_head(void *arg, const mlx_http_reply_t *head)
@@ -150,6 +165,8 @@ void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply)
     free(reply->error_code);
     free(reply->error_message);
     free(reply->challenge);
+    free(reply->location);
+    free(reply->digest);
     *reply = (mlx_fetch_reply_t){.retry_after_s = -1};
 }
 
@@ -164,6 +181,16 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
     char *accept = request->accept ? mlx_format("Accept: %s", request->accept) : NULL;
     MLX_CLEANUP(mlx_free_p)
     char *range = mlx_format("Range: bytes=%llu-", (unsigned long long)request->from);
+    MLX_CLEANUP(mlx_free_p)
+    char *type = mlx_format("Content-Type: %s",
+                            request->content_type ? request->content_type : "application/json");
+    MLX_CLEANUP(mlx_free_p)
+    char *piece =
+        mlx_format("Content-Range: %s", request->content_range ? request->content_range : "");
+    if (request->body)
+        headers[count++] = type;
+    if (request->content_range)
+        headers[count++] = piece;
     if (auth && with_auth)
         headers[count++] = auth;
     if (accept)
@@ -174,6 +201,9 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
     mlx_http_run(
         &(mlx_http_request_t){
             .url = url,
+            .method = request->method,
+            .body = request->body,
+            .body_len = request->body_len,
             .headers = headers,
             .timeout_ms = request->on_data ? -1 : SMALL_TIMEOUT_MS,
             .connect_timeout_ms = CONNECT_MS,
@@ -196,7 +226,7 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
         return -1;
     bool with_auth = true;
     for (unsigned hop = 0; hop <= MAX_REDIRECTS; hop++) {
-        exchange_t x = {.request = request, .reply = reply, .err = err};
+        exchange_t x = {.url = url, .request = request, .reply = reply, .err = err};
         exchange(&x, url, with_auth);
         if (x.rc || !x.location)
             return x.rc;

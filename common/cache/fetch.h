@@ -18,9 +18,14 @@ typedef struct {
     const char *url;
     const char *auth;   /* value of the Authorization header, "Bearer .."; NULL: none */
     const char *accept; /* NULL: anything */
-    uint64_t from;      /* ask for the bytes from here on; 0: all */
-    size_t max_body;    /* of a collected body; 0: 16 MiB */
-    int64_t stall_ms;   /* 0: 30 s */
+    const char *method; /* NULL: GET, or POST with a body */
+    const void *body;   /* NULL: none */
+    size_t body_len;
+    const char *content_type;  /* of the body */
+    const char *content_range; /* "0-99" of a piece of an upload; NULL: none */
+    uint64_t from;             /* ask for the bytes from here on; 0: all */
+    size_t max_body;           /* of a collected body; 0: 16 MiB */
+    int64_t stall_ms;          /* 0: 30 s */
 
     /*  Streaming a 2xx body, as in common/http.h, after the redirects. */
     bool (*on_head)(void *arg, const mlx_http_reply_t *head);
@@ -35,6 +40,8 @@ typedef struct {
     char *error_code;      /* X-Error-Code of the hub; NULL: none */
     char *error_message;   /* X-Error-Message */
     char *challenge;       /* WWW-Authenticate */
+    char *location;        /* of an answer that is no redirect, made absolute */
+    char *digest;          /* Docker-Content-Digest */
     int64_t retry_after_s; /* of Retry-After or RateLimit; -1: none */
     bool redirected;       /* the last answer came from another host */
 } mlx_fetch_reply_t;

@@ -165,7 +165,7 @@ void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
                         const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest)
 {
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *m = mlx_alloc(1, sizeof *m);
-    m->layers = mlx_alloc(2, sizeof *m->layers);
+    m->layers = mlx_alloc(3, sizeof *m->layers);
     add_layer(m, MLX_LAYER_MODEL, weights->sha256, weights->size);
     if (projector)
         add_layer(m, MLX_LAYER_PROJECTOR, projector->sha256, projector->size);

@@ -4,8 +4,12 @@
 
 #include "common/args.h"
 #include "common/cache/cache.h"
+#include "common/config.h"
 
-/*  The cache as the environment and the options say; NULL with ERR. --dry-run opens to write too: a
+/*  The settings; NULL with ERR (code usage). Caller owns them. */
+mlx_config_t *cli_config(mlx_error_t *err);
+
+/*  The cache as the environment, the settings and the options say; NULL with ERR. --dry-run opens to write too: a
  *  plan made beside a writer would be wrong when it is read. */
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
 
@@ -21,6 +25,7 @@ int cli_add(void *arg, const mlx_args_t *args);
 int cli_adopt(void *arg, const mlx_args_t *args);
 int cli_link(void *arg, const mlx_args_t *args);
 int cli_unlink(void *arg, const mlx_args_t *args);
+int cli_push(void *arg, const mlx_args_t *args);
 int cli_remove(void *arg, const mlx_args_t *args);
 int cli_clean(void *arg, const mlx_args_t *args);
 int cli_dedup(void *arg, const mlx_args_t *args);
@@ -47,6 +52,7 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_push(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out);
 

@@ -20,11 +20,26 @@ static const char *real_variable(void *arg, const char *name)
     return getenv(name);
 }
 
+mlx_config_t *cli_config(mlx_error_t *err)
+{
+    return mlx_config_open(NULL, NULL, err);
+}
+
+/*  --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. */
+static char *cache_home(const char *dir, mlx_error_t *err)
+{
+    if (dir)
+        return mlx_strdup(dir);
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(err);
+    if (!config)
+        return NULL;
+    const char *chosen = mlx_config_str(config, "cache.dir");
+    return chosen ? mlx_paths_expand(NULL, chosen, err) : mlx_paths_cache_dir(NULL, err);
+}
+
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
-    const char *dir = args ? mlx_args_value(args, "dir") : NULL;
-    MLX_CLEANUP(mlx_free_p)
-    char *home = dir ? mlx_strdup(dir) : mlx_paths_cache_dir(NULL, err);
+    MLX_CLEANUP(mlx_free_p) char *home = cache_home(mlx_args_value(args, "dir"), err);
     if (!home)
         return NULL;
     cli_watch_interrupt();
@@ -116,6 +131,16 @@ static const char **all_values(const mlx_args_t *args, const char *option)
     return values;
 }
 
+/*  cache.mirrors, ending with NULL. */
+static const char **mirror_list(const mlx_config_t *config)
+{
+    const mlx_value_t *list = mlx_config_value(config, "cache.mirrors");
+    const char **mirrors = mlx_alloc(mlx_value_size(list) + 1, sizeof *mirrors);
+    for (size_t i = 0; i < mlx_value_size(list); i++)
+        mirrors[i] = mlx_value_as_str(mlx_value_at(list, i), NULL);
+    return mirrors;
+}
+
 static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
                             mlx_error_t *err)
 {
@@ -130,7 +155,12 @@ static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const ch
     how.exclude = exclude;
     how.as = mlx_args_value(args, "as");
     how.revision = mlx_args_value(args, "revision");
-    how.streams = (unsigned)streams;
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(err);
+    if (!config)
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) const char **mirrors = mirror_list(config);
+    how.mirrors = mirrors;
+    how.streams = streams ? (unsigned)streams : (unsigned)mlx_config_int(config, "cache.streams");
     return mlx_cache_add(cache, operand, &how, err);
 }
 
@@ -178,6 +208,18 @@ int cli_unlink(void *arg, const mlx_args_t *args)
 {
     (void)arg;
     return each_operand(args, 1, unlink_one, cli_view_plan);
+}
+
+int cli_push(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    mlx_cache_how_t how = how_of(args, false);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    mlx_value_t *report = cache ? mlx_cache_push(cache, mlx_args_operand(args, 0),
+                                                 mlx_args_operand(args, 1), &how, &err)
+                                : NULL;
+    return cli_finish(args, report, &err, cli_view_push);
 }
 
 static mlx_value_t *remove_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,

@@ -75,7 +75,8 @@ static const mlx_args_command_t commands[] = {
      .max = -1,
      .summary = "Take models into the cache",
      .about = "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
-              "model of an Ollama registry (name:tag), or a file or folder of this machine.\n\n"
+              "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
+              "folder of this machine.\n\n"
               "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
               "goes on where an earlier try ended, and is verified before anything sees it. "
               "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools.",
@@ -106,6 +107,17 @@ static const mlx_args_command_t commands[] = {
      .options = change_options,
      .complete = "app",
      .run = cli_unlink},
+    {.name = "push",
+     .operands = "<model> oci://<host>/<name>[:<tag>]",
+     .min = 2,
+     .max = 2,
+     .summary = "Share a model through an OCI registry",
+     .about = "Credentials are those of docker login, or MLX_OCI_USERNAME and MLX_OCI_PASSWORD. On "
+              "another machine: mlx-cache add oci://... A registry under cache.mirrors is asked "
+              "by digest before the hub.",
+     .options = change_options,
+     .complete = "model",
+     .run = cli_push},
     {.name = "dedup",
      .summary = "Replace files of the same content by shares of one",
      .about =

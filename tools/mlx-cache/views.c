@@ -176,6 +176,15 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
     say_problems(report);
 }
 
+void cli_view_push(const mlx_value_t *report, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_free_p) char *sent = bytes(number(report, "pushed"));
+    MLX_CLEANUP(mlx_free_p) char *there = bytes(number(report, "present"));
+    mlx_buf_printf(out, "%s -> %s: %s sent, %s there already%s\n", mlx_value_str(report, "model"),
+                   mlx_value_str(report, "reference"), sent, there,
+                   flag(report, "dry_run") ? " (dry run)" : "");
+}
+
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_free_p) char *size = bytes(number(report, "bytes"));
