@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "markup.h"
 #include "proto/json.h"
 #include "proto/value.h"
 
@@ -106,17 +107,8 @@ static void set_percentage(mlx_value_t *map, const mlx_menu_t *menu)
 
 static void set_markup(mlx_value_t *map, const char *key, const char *text)
 {
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t markup = {0};
-    for (const char *c = text; *c; c++)
-        if (*c == '&')
-            mlx_buf_puts(&markup, "&amp;");
-        else if (*c == '<')
-            mlx_buf_puts(&markup, "&lt;");
-        else if (*c == '>')
-            mlx_buf_puts(&markup, "&gt;");
-        else
-            mlx_buf_putc(&markup, *c);
-    mlx_value_set_str(map, key, mlx_buf_str(&markup));
+    MLX_CLEANUP(mlx_free_p) char *markup = mlx_markup_escape(text);
+    mlx_value_set_str(map, key, markup);
 }
 
 static void write_waybar(mlx_buf_t *out, const mlx_menu_t *menu, const mlx_bar_options_t *options)
