@@ -160,7 +160,10 @@ void mlx_loop_destroy(mlx_loop_t **self_p)
 void mlx_loop_run(mlx_loop_t *self)
 {
     self->stop = false;
-    zloop_start(self->zloop);
+    /* zloop ends with 0 when a signal interrupts its poll: that is no reason to stop, the signal's
+       handler may not want it. */
+    while (!self->stop && zloop_start(self->zloop) == 0)
+        ;
 }
 
 void mlx_loop_stop(mlx_loop_t *self)
