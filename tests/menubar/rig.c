@@ -51,7 +51,8 @@ static void look_at_child(rig_t *self)
 void rig_step(rig_t *self, const char *condition)
 {
     if (mlx_now_us() > self->deadline_us)
-        fail_msg("not in time: %s\nstderr: %s", condition, rig_stderr(self));
+        fail_msg("not in time: %s\nstdout: %s\nstderr: %s", condition, rig_stdout(self),
+                 rig_stderr(self));
     mlx_timer_t *timer = mlx_loop_after(self->loop, STEP_MS, on_step, self);
     (void)timer;
     mlx_loop_run(self->loop);
@@ -203,40 +204,70 @@ static void on_cancel(void *arg, mlx_request_t *request)
 
 /*  Processes. */
 
-static pid_t spawn(rig_t *self, const char *program, const char *format, const char *env)
+static int output_of(rig_t *self, const char *program, const char *stream)
 {
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s.%s", self->dir, program, stream);
+    return open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+static pid_t spawn(rig_t *self, const char *program, const char *const *args, const char *env)
+{
+    const char *argv[8] = {program};
     MLX_CLEANUP(mlx_free_p) char *own = mlx_os_executable(NULL);
     *strrchr(own, '/') = 0;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", own, program);
     MLX_CLEANUP(mlx_free_p) char *search = mlx_format("%s/bin:%s", self->dir, getenv("PATH"));
-    MLX_CLEANUP(mlx_free_p) char *errors = mlx_format("%s/%s.stderr", self->dir, program);
+    for (size_t i = 0; args && args[i]; i++)
+        argv[i + 1] = args[i];
+    /* Before the fork, so that nobody takes what an earlier run wrote for this one's. */
+    MLX_CLEANUP(mlx_close_p) int out = output_of(self, program, "stdout");
+    MLX_CLEANUP(mlx_close_p) int errors = output_of(self, program, "stderr");
     pid_t pid = fork();
     if (pid)
         return pid;
-    int fd = open(errors, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    dup2(fd, STDERR_FILENO);
+    dup2(self->stdout_fd ? self->stdout_fd : out, STDOUT_FILENO);
+    dup2(errors, STDERR_FILENO);
     setenv("MLX_RUNTIME_DIR", self->dir, 1);
+    setenv("MLX_HOST", SCREEN_HOST, 1);
     setenv("HOME", self->dir, 1);
     setenv("XDG_CONFIG_HOME", self->dir, 1);
     setenv("PATH", search, 1);
     unsetenv("MLX_CONFIG");
     if (env)
         putenv((char *)env);
-    execl(path, program, format ? "--format" : NULL, format, (char *)NULL);
+    execv(path, (char *const *)argv);
     _exit(127);
+}
+
+void rig_start_with(rig_t *self, const char *const *args, const char *env)
+{
+    self->pid = spawn(self, "mlx-menubar", args, env);
 }
 
 void rig_start(rig_t *self, const char *format, const char *env)
 {
-    self->pid = spawn(self, "mlx-menubar", format, env);
+    const char *args[] = {"--format", format, NULL};
+    rig_start_with(self, args, env);
+}
+
+static void read_output(rig_t *self, const char *stream, char *text, size_t size)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/mlx-menubar.%s", self->dir, stream);
+    MLX_CLEANUP(mlx_free_p) char *content = mlx_file_read(path, size - 1, NULL, NULL);
+    snprintf(text, size, "%s", content ? content : "");
+}
+
+const char *rig_stdout(rig_t *self)
+{
+    static char text[16384];
+    read_output(self, "stdout", text, sizeof text);
+    return text;
 }
 
 const char *rig_stderr(rig_t *self)
 {
     static char text[4096];
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/mlx-menubar.stderr", self->dir);
-    MLX_CLEANUP(mlx_free_p) char *content = mlx_file_read(path, sizeof text - 1, NULL, NULL);
-    snprintf(text, sizeof text, "%s", content ? content : "");
+    read_output(self, "stderr", text, sizeof text);
     return text;
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     mlx_bus_t *publisher;
     mlx_bus_t *bencher;
     int fifo;
+    int stdout_fd; /* what it gets as standard output; 0: a file */
 
     /* the tray */
     sd_bus_slot *watcher;
@@ -68,6 +69,9 @@ void rig_watcher(rig_t *self, bool present);
 /*  Start mlx-menubar --format FORMAT, with ENV ("NAME=value") on top of the rig's; may be NULL. */
 void rig_start(rig_t *self, const char *format, const char *env);
 
+/*  The same with any arguments, of which the last is NULL. */
+void rig_start_with(rig_t *self, const char *const *args, const char *env);
+
 /*  Put the seed's screen on the bus. */
 void rig_publish_screen(rig_t *self, const char *model, double rate);
 void rig_publish(rig_t *self, const char *topic, mlx_value_t *d); /* takes D over */
@@ -81,7 +85,8 @@ sd_bus_message *rig_call(rig_t *self, const char *interface, const char *method,
  *  NULL. */
 int32_t rig_find(rig_t *self, const char *prefix, bool *enabled);
 
-/*  What mlx-menubar wrote on stderr; borrowed until the next call. */
+/*  What mlx-menubar wrote on stdout and stderr; borrowed until the next call of the same. */
+const char *rig_stdout(rig_t *self);
 const char *rig_stderr(rig_t *self);
 
 /*  Let things happen until CONDITION holds; fails with its text after ten seconds. */

@@ -19,7 +19,6 @@
 #include "screen.h"
 
 #define MODEL "deepseek-r1:14b"
-#define HOST_ENV "MLX_HOST=" SCREEN_HOST
 
 static int setup(void **state)
 {
@@ -38,7 +37,7 @@ static void start_seed(rig_t *rig)
 {
     rig_watcher(rig, true);
     rig_publish_screen(rig, MODEL, 42.3);
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->registrations == 1);
     UNTIL(rig, rig_find(rig, "Performance: 42.3 tok/s", NULL) > 0);
 }
@@ -52,7 +51,7 @@ static void registers_whenever_a_tray_appears(void **state)
 {
     rig_t *rig = *state;
     char first[128];
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     rig_pass(rig, 300); /* it lives without a tray */
     assert_true(rig->pid > 0);
     rig_watcher(rig, true);
@@ -75,7 +74,7 @@ static void registers_at_once_where_the_tray_is_there(void **state)
 {
     rig_t *rig = *state;
     rig_watcher(rig, true);
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->registrations == 1);
     rig_pass(rig, 200);
     assert_int_equal(rig->registrations, 1);
@@ -245,7 +244,7 @@ static void what_is_not_enabled_is_refused(void **state)
     bool enabled = true;
     rig_watcher(rig, true);
     rig_publish(rig, "sensor.memory", screen_memory()); /* no runtime: nothing to measure */
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->registrations == 1);
     UNTIL(rig, rig_find(rig, "Memory: 14.2 GB", NULL) > 0);
     int32_t benchmark = rig_find(rig, "Run Benchmark", &enabled);
@@ -405,7 +404,7 @@ static void names_are_safe_on_the_bus(void **state)
     rig_t *rig = *state;
     rig_watcher(rig, true);
     rig_publish_screen(rig, "my_model\n\xff<b>", 42.3);
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->registrations == 1);
     /* An underscore alone would be an access key; a broken byte would end the connection. */
     UNTIL(rig, rig_find(rig, "Current Model: my__model?", NULL) > 0);
@@ -435,7 +434,7 @@ static void there_is_one_icon(void **state)
     rig_t *rig = *state;
     start_seed(rig);
     pid_t first = rig->pid;
-    rig_start(rig, "tray", HOST_ENV);
+    rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->pid == 0);
     assert_int_equal(rig->status, MLX_ERR_BUSY);
     assert_non_null(strstr(rig_stderr(rig), "has its tray icon already"));
