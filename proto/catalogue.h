@@ -46,10 +46,10 @@ struct mlx_field {
     mlx_type_t type; /* MLX_REAL also takes an int */
     mlx_unit_t unit;
     mlx_metric_kind_t kind; /* how it appears in OpenMetrics and history */
+    bool label;             /* part of an item's identity: an OpenMetrics label */
     const char *metric;     /* OpenMetrics family without "_total"; NULL: none */
     const char *help;
     const mlx_field_t *fields; /* of the maps in a list, or of a map; ends with a NULL key */
-    bool label;                /* part of an item's identity: an OpenMetrics label */
 };
 
 typedef struct {
