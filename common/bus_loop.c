@@ -168,7 +168,9 @@ void mlx_loop_destroy(mlx_loop_t **self_p)
 void mlx_loop_run(mlx_loop_t *self)
 {
     self->stop = false;
-    zloop_start(self->zloop);
+    /* A signal interrupts poll() whatever SA_RESTART says, and zloop takes that for the end. */
+    while (!self->stop)
+        zloop_start(self->zloop);
 }
 
 void mlx_loop_stop(mlx_loop_t *self)
