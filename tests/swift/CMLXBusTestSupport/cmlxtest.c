@@ -129,7 +129,7 @@ static void start_broker(void *arg)
     mlx_broker_options_t options = {.run_dir = self->run_dir,
                                     .host = "test",
                                     .boot = "0123456789abcdef",
-                                    .retain_gone_ms = 15000,
+                                    .retain_gone_ms = 3600000,
                                     .on_presence = on_presence,
                                     .on_refused = on_refused};
     mlx_error_t err = {0};
@@ -156,7 +156,8 @@ cmlxtest_bus_t *cmlxtest_bus_new(const char *run_dir)
     self->loop = mlx_loop_new();
     start_broker(self);
     self->bus = mlx_bus_new(
-        self->loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "bencher", .hwm = 100000}, &err);
+        self->loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "bencher", .hwm = 100000},
+        &err);
     if (!self->bus)
         mlx_panic("no client: %s", err.text);
     mlx_bus_serve(self->bus, serve, cancelled, self);
