@@ -12,7 +12,7 @@ enum {
 static const double reserve_part = 0.04, reserve_min_s = 1;
 
 /*  Of the time left, what is given out: speed falls as a context fills. */
-static const double give_part = 0.9;
+static const double give_part = 0.85;
 
 /*  The warm-up's longest share of the budget, and a prompt's share that its text may take. */
 static const double warmup_part = 0.1, text_part = 0.15;

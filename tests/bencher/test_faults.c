@@ -34,8 +34,9 @@ static void run_with(rig_t *rig, const char *name, int at)
 
 static void one_bad_reply_costs_one_prompt(void **state)
 {
-    static const char *const names[] = {"half-json",     "reset-mid-stream",  "status-500",
-                                        "garbage-reply", "close-at-byte-500", "deep-nesting"};
+    static const char *const names[] = {"half-json",          "reset-mid-stream",  "status-500",
+                                        "garbage-reply",      "close-at-byte-500", "deep-nesting",
+                                        "wrong-content-type", "huge-body"};
     rig_t *rig = *state;
     for (size_t i = 0; i < MLX_COUNT(names); i++) {
         run_with(rig, names[i], 1);
@@ -60,7 +61,11 @@ static void a_server_that_always_fails_is_named(void **state)
     static const struct {
         const char *fault;
         const char *text;
-    } cases[] = {{"status-500", "status 500"}, {"half-json", "no known runtime"}};
+    } cases[] = {{"status-500", "status 500"},
+                 {"half-json", "no known runtime"},
+                 {"garbage-reply", "no runtime answers"},
+                 {"huge-body", "no known runtime"},
+                 {"deep-nesting", "no known runtime"}};
     rig_t *rig = *state;
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
         rig_play(rig, ARGS("--rate", "100", "--fault", cases[i].fault));

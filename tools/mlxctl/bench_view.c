@@ -152,8 +152,9 @@ static void put_subject(const mlx_value_t *result, mlx_buf_t *out)
     mlx_buf_puts(&line, text_of(result, "model"));
     if (*quantization || *digest)
         mlx_buf_printf(&line, " (%s%s%.12s)", quantization, *quantization && *hex ? ", " : "", hex);
-    mlx_buf_printf(&line, " on %s %s at %s", text_of(result, "runtime"),
-                   text_of(result, "runtime_version"), text_of(result, "url"));
+    const char *version = text_of(result, "runtime_version");
+    mlx_buf_printf(&line, " on %s%s%s at %s", text_of(result, "runtime"), *version ? " " : "",
+                   version, text_of(result, "url"));
     MLX_CLEANUP(mlx_free_p) char *text = mlx_buf_take(&line);
     MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(text, 0);
     mlx_buf_puts(out, clean);
