@@ -13,7 +13,8 @@
 
 enum {
     LOAD_LIMIT_S = 600,
-    RESTORE_MS = 3000,
+    RESTORE_MIN_MS = 500,
+    RESTORE_MAX_MS = 3000,
     RESTORE_BLOCKING_MS = 2000,
     TICK_MS = 500,
     FAILURES_MAX = 3, /* in a row */
@@ -166,6 +167,13 @@ static void on_restored(void *arg, const mlx_answer_t *answer)
     finish(self);
 }
 
+/*  What the plan has left of the budget. */
+static int64_t restore_ms(const mlx_bench_t *self)
+{
+    double left_ms = (self->options.budget_s - elapsed_s(self)) * 1000;
+    return (int64_t)fmin(fmax(left_ms, RESTORE_MIN_MS), RESTORE_MAX_MS);
+}
+
 static void restore(mlx_bench_t *self)
 {
     mlx_asking_destroy(&self->asking);
@@ -179,7 +187,7 @@ static void restore(mlx_bench_t *self)
     mlx_asking_request_t request = {.api = self->target.api,
                                     .url = self->target.url,
                                     .ask = restore_ask(self),
-                                    .limit_ms = RESTORE_MS};
+                                    .limit_ms = restore_ms(self)};
     self->asking =
         mlx_asking_new(self->options.loop, self->options.http, &request, on_restored, self);
 }

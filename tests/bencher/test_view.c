@@ -100,7 +100,7 @@ static void a_hostile_result_does_no_harm(void **state)
     mlx_bench_text(result, &plain, &out);
     mlx_bench_csv(result, &out);
     mlx_bench_markdown(result, &out);
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_bench_compare(result, result);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_bench_compare(result, result, "here");
     assert_int_equal(mlx_value_size(none), 0);
 }
 
@@ -114,8 +114,10 @@ static void comparing_finds_what_is_there(void **state)
     mlx_value_append(earlier, result_of("fast", 30, 50, -0.02));
     mlx_value_append(earlier, result_of("now", 50, 42, 0.02));
     mlx_value_set_str(mlx_value_append(earlier, result_of("other", 40, 9, 0)), "prompt_set", "own");
+    mlx_value_set_str(mlx_value_append(earlier, result_of("far", 45, 9, 0)), "host", "there");
+    mlx_value_set_str(mlx_value_at(earlier, 0), "host", "here");
     mlx_value_set_str(mlx_value_at(earlier, 0), "digest", "another");
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *compared = mlx_bench_compare(now, earlier);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *compared = mlx_bench_compare(now, earlier, "here");
     static const char *const verdicts[] = {"slower", "no evidence", "faster"};
     assert_int_equal(mlx_value_size(compared), 3);
     for (size_t i = 0; i < 3; i++)

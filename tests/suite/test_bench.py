@@ -91,6 +91,25 @@ def test_the_runtime_is_found_on_the_bus():
         assert result["contention"] == 0, result
 
 
+def test_a_slower_runtime_is_found_out():
+    """With the recorder; before it is built there is nobody who remembers."""
+    if not os.path.exists(os.path.join(BIN, "mlx-recorder")):
+        return "no recorder is built"
+    with Suite("bus", "bencher", "recorder") as suite:
+        ready(suite)
+        arguments = ["tiny-random", "--prompts", prompts_file(suite), "--compare", "--json"]
+        verdicts = []
+        for rate in ("300", "300", "150"):
+            with Double("--rate", rate, "--noise") as double:
+                result = json.loads(bench(suite, *arguments, "--url", double.url).stdout)
+                verdicts.append([entry["verdict"] for entry in result["compare"]])
+        assert verdicts[0] == [] and len(verdicts[1]) == 1, verdicts
+        assert verdicts[2] == ["slower", "slower"], verdicts
+        newest = result["compare"][0]
+        assert newest["low"] < newest["ratio"] < newest["high"] and newest["changed"] == ["url"]
+        return f"half the speed is {newest['ratio']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
+
+
 def test_refusals():
     with Suite("bus") as suite:
         nobody = bench(suite, check=False)
@@ -164,6 +183,7 @@ def test_a_stopped_bencher_leaves_nothing_behind():
         process.stderr.close()
 
 
-run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus, test_refusals,
+run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus,
+    test_a_slower_runtime_is_found_out, test_refusals,
     test_ctrl_c_stops_the_server, test_a_caller_that_vanishes_stops_the_server,
     test_a_stopped_bencher_leaves_nothing_behind)

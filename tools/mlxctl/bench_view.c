@@ -347,10 +347,12 @@ static bool same_text(const mlx_value_t *a, const mlx_value_t *b, const char *ke
     return strcmp(text_of(a, key), text_of(b, key)) == 0;
 }
 
-static bool comparable(const mlx_value_t *result, const mlx_value_t *earlier)
+static bool comparable(const mlx_value_t *result, const mlx_value_t *earlier, const char *host)
 {
-    return same_text(result, earlier, "model") && same_text(result, earlier, "prompt_set") &&
-           !same_text(result, earlier, "id") && *text_of(result, "prompt_set");
+    const char *where = mlx_value_str(earlier, "host");
+    return (!where || strcmp(where, host) == 0) && same_text(result, earlier, "model") &&
+           same_text(result, earlier, "prompt_set") && !same_text(result, earlier, "id") &&
+           *text_of(result, "prompt_set");
 }
 
 static mlx_value_t *compare_one(const mlx_value_t *result, const mlx_value_t *earlier)
@@ -384,13 +386,14 @@ static int newest_first(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-mlx_value_t *mlx_bench_compare(const mlx_value_t *result, const mlx_value_t *earlier)
+mlx_value_t *mlx_bench_compare(const mlx_value_t *result, const mlx_value_t *earlier,
+                               const char *host)
 {
     size_t count = mlx_value_size(earlier), kept = 0;
     MLX_CLEANUP(mlx_free_p) const mlx_value_t **list = mlx_alloc(count + 1, sizeof *list);
     mlx_value_t *compared = mlx_value_list();
     for (size_t i = 0; i < count; i++)
-        if (comparable(result, mlx_value_at(earlier, i)))
+        if (comparable(result, mlx_value_at(earlier, i), host))
             list[kept++] = mlx_value_at(earlier, i);
     qsort(list, kept, sizeof *list, newest_first);
     for (size_t i = 0; i < kept && i < MLX_BENCH_COMPARED_MAX; i++)

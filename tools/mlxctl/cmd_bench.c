@@ -142,7 +142,8 @@ static mlx_value_t *compare(bench_t *self, mlx_error_t *err)
         mlx_error_prefix(err, "cannot compare");
         return NULL;
     }
-    return mlx_bench_compare(self->result, mlx_value_get(list, "results"));
+    return mlx_bench_compare(self->result, mlx_value_get(list, "results"),
+                             mlx_bus_host(self->ctl.bus));
 }
 
 static void print(const mlx_args_t *args, const mlx_value_t *result)
