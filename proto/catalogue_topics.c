@@ -5,9 +5,14 @@
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h)                                                   \
     }
-#define ID(k, h)                                                                                   \
+#define ID(k, l, h)                                                                                \
     {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h), .label = true                                    \
+        .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
+    }
+#define STATE(k, v, m, h)                                                                          \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
+        .help = (h)                                                                                \
     }
 #define BOOL(k, h)                                                                                 \
     {                                                                                              \
@@ -34,6 +39,11 @@
     {                                                                                              \
         .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
     }
+#define INFO(k, f, m, h)                                                                           \
+    {                                                                                              \
+        .key = (k), .type = MLX_LIST, .fields = (f), .kind = MLX_METRIC_INFO, .metric = (m),       \
+        .help = (h)                                                                                \
+    }
 #define MAP(k, f, h)                                                                               \
     {                                                                                              \
         .key = (k), .type = MLX_MAP, .fields = (f), .help = (h)                                    \
@@ -59,7 +69,7 @@ static const mlx_field_t gpu_process[] = {
 };
 
 static const mlx_field_t gpu[] = {
-    ID("name", "product name"),
+    ID("name", "name", "product name"),
     STR("vendor", "nvidia, amd, intel, apple"),
     STR("backend", "sensor back end that read it"),
     STR("id", "stable identity: UUID or bus address"),
@@ -182,12 +192,12 @@ static const mlx_field_t power[] = {
 };
 
 static const mlx_field_t model[] = {
-    ID("name", "name as the runtime gives it"),
+    ID("name", "model", "name as the runtime gives it"),
     STR("digest", "digest as the runtime gives it"),
     GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
     GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
     INT("context", "context length in tokens"),
-    ID("quantization", "Q4_K_M, 4bit, ..."),
+    ID("quantization", "quantization", "Q4_K_M, 4bit, ..."),
     STR("parameter_size", "7.6B, ..."),
     STR("family", "llama, qwen2, ..."),
     STR("format", "gguf, safetensors, mlx"),
@@ -201,7 +211,7 @@ static const mlx_field_t runtime_models[] = {
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
-    LIST("models", model, "models that are loaded now"),
+    INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     END,
 };
 
@@ -351,7 +361,7 @@ static const mlx_field_t history_status[] = {
 };
 
 static const mlx_field_t service_health[] = {
-    STR("state", "up, degraded or down"),
+    STATE("state", "up", "mlx_service_up", "up, degraded or down"),
     STR("reason", "why not up, for a person"),
     STR("version", "of the program"),
     INT("pid", "process id"),
@@ -367,7 +377,7 @@ static const mlx_field_t service_health[] = {
 };
 
 static const mlx_field_t alert[] = {
-    STR("state", "firing or resolved"),
+    STATE("state", "firing", "mlx_alert_firing", "firing or resolved"),
     STR("summary", "one line for a person"),
     STR("topic", "where the value came from"),
     STR("field", "which value"),
@@ -384,9 +394,9 @@ const mlx_topic_t mlx_topic_table[] = {
     {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
     {"sensor.power", true, "Power and energy", power, NULL},
     {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
-     runtime_models, "endpoint"},
+     runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
-     runtime_activity, "endpoint"},
+     runtime_activity, "runtime,endpoint"},
     {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
     {"bench.result", true, "The newest benchmark result", bench_result, NULL},
     {"cache.status", true, "The shared model cache", cache_status, NULL},
