@@ -14,11 +14,11 @@
 enum {
     CONNECTIONS_MAX = 512,
     STREAMS_MAX = 256,
-    HEAD_MAX = 16 * 1024,
+    HEAD_MAX = 8 * 1024,
     FIRST_MS = 10000,
     BETWEEN_MS = 75000,
     SWEEP_MS = 500,
-    STREAM_BLOCK = 4096,
+    STREAM_BLOCK = 1024,
     RUNS_MAX = 16 /* of the server before others have their turn */
 };
 

@@ -11,7 +11,7 @@
  *      mlx_httpd_t *httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = loop,
  *          .listen = "127.0.0.1:11490", .fn = on_request}, &err);
  *
- *  Bounds: 512 connections, 16 KiB of request line and headers, 10 s for the first request of a
+ *  Bounds: 512 connections, 8 KiB of request line and headers, 10 s for the first request of a
  *  connection, 75 s between requests and for a reader that takes nothing, 256 streams.
  */
 #ifndef MLX_GATEWAY_HTTPD_H

@@ -1,7 +1,19 @@
 /*  mlx-gateway: metrics and the dashboard page over HTTP. */
 #include "gateway.h"
 
+#include "common/os.h"
 #include "common/service.h"
+
+enum {
+    SETTLED_MS = 5000
+};
+
+/*  Start-up sets up a TLS library, for one, that no one uses here. */
+static void on_settled(void *arg)
+{
+    (void)arg;
+    mlx_os_trim();
+}
 
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
 {
@@ -19,6 +31,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     mlx_service_info(service, "listening on http://%s/%s", mlx_gateway_address(gateway),
                      mlx_gateway_open(gateway) ? ", where every machine of the network can read it"
                                                : "");
+    mlx_loop_after(mlx_service_loop(service), SETTLED_MS, on_settled, NULL);
     return 0;
 }
 
