@@ -5,10 +5,11 @@
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h)                                                   \
     }
-#define ID(k, l, h)                                                                                \
+#define ID_AS(k, l, h)                                                                             \
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
     }
+#define ID(k, h) ID_AS(k, k, h)
 #define STATE(k, v, m, h)                                                                          \
     {                                                                                              \
         .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
@@ -69,7 +70,7 @@ static const mlx_field_t gpu_process[] = {
 };
 
 static const mlx_field_t gpu[] = {
-    ID("name", "name", "product name"),
+    ID("name", "product name"),
     STR("vendor", "nvidia, amd, intel, apple"),
     STR("backend", "sensor back end that read it"),
     STR("id", "stable identity: UUID or bus address"),
@@ -192,12 +193,12 @@ static const mlx_field_t power[] = {
 };
 
 static const mlx_field_t model[] = {
-    ID("name", "model", "name as the runtime gives it"),
+    ID_AS("name", "model", "name as the runtime gives it"),
     STR("digest", "digest as the runtime gives it"),
     GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
     GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
     INT("context", "context length in tokens"),
-    ID("quantization", "quantization", "Q4_K_M, 4bit, ..."),
+    ID("quantization", "Q4_K_M, 4bit, ..."),
     STR("parameter_size", "7.6B, ..."),
     STR("family", "llama, qwen2, ..."),
     STR("format", "gguf, safetensors, mlx"),

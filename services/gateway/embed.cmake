@@ -2,7 +2,12 @@
 set(files
     /           index.html text/html
     /style.css  style.css  text/css
+    /theme.js   theme.js   text/javascript
     /app.js     app.js     text/javascript
+    /format.js  format.js  text/javascript
+    /history.js history.js text/javascript
+    /plot.js    plot.js    text/javascript
+    /tables.js  tables.js  text/javascript
     /icon.svg   icon.svg   image/svg+xml)
 
 set(arrays "#include \"services/gateway/assets_table.h\"\n")

@@ -9,8 +9,8 @@
  *      mlx_events_headline(events, headline);        when it may have changed
  *      mlx_events_read(events, &seen, &out);         appends server-sent events
  *
- *  Format: WHATWG HTML, "Server-sent events". Two kinds: "headline" (the map of
- *  mlx_overview_headline_value) and "message" (as `mlxctl watch` prints it), each one line of JSON.
+ *  Format: WHATWG HTML, "Server-sent events". Two kinds: "headline" ({host,
+ *  headline}, the latter of mlx_overview_headline_value) and "message" (as `mlxctl watch` prints it), each one line of JSON.
  */
 #ifndef MLX_GATEWAY_EVENTS_H
 #define MLX_GATEWAY_EVENTS_H
@@ -25,7 +25,7 @@ void mlx_events_destroy(mlx_events_t **self);
 /*  Remember MESSAGE (copied) as the newest of its topic and host. */
 void mlx_events_put(mlx_events_t *self, const mlx_message_t *message);
 
-/*  Remember the headline (borrowed map); nothing is new when it says what the last one said. */
+/*  Remember the headline (borrowed); nothing is new when it says what the last one said. */
 void mlx_events_headline(mlx_events_t *self, const mlx_value_t *headline);
 
 /*  Append what is newer than *SEEN (0: everything) and move *SEEN on. False: nothing was. */

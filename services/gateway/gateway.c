@@ -58,9 +58,10 @@ static void reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
 
 static void tell(mlx_gateway_t *self)
 {
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *headline = mlx_overview_headline_value(self->overview, mlx_wall_us());
-    mlx_events_headline(self->events, headline);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *said = mlx_value_map();
+    mlx_value_set_str(said, "host", mlx_overview_host(self->overview));
+    mlx_value_set(said, "headline", mlx_overview_headline_value(self->overview, mlx_wall_us()));
+    mlx_events_headline(self->events, said);
     mlx_httpd_wake(self->httpd);
 }
 

@@ -54,19 +54,19 @@ static int parse_points(const char *text, int64_t *points, mlx_error_t *err)
     return 0;
 }
 
-/*  As history.series names them: printable, and no longer than a topic and a field. */
+/*  As history.series names them: host, topic, field; names of models in it are anyone's choice. */
 static int parse_series(const char *text, char *series, mlx_error_t *err)
 {
     size_t len = text ? strlen(text) : 0;
     if (len == 0) {
         mlx_error_set(err, MLX_ERR_USAGE, "series is missing");
-        return mlx_error_mend(err, "give series=topic/field; /api/series lists them");
+        return mlx_error_mend(err, "give series=host/topic/field; /api/series lists them");
     }
     if (len > MLX_RANGE_SERIES_MAX)
         return mlx_error_set(err, MLX_ERR_USAGE, "series is longer than %d bytes",
                              MLX_RANGE_SERIES_MAX);
     for (size_t i = 0; i < len; i++)
-        if ((unsigned char)text[i] <= 0x20 || (unsigned char)text[i] >= 0x7f)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return mlx_error_set(err, MLX_ERR_USAGE, "series holds a byte that no name has");
     memcpy(series, text, len + 1);
     return 0;

@@ -15,7 +15,7 @@
 
 enum {
     MLX_RANGE_POINTS_MAX = 4000, /* five numbers each must fit into a message */
-    MLX_RANGE_SERIES_MAX = 320,
+    MLX_RANGE_SERIES_MAX = 1024,
 };
 
 typedef struct {
