@@ -128,6 +128,13 @@ static bool has_work(const mlx_httpd_t *self)
     return MHD_get_timeout(self->daemon, &ms) == MHD_YES && ms == 0;
 }
 
+/*  Turn soon: what is called from within a turn must not begin another. */
+static void turn_soon(mlx_httpd_t *self, int64_t delay_ms)
+{
+    if (!self->again)
+        self->again = mlx_loop_after(self->options.loop, delay_ms, on_again, self);
+}
+
 static void turn(mlx_httpd_t *self)
 {
     int runs = 0;
@@ -135,8 +142,8 @@ static void turn(mlx_httpd_t *self)
         MHD_run(self->daemon);
     while (has_work(self) && ++runs < RUNS_MAX);
     watch(self);
-    if (runs == RUNS_MAX && !self->again)
-        self->again = mlx_loop_after(self->options.loop, 1, on_again, self);
+    if (runs == RUNS_MAX)
+        turn_soon(self, 1);
 }
 
 /*  A client that sends a byte now and then is never idle, and yet never asks. */
@@ -212,6 +219,7 @@ static void answer(mlx_httpd_request_t *request, unsigned status, const char *ty
     if (request->suspended) {
         request->suspended = false;
         MHD_resume_connection(request->connection);
+        turn_soon(request->httpd, 0);
     }
 }
 
@@ -327,6 +335,7 @@ void mlx_httpd_wake(mlx_httpd_t *self)
         if (stream->suspended) {
             stream->suspended = false;
             MHD_resume_connection(stream->connection);
+            turn_soon(self, 0);
         }
 }
 

@@ -124,8 +124,10 @@ function arrange(names) {
 async function learn() {
   try {
     const { series } = await ask("/api/series");
+    const more = away || series.some(name => !known.has(name));
     known = new Set(series);
     note(null);
+    if (more) refreshSoon(); // plots of live values may be there already
     $("#names").replaceChildren(...series.map(name => el("option", { value: shortName(name) })));
     arrange([...new Set([...series, ...live.keys()])]);
   } catch (problem) {

@@ -120,7 +120,8 @@ export class Plot {
     if (low > high) [low, high] = [0, 1];
     if (low >= 0 && low < high * 0.6) low = 0;
     if (this.unit === "ratio" && low >= 0 && high <= 1) [low, high] = [0, 1];
-    if (low === high) [low, high] = [low - 1, high + 1];
+    if (high - low < Math.abs(high) * 0.02) [low, high] = [Math.min(low, 0), Math.max(high * 1.2, 0)];
+    if (low === high) high = low + 1;
     this.tick = niceStep(high - low, 4, 10);
     this.low = Math.floor(low / this.tick) * this.tick;
     this.high = Math.ceil(high / this.tick) * this.tick;
@@ -137,13 +138,19 @@ export class Plot {
     for (let value = this.low; value <= this.high + this.tick / 2; value += this.tick) {
       const y = Math.round(this.y(value)) + 0.5;
       g.beginPath(); g.moveTo(MARGIN.left, y); g.lineTo(w - MARGIN.right, y); g.stroke();
-      g.fillText(figure(Math.abs(value) < this.tick / 1e6 ? 0 : value, this.unit).replace(" tok/s", ""), MARGIN.left - 6, y);
+      g.fillText(this.axisLabel(Math.abs(value) < this.tick / 1e6 ? 0 : value), MARGIN.left - 6, y);
     }
     const step = SPANS.find(span => (to - from) / 1000 / span <= this.width() / 75) || SPANS[SPANS.length - 1];
     const offset = new Date(from).getTimezoneOffset() * 60000;
     g.textAlign = "center";
     for (let t = Math.ceil((from - offset) / (step * 1000)) * step * 1000 + offset; t < to; t += step * 1000)
-      g.fillText(timeLabel(t, step), this.xOf(t), h - 9);
+      if (this.xOf(t) < w - 26) g.fillText(timeLabel(t, step), this.xOf(t), h - 9);
+  }
+
+  // Only as many digits as tell one line from the next.
+  axisLabel(value) {
+    const suffix = { "tokens per second": "", watts: " W", celsius: " °C" }[this.unit];
+    return suffix === undefined ? figure(value, this.unit) : value.toFixed(this.tick < 1 ? 1 : 0) + suffix;
   }
 
   drawSeries(g, columns, stroke) {
