@@ -182,14 +182,14 @@ static void on_call(mlx_bus_t *self, zmsg_t *frames)
         mlx_error_set(&err, MLX_ERR_USAGE, "a command is a map with \"cmd\" and \"args\"");
     } else if (!self->serve_fn) {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "%s takes no commands", self->src);
-    }
-    if (err.code) {
-        mlx_request_error(&request, &err);
+    } else {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_value_map();
+        const mlx_value_t *args = mlx_value_get(map, "args");
+        self->serve_fn(self->serve_arg, request, cmd,
+                       mlx_value_type(args) == MLX_MAP ? args : none);
         return;
     }
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_value_map();
-    const mlx_value_t *args = mlx_value_get(map, "args");
-    self->serve_fn(self->serve_arg, request, cmd, mlx_value_type(args) == MLX_MAP ? args : none);
+    mlx_request_error(&request, &err);
 }
 
 static void on_cancel(mlx_bus_t *self, zmsg_t *frames)

@@ -469,6 +469,17 @@ static const mlx_field_t history_series_result[] = {
     END,
 };
 
+static const mlx_field_t cache_add_args[] = {
+    STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
+    END,
+};
+
+static const mlx_field_t cache_link_args[] = {
+    STR("app", "huggingface, ollama, lmstudio, llamacpp or dir"),
+    STR("model", "a model of the cache"),
+    END,
+};
+
 const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
@@ -476,6 +487,12 @@ const mlx_catalogue_command_t mlx_command_table[] = {
     {"recorder", "history.query", "Points of one series", history_query_args, NULL,
      history_query_result},
     {"recorder", "history.series", "Names of all series", no_fields, NULL, history_series_result},
+    {"cache", "cache.add", "Take a model into the cache", cache_add_args, NULL, no_fields},
+    {"cache", "cache.link", "Make a model of the cache appear in an app", cache_link_args, NULL,
+     no_fields},
+    {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
+     no_fields},
+    {"cache", "cache.clean", "Remove what no app and no model needs", no_fields, NULL, no_fields},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      cache_status},
 };

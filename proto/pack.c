@@ -172,7 +172,7 @@ static int scan_key(scan_t *scan, item_t *key)
 {
     if (take_item(scan, key))
         return -1;
-    if (key->type != MLX_STR || memchr(key->data, '\0', key->size))
+    if (key->type != MLX_STR || !key->data || memchr(key->data, '\0', key->size))
         return malformed(scan, "map key that is no plain string");
     return 0;
 }
@@ -202,8 +202,7 @@ static int scan_value(scan_t *scan, unsigned depth, item_t *item)
 
 static int begin(scan_t *scan, const void *data, size_t len, mlx_error_t *err)
 {
-    const unsigned char *begin = data ? data : (const unsigned char *)"";
-    *scan = (scan_t){.at = begin, .end = begin + len, .err = err};
+    *scan = (scan_t){.at = data, .end = (const unsigned char *)data + len, .err = err};
     if (len > MLX_PACK_MAX_BYTES)
         return mlx_error_set(err, MLX_ERR_USAGE, "msgpack: %zu bytes, at most %d are taken", len,
                              MLX_PACK_MAX_BYTES);

@@ -502,8 +502,6 @@ mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t 
     const char *source = own_activity(self, mlx_now_us(), &own);
     if (self->backend != &mlx_runtime_openai)
         name_model(self, &own);
-    if (!self->reachable)
-        own.available = false;
     mlx_activity_sources_t sources = {
         .tap = tap, .own = &own, .own_source = source, .reason = why_silent(self)};
     return mlx_activity_message(&sources);

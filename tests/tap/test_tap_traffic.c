@@ -394,6 +394,30 @@ static void expect_last_words(bool more)
     mlx_close_p(&listen_fd);
 }
 
+/*  The whole body has passed and the reset is known, but the client has not read a byte. */
+static void a_late_client_gets_all_before_the_reset(void **state)
+{
+    (void)state;
+    const size_t len = 300000;
+    uint16_t port;
+    int listen_fd = peer_listen(&port);
+    MLX_CLEANUP(mlx_free_p) char *upstream = mlx_format("127.0.0.1:%d", port);
+    mlx_tap_t *tap =
+        mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:0", .upstream = upstream}, NULL);
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    int client = peer_connect_small(mlx_tap_port(tap), 32768);
+    int server = peer_accept(listen_fd);
+    assert_true(send_pattern(server, len));
+    while (snapshot.counters.bytes_down < (int64_t)len)
+        mlx_tap_snapshot(tap, &snapshot);
+    peer_reset(&server);
+    assert_int_equal(receive_until_reset(client), len);
+    mlx_close_p(&client);
+    await_closed(tap, &snapshot);
+    mlx_tap_destroy(&tap);
+    mlx_close_p(&listen_fd);
+}
+
 static void a_slow_client_gets_all_before_the_reset(void **state)
 {
     (void)state;
@@ -451,6 +475,7 @@ int main(void)
         cmocka_unit_test(two_hundred_connections_at_once),
         cmocka_unit_test(a_client_that_does_not_read_blocks_nobody),
         cmocka_unit_test(a_client_that_does_not_read_may_go),
+        cmocka_unit_test(a_late_client_gets_all_before_the_reset),
         cmocka_unit_test(a_slow_client_gets_all_before_the_reset),
         cmocka_unit_test(garbage_flows_both_ways_at_once),
     };
