@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,7 +37,10 @@ static int resolve(const char *text, struct sockaddr_storage *to, socklen_t *len
                                    .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     const char *name = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
-    if (colon[1] == '\0' || getaddrinfo(name, colon + 1, &hints, &found) != 0)
+    size_t digits = strspn(colon + 1, "0123456789");
+    /* getaddrinfo(3) takes 65537 for 1. */
+    if (digits == 0 || digits > 5 || colon[1 + digits] || strtol(colon + 1, NULL, 10) > 65535 ||
+        getaddrinfo(name, colon + 1, &hints, &found) != 0)
         return no_address(text, err);
     memcpy(to, found->ai_addr, found->ai_addrlen);
     *len = found->ai_addrlen;

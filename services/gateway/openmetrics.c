@@ -124,21 +124,29 @@ static void put_identity(mlx_buf_t *out, const mlx_field_t *fields, const mlx_va
 
 /* ---- samples ---- */
 
-/*  Append the number, or nothing at all. */
+static void put_truth(mlx_buf_t *out, bool truth)
+{
+    mlx_buf_putc(out, truth ? '1' : '0');
+}
+
+/*  Append the number, or nothing at all when VALUE is not what the field should be. */
 static void put_number(const mlx_field_t *field, const mlx_value_t *value, mlx_buf_t *out)
 {
     bool truth;
     double real;
     const char *text = mlx_value_as_str(value, NULL);
-    if (field->kind == MLX_METRIC_INFO)
-        mlx_buf_putc(out, '1');
-    else if (field->kind == MLX_METRIC_STATE && text)
-        mlx_buf_putc(out, strcmp(text, field->is) == 0 ? '1' : '0');
-    else if (field->type == MLX_BOOL && mlx_value_as_bool(value, &truth))
-        mlx_buf_putc(out, truth ? '1' : '0');
-    else if (mlx_value_as_real(value, &real) && isfinite(real) &&
-             (field->kind != MLX_METRIC_COUNTER || real >= 0))
+    if (field->kind == MLX_METRIC_INFO) {
+        put_truth(out, true);
+    } else if (field->kind == MLX_METRIC_STATE) {
+        if (text)
+            put_truth(out, strcmp(text, field->is) == 0);
+    } else if (field->type == MLX_BOOL) {
+        if (mlx_value_as_bool(value, &truth))
+            put_truth(out, truth);
+    } else if (mlx_value_as_real(value, &real) && isfinite(real) &&
+               (field->kind != MLX_METRIC_COUNTER || real >= 0)) {
         mlx_json_write(out, value, false);
+    }
 }
 
 /*  ITEM: the map in a list that holds the value, or NULL. */
