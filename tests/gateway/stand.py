@@ -16,7 +16,7 @@ import msgpack
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
-from suite import Suite  # noqa: E402
+from suite import Suite, run  # noqa: E402,F401
 
 HOST = "studio"  # the name of this machine on the test's bus
 
