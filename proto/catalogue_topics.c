@@ -5,9 +5,15 @@
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h)                                                   \
     }
-#define ID(k, h)                                                                                   \
+#define ID_AS(k, l, h)                                                                             \
     {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h), .label = true                                    \
+        .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
+    }
+#define ID(k, h) ID_AS(k, k, h)
+#define STATE(k, v, m, h)                                                                          \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
+        .help = (h)                                                                                \
     }
 #define BOOL(k, h)                                                                                 \
     {                                                                                              \
@@ -33,6 +39,11 @@
 #define LIST(k, f, h)                                                                              \
     {                                                                                              \
         .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
+    }
+#define INFO(k, f, m, h)                                                                           \
+    {                                                                                              \
+        .key = (k), .type = MLX_LIST, .fields = (f), .kind = MLX_METRIC_INFO, .metric = (m),       \
+        .help = (h)                                                                                \
     }
 #define MAP(k, f, h)                                                                               \
     {                                                                                              \
@@ -182,7 +193,7 @@ static const mlx_field_t power[] = {
 };
 
 static const mlx_field_t model[] = {
-    ID("name", "name as the runtime gives it"),
+    ID_AS("name", "model", "name as the runtime gives it"),
     STR("digest", "digest as the runtime gives it"),
     GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
     GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
@@ -201,7 +212,7 @@ static const mlx_field_t runtime_models[] = {
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
-    LIST("models", model, "models that are loaded now"),
+    INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     END,
 };
 
@@ -351,7 +362,7 @@ static const mlx_field_t history_status[] = {
 };
 
 static const mlx_field_t service_health[] = {
-    STR("state", "up, degraded or down"),
+    STATE("state", "up", "mlx_service_up", "up, degraded or down"),
     STR("reason", "why not up, for a person"),
     STR("version", "of the program"),
     INT("pid", "process id"),
@@ -367,7 +378,7 @@ static const mlx_field_t service_health[] = {
 };
 
 static const mlx_field_t alert[] = {
-    STR("state", "firing or resolved"),
+    STATE("state", "firing", "mlx_alert_firing", "firing or resolved"),
     STR("summary", "one line for a person"),
     STR("topic", "where the value came from"),
     STR("field", "which value"),
@@ -384,9 +395,9 @@ const mlx_topic_t mlx_topic_table[] = {
     {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
     {"sensor.power", true, "Power and energy", power, NULL},
     {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
-     runtime_models, "endpoint"},
+     runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
-     runtime_activity, "endpoint"},
+     runtime_activity, "runtime,endpoint"},
     {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
     {"bench.result", true, "The newest benchmark result", bench_result, NULL},
     {"cache.status", true, "The shared model cache", cache_status, NULL},
