@@ -1,0 +1,277 @@
+/*  Adding what is on this machine already: a path, or the models of an app. */
+#include "common/cache/cache_internal.h"
+
+#include "common/cache/header.h"
+#include "common/cache/names.h"
+#include "common/cache/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void say(mlx_cache_t *self, const char *model, const char *file, uint64_t size)
+{
+    if (!self->options.progress)
+        return;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
+    mlx_value_set_str(event, "model", model);
+    mlx_value_set_str(event, "file", file);
+    mlx_value_set_int(event, "size", (int64_t)size);
+    mlx_value_set_str(event, "state", "adopted");
+    self->options.progress(self->options.arg, event);
+}
+
+static bool stopped(const mlx_cache_t *self, mlx_error_t *err)
+{
+    if (!self->options.stop || !self->options.stop(self->options.arg))
+        return false;
+    mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted; what is done is kept");
+    return true;
+}
+
+/*  Take one file in and note it in MODEL. */
+static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *seen,
+                     const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    mlx_root_t *root = mlx_roots_get(self->roots, seen->root, err);
+    if (!root || stopped(self, err) || mlx_name_path(seen->name, err))
+        return -1;
+    unsigned methods = seen->weights ? mlx_cache_weight_methods(how) : mlx_cache_small_methods();
+    char hex[MLX_HEX_MAX];
+    if (mlx_store_adopt(&self->engine, self->home, root, seen->path, seen->name, seen->claim,
+                        methods, hex, err))
+        return -1;
+    mlx_model_file_t *file = mlx_model_add_file(model, seen->name);
+    memcpy(file->sha256, hex, sizeof hex);
+    snprintf(file->etag, sizeof file->etag, "%s", seen->claim[0] ? seen->claim : seen->etag);
+    file->size = seen->id.size;
+    say(self, model->name, seen->name, seen->id.size);
+    return 0;
+}
+
+static int check_distinct(const mlx_seen_t *files, const size_t *chosen, size_t count,
+                          mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = files[chosen[i]].name;
+    return mlx_name_distinct(names, count, err);
+}
+
+/*  The chosen files of a scan as one model, published unless this is a dry run. */
+static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t *scan,
+                               const size_t *chosen, size_t count, const mlx_cache_how_t *how,
+                               mlx_error_t *err)
+{
+    if (count == 0) {
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to take", model->name);
+        return NULL;
+    }
+    if (check_distinct(scan->files, chosen, count, err))
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        const mlx_seen_t *seen = &scan->files[chosen[i]];
+        if (how->dry_run)
+            mlx_model_add_file(model, seen->name)->size = seen->id.size;
+        else if (take_file(self, model, seen, how, err))
+            return NULL;
+    }
+    if (!how->dry_run && mlx_cache_publish(self, model, err))
+        return NULL;
+    return mlx_cache_model_value(model);
+}
+
+static mlx_model_t *new_model(mlx_cache_t *self, const char *name, const char *source,
+                              const char *revision)
+{
+    mlx_model_t *model = mlx_alloc(1, sizeof *model);
+    model->name = mlx_strdup(name);
+    model->source = mlx_strdup(source);
+    model->revision = revision && *revision ? mlx_strdup(revision) : NULL;
+    model->view = mlx_cache_view_name(name);
+    model->added_at = model->used_at = self->options.now_s();
+    return model;
+}
+
+/* ---- a path ---- */
+
+static int scan_path(mlx_cache_t *self, const char *path, mlx_scan_t *scan, mlx_error_t *err)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return mlx_fs_error(err, errno, "find", path);
+    if (S_ISDIR(st.st_mode)) {
+        mlx_root_t *root = mlx_roots_get(self->roots, path, err);
+        if (!root)
+            return -1;
+        mlx_scan_store(scan, "dir", root);
+        mlx_scan_folder(scan, "dir", root);
+        /* The roots set knows the folder by the path that was asked for. */
+        for (size_t i = 0; i < scan->count; i++)
+            scan->files[i].root = path;
+        return 0;
+    }
+    const char *slash = strrchr(path, '/');
+    MLX_CLEANUP(mlx_free_p)
+    char *folder =
+        slash ? mlx_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mlx_strdup(".");
+    const mlx_root_t *root = mlx_roots_get(self->roots, folder, err);
+    if (!root)
+        return -1;
+    const char *name = slash ? slash + 1 : path;
+    mlx_seen_t *seen =
+        mlx_scan_add(scan, "dir", mlx_scan_store(scan, "dir", root), "", name, name, &st);
+    (void)seen;
+    return 0;
+}
+
+/*  "local/<last component without .gguf>", or what the user wants. */
+static char *local_name(const char *path, const char *as)
+{
+    if (as)
+        return mlx_strdup(as);
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    if (end - start > 5 && strncmp(path + end - 5, ".gguf", 5) == 0)
+        end -= 5;
+    return mlx_format("local/%.*s", (int)(end - start), path + start);
+}
+
+mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,
+                                mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) char *name = local_name(path, how->as);
+    mlx_ollama_name_t ollama;
+    if (mlx_name_repo(name, err) && mlx_name_ollama(name, &ollama, err)) {
+        mlx_error_mend(err, "choose a name with --as");
+        return NULL;
+    }
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_scan_new();
+    if (scan_path(self, path, scan, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) size_t *chosen = mlx_alloc(scan->count + 1, sizeof *chosen);
+    size_t count = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        mlx_seen_t *seen = &scan->files[i];
+        if (!*seen->path)
+            continue; /* a link out of the folder: not part of it */
+        free(seen->name);
+        seen->name = mlx_strdup(seen->path);
+        chosen[count++] = i;
+    }
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = new_model(self, name, "path", NULL);
+    return take_model(self, model, scan, chosen, count, how, err);
+}
+
+/* ---- the models of an app ---- */
+
+/*  Files of the same model as FIRST that belong to it: for the hub, of the same commit. */
+static size_t choose_files(const mlx_scan_t *scan, size_t first, size_t *chosen)
+{
+    const mlx_seen_t *head = &scan->files[first];
+    size_t count = 0;
+    for (size_t i = 0; i < scan->count; i++) {
+        const mlx_seen_t *seen = &scan->files[i];
+        if (seen->app == head->app && seen->root == head->root &&
+            strcmp(seen->model, head->model) == 0 && strcmp(seen->revision, head->revision) == 0 &&
+            *seen->path)
+            chosen[count++] = i;
+    }
+    return count;
+}
+
+static bool is_first(const mlx_scan_t *scan, size_t index)
+{
+    const mlx_seen_t *seen = &scan->files[index];
+    for (size_t i = 0; i < index; i++)
+        if (scan->files[i].app == seen->app && scan->files[i].root == seen->root &&
+            strcmp(scan->files[i].model, seen->model) == 0)
+            return false;
+    return true;
+}
+
+static bool has_weights(const mlx_scan_t *scan, const size_t *chosen, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (scan->files[chosen[i]].weights)
+            return true;
+    return false;
+}
+
+static const char *source_of(const mlx_seen_t *seen)
+{
+    if (seen->revision[0])
+        return "huggingface";
+    return strcmp(seen->app, "ollama") == 0 ? "ollama" : "path";
+}
+
+static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, size_t *chosen,
+                     const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+{
+    const mlx_seen_t *head = &scan->files[first];
+    size_t count = choose_files(scan, first, chosen);
+    if (!has_weights(scan, chosen, count))
+        return 0;
+    MLX_CLEANUP(mlx_free_p)
+    char *name = strcmp(source_of(head), "path") == 0 && !strchr(head->model, '/')
+                     ? mlx_format("local/%s", head->model)
+                     : mlx_strdup(head->model);
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = new_model(self, name, source_of(head), head->revision);
+    mlx_error_t why = {0};
+    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, &why);
+    if (value) {
+        mlx_value_append(mlx_value_get(report, "models"), value);
+        return 0;
+    }
+    if (why.code == MLX_ERR_INTERRUPTED || why.code == MLX_ERR_BUSY) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    /* One model that cannot be taken does not keep the others out. */
+    mlx_value_t *problem = mlx_value_append(mlx_value_get(report, "problems"), mlx_value_map());
+    mlx_value_set_str(problem, "model", head->model);
+    mlx_value_set_str(problem, "text", why.text);
+    mlx_value_set_str(problem, "mend", why.mend);
+    return 0;
+}
+
+mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
+                             const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    const mlx_adapter_t *adapter = app ? mlx_adapter_find(app, err) : NULL;
+    if (mlx_cache_need_write(self, err) || (app && !adapter))
+        return NULL;
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    if (!scan)
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) size_t *chosen = mlx_alloc(scan->count + 1, sizeof *chosen);
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_set(report, "models", mlx_value_list());
+    mlx_value_set(report, "problems", mlx_value_list());
+    bool found = false;
+    for (size_t i = 0; i < scan->count; i++) {
+        const mlx_seen_t *seen = &scan->files[i];
+        if ((adapter && strcmp(seen->app, adapter->name) != 0) ||
+            (model && strcmp(seen->model, model) != 0) || !is_first(scan, i))
+            continue;
+        found = true;
+        if (adopt_one(self, scan, i, chosen, how, report, err)) {
+            mlx_value_destroy(&report);
+            return NULL;
+        }
+    }
+    if (model && !found) {
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no app has a model \"%.100s\"", model);
+        mlx_value_destroy(&report);
+    }
+    return report;
+}

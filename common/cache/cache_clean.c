@@ -1,0 +1,381 @@
+/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs; and checking.
+ */
+#include "common/cache/inodes.h"
+
+#include "common/cache/hasher.h"
+#include "common/cache/store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    DEFAULT_AGE_S = 30 * 24 * 3600
+};
+
+/* ---- dedup ---- */
+
+static char *stage_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    /* Odd names in Ollama's blobs/ are pruned at its start: stage in the root of its store. */
+    if (strncmp(path, "blobs/sha256-", 13) == 0 || !slash)
+        return mlx_strdup("");
+    return mlx_strndup(path, (size_t)(slash - path));
+}
+
+/*  False when the target has names that we do not know: replacing one would free nothing. */
+static bool plan_replace(mlx_cache_t *self, mlx_plan_t *plan, const mlx_ref_t *target,
+                         const mlx_ref_t *source)
+{
+    const mlx_seen_t *seen = target->seen;
+    struct stat st;
+    const mlx_root_t *root = mlx_roots_get(self->roots, seen->root, NULL);
+    if (!root || mlx_fs_stat(root, seen->path, &st, NULL) <= 0 || st.st_nlink != 1)
+        return false;
+    mlx_step_t *step = mlx_plan_add(plan, MLX_STEP_REPLACE, seen->root, seen->path);
+    step->stage = stage_of(seen->path);
+    step->source_root = mlx_strdup(source->seen ? source->seen->root : mlx_root_path(self->home));
+    step->source = source->seen ? mlx_strdup(source->seen->path) : mlx_blob_path(source->sha256);
+    memcpy(step->sha256, target->sha256, sizeof step->sha256);
+    step->size = target->id.size;
+    step->methods = MLX_METHOD_CLONE | MLX_METHOD_HARDLINK;
+    step->old = target->id;
+    step->old_mode = st.st_mode & 07777;
+    return true;
+}
+
+/*  The file of an app that stands for a group, if it may be replaced: weights, in one place,
+ * reached without a link of the app. */
+static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_t *group)
+{
+    const mlx_ref_t *ref = &inodes->refs[group->first];
+    if (!ref->seen || group->in_cache || ref->id.size == 0)
+        return NULL;
+    for (size_t i = group->first; i < group->first + group->count; i++) {
+        const mlx_seen_t *seen = inodes->refs[i].seen;
+        if (!seen->weights || seen->by_symlink || !*seen->path || seen->root != ref->seen->root ||
+            strcmp(seen->path, ref->seen->path) != 0)
+            return NULL;
+    }
+    return ref;
+}
+
+static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
+                                    uint64_t dev)
+{
+    const mlx_ref_t *best = NULL;
+    for (size_t i = from; i < to; i++) {
+        const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        bool usable = ref->id.dev == dev && (ref->blob || (ref->seen && *ref->seen->path));
+        if (usable && (!best || (ref->blob && !best->blob)))
+            best = ref;
+    }
+    return best;
+}
+
+static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_plan_t *plan,
+                          size_t from, size_t to)
+{
+    uint64_t bytes = 0;
+    for (size_t i = from; i < to; i++) {
+        size_t g = inodes->by_sha256[i];
+        const mlx_ref_t *target = replaceable(inodes, &inodes->groups[g]);
+        const mlx_ref_t *source = target ? best_source(inodes, from, to, target->id.dev) : NULL;
+        if (!source || mlx_identity_same_inode(&source->id, &target->id) ||
+            inodes->groups[g].leader != g)
+            continue;
+        size_t s = mlx_inodes_find(inodes, &source->id);
+        if (inodes->groups[s].leader == g)
+            continue;
+        if (plan_replace(self, plan, target, source))
+            bytes += target->disk_bytes;
+    }
+    return bytes;
+}
+
+/*  Files without a claim are hashed only when another one has the same size. */
+static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const mlx_scan_t *scan,
+                           mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) mlx_hash_job_t *jobs = mlx_alloc(scan->count + 1, sizeof *jobs);
+    size_t count = 0;
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_ref_t *ref = &inodes->refs[inodes->groups[g].first];
+        if (ref->sha256[0] || !replaceable(inodes, &inodes->groups[g]))
+            continue;
+        bool twin = false;
+        for (size_t o = 0; o < inodes->group_count && !twin; o++)
+            twin = o != g && inodes->refs[inodes->groups[o].first].id.size == ref->id.size;
+        if (twin)
+            jobs[count++] = (mlx_hash_job_t){
+                .root = mlx_roots_get(self->roots, ref->seen->root, NULL), .path = ref->seen->path};
+    }
+    return mlx_hash_files(self->db, jobs, count, 0, self->options.stop, self->options.arg, err);
+}
+
+static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool apply)
+{
+    mlx_value_t *report = mlx_plan_value(plan);
+    uint64_t freed = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].state == MLX_STATE_DONE)
+            freed += plan->steps[i].size;
+    mlx_value_set_bool(report, "dry_run", !apply);
+    mlx_value_set_int(report, "would_free", (int64_t)bytes);
+    if (apply)
+        mlx_value_set_int(report, "freed", (int64_t)freed);
+    return report;
+}
+
+mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    MLX_CLEANUP(mlx_inodes_destroy)
+    mlx_inodes_t *inodes = scan ? mlx_inodes_new(self, scan, err) : NULL;
+    if (!inodes || hash_candidates(self, inodes, scan, err))
+        return NULL;
+    mlx_inodes_destroy(&inodes);
+    inodes = mlx_inodes_new(self, scan, err);
+    if (!inodes)
+        return NULL;
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("dedup", NULL, NULL);
+    uint64_t bytes = 0;
+    for (size_t from = 0; from < inodes->group_count;) {
+        const char *sha = mlx_group_sha256(inodes, &inodes->groups[inodes->by_sha256[from]]);
+        size_t to = from + 1;
+        while (to < inodes->group_count &&
+               strcmp(mlx_group_sha256(inodes, &inodes->groups[inodes->by_sha256[to]]), sha) == 0)
+            to++;
+        if (*sha)
+            bytes += plan_same(self, inodes, plan, from, to);
+        from = to;
+    }
+    if (apply && plan->count && mlx_engine_apply(&self->engine, plan, err))
+        return NULL;
+    return dedup_report(plan, bytes, apply);
+}
+
+/* ---- forgetting and cleaning ---- */
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_plan_t *plan;
+    mlx_error_t *err;
+} sweep_t;
+
+/*  A blob that is a file of no model. */
+static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
+{
+    sweep_t *s = arg;
+    bool needed;
+    (void)st;
+    if (mlx_registry_has_file(s->cache->db, sha256, &needed, s->err))
+        return -1;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    if (!needed)
+        mlx_cache_plan_remove(s->cache, s->plan, path, sha256);
+    return 0;
+}
+
+/*  Remove the folders of a view that are empty now. */
+static int remove_folders(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
+        for (char *slash; (slash = strrchr(path, '/')) && slash > path + strlen("models");) {
+            *slash = '\0';
+            if (mlx_fs_rmdir(&self->options.fs, self->home, path, err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
+/*  A step that had to be passed over is an error where all of them are wanted. */
+static int need_all(const mlx_plan_t *plan, mlx_error_t *err)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].state == MLX_STATE_SKIPPED)
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s", plan->steps[i].why);
+    return 0;
+}
+
+/*  The row goes last: until then the model can be forgotten again. */
+static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
+    for (size_t i = 0; i < model->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
+        mlx_cache_plan_remove(self, plan, path, "");
+    }
+    if ((plan->count && mlx_engine_apply(&self->engine, plan, err)) || need_all(plan, err) ||
+        remove_folders(self, model, err) ||
+        mlx_fs_gate(&self->options.fs, "commit", "registry", err))
+        return -1;
+    return mlx_registry_delete_model(self->db, model->name, err);
+}
+
+static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
+{
+    *plan = mlx_plan_new("clean", NULL, NULL);
+    sweep_t s = {.cache = self, .plan = *plan, .err = err};
+    if (mlx_store_each(self->home, plan_orphan, &s))
+        return -1;
+    return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+}
+
+static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bool dry_run)
+{
+    mlx_value_t *report = mlx_plan_value(plan);
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        if (dry_run || plan->steps[i].state == MLX_STATE_DONE)
+            bytes += plan->steps[i].size;
+    mlx_value_set(report, "models", models);
+    mlx_value_set_bool(report, "dry_run", dry_run);
+    mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
+    return report;
+}
+
+mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
+                              mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    if (!model || (!how->dry_run && forget_model(self, model, err)))
+        return NULL;
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
+    if (sweep_orphans(self, how->dry_run, &plan, err))
+        return NULL;
+    mlx_value_t *models = mlx_value_list();
+    mlx_value_append(models, mlx_value_new_str(name));
+    return clean_report(plan, models, how->dry_run);
+}
+
+/*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
+ * it. */
+static bool is_unused(const mlx_value_t *row, int64_t before)
+{
+    bool cached = false;
+    int64_t added = INT64_MAX;
+    mlx_value_bool(row, "cached", &cached);
+    mlx_value_int(row, "added_at", &added);
+    return cached && added <= before && mlx_value_size(mlx_value_get(row, "used_by")) == 0;
+}
+
+static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
+                         mlx_value_t *forgotten, mlx_error_t *err)
+{
+    int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
+    const mlx_value_t *rows = mlx_value_get(status, "models");
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        if (!is_unused(row, self->options.now_s() - age))
+            continue;
+        const char *name = mlx_value_str(row, "name");
+        MLX_CLEANUP(mlx_model_destroy)
+        mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+        if (!model || (!how->dry_run && forget_model(self, model, err)))
+            return -1;
+        mlx_value_append(forgotten, mlx_value_new_str(name));
+    }
+    return 0;
+}
+
+mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(self, err);
+    if (!status)
+        return NULL;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *models = mlx_value_list();
+    if (forget_unused(self, status, how, models, err))
+        return NULL;
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
+    if (sweep_orphans(self, how->dry_run, &plan, err))
+        return NULL;
+    mlx_value_t *given = models;
+    models = NULL;
+    return clean_report(plan, given, how->dry_run);
+}
+
+/* ---- verify ---- */
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_hash_job_t *jobs;
+    char **sha256s;
+    size_t count;
+    bool full;
+} verify_t;
+
+static int collect_blob(void *arg, const char *sha256, const struct stat *st)
+{
+    verify_t *v = arg;
+    (void)st;
+    v->jobs = mlx_realloc(v->jobs, v->count + 1, sizeof *v->jobs);
+    v->sha256s = mlx_realloc(v->sha256s, v->count + 1, sizeof *v->sha256s);
+    v->sha256s[v->count] = mlx_strdup(sha256);
+    v->jobs[v->count++] =
+        (mlx_hash_job_t){.root = v->cache->home, .path = mlx_blob_path(sha256), .again = v->full};
+    return 0;
+}
+
+static void collect_model(verify_t *v, const mlx_model_t *model)
+{
+    for (size_t i = 0; i < model->count; i++)
+        collect_blob(v, model->files[i].sha256, NULL);
+}
+
+static mlx_value_t *verify_report(const verify_t *v)
+{
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_t *bad = mlx_value_set(report, "bad", mlx_value_list());
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        bytes += v->jobs[i].id.size;
+        if (strcmp(v->jobs[i].hex, v->sha256s[i]) == 0)
+            continue;
+        mlx_value_t *one = mlx_value_append(bad, mlx_value_map());
+        mlx_value_set_str(one, "sha256", v->sha256s[i]);
+        mlx_value_set_str(one, "text",
+                          v->jobs[i].hex[0] ? "its content has another hash"
+                                            : v->jobs[i].error.text);
+    }
+    mlx_value_set_int(report, "checked", (int64_t)v->count);
+    mlx_value_set_int(report, "bytes", (int64_t)bytes);
+    return report;
+}
+
+mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, mlx_error_t *err)
+{
+    verify_t v = {.cache = self, .full = full};
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = NULL;
+    if (name && !(model = mlx_registry_get_model(self->db, name, err)))
+        return NULL;
+    if (model)
+        collect_model(&v, model);
+    else
+        mlx_store_each(self->home, collect_blob, &v);
+    int rc =
+        mlx_hash_files(self->db, v.jobs, v.count, 0, self->options.stop, self->options.arg, err);
+    mlx_value_t *report = rc ? NULL : verify_report(&v);
+    for (size_t i = 0; i < v.count; i++) {
+        free((char *)v.jobs[i].path);
+        free(v.sha256s[i]);
+    }
+    free(v.jobs);
+    free(v.sha256s);
+    return report;
+}

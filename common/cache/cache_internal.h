@@ -1,0 +1,40 @@
+/*  cache_internal.h - what the files that implement cache.h share; nobody else includes it */
+#ifndef MLX_COMMON_CACHE_CACHE_INTERNAL_H
+#define MLX_COMMON_CACHE_CACHE_INTERNAL_H
+
+#include "common/cache/cache.h"
+
+struct mlx_cache {
+    mlx_cache_options_t options;
+    char *home_path;
+    mlx_root_t *home;
+    mlx_roots_t *roots;
+    mlx_db_t *db;
+    mlx_engine_t engine;
+    int lock; /* -1: not held */
+};
+
+/*  0 when the cache was opened to write. */
+int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
+
+/*  Methods allowed for weights and for small files. */
+unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);
+unsigned mlx_cache_small_methods(void);
+
+/*  A fresh look at all stores. Caller owns it and must destroy it. */
+mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err);
+
+/*  Store MODEL in the registry and make its view under models/. */
+int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
+
+/*  Plan the removal of a file of the home, if it is there. */
+void mlx_cache_plan_remove(mlx_cache_t *self, mlx_plan_t *plan, const char *path,
+                           const char *sha256);
+
+/*  The view's name for a model of that name. Caller owns it and must free it. */
+char *mlx_cache_view_name(const char *model_name);
+
+/*  {"model", "files", "size", ...} of a model that was added. */
+mlx_value_t *mlx_cache_model_value(const mlx_model_t *model);
+
+#endif

@@ -1,0 +1,188 @@
+/*  Giving models to apps, taking them back, and undoing what was done. */
+#include "common/cache/cache_internal.h"
+
+#include "common/cache/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*  The folder a model goes to: the one asked for, else the first of the app's that exists, else its
+ *  usual one, made now. */
+static char *choose_store(mlx_cache_t *self, const mlx_adapter_t *adapter, const char *store,
+                          mlx_error_t *err)
+{
+    if (store)
+        return mlx_strdup(store);
+    char *paths[MLX_STORES_MAX];
+    size_t count = adapter->stores(&self->options.env, paths);
+    char *chosen = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!chosen && mlx_roots_get(self->roots, paths[i], NULL))
+            chosen = mlx_strdup(paths[i]);
+    }
+    if (!chosen && count)
+        chosen = mlx_strdup(paths[0]);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    if (!chosen)
+        mlx_error_set(err, MLX_ERR_USAGE, "%s has no folder for models here", adapter->title);
+    return chosen;
+}
+
+static int make_store(mlx_cache_t *self, const char *path, mlx_error_t *err)
+{
+    mlx_root_t *top = mlx_roots_get(self->roots, "/", err);
+    return top ? mlx_fs_mkdirs(&self->options.fs, top, path + 1, NULL, err) : -1;
+}
+
+static const mlx_root_t *open_store(mlx_cache_t *self, const char *path, bool make,
+                                    mlx_error_t *err)
+{
+    mlx_error_t why = {0};
+    const mlx_root_t *root = mlx_roots_get(self->roots, path, &why);
+    if (!root && why.code == MLX_ERR_NOT_FOUND && make && path[0] == '/') {
+        if (make_store(self, path, err))
+            return NULL;
+        return mlx_roots_get(self->roots, path, err);
+    }
+    if (!root && err)
+        *err = why;
+    return root;
+}
+
+static mlx_value_t *plan_report(const mlx_plan_t *plan, bool dry_run)
+{
+    mlx_value_t *report = mlx_plan_value(plan);
+    mlx_value_set_bool(report, "dry_run", dry_run);
+    uint64_t shared = 0, copied = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        if (step->kind == MLX_STEP_PLACE)
+            *(step->method == MLX_METHOD_COPY ? &copied : &shared) += step->size;
+    }
+    mlx_value_set_int(report, "shared", (int64_t)shared);
+    mlx_value_set_int(report, "copied", (int64_t)copied);
+    return report;
+}
+
+/*  An app may have removed a blob between our blob and our manifest (Ollama prunes at its start).
+ */
+static int check_placed(mlx_cache_t *self, const mlx_plan_t *plan, mlx_error_t *err)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        struct stat st;
+        const mlx_root_t *root = mlx_roots_get(self->roots, step->root, err);
+        if (!root)
+            return -1;
+        if (step->state == MLX_STATE_DONE && step->kind != MLX_STEP_MKDIR &&
+            mlx_fs_stat(root, step->path, &st, err) <= 0)
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s/%s was removed by the app at once",
+                                 step->root, step->path);
+    }
+    return 0;
+}
+
+static int apply_link(mlx_cache_t *self, mlx_plan_t *plan, mlx_error_t *err)
+{
+    if (plan->count == 0)
+        return 0;
+    if (mlx_engine_apply(&self->engine, plan, err))
+        return -1;
+    if (check_placed(self, plan, err) == 0)
+        return 0;
+    mlx_engine_reverse(&self->engine, plan, NULL);
+    return -1;
+}
+
+mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store, const char *name,
+                            const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    const mlx_adapter_t *adapter = mlx_adapter_find(app, err);
+    if (!adapter || mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    MLX_CLEANUP(mlx_free_p) char *path = model ? choose_store(self, adapter, store, err) : NULL;
+    const mlx_root_t *root = path ? open_store(self, path, !how->dry_run, err) : NULL;
+    if (!root)
+        return NULL;
+    const mlx_expose_t what = {.model = model,
+                               .home = self->home,
+                               .store = root,
+                               .weights = mlx_cache_weight_methods(how),
+                               .small = mlx_cache_small_methods(),
+                               .as = how->as};
+    MLX_CLEANUP(mlx_plan_destroy)
+    mlx_plan_t *plan = mlx_plan_new("link", model->name, adapter->name);
+    if (adapter->expose(&what, plan, err) || (!how->dry_run && apply_link(self, plan, err)))
+        return NULL;
+    return plan_report(plan, how->dry_run);
+}
+
+mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *name,
+                              const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    const mlx_adapter_t *adapter = mlx_adapter_find(app, err);
+    if (!adapter || mlx_cache_need_write(self, err))
+        return NULL;
+    size_t count;
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *ids = mlx_journal_find(self->db, "done", "link", adapter->name, name, &count, err);
+    if (!ids)
+        return NULL;
+    if (count == 0) {
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s was not linked to %s by this cache", name,
+                      adapter->title);
+        mlx_error_mend(err, "remove it in the app itself");
+        return NULL;
+    }
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_t *plans = mlx_value_set(report, "operations", mlx_value_list());
+    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    for (size_t i = 0; i < count; i++) {
+        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
+        if (!plan || (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))) {
+            mlx_value_destroy(&report);
+            return NULL;
+        }
+        mlx_value_append(plans, mlx_plan_value(plan));
+    }
+    return report;
+}
+
+static bool can_undo(const mlx_plan_t *plan)
+{
+    return strcmp(plan->kind, "link") == 0 || strcmp(plan->kind, "dedup") == 0;
+}
+
+mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
+                            mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    size_t count;
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *ids = mlx_journal_find(self->db, "done", NULL, NULL, NULL, &count, err);
+    if (!ids)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (id && ids[i] != id)
+            continue;
+        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
+        if (!plan)
+            return NULL;
+        if (!can_undo(plan)) {
+            if (!id)
+                continue;
+            mlx_error_set(err, MLX_ERR_USAGE, "operation %lld is a %s: it cannot be undone",
+                          (long long)id, plan->kind);
+            return NULL;
+        }
+        if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
+            return NULL;
+        return plan_report(plan, how->dry_run);
+    }
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "there is nothing to undo");
+    return NULL;
+}

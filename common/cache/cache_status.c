@@ -1,0 +1,275 @@
+/*  What there is, who uses it, and what sharing saves: counted by inode and by shared blocks. */
+#include "common/cache/inodes.h"
+
+#include "common/cache/header.h"
+#include "common/cache/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_scan_t *scan;
+    mlx_inodes_t *inodes;
+    mlx_value_t *rows;
+    int64_t duplicates_avoided;
+} report_t;
+
+static unsigned bits(unsigned mask)
+{
+    return (unsigned)__builtin_popcount(mask);
+}
+
+static const mlx_group_t *leader_of(const mlx_inodes_t *inodes, const mlx_group_t *group)
+{
+    return &inodes->groups[group->leader];
+}
+
+/*  How an app has the bytes of the cache's blob GROUP. */
+static const char *method_of(const mlx_inodes_t *inodes, const mlx_group_t *group, unsigned app)
+{
+    for (size_t i = group->first; i < group->first + group->count; i++)
+        if (inodes->refs[i].seen && mlx_app_bit(inodes->refs[i].seen->app) == app)
+            return inodes->refs[i].seen->by_symlink ? "symlink" : "hardlink";
+    return "clone";
+}
+
+static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_group_t *group,
+                        unsigned apps)
+{
+    mlx_value_t *list = mlx_value_set(row, "used_by", mlx_value_list());
+    for (size_t i = 0; mlx_adapters[i]; i++) {
+        if (!(apps & 1u << i))
+            continue;
+        mlx_value_t *use = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(use, "app", mlx_adapters[i]->name);
+        if (group)
+            mlx_value_set_str(use, "method", method_of(inodes, group, 1u << i));
+    }
+}
+
+/*  The group of a file of a cached model, or NULL when its blob is missing. */
+static const mlx_group_t *blob_group(const report_t *r, const char *sha256)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    struct stat st;
+    if (mlx_fs_stat(r->cache->home, path, &st, NULL) <= 0)
+        return NULL;
+    mlx_identity_t id = mlx_identity_of(&st);
+    size_t g = mlx_inodes_find(r->inodes, &id);
+    return g == SIZE_MAX ? NULL : &r->inodes->groups[g];
+}
+
+static bool used_by_one_model(const report_t *r, const char *sha256)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q =
+        mlx_db_query(r->cache->db, NULL, "SELECT count(DISTINCT model) FROM files WHERE sha256 = ?",
+                     "s", sha256);
+    return mlx_stmt_step(q, NULL) > 0 && mlx_stmt_int(q, 0) == 1;
+}
+
+static void add_cached_row(report_t *r, const mlx_model_t *model)
+{
+    mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
+    uint64_t disk = 0, frees = 0;
+    int64_t missing = 0;
+    unsigned apps = 0, most = 0;
+    const mlx_group_t *weights = NULL;
+    for (size_t i = 0; i < model->count; i++) {
+        const mlx_model_file_t *file = &model->files[i];
+        const mlx_group_t *group = blob_group(r, file->sha256);
+        if (!group) {
+            missing++;
+            continue;
+        }
+        unsigned users = leader_of(r->inodes, group)->apps;
+        disk += group->disk_bytes;
+        if (!users && used_by_one_model(r, file->sha256))
+            frees += group->disk_bytes;
+        if (!mlx_file_is_weights(file->path))
+            continue;
+        weights = weights ? weights : group;
+        apps |= users;
+        most = bits(users) > most ? bits(users) : most;
+    }
+    if (most > 1)
+        r->duplicates_avoided += most - 1;
+    mlx_value_set_str(row, "name", model->name);
+    mlx_value_set_str(row, "source", model->source);
+    mlx_value_set_str(row, "view", model->view);
+    mlx_value_set_bool(row, "cached", true);
+    mlx_value_set_int(row, "size", (int64_t)mlx_model_size(model));
+    mlx_value_set_int(row, "disk", (int64_t)disk);
+    mlx_value_set_int(row, "frees", (int64_t)frees);
+    mlx_value_set_int(row, "added_at", model->added_at);
+    if (missing)
+        mlx_value_set_int(row, "missing_files", missing);
+    set_used_by(row, r->inodes, weights, apps);
+}
+
+static int add_cached(report_t *r, mlx_error_t *err)
+{
+    size_t count;
+    mlx_error_t why = {0};
+    mlx_model_t *models = mlx_registry_models(r->cache->db, &count, &why);
+    for (size_t i = 0; i < count; i++)
+        add_cached_row(r, &models[i]);
+    mlx_models_free(&models, count);
+    if (why.code && err)
+        *err = why;
+    return why.code ? -1 : 0;
+}
+
+/* ---- what only the apps have ---- */
+
+typedef struct {
+    const char *model;
+    size_t group;
+    uint64_t size;
+    unsigned app;
+    bool weights;
+} use_t;
+
+static int compare_uses(const void *a, const void *b)
+{
+    const use_t *x = a, *y = b;
+    int order = strcmp(x->model, y->model);
+    if (order)
+        return order;
+    return (x->group > y->group) - (x->group < y->group);
+}
+
+static size_t collect_uses(const report_t *r, use_t *uses)
+{
+    size_t count = 0;
+    const mlx_inodes_t *inodes = r->inodes;
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_group_t *group = &inodes->groups[g];
+        if (leader_of(inodes, group)->in_cache)
+            continue;
+        for (size_t i = group->first; i < group->first + group->count; i++) {
+            const mlx_seen_t *seen = inodes->refs[i].seen;
+            uses[count++] = (use_t){.model = seen->model,
+                                    .group = group->leader,
+                                    .size = seen->id.size,
+                                    .app = mlx_app_bit(seen->app),
+                                    .weights = seen->weights};
+        }
+    }
+    qsort(uses, count, sizeof *uses, compare_uses);
+    return count;
+}
+
+static void add_app_row(report_t *r, const use_t *uses, size_t count)
+{
+    uint64_t size = 0, disk = 0;
+    unsigned apps = 0, most = 0;
+    bool weights = false;
+    for (size_t i = 0; i < count; i++) {
+        apps |= uses[i].app;
+        weights |= uses[i].weights;
+        if (i && uses[i].group == uses[i - 1].group)
+            continue;
+        const mlx_group_t *group = &r->inodes->groups[uses[i].group];
+        size += uses[i].size;
+        disk += group->disk_bytes;
+        if (uses[i].weights && bits(group->apps) > most)
+            most = bits(group->apps);
+    }
+    if (!weights)
+        return;
+    if (most > 1)
+        r->duplicates_avoided += most - 1;
+    mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
+    mlx_value_set_str(row, "name", uses[0].model);
+    mlx_value_set_bool(row, "cached", false);
+    mlx_value_set_int(row, "size", (int64_t)size);
+    mlx_value_set_int(row, "disk", (int64_t)disk);
+    set_used_by(row, r->inodes, NULL, apps);
+}
+
+static void add_uncached(report_t *r)
+{
+    MLX_CLEANUP(mlx_free_p) use_t *uses = mlx_alloc(r->inodes->count + 1, sizeof *uses);
+    size_t count = collect_uses(r, uses);
+    for (size_t from = 0; from < count;) {
+        size_t to = from + 1;
+        while (to < count && strcmp(uses[to].model, uses[from].model) == 0)
+            to++;
+        add_app_row(r, uses + from, to - from);
+        from = to;
+    }
+}
+
+/* ---- sums ---- */
+
+/*  Bytes held twice or more in one file system though their content is the same. */
+static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
+{
+    uint64_t sum = 0;
+    const mlx_group_t *kept = NULL;
+    for (size_t i = 0; i < inodes->group_count; i++) {
+        const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        if (!ref->sha256[0] || group->leader != inodes->by_sha256[i])
+            continue;
+        const mlx_ref_t *other = kept ? &inodes->refs[kept->first] : NULL;
+        if (other && strcmp(other->sha256, ref->sha256) == 0 && other->id.dev == ref->id.dev)
+            sum += group->disk_bytes;
+        else
+            kept = group;
+    }
+    return sum;
+}
+
+static void add_sums(const report_t *r, mlx_value_t *report)
+{
+    uint64_t total = 0, saved = 0;
+    for (size_t g = 0; g < r->inodes->group_count; g++) {
+        const mlx_group_t *group = &r->inodes->groups[g];
+        if (group->leader != g)
+            continue;
+        total += group->disk_bytes;
+        if (bits(group->apps) > 1)
+            saved += group->disk_bytes * (bits(group->apps) - 1);
+    }
+    mlx_value_set_int(report, "total", (int64_t)total);
+    mlx_value_set_int(report, "saved", (int64_t)saved);
+    mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
+    mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
+}
+
+static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
+{
+    mlx_value_t *list = mlx_value_set(report, "problems", mlx_value_list());
+    for (size_t i = 0; i < scan->problem_count; i++) {
+        mlx_value_t *problem = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(problem, "app", scan->problems[i].app);
+        mlx_value_set_str(problem, "path", scan->problems[i].path);
+        mlx_value_set_str(problem, "text", scan->problems[i].text);
+    }
+}
+
+mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    MLX_CLEANUP(mlx_inodes_destroy)
+    mlx_inodes_t *inodes = scan ? mlx_inodes_new(self, scan, err) : NULL;
+    if (!inodes)
+        return NULL;
+    mlx_value_t *report = mlx_value_map();
+    report_t r = {.cache = self,
+                  .scan = scan,
+                  .inodes = inodes,
+                  .rows = mlx_value_set(report, "models", mlx_value_list())};
+    if (add_cached(&r, err)) {
+        mlx_value_destroy(&report);
+        return NULL;
+    }
+    add_uncached(&r);
+    add_sums(&r, report);
+    add_problems(scan, report);
+    return report;
+}

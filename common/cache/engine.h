@@ -1,0 +1,43 @@
+/*  engine.h - carries out plans so that a crash at any moment loses nothing
+ *
+ *  Every file appears in one motion: made under a temporary name, synced, its inode written to the
+ *  journal, then moved to its name, which never replaces anything. After a crash, recover looks at
+ *  what is on the disk, compares it with the journal and either takes an unfinished operation back
+ *  (link, add) or finishes the step it was in (dedup, clean, remove): running the command again
+ * then does the rest. What does not match the journal is somebody else's and is left alone.
+ *
+ *      mlx_engine_t engine = {.db = db, .roots = roots, .now_s = clock};
+ *      if (mlx_engine_recover(&engine, &count, &err) == 0)
+ *          mlx_engine_apply(&engine, plan, &err);
+ */
+#ifndef MLX_COMMON_CACHE_ENGINE_H
+#define MLX_COMMON_CACHE_ENGINE_H
+
+#include "common/cache/registry.h"
+#include "common/cache/roots.h"
+
+typedef struct {
+    mlx_fs_t fs;
+    mlx_db_t *db;
+    mlx_roots_t *roots;
+    int64_t (*now_s)(void); /* seconds since the epoch */
+
+    /*  May the name of this step not be removed, because an app still needs it? Asked right before
+     * a removal, of the live state of the stores. NULL: nothing is ever in use. */
+    bool (*in_use)(void *arg, const mlx_plan_t *plan, const mlx_step_t *step);
+    void *arg;
+} mlx_engine_t;
+
+/*  Write PLAN to the journal and carry it out. When a step of a link or add fails, all is taken
+ * back and the error is that step's; steps of the other kinds stand alone: one that cannot be done
+ * is skipped with its reason, and the rest go on. */
+int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
+
+/*  Take a finished operation back, in reverse order. What is in use or was changed by someone else
+ *  since is kept and its step says why. */
+int mlx_engine_reverse(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
+
+/*  Bring every unfinished operation to a sound end. COUNT (may be NULL): how many there were. */
+int mlx_engine_recover(mlx_engine_t *self, size_t *count, mlx_error_t *err);
+
+#endif

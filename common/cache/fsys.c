@@ -1,0 +1,204 @@
+#include "common/cache/fsys.h"
+
+#include "proto/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef __APPLE__
+#include <sys/attr.h>
+#include <sys/clonefile.h>
+
+int64_t mlx_fsys_mtime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtimespec.tv_sec * 1000000000 + st->st_mtimespec.tv_nsec;
+}
+
+int64_t mlx_fsys_ctime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_ctimespec.tv_sec * 1000000000 + st->st_ctimespec.tv_nsec;
+}
+
+void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
+{
+    st->st_mtimespec.tv_sec = (time_t)(mtime_ns / 1000000000);
+    st->st_mtimespec.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+int mlx_fsys_clone(int from, int dir, const char *name)
+{
+    return fclonefileat(from, dir, name, CLONE_NOFOLLOW | CLONE_NOOWNERCOPY) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_rename_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return renameatx_np(from_dir, from, to_dir, to, RENAME_EXCL) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_exchange(int a_dir, const char *a, int b_dir, const char *b)
+{
+    return renameatx_np(a_dir, a, b_dir, b, RENAME_SWAP) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_set_times(int fd, const struct stat *st)
+{
+    const struct timespec times[2] = {st->st_atimespec, st->st_mtimespec};
+    return futimens(fd, times) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
+{
+    struct {
+        uint32_t length;
+        off_t private_bytes;
+        uint64_t clone_id;
+    } __attribute__((packed)) reply;
+    struct attrlist wanted = {.bitmapcount = ATTR_BIT_MAP_COUNT,
+                              .forkattr = ATTR_CMNEXT_PRIVATESIZE | ATTR_CMNEXT_CLONEID};
+    struct stat st;
+    if (fstat(fd, &st) != 0 ||
+        fgetattrlist(fd, &wanted, &reply, sizeof reply, FSOPT_ATTR_CMN_EXTENDED) != 0)
+        return errno;
+    uint64_t used = (uint64_t)st.st_blocks * 512, own = (uint64_t)reply.private_bytes;
+    *shared_bytes = used > own ? used - own : 0;
+    *first_extent = reply.clone_id;
+    return 0;
+}
+
+int mlx_fsys_dedupe(int from, int to, uint64_t len)
+{
+    (void)from;
+    (void)to;
+    (void)len;
+    return EOPNOTSUPP;
+}
+
+#else
+#include <linux/fiemap.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
+int64_t mlx_fsys_mtime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+int64_t mlx_fsys_ctime_ns(const struct stat *st)
+{
+    return (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
+void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
+{
+    st->st_mtim.tv_sec = (time_t)(mtime_ns / 1000000000);
+    st->st_mtim.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+int mlx_fsys_clone(int from, int dir, const char *name)
+{
+    struct stat st;
+    if (fstat(from, &st) != 0)
+        return errno;
+    MLX_CLEANUP(mlx_close_p)
+    int to =
+        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, st.st_mode & 0777);
+    if (to < 0)
+        return errno;
+    if (ioctl(to, FICLONE, from) == 0 && fsync(to) == 0)
+        return 0;
+    int why = errno;
+    unlinkat(dir, name, 0);
+    return why;
+}
+
+int mlx_fsys_rename_new(int from_dir, const char *from, int to_dir, const char *to)
+{
+    if (renameat2(from_dir, from, to_dir, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return errno;
+    /* A file system without the flag: a link never replaces either. */
+    if (linkat(from_dir, from, to_dir, to, 0) != 0 || unlinkat(from_dir, from, 0) != 0)
+        return errno;
+    return 0;
+}
+
+int mlx_fsys_exchange(int a_dir, const char *a, int b_dir, const char *b)
+{
+    return renameat2(a_dir, a, b_dir, b, RENAME_EXCHANGE) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_set_times(int fd, const struct stat *st)
+{
+    const struct timespec times[2] = {st->st_atim, st->st_mtim};
+    return futimens(fd, times) == 0 ? 0 : errno;
+}
+
+enum {
+    EXTENTS = 128
+};
+
+typedef struct {
+    struct fiemap map;
+    struct fiemap_extent extents[EXTENTS];
+} extent_map_t;
+
+int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
+{
+    MLX_CLEANUP(mlx_free_p) extent_map_t *m = mlx_alloc(1, sizeof *m);
+    *shared_bytes = 0;
+    *first_extent = 0;
+    for (uint64_t at = 0;;) {
+        memset(&m->map, 0, sizeof m->map);
+        m->map.fm_start = at;
+        m->map.fm_length = FIEMAP_MAX_OFFSET - at;
+        m->map.fm_flags = at ? 0 : FIEMAP_FLAG_SYNC;
+        m->map.fm_extent_count = EXTENTS;
+        if (ioctl(fd, FS_IOC_FIEMAP, &m->map) != 0)
+            return errno;
+        for (uint32_t i = 0; i < m->map.fm_mapped_extents; i++) {
+            const struct fiemap_extent *e = &m->map.fm_extents[i];
+            if (!*first_extent)
+                *first_extent = e->fe_physical;
+            if (e->fe_flags & FIEMAP_EXTENT_SHARED)
+                *shared_bytes += e->fe_length;
+            if (e->fe_flags & FIEMAP_EXTENT_LAST)
+                return 0;
+            at = e->fe_logical + e->fe_length;
+        }
+        if (!m->map.fm_mapped_extents)
+            return 0;
+    }
+}
+
+enum {
+    DEDUPE_CHUNK = 16 * 1024 * 1024 /* what btrfs takes at most in one call */
+};
+
+int mlx_fsys_dedupe(int from, int to, uint64_t len)
+{
+    MLX_CLEANUP(mlx_free_p)
+    struct file_dedupe_range *range =
+        mlx_alloc(1, sizeof *range + sizeof(struct file_dedupe_range_info));
+    for (uint64_t at = 0; at < len;) {
+        uint64_t part = len - at < DEDUPE_CHUNK ? len - at : DEDUPE_CHUNK;
+        range->src_offset = at;
+        range->src_length = part;
+        range->dest_count = 1;
+        range->info[0] = (struct file_dedupe_range_info){.dest_fd = to, .dest_offset = at};
+        if (ioctl(from, FIDEDUPERANGE, range) != 0)
+            return errno;
+        if (range->info[0].status < 0)
+            return -range->info[0].status;
+        if (range->info[0].status == FILE_DEDUPE_RANGE_DIFFERS)
+            return EBADE;
+        if (range->info[0].bytes_deduped == 0)
+            return EINVAL;
+        at += range->info[0].bytes_deduped;
+    }
+    return 0;
+}
+#endif

@@ -1,0 +1,33 @@
+/*  fsys.h - the few file calls that Linux and macOS spell differently (used by fsops only)
+ *
+ *  All return 0 or an errno.
+ */
+#ifndef MLX_COMMON_CACHE_FSYS_H
+#define MLX_COMMON_CACHE_FSYS_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+int64_t mlx_fsys_mtime_ns(const struct stat *st);
+int64_t mlx_fsys_ctime_ns(const struct stat *st);
+void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns); /* in ST only */
+
+/*  A new file NAME in DIR that shares the blocks of the open file FROM. */
+int mlx_fsys_clone(int from, int dir, const char *name);
+
+/*  Rename that fails with EEXIST instead of replacing; rename that swaps. */
+int mlx_fsys_rename_new(int from_dir, const char *from, int to_dir, const char *to);
+int mlx_fsys_exchange(int a_dir, const char *a, int b_dir, const char *b);
+
+/*  Access and modification time of the open file FD as in ST. */
+int mlx_fsys_set_times(int fd, const struct stat *st);
+
+/*  Bytes of FD's extents that other files share, and a number that is the same for two files whose
+ *  first extent is the same place on the disk (0: not known). EOPNOTSUPP where nobody can say. */
+int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent);
+
+/*  Let the file system compare LEN bytes of both files and share the blocks if they are equal:
+ *  EBADE when they differ, EOPNOTSUPP, EINVAL or EXDEV where it cannot. */
+int mlx_fsys_dedupe(int from, int to, uint64_t len);
+
+#endif

@@ -1,0 +1,39 @@
+#include "common/cache/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+static int busy(int fd, mlx_error_t *err)
+{
+    char holder[32] = "";
+    ssize_t len = pread(fd, holder, sizeof holder - 1, 0);
+    holder[len > 0 ? len : 0] = '\0';
+    long pid = strtol(holder, NULL, 10);
+    if (pid > 0)
+        mlx_error_set(err, MLX_ERR_BUSY, "the cache is being changed by process %ld", pid);
+    else
+        mlx_error_set(err, MLX_ERR_BUSY, "the cache is being changed by another process");
+    return mlx_error_mend(err, "try again when it is done");
+}
+
+int mlx_lock_take(const mlx_root_t *home, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(home, ".lock");
+    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return mlx_fs_error(err, errno, "open", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? busy(fd, err) : mlx_fs_error(err, errno, "lock", path);
+    char text[32];
+    int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len)
+        return mlx_fs_error(err, errno, "write", path);
+    int taken = fd;
+    fd = -1;
+    return taken;
+}

@@ -1,0 +1,17 @@
+/*  lock.h - one writer at a time
+ *
+ *  An advisory lock on the file .lock of the cache's home, held as long as the descriptor lives:
+ * the kernel releases it however the process ends. The file names the process that holds it.
+ *
+ *      int lock = mlx_lock_take(home, &err);   -1 with code busy: somebody else is writing
+ *      close(lock);
+ */
+#ifndef MLX_COMMON_CACHE_LOCK_H
+#define MLX_COMMON_CACHE_LOCK_H
+
+#include "common/cache/fsops.h"
+
+/*  Take the lock without waiting. The descriptor, to be closed by the caller; -1 with ERR. */
+int mlx_lock_take(const mlx_root_t *home, mlx_error_t *err);
+
+#endif

@@ -1,0 +1,238 @@
+#include "common/cache/ollama_manifest.h"
+
+#include "proto/json.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum {
+    LEVELS = 4
+};
+
+typedef struct {
+    const mlx_root_t *root;
+    mlx_ollama_fn fn;
+    void *arg;
+    char *parts[LEVELS];
+} walk_t;
+
+static int read_file(const mlx_root_t *root, const char *path, mlx_buf_t *out, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(root, path, err);
+    if (fd < 0)
+        return -1;
+    char chunk[16384];
+    for (ssize_t got; (got = read(fd, chunk, sizeof chunk)) != 0;) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return mlx_fs_error(err, errno, "read", path);
+        mlx_buf_append(out, chunk, (size_t)got);
+        if (out->len > MLX_MANIFEST_MAX_BYTES)
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s is larger than 4 MiB", path);
+    }
+    return 0;
+}
+
+int mlx_ollama_read_blob(const mlx_root_t *home, const char *sha256, mlx_buf_t *out,
+                         mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    return read_file(home, path, out, err);
+}
+
+static int visit(const walk_t *w)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *path =
+        mlx_format("manifests/%s/%s/%s/%s", w->parts[0], w->parts[1], w->parts[2], w->parts[3]);
+    MLX_CLEANUP(mlx_free_p)
+    char *full = mlx_format("%s/%s/%s:%s", w->parts[0], w->parts[1], w->parts[2], w->parts[3]);
+    mlx_ollama_name_t name;
+    mlx_error_t why = {0};
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+    MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = NULL;
+    if (mlx_name_ollama(full, &name, &why) == 0 && read_file(w->root, path, &json, &why) == 0)
+        manifest = mlx_manifest_parse(mlx_buf_str(&json), json.len, &why);
+    return w->fn(w->arg, path, &name, manifest, why.text);
+}
+
+static int walk_dir(walk_t *w, int fd, unsigned level);
+
+static int walk_entry(walk_t *w, int dir, const char *name, unsigned level)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    if (level == LEVELS - 1)
+        return S_ISREG(st.st_mode) ? visit(w) : 0;
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    int next = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return next < 0 ? w->fn(w->arg, name, NULL, NULL, strerror(errno))
+                    : walk_dir(w, next, level + 1);
+}
+
+static int walk_dir(walk_t *w, int fd, unsigned level)
+{
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return w->fn(w->arg, "manifests", NULL, NULL, "cannot be read");
+    }
+    int rc = 0;
+    for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        w->parts[level] = e->d_name;
+        rc = walk_entry(w, dirfd(dir), e->d_name, level);
+    }
+    closedir(dir);
+    return rc;
+}
+
+int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(root, "manifests");
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : fn(arg, path, NULL, NULL, strerror(errno));
+    walk_t w = {.root = root, .fn = fn, .arg = arg};
+    return walk_dir(&w, fd, 0);
+}
+
+/* ---- composing ---- */
+
+static const char *processor(void)
+{
+#if defined(__aarch64__) || defined(__arm64__)
+    return "arm64";
+#else
+    return "amd64";
+#endif
+}
+
+static void add_layer(mlx_manifest_t *manifest, const char *media_type, const char *sha256,
+                      uint64_t size)
+{
+    mlx_layer_t *layer = &manifest->layers[manifest->count++];
+    layer->media_type = mlx_strdup(media_type);
+    snprintf(layer->sha256, sizeof layer->sha256, "%s", sha256);
+    layer->size = size;
+}
+
+static void compose_config(const mlx_gguf_t *info, const mlx_manifest_t *manifest, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *config = mlx_value_map();
+    mlx_value_set_str(config, "model_format", "gguf");
+    mlx_value_set_str(config, "model_family", info->architecture);
+    mlx_value_t *families = mlx_value_set(config, "model_families", mlx_value_list());
+    mlx_value_append(families, mlx_value_new_str(info->architecture));
+    char size[32];
+    if (info->parameters >= 1000000000)
+        snprintf(size, sizeof size, "%.1fB", (double)info->parameters / 1e9);
+    else
+        snprintf(size, sizeof size, "%.2fM", (double)info->parameters / 1e6);
+    mlx_value_set_str(config, "model_type", size);
+    mlx_value_set_str(config, "file_type", mlx_gguf_quant(info->file_type));
+    mlx_value_set_str(config, "architecture", processor());
+    mlx_value_set_str(config, "os", "linux");
+    mlx_value_t *rootfs = mlx_value_set(config, "rootfs", mlx_value_map());
+    mlx_value_set_str(rootfs, "type", "layers");
+    mlx_value_t *ids = mlx_value_set(rootfs, "diff_ids", mlx_value_list());
+    for (size_t i = 0; i < manifest->count; i++) {
+        MLX_CLEANUP(mlx_free_p) char *digest = mlx_format("sha256:%s", manifest->layers[i].sha256);
+        mlx_value_append(ids, mlx_value_new_str(digest));
+    }
+    mlx_json_write(out, config, false);
+}
+
+void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
+                        const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest)
+{
+    MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *m = mlx_alloc(1, sizeof *m);
+    m->layers = mlx_alloc(2, sizeof *m->layers);
+    add_layer(m, MLX_LAYER_MODEL, weights->sha256, weights->size);
+    if (projector)
+        add_layer(m, MLX_LAYER_PROJECTOR, projector->sha256, projector->size);
+    compose_config(info, m, config);
+    m->config.media_type = mlx_strdup(MLX_LAYER_CONFIG);
+    m->config.size = config->len;
+    mlx_sha256_hex(config->data, config->len, m->config.sha256);
+    mlx_manifest_write(manifest, m);
+}
+
+/* ---- planning ---- */
+
+/*  The existing entry of the folder REL that equals NAME but for case, or NAME itself. */
+static char *existing_spelling(const mlx_root_t *root, const char *rel, const char *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(root, rel);
+    DIR *dir = opendir(path);
+    char *found = NULL;
+    for (struct dirent *e; dir && !found && (e = readdir(dir));)
+        if (strcasecmp(e->d_name, name) == 0)
+            found = mlx_strdup(e->d_name);
+    if (dir)
+        closedir(dir);
+    return found ? found : mlx_strdup(name);
+}
+
+static char *manifest_path(const mlx_root_t *root, const mlx_ollama_name_t *name)
+{
+    const char *parts[LEVELS] = {name->host, name->space, name->model, name->tag};
+    char *path = mlx_strdup("manifests");
+    for (size_t i = 0; i < LEVELS; i++) {
+        MLX_CLEANUP(mlx_free_p) char *spelling = existing_spelling(root, path, parts[i]);
+        char *longer = mlx_format("%s/%s", path, spelling);
+        free(path);
+        path = longer;
+    }
+    return path;
+}
+
+static int plan_config(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_buf_t *config,
+                       mlx_error_t *err)
+{
+    char hex[MLX_HEX_MAX];
+    mlx_sha256_hex(config->data, config->len, hex);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("blobs/sha256-%s", hex);
+    struct stat st;
+    int there = mlx_fs_stat(what->store, path, &st, err);
+    if (there == 0)
+        mlx_plan_write(plan, mlx_root_path(what->store), path, "", config->data, config->len);
+    return there < 0 ? -1 : 0;
+}
+
+int mlx_ollama_plan_manifest(const mlx_expose_t *what, mlx_plan_t *plan,
+                             const mlx_ollama_name_t *name, const mlx_buf_t *config,
+                             const mlx_buf_t *manifest, mlx_error_t *err)
+{
+    if (config && plan_config(what, plan, config, err))
+        return -1;
+    MLX_CLEANUP(mlx_free_p) char *path = manifest_path(what->store, name);
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_strndup(path, (size_t)(strrchr(path, '/') - path));
+    struct stat st;
+    int there = mlx_fs_stat(what->store, path, &st, err);
+    if (there < 0)
+        return -1;
+    if (!there) {
+        mlx_expose_folder(what, plan, folder);
+        mlx_plan_write(plan, mlx_root_path(what->store), path, "", manifest->data, manifest->len);
+        return 0;
+    }
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t now = {0};
+    if (read_file(what->store, path, &now, err))
+        return -1;
+    if (now.len == manifest->len && memcmp(now.data, manifest->data, now.len) == 0)
+        return 0;
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(name);
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "Ollama has another model named %s", shown);
+    return mlx_error_mend(err, "choose another name with --as NAME:TAG, or ollama rm %s", shown);
+}

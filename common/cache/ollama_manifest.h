@@ -1,0 +1,38 @@
+/*  ollama_manifest.h - walking, composing and planning the manifests of an Ollama store
+ *
+ *  Used by the ollama adapter and by the pull from an Ollama registry.
+ */
+#ifndef MLX_COMMON_CACHE_OLLAMA_MANIFEST_H
+#define MLX_COMMON_CACHE_OLLAMA_MANIFEST_H
+
+#include "common/cache/adapter.h"
+#include "common/cache/gguf.h"
+#include "common/cache/manifest.h"
+#include "common/cache/names.h"
+
+/*  Under this name a model that was pulled keeps the registry's manifest among its files. */
+#define MLX_OLLAMA_MANIFEST "ollama-manifest.json"
+
+/*  Call FN for each file at manifests/<host>/<namespace>/<model>/<tag>: MANIFEST is NULL and FAULT
+ *  says why when it cannot be read or one of its parts is no name. A result other than 0 ends the
+ *  walk and is returned; a store that cannot be walked counts as one unreadable manifest. */
+typedef int (*mlx_ollama_fn)(void *arg, const char *path, const mlx_ollama_name_t *name,
+                             const mlx_manifest_t *manifest, const char *fault);
+int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg);
+
+/*  Config blob and manifest of a GGUF, as Ollama itself would write them. PROJECTOR may be NULL. */
+void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
+                        const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest);
+
+/*  Plan the config blob (may be NULL) and, last, the manifest. An existing model whose name differs
+ *  in case only lends its spelling; one of that name with another content is an error (data_loss).
+ */
+int mlx_ollama_plan_manifest(const mlx_expose_t *what, mlx_plan_t *plan,
+                             const mlx_ollama_name_t *name, const mlx_buf_t *config,
+                             const mlx_buf_t *manifest, mlx_error_t *err);
+
+/*  Content of a small blob of the cache. */
+int mlx_ollama_read_blob(const mlx_root_t *home, const char *sha256, mlx_buf_t *out,
+                         mlx_error_t *err);
+
+#endif

@@ -1,0 +1,44 @@
+/*  world.h - a private machine for cache tests: a home with stores of apps, and a cache over it */
+#ifndef MLX_TESTS_CACHE_WORLD_H
+#define MLX_TESTS_CACHE_WORLD_H
+
+#include "tests/cache/fixture.h"
+
+#include "common/cache/cache.h"
+
+typedef struct {
+    char *dir;   /* everything lies in here */
+    char *home;  /* of the cache: <dir>/cache */
+    mlx_fs_t fs; /* handed to the cache */
+    int64_t now;
+    const char *variables[16]; /* NAME, value, NAME, value, .. NULL */
+    char *values[8];
+} world_t;
+
+/*  HOME is <dir>/home; the hub cache, Ollama's and LM Studio's stores are where they would be. */
+world_t *world_new(void);
+void world_destroy(world_t **self);
+
+mlx_cache_t *world_open(world_t *self, bool write, mlx_error_t *err);
+
+/*  "<dir>/<formatted>". Caller owns it. */
+char *world_path(const world_t *self, const char *fmt, ...) MLX_PRINTF(2, 3);
+
+/*  Put a model into a store: content made from SEED. The SHA-256 of the weights in HEX. */
+void world_hub_model(world_t *self, const char *repo, unsigned seed, char hex[MLX_HEX_MAX]);
+void world_hub_gguf(world_t *self, const char *repo, const char *file, unsigned seed,
+                    char hex[MLX_HEX_MAX]);
+void world_ollama_model(world_t *self, const char *model, const char *tag, unsigned seed,
+                        char hex[MLX_HEX_MAX]);
+void world_lmstudio_model(world_t *self, const char *folder, unsigned seed, char hex[MLX_HEX_MAX]);
+
+#define WORLD_COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+/*  Every file of every store is whole: each blob has the content its name says, no link is broken,
+ * no manifest misses a blob, nothing is left in a stage. Fails the test with what is wrong. */
+void world_check_sound(world_t *self);
+
+/*  Inode of <dir>/<formatted>, 0 when it is not there. */
+uint64_t world_inode(const world_t *self, const char *fmt, ...) MLX_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,26 @@
+/*  libFuzzer target: common/cache/manifest.h */
+#include "common/cache/manifest.h"
+
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    mlx_error_t err;
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *first = mlx_manifest_parse((const char *)data, size, &err);
+    if (!first)
+        return 0;
+    /* What we write from it must be read as the same. */
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    if (!first->config.sha256[0])
+        return 0;
+    mlx_manifest_write(&out, first);
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *second = mlx_manifest_parse(out.data, out.len, &err);
+    if (!second || second->count != first->count ||
+        mlx_manifest_size(second) != mlx_manifest_size(first))
+        mlx_panic("a manifest changed by being written");
+    return 0;
+}

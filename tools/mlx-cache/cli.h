@@ -1,0 +1,42 @@
+/*  cli.h - what the commands of mlx-cache share (see main.c for the table) */
+#ifndef MLX_TOOLS_MLX_CACHE_CLI_H
+#define MLX_TOOLS_MLX_CACHE_CLI_H
+
+#include "common/args.h"
+#include "common/cache/cache.h"
+
+/*  The cache as the environment and the options say; NULL with ERR. --dry-run opens to write too: a
+ *  plan made beside a writer would be wrong when it is read. */
+mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
+
+/*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report
+ * prints the error instead. */
+int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
+               void (*view)(const mlx_value_t *report, mlx_buf_t *out));
+
+/*  The commands. */
+int cli_status(void *arg, const mlx_args_t *args);
+int cli_stats(void *arg, const mlx_args_t *args);
+int cli_add(void *arg, const mlx_args_t *args);
+int cli_adopt(void *arg, const mlx_args_t *args);
+int cli_link(void *arg, const mlx_args_t *args);
+int cli_unlink(void *arg, const mlx_args_t *args);
+int cli_remove(void *arg, const mlx_args_t *args);
+int cli_clean(void *arg, const mlx_args_t *args);
+int cli_dedup(void *arg, const mlx_args_t *args);
+int cli_undo(void *arg, const mlx_args_t *args);
+int cli_verify(void *arg, const mlx_args_t *args);
+int cli_apps(void *arg, const mlx_args_t *args);
+
+/*  Model and app names, for completion. */
+void cli_names(const char *kind, mlx_buf_t *out);
+
+/*  The tables. */
+void cli_view_status(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_models(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out);
+
+#endif

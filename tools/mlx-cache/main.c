@@ -1,0 +1,142 @@
+/*  mlx-cache: one verified copy of every model, shared by every app. The table below is its help,
+ * man page and completion. */
+#include "tools/mlx-cache/cli.h"
+
+static const mlx_option_t common_options[] = {
+    {.name = "json", .help = "Print JSON, with a stable schema."},
+    {.name = "dir",
+     .value = "DIR",
+     .help = "Use the cache in DIR instead of ~/.mlx-cache.",
+     .complete = "dir"},
+    {0},
+};
+
+static const mlx_option_t change_options[] = {
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {0},
+};
+
+static const mlx_option_t add_options[] = {
+    {.name = "as", .value = "NAME", .help = "Call the model NAME."},
+    {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {0},
+};
+
+static const mlx_option_t link_options[] = {
+    {.name = "as", .value = "NAME", .help = "Name of the model for the app."},
+    {.name = "store",
+     .value = "DIR",
+     .help = "Folder of the app's models, instead of its usual one.",
+     .complete = "dir"},
+    {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {0},
+};
+
+static const mlx_option_t clean_options[] = {
+    {.name = "older-than", .value = "DAYS", .help = "Unused for at least DAYS days (30)."},
+    {.name = "yes", .letter = 'y', .help = "On a terminal: do it instead of showing the plan."},
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {0},
+};
+
+static const mlx_option_t dedup_options[] = {
+    {.name = "apply", .help = "Do it; without this the plan is shown."},
+    {.name = "dry-run", .letter = 'n', .help = "Show the plan (the default)."},
+    {0},
+};
+
+static const mlx_option_t verify_options[] = {
+    {.name = "full", .help = "Read every byte, also of files that did not change."},
+    {0},
+};
+
+static const mlx_args_command_t commands[] = {
+    {.name = "status",
+     .summary = "Show the models, their sizes and which apps use them",
+     .run = cli_status},
+    {.name = "stats", .summary = "Show disk use and what sharing saves", .run = cli_stats},
+    {.name = "add",
+     .operands = "<model>...",
+     .min = 1,
+     .max = -1,
+     .summary = "Take models into the cache",
+     .about = "A model is a file or folder of this machine. Its bytes are verified and shared with "
+              "where they are, not copied, where the file system can do that.",
+     .options = add_options,
+     .complete = "file",
+     .run = cli_add},
+    {.name = "adopt",
+     .operands = "[<app> [<model>]]",
+     .max = 2,
+     .summary = "Take the models of an app, or of all apps, into the cache",
+     .about = "The app keeps its files as they are; the cache gets a second name for them.",
+     .options = add_options,
+     .complete = "app",
+     .run = cli_adopt},
+    {.name = "link",
+     .operands = "<app> <model>...",
+     .min = 2,
+     .max = -1,
+     .summary = "Make models of the cache appear in an app, without a second copy",
+     .options = link_options,
+     .complete = "app",
+     .run = cli_link},
+    {.name = "unlink",
+     .operands = "<app> <model>...",
+     .min = 2,
+     .max = -1,
+     .summary = "Take models that were linked out of an app again",
+     .options = change_options,
+     .complete = "app",
+     .run = cli_unlink},
+    {.name = "dedup",
+     .summary = "Replace files of the same content by shares of one",
+     .about =
+         "Both files are hashed in full right before, the exchange is one motion, and undo gives "
+         "each app a file of its own again.",
+     .options = dedup_options,
+     .run = cli_dedup},
+    {.name = "remove",
+     .operands = "<model>...",
+     .min = 1,
+     .max = -1,
+     .summary = "Forget models; free what no app needs",
+     .options = change_options,
+     .complete = "model",
+     .run = cli_remove},
+    {.name = "clean",
+     .summary = "Remove models that no app uses and files that no model needs",
+     .options = clean_options,
+     .run = cli_clean},
+    {.name = "undo",
+     .operands = "[<operation>]",
+     .max = 1,
+     .summary = "Take the last link or dedup back",
+     .options = change_options,
+     .run = cli_undo},
+    {.name = "verify",
+     .operands = "[<model>]",
+     .max = 1,
+     .summary = "Check the files of the cache against their SHA-256",
+     .options = verify_options,
+     .complete = "model",
+     .run = cli_verify},
+    {.name = "apps", .summary = "Show the apps and where they keep their models", .run = cli_apps},
+    {0},
+};
+
+static const mlx_program_t program = {
+    .self = {.name = "mlx-cache",
+             .summary = "one verified copy of every model, shared by every app",
+             .options = common_options},
+    .commands = commands,
+    .see_also = "mlxctl(1)",
+    .names = cli_names,
+};
+
+int main(int argc, char **argv)
+{
+    return mlx_args_main(&program, argc, argv, NULL);
+}

@@ -1,0 +1,209 @@
+#include "tools/mlx-cache/cli.h"
+
+#include "common/table.h"
+#include "common/units.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int64_t number(const mlx_value_t *map, const char *key)
+{
+    int64_t value = 0;
+    mlx_value_int(map, key, &value);
+    return value;
+}
+
+static bool flag(const mlx_value_t *map, const char *key)
+{
+    bool value = false;
+    mlx_value_bool(map, key, &value);
+    return value;
+}
+
+static char *bytes(int64_t value)
+{
+    return mlx_format_unit((double)value, MLX_UNIT_BYTES);
+}
+
+static char *used_by(const mlx_value_t *row)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    const mlx_value_t *uses = mlx_value_get(row, "used_by");
+    for (size_t i = 0; i < mlx_value_size(uses); i++)
+        mlx_buf_printf(&text, "%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"));
+    if (!text.len)
+        mlx_buf_puts(&text, "-");
+    return mlx_buf_take(&text);
+}
+
+static char *sums(const mlx_value_t *report)
+{
+    MLX_CLEANUP(mlx_free_p) char *total = bytes(number(report, "total"));
+    MLX_CLEANUP(mlx_free_p) char *saved = bytes(number(report, "saved"));
+    int64_t avoided = number(report, "duplicates_avoided");
+    return mlx_format("Total: %s | Saved: %s (%lld duplicate%s avoided)", total, saved,
+                      (long long)avoided, avoided == 1 ? "" : "s");
+}
+
+static void say_problems(const mlx_value_t *report)
+{
+    const mlx_value_t *problems = mlx_value_get(report, "problems");
+    for (size_t i = 0; i < mlx_value_size(problems); i++) {
+        const mlx_value_t *one = mlx_value_at(problems, i);
+        const char *app = mlx_value_str(one, "app"), *path = mlx_value_str(one, "path");
+        const char *model = mlx_value_str(one, "model"), *mend = mlx_value_str(one, "mend");
+        MLX_CLEANUP(mlx_free_p)
+        char *line = mlx_format("%s%s%s: %s%s%s", app ? app : "", app ? ": " : "",
+                                path ? path : (model ? model : ""), mlx_value_str(one, "text"),
+                                mend && *mend ? "; " : "", mend ? mend : "");
+        MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
+        fprintf(stderr, "mlx-cache: %s\n", clean);
+    }
+}
+
+void cli_view_status(const mlx_value_t *report, mlx_buf_t *out)
+{
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    MLX_CLEANUP(mlx_table_destroy) mlx_table_t *table = mlx_table_new("MLX Cache Status");
+    mlx_table_column(table, "Model", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "Size", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "Used By", MLX_ALIGN_LEFT);
+    const mlx_value_t *rows = mlx_value_get(report, "models");
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        MLX_CLEANUP(mlx_free_p) char *size = bytes(number(row, "size"));
+        MLX_CLEANUP(mlx_free_p) char *users = used_by(row);
+        mlx_table_row(table, (const char *[]){mlx_value_str(row, "name"), size, users});
+    }
+    MLX_CLEANUP(mlx_free_p) char *footer = sums(report);
+    mlx_table_footer(table, footer);
+    mlx_table_write(table, &term, out);
+    say_problems(report);
+}
+
+static void line(mlx_buf_t *out, const char *name, int64_t value)
+{
+    MLX_CLEANUP(mlx_free_p) char *text = bytes(value);
+    mlx_buf_printf(out, "%-34s %10s\n", name, text);
+}
+
+void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
+{
+    const mlx_value_t *rows = mlx_value_get(report, "models");
+    int64_t cached = 0, shared = 0;
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        cached += flag(row, "cached");
+        shared += mlx_value_size(mlx_value_get(row, "used_by")) > 1;
+    }
+    mlx_buf_printf(out, "%-34s %10zu\n", "models", mlx_value_size(rows));
+    mlx_buf_printf(out, "%-34s %10lld\n", "in the cache", (long long)cached);
+    mlx_buf_printf(out, "%-34s %10lld\n", "shared by several apps", (long long)shared);
+    line(out, "on the disk", number(report, "total"));
+    line(out, "saved by sharing", number(report, "saved"));
+    line(out, "dedup would free", number(report, "duplicate_bytes"));
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        MLX_CLEANUP(mlx_free_p) char *frees = bytes(number(row, "frees"));
+        if (flag(row, "cached"))
+            mlx_buf_printf(out, "remove would free %10s  %s\n", frees, mlx_value_str(row, "name"));
+    }
+    say_problems(report);
+}
+
+static void view_step(const mlx_value_t *step, mlx_buf_t *out)
+{
+    const char *method = mlx_value_str(step, "method"), *why = mlx_value_str(step, "why");
+    MLX_CLEANUP(mlx_free_p)
+    char *size = mlx_value_get(step, "size") ? bytes(number(step, "size")) : mlx_strdup("");
+    mlx_buf_printf(out, "  %-8s %-8s %-8s %10s  %s%s%s\n", mlx_value_str(step, "action"),
+                   mlx_value_str(step, "state"), method ? method : "", size,
+                   mlx_value_str(step, "path"), why ? ": " : "", why ? why : "");
+}
+
+static void view_plan(const mlx_value_t *plan, bool dry_run, mlx_buf_t *out)
+{
+    const char *model = mlx_value_str(plan, "model"), *app = mlx_value_str(plan, "app");
+    const mlx_value_t *steps = mlx_value_get(plan, "steps");
+    mlx_buf_printf(out, "%s%s%s%s%s%s: %zu step%s\n", mlx_value_str(plan, "operation"),
+                   model ? " " : "", model ? model : "", app ? " for " : "", app ? app : "",
+                   dry_run ? " (dry run, nothing was changed)" : "", mlx_value_size(steps),
+                   mlx_value_size(steps) == 1 ? "" : "s");
+    for (size_t i = 0; i < mlx_value_size(steps); i++)
+        view_step(mlx_value_at(steps, i), out);
+    static const char *const sizes[][2] = {{"would_free", "would free"},
+                                           {"freed", "freed"},
+                                           {"removed_bytes", "removes"},
+                                           {"shared", "shared"},
+                                           {"copied", "copied"}};
+    for (size_t i = 0; i < MLX_COUNT(sizes); i++)
+        if (number(plan, sizes[i][0])) {
+            MLX_CLEANUP(mlx_free_p) char *text = bytes(number(plan, sizes[i][0]));
+            mlx_buf_printf(out, "  %s %s\n", sizes[i][1], text);
+        }
+}
+
+/*  A plan, or several under "results" or "operations". */
+void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
+{
+    static const char *const lists[] = {"results", "operations"};
+    for (size_t l = 0; l < MLX_COUNT(lists); l++) {
+        const mlx_value_t *list = mlx_value_get(report, lists[l]);
+        for (size_t i = 0; i < mlx_value_size(list); i++)
+            cli_view_plan(mlx_value_at(list, i), out);
+    }
+    if (mlx_value_get(report, "steps"))
+        view_plan(report, flag(report, "dry_run"), out);
+    const mlx_value_t *models = mlx_value_get(report, "models");
+    for (size_t i = 0; i < mlx_value_size(models); i++)
+        mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
+}
+
+void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
+{
+    static const char *const lists[] = {"results", "models"};
+    for (size_t l = 0; l < MLX_COUNT(lists); l++) {
+        const mlx_value_t *list = mlx_value_get(report, lists[l]);
+        for (size_t i = 0; i < mlx_value_size(list); i++) {
+            const mlx_value_t *model = mlx_value_at(list, i);
+            MLX_CLEANUP(mlx_free_p) char *size = bytes(number(model, "size"));
+            mlx_buf_printf(out, "%s  %s  %zu files\n", mlx_value_str(model, "model"), size,
+                           mlx_value_size(mlx_value_get(model, "files")));
+        }
+    }
+    say_problems(report);
+}
+
+void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_free_p) char *size = bytes(number(report, "bytes"));
+    const mlx_value_t *bad = mlx_value_get(report, "bad");
+    for (size_t i = 0; i < mlx_value_size(bad); i++)
+        mlx_buf_printf(out, "bad  %s: %s\n", mlx_value_str(mlx_value_at(bad, i), "sha256"),
+                       mlx_value_str(mlx_value_at(bad, i), "text"));
+    mlx_buf_printf(out, "%lld files, %s: %s\n", (long long)number(report, "checked"), size,
+                   mlx_value_size(bad) ? "damaged" : "all sound");
+}
+
+void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out)
+{
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    MLX_CLEANUP(mlx_table_destroy) mlx_table_t *table = mlx_table_new("Apps");
+    mlx_table_column(table, "App", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "Models in", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "There", MLX_ALIGN_LEFT);
+    const mlx_value_t *apps = mlx_value_get(report, "apps");
+    for (size_t i = 0; i < mlx_value_size(apps); i++) {
+        const mlx_value_t *app = mlx_value_at(apps, i);
+        const mlx_value_t *stores = mlx_value_get(app, "stores");
+        for (size_t s = 0; s < mlx_value_size(stores); s++) {
+            const mlx_value_t *store = mlx_value_at(stores, s);
+            mlx_table_row(table,
+                          (const char *[]){mlx_value_str(app, "name"), mlx_value_str(store, "path"),
+                                           flag(store, "exists") ? "yes" : "no"});
+        }
+    }
+    mlx_table_write(table, &term, out);
+}
