@@ -183,7 +183,7 @@ static mlx_value_t *answer_info(const mlx_asked_t *asked, const mlx_value_t *arg
     mlx_history_stats_t stats = mlx_history_stats(asked->history);
     mlx_store_figures_t figures;
     (void)args;
-    if (mlx_store_figures(mlx_history_store(asked->history), &figures, err))
+    if (mlx_history_figures(asked->history, &figures, err))
         return NULL;
     mlx_value_t *result = mlx_value_map();
     mlx_value_set_str(result, "path", asked->path);

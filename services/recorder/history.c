@@ -25,6 +25,7 @@ struct mlx_history {
     int64_t keep_ms[MLX_TIERS]; /* hours: not used */
     mlx_tracks_t *tracks;
     mlx_slot_t slots[MLX_TIERS]; /* the open ones */
+    mlx_slot_t next[MLX_TIERS];  /* those that follow when the transaction is through */
     int64_t oldest[MLX_TIERS];   /* when the oldest slot kept was begun */
     mlx_buf_t tail;              /* encoded samples that wait */
     size_t waiting;
@@ -239,7 +240,7 @@ static int write_series(mlx_history_t *self, bool sealing, mlx_error_t *err)
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++)
         if (sealing ? track->changed : !track->stored)
-            if (mlx_store_put_series(self->store, track, err))
+            if (mlx_store_put_series(self->store, track, sealing ? track->last : INT64_MIN, err))
                 return -1;
     return 0;
 }
@@ -273,27 +274,59 @@ static size_t count_rollups(const mlx_history_t *self, mlx_tier_t tier)
     return most >= MLX_CHUNK_MAX / 2 ? ROLLUPS_TO_SEAL : rows;
 }
 
+/*  Does the last row of ROLLUPS, when its slot is closed, go on in the next? So each row is whole. */
+static bool goes_on(const mlx_rollups_t *rollups, mlx_tier_t tier, int64_t now)
+{
+    return rollups->changed && rollups->n > 1 &&
+           rollups->rows[rollups->n - 1].t + mlx_tier_width(tier) > now;
+}
+
+static int write_chunk(mlx_history_t *self, mlx_tier_t tier, int64_t slot, int64_t series,
+                       const mlx_rollup_t *rows, size_t n, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t blob = {0};
+    mlx_chunk_put_rollups(&blob, rows, n);
+    return mlx_store_put_chunk(self->store, tier, slot, series, &blob, err);
+}
+
+/*  Begin the slot behind a closed one with the rows that go on in it. */
+static int write_next(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_error_t *err)
+{
+    mlx_slot_t slot = fresh_slot(self->slots[tier].id + 1, now);
+    mlx_track_t *track;
+    for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
+        const mlx_rollups_t *rollups = &track->rollups[tier];
+        if (!goes_on(rollups, tier, now))
+            continue;
+        const mlx_rollup_t *row = &rollups->rows[rollups->n - 1];
+        note_time(&slot, row->t, track->last);
+        if (write_chunk(self, tier, slot.id, track->id, row, 1, err))
+            return -1;
+    }
+    self->next[tier] = slot;
+    return mlx_store_put_slot(self->store, tier, &slot, err);
+}
+
 /*  Write the rollups of TIER again that have changed. *CLOSED: the slot ends here. */
 static int write_rollups(mlx_history_t *self, mlx_tier_t tier, int64_t now, bool *closed,
                          mlx_error_t *err)
 {
     mlx_slot_t slot = self->slots[tier];
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t blob = {0};
+    size_t rows = count_rollups(self, tier);
+    *closed = now - slot.opened >= spans_ms[tier] || rows >= ROLLUPS_TO_SEAL;
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
         const mlx_rollups_t *rollups = &track->rollups[tier];
-        if (!rollups->changed)
-            continue;
-        mlx_buf_reset(&blob);
-        mlx_chunk_put_rollups(&blob, rollups->rows, rollups->n);
-        if (mlx_store_put_chunk(self->store, tier, slot.id, track->id, &blob, err))
+        size_t n = rollups->n - (*closed && goes_on(rollups, tier, now));
+        if (rollups->changed && write_chunk(self, tier, slot.id, track->id, rollups->rows, n, err))
             return -1;
     }
-    size_t rows = count_rollups(self, tier);
-    *closed = now - slot.opened >= spans_ms[tier] || rows >= ROLLUPS_TO_SEAL;
     slot.rows = (int64_t)rows;
     slot.open = !*closed;
-    return mlx_store_put_slot(self->store, tier, &slot, err);
+    return mlx_store_put_slot(self->store, tier, &slot, err) ||
+                   (*closed && write_next(self, tier, now, err))
+               ? -1
+               : 0;
 }
 
 /*  Memory follows once the transaction is through. */
@@ -301,16 +334,23 @@ static void forget(mlx_history_t *self, mlx_tier_t tier, bool closed, int64_t no
 {
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
-        track->rollups[tier].changed = false;
-        if (tier == MLX_TIER_RAW)
+        mlx_rollups_t *rollups = &track->rollups[tier];
+        if (tier == MLX_TIER_RAW) {
             track->n = 0;
-        else if (closed)
-            track->rollups[tier].n = 0;
+        } else if (closed) {
+            bool keep = goes_on(rollups, tier, now);
+            if (keep)
+                rollups->rows[0] = rollups->rows[rollups->n - 1];
+            rollups->n = keep;
+        }
+        rollups->changed = false;
     }
     if (self->slots[tier].opened < self->oldest[tier])
         self->oldest[tier] = self->slots[tier].opened;
-    if (closed)
+    if (tier == MLX_TIER_RAW)
         self->slots[tier] = fresh_slot(self->slots[tier].id + 1, now);
+    else if (closed)
+        self->slots[tier] = self->next[tier];
 }
 
 static int write_all(mlx_history_t *self, bool sealing, int64_t now, bool *closed, mlx_error_t *err)
@@ -421,6 +461,22 @@ int64_t mlx_history_since(const mlx_history_t *self, mlx_tier_t tier)
 const mlx_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier)
 {
     return &self->slots[tier];
+}
+
+int mlx_history_figures(mlx_history_t *self, mlx_store_figures_t *figures, mlx_error_t *err)
+{
+    if (mlx_store_figures(self->store, figures, err))
+        return -1;
+    mlx_track_t *track;
+    for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
+        figures->rows[MLX_TIER_RAW] += (int64_t)track->n;
+        for (mlx_tier_t tier = MLX_TIER_MINUTE; tier < MLX_TIERS; tier++)
+            figures->rows[tier] += (int64_t)track->rollups[tier].n;
+    }
+    for (int i = 0; i < MLX_TIERS; i++)
+        if (self->slots[i].since < figures->oldest)
+            figures->oldest = self->slots[i].since;
+    return 0;
 }
 
 mlx_history_stats_t mlx_history_stats(const mlx_history_t *self)

@@ -73,6 +73,9 @@ int64_t mlx_history_since(const mlx_history_t *self, mlx_tier_t tier);
 /*  The slot of TIER that still grows; its rows are in the tracks. */
 const mlx_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier);
 
+/*  Size and rows, with those that are in no chunk yet. */
+int mlx_history_figures(mlx_history_t *self, mlx_store_figures_t *figures, mlx_error_t *err);
+
 mlx_history_stats_t mlx_history_stats(const mlx_history_t *self);
 void mlx_history_count_damaged(mlx_history_t *self);
 const mlx_tracks_t *mlx_history_tracks(const mlx_history_t *self);

@@ -206,7 +206,7 @@ static void publish_status(mlx_recorder_t *self)
 {
     mlx_history_stats_t stats = mlx_history_stats(self->history);
     mlx_store_figures_t figures;
-    if (mlx_store_figures(mlx_history_store(self->history), &figures, NULL))
+    if (mlx_history_figures(self->history, &figures, NULL))
         return;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
     mlx_value_set_str(d, "path", self->path);

@@ -124,13 +124,14 @@ int mlx_store_load_series(mlx_store_t *self, mlx_tracks_t *tracks, mlx_error_t *
     return more;
 }
 
-int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, mlx_error_t *err)
+int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, int64_t last,
+                         mlx_error_t *err)
 {
     return mlx_db_run(self->db, err,
                       "INSERT INTO series (id, name, unit, scale, last) VALUES (?, ?, ?, ?, ?)"
                       " ON CONFLICT (id) DO UPDATE SET last = excluded.last",
                       "issii", track->id, track->name, mlx_unit_name(track->unit), track->scale,
-                      track->last);
+                      last);
 }
 
 int mlx_store_put_tail(mlx_store_t *self, const mlx_buf_t *data, mlx_error_t *err)
@@ -270,8 +271,8 @@ int mlx_store_figures(mlx_store_t *self, mlx_store_figures_t *figures, mlx_error
     *figures =
         (mlx_store_figures_t){.bytes = pages * size, .free = unused * size, .oldest = INT64_MAX};
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(self->db, err,
-                                 "SELECT tier, sum(rows), min(since) FROM slot GROUP BY tier", "");
+    mlx_stmt_t *q = mlx_db_query(
+        self->db, err, "SELECT tier, sum(rows * NOT open), min(since) FROM slot GROUP BY tier", "");
     int more;
     while ((more = mlx_stmt_step(q, err)) > 0) {
         int64_t tier = mlx_stmt_int(q, 0), since = mlx_stmt_int(q, 2);

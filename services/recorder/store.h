@@ -45,9 +45,11 @@ int mlx_store_begin(mlx_store_t *self, mlx_error_t *err);
 int mlx_store_commit(mlx_store_t *self, mlx_error_t *err);
 void mlx_store_rollback(mlx_store_t *self);
 
-/*  Series. load adds those of the database to TRACKS; put writes one whose id is set. */
+/*  Series. load adds those of the database to TRACKS; put writes one whose id is
+ *  set, with LAST as the time of its newest sample in a chunk. */
 int mlx_store_load_series(mlx_store_t *self, mlx_tracks_t *tracks, mlx_error_t *err);
-int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, mlx_error_t *err);
+int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, int64_t last,
+                         mlx_error_t *err);
 
 /*  The tail: append a flush, call FN for each in order, drop all. */
 typedef void (*mlx_tail_fn)(void *arg, const void *data, size_t len);
@@ -80,10 +82,10 @@ int mlx_store_each_chunk(mlx_store_t *self, const mlx_chunk_range_t *range, mlx_
                          void *arg, mlx_error_t *err);
 
 typedef struct {
-    int64_t bytes;  /* of the file */
-    int64_t free;   /* of them, not in use */
-    int64_t oldest; /* time of the oldest row, or INT64_MAX */
-    int64_t rows[MLX_TIERS];
+    int64_t bytes;           /* of the file */
+    int64_t free;            /* of them, not in use */
+    int64_t oldest;          /* time of the oldest row, or INT64_MAX */
+    int64_t rows[MLX_TIERS]; /* of finished slots */
 } mlx_store_figures_t;
 
 int mlx_store_figures(mlx_store_t *self, mlx_store_figures_t *figures, mlx_error_t *err);
