@@ -8,8 +8,9 @@
  *      n = mlx_chunk_get_samples(data, len, samples, MLX_CHUNK_MAX);    0: damaged
  *
  *  Layout: one byte kind (1 samples, 2 rollups), varint count, then columns as in ints.h.
- *  Samples: t, value. Rollups: t, count, min, max - min, last - min, and for the sum what a guess
- *  from the row before (count times its mean) misses.
+ *  Samples: t, value. Rollups: t, count, min, max - min, and then, behind a byte that names the
+ *  guess, what a guess misses of last (0: min, 1: max, which a counter always hits) and of the sum
+ *  (0: count times the mean before, 1: times min, 2: times the middle of min and max).
  */
 #ifndef MLX_RECORDER_CHUNK_H
 #define MLX_RECORDER_CHUNK_H

@@ -317,7 +317,9 @@ static int write_rollups(mlx_history_t *self, mlx_tier_t tier, int64_t now, bool
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
         const mlx_rollups_t *rollups = &track->rollups[tier];
-        size_t n = rollups->n - (*closed && goes_on(rollups, tier, now));
+        bool carried = *closed && goes_on(rollups, tier, now);
+        size_t n = rollups->n - carried;
+        rows -= carried;
         if (rollups->changed && write_chunk(self, tier, slot.id, track->id, rollups->rows, n, err))
             return -1;
     }

@@ -8,7 +8,8 @@
 #include <time.h>
 
 enum {
-    SERIES_BITS = 20
+    SERIES_BITS = 20,
+    PAGE_SIZE = 8192 /* chunks are about 1 KB: larger pages are filled better */
 };
 
 struct mlx_store {
@@ -35,7 +36,8 @@ mlx_store_t *mlx_store_open(const char *path, mlx_error_t *err)
     mlx_db_t *db = mlx_db_open(&(mlx_db_options_t){.path = path,
                                                    .migrations = schema,
                                                    .count = MLX_COUNT(schema),
-                                                   .incremental_vacuum = true},
+                                                   .incremental_vacuum = true,
+                                                   .page_size = PAGE_SIZE},
                                err);
     if (!db)
         return NULL;
