@@ -468,15 +468,16 @@ static void no_session_bus_is_one_line(void **state)
 }
 
 /*  Start a session bus of its own. It writes its address to a pipe once it listens. */
-static pid_t start_session(char *env, size_t size)
+static pid_t start_session(const rig_t *rig, char *env, size_t size)
 {
     int fds[2];
-    char print[32];
+    char print[32], address[128];
     assert_int_equal(pipe(fds), 0);
+    snprintf(address, sizeof address, "--address=unix:path=%s/session", rig->dir);
     snprintf(print, sizeof print, "--print-address=%d", fds[1]);
     pid_t pid = fork();
     if (pid == 0) {
-        execlp("dbus-daemon", "dbus-daemon", "--session", "--nofork", print, (char *)NULL);
+        execlp("dbus-daemon", "dbus-daemon", "--session", "--nofork", address, print, (char *)NULL);
         _exit(127);
     }
     close(fds[1]);
@@ -494,7 +495,7 @@ static void the_end_of_the_session_is_one_line(void **state)
     rig_t *rig = *state;
     char env[256];
     sd_bus *bus = NULL;
-    pid_t session = start_session(env, sizeof env);
+    pid_t session = start_session(rig, env, sizeof env);
     assert_true(sd_bus_new(&bus) >= 0);
     assert_true(sd_bus_set_address(bus, strchr(env, '=') + 1) >= 0);
     assert_true(sd_bus_set_bus_client(bus, 1) >= 0);
