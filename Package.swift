@@ -45,7 +45,8 @@ let cSettings: [CSetting] = [
     .define("_DARWIN_C_SOURCE", .when(platforms: [.macOS])),
 ]
 let protocolSources = [
-    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "value.c",
+    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "utf8.c",
+    "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [
     "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c",
