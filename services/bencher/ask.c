@@ -22,13 +22,6 @@ struct mlx_asking {
     void *arg;
 };
 
-int64_t mlx_asking_tokens(const mlx_asking_t *self)
-{
-    mlx_stream_figures_t figures;
-    mlx_stream_stats_figures(self->stats, mlx_now_us(), &figures);
-    return figures.generated_tokens;
-}
-
 static void end(mlx_asking_t *self, mlx_stream_outcome_t outcome, mlx_answer_t *answer)
 {
     int64_t now_us = mlx_now_us();

@@ -34,7 +34,4 @@ mlx_asking_t *mlx_asking_new(mlx_loop_t *loop, mlx_http_t *http,
                              const mlx_asking_request_t *request, mlx_asking_fn fn, void *arg);
 void mlx_asking_destroy(mlx_asking_t **self);
 
-/*  Tokens so far. */
-int64_t mlx_asking_tokens(const mlx_asking_t *self);
-
 #endif

@@ -53,11 +53,6 @@ void mlx_plan_destroy(mlx_plan_t **self)
     *self = NULL;
 }
 
-double mlx_plan_deadline(const mlx_plan_t *self)
-{
-    return self->deadline_s;
-}
-
 size_t mlx_plan_asked(const mlx_plan_t *self)
 {
     return self->next;

@@ -53,8 +53,7 @@ void mlx_plan_note(mlx_plan_t *self, const mlx_outcome_t *outcome);
 /*  Estimate of the seconds from ELAPSED_S until the end. */
 double mlx_plan_remaining(const mlx_plan_t *self, double elapsed_s);
 
-/*  Prompts that were asked; and when everything must be over. */
+/*  Prompts that were asked. */
 size_t mlx_plan_asked(const mlx_plan_t *self);
-double mlx_plan_deadline(const mlx_plan_t *self);
 
 #endif
