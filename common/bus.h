@@ -79,7 +79,7 @@ typedef void (*mlx_reply_fn)(void *arg, mlx_reply_t kind, const mlx_value_t *val
                              const mlx_error_t *err);
 
 /*  Send CMD to SERVICE; ARGS (borrowed map) may be NULL. Exactly one DONE or ERROR follows, at the
- *  latest after TIMEOUT_MS (error unavailable). */
+ *  latest after TIMEOUT_MS (error unavailable). FN may be NULL: nobody wants to know. */
 mlx_call_t *mlx_bus_call(mlx_bus_t *self, const char *service, const char *cmd,
                          const mlx_value_t *args, int64_t timeout_ms, mlx_reply_fn fn, void *arg);
 

@@ -45,17 +45,21 @@ static bool frame_is(zframe_t *frame, const char *text)
 
 /*  Caller's side. */
 
+static void free_call(mlx_call_t *call)
+{
+    mlx_loop_cancel(call->bus->loop, &call->deadline);
+    free(call->service);
+    free(call);
+}
+
 static void end_call(mlx_call_t *call)
 {
-    mlx_bus_t *self = call->bus;
-    for (mlx_call_t **at = &self->calls; *at; at = &(*at)->next)
+    for (mlx_call_t **at = &call->bus->calls; *at; at = &(*at)->next)
         if (*at == call) {
             *at = call->next;
             break;
         }
-    mlx_loop_cancel(self->loop, &call->deadline);
-    free(call->service);
-    free(call);
+    free_call(call);
 }
 
 static void fail_call(mlx_call_t *call, const mlx_error_t *err)
@@ -63,7 +67,8 @@ static void fail_call(mlx_call_t *call, const mlx_error_t *err)
     mlx_reply_fn fn = call->fn;
     void *arg = call->arg;
     end_call(call);
-    fn(arg, MLX_REPLY_ERROR, NULL, err);
+    if (fn)
+        fn(arg, MLX_REPLY_ERROR, NULL, err);
 }
 
 static void on_deadline(void *arg)
@@ -106,12 +111,14 @@ static void on_reply(mlx_bus_t *self, mlx_reply_t kind, zmsg_t *frames)
         take_error(&err, map);
         fail_call(call, &err);
     } else if (kind == MLX_REPLY_PROGRESS) {
-        call->fn(call->arg, kind, map, NULL);
+        if (call->fn)
+            call->fn(call->arg, kind, map, NULL);
     } else {
         mlx_reply_fn fn = call->fn;
         void *arg = call->arg;
         end_call(call);
-        fn(arg, kind, map, NULL);
+        if (fn)
+            fn(arg, kind, map, NULL);
     }
 }
 
@@ -125,6 +132,13 @@ static mlx_request_t *find_request(mlx_bus_t *self, zframe_t *route, zframe_t *i
     return request;
 }
 
+static void free_request(mlx_request_t *request)
+{
+    zframe_destroy(&request->route);
+    free(request->id);
+    free(request);
+}
+
 static void end_request(mlx_request_t **request_p)
 {
     mlx_request_t *request = *request_p;
@@ -134,9 +148,7 @@ static void end_request(mlx_request_t **request_p)
             *at = request->next;
             break;
         }
-    zframe_destroy(&request->route);
-    free(request->id);
-    free(request);
+    free_request(request);
 }
 
 static void reply(mlx_request_t *request, const char *verb, const mlx_value_t *map)
@@ -170,14 +182,14 @@ static void on_call(mlx_bus_t *self, zmsg_t *frames)
         mlx_error_set(&err, MLX_ERR_USAGE, "a command is a map with \"cmd\" and \"args\"");
     } else if (!self->serve_fn) {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "%s takes no commands", self->src);
-    }
-    if (err.code) {
-        mlx_request_error(&request, &err);
+    } else {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_value_map();
+        const mlx_value_t *args = mlx_value_get(map, "args");
+        self->serve_fn(self->serve_arg, request, cmd,
+                       mlx_value_type(args) == MLX_MAP ? args : none);
         return;
     }
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_value_map();
-    const mlx_value_t *args = mlx_value_get(map, "args");
-    self->serve_fn(self->serve_arg, request, cmd, mlx_value_type(args) == MLX_MAP ? args : none);
+    mlx_request_error(&request, &err);
 }
 
 static void on_cancel(mlx_bus_t *self, zmsg_t *frames)
@@ -319,10 +331,14 @@ void mlx_bus_commands_end(mlx_bus_t *self)
         zsock_set_linger(self->commander, 100);
         send_msg(self, msg);
     }
-    while (self->calls)
-        end_call(self->calls);
+    while (self->calls) {
+        mlx_call_t *call = self->calls;
+        self->calls = call->next;
+        free_call(call);
+    }
     while (self->requests) {
         mlx_request_t *request = self->requests;
-        end_request(&request);
+        self->requests = request->next;
+        free_request(request);
     }
 }

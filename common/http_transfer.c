@@ -208,6 +208,8 @@ static void set_limits(mlx_http_transfer_t *self, const mlx_http_request_t *requ
     SETOPT(self->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect);
     if (request->on_data)
         SETOPT(self->easy, CURLOPT_BUFFERSIZE, (long)STREAM_BUFFER);
+    if (request->decode)
+        SETOPT(self->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     self->stall_us = request->stall_timeout_ms * 1000;
     self->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
     if (request->on_data && request->unbounded_stream)

@@ -5,9 +5,15 @@
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h)                                                   \
     }
-#define ID(k, h)                                                                                   \
+#define ID_AS(k, l, h)                                                                             \
     {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h), .label = true                                    \
+        .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
+    }
+#define ID(k, h) ID_AS(k, k, h)
+#define STATE(k, v, m, h)                                                                          \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
+        .help = (h)                                                                                \
     }
 #define BOOL(k, h)                                                                                 \
     {                                                                                              \
@@ -33,6 +39,11 @@
 #define LIST(k, f, h)                                                                              \
     {                                                                                              \
         .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
+    }
+#define INFO(k, f, m, h)                                                                           \
+    {                                                                                              \
+        .key = (k), .type = MLX_LIST, .fields = (f), .kind = MLX_METRIC_INFO, .metric = (m),       \
+        .help = (h)                                                                                \
     }
 #define MAP(k, f, h)                                                                               \
     {                                                                                              \
@@ -182,7 +193,7 @@ static const mlx_field_t power[] = {
 };
 
 static const mlx_field_t model[] = {
-    ID("name", "name as the runtime gives it"),
+    ID_AS("name", "model", "name as the runtime gives it"),
     STR("digest", "digest as the runtime gives it"),
     GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
     GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
@@ -201,7 +212,7 @@ static const mlx_field_t runtime_models[] = {
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
-    LIST("models", model, "models that are loaded now"),
+    INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     END,
 };
 
@@ -352,7 +363,7 @@ static const mlx_field_t history_status[] = {
 };
 
 static const mlx_field_t service_health[] = {
-    STR("state", "up, degraded or down"),
+    STATE("state", "up", "mlx_service_up", "up, degraded or down"),
     STR("reason", "why not up, for a person"),
     STR("version", "of the program"),
     INT("pid", "process id"),
@@ -368,7 +379,7 @@ static const mlx_field_t service_health[] = {
 };
 
 static const mlx_field_t alert[] = {
-    STR("state", "firing or resolved"),
+    STATE("state", "firing", "mlx_alert_firing", "firing or resolved"),
     STR("summary", "one line for a person"),
     STR("topic", "where the value came from"),
     STR("field", "which value"),
@@ -385,9 +396,9 @@ const mlx_topic_t mlx_topic_table[] = {
     {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
     {"sensor.power", true, "Power and energy", power, NULL},
     {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
-     runtime_models, "endpoint"},
+     runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
-     runtime_activity, "endpoint"},
+     runtime_activity, "runtime,endpoint"},
     {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
     {"bench.result", true, "The newest benchmark result", bench_result, NULL},
     {"cache.status", true, "The shared model cache", cache_status, NULL},
@@ -521,12 +532,29 @@ static const mlx_field_t bench_list_result[] = {
     END,
 };
 
+static const mlx_field_t cache_add_args[] = {
+    STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
+    END,
+};
+
+static const mlx_field_t cache_link_args[] = {
+    STR("app", "huggingface, ollama, lmstudio, llamacpp or dir"),
+    STR("model", "a model of the cache"),
+    END,
+};
+
 const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
     {"bencher", "bench.run", "Measure a model", bench_run_args, bench_progress, bench_result},
     {"recorder", "history.query", "Points of one series", history_query_args, NULL,
      history_query_result},
+    {"cache", "cache.add", "Take a model into the cache", cache_add_args, NULL, no_fields},
+    {"cache", "cache.link", "Make a model of the cache appear in an app", cache_link_args, NULL,
+     no_fields},
+    {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
+     no_fields},
+    {"cache", "cache.clean", "Remove what no app and no model needs", no_fields, NULL, no_fields},
     {"recorder", "history.series", "Names of all series", history_series_args, NULL,
      history_series_result},
     {"recorder", "history.export", "Rows of one series as stored, piece by piece",

@@ -172,14 +172,14 @@ static int scan_key(scan_t *scan, item_t *key)
 {
     if (take_item(scan, key))
         return -1;
-    if (key->type != MLX_STR || memchr(key->data, '\0', key->size))
+    if (key->type != MLX_STR || !key->data || memchr(key->data, '\0', key->size))
         return malformed(scan, "map key that is no plain string");
     return 0;
 }
 
 static int scan_entries(scan_t *scan, unsigned depth, const item_t *container)
 {
-    item_t item;
+    item_t item = {0};
     if (depth >= MLX_PACK_MAX_DEPTH)
         return malformed(scan, "nested too deeply");
     for (size_t i = 0; i < container->size; i++) {
@@ -251,7 +251,7 @@ static mlx_value_t *from_object(const msgpack_object *object)
 mlx_value_t *mlx_unpack(const void *data, size_t len, mlx_error_t *err)
 {
     scan_t scan;
-    item_t item;
+    item_t item = {0};
     if (begin(&scan, data, len, err) || scan_value(&scan, 0, &item) || finish(&scan))
         return NULL;
     msgpack_unpacked unpacked;
@@ -270,7 +270,7 @@ int mlx_pack_peek(const void *data, size_t len, const char *const *keys, mlx_spa
                   mlx_error_t *err)
 {
     scan_t scan;
-    item_t map, key, item;
+    item_t map = {0}, key = {0}, item = {0};
     for (size_t k = 0; keys[k]; k++)
         spans[k] = (mlx_span_t){0};
     if (begin(&scan, data, len, err) || take_item(&scan, &map))

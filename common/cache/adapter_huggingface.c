@@ -53,6 +53,7 @@ typedef struct {
     const char *folder; /* models--org--name */
     char *model;        /* org/name */
     const char *commit;
+    int blobs; /* folder; -1: there is none */
 } repo_scan_t;
 
 static bool is_hex_name(const char *s)
@@ -77,16 +78,15 @@ static const char *blob_of(const char *target)
  * to, inside the same cache. "" when somewhere else. */
 static char *terminal_path(const repo_scan_t *r, const char *blob)
 {
-    char *path = mlx_format("%s/blobs/%s", r->folder, blob);
-    MLX_CLEANUP(mlx_free_p) char *target = mlx_fs_readlink(r->root, path);
-    if (!target)
-        return path;
-    free(path);
     static const char shared[] = "../../blobs/";
-    if (strncmp(target, shared, sizeof shared - 1) == 0 &&
-        !strstr(target + sizeof shared - 1, ".."))
-        return mlx_strdup(target + 6);
-    return mlx_strdup("");
+    char target[256];
+    ssize_t len = readlinkat(r->blobs, blob, target, sizeof target - 1);
+    if (len < 0)
+        return mlx_format("%s/blobs/%s", r->folder, blob);
+    target[len] = '\0';
+    bool inside = strncmp(target, shared, sizeof shared - 1) == 0 &&
+                  !strstr(target + sizeof shared - 1, "..");
+    return mlx_strdup(inside ? target + 6 : "");
 }
 
 static void add_link(const repo_scan_t *r, int dir, const char *name, const char *path)
@@ -109,33 +109,48 @@ static void add_link(const repo_scan_t *r, int dir, const char *name, const char
                  blob);
 }
 
+static void add_plain(const repo_scan_t *r, const char *path, const struct stat *st)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *at = mlx_format("%s/snapshots/%s/%s", r->folder, r->commit, path);
+    mlx_seen_t *seen = mlx_scan_add(r->scan, r->app, r->store, r->model, path, at, st);
+    snprintf(seen->revision, sizeof seen->revision, "%s", r->commit);
+}
+
+static void scan_snapshot(const repo_scan_t *r, int fd, const char *rel, unsigned depth);
+
+static void scan_entry(const repo_scan_t *r, int dir, const struct dirent *e, const char *rel,
+                       unsigned depth)
+{
+    struct stat st = {0};
+    /* Most are links, and the folder says so: one call less for each. */
+    if (e->d_type == DT_LNK)
+        st.st_mode = S_IFLNK;
+    else if (fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s%s%s", rel, *rel ? "/" : "", e->d_name);
+    if (S_ISLNK(st.st_mode)) {
+        add_link(r, dir, e->d_name, path);
+    } else if (S_ISREG(st.st_mode)) {
+        add_plain(r, path, &st);
+    } else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH) {
+        int next = openat(dir, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (next >= 0)
+            scan_snapshot(r, next, path, depth + 1);
+    }
+}
+
 static void scan_snapshot(const repo_scan_t *r, int fd, const char *rel, unsigned depth)
 {
+    mlx_scan_watch(r->scan, fd);
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
         return;
     }
-    for (struct dirent *e; (e = readdir(dir));) {
-        struct stat st;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
-            fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-            continue;
-        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s%s%s", rel, *rel ? "/" : "", e->d_name);
-        if (S_ISLNK(st.st_mode)) {
-            add_link(r, dirfd(dir), e->d_name, path);
-        } else if (S_ISREG(st.st_mode)) {
-            MLX_CLEANUP(mlx_free_p)
-            char *at = mlx_format("%s/snapshots/%s/%s", r->folder, r->commit, path);
-            mlx_seen_t *seen = mlx_scan_add(r->scan, r->app, r->store, r->model, path, at, &st);
-            snprintf(seen->revision, sizeof seen->revision, "%s", r->commit);
-        } else if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH) {
-            int next =
-                openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (next >= 0)
-                scan_snapshot(r, next, path, depth + 1);
-        }
-    }
+    for (struct dirent *e; (e = readdir(dir));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            scan_entry(r, dirfd(dir), e, rel, depth);
     closedir(dir);
 }
 
@@ -143,6 +158,7 @@ static void scan_repo(repo_scan_t *r, int cache)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/snapshots", r->folder);
     int fd = openat(cache, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    mlx_scan_watch(r->scan, fd);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         /* Without snapshots there is no model yet, or no longer. */
@@ -150,6 +166,9 @@ static void scan_repo(repo_scan_t *r, int cache)
             mlx_scan_problem(r->scan, r->app, r->model, "its snapshots cannot be read");
         return;
     }
+    MLX_CLEANUP(mlx_free_p) char *blobs = mlx_format("%s/blobs", r->folder);
+    r->blobs = openat(cache, blobs, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    mlx_scan_watch(r->scan, r->blobs);
     for (struct dirent *e; (e = readdir(dir));) {
         if (strlen(e->d_name) != MLX_SHA1_HEX || !mlx_is_hex(e->d_name, MLX_SHA1_HEX))
             continue;
@@ -160,6 +179,7 @@ static void scan_repo(repo_scan_t *r, int cache)
             scan_snapshot(r, snapshot, "", 0);
     }
     closedir(dir);
+    mlx_close_p(&r->blobs);
 }
 
 /*  "models--org--name" as "org/name". */
@@ -181,6 +201,7 @@ void mlx_hf_scan(mlx_scan_t *scan, const char *app, const char *store, const mlx
         mlx_scan_problem(scan, app, store, "cannot be read");
         return;
     }
+    mlx_scan_watch(scan, dirfd(dir));
     for (struct dirent *e; (e = readdir(dir));) {
         if (strncmp(e->d_name, "models--", FOLDER_PREFIX) != 0)
             continue;
@@ -227,6 +248,12 @@ bool mlx_hf_in_use(const mlx_root_t *root, const char *path)
 }
 
 /* ---- exposing ---- */
+
+/*  A model that is one quantisation is called "org/name:QUANT". */
+static char *repo_of(const mlx_model_t *model)
+{
+    return mlx_strndup(model->name, strcspn(model->name, ":"));
+}
 
 static char *repo_folder(const char *name)
 {
@@ -309,9 +336,9 @@ static int plan_ref(const mlx_expose_t *what, mlx_plan_t *plan, const char *fold
 static int check_model(const mlx_model_t *model, mlx_error_t *err)
 {
     mlx_error_t why = {0};
+    MLX_CLEANUP(mlx_free_p) char *repo = repo_of(model);
     bool known = strcmp(model->source, "huggingface") == 0 && model->revision &&
-                 mlx_name_commit(model->revision, &why) == 0 &&
-                 mlx_name_repo(model->name, &why) == 0;
+                 mlx_name_commit(model->revision, &why) == 0 && mlx_name_repo(repo, &why) == 0;
     for (size_t i = 0; known && i < model->count; i++)
         known = mlx_name_etag(model->files[i].etag, &why) == 0 &&
                 mlx_name_path(model->files[i].path, &why) == 0;
@@ -333,7 +360,8 @@ int mlx_hf_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)
     mlx_expose_t inside = *what;
     inside.weights &= ~(unsigned)MLX_METHOD_SYMLINK;
     inside.small &= ~(unsigned)MLX_METHOD_SYMLINK;
-    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(model->name);
+    MLX_CLEANUP(mlx_free_p) char *repo = repo_of(model);
+    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(repo);
     MLX_CLEANUP(mlx_free_p) char *blobs = mlx_format("%s/blobs", folder);
     mlx_expose_folder(&inside, plan, blobs);
     for (size_t i = 0; i < model->count; i++)

@@ -13,7 +13,7 @@
 #include "common/cache/names.h"
 #include "common/cache/ollama_manifest.h"
 
-#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,10 @@ static int scan_manifest(void *arg, const char *path, const mlx_ollama_name_t *n
 static void ollama_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
 {
     store_scan_t s = {.scan = scan, .store = store, .root = root};
-    mlx_ollama_each(root, scan_manifest, &s);
+    mlx_ollama_scan(root, scan, scan_manifest, &s);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(root, "blobs");
+    MLX_CLEANUP(mlx_close_p) int blobs = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    mlx_scan_watch(scan, blobs);
 }
 
 static int find_reference(void *arg, const char *path, const mlx_ollama_name_t *name,

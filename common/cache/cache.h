@@ -41,11 +41,50 @@ typedef struct {
     bool copy;       /* allow a second copy where bytes cannot be shared */
     const char *as;  /* name for the model, or for the app */
     int64_t older_s; /* clean: only what was not used for this long */
+
+    /*  add from a hub: branch, tag or commit (NULL: main); file patterns, ending with NULL, instead
+     *  of the files that models of that kind need; at most so many streams (0: 4). */
+    const char *revision;
+    const char *const *include;
+    const char *const *exclude;
+    const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
+    unsigned streams;
+    int64_t pause_ms; /* first pause before a new try; 0: 1 s */
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method}], frees}],
  *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "problems": [{app, path, text}]} */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
+
+/*  The same, looking at every file anew: status may take what the registry keeps as long as no
+ * folder changed (a file that was written to in its place does not change its folder). */
+mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
+
+/*  The folders that the kept status depends on, to be watched. Caller owns the array and its strings;
+ *  NULL with *COUNT 0 when no status is kept. */
+char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
+
+/*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
+ *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
+                           mlx_error_t *err);
+
+/*  A repository of the hub: its MLX set, or with QUANT (may be NULL) or no safetensors one
+ * quantisation of its GGUF files. Identical bytes that an app here has already are shared, the rest
+ * is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"} in
+ * bytes. */
+mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  A model of an Ollama registry, as "[host/][namespace/]model[:tag]". */
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
+                                  mlx_error_t *err);
+
+/*  Models in an OCI registry, "oci://host/name/of/it:tag": put one of the cache there; take one. */
+mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *model, const char *reference,
+                            const mlx_cache_how_t *how, mlx_error_t *err);
+mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const mlx_cache_how_t *how,
+                               mlx_error_t *err);
 
 /*  A file or folder of this machine, as model "local/<its name>" or HOW->as. */
 mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,
@@ -77,6 +116,9 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
 /*  Check every blob: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
  *  "bad": [{sha256, text}]}; bad ones are set aside in tmp/../quarantine when REPAIR. */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
+
+/*  What is wrong and the mend: {"checks": [{name, ok, text, mend}]}. */
+mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The apps: {"apps": [{name, title, stores: [{path, exists, models}], can_link}]} */
 mlx_value_t *mlx_cache_apps(mlx_cache_t *self, mlx_error_t *err);

@@ -82,8 +82,8 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
     return mlx_cache_model_value(model);
 }
 
-static mlx_model_t *new_model(mlx_cache_t *self, const char *name, const char *source,
-                              const char *revision)
+mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,
+                                 const char *revision)
 {
     mlx_model_t *model = mlx_alloc(1, sizeof *model);
     model->name = mlx_strdup(name);
@@ -166,7 +166,8 @@ mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_c
         seen->name = mlx_strdup(seen->path);
         chosen[count++] = i;
     }
-    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = new_model(self, name, "path", NULL);
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = mlx_cache_new_model(self, name, "path", NULL);
     return take_model(self, model, scan, chosen, count, how, err);
 }
 
@@ -224,7 +225,7 @@ static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, si
                      ? mlx_format("local/%s", head->model)
                      : mlx_strdup(head->model);
     MLX_CLEANUP(mlx_model_destroy)
-    mlx_model_t *model = new_model(self, name, source_of(head), head->revision);
+    mlx_model_t *model = mlx_cache_new_model(self, name, source_of(head), head->revision);
     mlx_error_t why = {0};
     mlx_value_t *value = take_model(self, model, scan, chosen, count, how, &why);
     if (value) {

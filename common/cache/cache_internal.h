@@ -37,4 +37,31 @@ char *mlx_cache_view_name(const char *model_name);
 /*  {"model", "files", "size", ...} of a model that was added. */
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model);
 
+/*  A file that a model needs and where it can be had. */
+typedef struct {
+    char *path; /* inside the model */
+    char *url;
+    const char *auth;   /* borrowed; NULL: none */
+    const char *accept; /* borrowed; NULL: anything */
+    uint64_t size;
+    char etag[MLX_HEX_MAX];
+    char sha256[MLX_HEX_MAX]; /* "" until known */
+    long status;              /* of the server's last answer, when it could not be had */
+    char *error_code;
+    char *mirrored; /* Authorization of the mirror that has it ("": none); NULL: no mirror */
+} mlx_wanted_t;
+
+/*  Bring every wanted file into the content store and fill MODEL with them: from the store itself,
+ * from an app that has the same bytes, from the network. Sums of bytes go into REPORT. */
+int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
+                    const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err);
+/*  Fetch the files that one of MIRRORS ("oci://host/path", ending with NULL) has from there. A mirror
+ *  that does not answer is passed over. */
+void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *const *mirrors,
+                           mlx_wanted_t *wanted, size_t count);
+void mlx_wanted_free(mlx_wanted_t **wanted, size_t count);
+
+mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,
+                                 const char *revision);
+
 #endif

@@ -2,6 +2,7 @@
 #include "common/cache/inodes.h"
 
 #include "common/cache/header.h"
+#include "common/cache/report.h"
 #include "common/cache/store.h"
 
 #include <stdio.h>
@@ -10,7 +11,6 @@
 
 typedef struct {
     mlx_cache_t *cache;
-    mlx_scan_t *scan;
     mlx_inodes_t *inodes;
     mlx_value_t *rows;
     int64_t duplicates_avoided;
@@ -252,18 +252,14 @@ static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
     }
 }
 
-mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err)
+static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
-    MLX_CLEANUP(mlx_inodes_destroy)
-    mlx_inodes_t *inodes = scan ? mlx_inodes_new(self, scan, err) : NULL;
+    MLX_CLEANUP(mlx_inodes_destroy) mlx_inodes_t *inodes = mlx_inodes_new(self, scan, err);
     if (!inodes)
         return NULL;
     mlx_value_t *report = mlx_value_map();
-    report_t r = {.cache = self,
-                  .scan = scan,
-                  .inodes = inodes,
-                  .rows = mlx_value_set(report, "models", mlx_value_list())};
+    report_t r = {
+        .cache = self, .inodes = inodes, .rows = mlx_value_set(report, "models", mlx_value_list())};
     if (add_cached(&r, err)) {
         mlx_value_destroy(&report);
         return NULL;
@@ -272,4 +268,20 @@ mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err)
     add_sums(&r, report);
     add_problems(scan, report);
     return report;
+}
+
+mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *basis = mlx_report_basis(self);
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    mlx_value_t *report = scan ? make_report(self, scan, err) : NULL;
+    if (report)
+        mlx_report_keep(self, basis, scan, report);
+    return report;
+}
+
+mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err)
+{
+    mlx_value_t *kept = mlx_report_recall(self);
+    return kept ? kept : mlx_cache_refresh(self, err);
 }

@@ -272,6 +272,18 @@ int mlx_fs_create(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, m
     return fd < 0 ? fail_at(err, errno, "create", root, rel) : fd;
 }
 
+int mlx_fs_append(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, mlx_error_t *err)
+{
+    MLX_CLEANUP(place_close) place_t place = {.dir = -1};
+    if (gate(fs, "append", root, rel, err))
+        return -1;
+    int fd = -1;
+    if (place_open(root, rel, &place) == 0)
+        fd = openat(place.dir, place.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                    0644);
+    return fd < 0 ? fail_at(err, errno, "open", root, rel) : fd;
+}
+
 static int write_all(int fd, const void *data, size_t len)
 {
     for (size_t done = 0; done < len;) {

@@ -71,6 +71,9 @@ int mlx_fs_create(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, m
 int mlx_fs_write_file(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, const void *data,
                       size_t len, mode_t mode, mlx_error_t *err);
 
+/*  A file to write on in, made when missing. The fd. */
+int mlx_fs_append(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, mlx_error_t *err);
+
 /*  A second name for, or a block-sharing twin of, FROM. 1: not possible between these two places
  *  (another device, a file system that cannot), with the reason in ERR; nothing was made. */
 int mlx_fs_link(const mlx_fs_t *fs, const mlx_root_t *from_root, const char *from,

@@ -9,8 +9,11 @@
 #include <unistd.h>
 
 #ifdef __APPLE__
+#include <limits.h>
 #include <sys/attr.h>
 #include <sys/clonefile.h>
+#include <sys/sysctl.h>
+#include <sys/time.h>
 
 int64_t mlx_fsys_mtime_ns(const struct stat *st)
 {
@@ -26,6 +29,22 @@ void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
 {
     st->st_mtimespec.tv_sec = (time_t)(mtime_ns / 1000000000);
     st->st_mtimespec.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+void mlx_fsys_boot_id(char *out, size_t size)
+{
+    struct timeval boot = {0};
+    size_t len = sizeof boot;
+    sysctlbyname("kern.boottime", &boot, &len, NULL, 0);
+    snprintf(out, size, "%lld.%06d", (long long)boot.tv_sec, (int)boot.tv_usec);
+}
+
+int mlx_fsys_path(int dir, char *path, size_t size)
+{
+    char long_path[PATH_MAX];
+    if (fcntl(dir, F_GETPATH, long_path) != 0)
+        return errno;
+    return (size_t)snprintf(path, size, "%s", long_path) < size ? 0 : ENAMETOOLONG;
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)
@@ -95,6 +114,26 @@ void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns)
 {
     st->st_mtim.tv_sec = (time_t)(mtime_ns / 1000000000);
     st->st_mtim.tv_nsec = (long)(mtime_ns % 1000000000);
+}
+
+void mlx_fsys_boot_id(char *out, size_t size)
+{
+    MLX_CLEANUP(mlx_close_p)
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? 0 : read(fd, out, size - 1);
+    out[len > 0 ? len : 0] = '\0';
+    out[strcspn(out, "\r\n ")] = '\0';
+}
+
+int mlx_fsys_path(int dir, char *path, size_t size)
+{
+    char link_path[64];
+    snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", dir);
+    ssize_t len = readlink(link_path, path, size - 1);
+    if (len < 0)
+        return errno;
+    path[len] = '\0';
+    return 0;
 }
 
 int mlx_fsys_clone(int from, int dir, const char *name)

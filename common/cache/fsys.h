@@ -5,12 +5,19 @@
 #ifndef MLX_COMMON_CACHE_FSYS_H
 #define MLX_COMMON_CACHE_FSYS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
 int64_t mlx_fsys_mtime_ns(const struct stat *st);
 int64_t mlx_fsys_ctime_ns(const struct stat *st);
 void mlx_fsys_set_mtime(struct stat *st, int64_t mtime_ns); /* in ST only */
+
+/*  A word that is another after each start of the machine. */
+void mlx_fsys_boot_id(char *out, size_t size);
+
+/*  Absolute path of the open folder DIR. */
+int mlx_fsys_path(int dir, char *path, size_t size);
 
 /*  A new file NAME in DIR that shares the blocks of the open file FROM. */
 int mlx_fsys_clone(int from, int dir, const char *name);

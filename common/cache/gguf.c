@@ -299,7 +299,7 @@ static int take_tensor(reader_t *in, mlx_gguf_t *info, uint64_t alignment, uint6
 {
     char name[MAX_TENSOR_NAME + 1];
     uint32_t dim_count, type;
-    uint64_t dims[MAX_DIMS] = {0}, offset, elements, bytes, end;
+    uint64_t dims[MAX_DIMS] = {0}, offset = 0, elements = 0, bytes = 0, end = 0;
     if (take_string(in, MAX_TENSOR_NAME, name, sizeof name) || take_u32(in, &dim_count))
         return -1;
     if (dim_count > MAX_DIMS)

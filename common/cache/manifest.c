@@ -12,11 +12,17 @@ enum {
 };
 
 #define MAX_LAYER_BYTES (1ll << 50)
+#define OUR_ETAG "dev.mlx.etag"
+#define OUR_MODEL "dev.mlx.model"
+#define OUR_SOURCE "dev.mlx.source"
+#define OUR_REVISION "dev.mlx.revision"
 
 static void layer_clear(mlx_layer_t *layer)
 {
     free(layer->media_type);
     free(layer->name);
+    free(layer->title);
+    free(layer->etag);
 }
 
 static int broken(mlx_error_t *err, const char *why)
@@ -46,6 +52,14 @@ static int read_layer(const mlx_value_t *value, mlx_layer_t *layer, mlx_error_t 
     layer->size = (uint64_t)size;
     layer->media_type = mlx_strdup(media_type);
     layer->name = mlx_strdup(plain_str(value, "name", MLX_PATH_BYTES));
+    const mlx_value_t *notes = mlx_value_get(value, "annotations");
+    const char *title = plain_str(notes, MLX_OCI_TITLE, MLX_PATH_BYTES);
+    const char *etag = plain_str(notes, OUR_ETAG, MLX_SHA256_HEX);
+    if (title && mlx_name_path(title, err))
+        return mlx_error_prefix(err, "manifest");
+    if (etag && mlx_name_etag(etag, NULL) == 0)
+        layer->etag = mlx_strdup(etag);
+    layer->title = mlx_strdup(title);
     return 0;
 }
 
@@ -62,6 +76,10 @@ static int read_tree(const mlx_value_t *tree, mlx_manifest_t *self, mlx_error_t 
     if (mlx_value_type(config) == MLX_MAP && mlx_value_get(config, "digest") &&
         read_layer(config, &self->config, err))
         return -1;
+    const mlx_value_t *notes = mlx_value_get(tree, "annotations");
+    self->model = mlx_strdup(plain_str(notes, OUR_MODEL, 300));
+    self->source = mlx_strdup(plain_str(notes, OUR_SOURCE, 32));
+    self->revision = mlx_strdup(plain_str(notes, OUR_REVISION, MLX_SHA256_HEX));
     self->layers = mlx_alloc(count + 1, sizeof *self->layers);
     for (; self->count < count; self->count++)
         if (read_layer(mlx_value_at(layers, self->count), &self->layers[self->count], err))
@@ -93,9 +111,13 @@ void mlx_manifest_destroy(mlx_manifest_t **self)
     if (!manifest)
         return;
     layer_clear(&manifest->config);
-    for (size_t i = 0; i < manifest->count; i++)
+    /* One more: where reading it failed, the last one is half filled. */
+    for (size_t i = 0; manifest->layers && i < manifest->count + 1; i++)
         layer_clear(&manifest->layers[i]);
     free(manifest->layers);
+    free(manifest->model);
+    free(manifest->source);
+    free(manifest->revision);
     free(manifest);
 }
 
@@ -137,4 +159,32 @@ void mlx_manifest_write(mlx_buf_t *buf, const mlx_manifest_t *self)
         mlx_value_append(layers, layer_value(&self->layers[i]));
     mlx_json_write(buf, tree, false);
     mlx_buf_putc(buf, '\n');
+}
+
+static mlx_value_t *oci_layer(const mlx_layer_t *layer)
+{
+    mlx_value_t *value = layer_value(layer);
+    if (!layer->title)
+        return value;
+    mlx_value_t *notes = mlx_value_set(value, "annotations", mlx_value_map());
+    mlx_value_set_str(notes, MLX_OCI_TITLE, layer->title);
+    mlx_value_set_str(notes, OUR_ETAG, layer->etag);
+    return value;
+}
+
+void mlx_manifest_write_oci(mlx_buf_t *buf, const mlx_manifest_t *self)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *tree = mlx_value_map();
+    mlx_value_set_int(tree, "schemaVersion", 2);
+    mlx_value_set_str(tree, "mediaType", MLX_OCI_MANIFEST_TYPE);
+    mlx_value_set_str(tree, "artifactType", "application/vnd.mlx.model.v1");
+    mlx_value_set(tree, "config", oci_layer(&self->config));
+    mlx_value_t *layers = mlx_value_set(tree, "layers", mlx_value_list());
+    for (size_t i = 0; i < self->count; i++)
+        mlx_value_append(layers, oci_layer(&self->layers[i]));
+    mlx_value_t *notes = mlx_value_set(tree, "annotations", mlx_value_map());
+    mlx_value_set_str(notes, OUR_MODEL, self->model);
+    mlx_value_set_str(notes, OUR_SOURCE, self->source);
+    mlx_value_set_str(notes, OUR_REVISION, self->revision);
+    mlx_json_write(buf, tree, false);
 }

@@ -17,6 +17,7 @@ enum {
 
 typedef struct {
     const mlx_root_t *root;
+    mlx_scan_t *scan; /* NULL: nobody wants to know the folders */
     mlx_ollama_fn fn;
     void *arg;
     char *parts[LEVELS];
@@ -81,6 +82,8 @@ static int walk_entry(walk_t *w, int dir, const char *name, unsigned level)
 
 static int walk_dir(walk_t *w, int fd, unsigned level)
 {
+    if (w->scan)
+        mlx_scan_watch(w->scan, fd);
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);
@@ -97,14 +100,19 @@ static int walk_dir(walk_t *w, int fd, unsigned level)
     return rc;
 }
 
-int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg)
+int mlx_ollama_scan(const mlx_root_t *root, mlx_scan_t *scan, mlx_ollama_fn fn, void *arg)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(root, "manifests");
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : fn(arg, path, NULL, NULL, strerror(errno));
-    walk_t w = {.root = root, .fn = fn, .arg = arg};
+    walk_t w = {.root = root, .scan = scan, .fn = fn, .arg = arg};
     return walk_dir(&w, fd, 0);
+}
+
+int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg)
+{
+    return mlx_ollama_scan(root, NULL, fn, arg);
 }
 
 /* ---- composing ---- */
@@ -157,7 +165,7 @@ void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
                         const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest)
 {
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *m = mlx_alloc(1, sizeof *m);
-    m->layers = mlx_alloc(2, sizeof *m->layers);
+    m->layers = mlx_alloc(3, sizeof *m->layers);
     add_layer(m, MLX_LAYER_MODEL, weights->sha256, weights->size);
     if (projector)
         add_layer(m, MLX_LAYER_PROJECTOR, projector->sha256, projector->size);

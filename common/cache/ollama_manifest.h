@@ -20,6 +20,9 @@ typedef int (*mlx_ollama_fn)(void *arg, const char *path, const mlx_ollama_name_
                              const mlx_manifest_t *manifest, const char *fault);
 int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg);
 
+/*  The same, and tell SCAN the folders that were listed. */
+int mlx_ollama_scan(const mlx_root_t *root, mlx_scan_t *scan, mlx_ollama_fn fn, void *arg);
+
 /*  Config blob and manifest of a GGUF, as Ollama itself would write them. PROJECTOR may be NULL. */
 void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
                         const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest);

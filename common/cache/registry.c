@@ -12,6 +12,7 @@ static const char *const migrations[] = {
     " path TEXT NOT NULL, sha256 TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,"
     " PRIMARY KEY (model, path)) WITHOUT ROWID;"
     "CREATE INDEX files_sha256 ON files (sha256);"
+    "CREATE INDEX files_etag ON files (etag);"
     "CREATE TABLE hashes (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
     " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL,"
     " PRIMARY KEY (dev, ino)) WITHOUT ROWID;"
@@ -24,7 +25,9 @@ static const char *const migrations[] = {
     " source TEXT, sha256 TEXT NOT NULL, size INTEGER NOT NULL, method TEXT NOT NULL,"
     " made_dev INTEGER NOT NULL, made_ino INTEGER NOT NULL, old_dev INTEGER NOT NULL,"
     " old_ino INTEGER NOT NULL, old_size INTEGER NOT NULL, old_mtime_ns INTEGER NOT NULL,"
-    " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;",
+    " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
+    "CREATE TABLE reports (name TEXT PRIMARY KEY, basis TEXT NOT NULL, watched TEXT NOT NULL,"
+    " json TEXT NOT NULL) WITHOUT ROWID;",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)
@@ -222,6 +225,17 @@ int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error
     return row < 0 ? -1 : 0;
 }
 
+int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q =
+        mlx_db_query(db, err, "SELECT sha256 FROM files WHERE etag = ? LIMIT 1", "s", etag);
+    int row = mlx_stmt_step(q, err);
+    if (row > 0)
+        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
+    return row;
+}
+
 /* ---- hashes ---- */
 
 int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
@@ -244,4 +258,13 @@ int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *he
     return mlx_db_run(db, err, "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)", "iiiiis",
                       (int64_t)id->dev, (int64_t)id->ino, (int64_t)id->size, id->mtime_ns,
                       id->ctime_ns, hex);
+}
+
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err)
+{
+    return mlx_db_run(db, err,
+                      "UPDATE hashes SET ctime_ns = ? WHERE dev = ? AND ino = ? AND size = ?"
+                      " AND mtime_ns = ?",
+                      "iiiii", now->ctime_ns, (int64_t)now->dev, (int64_t)now->ino,
+                      (int64_t)now->size, now->mtime_ns);
 }

@@ -55,12 +55,18 @@ uint64_t mlx_model_size(const mlx_model_t *self);
 /*  Is SHA256 a file of any model. */
 int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error_t *err);
 
+/*  The SHA-256 of the file that the hub names ETAG. 1 and HEX, or 0. */
+int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err);
+
 /*  Hashes by identity: a file whose device, inode, size and times are what they were has the hash
  * it had. get: 1 and HEX, or 0. */
 int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
                           mlx_error_t *err);
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex,
                           mlx_error_t *err);
+
+/*  A link that we made or removed moved the ctime of a file and nothing else: its hash stands. */
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err);
 
 /*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; step
  *  stores what has become of one step; close ends it as STATE ("done", "undone", "failed"). */

@@ -73,7 +73,7 @@ static int read_tensor(const char *name, const mlx_value_t *tensor, extent_t *ex
                        mlx_safetensors_t *info, mlx_error_t *err)
 {
     const char *dtype = mlx_value_str(tensor, "dtype");
-    uint64_t elements, bits;
+    uint64_t elements = 0, bits = 0;
     if (!dtype)
         return broken(err, name, "has no dtype");
     if (shape_elements(name, mlx_value_get(tensor, "shape"), &elements, err) ||

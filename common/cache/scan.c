@@ -1,6 +1,7 @@
 #include "common/cache/scan.h"
 
 #include "common/cache/adapter.h"
+#include "common/cache/fsys.h"
 #include "common/cache/header.h"
 
 #include <dirent.h>
@@ -37,6 +38,9 @@ void mlx_scan_destroy(mlx_scan_t **self)
         free(scan->stores[i]->path);
         free(scan->stores[i]);
     }
+    for (size_t i = 0; i < scan->watched_count; i++)
+        free(scan->watched[i].path);
+    free(scan->watched);
     free(scan->files);
     free(scan->problems);
     free(scan->stores);
@@ -72,6 +76,22 @@ mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, co
         .weights = mlx_file_is_weights(name),
     };
     return seen;
+}
+
+void mlx_scan_watch(mlx_scan_t *self, int dir)
+{
+    struct stat st;
+    char path[4096];
+    if (dir < 0 || fstat(dir, &st) != 0 || mlx_fsys_path(dir, path, sizeof path) != 0)
+        return;
+    if ((self->watched_count & (self->watched_count - 1)) == 0)
+        self->watched =
+            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
+                        sizeof *self->watched);
+    self->watched[self->watched_count++] = (mlx_watched_t){.dev = (uint64_t)st.st_dev,
+                                                           .ino = (uint64_t)st.st_ino,
+                                                           .mtime_ns = mlx_fsys_mtime_ns(&st),
+                                                           .path = mlx_strdup(path)};
 }
 
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
@@ -137,6 +157,7 @@ static void scan_entry(const folder_scan_t *f, int dir, const char *rel, const c
 
 static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned depth)
 {
+    mlx_scan_watch(f->scan, fd);
     DIR *dir = fdopendir(fd);
     if (!dir) {
         close(fd);

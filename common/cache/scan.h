@@ -42,6 +42,14 @@ typedef struct {
     uint64_t dev;
 } mlx_store_t;
 
+/*  A folder that was listed, as it was then: nothing came or went in it while its mtime stands. */
+typedef struct {
+    uint64_t dev;
+    uint64_t ino;
+    int64_t mtime_ns;
+    char *path; /* absolute */
+} mlx_watched_t;
+
 typedef struct {
     mlx_seen_t *files;
     size_t count;
@@ -50,6 +58,8 @@ typedef struct {
     size_t problem_count;
     mlx_store_t **stores; /* each allocated alone, so that its path can be borrowed */
     size_t store_count;
+    mlx_watched_t *watched;
+    size_t watched_count;
 } mlx_scan_t;
 
 mlx_scan_t *mlx_scan_new(void);
@@ -63,6 +73,7 @@ int mlx_scan_all(mlx_scan_t *self, const mlx_env_t *env, mlx_roots_t *roots, mlx
 const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root);
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
                          const char *name, const char *path, const struct stat *st);
+void mlx_scan_watch(mlx_scan_t *self, int dir); /* an open folder; passed over when negative */
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
     MLX_PRINTF(4, 5);
 

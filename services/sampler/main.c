@@ -96,7 +96,7 @@ static int choose_backends(state_t *self, mlx_error_t *err)
         mlx_config_value(mlx_service_config(self->service), "sampler.disable");
     size_t count;
     const mlx_sensor_backend_t *const *all = mlx_sensor_backends(&count);
-    self->backends = mlx_alloc(count, sizeof(*self->backends));
+    self->backends = mlx_alloc(count, sizeof self->backends[0]);
     for (size_t i = 0; i < count; i++)
         if (!lists(disabled, all[i]->name))
             self->backends[self->count++] = all[i];

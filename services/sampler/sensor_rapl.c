@@ -105,8 +105,10 @@ static int rapl_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
     if (!denied)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "no RAPL energy counter in %s/class/powercap",
                              env->sys_root);
-    mlx_error_set(err, MLX_ERR_NOT_FOUND, "energy_uj: %s", strerror(denied));
-    return mlx_error_mend(err, "root only by default; a udev rule may give a group read access");
+    if (denied != EACCES)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "energy_uj: %s", strerror(denied));
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "energy_uj is readable by root only");
+    return mlx_error_mend(err, "a udev rule may give a group read access");
 }
 
 /*  Energy since the last reading in joules; NAN or below 0 when the counter did something else than

@@ -130,13 +130,23 @@ static void fill(mlx_value_t *d, const mlx_activity_t *best)
     if (best->requests > 0) /* a speed of nothing is no speed */
         mlx_value_set_real(d, "tokens_per_second", best->tokens_per_second);
     mlx_value_set_real(d, "prompt_tokens_per_second", best->prompt_tokens_per_second);
-    set_count(d, "tokens_total", best->tokens_total);
-    set_count(d, "prompt_tokens_total", best->prompt_tokens_total);
-    set_count(d, "requests_total", best->requests_total);
-    set_count(d, "errors_total", best->errors_total);
     mlx_value_set_str(d, "model", best->model);
     if (best->list_count)
         mlx_value_set(d, "running", list_of(best));
+}
+
+/*  Each source counts what it saw, so the larger number is nearer the truth; and a total does not
+ *  jump when another source becomes the best. */
+static void fill_totals(mlx_value_t *d, const mlx_activity_sources_t *s)
+{
+    mlx_activity_t none;
+    mlx_activity_clear(&none);
+    const mlx_activity_t *a = usable(s->tap) ? s->tap : &none;
+    const mlx_activity_t *b = usable(s->own) ? s->own : &none;
+    set_count(d, "tokens_total", fmax(a->tokens_total, b->tokens_total));
+    set_count(d, "prompt_tokens_total", fmax(a->prompt_tokens_total, b->prompt_tokens_total));
+    set_count(d, "requests_total", fmax(a->requests_total, b->requests_total));
+    set_count(d, "errors_total", fmax(a->errors_total, b->errors_total));
 }
 
 mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
@@ -150,6 +160,7 @@ mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
         double ttft = usable(s->tap) && !isnan(s->tap->ttft_s) ? s->tap->ttft_s : best->ttft_s;
         mlx_value_set_real(d, "ttft", ttft);
     }
+    fill_totals(d, s);
     mlx_value_set_str(d, "source_reason", s->reason);
     const mlx_activity_last_t *last = last_request(s);
     if (last)

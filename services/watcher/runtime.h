@@ -41,8 +41,7 @@ typedef struct {
 
 typedef struct {
     char version[MLX_RUNTIME_TEXT_MAX]; /* "" unknown */
-    mlx_value_t
-        *models; /* list of {name, digest, size, vram, context, quantization,
+    mlx_value_t *models;                /* list of {name, digest, size, vram, context, quantization,
                     parameter_size,                family, format, expires_at}; NULL unknown. bytes,
                     tokens, µs since the                epoch; no expires_at: stays loaded */
     bool has_slots;

@@ -16,6 +16,17 @@ static const char *short_name(const char *id)
     return file && slash && slash[1] ? slash + 1 : id;
 }
 
+/*  134515008 as Ollama would write it: "134.52M". */
+static void set_parameter_size(mlx_value_t *model, const mlx_value_t *meta)
+{
+    double n;
+    if (!mlx_value_real(meta, "n_params", &n) || n < 1e6 || n > 1e15)
+        return;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = n < 1e9 ? mlx_format("%.2fM", n / 1e6) : mlx_format("%.1fB", n / 1e9);
+    mlx_value_set_str(model, "parameter_size", text);
+}
+
 static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = mlx_runtime_v1_models(body, len, err);
@@ -29,6 +40,8 @@ static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state
         mlx_runtime_set_text(model, "name", short_name(mlx_value_str(entry, "id")));
         mlx_runtime_set_size(model, "size", meta, "size");
         mlx_runtime_set_size(model, "context", meta, "n_ctx");
+        mlx_runtime_set_text(model, "quantization", mlx_value_str(meta, "ftype"));
+        set_parameter_size(model, meta);
         mlx_value_set_str(model, "format", "gguf");
     }
     mlx_runtime_set_models(state, list);

@@ -6,12 +6,14 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/*  Pieces in a row from one sender before the others have their turn. */
 enum {
-    PIECES_PER_TURN = 8
+    PIECES_PER_TURN = 8,   /* in a row from one sender before the others have their turn */
+    DRAIN_MOST_MS = 10000, /* how long a reset waits for what was said before it */
+    DRAIN_TURN_MS = 10,    /* how often it looks */
 };
 
 typedef struct {
@@ -32,6 +34,8 @@ struct mlx_relay {
     char *scratch;
     const mlx_tap_address_t *servers;
     int servers_left;
+    mlx_timer_t *drain; /* the server is gone, the client still gets its last bytes */
+    int drain_turns;
     end_t ends[2];
 };
 
@@ -68,16 +72,45 @@ static void close_end(mlx_relay_t *self, end_t *end, bool reset)
 static void finish(mlx_relay_t *self, mlx_relay_end_t how)
 {
     bool reset = how != MLX_RELAY_DONE;
+    mlx_loop_cancel(self->loop, &self->drain);
     close_end(self, &self->ends[MLX_RELAY_CLIENT], reset);
     close_end(self, &self->ends[MLX_RELAY_SERVER], reset);
     self->hooks->closed(self->arg, how); /* may have destroyed us */
 }
 
+/*  Bytes that the system has not yet brought to the peer. */
+static int undelivered(int fd)
+{
+    int bytes = 0;
+#ifdef SO_NWRITE
+    socklen_t len = sizeof(bytes);
+    return getsockopt(fd, SOL_SOCKET, SO_NWRITE, &bytes, &len) ? 0 : bytes;
+#else
+    return ioctl(fd, TIOCOUTQ, &bytes) ? 0 : bytes;
+#endif
+}
+
+static void on_drain(void *arg)
+{
+    mlx_relay_t *self = arg;
+    if (undelivered(self->ends[MLX_RELAY_CLIENT].fd) == 0 || --self->drain_turns == 0)
+        finish(self, MLX_RELAY_SERVER_RESET);
+}
+
 /*  SIDE is gone, and all that it said has been passed on: a side is read only while nothing of it
- *  waits. */
+ *  waits. But a reset overtakes what the system still holds for the client, so it comes after that.
+ *  A server is told at once: whoever gave up wants nothing done any more. */
 static void fail(mlx_relay_t *self, mlx_relay_side_t side)
 {
-    finish(self, side == MLX_RELAY_CLIENT ? MLX_RELAY_CLIENT_RESET : MLX_RELAY_SERVER_RESET);
+    end_t *client = &self->ends[MLX_RELAY_CLIENT];
+    if (side == MLX_RELAY_CLIENT || client->deaf || undelivered(client->fd) == 0) {
+        finish(self, side == MLX_RELAY_CLIENT ? MLX_RELAY_CLIENT_RESET : MLX_RELAY_SERVER_RESET);
+        return;
+    }
+    close_end(self, &self->ends[MLX_RELAY_SERVER], true);
+    mlx_loop_unwatch(self->loop, &client->watch);
+    self->drain_turns = DRAIN_MOST_MS / DRAIN_TURN_MS;
+    self->drain = mlx_loop_every(self->loop, DRAIN_TURN_MS, on_drain, self);
 }
 
 /*  Watch each side for what can go on; end the relay when nothing can. */
@@ -158,7 +191,8 @@ static int pass_piece(mlx_relay_t *self, mlx_relay_side_t from)
 {
     end_t *source = &self->ends[from], *target = &self->ends[other(from)];
     ssize_t got = receive_some(source->fd, self->scratch);
-    if (got == -1 || (got <= 0 && source->deaf)) {
+    /* The failed write took the error with it: after a reset the read sees an orderly end. */
+    if (got == -1 || (got == 0 && source->deaf)) {
         fail(self, from);
         return -1;
     }
@@ -304,6 +338,7 @@ void mlx_relay_destroy(mlx_relay_t **self_p)
     mlx_relay_t *self = *self_p;
     if (!self)
         return;
+    mlx_loop_cancel(self->loop, &self->drain);
     close_end(self, &self->ends[MLX_RELAY_CLIENT], true);
     close_end(self, &self->ends[MLX_RELAY_SERVER], true);
     free(self);

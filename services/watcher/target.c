@@ -417,11 +417,6 @@ const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
     return &self->options.endpoint;
 }
 
-bool mlx_target_reachable(const mlx_target_t *self)
-{
-    return self->reachable;
-}
-
 char *mlx_target_topic(const mlx_target_t *self, const char *what)
 {
     bool answered = self->reachable || self->reason[0];
@@ -507,8 +502,6 @@ mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t 
     const char *source = own_activity(self, mlx_now_us(), &own);
     if (self->backend != &mlx_runtime_openai)
         name_model(self, &own);
-    if (!self->reachable)
-        own.available = false;
     mlx_activity_sources_t sources = {
         .tap = tap, .own = &own, .own_source = source, .reason = why_silent(self)};
     return mlx_activity_message(&sources);

@@ -53,7 +53,6 @@ char *mlx_target_topic(const mlx_target_t *self, const char *what);
 mlx_value_t *mlx_target_models(const mlx_target_t *self);
 mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t *tap);
 
-bool mlx_target_reachable(const mlx_target_t *self);
 bool mlx_target_busy(const mlx_target_t *self);
 
 /*  Something was seen going there: ask now instead of at the next turn. */

@@ -71,6 +71,44 @@ static void test_status_of_untouched_stores(void **state)
     assert_int_equal(err.code, MLX_ERR_USAGE);
 }
 
+/*  A status that stands is not made again: seen by a change that no folder shows. What a folder
+ * shows, and what the registry knows, makes a new one. */
+static void test_status_is_kept_while_nothing_changes(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    w->late = true;
+    world_lmstudio_model(w, "pub/one", 1, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *first = mlx_cache_status(cache, &err);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "home/.lmstudio/models/pub/one/model.gguf");
+    assert_int_equal(truncate(path, 10), 0);
+    mlx_value_t *kept = mlx_cache_status(cache, &err);
+    mlx_value_t *fresh = mlx_cache_refresh(cache, &err);
+    assert_true(mlx_value_equal(first, kept));
+    assert_false(mlx_value_equal(first, fresh));
+    mlx_value_destroy(&first);
+    mlx_value_destroy(&kept);
+    mlx_value_destroy(&fresh);
+
+    world_lmstudio_model(w, "pub/two", 2, hex);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *two = mlx_cache_status(cache, &err);
+    assert_non_null(row_of(two, "pub/two"));
+    mlx_value_t *report = mlx_cache_adopt(cache, "lmstudio", "pub/two", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *adopted = mlx_cache_status(cache, &err);
+    bool cached = false;
+    mlx_value_bool(row_of(adopted, "pub/two"), "cached", &cached);
+    assert_true(cached);
+    world_ollama_model(w, "new", "1", 3, hex);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *store = mlx_cache_status(cache, &err);
+    assert_non_null(row_of(store, "new:1"));
+}
+
 static void test_add_path_and_view(void **state)
 {
     (void)state;
@@ -94,8 +132,7 @@ static void test_add_path_and_view(void **state)
     report = mlx_cache_add_path(cache, path, &plainly, &err);
     OK(report);
     mlx_value_destroy(&report);
-    assert_int_equal(world_inode(w, "cache/models/local--tiny/tiny.gguf"),
-                     world_inode(w, "downloads/tiny.gguf"));
+    assert_true(world_shares(w, "cache/models/local--tiny/tiny.gguf", "downloads/tiny.gguf"));
     world_check_sound(w);
     assert_null(mlx_cache_add_path(cache, "/no/such/file", &plainly, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
@@ -157,9 +194,10 @@ static void test_hub_gguf_reaches_ollama_without_a_copy(void **state)
     assert_int_equal(number(report, "copied"), 0);
     mlx_value_destroy(&report);
     world_check_sound(w);
-    assert_int_equal(
-        world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex),
-        world_inode(w, "home/.cache/huggingface/hub/models--org--Repo-GGUF/blobs/%s", hex));
+    MLX_CLEANUP(mlx_free_p) char *there = mlx_format("home/.ollama/models/blobs/sha256-%s", hex);
+    MLX_CLEANUP(mlx_free_p)
+    char *here = mlx_format("home/.cache/huggingface/hub/models--org--Repo-GGUF/blobs/%s", hex);
+    assert_true(world_shares(w, there, here));
     assert_int_not_equal(world_inode(w, "home/.ollama/models/manifests/hf.co/org/Repo-GGUF/Q4_K_M"),
                          0);
 
@@ -423,6 +461,68 @@ static void test_remove_and_clean(void **state)
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
+static bool is_well(const mlx_value_t *report, const char *name)
+{
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    bool ok = false;
+    for (size_t i = 0; i < mlx_value_size(checks); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(checks, i), "name"), name) == 0)
+            mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
+    return ok;
+}
+
+static void test_doctor(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *before = mlx_cache_doctor(cache, &err);
+    static const char *const all[] = {"registry", "journal", "models", "links"};
+    for (size_t i = 0; i < MLX_COUNT(all); i++)
+        assert_true(is_well(before, all[i]));
+
+    MLX_CLEANUP(mlx_free_p)
+    char *manifest = world_path(w, "home/.ollama/models/manifests/hf.co/org/Repo-GGUF/Q4_K_M");
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
+    assert_int_equal(unlink(manifest), 0);
+    assert_int_equal(unlink(blob), 0);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *after = mlx_cache_doctor(cache, &err);
+    assert_true(is_well(after, "registry"));
+    assert_false(is_well(after, "models"));
+    assert_false(is_well(after, "links"));
+}
+
+static void test_clean_removes_old_partials(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    w->late = true;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    MLX_CLEANUP(mlx_free_p) char *part = world_path(w, "cache/partial/x.part");
+    fixture_write(part, "abc", 3);
+    const mlx_cache_how_t usual = {.older_s = -1};
+    mlx_value_t *report = mlx_cache_clean(cache, &usual, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), 0);
+    report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), -1);
+}
+
 static void test_symlinked_blob_is_never_removed(void **state)
 {
     (void)state;
@@ -507,6 +607,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status_of_untouched_stores),
+        cmocka_unit_test(test_status_is_kept_while_nothing_changes),
         cmocka_unit_test(test_add_path_and_view),
         cmocka_unit_test(test_damaged_files_stay_out),
         cmocka_unit_test(test_hub_gguf_reaches_ollama_without_a_copy),
@@ -517,6 +618,8 @@ int main(void)
         cmocka_unit_test(test_dedup_and_undo),
         cmocka_unit_test(test_dedup_skips_other_modes),
         cmocka_unit_test(test_remove_and_clean),
+        cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_clean_removes_old_partials),
         cmocka_unit_test(test_symlinked_blob_is_never_removed),
         cmocka_unit_test(test_second_writer_is_told_busy),
         cmocka_unit_test(test_unsafe_home_is_refused),

@@ -1,12 +1,15 @@
 #include "tests/cache/world.h"
 
+#include "common/cache/fsys.h"
 #include "common/cache/manifest.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -27,7 +30,6 @@ world_t *world_new(void)
     world_t *self = mlx_alloc(1, sizeof *self);
     self->dir = fixture_dir();
     self->home = fixture_path(self->dir, "cache");
-    self->now = 1764000000;
     self->values[0] = fixture_path(self->dir, "home");
     self->values[1] = fixture_path(self->dir, "home/.ollama/models");
     self->variables[0] = "HOME";
@@ -53,11 +55,16 @@ static int64_t fixed_clock(void)
     return 1764000000;
 }
 
+static int64_t late_clock(void)
+{
+    return (int64_t)time(NULL) + 100;
+}
+
 mlx_cache_t *world_open(world_t *self, bool write, mlx_error_t *err)
 {
     return mlx_cache_open(&(mlx_cache_options_t){.home = self->home,
                                                  .env = {.get = get_variable, .arg = self},
-                                                 .now_s = fixed_clock,
+                                                 .now_s = self->late ? late_clock : fixed_clock,
                                                  .write = write,
                                                  .fs = self->fs},
                           err);
@@ -81,6 +88,20 @@ uint64_t world_inode(const world_t *self, const char *fmt, ...)
     MLX_CLEANUP(mlx_free_p) char *path = fixture_path(self->dir, "%s", rest);
     struct stat st;
     return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+bool world_shares(const world_t *self, const char *a, const char *b)
+{
+    if (world_inode(self, "%s", a) == world_inode(self, "%s", b))
+        return world_inode(self, "%s", a) != 0;
+    MLX_CLEANUP(mlx_free_p) char *path_a = fixture_path(self->dir, "%s", a);
+    MLX_CLEANUP(mlx_free_p) char *path_b = fixture_path(self->dir, "%s", b);
+    MLX_CLEANUP(mlx_close_p) int fd_a = open(path_a, O_RDONLY | O_CLOEXEC);
+    MLX_CLEANUP(mlx_close_p) int fd_b = open(path_b, O_RDONLY | O_CLOEXEC);
+    uint64_t shared_a = 0, shared_b = 0, first_a = 0, first_b = 0;
+    return mlx_fsys_shared(fd_a, &shared_a, &first_a) == 0 &&
+           mlx_fsys_shared(fd_b, &shared_b, &first_b) == 0 && shared_a && shared_b && first_a &&
+           first_a == first_b;
 }
 
 #define HUB "home/.cache/huggingface/hub"

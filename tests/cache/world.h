@@ -10,7 +10,7 @@ typedef struct {
     char *dir;   /* everything lies in here */
     char *home;  /* of the cache: <dir>/cache */
     mlx_fs_t fs; /* handed to the cache */
-    int64_t now;
+    bool late;   /* its clock is past every file's time, so that a status may be kept */
     const char *variables[16]; /* NAME, value, NAME, value, .. NULL */
     char *values[8];
 } world_t;
@@ -37,6 +37,9 @@ void world_lmstudio_model(world_t *self, const char *folder, unsigned seed, char
 /*  Every file of every store is whole: each blob has the content its name says, no link is broken,
  * no manifest misses a blob, nothing is left in a stage. Fails the test with what is wrong. */
 void world_check_sound(world_t *self);
+
+/*  Do two files take their bytes once: one inode, or blocks that the file system shares. */
+bool world_shares(const world_t *self, const char *a, const char *b);
 
 /*  Inode of <dir>/<formatted>, 0 when it is not there. */
 uint64_t world_inode(const world_t *self, const char *fmt, ...) MLX_PRINTF(2, 3);

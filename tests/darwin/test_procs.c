@@ -250,7 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(finds_the_runner_and_its_parent), TEST(other_users_process_has_a_name_only),
-        TEST(name_as_long_as_its_place),    TEST(search_stops_when_told),
+        TEST(name_as_long_as_its_place),       TEST(search_stops_when_told),
         TEST(hostile_argument_areas),          TEST(arguments_are_bounded),
         TEST(no_cut_and_no_flip_is_followed),  TEST(sockets_that_listen_nearby),
         TEST(sockets_that_are_not_shown),

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,8 @@ static void copy_tree(const char *from, const char *to)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        execlp("cp", "cp", "-a", from, to, (char *)NULL);
+        umask(022); /* whatever the checkout's modes are */
+        execlp("cp", "cp", "-a", "--no-preserve=mode", from, to, (char *)NULL);
         _exit(127);
     }
     int status;

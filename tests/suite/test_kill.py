@@ -43,9 +43,10 @@ def test_any_process_may_die_and_return():
         for name in SERVICES:
             fresh(reader, name, seen, 10)
         for victim in SERVICES:
+            growth = []
             others = [name for name in SERVICES if name != victim]
-            rounds_of_warm_up = suite.kill(victim), suite.start(victim)
-            assert rounds_of_warm_up
+            suite.kill(victim)  # once before anything is measured
+            suite.start(victim)
             reader.until(lambda _t, b: b["src"] == "sampler", 10)
             before = {name: (suite.descriptors(name), suite.memory(name)) for name in others}
             worst = rounds_of(suite, reader, victim, seen)
@@ -55,8 +56,12 @@ def test_any_process_may_die_and_return():
                 assert suite.descriptors(name) <= descriptors + 2, \
                     f"{name}: {descriptors} descriptors before, {suite.descriptors(name)} after"
                 grown = suite.memory(name) - memory
-                assert grown < 4e6, f"{name} grew by {grown} bytes while {victim} was killed"
-            notes.append(f"{victim} back in {worst:.2f} s at worst")
+                # A leak of one connection each round would be 100 times its 8 KiB buffers and more;
+                # the sanitizer's own books grow by some MB.
+                assert grown < 10e6, f"{name} grew by {grown} bytes while {victim} was killed"
+                growth.append(grown)
+            notes.append(f"{victim} back in {worst:.2f} s at worst, "
+                         f"others grew by {max(growth) / 1e3:.0f} kB at most")
         reader.close()
     return f"{ROUNDS} rounds each: " + ", ".join(notes)
 

@@ -35,11 +35,18 @@ int peer_listen(uint16_t *port)
 
 int peer_connect(uint16_t port)
 {
+    return peer_connect_small(port, 0);
+}
+
+int peer_connect_small(uint16_t port, int buffer)
+{
     struct sockaddr_in addr = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     prepare(fd);
+    if (buffer)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
     assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     return fd;
 }

@@ -18,6 +18,9 @@ int peer_listen(uint16_t *port);
 int peer_connect(uint16_t port);
 int peer_accept(int listen_fd);
 
+/*  A connection whose end takes about BUFFER bytes (0: as usual) that nobody reads. */
+int peer_connect_small(uint16_t port, int buffer);
+
 /*  true when all was sent. */
 bool peer_send(int fd, const void *data, size_t len);
 

@@ -220,6 +220,11 @@ static const api_case_t api_cases[] = {
      "{\"output_tokens\":15}}\n"
      "data: {\"type\":\"message_stop\"}\n",
      "messages m ok 200 streamed prompt=25 tokens=15 (server) ttft=2 rate=14 end_turn"},
+    {"a message cut short has our count", "/v1/messages", SSE,
+     "data: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"usage\":"
+     "{\"input_tokens\":25,\"output_tokens\":1}}}\n"
+     "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"b\"}}\n",
+     "messages m ok 200 streamed prompt=25 tokens=1 ttft=1"},
     {"overloaded", "/v1/messages", SSE,
      "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n",
      "messages  error 200 streamed"},

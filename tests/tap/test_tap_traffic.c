@@ -299,6 +299,11 @@ static void a_client_that_does_not_read_blocks_nobody(void **state)
     origin_destroy(&slow_origin);
 }
 
+static int64_t processor_us(void)
+{
+    return (int64_t)clock() * 1000000 / CLOCKS_PER_SEC;
+}
+
 /*  Wait until bytes have passed and no more do: the tap holds what nobody takes. */
 static void await_stuck(mlx_tap_t *tap, mlx_tap_snapshot_t *snapshot)
 {
@@ -322,6 +327,9 @@ static void a_client_that_does_not_read_may_go(void **state)
     int fd = peer_connect(mlx_tap_port(tap));
     ask_pattern(fd);
     await_stuck(tap, &snapshot);
+    int64_t used = processor_us();
+    await_stuck(tap, &snapshot); /* 50 ms at least, in which there is nothing to do */
+    assert_true(processor_us() - used < 30000);
     peer_reset(&fd);
     assert_int_equal(await_closed(tap, &snapshot), 1);
     assert_int_equal(snapshot.requests[snapshot.count - 1].figures.outcome,
@@ -330,43 +338,91 @@ static void a_client_that_does_not_read_may_go(void **state)
     origin_destroy(&origin); /* its thread has ended: the reset reached it */
 }
 
-/*  Sends the pattern, then resets. */
-static void serve_and_reset(void *arg, int fd)
+/*  Send the pattern until nothing more is taken for a while. Returns how much was. */
+static size_t send_until_stuck(int fd)
 {
-    char request[4096];
-    if (recv(fd, request, sizeof(request), 0) <= 0)
-        return;
-    send_pattern(fd, *(const size_t *)arg);
-    const struct linger now = {.l_onoff = 1};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+    const struct timeval patience = {.tv_usec = 200000};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+    size_t at = 0;
+    for (;;) {
+        ssize_t n = send(fd, pattern + at % PATTERN, PATTERN, MSG_NOSIGNAL);
+        if (n <= 0)
+            return at;
+        at += (size_t)n;
+    }
 }
 
-/*  A reset behind bytes that a slow client has not taken: it gets whole what it gets, and the
- * reset. */
-static void a_slow_client_sees_the_reset_too(void **state)
+/*  Bytes of the pattern until the stream ends with a reset. */
+static size_t receive_until_reset(int fd)
 {
-    (void)state;
-    size_t len = (size_t)8 * MIB;
-    origin_t *origin = origin_new(serve_and_reset, &len);
-    mlx_tap_t *tap = tap_to(origin);
-    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
-    int fd = peer_connect(mlx_tap_port(tap));
-    assert_true(peer_send(fd, "x", 1));
     static char piece[64 * 1024];
     size_t at = 0;
     ssize_t n;
     while ((n = recv(fd, piece, sizeof(piece), 0)) > 0) {
         assert_true(is_pattern(piece, (size_t)n, at));
         at += (size_t)n;
-        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
     assert_int_equal(n, -1);
     assert_int_equal(errno, ECONNRESET);
-    assert_true(at > 0 && at <= len);
-    mlx_close_p(&fd);
+    return at;
+}
+
+/*  A reset behind bytes that a client has not taken: it gets all that the tap had, then the reset.
+ *  MORE: the client itself sends on meanwhile, which is how the tap learns of the reset. */
+static void expect_last_words(bool more)
+{
+    uint16_t port;
+    int listen_fd = peer_listen(&port);
+    MLX_CLEANUP(mlx_free_p) char *upstream = mlx_format("127.0.0.1:%d", port);
+    mlx_tap_t *tap =
+        mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:0", .upstream = upstream}, NULL);
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    int client = peer_connect(mlx_tap_port(tap));
+    int server = peer_accept(listen_fd);
+    size_t sent = send_until_stuck(server);
+    mlx_tap_snapshot(tap, &snapshot);
+    size_t passed = (size_t)snapshot.counters.bytes_down;
+    peer_reset(&server);
+    if (more)
+        assert_true(peer_send(client, "more", 4));
+    size_t got = receive_until_reset(client);
+    assert_true(got >= passed && got <= sent);
+    mlx_close_p(&client);
+    await_closed(tap, &snapshot);
+    assert_int_equal(snapshot.counters.bytes_down, got);
+    mlx_tap_destroy(&tap);
+    mlx_close_p(&listen_fd);
+}
+
+/*  The whole body has passed and the reset is known, but the client has not read a byte. */
+static void a_late_client_gets_all_before_the_reset(void **state)
+{
+    (void)state;
+    const size_t len = 300000;
+    uint16_t port;
+    int listen_fd = peer_listen(&port);
+    MLX_CLEANUP(mlx_free_p) char *upstream = mlx_format("127.0.0.1:%d", port);
+    mlx_tap_t *tap =
+        mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:0", .upstream = upstream}, NULL);
+    MLX_CLEANUP(mlx_tap_snapshot_clear) mlx_tap_snapshot_t snapshot = {0};
+    int client = peer_connect_small(mlx_tap_port(tap), 32768);
+    int server = peer_accept(listen_fd);
+    assert_true(send_pattern(server, len));
+    while (snapshot.counters.bytes_down < (int64_t)len)
+        mlx_tap_snapshot(tap, &snapshot);
+    peer_reset(&server);
+    assert_int_equal(receive_until_reset(client), len);
+    mlx_close_p(&client);
     await_closed(tap, &snapshot);
     mlx_tap_destroy(&tap);
-    origin_destroy(&origin);
+    mlx_close_p(&listen_fd);
+}
+
+static void a_slow_client_gets_all_before_the_reset(void **state)
+{
+    (void)state;
+    expect_last_words(false);
+    expect_last_words(true);
 }
 
 static void serve_echo(void *arg, int fd)
@@ -419,7 +475,8 @@ int main(void)
         cmocka_unit_test(two_hundred_connections_at_once),
         cmocka_unit_test(a_client_that_does_not_read_blocks_nobody),
         cmocka_unit_test(a_client_that_does_not_read_may_go),
-        cmocka_unit_test(a_slow_client_sees_the_reset_too),
+        cmocka_unit_test(a_late_client_gets_all_before_the_reset),
+        cmocka_unit_test(a_slow_client_gets_all_before_the_reset),
         cmocka_unit_test(garbage_flows_both_ways_at_once),
     };
     fill_pattern();

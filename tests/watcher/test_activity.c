@@ -107,8 +107,14 @@ static void tells_everything_it_knows(void **state)
     assert_true(real(item, "tokens") == 12);
 
     own.last.t_us = 60000000;
+    own.tokens_total = 250;
+    own.errors_total = NAN;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *later = mlx_activity_message(&sources);
     assert_string_equal(mlx_value_str(mlx_value_get(later, "last"), "source"), "runner");
+    /*  The tap is believed for the speed; who counted more is believed for the sums. */
+    assert_string_equal(mlx_value_str(later, "source"), "tap");
+    assert_true(real(later, "tokens_total") == 250 && real(later, "requests_total") == 3);
+    assert_true(real(later, "errors_total") == 1);
 }
 
 static void adds_runners_up(void **state)

@@ -7,7 +7,8 @@
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 enum {
-    SAMPLES = 12
+    SAMPLES = 12,
+    GAP_US = 200000 /* between two samples: each is of another poll */
 };
 
 static int by_value(const void *a, const void *b)
@@ -22,7 +23,7 @@ static double median_speed(play_t *self, const char *kind, const char *source)
 {
     double speeds[SAMPLES];
     size_t count = 0;
-    double last_tokens = -1;
+    int64_t last_us = 0;
     while (count < SAMPLES) {
         int before = self->publications;
         PLAY_UNTIL(self, self->publications > before || self->running == 0);
@@ -30,10 +31,10 @@ static double median_speed(play_t *self, const char *kind, const char *source)
             fail_msg("the request ended after %zu speeds", count);
         const char *is = play_str(self, kind, "activity", "source");
         double tps = play_real(self, kind, "activity", "tokens_per_second");
-        double tokens = play_real(self, kind, "activity", "tokens_total");
-        if (is && !strcmp(is, source) && tps > 0 && (tokens != last_tokens || count == 0))
+        if (is && !strcmp(is, source) && tps > 0 && mlx_now_us() - last_us > GAP_US) {
             speeds[count++] = tps;
-        last_tokens = tokens;
+            last_us = mlx_now_us();
+        }
     }
     qsort(speeds, SAMPLES, sizeof *speeds, by_value);
     return speeds[SAMPLES / 2];
@@ -142,7 +143,9 @@ static void metrics_tell_the_pace(void **state)
 static void slots_tell_the_pace(void **state)
 {
     play_t *self = *state;
-    play_double(self, 0, ARGS("--as", "llama-server", "--model", "tiny-random", "--rate", "40"));
+    play_double(
+        self, 0,
+        ARGS("--as", "llama-server", "--model", "tiny-random", "--rate", "40", "--metrics"));
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
     mlx_value_t *item = mlx_value_append(list, mlx_value_map());
     mlx_value_set_str(item, "url", self->address);
@@ -152,7 +155,12 @@ static void slots_tell_the_pace(void **state)
         self, self->address, "/v1/completions",
         "{\"model\":\"tiny-random\",\"prompt\":\"hello\",\"max_tokens\":320,\"stream\":true}");
     assert_within(median_speed(self, "llamacpp", "slots"), 40, 0.05);
+    assert_string_equal(play_str(self, "llamacpp", "activity", "model"), "tiny-random:latest");
     PLAY_UNTIL(self, self->running == 0);
+    /*  The server's own sums, from its metrics, are complete. */
+    PLAY_UNTIL(self, play_real(self, "llamacpp", "activity", "tokens_total") == 320);
+    const mlx_value_t *last = mlx_value_get(play_data(self, "llamacpp", "activity"), "last");
+    assert_string_equal(mlx_value_str(last, "source"), "metrics");
 }
 
 int main(void)

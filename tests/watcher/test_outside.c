@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "common/file.h"
+#include "services/watcher/runner_scan.h"
 #include "tests/watcher/play.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -92,6 +93,62 @@ static void sees_a_runtime_die_and_return(void **state)
     assert_int_equal(self->problems, 0); /* not being there is no fault */
 }
 
+/*  A port whose kind was found out may have another kind of server tomorrow. */
+static void sees_a_port_change_its_kind(void **state)
+{
+    play_t *self = *state;
+    play_double(self, 0, ARGS("--as", "vllm", "--model", "tiny-random"));
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = runtimes(self, NULL);
+    play_watch(self, &(mlx_watcher_options_t){.runtimes = list});
+    PLAY_UNTIL(self, play_reachable(self, "vllm"));
+    play_kill(self);
+    PLAY_UNTIL(self, play_gone(self, "vllm"));
+    play_double(self, self->port, ARGS("--as", "llama-server", "--model", "tiny-random"));
+    PLAY_UNTIL(self, play_reachable(self, "llamacpp"));
+    assert_true(play_gone(self, "vllm"));
+}
+
+/*  The tap's port is taken: said, and everything else goes on. */
+static void works_without_its_tap(void **state)
+{
+    play_t *self = *state;
+    play_double(self, 0, ARGS("--rate", "40"));
+    char taken[32];
+    strcpy(taken, self->address);
+    play_double(self, 0, ARGS("--rate", "40"));
+    play_watch(self, &(mlx_watcher_options_t){.discover = true,
+                                              .ollama_host = self->address,
+                                              .tap_listen = taken,
+                                              .tap_upstream = self->address});
+    assert_int_equal(self->problems, 1);
+    assert_non_null(strstr(self->last_problem, "tap"));
+    PLAY_UNTIL(self, play_reachable(self, "ollama"));
+}
+
+static void says_what_is_wrong_with_a_runner(void **state)
+{
+    play_t *self = *state;
+    play_double(self, 0, ARGS("--runner", "--rate", "40"));
+    play_watch(self, &(mlx_watcher_options_t){
+                         .discover = true, .ollama_host = self->address, .runner_probe = true});
+    play_generate(self, self->address, 10);
+    PLAY_UNTIL(self, play_str(self, "ollama", "activity", "source"));
+    MLX_CLEANUP(mlx_free_p) mlx_runner_scan_t *found = mlx_alloc(1, sizeof *found);
+    mlx_runner_scan(found, "/proc", geteuid(), (uint16_t)self->port);
+    assert_int_equal(found->count, 1);
+    char runner[32];
+    snprintf(runner, sizeof runner, "127.0.0.1:%d", found->processes[0].port);
+    play_post(self, runner, "/double/fault", "{\"name\":\"half-json\",\"count\":2}");
+    PLAY_UNTIL(self, play_str(self, "ollama", "activity", "source_reason"));
+    assert_non_null(
+        strstr(play_str(self, "ollama", "activity", "source_reason"), "runner on port"));
+    PLAY_UNTIL(self, !play_str(self, "ollama", "activity", "source_reason"));
+    assert_true(self->problems >= 1);
+    play_post(self, runner, "/double/fault", "{\"name\":\"status-500\",\"count\":-1}");
+    PLAY_UNTIL(self, !play_str(self, "ollama", "activity", "source")); /* given up */
+    assert_non_null(strstr(play_str(self, "ollama", "activity", "source_reason"), "HTTP 500"));
+}
+
 static void says_nothing_of_ports_that_nobody_has(void **state)
 {
     play_t *self = *state;
@@ -113,10 +170,10 @@ static void sees_a_model_come_and_go(void **state)
     PLAY_UNTIL(self, play_reachable(self, "ollama"));
     assert_int_equal(mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "models")),
                      0);
-    play_generate(self, self->address, 100);
+    play_generate(self, self->address, 400);
+    PLAY_UNTIL(self, play_real(self, "ollama", "activity", "tokens_per_second") > 0);
     PLAY_UNTIL(self,
                mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "models")) == 1);
-    PLAY_UNTIL(self, play_str(self, "ollama", "activity", "source"));
     PLAY_UNTIL(self,
                mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "models")) == 0);
     /*  What the runner counted is not forgotten with it. */
@@ -198,6 +255,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_a_config_that_is_none, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(knows_every_kind_by_its_answers, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(sees_a_runtime_die_and_return, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(sees_a_port_change_its_kind, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(works_without_its_tap, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(says_what_is_wrong_with_a_runner, play_setup,
+                                        play_teardown),
         cmocka_unit_test_setup_teardown(says_nothing_of_ports_that_nobody_has, play_setup,
                                         play_teardown),
         cmocka_unit_test_setup_teardown(sees_a_model_come_and_go, play_setup, play_teardown),

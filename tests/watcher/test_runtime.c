@@ -37,7 +37,7 @@ static int parse(const char *kind, const char *path, const char *body, mlx_runti
 
 static char *fixture(const char *name)
 {
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("tests/fixtures/ollama/%s", name);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("tests/fixtures/%s", name);
     mlx_error_t err = {0};
     char *body = mlx_file_read(path, 1 << 20, NULL, &err);
     if (!body)
@@ -62,10 +62,10 @@ static void ollama_reads_its_recordings(void **state)
 {
     (void)state;
     MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t s = {.models = NULL};
-    MLX_CLEANUP(mlx_free_p) char *idle = fixture("ps-idle.json");
-    MLX_CLEANUP(mlx_free_p) char *loaded = fixture("ps-loaded.json");
-    MLX_CLEANUP(mlx_free_p) char *forever = fixture("ps-keepalive-forever.json");
-    MLX_CLEANUP(mlx_free_p) char *version = fixture("version.json");
+    MLX_CLEANUP(mlx_free_p) char *idle = fixture("ollama/ps-idle.json");
+    MLX_CLEANUP(mlx_free_p) char *loaded = fixture("ollama/ps-loaded.json");
+    MLX_CLEANUP(mlx_free_p) char *forever = fixture("ollama/ps-keepalive-forever.json");
+    MLX_CLEANUP(mlx_free_p) char *version = fixture("ollama/version.json");
 
     assert_int_equal(parse("ollama", "/api/ps", loaded, &s), 0);
     assert_int_equal(mlx_value_size(s.models), 1);
@@ -122,22 +122,42 @@ static void llamacpp_reads_models_and_props(void **state)
 {
     (void)state;
     MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t s = {.models = NULL};
-    static const char models[] =
-        "{\"models\":[{}],\"object\":\"list\",\"data\":[{\"id\":\"/m/smol/q8.gguf\",\"object\":"
-        "\"model\",\"created\":1,\"owned_by\":\"llamacpp\",\"meta\":{\"vocab_type\":2,\"n_vocab\":"
-        "49152,\"n_ctx_train\":8192,\"n_embd\":576,\"n_params\":134515008,\"size\":143194752}}]}";
+    MLX_CLEANUP(mlx_free_p) char *models = fixture("llama-server/v1-models.json");
     assert_int_equal(parse("llamacpp", "/v1/models", models, &s), 0);
+    assert_int_equal(mlx_value_size(s.models), 1);
     const mlx_value_t *m = mlx_value_at(s.models, 0);
-    assert_string_equal(str(m, "name"), "q8.gguf");
-    assert_int_equal(num(m, "size"), 143194752);
-    assert_int_equal(num(m, "context"), -1);
-    MLX_CLEANUP(mlx_free_p) char *props = fixture("runner/props.json");
+    assert_string_equal(str(m, "name"), "SmolLM2-135M-Instruct.Q4_1.gguf");
+    assert_string_equal(str(m, "quantization"), "Q4_1");
+    assert_string_equal(str(m, "parameter_size"), "134.52M");
+    assert_int_equal(num(m, "size"), 96576768);
+    assert_int_equal(num(m, "context"), 2048);
+
+    /*  An older one says less of its model, and the context in /props only. */
+    static const char older[] = "{\"data\":[{\"id\":\"my-model\",\"owned_by\":\"llamacpp\","
+                                "\"meta\":{\"n_params\":7600000000}}]}";
+    MLX_CLEANUP(mlx_free_p) char *props = fixture("ollama/runner/props.json");
+    assert_int_equal(parse("llamacpp", "/v1/models", older, &s), 0);
     assert_int_equal(parse("llamacpp", "/props", props, &s), 0);
     assert_string_equal(s.version, "b11669-Debian");
-    assert_int_equal(num(mlx_value_at(s.models, 0), "context"), 2048);
-    MLX_CLEANUP(mlx_free_p) char *slots = fixture("runner/slots-busy-32787.json");
-    assert_int_equal(parse("llamacpp", "/slots", slots, &s), 0);
-    assert_true(s.has_slots && s.slots.count == 1);
+    m = mlx_value_at(s.models, 0);
+    assert_string_equal(str(m, "name"), "my-model");
+    assert_string_equal(str(m, "parameter_size"), "7.6B");
+    assert_int_equal(num(m, "context"), 2048);
+}
+
+static void llamacpp_reads_slots(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t s = {.models = NULL};
+    MLX_CLEANUP(mlx_free_p) char *fresh = fixture("llama-server/slots-fresh.json");
+    MLX_CLEANUP(mlx_free_p) char *busy = fixture("llama-server/slots-busy.json");
+    assert_int_equal(parse("llamacpp", "/slots", fresh, &s), 0);
+    assert_true(s.has_slots && s.slots.count == 1 && !s.slots.slots[0].processing);
+    assert_int_equal(s.slots.slots[0].task, -1);
+    assert_int_equal(parse("llamacpp", "/slots", busy, &s), 0);
+    assert_true(s.slots.slots[0].processing && s.slots.slots[0].decoded > 0);
+    assert_int_equal(s.slots.slots[0].task, 67);
+    assert_int_equal(s.slots.slots[0].prompt_cached, 31);
     assert_int_equal(parse("llamacpp", "/slots", "{\"error\":1}", &s), -1);
     assert_false(s.has_slots);
 }
@@ -146,21 +166,11 @@ static void llamacpp_reads_metrics(void **state)
 {
     (void)state;
     MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t s = {.models = NULL};
-    static const char metrics[] =
-        "# HELP llamacpp:prompt_tokens_total Number of prompt tokens processed.\n"
-        "# TYPE llamacpp:prompt_tokens_total counter\n"
-        "llamacpp:prompt_tokens_total 1023\n"
-        "llamacpp:prompt_seconds_total 2.5\n"
-        "llamacpp:tokens_predicted_total 512\n"
-        "llamacpp:tokens_predicted_seconds_total 8.25\n"
-        "llamacpp:n_decode_total 530\n"
-        "llamacpp:prompt_tokens_seconds 409.2\n"
-        "llamacpp:requests_processing 1\n"
-        "llamacpp:requests_deferred 0\n";
+    MLX_CLEANUP(mlx_free_p) char *metrics = fixture("llama-server/metrics-busy.txt");
     assert_int_equal(parse("llamacpp", "/metrics", metrics, &s), 0);
-    assert_true(s.counters.tokens_total == 512 && s.counters.prompt_tokens_total == 1023);
-    assert_true(s.counters.tokens_seconds == 8.25 && s.counters.prompt_tokens_seconds == 2.5);
-    assert_true(s.counters.running == 1 && isnan(s.counters.ttft_sum));
+    assert_true(s.counters.tokens_total == 60 && s.counters.prompt_tokens_total == 37);
+    assert_true(s.counters.tokens_seconds == 0.45882 && s.counters.running == 1);
+    assert_true(s.counters.prompt_tokens_seconds == 0.161306 && isnan(s.counters.ttft_sum));
     assert_int_equal(parse("llamacpp", "/metrics", "<html>", &s), -1);
     assert_false(s.has_counters);
 }
@@ -210,14 +220,15 @@ static const char *claimed_by(const char *path, const char *body)
 static void each_kind_knows_its_own(void **state)
 {
     (void)state;
-    MLX_CLEANUP(mlx_free_p) char *ps = fixture("ps-loaded.json");
-    MLX_CLEANUP(mlx_free_p) char *v1 = fixture("v1-models.json");
+    MLX_CLEANUP(mlx_free_p) char *ps = fixture("ollama/ps-loaded.json");
+    MLX_CLEANUP(mlx_free_p) char *v1 = fixture("ollama/v1-models.json");
+    MLX_CLEANUP(mlx_free_p) char *llama = fixture("llama-server/v1-models.json");
+    MLX_CLEANUP(mlx_free_p) char *mlx = fixture("mlx_lm/v1-models.json");
+    assert_string_equal(claimed_by("/v1/models", llama), "llamacpp");
+    assert_string_equal(claimed_by("/v1/models", mlx), "openai");
     assert_string_equal(claimed_by("/api/ps", ps), "ollama");
     assert_string_equal(claimed_by("/api/ps", "{\"version\":\"1\"}"), "nobody");
     assert_string_equal(claimed_by("/v1/models", v1), "openai");
-    assert_string_equal(
-        claimed_by("/v1/models", "{\"data\":[{\"id\":\"a\",\"owned_by\":\"llamacpp\"}]}"),
-        "llamacpp");
     assert_string_equal(
         claimed_by("/v1/models", "{\"data\":[{\"id\":\"a\",\"owned_by\":\"vllm\"}]}"), "vllm");
     assert_string_equal(claimed_by("/v1/models", "{\"data\":[]}"), "openai");
@@ -317,6 +328,7 @@ int main(void)
         cmocka_unit_test(ollama_reads_its_recordings),
         cmocka_unit_test(ollama_reads_times_with_a_zone),
         cmocka_unit_test(llamacpp_reads_models_and_props),
+        cmocka_unit_test(llamacpp_reads_slots),
         cmocka_unit_test(llamacpp_reads_metrics),
         cmocka_unit_test(vllm_reads_its_counters),
         cmocka_unit_test(each_kind_knows_its_own),

@@ -4,8 +4,12 @@
 
 #include "common/args.h"
 #include "common/cache/cache.h"
+#include "common/config.h"
 
-/*  The cache as the environment and the options say; NULL with ERR. --dry-run opens to write too: a
+/*  The settings; NULL with ERR (code usage). Caller owns them. */
+mlx_config_t *cli_config(mlx_error_t *err);
+
+/*  The cache as the environment, the settings and the options say; NULL with ERR. --dry-run opens to write too: a
  *  plan made beside a writer would be wrong when it is read. */
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
 
@@ -21,12 +25,26 @@ int cli_add(void *arg, const mlx_args_t *args);
 int cli_adopt(void *arg, const mlx_args_t *args);
 int cli_link(void *arg, const mlx_args_t *args);
 int cli_unlink(void *arg, const mlx_args_t *args);
+int cli_push(void *arg, const mlx_args_t *args);
 int cli_remove(void *arg, const mlx_args_t *args);
 int cli_clean(void *arg, const mlx_args_t *args);
 int cli_dedup(void *arg, const mlx_args_t *args);
 int cli_undo(void *arg, const mlx_args_t *args);
 int cli_verify(void *arg, const mlx_args_t *args);
 int cli_apps(void *arg, const mlx_args_t *args);
+int cli_doctor(void *arg, const mlx_args_t *args);
+int cli_show_config(void *arg, const mlx_args_t *args);
+
+/*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */
+void cli_progress(void *arg, const mlx_value_t *event);
+void cli_progress_end(void);
+
+/*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
+void cli_watch_interrupt(void);
+bool cli_interrupted(void *arg);
+
+/*  A number of the user's in LOW .. HIGH. */
+int cli_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_error_t *err);
 
 /*  Model and app names, for completion. */
 void cli_names(const char *kind, mlx_buf_t *out);
@@ -36,7 +54,10 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_push(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_doctor(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_config(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out);
 
 #endif

@@ -1,4 +1,4 @@
-#include "tools/mlx-cache/cli.h"
+#include "cli.h"
 
 #include "common/paths.h"
 #include "proto/json.h"
@@ -20,13 +20,29 @@ static const char *real_variable(void *arg, const char *name)
     return getenv(name);
 }
 
+mlx_config_t *cli_config(mlx_error_t *err)
+{
+    return mlx_config_open(NULL, NULL, err);
+}
+
+/*  --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. */
+static char *cache_home(const char *dir, mlx_error_t *err)
+{
+    if (dir)
+        return mlx_strdup(dir);
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(err);
+    if (!config)
+        return NULL;
+    const char *chosen = mlx_config_str(config, "cache.dir");
+    return chosen ? mlx_paths_expand(NULL, chosen, err) : mlx_paths_cache_dir(NULL, err);
+}
+
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
-    const char *dir = args ? mlx_args_value(args, "dir") : NULL;
-    MLX_CLEANUP(mlx_free_p)
-    char *home = dir ? mlx_strdup(dir) : mlx_paths_cache_dir(NULL, err);
+    MLX_CLEANUP(mlx_free_p) char *home = cache_home(mlx_args_value(args, "dir"), err);
     if (!home)
         return NULL;
+    cli_watch_interrupt();
     return mlx_cache_open(
         &(mlx_cache_options_t){
             .home = home, .env = {.get = real_variable}, .now_s = clock_seconds, .write = write},
@@ -36,6 +52,7 @@ mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
+    cli_progress_end();
     if (!report)
         return mlx_error_report("mlx-cache", err);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
@@ -74,6 +91,41 @@ int cli_apps(void *arg, const mlx_args_t *args)
     return cli_finish(args, cache ? mlx_cache_apps(cache, &err) : NULL, &err, cli_view_apps);
 }
 
+int cli_doctor(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    mlx_value_t *report = cache ? mlx_cache_doctor(cache, &err) : NULL;
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    bool well = true;
+    for (size_t i = 0; i < mlx_value_size(checks); i++) {
+        bool ok = false;
+        mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
+        well = well && ok;
+    }
+    int status = cli_finish(args, report, &err, cli_view_doctor);
+    return status ? status : (well ? MLX_OK : MLX_ERR_FAILED);
+}
+
+/*  Only what concerns the cache; mlxctl config shows all. */
+int cli_show_config(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(&err);
+    mlx_value_t *report = config ? mlx_value_map() : NULL;
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *all = config ? mlx_config_describe(config) : NULL;
+    mlx_value_t *settings = report ? mlx_value_set(report, "settings", mlx_value_list()) : NULL;
+    for (size_t i = 0; i < mlx_value_size(all); i++) {
+        const mlx_value_t *setting = mlx_value_at(all, i);
+        if (strncmp(mlx_value_str(setting, "key"), "cache.", 6) == 0)
+            mlx_value_append(settings, mlx_value_copy(setting));
+    }
+    return cli_finish(args, report, &err, cli_view_config);
+}
+
 /*  One report for several operands: {"results": [..]}. The first error ends it. */
 static int each_operand(const mlx_args_t *args, size_t first,
                         mlx_value_t *(*run)(mlx_cache_t *cache, const mlx_args_t *args,
@@ -100,16 +152,51 @@ static mlx_cache_how_t how_of(const mlx_args_t *args, bool has_copy)
     return (mlx_cache_how_t){
         .dry_run = mlx_args_count(args, "dry-run") > 0,
         .copy = has_copy && mlx_args_count(args, "copy") > 0,
-        .as = has_copy ? mlx_args_value(args, "as") : NULL,
         .older_s = -1,
     };
+}
+
+/*  All arguments of a repeatable option, ending with NULL; NULL when there are none. */
+static const char **all_values(const mlx_args_t *args, const char *option)
+{
+    size_t count = mlx_args_count(args, option);
+    const char **values = count ? mlx_alloc(count + 1, sizeof *values) : NULL;
+    for (size_t i = 0; i < count; i++)
+        values[i] = mlx_args_value_at(args, option, i);
+    return values;
+}
+
+/*  cache.mirrors, ending with NULL. */
+static const char **mirror_list(const mlx_config_t *config)
+{
+    const mlx_value_t *list = mlx_config_value(config, "cache.mirrors");
+    const char **mirrors = mlx_alloc(mlx_value_size(list) + 1, sizeof *mirrors);
+    for (size_t i = 0; i < mlx_value_size(list); i++)
+        mirrors[i] = mlx_value_as_str(mlx_value_at(list, i), NULL);
+    return mirrors;
 }
 
 static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
                             mlx_error_t *err)
 {
     mlx_cache_how_t how = how_of(args, true);
-    return mlx_cache_add_path(cache, operand, &how, err);
+    int64_t streams = 0;
+    const char *wanted = mlx_args_value(args, "streams");
+    if (wanted && cli_number(wanted, 1, 16, &streams, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) const char **include = all_values(args, "include");
+    MLX_CLEANUP(mlx_free_p) const char **exclude = all_values(args, "exclude");
+    how.include = include;
+    how.exclude = exclude;
+    how.as = mlx_args_value(args, "as");
+    how.revision = mlx_args_value(args, "revision");
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(err);
+    if (!config)
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) const char **mirrors = mirror_list(config);
+    how.mirrors = mirrors;
+    how.streams = streams ? (unsigned)streams : (unsigned)mlx_config_int(config, "cache.streams");
+    return mlx_cache_add(cache, operand, &how, err);
 }
 
 int cli_add(void *arg, const mlx_args_t *args)
@@ -134,6 +221,7 @@ static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const c
                              mlx_error_t *err)
 {
     mlx_cache_how_t how = how_of(args, true);
+    how.as = mlx_args_value(args, "as");
     return mlx_cache_link(cache, mlx_args_operand(args, 0), mlx_args_value(args, "store"), operand,
                           &how, err);
 }
@@ -157,6 +245,18 @@ int cli_unlink(void *arg, const mlx_args_t *args)
     return each_operand(args, 1, unlink_one, cli_view_plan);
 }
 
+int cli_push(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    mlx_cache_how_t how = how_of(args, false);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    mlx_value_t *report = cache ? mlx_cache_push(cache, mlx_args_operand(args, 0),
+                                                 mlx_args_operand(args, 1), &how, &err)
+                                : NULL;
+    return cli_finish(args, report, &err, cli_view_push);
+}
+
 static mlx_value_t *remove_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
                                mlx_error_t *err)
 {
@@ -170,18 +270,6 @@ int cli_remove(void *arg, const mlx_args_t *args)
     return each_operand(args, 0, remove_one, cli_view_plan);
 }
 
-/*  A number of the user's in LOW .. HIGH. */
-static int read_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_error_t *err)
-{
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end || value < low || value > high)
-        return mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is no number from %lld to %lld", text,
-                             (long long)low, (long long)high);
-    *out = value;
-    return 0;
-}
-
 int cli_clean(void *arg, const mlx_args_t *args)
 {
     (void)arg;
@@ -190,7 +278,7 @@ int cli_clean(void *arg, const mlx_args_t *args)
     const char *days = mlx_args_value(args, "older-than");
     if (days) {
         int64_t number;
-        if (read_number(days, 0, 36500, &number, &err))
+        if (cli_number(days, 0, 36500, &number, &err))
             return mlx_error_report("mlx-cache", &err);
         how.older_s = number * 24 * 3600;
     }
@@ -218,7 +306,7 @@ int cli_undo(void *arg, const mlx_args_t *args)
     mlx_cache_how_t how = how_of(args, false);
     int64_t id = 0;
     const char *operand = mlx_args_operand(args, 0);
-    if (operand && read_number(operand, 1, INT64_MAX, &id, &err))
+    if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
         return mlx_error_report("mlx-cache", &err);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     return cli_finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err,

@@ -1,6 +1,6 @@
 /*  mlx-cache: one verified copy of every model, shared by every app. The table below is its help,
  * man page and completion. */
-#include "tools/mlx-cache/cli.h"
+#include "cli.h"
 
 static const mlx_option_t common_options[] = {
     {.name = "json", .help = "Print JSON, with a stable schema."},
@@ -18,6 +18,18 @@ static const mlx_option_t change_options[] = {
 
 static const mlx_option_t add_options[] = {
     {.name = "as", .value = "NAME", .help = "Call the model NAME."},
+    {.name = "revision", .value = "REV", .help = "Branch, tag or commit at the hub (main)."},
+    {.name = "include",
+     .value = "PATTERN",
+     .help = "Take the files of the repository that match; may be given again."},
+    {.name = "exclude", .value = "PATTERN", .help = "Leave those out; may be given again."},
+    {.name = "streams", .value = "N", .help = "Files downloaded at once, 1 to 16 (4)."},
+    {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {0},
+};
+
+static const mlx_option_t adopt_options[] = {
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
     {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
     {0},
@@ -62,8 +74,12 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Take models into the cache",
-     .about = "A model is a file or folder of this machine. Its bytes are verified and shared with "
-              "where they are, not copied, where the file system can do that.",
+     .about = "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
+              "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
+              "folder of this machine.\n\n"
+              "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
+              "goes on where an earlier try ended, and is verified before anything sees it. "
+              "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools.",
      .options = add_options,
      .complete = "file",
      .run = cli_add},
@@ -72,7 +88,7 @@ static const mlx_args_command_t commands[] = {
      .max = 2,
      .summary = "Take the models of an app, or of all apps, into the cache",
      .about = "The app keeps its files as they are; the cache gets a second name for them.",
-     .options = add_options,
+     .options = adopt_options,
      .complete = "app",
      .run = cli_adopt},
     {.name = "link",
@@ -91,6 +107,17 @@ static const mlx_args_command_t commands[] = {
      .options = change_options,
      .complete = "app",
      .run = cli_unlink},
+    {.name = "push",
+     .operands = "<model> oci://<host>/<name>[:<tag>]",
+     .min = 2,
+     .max = 2,
+     .summary = "Share a model through an OCI registry",
+     .about = "Credentials are those of docker login, or MLX_OCI_USERNAME and MLX_OCI_PASSWORD. On "
+              "another machine: mlx-cache add oci://... A registry under cache.mirrors is asked "
+              "by digest before the hub.",
+     .options = change_options,
+     .complete = "model",
+     .run = cli_push},
     {.name = "dedup",
      .summary = "Replace files of the same content by shares of one",
      .about =
@@ -123,6 +150,12 @@ static const mlx_args_command_t commands[] = {
      .options = verify_options,
      .complete = "model",
      .run = cli_verify},
+    {.name = "doctor",
+     .summary = "Look for what is wrong, and say what to do about it",
+     .run = cli_doctor},
+    {.name = "config",
+     .summary = "Show the settings of the cache and where each comes from",
+     .run = cli_show_config},
     {.name = "apps", .summary = "Show the apps and where they keep their models", .run = cli_apps},
     {0},
 };

@@ -83,7 +83,7 @@ void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_style_t style)
 void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out)
 {
     for (int row = 0; row < self->rows; row++) {
-        const mlx_cell_t *cells = &self->cells[row * self->columns];
+        const mlx_cell_t *cells = &self->cells[(size_t)row * (size_t)self->columns];
         int last = self->columns;
         while (last > 0 && cells[last - 1].ch == L' ')
             last--;

@@ -108,7 +108,7 @@ static void names(const char *kind, mlx_buf_t *out)
         const char *kind;
         const char *names;
     } table[] = {
-        {"service", "restart\nbus\nsampler\nwatcher\nrecorder\n"},
+        {"service", "restart\nbus\nsampler\nwatcher\nbencher\nrecorder\ngateway\ncache\n"},
         {"topic", "sensor.\nruntime.\nservice.\nbench.\ncache.\nhistory.\nalert.\n"},
     };
     for (size_t i = 0; i < MLX_COUNT(table); i++)

@@ -64,8 +64,8 @@ void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
     for (int x = 0; x < columns; x++) {
         int heights[2] = {-1, -1};
         for (int k = 0; k < across; k++) {
-            size_t ago = (size_t)((columns - 1 - x) * across + (across - 1 - k));
-            heights[k] = height_of(mlx_series_at(series, ago), low, high, rows * up);
+            int ago = (columns - 1 - x) * across + (across - 1 - k);
+            heights[k] = height_of(mlx_series_at(series, (size_t)ago), low, high, rows * up);
         }
         for (int y = 0; y < rows; y++) {
             int below = (rows - 1 - y) * up; /* dots under this cell */

@@ -170,7 +170,7 @@ static void open_screen(screen_t *self)
         return;
     start_color();
     use_default_colors();
-    for (short style = 0; style < MLX_STYLES; style++)
+    for (int style = 0; style < MLX_STYLES; style++)
         if (styles[style].colour >= 0)
             init_pair((short)(style + 1), styles[style].colour, -1);
 }

@@ -229,8 +229,8 @@ static int draw_models(const mlx_overview_t *overview, int row, int last, int64_
     return table.row;
 }
 
-static void draw_plot(const mlx_top_t *self, size_t which, int row, int column, int rows,
-                      int columns, mlx_canvas_t *canvas)
+static void draw_plot(const mlx_top_t *self, int which, int row, int column, int rows, int columns,
+                      mlx_canvas_t *canvas)
 {
     const mlx_series_t *series = &self->series[which];
     double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
@@ -261,8 +261,8 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
     int band = rows / bands, half = (canvas->columns - 3) / 2;
     draw_plot(self, TOKENS, row, 1, band, canvas->columns - 2, canvas);
     for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, (size_t)(GPU + i), row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
-                  half, canvas);
+        draw_plot(self, GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band, half,
+                  canvas);
 }
 
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)

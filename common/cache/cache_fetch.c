@@ -1,0 +1,275 @@
+/*  Bringing files in: from the store itself, from an app that has the same bytes, from the network.
+ */
+#include "common/cache/cache_internal.h"
+
+#include "common/cache/download.h"
+#include "common/cache/header.h"
+#include "common/cache/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum {
+    COMPRESSIBLE_MAX = 1024 * 1024,
+    RESERVE_SHARE = 50 /* a fiftieth, 2 % */
+};
+
+#define RESERVE_MAX (1ull << 30)
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_model_t *model;
+    mlx_wanted_t *wanted;
+    size_t count;
+    mlx_download_t *files; /* of the wanted ones that must come from the network */
+    size_t *of;            /* index in wanted of each of them */
+    size_t file_count;
+    uint64_t present, adopted, downloaded;
+} fetch_t;
+
+void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free((*wanted)[i].path);
+        free((*wanted)[i].url);
+        free((*wanted)[i].error_code);
+        free((*wanted)[i].mirrored);
+    }
+    free(*wanted);
+    *wanted = NULL;
+}
+
+/* ---- what is here already ---- */
+
+static int find_in_store(mlx_cache_t *self, mlx_wanted_t *w, mlx_error_t *err)
+{
+    char hex[MLX_HEX_MAX] = "";
+    if (w->sha256[0])
+        memcpy(hex, w->sha256, sizeof hex);
+    else if (mlx_registry_by_etag(self->db, w->etag, hex, err) < 0)
+        return -1;
+    int there = hex[0] ? mlx_store_has(self->home, hex, w->size, err) : 0;
+    if (there > 0)
+        memcpy(w->sha256, hex, sizeof hex);
+    return there;
+}
+
+/*  A file named by git's hash was taken in: is it that file. */
+static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, path, NULL);
+    char hex[MLX_HEX_MAX];
+    return fd >= 0 && mlx_digest_fd(fd, MLX_GIT_BLOB, hex, NULL, NULL, NULL, NULL) == 0 &&
+           strcmp(hex, etag) == 0;
+}
+
+/*  1: an app had it. A file that turns out not to be what its name says is passed over. */
+static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, mlx_wanted_t *w)
+{
+    bool weights = mlx_file_is_weights(w->path);
+    unsigned methods = weights ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
+    for (size_t i = 0; i < scan->count; i++) {
+        const mlx_seen_t *seen = &scan->files[i];
+        bool same =
+            w->sha256[0] ? strcmp(seen->claim, w->sha256) == 0 : strcmp(seen->etag, w->etag) == 0;
+        const mlx_root_t *root = same && *seen->path && seen->id.size == w->size
+                                     ? mlx_roots_get(self->roots, seen->root, NULL)
+                                     : NULL;
+        char hex[MLX_HEX_MAX];
+        if (!root || mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path,
+                                     w->sha256, methods, hex, NULL))
+            continue;
+        if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
+            continue;
+        memcpy(w->sha256, hex, sizeof hex);
+        return 1;
+    }
+    return 0;
+}
+
+static bool is_repeated(const fetch_t *f, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(f->wanted[i].etag, f->wanted[index].etag) == 0)
+            return true;
+    return false;
+}
+
+static void must_download(fetch_t *f, size_t index)
+{
+    mlx_wanted_t *w = &f->wanted[index];
+    f->of[f->file_count] = index;
+    mlx_download_t *file = &f->files[f->file_count++];
+    file->name = w->path;
+    file->url = w->url;
+    file->auth = w->auth;
+    file->accept = w->accept;
+    file->etag = w->etag;
+    file->size = w->size;
+    file->compressible = w->size < COMPRESSIBLE_MAX && !mlx_file_is_weights(w->path);
+}
+
+static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(f->cache, err);
+    if (!scan)
+        return -1;
+    for (size_t i = 0; i < f->count; i++) {
+        mlx_wanted_t *w = &f->wanted[i];
+        if (is_repeated(f, i))
+            continue;
+        int there = find_in_store(f->cache, w, err);
+        if (there < 0)
+            return -1;
+        if (there)
+            f->present += w->size;
+        else if (!dry_run && take_from_apps(f->cache, scan, w))
+            f->adopted += w->size;
+        else
+            must_download(f, i);
+    }
+    return 0;
+}
+
+/* ---- the network ---- */
+
+static int preflight(const fetch_t *f, mlx_error_t *err)
+{
+    uint64_t need = 0;
+    for (size_t i = 0; i < f->file_count; i++) {
+        uint64_t left = mlx_download_left(f->cache->home, f->files[i].etag);
+        need += f->files[i].size > left ? f->files[i].size - left : 0;
+    }
+    struct statvfs fs;
+    if (!need || statvfs(mlx_root_path(f->cache->home), &fs) != 0)
+        return 0;
+    uint64_t spare = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t reserve = need / RESERVE_SHARE < RESERVE_MAX ? need / RESERVE_SHARE : RESERVE_MAX;
+    if (need + reserve <= spare)
+        return 0;
+    mlx_error_set(err, MLX_ERR_FAILED, "%s needs %.1f GB more, %s has %.1f GB", f->model->name,
+                  (double)(need + reserve) / 1e9, mlx_root_path(f->cache->home),
+                  (double)spare / 1e9);
+    return mlx_error_mend(err,
+                          "free space (mlx-cache clean, mlx-cache dedup) or set MLX_CACHE_DIR");
+}
+
+static void say_progress(void *arg)
+{
+    const fetch_t *f = arg;
+    const mlx_cache_options_t *options = &f->cache->options;
+    if (!options->progress)
+        return;
+    uint64_t done = 0, total = 0;
+    for (size_t i = 0; i < f->file_count; i++) {
+        done += atomic_load(&f->files[i].done);
+        total += f->files[i].size;
+    }
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
+    mlx_value_set_str(event, "operation", "add");
+    mlx_value_set_str(event, "model", f->model->name);
+    mlx_value_set_str(event, "phase", "download");
+    mlx_value_set_int(event, "done", (int64_t)done);
+    mlx_value_set_int(event, "total", (int64_t)total);
+    options->progress(options->arg, event);
+}
+
+/*  A verified part: its header is checked too, then it becomes a blob. */
+static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
+{
+    fetch_t *f = arg;
+    mlx_cache_t *self = f->cache;
+    mlx_wanted_t *w = &f->wanted[f->of[file - f->files]];
+    MLX_CLEANUP(mlx_free_p) char *part = mlx_download_part(file->etag);
+    MLX_CLEANUP(mlx_free_p) char *state = mlx_format("partial/%s.state", file->etag);
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, part, err);
+    if (fd < 0)
+        return -1;
+    if (mlx_header_check(fd, w->path, err)) {
+        /* The publisher's own bytes are broken: no other try would bring better ones. */
+        mlx_fs_unlink(&self->options.fs, self->home, part, NULL, NULL);
+        return mlx_error_mend(err, "the file is damaged at its source");
+    }
+    if (mlx_store_commit(&self->engine, self->home, part, file->sha256, err) ||
+        mlx_fs_unlink(&self->options.fs, self->home, state, NULL, err))
+        return -1;
+    memcpy(w->sha256, file->sha256, sizeof w->sha256);
+    f->downloaded += w->size;
+    return 0;
+}
+
+static bool asked_to_stop(void *arg)
+{
+    const fetch_t *f = arg;
+    const mlx_cache_options_t *options = &f->cache->options;
+    return options->stop && options->stop(options->arg);
+}
+
+static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    if (preflight(f, err))
+        return -1;
+    int rc = mlx_download_run(&(mlx_downloads_t){.home = f->cache->home,
+                                                 .fs = &f->cache->options.fs,
+                                                 .files = f->files,
+                                                 .count = f->file_count,
+                                                 .streams = how->streams,
+                                                 .pause_ms = how->pause_ms,
+                                                 .stop = asked_to_stop,
+                                                 .tick = say_progress,
+                                                 .complete = take_part,
+                                                 .arg = f},
+                              err);
+    say_progress(f);
+    for (size_t i = 0; i < f->file_count; i++) {
+        f->wanted[f->of[i]].status = f->files[i].status;
+        f->wanted[f->of[i]].error_code = f->files[i].error_code;
+    }
+    return rc;
+}
+
+/* ---- the result ---- */
+
+static void fill_model(const fetch_t *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        const mlx_wanted_t *w = &f->wanted[i], *same = w;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(f->wanted[k].etag, w->etag) == 0) {
+                same = &f->wanted[k];
+                break;
+            }
+        mlx_model_file_t *file = mlx_model_add_file(f->model, w->path);
+        memcpy(file->sha256, same->sha256, sizeof file->sha256);
+        memcpy(file->etag, w->etag, sizeof file->etag);
+        file->size = w->size;
+    }
+}
+
+int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
+                    const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+{
+    fetch_t f = {.cache = self, .model = model, .wanted = wanted, .count = count};
+    MLX_CLEANUP(mlx_free_p) mlx_download_t *files = mlx_alloc(count + 1, sizeof *files);
+    MLX_CLEANUP(mlx_free_p) size_t *of = mlx_alloc(count + 1, sizeof *of);
+    f.files = files;
+    f.of = of;
+    if (sort_out(&f, how->dry_run, err) ||
+        (!how->dry_run && f.file_count && download(&f, how, err)))
+        return -1;
+    uint64_t missing = 0;
+    for (size_t i = 0; how->dry_run && i < f.file_count; i++)
+        missing += files[i].size;
+    fill_model(&f);
+    mlx_value_set_int(report, "present", (int64_t)f.present);
+    mlx_value_set_int(report, "adopted", (int64_t)f.adopted);
+    mlx_value_set_int(report, "downloaded", (int64_t)f.downloaded);
+    if (how->dry_run)
+        mlx_value_set_int(report, "missing", (int64_t)missing);
+    return 0;
+}

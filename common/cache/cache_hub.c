@@ -1,0 +1,269 @@
+/*  Adding a repository of the hub, a model of an Ollama registry, or whatever a name means. */
+#include "common/cache/cache_internal.h"
+
+#include "common/cache/fetch.h"
+#include "common/cache/hub.h"
+#include "common/cache/manifest.h"
+#include "common/cache/names.h"
+#include "common/cache/ollama_manifest.h"
+#include "common/cache/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* ---- what both do in the end ---- */
+
+static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
+                                      size_t count, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
+    if (mlx_cache_fetch(self, model, wanted, count, how, sums, err) ||
+        (!how->dry_run && mlx_cache_publish(self, model, err)))
+        return NULL;
+    mlx_value_t *report = mlx_cache_model_value(model);
+    for (size_t i = 0; i < mlx_value_size(sums); i++)
+        mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
+    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    return report;
+}
+
+/* ---- the hub ---- */
+
+static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *how, bool *gguf,
+                  mlx_error_t *err)
+{
+    *gguf = false;
+    if (how->include || how->exclude)
+        return mlx_tree_select(tree, how->include, how->exclude, err);
+    *gguf = quant || (!mlx_tree_has(tree, "model*.safetensors") && mlx_tree_has(tree, "*.gguf"));
+    if (*gguf)
+        return mlx_tree_select_gguf(tree, quant, err);
+    return mlx_tree_select(tree, mlx_tree_mlx_set, NULL, err);
+}
+
+static mlx_wanted_t *want_selected(const mlx_hub_t *hub, const char *repo, const char *commit,
+                                   const mlx_tree_t *tree, size_t *count)
+{
+    mlx_wanted_t *wanted = mlx_alloc(tree->count + 1, sizeof *wanted);
+    *count = 0;
+    for (size_t i = 0; i < tree->count; i++) {
+        const mlx_tree_file_t *file = &tree->files[i];
+        if (!file->selected)
+            continue;
+        mlx_wanted_t *w = &wanted[(*count)++];
+        w->path = mlx_strdup(file->path);
+        w->url = mlx_hub_file_url(hub, repo, commit, file->path);
+        w->auth = mlx_hub_auth(hub);
+        w->size = file->size;
+        memcpy(w->etag, file->etag, sizeof w->etag);
+        memcpy(w->sha256, file->sha256, sizeof w->sha256);
+    }
+    return wanted;
+}
+
+/*  What the hub said about a file is clearer than that a download failed. */
+static void explain(const mlx_hub_t *hub, const char *repo, const mlx_wanted_t *wanted,
+                    size_t count, mlx_error_t *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (wanted[i].status >= 400 && wanted[i].status < 500 && wanted[i].status != 429) {
+            mlx_hub_error(hub, repo, wanted[i].status, wanted[i].error_code, NULL, err);
+            return;
+        }
+}
+
+mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    char commit[MLX_SHA1_HEX + 1];
+    bool gguf;
+    MLX_CLEANUP(mlx_hub_destroy) mlx_hub_t *hub = mlx_hub_new(&self->options.env, err);
+    if (!hub || mlx_hub_resolve(hub, repo, how->revision ? how->revision : "main", commit, err))
+        return NULL;
+    MLX_CLEANUP(mlx_tree_destroy) mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
+    if (!tree || choose(tree, quant, how, &gguf, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p)
+    char *name = how->as ? mlx_strdup(how->as)
+                         : (gguf && quant ? mlx_format("%s:%s", repo, quant) : mlx_strdup(repo));
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
+    size_t count;
+    mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
+    mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
+        explain(hub, repo, wanted, count, err);
+    mlx_wanted_free(&wanted, count);
+    return report;
+}
+
+/* ---- an Ollama registry ---- */
+
+/*  http for this machine, https for every other. */
+static char *registry_url(const mlx_ollama_name_t *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", name->host);
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(plain, NULL);
+    return mlx_format("%s://%s/v2/%s/%s", origin ? "http" : "https", name->host, name->space,
+                      name->model);
+}
+
+static int get_manifest(const char *base, const mlx_ollama_name_t *name, mlx_buf_t *json,
+                        mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s/manifests/%s", base, name->tag);
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(name);
+    mlx_fetch_reply_t reply;
+    int rc = mlx_fetch(
+        &(mlx_fetch_t){.url = url, .accept = MLX_MANIFEST_TYPE, .max_body = MLX_MANIFEST_MAX_BYTES},
+        &reply, err);
+    if (rc == 0 && reply.status == 404)
+        rc = mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no model %s", name->host, shown);
+    else if (rc == 0 && reply.status == 401)
+        rc = mlx_error_set(err, MLX_ERR_FAILED, "%s wants a log-in for %s", name->host, shown);
+    else if (rc == 0 && reply.status != 200)
+        rc = mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s answers %ld for %s", name->host,
+                           reply.status, shown);
+    if (rc == 0)
+        mlx_buf_append(json, mlx_buf_str(&reply.body), reply.body.len);
+    mlx_fetch_reply_clear(&reply);
+    return rc;
+}
+
+/*  A name for each layer in the model's folder. */
+static char *layer_name(const mlx_layer_t *layer, size_t index)
+{
+    static const struct {
+        const char *type;
+        const char *name;
+    } known[] = {
+        {MLX_LAYER_MODEL, "model.gguf"},       {MLX_LAYER_PROJECTOR, "mmproj.gguf"},
+        {MLX_LAYER_TEMPLATE, "template"},      {MLX_LAYER_PARAMS, "params.json"},
+        {MLX_LAYER_PREFIX "system", "system"}, {MLX_LAYER_CONFIG, "config.json"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(known); i++)
+        if (strcmp(known[i].type, layer->media_type) == 0)
+            return mlx_strdup(known[i].name);
+    return mlx_format("layer-%03zu", index);
+}
+
+static void want_layer(mlx_wanted_t *w, const char *base, const mlx_layer_t *layer, char *path)
+{
+    w->path = path;
+    w->url = mlx_format("%s/blobs/sha256:%s", base, layer->sha256);
+    w->size = layer->size;
+    memcpy(w->etag, layer->sha256, sizeof w->etag);
+    memcpy(w->sha256, layer->sha256, sizeof w->sha256);
+}
+
+static mlx_wanted_t *want_layers(const mlx_manifest_t *manifest, const char *base, size_t *count)
+{
+    mlx_wanted_t *wanted = mlx_alloc(manifest->count + 2, sizeof *wanted);
+    *count = 0;
+    for (size_t i = 0; i < manifest->count; i++) {
+        const mlx_layer_t *layer = &manifest->layers[i];
+        char *path = layer_name(layer, i);
+        for (size_t k = 0; k < *count; k++)
+            if (strcmp(wanted[k].path, path) == 0) {
+                free(path);
+                path = mlx_format("layer-%03zu", i);
+                break;
+            }
+        want_layer(&wanted[(*count)++], base, layer, path);
+    }
+    if (manifest->config.sha256[0])
+        want_layer(&wanted[(*count)++], base, &manifest->config, mlx_strdup("config.json"));
+    return wanted;
+}
+
+static int keep_manifest(mlx_cache_t *self, mlx_model_t *model, const mlx_buf_t *json,
+                         mlx_error_t *err)
+{
+    char hex[MLX_HEX_MAX];
+    if (mlx_store_put(&self->engine, self->home, json->data, json->len, hex, err))
+        return -1;
+    mlx_model_file_t *file = mlx_model_add_file(model, MLX_OLLAMA_MANIFEST);
+    memcpy(file->sha256, hex, sizeof hex);
+    file->size = json->len;
+    return 0;
+}
+
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
+                                  mlx_error_t *err)
+{
+    mlx_ollama_name_t name;
+    if (mlx_cache_need_write(self, err) || mlx_name_ollama(text, &name, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) char *base = registry_url(&name);
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(&name);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+    if (get_manifest(base, &name, &json, err))
+        return NULL;
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *manifest = mlx_manifest_parse(mlx_buf_str(&json), json.len, err);
+    if (!manifest)
+        return NULL;
+    char digest[MLX_HEX_MAX];
+    mlx_sha256_hex(mlx_buf_str(&json), json.len, digest);
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = mlx_cache_new_model(self, how->as ? how->as : shown, "ollama", digest);
+    if (!how->dry_run && keep_manifest(self, model, &json, err))
+        return NULL;
+    size_t count;
+    mlx_wanted_t *wanted = want_layers(manifest, base, &count);
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    mlx_wanted_free(&wanted, count);
+    return report;
+}
+
+/* ---- whatever it means ---- */
+
+/*  "org/name" and the quantisation behind hf.co/org/name:QUANT; NULL when TEXT names no page. */
+static char *hub_page(const char *text, char **quant)
+{
+    static const char *const starts[] = {"https://huggingface.co/", "https://hf.co/",
+                                         "huggingface.co/", "hf.co/"};
+    *quant = NULL;
+    for (size_t i = 0; i < MLX_COUNT(starts); i++) {
+        size_t len = strlen(starts[i]);
+        if (strncasecmp(text, starts[i], len) != 0)
+            continue;
+        char *repo = mlx_strdup(text + len);
+        repo[strcspn(repo, "?#")] = '\0';
+        char *colon = strchr(repo, ':');
+        if (colon) {
+            *colon = '\0';
+            *quant = mlx_strdup(colon + 1);
+        }
+        return repo;
+    }
+    return NULL;
+}
+
+static bool is_path(const char *text)
+{
+    return text[0] == '/' || text[0] == '.' || access(text, F_OK) == 0;
+}
+
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
+                           mlx_error_t *err)
+{
+    if (strncmp(text, "oci://", 6) == 0)
+        return mlx_cache_add_oci(self, text, how, err);
+    if (is_path(text))
+        return mlx_cache_add_path(self, text, how, err);
+    MLX_CLEANUP(mlx_free_p) char *quant = NULL;
+    MLX_CLEANUP(mlx_free_p) char *repo = hub_page(text, &quant);
+    if (repo)
+        return mlx_cache_add_hub(self, repo, quant, how, err);
+    const char *slash = strchr(text, '/');
+    if (slash && !strchr(text, ':') && !strchr(slash + 1, '/'))
+        return mlx_cache_add_hub(self, text, NULL, how, err);
+    return mlx_cache_add_ollama(self, text, how, err);
+}

@@ -1,0 +1,239 @@
+/*  Random operations, faults and kills against a model of the stores: whatever happens, each app keeps
+ *  every model it had or was given, and every file of it is whole. */
+#include "tests/cache/world.h"
+
+#include "common/cache/manifest.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    MODELS = 6,
+    STEPS = 40,
+    ROUNDS = 12,
+};
+
+static const mlx_cache_how_t plainly = {.older_s = 0};
+
+/*  What must be: by file, its content's hash. "" is not expected to be there. */
+typedef struct {
+    char ollama[MODELS][MLX_HEX_MAX];
+    char studio[MODELS][MLX_HEX_MAX];
+} expected_t;
+
+typedef struct {
+    world_t *world;
+    expected_t expected;
+    unsigned seed;
+} random_t;
+
+static unsigned roll(random_t *r, unsigned sides)
+{
+    r->seed = r->seed * 1103515245u + 12345u;
+    return (r->seed >> 12) % sides;
+}
+
+static char *model_file(const random_t *r, const char *app, unsigned i)
+{
+    if (strcmp(app, "studio") == 0)
+        return world_path(r->world, "home/.lmstudio/models/pub/m%u/model.gguf", i);
+    return world_path(r->world, "home/.ollama/models/manifests/registry.ollama.ai/library/m%u/1",
+                      i);
+}
+
+/*  An app gets a model: contents repeat between models, so that there is something to share. */
+static void app_adds(random_t *r, unsigned i)
+{
+    unsigned content = 1 + i / 2;
+    if (roll(r, 2)) {
+        MLX_CLEANUP(mlx_free_p) char *folder = mlx_format("pub/m%u", i);
+        MLX_CLEANUP(mlx_free_p) char *path = model_file(r, "studio", i);
+        unlink(path);
+        world_lmstudio_model(r->world, folder, content, r->expected.studio[i]);
+    } else if (!r->expected.ollama[i][0]) {
+        MLX_CLEANUP(mlx_free_p) char *name = mlx_format("m%u", i);
+        char hex[MLX_HEX_MAX];
+        /* A real client never writes over a blob that is there. */
+        for (unsigned k = 0; k < MODELS; k++)
+            if (r->expected.ollama[k][0] && k / 2 == i / 2)
+                return;
+        world_ollama_model(r->world, name, "1", content, hex);
+        memcpy(r->expected.ollama[i], hex, sizeof hex);
+    }
+}
+
+static void app_removes(random_t *r, unsigned i)
+{
+    const char *app = roll(r, 2) ? "studio" : "ollama";
+    MLX_CLEANUP(mlx_free_p) char *path = model_file(r, app, i);
+    if (unlink(path) == 0)
+        (strcmp(app, "studio") == 0 ? r->expected.studio : r->expected.ollama)[i][0] = '\0';
+}
+
+static void cache_works(random_t *r, mlx_cache_t *cache)
+{
+    mlx_error_t err = {0};
+    unsigned i = roll(r, MODELS);
+    MLX_CLEANUP(mlx_free_p) char *ollama = mlx_format("m%u:1", i);
+    MLX_CLEANUP(mlx_free_p) char *studio = mlx_format("pub/m%u", i);
+    const char *name = roll(r, 2) ? ollama : studio;
+    mlx_value_t *report = NULL;
+    switch (roll(r, 9)) {
+    case 0:
+    case 1:
+        report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+        break;
+    case 2:
+        report = mlx_cache_link(cache, "llamacpp", NULL, name, &plainly, &err);
+        break;
+    case 3:
+        report = mlx_cache_link(cache, "lmstudio", NULL, ollama, &plainly, &err);
+        break;
+    case 4:
+        report = mlx_cache_unlink(cache, "lmstudio", ollama, &plainly, &err);
+        break;
+    case 5:
+        report = mlx_cache_dedup(cache, true, &err);
+        break;
+    case 6:
+        report = mlx_cache_undo(cache, 0, &plainly, &err);
+        break;
+    case 7:
+        report = mlx_cache_remove(cache, name, &plainly, &err);
+        break;
+    default:
+        report = mlx_cache_clean(cache, &plainly, &err);
+        break;
+    }
+    if (!report)
+        assert_true(err.code != MLX_OK && err.text[0]);
+    mlx_value_destroy(&report);
+}
+
+static int stop_gate(void *arg, const char *operation, const char *path)
+{
+    int *left = arg;
+    (void)operation;
+    (void)path;
+    if ((*left)-- == 0)
+        kill(getpid(), SIGKILL);
+    return 0;
+}
+
+static int fail_gate(void *arg, const char *operation, const char *path)
+{
+    int *left = arg;
+    (void)operation;
+    (void)path;
+    return (*left)-- == 0 ? EIO : 0;
+}
+
+static void cache_step(random_t *r)
+{
+    mlx_error_t err = {0};
+    int left = (int)roll(r, 40);
+    unsigned how = roll(r, 3);
+    r->world->fs = (mlx_fs_t){0};
+    if (how == 1)
+        r->world->fs = (mlx_fs_t){.gate = fail_gate, .arg = &left};
+    if (how == 2) {
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            r->world->fs = (mlx_fs_t){.gate = stop_gate, .arg = &left};
+            mlx_cache_t *cache = world_open(r->world, true, &err);
+            if (cache)
+                cache_works(r, cache);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+        roll(r, 2);
+        return;
+    }
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(r->world, true, &err);
+    if (cache)
+        cache_works(r, cache);
+    r->world->fs = (mlx_fs_t){0};
+}
+
+static void check_content(const char *path, const char *sha256)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    char hex[MLX_HEX_MAX];
+    fixture_read(path, &content);
+    mlx_sha256_hex(mlx_buf_str(&content), content.len, hex);
+    if (strcmp(hex, sha256) != 0)
+        fail_msg("%s is not what it was", path);
+}
+
+/*  As the apps see it, at once, whatever the cache was doing. */
+static void check_apps(const random_t *r)
+{
+    for (unsigned i = 0; i < MODELS; i++) {
+        MLX_CLEANUP(mlx_free_p) char *studio = model_file(r, "studio", i);
+        MLX_CLEANUP(mlx_free_p) char *manifest = model_file(r, "ollama", i);
+        if (r->expected.studio[i][0])
+            check_content(studio, r->expected.studio[i]);
+        if (!r->expected.ollama[i][0])
+            continue;
+        assert_int_equal(access(manifest, F_OK), 0);
+        MLX_CLEANUP(mlx_free_p)
+        char *blob =
+            world_path(r->world, "home/.ollama/models/blobs/sha256-%s", r->expected.ollama[i]);
+        check_content(blob, r->expected.ollama[i]);
+    }
+}
+
+static void play(unsigned seed)
+{
+    random_t r = {.world = world_new(), .seed = seed};
+    for (unsigned i = 0; i < MODELS; i++)
+        app_adds(&r, i);
+    for (unsigned step = 0; step < STEPS; step++) {
+        unsigned who = roll(&r, 6);
+        if (who == 0)
+            app_adds(&r, roll(&r, MODELS));
+        else if (who == 1)
+            app_removes(&r, roll(&r, MODELS));
+        else
+            cache_step(&r);
+        check_apps(&r);
+    }
+    /* And in the end, with no more faults, all is sound. */
+    mlx_error_t err = {0};
+    r.world->fs = (mlx_fs_t){0};
+    mlx_cache_t *cache = world_open(r.world, true, &err);
+    if (!cache)
+        fail_msg("%s", err.text);
+    mlx_value_t *verified = mlx_cache_verify(cache, NULL, true, &err);
+    assert_int_equal(mlx_value_size(mlx_value_get(verified, "bad")), 0);
+    mlx_value_destroy(&verified);
+    mlx_cache_destroy(&cache);
+    world_check_sound(r.world);
+    world_destroy(&r.world);
+}
+
+static void test_random_operations(void **state)
+{
+    (void)state;
+    const char *chosen = getenv("MLX_TEST_SEED");
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        unsigned seed = chosen ? (unsigned)strtoul(chosen, NULL, 10) : 1000 + round;
+        print_message("  seed %u\n", seed);
+        play(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_operations),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Run the tests of the coverage build and say which share of the lines of proto, common and services
+# they reach; fails below the share given.
+#
+#   tests/tools/coverage.sh 90
+#
+# Left out: what only a Mac compiles (tests/darwin covers it in a build of its own), and tests of kill -9,
+# after which a process writes no counts.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+share=$1
+build=.build/coverage
+find "$build" -name '*.gcda' -delete
+(cd "$build" && ctest -j "$(getconf _NPROCESSORS_ONLN)" -E '^(suite_kill|darwin|fuzz)' >ctest.out 2>&1) ||
+    { grep -E 'Failed|Timeout|tests passed' "$build/ctest.out"; exit 1; }
+gcovr --root . --object-directory "$build" --filter 'proto/' --filter 'common/' --filter 'services/' \
+    --exclude '.*darwin.*' --sort-uncovered --fail-under-line "$share" --print-summary \
+    --output "$build/coverage.txt"
