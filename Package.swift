@@ -45,7 +45,8 @@ let cSettings: [CSetting] = [
     .define("_DARWIN_C_SOURCE", .when(platforms: [.macOS])),
 ]
 let protocolSources = [
-    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "value.c",
+    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "utf8.c",
+    "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [
     "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c",
@@ -59,6 +60,7 @@ let package = Package(
         .library(name: "SwiftMLX", targets: ["SwiftMLX"]),
         .library(name: "SwiftMLXUI", targets: ["SwiftMLXUI"]),
         .library(name: "MLXBus", targets: ["MLXBus"]),
+        .library(name: "SwiftMLXBus", targets: ["SwiftMLXBus"]),
     ],
     dependencies: mlxPackages,
     targets: [
@@ -74,6 +76,9 @@ let package = Package(
         .target(
             name: "MLXBus", dependencies: ["CMLXBus"],
             path: sources + "MLXBus", swiftSettings: strict),
+        .target(
+            name: "SwiftMLXBus", dependencies: ["SwiftMLXCore", "MLXBus"],
+            path: sources + "SwiftMLXBus", swiftSettings: strict),
         .target(
             name: "CMLXBus", dependencies: ["CZMQ", "CMsgpack"], path: sources + "CMLXBus",
             sources: ["feed.c", "menu.c", "message.c"] + protocolSources + clientSources,
@@ -98,7 +103,7 @@ let package = Package(
             name: "SwiftMLXCoreTests", dependencies: ["SwiftMLXCore"],
             path: tests + "SwiftMLXCoreTests", swiftSettings: strict),
         .testTarget(
-            name: "MLXBusTests", dependencies: ["MLXBus", "CMLXBusTestSupport", "mlxbus-catalogue"],
+            name: "MLXBusTests", dependencies: ["MLXBus", "SwiftMLXBus", "CMLXBusTestSupport", "mlxbus-catalogue"],
             path: tests + "MLXBusTests", swiftSettings: strict),
         .target(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],

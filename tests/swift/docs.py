@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ROOT / "tools/SwiftMLX/Sources"
-MODULES = ["SwiftMLXCore", "SwiftMLXUI", "MLXBus"]
+MODULES = ["SwiftMLXCore", "SwiftMLXUI", "MLXBus", "SwiftMLXBus"]
 # What conformances bring along carries the standard library's own documentation.
 INHERITED = ("::SYNTHESIZED::",)
 

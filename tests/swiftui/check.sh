@@ -67,6 +67,7 @@ checks=(
     "SwiftMLXUI $sources/SwiftMLXUI"
     "SwiftMLX $sources/SwiftMLX"
     "MLXBus $sources/MLXBus"
+    "SwiftMLXBus $sources/SwiftMLXBus"
     "MLXDashModel tools/MLXDash/Sources/MLXDashModel"
     "MLXDash tools/MLXDash/Sources/MLXDash"
     "LocalMLX tests/swift/LocalMLX"

@@ -16,7 +16,10 @@ struct cmlxtest_bus {
     mlx_loop_t *loop;
     mlx_broker_t *broker;
     mlx_bus_t *bus;
+    mlx_bus_t *cache; /* the service "cache" */
     mlx_request_t *endless;
+    mlx_request_t *added; /* a download */
+    int steps;            /* of it */
     mlx_timer_t *reporter;
     int cancels;
 
@@ -61,15 +64,6 @@ static void order(cmlxtest_bus_t *self, mlx_timer_fn fn)
     pthread_mutex_unlock(&self->lock);
 }
 
-static void report(void *arg)
-{
-    cmlxtest_bus_t *self = arg;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *progress = mlx_value_map();
-    mlx_value_set_str(progress, "phase", "prompts");
-    if (self->endless)
-        mlx_request_progress(self->endless, progress);
-}
-
 static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
 {
     cmlxtest_bus_t *self = arg;
@@ -100,12 +94,61 @@ static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_
     mlx_request_done(&request, result);
 }
 
+static void report_download(cmlxtest_bus_t *self, const char *model, int done)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *progress = mlx_value_map();
+    mlx_value_set_str(progress, "model", model);
+    mlx_value_set_str(progress, "phase", "download");
+    mlx_value_set_int(progress, "done", done);
+    mlx_value_set_int(progress, "total", 100);
+    mlx_bus_publish(self->cache, "cache.progress", progress);
+}
+
+/*  Some ticks for the reader to connect, then half, then all, then the end. */
+static void go_on_downloading(cmlxtest_bus_t *self)
+{
+    self->steps++;
+    if (self->steps == 20)
+        report_download(self, "m:latest", 50);
+    if (self->steps == 22)
+        report_download(self, "another", 60);
+    if (self->steps == 24)
+        report_download(self, "m:latest", 100);
+    if (self->steps == 26)
+        mlx_request_done(&self->added, NULL);
+}
+
+static void report(void *arg)
+{
+    cmlxtest_bus_t *self = arg;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *progress = mlx_value_map();
+    mlx_value_set_str(progress, "phase", "prompts");
+    if (self->endless)
+        mlx_request_progress(self->endless, progress);
+    if (self->added)
+        go_on_downloading(self);
+}
+
+static void serve_cache(void *arg, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
+{
+    cmlxtest_bus_t *self = arg;
+    const char *model = mlx_value_str(args, "model");
+    mlx_error_t err = {0};
+    if (strcmp(cmd, "cache.add") != 0 || !model || strcmp(model, "absent") == 0) {
+        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no hub has it");
+        mlx_request_error(&request, &err);
+        return;
+    }
+    self->steps = 0;
+    self->added = request;
+}
+
 static void cancelled(void *arg, mlx_request_t *request)
 {
     cmlxtest_bus_t *self = arg;
     mlx_error_t err = {0};
     self->cancels++;
-    self->endless = NULL;
+    self->endless = self->added = NULL;
     mlx_error_set(&err, MLX_ERR_INTERRUPTED, "bencher: cancelled");
     mlx_request_error(&request, &err);
 }
@@ -129,7 +172,7 @@ static void start_broker(void *arg)
     mlx_broker_options_t options = {.run_dir = self->run_dir,
                                     .host = "test",
                                     .boot = "0123456789abcdef",
-                                    .retain_gone_ms = 15000,
+                                    .retain_gone_ms = 3600000,
                                     .on_presence = on_presence,
                                     .on_refused = on_refused};
     mlx_error_t err = {0};
@@ -156,10 +199,14 @@ cmlxtest_bus_t *cmlxtest_bus_new(const char *run_dir)
     self->loop = mlx_loop_new();
     start_broker(self);
     self->bus = mlx_bus_new(
-        self->loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "bencher", .hwm = 100000}, &err);
+        self->loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "bencher", .hwm = 100000},
+        &err);
     if (!self->bus)
         mlx_panic("no client: %s", err.text);
     mlx_bus_serve(self->bus, serve, cancelled, self);
+    self->cache =
+        mlx_bus_new(self->loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "cache"}, &err);
+    mlx_bus_serve(self->cache, serve_cache, cancelled, self);
     self->reporter = mlx_loop_every(self->loop, TICK_MS, report, self);
     if (pthread_create(&self->thread, NULL, run, self))
         mlx_panic("no thread");
@@ -177,6 +224,7 @@ void cmlxtest_bus_free(cmlxtest_bus_t *self)
     mlx_loop_wake(self->loop, stop_loop, self);
     pthread_join(self->thread, NULL);
     mlx_loop_cancel(self->loop, &self->reporter);
+    mlx_bus_destroy(&self->cache);
     mlx_bus_destroy(&self->bus);
     mlx_broker_destroy(&self->broker);
     mlx_loop_destroy(&self->loop);

@@ -4,7 +4,7 @@ import MLXBus
 import Testing
 @testable import MLXDashModel
 
-@MainActor @Suite(.serialized) struct DashModelTests {
+@MainActor @Suite(.serialized, .timeLimit(.minutes(2))) struct DashModelTests {
     /// A real bus in a private directory.
     @MainActor private final class Rig {
         let directory: URL

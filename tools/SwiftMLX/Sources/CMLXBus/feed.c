@@ -135,8 +135,8 @@ cmlx_feed_t *cmlx_feed_open(const char *run_dir, const char *prefix, cmlx_messag
     cmlx_feed_t *self = mlx_alloc(1, sizeof *self);
     self->prefix = mlx_strdup(prefix);
     self->fn = fn;
-    self->worker = (worker_t){
-        .end = end, .arg = arg, .start = start_feed, .stop = free_feed, .owner = self};
+    self->worker =
+        (worker_t){.end = end, .arg = arg, .start = start_feed, .stop = free_feed, .owner = self};
     if (start_worker(&self->worker, run_dir, err)) {
         free_feed(self);
         return NULL;
@@ -206,8 +206,8 @@ cmlx_call_t *cmlx_call_open(const char *run_dir, const char *service, const char
     self->args = mlx_value_copy(args);
     self->timeout_ms = timeout_ms;
     self->fn = fn;
-    self->worker = (worker_t){
-        .end = end, .arg = arg, .start = start_call, .stop = free_call, .owner = self};
+    self->worker =
+        (worker_t){.end = end, .arg = arg, .start = start_call, .stop = free_call, .owner = self};
     if (start_worker(&self->worker, run_dir, err)) {
         free_call(self);
         return NULL;

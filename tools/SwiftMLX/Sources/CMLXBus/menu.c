@@ -31,8 +31,9 @@ void cmlx_menu_put(cmlx_menu_t *self, const cmlx_message_t *message)
 void cmlx_menu_refresh(cmlx_menu_t *self, int title, bool bench_running, const char *note,
                        int64_t now_us)
 {
-    mlx_menu_options_t options = {
-        .title = (mlx_title_t)title, .bench_running = bench_running, .bench_note = note};
+    mlx_menu_options_t options = {.title = (mlx_title_t)title,
+                                  .bench = bench_running ? MLX_BENCH_OURS : MLX_BENCH_NONE,
+                                  .bench_note = note};
     mlx_menu_destroy(&self->menu);
     self->menu = mlx_menu_new(&options, self->overview, now_us);
 }

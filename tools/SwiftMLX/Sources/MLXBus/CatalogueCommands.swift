@@ -226,6 +226,131 @@ public struct HistorySeries: BusCommand {
     }
 }
 
+/// Take a model into the cache: `cache.add`.
+public struct CacheAdd: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "cache"
+    /// Its name on the bus.
+    public static let name = "cache.add"
+
+    /// Org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path.
+    public var model: String?
+
+    /// The command; what is not given is left to the service.
+    public init(model: String? = nil) {
+        self.model = model
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["model": model]
+    }
+}
+
+/// Make a model of the cache appear in an app: `cache.link`.
+public struct CacheLink: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "cache"
+    /// Its name on the bus.
+    public static let name = "cache.link"
+
+    /// Huggingface, ollama, lmstudio, llamacpp or dir.
+    public var app: String?
+    /// A model of the cache.
+    public var model: String?
+
+    /// The command; what is not given is left to the service.
+    public init(app: String? = nil, model: String? = nil) {
+        self.app = app
+        self.model = model
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["app": app, "model": model]
+    }
+}
+
+/// Take a linked model out of an app again: `cache.unlink`.
+public struct CacheUnlink: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "cache"
+    /// Its name on the bus.
+    public static let name = "cache.unlink"
+
+    /// Huggingface, ollama, lmstudio, llamacpp or dir.
+    public var app: String?
+    /// A model of the cache.
+    public var model: String?
+
+    /// The command; what is not given is left to the service.
+    public init(app: String? = nil, model: String? = nil) {
+        self.app = app
+        self.model = model
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["app": app, "model": model]
+    }
+}
+
+/// Remove what no app and no model needs: `cache.clean`.
+public struct CacheClean: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "cache"
+    /// Its name on the bus.
+    public static let name = "cache.clean"
+
+    /// The command; what is not given is left to the service.
+    public init() {}
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        [:]
+    }
+}
+
 /// Scan the stores again and publish cache.status: `cache.refresh`.
 public struct CacheRefresh: BusCommand {
     /// What comes while it runs.

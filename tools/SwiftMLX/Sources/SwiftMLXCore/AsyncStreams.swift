@@ -1,6 +1,6 @@
 extension AsyncThrowingStream where Failure == any Error {
     /// A stream that `body` feeds from a task of its own, cancelled when the reader goes away.
-    static func running(
+    package static func running(
         _ body: @escaping @Sendable (Continuation) async throws -> Void
     ) -> AsyncThrowingStream {
         AsyncThrowingStream { continuation in

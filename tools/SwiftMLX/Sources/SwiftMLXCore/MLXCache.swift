@@ -67,16 +67,16 @@ public struct ModelCache: Sendable {
     private func inShared(_ name: ModelName) -> CachedModel? {
         let models = sharedRoot.appendingPathComponent("models")
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: models.path)) ?? []
+        let exact = name.sharedFolders.first(where: folders.contains)
         // A name without an organisation counts when only one organisation has it.
-        let matches = folders.filter { $0 == name.folder || $0.hasSuffix("--" + name.folder) }
-        guard let folder = matches.contains(name.folder) ? name.folder : matches.only else {
-            return nil
-        }
+        let endings = name.sharedFolders.map { "--" + $0 }
+        let others = folders.filter { folder in endings.contains(where: folder.hasSuffix) }
+        guard let folder = exact ?? others.only else { return nil }
         return model(name, .shared, models.appendingPathComponent(folder))
     }
 
     private func inHuggingFace(_ name: ModelName) -> CachedModel? {
-        let repository = huggingFaceRoot.appendingPathComponent("models--" + name.folder)
+        let repository = huggingFaceRoot.appendingPathComponent(name.hubFolder)
         let reference = repository.appendingPathComponent("refs/main")
         guard let commit = try? String(contentsOf: reference, encoding: .utf8),
               commit.count == 40, commit.allSatisfy(\.isHexDigit)
@@ -108,12 +108,12 @@ public struct ModelCache: Sendable {
 /// A model's name, checked before it becomes part of a path or of a command line.
 ///
 /// `name[:tag]` as Ollama has it, or `organisation/name` as Hugging Face has it, either behind a host.
-struct ModelName {
+package struct ModelName {
     let text: String
     private let parts: [String]
     private let tag: String?
 
-    init(_ text: String) throws {
+    package init(_ text: String) throws {
         var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         let tagged = (parts.last ?? "").split(separator: ":", omittingEmptySubsequences: false)
         let tag = tagged.count == 2 ? String(tagged[1]) : nil
@@ -130,18 +130,20 @@ struct ModelName {
     }
 
     /// Whether two names mean one model: a missing tag is `latest`.
-    func matches(_ other: String) -> Bool {
+    package func matches(_ other: String) -> Bool {
         func full(_ name: String) -> String { name.contains(":") ? name : name + ":latest" }
         return text == other || full(text).lowercased() == full(other).lowercased()
     }
 
-    /// Whether it may be a name of Ollama's library: those have no organisation.
-    var isOllamaStyle: Bool { parts.count == 1 }
-
-    /// Folder in the shared cache and, behind `models--`, in the Hugging Face cache.
-    var folder: String {
-        parts.joined(separator: "--") + (tag.map { "-" + $0 } ?? "")
+    /// Folders in the shared cache: it puts `--` for every `/` and `:`, and names models of Ollama's
+    /// library with their tag.
+    var sharedFolders: [String] {
+        let plain = parts.joined(separator: "--")
+        return tag.map { [plain + "--" + $0] } ?? [plain, plain + "--latest"]
     }
+
+    /// Folder in the Hugging Face cache, which knows no tags.
+    var hubFolder: String { "models--" + parts.joined(separator: "--") + (tag.map { ":" + $0 } ?? "") }
 
     /// Path below Ollama's manifests.
     var ollamaPath: String {

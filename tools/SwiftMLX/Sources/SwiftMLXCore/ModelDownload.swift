@@ -63,18 +63,15 @@ public struct CacheToolDownloader: ModelDownloader {
             .map(CacheToolDownloader.init)
     }
 
-    /// Runs `mlx-cache add --json` and reads its reports, one JSON object a line.
+    /// Runs `mlx-cache add`. It goes on where an interrupted download stopped. How far it is is not
+    /// told here: the cache's service tells that on the bus (see the module `SwiftMLXBus`).
     public func download(_ model: String) -> AsyncThrowingStream<DownloadProgress, any Error> {
         AsyncThrowingStream.running { [tool] continuation in
             // Checked so that a name is never taken for an option.
             _ = try ModelName(model)
+            continuation.yield(DownloadProgress(phase: "downloading"))
             let run = ToolRun(tool, ["add", "--json", model])
-            var parser = LineSplitter()
-            for try await piece in try run.start() {
-                for line in try parser.take(piece) {
-                    if let report = Self.progress(line) { continuation.yield(report) }
-                }
-            }
+            for try await _ in try run.start() {}
             try Task.checkCancellation()
             let (status, talk) = run.result
             guard status == 0 else {
@@ -82,13 +79,6 @@ public struct CacheToolDownloader: ModelDownloader {
                                mend: "run `mlx-cache add \(model)` in a terminal to see more")
             }
         }
-    }
-
-    private static func progress(_ line: [UInt8]) -> DownloadProgress? {
-        guard let json = try? JSONValue(parsing: Data(line)), json.objectValue != nil else { return nil }
-        return DownloadProgress(
-            phase: json["phase"]?.stringValue ?? json["state"]?.stringValue ?? "downloading",
-            completed: json["done_bytes"]?.countValue, total: json["total_bytes"]?.countValue)
     }
 }
 

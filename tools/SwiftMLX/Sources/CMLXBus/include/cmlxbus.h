@@ -19,9 +19,9 @@
 #include <stdint.h>
 
 typedef struct {
-    int code;         /* exit code of the suite's programs; 0: none */
-    char text[512];   /* what and where */
-    char mend[256];   /* what to do; may be empty */
+    int code;       /* exit code of the suite's programs; 0: none */
+    char text[512]; /* what and where */
+    char mend[256]; /* what to do; may be empty */
 } cmlx_error_t;
 
 /*  The name of an error's code, "unavailable", ... Static storage. */
@@ -118,11 +118,11 @@ cmlx_node_t *cmlx_catalogue(void);
 typedef struct cmlx_menu cmlx_menu_t;
 
 typedef struct {
-    int kind;         /* 0 text, 1 separator, 2 action */
-    const char *id;   /* borrowed until the next refresh */
+    int kind;       /* 0 text, 1 separator, 2 action */
+    const char *id; /* borrowed until the next refresh */
     const char *text;
     bool enabled;
-    int action;       /* 0 none, 1 benchmark, 2 cancel it, 3 history, 4 preferences, 5 quit */
+    int action; /* 0 none, 1 benchmark, 2 cancel it, 3 history, 4 preferences, 5 quit */
 } cmlx_menu_item_t;
 
 cmlx_menu_t *cmlx_menu_new(void);
