@@ -68,6 +68,13 @@ int mlx_fsys_set_times(int fd, const struct stat *st)
     return futimens(fd, times) == 0 ? 0 : errno;
 }
 
+void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
+{
+    (void)fd;
+    (void)from;
+    (void)len;
+}
+
 int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
 {
     struct {
@@ -174,6 +181,11 @@ int mlx_fsys_set_times(int fd, const struct stat *st)
 {
     const struct timespec times[2] = {st->st_atim, st->st_mtim};
     return futimens(fd, times) == 0 ? 0 : errno;
+}
+
+void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
+{
+    sync_file_range(fd, (off64_t)from, (off64_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
 enum {
