@@ -109,10 +109,18 @@ static void on_wake(void *arg, int fd, unsigned events)
     }
 }
 
+/*  czmq makes its context with the first socket and does not expect two threads to do so at once. It
+ *  would also install its own SIGINT and SIGTERM handlers. */
+static void init_czmq(void)
+{
+    zsys_handler_set(NULL);
+    zsys_init();
+}
+
 mlx_loop_t *mlx_loop_new(void)
 {
-    /* czmq would install its own SIGINT and SIGTERM handlers. */
-    zsys_handler_set(NULL);
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_czmq);
     mlx_loop_t *self = mlx_alloc(1, sizeof *self);
     self->zloop = zloop_new();
     if (!self->zloop)
@@ -160,7 +168,9 @@ void mlx_loop_destroy(mlx_loop_t **self_p)
 void mlx_loop_run(mlx_loop_t *self)
 {
     self->stop = false;
-    zloop_start(self->zloop);
+    /* A signal interrupts poll() whatever SA_RESTART says, and zloop takes that for the end. */
+    while (!self->stop)
+        zloop_start(self->zloop);
 }
 
 void mlx_loop_stop(mlx_loop_t *self)

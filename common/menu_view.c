@@ -6,9 +6,12 @@
 
 #include "common/units.h"
 #include "proto/buf.h"
+#include "proto/utf8.h"
 
 enum {
-    ITEMS_MAX = 16
+    ITEMS_MAX = 16,
+    NAME_MAX_CHARACTERS = 60,
+    TEXT_MAX_CHARACTERS = 120
 };
 
 struct mlx_menu {
@@ -23,13 +26,18 @@ struct mlx_menu {
 
 static const double MEMORY_NEARLY_FULL = 0.95;
 
+/*  Takes over TEXT. */
 static void add(mlx_menu_t *self, mlx_item_kind_t kind, const char *id, char *text,
                 mlx_action_t action)
 {
     if (self->count == ITEMS_MAX)
         mlx_panic("a menu of more than %d items", ITEMS_MAX);
-    self->items[self->count++] = (mlx_menu_item_t){
-        .kind = kind, .id = id, .text = text, .enabled = kind == MLX_ITEM_ACTION, .action = action};
+    self->items[self->count++] = (mlx_menu_item_t){.kind = kind,
+                                                   .id = id,
+                                                   .text = mlx_utf8_line(text, TEXT_MAX_CHARACTERS),
+                                                   .enabled = kind == MLX_ITEM_ACTION,
+                                                   .action = action};
+    free(text);
 }
 
 static void add_text(mlx_menu_t *self, const char *id, char *text)
@@ -65,6 +73,21 @@ static char *unit_text(const char *name, double value, mlx_unit_t unit)
     return mlx_format("%s: %s", name, text);
 }
 
+static char *temperature_text(const mlx_headline_t *now, bool fahrenheit)
+{
+    if (!fahrenheit || isnan(now->temperature))
+        return unit_text("Temperature", now->temperature, MLX_UNIT_CELSIUS);
+    return mlx_format("Temperature: %.0f\u00b0F", now->temperature * 9 / 5 + 32);
+}
+
+static char *model_text(const mlx_headline_t *now)
+{
+    if (!now->model)
+        return mlx_strdup("Current Model: none loaded");
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(now->model, NAME_MAX_CHARACTERS);
+    return mlx_format("Current Model: %s", name);
+}
+
 static char *cache_text(const mlx_headline_t *now)
 {
     MLX_CLEANUP(mlx_free_p) char *bytes = mlx_format_unit(now->cache_bytes, MLX_UNIT_BYTES);
@@ -76,32 +99,52 @@ static char *cache_text(const mlx_headline_t *now)
     return mlx_format("Cache: %s (%s saved)", bytes, saved);
 }
 
-static void add_items(mlx_menu_t *self, const mlx_menu_options_t *options,
-                      const mlx_headline_t *now)
+static void add_readings(mlx_menu_t *self, const mlx_menu_options_t *options,
+                         const mlx_headline_t *now)
 {
-    add_text(self, "model",
-             mlx_format("Current Model: %s", now->model ? now->model : "none loaded"));
+    if (options->notice)
+        add_text(self, "notice", mlx_strdup(options->notice));
+    add_text(self, "model", model_text(now));
     add_text(self, "performance", rate_text(now));
     add_text(self, "memory", memory_text("Memory", now->memory_used, now->memory_total));
     add_text(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO));
     if (!isnan(now->gpu_memory_used))
         add_text(self, "vram",
                  memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total));
-    add_text(self, "temperature", unit_text("Temperature", now->temperature, MLX_UNIT_CELSIUS));
+    add_text(self, "temperature", temperature_text(now, options->fahrenheit));
     add_text(self, "cache", cache_text(now));
     if (now->alerts)
         add_text(self, "alerts",
                  mlx_format("%zu alert%s", now->alerts, now->alerts == 1 ? "" : "s"));
+}
+
+static void add_benchmark(mlx_menu_t *self, const mlx_menu_options_t *options,
+                          const mlx_headline_t *now)
+{
+    static const struct {
+        const char *text;
+        mlx_action_t action;
+    } table[] = {
+        [MLX_BENCH_NONE] = {"Run Benchmark", MLX_ACTION_BENCHMARK},
+        [MLX_BENCH_OURS] = {"Cancel Benchmark", MLX_ACTION_CANCEL_BENCHMARK},
+        [MLX_BENCH_ELSEWHERE] = {"Benchmark runs", MLX_ACTION_BENCHMARK},
+    };
+    const char *text = table[options->bench].text;
+    bool noted = options->bench != MLX_BENCH_NONE && options->bench_note;
+    add(self, MLX_ITEM_ACTION, "benchmark",
+        noted ? mlx_format("%s (%s)", text, options->bench_note) : mlx_strdup(text),
+        table[options->bench].action);
+    self->items[self->count - 1].enabled =
+        options->bench == MLX_BENCH_OURS ||
+        (options->bench == MLX_BENCH_NONE && now->runtimes_up > 0);
+}
+
+static void add_items(mlx_menu_t *self, const mlx_menu_options_t *options,
+                      const mlx_headline_t *now)
+{
+    add_readings(self, options, now);
     add(self, MLX_ITEM_SEPARATOR, "separator", mlx_strdup(""), MLX_ACTION_NONE);
-    if (options->bench_running)
-        add(self, MLX_ITEM_ACTION, "benchmark",
-            mlx_format("Cancel Benchmark%s%s%s", options->bench_note ? " (" : "",
-                       options->bench_note ? options->bench_note : "",
-                       options->bench_note ? ")" : ""),
-            MLX_ACTION_CANCEL_BENCHMARK);
-    else
-        add(self, MLX_ITEM_ACTION, "benchmark", mlx_strdup("Run Benchmark"), MLX_ACTION_BENCHMARK);
-    self->items[self->count - 1].enabled = options->bench_running || now->runtimes_up > 0;
+    add_benchmark(self, options, now);
     add(self, MLX_ITEM_ACTION, "history", mlx_strdup("View History"), MLX_ACTION_HISTORY);
     add(self, MLX_ITEM_ACTION, "preferences", mlx_strdup("Preferences"), MLX_ACTION_PREFERENCES);
     add(self, MLX_ITEM_ACTION, "quit", mlx_strdup("Quit"), MLX_ACTION_QUIT);
@@ -216,6 +259,26 @@ const char *mlx_level_name(mlx_level_t level)
                                         [MLX_LEVEL_BUSY] = "busy",
                                         [MLX_LEVEL_WARNING] = "warning"};
     return names[level];
+}
+
+uint32_t mlx_level_rgb(mlx_level_t level)
+{
+    static const uint32_t colours[] = {[MLX_LEVEL_OFFLINE] = 0x7f8790,
+                                       [MLX_LEVEL_IDLE] = 0x3f73c9,
+                                       [MLX_LEVEL_BUSY] = 0x23894a,
+                                       [MLX_LEVEL_WARNING] = 0xcf5f14};
+    return colours[level];
+}
+
+const char *mlx_action_name(mlx_action_t action)
+{
+    static const char *const names[] = {[MLX_ACTION_NONE] = "none",
+                                        [MLX_ACTION_BENCHMARK] = "benchmark",
+                                        [MLX_ACTION_CANCEL_BENCHMARK] = "cancel",
+                                        [MLX_ACTION_HISTORY] = "history",
+                                        [MLX_ACTION_PREFERENCES] = "preferences",
+                                        [MLX_ACTION_QUIT] = "quit"};
+    return names[action];
 }
 
 int mlx_menu_percentage(const mlx_menu_t *self)

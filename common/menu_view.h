@@ -1,8 +1,9 @@
 /*  menu_view.h - what a menu bar shows: a pure function from the overview to title, items and icon
  *
  *  Every front end draws this and nothing else: the Linux tray, SwiftBar, xbar, waybar, i3blocks
- * and MLXDash.app. Two menus are equal when nothing a person sees has changed, so a front end
- * redraws only then.
+ *  and MLXDash.app. Two menus are equal when nothing a person sees has changed, so a front end
+ *  redraws only then. Names come from outside: every text here is one line of well-formed UTF-8 of
+ *  bounded length; what else is special to a front end (markup, separators) is for it to escape.
  *
  *      mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, now_us);
  *      for (size_t i = 0; i < mlx_menu_count(menu); i++) ... mlx_menu_at(menu, i) ...
@@ -52,10 +53,18 @@ typedef enum {
     MLX_TITLE_GPU
 } mlx_title_t;
 
+typedef enum {
+    MLX_BENCH_NONE,
+    MLX_BENCH_OURS,      /* offer to cancel it */
+    MLX_BENCH_ELSEWHERE, /* someone else's: shown, but not ours to cancel */
+} mlx_bench_state_t;
+
 typedef struct {
-    mlx_title_t title;      /* what the title shows */
-    bool bench_running;     /* offer to cancel instead of to run */
+    mlx_title_t title; /* what the title shows */
+    bool fahrenheit;   /* temperatures in degrees Fahrenheit */
+    mlx_bench_state_t bench;
     const char *bench_note; /* "prompt 3 of 10", or NULL */
+    const char *notice;     /* a line for the top: "The gateway does not run"; or NULL */
 } mlx_menu_options_t;
 
 /*  Caller owns the result and must destroy it. */
@@ -73,8 +82,12 @@ const char *mlx_menu_badge(const mlx_menu_t *self);
 /*  A few lines that hold what the menu says. */
 const char *mlx_menu_tooltip(const mlx_menu_t *self);
 
+/*  "benchmark", "cancel", "history", "preferences", "quit"; "none". */
+const char *mlx_action_name(mlx_action_t action);
+
 mlx_level_t mlx_menu_level(const mlx_menu_t *self);
 const char *mlx_level_name(mlx_level_t level); /* "offline", "idle", "busy", "warning" */
+uint32_t mlx_level_rgb(mlx_level_t level);     /* 0xRRGGBB, seen on dark and on light */
 
 /*  Share of memory in use, 0..100 for bars that want a percentage; -1 when unknown. */
 int mlx_menu_percentage(const mlx_menu_t *self);

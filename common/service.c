@@ -196,12 +196,17 @@ static void end(mlx_service_t *self)
     free(self->last_error);
 }
 
+static char *program_name(const mlx_service_spec_t *spec)
+{
+    return spec->program ? mlx_strdup(spec->program) : mlx_format("mlx-%s", spec->name);
+}
+
 static int run(void *arg, const mlx_args_t *args)
 {
     mlx_service_t self = {.spec = arg, .started_us = mlx_now_us()};
     mlx_error_t err = {0};
     self.health_topic = mlx_format("service.%s.health", self.spec->name);
-    MLX_CLEANUP(mlx_free_p) char *program = mlx_format("mlx-%s", self.spec->name);
+    MLX_CLEANUP(mlx_free_p) char *program = program_name(self.spec);
     if (start(&self, args, &err)) {
         self.status = mlx_error_report(program, &err);
     } else {
@@ -223,7 +228,7 @@ static const mlx_option_t options[] = {
 
 int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
 {
-    MLX_CLEANUP(mlx_free_p) char *name = mlx_format("mlx-%s", spec->name);
+    MLX_CLEANUP(mlx_free_p) char *name = program_name(spec);
     mlx_program_t program = {
         .self = {.name = name,
                  .summary = spec->summary,

@@ -20,7 +20,8 @@
 typedef struct mlx_service mlx_service_t;
 
 typedef struct {
-    const char *name;    /* source name on the bus; the binary is "mlx-<name>" */
+    const char *name;    /* source name on the bus */
+    const char *program; /* name of the binary; NULL: "mlx-<name>" */
     const char *summary; /* one line for --help */
 
     /*  Set up everything and register with the loop; *STATE is passed to the others. 0, or -1 with

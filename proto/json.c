@@ -6,29 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*  Length of the well-formed UTF-8 sequence at S (RFC 3629: no surrogates, no overlong forms), or
- * 0. */
-static size_t utf8_sequence(const unsigned char *s, size_t left)
-{
-    static const struct {
-        unsigned char first_min, first_max, second_min, second_max, len;
-    } forms[] = {
-        {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-        {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < MLX_COUNT(forms); i++) {
-        if (s[0] < forms[i].first_min || s[0] > forms[i].first_max)
-            continue;
-        if (left < forms[i].len || s[1] < forms[i].second_min || s[1] > forms[i].second_max)
-            return 0;
-        for (size_t k = 2; k < forms[i].len; k++)
-            if ((s[k] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].len;
-    }
-    return 0;
-}
+#include "proto/utf8.h"
 
 static void write_control(mlx_buf_t *buf, unsigned char c)
 {
@@ -54,7 +32,7 @@ void mlx_json_write_str(mlx_buf_t *buf, const char *s, size_t len)
             i = plain;
             continue;
         }
-        size_t sequence = p[i] >= 0x80 ? utf8_sequence(p + i, len - i) : 1;
+        size_t sequence = p[i] >= 0x80 ? mlx_utf8_sequence(p + i, len - i) : 1;
         if (p[i] == '"' || p[i] == '\\')
             mlx_buf_printf(buf, "\\%c", p[i]);
         else if (p[i] < 0x20 || p[i] == 0x7f)

@@ -36,6 +36,21 @@ function(mlx_program name)
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE mlx_flags ${ARG_LIBRARIES})
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    # Man page and completions come from the program's own table of arguments.
+    install(CODE "
+        set(root \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}\")
+        foreach(text man:${CMAKE_INSTALL_MANDIR}/man1/${name}.1
+                     bash:${CMAKE_INSTALL_DATADIR}/bash-completion/completions/${name}
+                     zsh:${CMAKE_INSTALL_DATADIR}/zsh/site-functions/_${name}
+                     fish:${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d/${name}.fish)
+            string(REPLACE \":\" \";\" text \"\${text}\")
+            list(GET text 0 kind)
+            list(GET text 1 file)
+            get_filename_component(folder \"\${root}/\${file}\" DIRECTORY)
+            file(MAKE_DIRECTORY \"\${folder}\")
+            execute_process(COMMAND \"$<TARGET_FILE:${name}>\" --generate \${kind}
+                OUTPUT_FILE \"\${root}/\${file}\" COMMAND_ERROR_IS_FATAL ANY)
+        endforeach()")
 endfunction()
 
 # mlx_test(NAME SOURCES ... [LIBRARIES ...] [TIMEOUT s]): a cmocka program that ctest runs.

@@ -47,11 +47,15 @@ group_start() {
     echo $! >"$dir/suite.pid"
 }
 
+command_of() { # a minimal Debian has no ps, a Mac no /proc
+    tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null || ps -o args= -p "$1" 2>/dev/null
+}
+
 group_stop() {
     [ -f "$1/suite.pid" ] || return 0
     pid=$(cat "$1/suite.pid")
     # Only what is still our supervisor: pids are used again.
-    if ps -o args= -p "$pid" 2>/dev/null | grep -q libexec/mlx/supervise; then
+    if command_of "$pid" | grep -q libexec/mlx/supervise; then
         kill "$pid" 2>/dev/null || true
         for _try in $(seq 100); do
             kill -0 "$pid" 2>/dev/null || break

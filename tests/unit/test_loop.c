@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -260,6 +261,34 @@ static void test_signals(void **state)
     raise(SIGPIPE);
 }
 
+static void on_alarm(void *arg, int number)
+{
+    fixture_t *self = arg;
+    self->signal_number = number;
+}
+
+static void stop_after_alarm(void *arg)
+{
+    fixture_t *self = arg;
+    if (self->signal_number)
+        mlx_loop_stop(self->loop);
+}
+
+/*  A signal that interrupts the wait itself, and that its handler does not want to end the loop. */
+static void test_goes_on_after_a_signal(void **state)
+{
+    static const int list[] = {SIGALRM, 0};
+    fixture_t *self = *state;
+    struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+    assert_int_equal(mlx_loop_signals(self->loop, list, on_alarm, self, NULL), 0);
+    self->timers[0] = mlx_loop_every(self->loop, 200, stop_after_alarm, self);
+    int64_t start = mlx_now_us();
+    assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+    mlx_loop_run(self->loop);
+    assert_int_equal(self->signal_number, SIGALRM);
+    assert_true(mlx_now_us() - start >= 200000); /* the timer ended it, not the signal */
+}
+
 #define IN_LOOP(test) cmocka_unit_test_setup_teardown(test, open_loop, close_loop)
 
 int main(void)
@@ -273,6 +302,7 @@ int main(void)
         IN_LOOP(test_rewatch_and_hang_up),
         IN_LOOP(test_wake_from_other_threads),
         IN_LOOP(test_signals),
+        IN_LOOP(test_goes_on_after_a_signal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

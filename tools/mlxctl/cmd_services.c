@@ -90,7 +90,7 @@ static bool succeeds(const char *const *argv)
            WEXITSTATUS(status) == 0;
 }
 
-static bool restart_by_manager(const char *name)
+static bool restart_unit(const char *name)
 {
 #ifdef __APPLE__
     MLX_CLEANUP(mlx_free_p)
@@ -101,6 +101,13 @@ static bool restart_by_manager(const char *name)
     return succeeds((const char *const[]){"systemctl", "--user", "is-active", unit, NULL}) &&
            succeeds((const char *const[]){"systemctl", "--user", "restart", unit, NULL});
 #endif
+}
+
+/*  Units are named after binaries: the service "cache" is mlx-cached. */
+static bool restart_by_manager(const char *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *daemon_name = mlx_format("%sd", name);
+    return restart_unit(name) || restart_unit(daemon_name);
 }
 
 /*  Without a manager the supervisor of deploy/up starts again what ends. */

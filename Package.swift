@@ -1,0 +1,136 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// What every target of this package is held to. Swift 6 language mode comes with the tools version.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+// MLX runs on Apple's GPUs only; everywhere else the package resolves without any network.
+#if os(macOS)
+let mlxPackages: [Package.Dependency] = [
+    .package(url: "https://github.com/ml-explore/mlx-swift-lm", .upToNextMajor(from: "3.31.3")),
+    .package(url: "https://github.com/huggingface/swift-transformers", from: "1.3.0"),
+]
+let mlxProducts: [Target.Dependency] = [
+    .product(name: "MLXLLM", package: "mlx-swift-lm"),
+    .product(name: "MLXVLM", package: "mlx-swift-lm"),
+    .product(name: "MLXLMCommon", package: "mlx-swift-lm"),
+    .product(name: "Tokenizers", package: "swift-transformers"),
+]
+#else
+let mlxPackages: [Package.Dependency] = []
+let mlxProducts: [Target.Dependency] = []
+#endif
+
+let sources = "tools/SwiftMLX/Sources/"
+let tests = "tools/SwiftMLX/Tests/"
+
+// The suite's own C, compiled from where it lies: headers are named from the root.
+#if os(Linux)
+// Debian's pkg-config file names folders that SwiftPM refuses; its headers lie in /usr/include anyway.
+let czmqPackage: String? = nil
+let msgpackPackage: String? = nil
+let msgpackLibrary = "msgpackc"
+#else
+let czmqPackage: String? = "libczmq"
+let msgpackPackage: String? = "msgpack-c"
+let msgpackLibrary = "msgpack-c"
+#endif
+
+let cSettings: [CSetting] = [
+    .headerSearchPath("."),
+    .define("_GNU_SOURCE", .when(platforms: [.linux])),
+    .define("_DARWIN_C_SOURCE", .when(platforms: [.macOS])),
+]
+let protocolSources = [
+    "base.c", "buf.c", "catalogue.c", "catalogue_topics.c", "error.c", "message.c", "pack.c", "utf8.c",
+    "value.c",
+].map { "proto/" + $0 }
+let clientSources = [
+    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c",
+    "paths.c", "units.c",
+].map { "common/" + $0 }
+
+let package = Package(
+    name: "SwiftMLX",
+    platforms: [.macOS(.v14), .iOS(.v17), .visionOS(.v1)],
+    products: [
+        .library(name: "SwiftMLX", targets: ["SwiftMLX"]),
+        .library(name: "SwiftMLXUI", targets: ["SwiftMLXUI"]),
+        .library(name: "MLXBus", targets: ["MLXBus"]),
+        .library(name: "SwiftMLXBus", targets: ["SwiftMLXBus"]),
+    ],
+    dependencies: mlxPackages,
+    targets: [
+        .target(
+            name: "SwiftMLX", dependencies: ["SwiftMLXCore", "SwiftMLXUI"],
+            path: sources + "SwiftMLX", swiftSettings: strict),
+        .target(
+            name: "SwiftMLXCore", dependencies: mlxProducts,
+            path: sources + "SwiftMLXCore", swiftSettings: strict),
+        .target(
+            name: "SwiftMLXUI", dependencies: ["SwiftMLXCore"],
+            path: sources + "SwiftMLXUI", swiftSettings: strict),
+        .target(
+            name: "MLXBus", dependencies: ["CMLXBus"],
+            path: sources + "MLXBus", swiftSettings: strict),
+        .target(
+            name: "SwiftMLXBus", dependencies: ["SwiftMLXCore", "MLXBus"],
+            path: sources + "SwiftMLXBus", swiftSettings: strict),
+        .target(
+            name: "CMLXBus", dependencies: ["CZMQ", "CMsgpack"], path: sources + "CMLXBus",
+            sources: ["feed.c", "menu.c", "message.c"] + protocolSources + clientSources,
+            cSettings: cSettings,
+            linkerSettings: ["czmq", "zmq", msgpackLibrary, "m"].map { .linkedLibrary($0) }),
+        .executableTarget(
+            name: "mlxbus-catalogue", dependencies: ["MLXBus", "CMLXBus"],
+            path: sources + "mlxbus-catalogue", swiftSettings: strict),
+        .target(
+            name: "MLXDashModel", dependencies: ["MLXBus"],
+            path: "tools/MLXDash/Sources/MLXDashModel", swiftSettings: strict),
+        .testTarget(
+            name: "MLXDashModelTests", dependencies: ["MLXDashModel", "CMLXBusTestSupport"],
+            path: "tools/MLXDash/Tests/MLXDashModelTests", swiftSettings: strict),
+        .systemLibrary(
+            name: "CZMQ", path: sources + "CZMQ", pkgConfig: czmqPackage,
+            providers: [.apt(["libczmq-dev", "libzmq3-dev"]), .brew(["czmq", "zeromq"])]),
+        .systemLibrary(
+            name: "CMsgpack", path: sources + "CMsgpack", pkgConfig: msgpackPackage,
+            providers: [.apt(["libmsgpack-dev"]), .brew(["msgpack"])]),
+        .testTarget(
+            name: "SwiftMLXCoreTests", dependencies: ["SwiftMLXCore"],
+            path: tests + "SwiftMLXCoreTests", swiftSettings: strict),
+        .testTarget(
+            name: "MLXBusTests", dependencies: ["MLXBus", "SwiftMLXBus", "CMLXBusTestSupport", "mlxbus-catalogue"],
+            path: tests + "MLXBusTests", swiftSettings: strict),
+        .target(
+            name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
+            path: "tests/swift/CMLXBusTestSupport",
+            sources: ["cmlxtest.c"]
+                + ["broker.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
+            cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
+        .testTarget(
+            name: "TemplateTests", dependencies: ["TemplateCores"],
+            path: tests + "TemplateTests", swiftSettings: strict),
+        // The Xcode templates' sources without views, with the package that the templates carry.
+        .target(
+            name: "TemplateCores", dependencies: ["LocalMLX"], path: "tests/swift/TemplateCores",
+            swiftSettings: strict),
+        .target(
+            name: "LocalMLX", dependencies: ["SwiftMLX"], path: "tests/swift/LocalMLX",
+            swiftSettings: strict),
+        .testTarget(
+            name: "SwiftMLXUITests", dependencies: ["SwiftMLXUI"],
+            path: tests + "SwiftMLXUITests", swiftSettings: strict),
+    ]
+)
+
+// The app itself has no use for other systems; its model is built and tested everywhere.
+#if os(macOS)
+package.targets.append(
+    .executableTarget(
+        name: "MLXDash", dependencies: ["MLXDashModel", "MLXBus"],
+        path: "tools/MLXDash/Sources/MLXDash", swiftSettings: strict))
+#endif

@@ -1,0 +1,23 @@
+/*  utf8.h - text from outside, made safe to show: well-formed UTF-8 on one line
+ *
+ *  Independent of the locale: JSON, D-Bus and status bars want UTF-8 whatever the terminal speaks.
+ *  (For terminals: common/term.h.)
+ *
+ *      MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(model, 64);
+ */
+#ifndef MLX_PROTO_UTF8_H
+#define MLX_PROTO_UTF8_H
+
+#include "proto/base.h"
+
+/*  Length of the well-formed sequence of two to four bytes at S (RFC 3629: no surrogates, no
+ *  overlong forms) within LEFT bytes, or 0. */
+size_t mlx_utf8_sequence(const unsigned char *s, size_t left);
+
+/*  Copy of S on one line: a control character (C0, DEL, C1, line and paragraph separators, and the
+ *  bidirectional ones that reorder what follows) and a broken byte each become "?", and what goes
+ *  beyond MAX characters (0: no limit) is cut off with an ellipsis. Caller owns it and must free
+ *  it. */
+char *mlx_utf8_line(const char *s, size_t max);
+
+#endif

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Install the build in $1 into a private folder and look at what is there: programs, man pages,
+# completions, and units that systemd finds nothing wrong with (launchd agents on a Mac).
+set -euo pipefail
+build=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cmake --install "$build" --prefix "$work/root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+
+missing=0
+need() {
+    [ -s "$work/root/$1" ] || { echo "not installed, or empty: $1"; missing=1; }
+}
+for program in mlxctl mlx-cache mlx-menubar mlx-bus mlx-sampler mlx-watcher mlx-cached; do
+    need "bin/$program"
+    need "share/man/man1/$program.1"
+    need "share/bash-completion/completions/$program"
+    need "share/zsh/site-functions/_$program"
+    need "share/fish/vendor_completions.d/$program.fish"
+done
+need libexec/mlx/supervise
+need libexec/mlx/mlx-ollama-double
+bash -n "$work/root/libexec/mlx/supervise"
+bash -n "$work/root/share/bash-completion/completions/mlxctl"
+
+if [ "$(uname -s)" = Darwin ]; then
+    plutil -lint "$work"/root/share/mlx/launchd/*.plist
+else
+    need share/systemd/user/mlx.target
+    # The units name the prefix that was configured: point them at what was just installed.
+    sed -i "s|^ExecStart=.*/bin/|ExecStart=$work/root/bin/|" "$work"/root/share/systemd/user/*.service
+    mkdir -m 0700 "$work/run"
+    XDG_RUNTIME_DIR=$work/run systemd-analyze --user --man=no verify \
+        "$work"/root/share/systemd/user/mlx* >"$work/verify" 2>&1 || missing=1
+    cat "$work/verify"
+    [ ! -s "$work/verify" ] || missing=1
+fi
+exit $missing

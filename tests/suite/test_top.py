@@ -1,0 +1,64 @@
+"""`mlxctl top` in a real terminal (tmux): 80 x 24, resized, small, and left by q."""
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+from suite import BIN, Suite, run
+
+
+class Terminal:
+    def __init__(self, command, environment, columns, rows):
+        self.directory = tempfile.TemporaryDirectory(prefix="mlx-tmux-", dir="/tmp")
+        self.socket = os.path.join(self.directory.name, "tmux")
+        self.environment = {**environment, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
+        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y",
+                  str(rows), f"{command}; echo ended with $?; exec cat")
+
+    def tmux(self, *arguments):
+        return subprocess.run(["tmux", "-u", "-S", self.socket, *arguments], env=self.environment,
+                              capture_output=True, text=True, timeout=20, check=True).stdout
+
+    def screen_with(self, pattern, timeout=15):
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            screen = self.tmux("capture-pane", "-p", "-t", "t")
+            if re.search(pattern, screen):
+                return screen
+            time.sleep(0.05)  # the screen is polled; the deadline is above
+        raise AssertionError(f"no {pattern!r} on the screen:\n{screen}")
+
+    def close(self):
+        self.tmux("kill-server")
+        self.directory.cleanup()
+
+
+def test_top_shows_live_values_and_follows_the_size():
+    with Suite("bus", "sampler", "watcher") as suite:
+        suite.ctl("status", "--wait", "20")
+        terminal = Terminal(f"{BIN}/mlxctl top", suite.environment, 80, 24)
+        for wanted in (r"services 3/3 up", r"idle +no model loaded", r"CPU +\[", r"MEM +\[.*GB / .*GB", r"MODEL +RUNTIME",
+                       r"tok/s n/a", r"memory \d+%", r"q quit"):
+            screen = terminal.screen_with(wanted)
+        assert len(screen.rstrip("\n").split("\n")) == 24
+        terminal.screen_with("[\u2801-\u28ff]")  # the memory plot begins to grow
+        terminal.tmux("resize-window", "-t", "t", "-x", "140", "-y", "40")
+        wide = terminal.screen_with(r" {100,}.*services 3/3 up|q quit.{60,}services 3/3 up")
+        assert len(wide.rstrip("\n").split("\n")) == 40, wide
+        terminal.tmux("resize-window", "-t", "t", "-x", "30", "-y", "6")
+        terminal.screen_with(r"q quit")
+        terminal.tmux("send-keys", "-t", "t", "q")
+        terminal.screen_with(r"ended with 0")
+        terminal.close()
+
+
+def test_top_without_a_terminal_says_what_to_use():
+    with Suite("bus") as suite:
+        suite.subscribe("").until(lambda *_: True, 10)
+        result = suite.ctl("top", check=False)
+        assert result.returncode == 2 and "mlxctl status" in result.stderr, result
+
+
+run(test_top_shows_live_values_and_follows_the_size,
+    test_top_without_a_terminal_says_what_to_use)

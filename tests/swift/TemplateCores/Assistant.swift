@@ -1,0 +1,1 @@
+../../../templates/MLX Chat App.xctemplate/Assistant.swift

@@ -1,0 +1,1 @@
+../../../templates/MLX Document Analyzer.xctemplate/DocumentAnalyzer.swift

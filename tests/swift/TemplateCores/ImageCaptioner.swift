@@ -1,0 +1,1 @@
+../../../templates/MLX Image Captioner.xctemplate/ImageCaptioner.swift

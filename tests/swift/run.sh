@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Builds and tests everything Swift; the last lines are `swift test`'s own summary.
+#
+#     tests/swift/run.sh           package, views, templates, demos, documentation, tests
+#     tests/swift/run.sh --tsan    and the threaded tests under the thread sanitizer
+#     tests/swift/run.sh --live    and against real servers (tests/live; fetches 183 MB once)
+#
+# The C libraries are those that tests/run installs. SwiftPM builds in .build/swift, beside CMake's
+# folders.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+PATH=$PATH:/opt/swift/usr/bin
+if ! command -v swift >/dev/null; then
+    echo "swift: skipped, there is no Swift toolchain on this machine" >&2
+    [ "${CI:-}" = true ] && exit 1
+    exit 0
+fi
+tsan='' live=''
+for argument in "$@"; do
+    case $argument in
+    --tsan) tsan=1 ;;
+    --live) live=1 ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    esac
+done
+jobs=$(getconf _NPROCESSORS_ONLN)
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+
+# quietly NAME COMMAND...: its output only when it fails, and a warning counts as failing.
+quietly() {
+    local name=$1 start=$SECONDS
+    shift
+    if ! "$@" >"$log/out" 2>&1 || grep -qE '(^|: )warning: ' "$log/out"; then
+        cat "$log/out" >&2
+        echo "swift: $name failed" >&2
+        return 1
+    fi
+    echo "swift: $name: ok, $((SECONDS - start)) s"
+}
+
+check_install() {
+    local folder="$log/templates"
+    MLX_TEMPLATES_DIR=$folder templates/install.sh
+    MLX_TEMPLATES_DIR=$folder templates/install.sh # again, over itself
+    swift package --package-path "$folder/MLX/MLX App Base.xctemplate/Packages/LocalMLX" \
+        --scratch-path "$log/local" show-dependencies | grep -q SwiftMLX
+    MLX_TEMPLATES_DIR=$folder templates/install.sh --url https://example.org/mlx-suite.git
+    grep -q 'package: "mlx-suite"' "$folder"/MLX/*Base*/Packages/LocalMLX/Package.swift
+    MLX_TEMPLATES_DIR=$folder templates/install.sh --remove
+    [ -z "$(ls -A "$folder")" ]
+}
+
+quietly build swift build --build-tests --jobs "$jobs" --scratch-path .build/swift
+quietly demos swift build --package-path templates/Examples --jobs "$jobs" --scratch-path .build/examples
+quietly 'template installation' check_install
+if [ "$(uname -s)" = Linux ]; then
+    tests/swiftui/check.sh --prove
+    tests/swift/docs.py .build/swiftui .build/docs
+fi
+deploy/macos/build --dry-run >"$log/out" 2>&1 || { cat "$log/out" >&2; exit 1; }
+echo "swift: deploy/macos: dry run ok"
+if [ "$live" ]; then
+    python=$(tests/live/env.sh) && "$python" tests/swift/live.py | grep -v '^+'
+fi
+if [ "$tsan" ]; then
+    # The fuzzers have no threads and would starve those that have.
+    TSAN_OPTIONS=halt_on_error=1 swift test --sanitize=thread --jobs "$jobs" \
+        --scratch-path .build/swift-tsan --skip 'ParserTests|MarkdownTests|chunksOfRandomNonsense' \
+        2>&1 | tee "$log/out" | grep -E '✘|SUMMARY|Test run with|^bus:'
+fi
+swift test --jobs "$jobs" --scratch-path .build/swift 2>&1 | tee "$log/out" |
+    grep -E '✘|recorded an issue|error:|^bus:|Test run with' || { tail -50 "$log/out" >&2; exit 1; }

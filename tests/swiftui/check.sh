@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Type-checks, where there is no Apple SDK, all code that needs one: the views, the MLX back end,
+# MLXDash, the templates, the demo apps and the example of the project's plan, against the
+# declarations in standins/.
+#
+#     tests/swiftui/check.sh            type-check everything
+#     tests/swiftui/check.sh --prove    then put a type error into each file and see that it is found
+#
+# Exit status 0: clean. On a Mac, Xcode's own SDK checks the same files; there this does nothing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+[ "$(uname -s)" = Linux ] || exit 0
+
+out=.build/swiftui
+plugin="$PWD/tests/swiftui/preview-macro#StandInMacros"
+base=(swiftc -swift-version 6 -enable-upcoming-feature ExistentialAny -I "$out"
+      -I tools/SwiftMLX/Sources/CMLXBus/include -Xcc -fmodule-map-file="$out/module.modulemap"
+      -load-plugin-executable "$plugin" -module-cache-path "$out/cache" -package-name SwiftMLX)
+mkdir -p "$out"
+echo "module CMLXBus { header \"$PWD/tools/SwiftMLX/Sources/CMLXBus/include/cmlxbus.h\" }" \
+    >"$out/module.modulemap"
+
+# Stand-ins in the order of their imports. They promise nothing about warnings.
+standins=(CoreImage MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
+          ServiceManagement SwiftUI Charts)
+for name in "${standins[@]}"; do
+    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \
+        -o "$out/$name.swiftmodule" tests/swiftui/standins/"$name"/*.swift
+done
+
+# module NAME FILES...: a module that later ones import. Warnings are errors.
+module() {
+    local name=$1
+    shift
+    # Emitting a module alone would skip the bodies of functions.
+    "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" "$@"
+    "${base[@]}" -parse-as-library -emit-module -module-name "$name" \
+        -o "$out/$name.swiftmodule" "$@"
+}
+
+# prove NAME FILES...: each file that an Apple module switches on must report a planted type error.
+prove() {
+    local name=$1 copy="$out/prove/$1" file planted=()
+    shift
+    rm -rf "$copy"
+    mkdir -p "$copy"
+    for file in "$@"; do
+        cp "$file" "$copy/"
+        grep -qE '^#if canImport|^import (SwiftUI|Charts)' "$file" || continue
+        planted+=("$(basename "$file")")
+        # The last line may be the #endif that ends the file's condition: the error goes inside.
+        sed -i -E '${/^#endif/!s/$/\nprivate let plantedError: Int = "text"/
+                     /^#endif/s/^/private let plantedError: Int = "text"\n/}' "$copy/$(basename "$file")"
+    done
+    "${base[@]}" -typecheck -wmo -parse-as-library -module-name "$name" "$copy"/*.swift \
+        >"$copy/log" 2>&1 && { echo "$name: no planted error was found"; return 1; }
+    for file in "${planted[@]}"; do
+        grep -q "/$file:.*cannot convert value of type 'String' to specified type 'Int'" "$copy/log" ||
+            { echo "$name/$file: the planted type error was not found"; return 1; }
+    done
+    echo "$name: the planted type errors in ${#planted[@]} files are all found"
+}
+
+sources=tools/SwiftMLX/Sources
+checks=(
+    "SwiftMLXCore $sources/SwiftMLXCore"
+    "SwiftMLXUI $sources/SwiftMLXUI"
+    "SwiftMLX $sources/SwiftMLX"
+    "MLXBus $sources/MLXBus"
+    "SwiftMLXBus $sources/SwiftMLXBus"
+    "MLXDashModel tools/MLXDash/Sources/MLXDashModel"
+    "MLXDash tools/MLXDash/Sources/MLXDash"
+    "LocalMLX tests/swift/LocalMLX"
+    "ChatDemo templates/Examples/ChatDemo/App"
+    "VisionDemo templates/Examples/VisionDemo/App"
+)
+python3 tests/templates/check.py .build/templates
+for template in .build/templates/*/; do
+    checks+=("$(basename "$template") ${template%/}")
+done
+count=0
+for check in "${checks[@]}"; do
+    read -r name folder <<<"$check"
+    module "$name" "$folder"/*.swift
+    count=$((count + $(ls "$folder"/*.swift | wc -l)))
+done
+
+# The plan's example, word for word, as a program. It does not use what it makes: that is a warning.
+"${base[@]}" -suppress-warnings -typecheck -module-name Seed tests/swiftui/seed/main.swift
+
+echo "swiftui: $count files and the plan's example type-check"
+if [ "${1:-}" = --prove ]; then
+    for check in "${checks[@]}"; do
+        read -r name folder <<<"$check"
+        if grep -qE '^(#if canImport\((SwiftUI|MLXLLM)|import SwiftUI)' "$folder"/*.swift; then
+            prove "$name" "$folder"/*.swift
+        fi
+    done
+fi

@@ -1,0 +1,5 @@
+import Foundation
+
+public final class CIImage: @unchecked Sendable {
+    public init?(data: Data) {}
+}

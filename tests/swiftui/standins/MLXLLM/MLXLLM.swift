@@ -1,0 +1,1 @@
+// Linking the module is all that is used of it.

@@ -1,0 +1,55 @@
+import MLXDashModel
+import ServiceManagement
+import SwiftUI
+
+/// Preferences: the title, launch at login, and where things are.
+struct PreferencesView: View {
+    let model: DashModel
+    @AppStorage("title") private var title = TitleChoice.tokens
+    @State private var launch = LaunchAtLogin()
+
+    var body: some View {
+        Form {
+            Picker("Menu bar shows", selection: $title) {
+                ForEach(TitleChoice.allCases) { choice in
+                    Text(choice.name).tag(choice)
+                }
+            }
+            Toggle("Launch at login", isOn: Binding(get: { launch.isOn }, set: { launch.set($0) }))
+            if let problem = launch.problem {
+                Text(problem).font(.caption).foregroundStyle(.secondary)
+            }
+            LabeledContent("Cache", value: model.cache?.dir ?? "not available")
+        }
+        .formStyle(.grouped)
+        .frame(width: 380)
+    }
+}
+
+/// Whether the app is among the login items. The system keeps the answer; this only asks and tells.
+@MainActor @Observable final class LaunchAtLogin {
+    private(set) var isOn = SMAppService.mainApp.status == .enabled
+    private(set) var problem: String?
+
+    func set(_ wanted: Bool) {
+        do {
+            if wanted {
+                try SMAppService.mainApp.register()
+            } else {
+                try SMAppService.mainApp.unregister()
+            }
+            problem = nil
+        } catch {
+            problem = "Could not change it: \(error.localizedDescription)"
+        }
+        let status = SMAppService.mainApp.status
+        isOn = status == .enabled
+        if status == .requiresApproval {
+            problem = "Allow MLXDash in System Settings, General, Login Items."
+        }
+    }
+}
+
+#Preview("Preferences") {
+    PreferencesView(model: DashModel())
+}

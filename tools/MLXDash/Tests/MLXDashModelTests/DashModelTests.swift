@@ -1,0 +1,126 @@
+import CMLXBusTestSupport
+import Foundation
+import MLXBus
+import Testing
+@testable import MLXDashModel
+
+@MainActor @Suite(.serialized, .timeLimit(.minutes(2))) struct DashModelTests {
+    /// A real bus in a private directory.
+    @MainActor private final class Rig {
+        let directory: URL
+        let bus: OpaquePointer
+
+        init() throws {
+            directory = FileManager.default.temporaryDirectory
+                .appendingPathComponent("mlxdash-\(UUID().uuidString.prefix(8))")
+            try FileManager.default.createDirectory(
+                at: directory, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+            bus = cmlxtest_bus_new(directory.path)!
+        }
+
+        isolated deinit {
+            cmlxtest_bus_free(bus)
+            try? FileManager.default.removeItem(at: directory)
+        }
+
+        /// The newest message of TOPIC.
+        func message(_ topic: String) async throws -> BusMessage {
+            for try await message in MetricsBus(runDirectory: directory).messages(prefix: topic) {
+                return message
+            }
+            throw CancellationError()
+        }
+    }
+
+    @Test func menuAndSeriesFollowTheBus() async throws {
+        let rig = try Rig()
+        cmlxtest_publish_gpu(rig.bus, 0, 0.25)
+        cmlxtest_publish_gpu(rig.bus, 1, 0.75)
+        cmlxtest_publish_memory(rig.bus, 1, 0)
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory))
+        #expect(model.menu.title == "offline")
+        for topic in ["sensor.gpu.0", "sensor.gpu.1", "sensor.memory"] {
+            model.take(try await rig.message(topic))
+        }
+        model.tick()
+        #expect(model.menu.level == .idle)
+        #expect(await model.points(.gpu, .live).map(\.value) == [75], "the busiest GPU")
+        #expect(await model.points(.memory, .live).map(\.value) == [1e-9])
+        #expect(await model.points(.tokens, .live).isEmpty, "absent is no point, not 0")
+        model.title = .gpu
+        #expect(model.menu.title == "75%")
+    }
+
+    @Test func liveSeriesForgetWhatIsOld() async throws {
+        let rig = try Rig()
+        cmlxtest_publish_gpu(rig.bus, 0, 0.5)
+        let clock = Clock(Date())
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory)) { clock.time }
+        model.take(try await rig.message("sensor.gpu.0"))
+        model.tick()
+        clock.time += 4
+        model.tick()
+        #expect(await model.points(.gpu, .live).count == 2)
+        // Silent for longer: no new points. After ten minutes the old ones are gone.
+        clock.time += 60
+        model.tick()
+        #expect(await model.points(.gpu, .live).count == 2)
+        clock.time += 600
+        cmlxtest_publish_gpu(rig.bus, 0, 0.5)
+        model.tick()
+        #expect(model.menu.level == .offline)
+    }
+
+    @Test func aBenchmarkShowsItsProgressAndResult() async throws {
+        let rig = try Rig()
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory))
+        model.runBenchmark(model: "m")
+        #expect(model.isBenchmarking)
+        #expect(model.menu.items.contains { $0.action == .cancelBenchmark })
+        await model.settled()
+        #expect(model.result?.tokensPerSecond?.median == 42.5)
+        #expect(model.error == nil && !model.isBenchmarking)
+        #expect(model.menu.items.contains { $0.action == .benchmark })
+    }
+
+    @Test func aCancelledBenchmarkIsNoError() async throws {
+        let rig = try Rig()
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory))
+        model.runBenchmark(model: "endless")
+        while model.benchmark?.phase == nil { await Task.yield() }
+        model.cancelBenchmark()
+        await model.settled()
+        #expect(model.error == nil)
+        while cmlxtest_cancels(rig.bus) == 0 { await Task.yield() }
+    }
+
+    @Test func aFailedBenchmarkSaysWhy() async throws {
+        let rig = try Rig()
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory))
+        model.runBenchmark()
+        await model.settled()
+        #expect(model.error == "bencher: no model; name one")
+    }
+
+    @Test func seriesOfSeveralSourcesAreJoined() {
+        let (a, b) = (Date(timeIntervalSince1970: 1), Date(timeIntervalSince1970: 2))
+        let sources = [[DashPoint(time: b, value: 3), DashPoint(time: a, value: 1)],
+                       [DashPoint(time: a, value: 2)]]
+        #expect(DashModel.joined(sources, .tokens).map(\.value) == [3, 3], "speeds add up")
+        #expect(DashModel.joined(sources, .gpu).map(\.value) == [2, 3], "the highest counts")
+        #expect(DashSeries.tokens.matches(series: "runtime.ollama.x.activity/tokens_per_second"))
+        #expect(!DashSeries.tokens.matches(series: "runtime.ollama.x.activity/ttft"))
+        #expect(DashSeries.gpu.matches(series: "sensor.gpu.3/utilization"))
+        #expect(!DashSeries.memory.matches(series: "sensor.memory/total"))
+    }
+}
+
+/// A clock that a test turns.
+private final class Clock: @unchecked Sendable {
+    var time: Date
+
+    init(_ time: Date) {
+        self.time = time
+    }
+}

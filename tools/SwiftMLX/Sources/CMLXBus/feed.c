@@ -1,0 +1,221 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmlxbus.h"
+#include "common/bus.h"
+#include "common/paths.h"
+#include "message.h"
+
+/*  A thread with a loop and a client. The loop outlives the thread's run: whoever closes the worker
+ *  only wakes it, and it takes itself down, so that closing is safe from inside a handler too. */
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+    cmlx_end_fn end;
+    void *arg;
+    void (*start)(void *owner);
+    void (*stop)(void *owner);
+    void *owner; /* the feed or call that this is part of */
+} worker_t;
+
+struct cmlx_feed {
+    worker_t worker;
+    char *prefix;
+    cmlx_message_fn fn;
+};
+
+struct cmlx_call {
+    worker_t worker;
+    char *service;
+    char *command;
+    mlx_value_t *args;
+    int64_t timeout_ms;
+    cmlx_reply_fn fn;
+    mlx_call_t *call; /* NULL: over */
+    mlx_timer_t *patience;
+    bool closing;
+};
+
+enum {
+    CANCEL_PATIENCE_MS = 1000 /* for the service to hear that nobody waits any more */
+};
+
+static void copy_error(cmlx_error_t *to, const mlx_error_t *from)
+{
+    if (!to)
+        return;
+    to->code = (int)from->code;
+    memcpy(to->text, from->text, sizeof to->text);
+    memcpy(to->mend, from->mend, sizeof to->mend);
+}
+
+const char *cmlx_error_name(int code)
+{
+    return mlx_error_name((mlx_code_t)code);
+}
+
+char *cmlx_run_dir(cmlx_error_t *err)
+{
+    mlx_error_t problem = {0};
+    char *dir = mlx_paths_run_dir(NULL, &problem);
+    if (!dir)
+        copy_error(err, &problem);
+    return dir;
+}
+
+static void *run(void *arg)
+{
+    worker_t *self = arg;
+    self->start(self->owner);
+    mlx_loop_run(self->loop);
+    mlx_bus_destroy(&self->bus);
+    mlx_loop_destroy(&self->loop);
+    self->end(self->arg);
+    self->stop(self->owner);
+    return NULL;
+}
+
+static void end_loop(void *arg)
+{
+    mlx_loop_stop(arg);
+}
+
+static bool start_thread(worker_t *self)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_t thread;
+    int failed = pthread_create(&thread, &attributes, run, self);
+    pthread_attr_destroy(&attributes);
+    return !failed;
+}
+
+/*  0, or -1 with ERR and nothing kept. The owner may be gone as soon as this returns 0. */
+static int start_worker(worker_t *self, const char *run_dir, cmlx_error_t *err)
+{
+    mlx_error_t problem = {0};
+    self->loop = mlx_loop_new();
+    self->bus = mlx_bus_new(self->loop, &(mlx_bus_options_t){.run_dir = run_dir}, &problem);
+    if (self->bus && start_thread(self))
+        return 0;
+    if (self->bus)
+        mlx_error_set(&problem, MLX_ERR_FAILED, "cannot start a thread for the bus");
+    mlx_bus_destroy(&self->bus);
+    mlx_loop_destroy(&self->loop);
+    copy_error(err, &problem);
+    return -1;
+}
+
+/*  Feeds. */
+
+static void on_message(void *arg, const mlx_message_t *message)
+{
+    const cmlx_feed_t *self = arg;
+    self->fn(self->worker.arg, cmlx_message_copy(message));
+}
+
+static void start_feed(void *owner)
+{
+    cmlx_feed_t *self = owner;
+    mlx_bus_subscribe(self->worker.bus, self->prefix, on_message, self);
+}
+
+static void free_feed(void *owner)
+{
+    cmlx_feed_t *self = owner;
+    free(self->prefix);
+    free(self);
+}
+
+cmlx_feed_t *cmlx_feed_open(const char *run_dir, const char *prefix, cmlx_message_fn fn,
+                            cmlx_end_fn end, void *arg, cmlx_error_t *err)
+{
+    cmlx_feed_t *self = mlx_alloc(1, sizeof *self);
+    self->prefix = mlx_strdup(prefix);
+    self->fn = fn;
+    self->worker =
+        (worker_t){.end = end, .arg = arg, .start = start_feed, .stop = free_feed, .owner = self};
+    if (start_worker(&self->worker, run_dir, err)) {
+        free_feed(self);
+        return NULL;
+    }
+    return self;
+}
+
+void cmlx_feed_close(cmlx_feed_t *self)
+{
+    mlx_loop_wake(self->worker.loop, end_loop, self->worker.loop);
+}
+
+/*  Calls. */
+
+static void on_reply(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    static const cmlx_reply_t kinds[] = {[MLX_REPLY_PROGRESS] = CMLX_PROGRESS,
+                                         [MLX_REPLY_DONE] = CMLX_DONE,
+                                         [MLX_REPLY_ERROR] = CMLX_ERROR};
+    cmlx_call_t *self = arg;
+    cmlx_error_t problem = {0};
+    if (kind == MLX_REPLY_ERROR)
+        copy_error(&problem, err);
+    if (kind != MLX_REPLY_PROGRESS)
+        self->call = NULL;
+    self->fn(self->worker.arg, kinds[kind], value, &problem);
+    if (self->closing && !self->call)
+        mlx_loop_stop(self->worker.loop);
+}
+
+static void start_call(void *owner)
+{
+    cmlx_call_t *self = owner;
+    self->call = mlx_bus_call(self->worker.bus, self->service, self->command, self->args,
+                              self->timeout_ms, on_reply, self);
+}
+
+static void free_call(void *owner)
+{
+    cmlx_call_t *self = owner;
+    mlx_value_destroy(&self->args);
+    free(self->service);
+    free(self->command);
+    free(self);
+}
+
+static void cancel(void *arg)
+{
+    cmlx_call_t *self = arg;
+    self->closing = true;
+    if (!self->call) {
+        mlx_loop_stop(self->worker.loop);
+        return;
+    }
+    mlx_bus_cancel(self->worker.bus, self->call);
+    self->patience =
+        mlx_loop_after(self->worker.loop, CANCEL_PATIENCE_MS, end_loop, self->worker.loop);
+}
+
+cmlx_call_t *cmlx_call_open(const char *run_dir, const char *service, const char *command,
+                            const cmlx_node_t *args, int64_t timeout_ms, cmlx_reply_fn fn,
+                            cmlx_end_fn end, void *arg, cmlx_error_t *err)
+{
+    cmlx_call_t *self = mlx_alloc(1, sizeof *self);
+    self->service = mlx_strdup(service);
+    self->command = mlx_strdup(command);
+    self->args = mlx_value_copy(args);
+    self->timeout_ms = timeout_ms;
+    self->fn = fn;
+    self->worker =
+        (worker_t){.end = end, .arg = arg, .start = start_call, .stop = free_call, .owner = self};
+    if (start_worker(&self->worker, run_dir, err)) {
+        free_call(self);
+        return NULL;
+    }
+    return self;
+}
+
+void cmlx_call_close(cmlx_call_t *self)
+{
+    mlx_loop_wake(self->worker.loop, cancel, self);
+}

@@ -1,0 +1,330 @@
+// Made from proto/catalogue_topics.c; do not edit.
+// swift run mlxbus-catalogue tools/SwiftMLX/Sources/MLXBus writes it anew.
+import Foundation
+
+/// A model server and what it has loaded: `runtime.<kind>.<endpoint>.models`.
+public struct RuntimeModels: BusTopic {
+    /// The topic's name.
+    public static let pattern = "runtime.<kind>.<endpoint>.models"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// The runtime answers.
+    public var reachable: Bool?
+    /// Why not, for a person.
+    public var reason: String?
+    /// Ollama, llamacpp, openai, vllm.
+    public var kind: String?
+    /// Of the runtime.
+    public var version: String?
+    /// Where it was asked.
+    public var url: String?
+    /// Models that are loaded now.
+    public var models: [Model]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        reachable = data.read("reachable")
+        reason = data.read("reason")
+        kind = data.read("kind")
+        version = data.read("version")
+        url = data.read("url")
+        models = data.read("models")
+    }
+
+    /// Models that are loaded now.
+    public struct Model: BusRecord {
+        /// Name as the runtime gives it.
+        public var name: String?
+        /// Digest as the runtime gives it.
+        public var digest: String?
+        /// Memory the model occupies, in bytes.
+        public var size: Int?
+        /// Part of size on the GPU, in bytes.
+        public var vram: Int?
+        /// Context length in tokens.
+        public var context: Int?
+        /// Q4_K_M, 4bit, ...
+        public var quantization: String?
+        /// 7.6B, ...
+        public var parameterSize: String?
+        /// Llama, qwen2, ...
+        public var family: String?
+        /// Gguf, safetensors, mlx.
+        public var format: String?
+        /// When the runtime unloads it; absent: it stays.
+        public var expiresAt: Date?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            digest = data.read("digest")
+            size = data.read("size")
+            vram = data.read("vram")
+            context = data.read("context")
+            quantization = data.read("quantization")
+            parameterSize = data.read("parameter_size")
+            family = data.read("family")
+            format = data.read("format")
+            expiresAt = data.read("expires_at")
+        }
+    }
+}
+
+/// What a model server does right now: `runtime.<kind>.<endpoint>.activity`.
+public struct RuntimeActivity: BusTopic {
+    /// The topic's name.
+    public static let pattern = "runtime.<kind>.<endpoint>.activity"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// A request is being worked on.
+    public var busy: Bool?
+    /// Requests running now.
+    public var requests: Int?
+    /// Model at work, or the last one.
+    public var model: String?
+    /// Generation speed now, all requests; absent: idle, in tokens per second.
+    public var tokensPerSecond: Double?
+    /// Prompt processing speed now, in tokens per second.
+    public var promptTokensPerSecond: Double?
+    /// Time to first token of the newest request, in seconds.
+    public var ttft: Double?
+    /// Tokens generated.
+    public var tokensTotal: Int?
+    /// Prompt tokens processed.
+    public var promptTokensTotal: Int?
+    /// Requests ended.
+    public var requestsTotal: Int?
+    /// Requests that failed or were cut off.
+    public var errorsTotal: Int?
+    /// Where the speed comes from: tap, runner, slots or metrics.
+    public var source: String?
+    /// Why no better source is used.
+    public var sourceReason: String?
+    /// Requests running now, where known one by one.
+    public var running: [Running]?
+    /// The newest request that ended.
+    public var last: Last?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        busy = data.read("busy")
+        requests = data.read("requests")
+        model = data.read("model")
+        tokensPerSecond = data.read("tokens_per_second")
+        promptTokensPerSecond = data.read("prompt_tokens_per_second")
+        ttft = data.read("ttft")
+        tokensTotal = data.read("tokens_total")
+        promptTokensTotal = data.read("prompt_tokens_total")
+        requestsTotal = data.read("requests_total")
+        errorsTotal = data.read("errors_total")
+        source = data.read("source")
+        sourceReason = data.read("source_reason")
+        running = data.read("running")
+        last = data.read("last")
+    }
+
+    /// Requests running now, where known one by one.
+    public struct Running: BusRecord {
+        /// Model that answers.
+        public var model: String?
+        /// Who asks, where known.
+        public var client: String?
+        /// Tokens so far.
+        public var tokens: Int?
+        /// Generation speed now, in tokens per second.
+        public var tokensPerSecond: Double?
+        /// Time since the request, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            model = data.read("model")
+            client = data.read("client")
+            tokens = data.read("tokens")
+            tokensPerSecond = data.read("tokens_per_second")
+            age = data.read("age")
+        }
+    }
+
+    /// The newest request that ended.
+    public struct Last: BusRecord {
+        /// Model that answered.
+        public var model: String?
+        /// Tokens generated.
+        public var tokens: Int?
+        /// Generation speed, in tokens per second.
+        public var tokensPerSecond: Double?
+        /// Prompt tokens processed.
+        public var promptTokens: Int?
+        /// Prompt speed, in tokens per second.
+        public var promptTokensPerSecond: Double?
+        /// Time to first token, in seconds.
+        public var ttft: Double?
+        /// Whole request, in seconds.
+        public var duration: Double?
+        /// When it ended.
+        public var time: Date?
+        /// Tap, runner, slots or metrics.
+        public var source: String?
+        /// Ok, error, client_abort or server_abort.
+        public var outcome: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            model = data.read("model")
+            tokens = data.read("tokens")
+            tokensPerSecond = data.read("tokens_per_second")
+            promptTokens = data.read("prompt_tokens")
+            promptTokensPerSecond = data.read("prompt_tokens_per_second")
+            ttft = data.read("ttft")
+            duration = data.read("duration")
+            time = data.read("t")
+            source = data.read("source")
+            outcome = data.read("outcome")
+        }
+    }
+}
+
+/// A benchmark run under way: `bench.progress`.
+public struct BenchProgress: BusTopic {
+    /// The topic's name.
+    public static let pattern = "bench.progress"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = false
+
+    /// Of the run.
+    public var id: String?
+    /// Model measured.
+    public var model: String?
+    /// Load, warmup, prompts or done.
+    public var phase: String?
+    /// Prompt number, from 1.
+    public var prompt: Int?
+    /// Prompts in all.
+    public var prompts: Int?
+    /// Since the start, in seconds.
+    public var elapsed: Double?
+    /// Estimate until the end, in seconds.
+    public var remaining: Double?
+    /// Speed of the newest prompt, in tokens per second.
+    public var tokensPerSecond: Double?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        id = data.read("id")
+        model = data.read("model")
+        phase = data.read("phase")
+        prompt = data.read("prompt")
+        prompts = data.read("prompts")
+        elapsed = data.read("elapsed")
+        remaining = data.read("remaining")
+        tokensPerSecond = data.read("tokens_per_second")
+    }
+}
+
+/// The newest benchmark result: `bench.result`.
+public struct BenchResult: BusTopic {
+    /// The topic's name.
+    public static let pattern = "bench.result"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Of the run.
+    public var id: String?
+    /// Model measured.
+    public var model: String?
+    /// Of the model.
+    public var digest: String?
+    /// Of the model.
+    public var quantization: String?
+    /// Kind of runtime.
+    public var runtime: String?
+    /// Of the runtime.
+    public var runtimeVersion: String?
+    /// Endpoint measured.
+    public var url: String?
+    /// CPU and GPU names.
+    public var hardware: String?
+    /// Wall time of the run, in seconds.
+    public var duration: Double?
+    /// Time to load the model; absent: it was loaded, in seconds.
+    public var load: Double?
+    /// Generation speed, tokens per second.
+    public var tokensPerSecond: Interval?
+    /// Prompt speed, tokens per second.
+    public var promptTokensPerSecond: Interval?
+    /// Time to first token, seconds.
+    public var ttft: Interval?
+    /// Energy per generated token, in joules.
+    public var joulesPerToken: Double?
+    /// At the end of the run.
+    public var thermalState: String?
+    /// Hottest sensor during the run, in celsius.
+    public var temperature: Double?
+    /// Share of the run in which others were busy, as a ratio from 0 to 1.
+    public var contention: Double?
+    /// What makes the figures doubtful.
+    public var warnings: [String]?
+    /// Each prompt.
+    public var prompts: [Prompt]?
+    /// When the run ended.
+    public var time: Date?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        id = data.read("id")
+        model = data.read("model")
+        digest = data.read("digest")
+        quantization = data.read("quantization")
+        runtime = data.read("runtime")
+        runtimeVersion = data.read("runtime_version")
+        url = data.read("url")
+        hardware = data.read("hardware")
+        duration = data.read("duration")
+        load = data.read("load")
+        tokensPerSecond = data.read("tokens_per_second")
+        promptTokensPerSecond = data.read("prompt_tokens_per_second")
+        ttft = data.read("ttft")
+        joulesPerToken = data.read("joules_per_token")
+        thermalState = data.read("thermal_state")
+        temperature = data.read("temperature")
+        contention = data.read("contention")
+        warnings = data.read("warnings")
+        prompts = data.read("prompts")
+        time = data.read("t")
+    }
+
+    /// Each prompt.
+    public struct Prompt: BusRecord {
+        /// Kind of prompt.
+        public var name: String?
+        /// Tokens generated.
+        public var tokens: Int?
+        /// Server's figure, else client's, in tokens per second.
+        public var tokensPerSecond: Double?
+        /// By the client's clock, in tokens per second.
+        public var clientTokensPerSecond: Double?
+        /// Prompt tokens processed.
+        public var promptTokens: Int?
+        /// Prompt speed, in tokens per second.
+        public var promptTokensPerSecond: Double?
+        /// Time to first token, in seconds.
+        public var ttft: Double?
+        /// Length, stop, ...
+        public var doneReason: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            tokens = data.read("tokens")
+            tokensPerSecond = data.read("tokens_per_second")
+            clientTokensPerSecond = data.read("client_tokens_per_second")
+            promptTokens = data.read("prompt_tokens")
+            promptTokensPerSecond = data.read("prompt_tokens_per_second")
+            ttft = data.read("ttft")
+            doneReason = data.read("done_reason")
+        }
+    }
+}

@@ -1,0 +1,379 @@
+// Made from proto/catalogue_topics.c; do not edit.
+// swift run mlxbus-catalogue tools/SwiftMLX/Sources/MLXBus writes it anew.
+import Foundation
+
+/// A field that this machine cannot give, and why.
+public struct MissingField: BusRecord {
+    /// Key that this machine cannot give.
+    public var field: String?
+    /// The reason, for a person.
+    public var why: String?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        field = data.read("field")
+        why = data.read("why")
+    }
+}
+
+/// A measured figure with what is known of its spread.
+public struct Interval: BusRecord {
+    /// Median over prompts.
+    public var median: Double?
+    /// Mean over prompts.
+    public var mean: Double?
+    /// Lower end of the 95 % interval of the mean.
+    public var low: Double?
+    /// Upper end.
+    public var high: Double?
+    /// 10th percentile.
+    public var p10: Double?
+    /// 90th percentile.
+    public var p90: Double?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        median = data.read("median")
+        mean = data.read("mean")
+        low = data.read("low")
+        high = data.read("high")
+        p10 = data.read("p10")
+        p90 = data.read("p90")
+    }
+}
+
+/// One GPU: `sensor.gpu.<n>`.
+public struct SensorGPU: BusTopic {
+    /// The topic's name.
+    public static let pattern = "sensor.gpu.<n>"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Product name.
+    public var name: String?
+    /// Nvidia, amd, intel, apple.
+    public var vendor: String?
+    /// Sensor back end that read it.
+    public var backend: String?
+    /// Stable identity: UUID or bus address.
+    public var id: String?
+    /// Time the GPU was busy, as a ratio from 0 to 1.
+    public var utilization: Double?
+    /// GPU memory in use, in bytes.
+    public var memoryUsed: Int?
+    /// GPU memory installed, in bytes.
+    public var memoryTotal: Int?
+    /// Core clock, in hertz.
+    public var frequency: Double?
+    /// Memory clock, in hertz.
+    public var memoryFrequency: Double?
+    /// Power drawn, in watts.
+    public var power: Double?
+    /// Power limit in force, in watts.
+    public var powerLimit: Double?
+    /// Energy used since the driver was loaded, in joules.
+    public var energy: Double?
+    /// Core temperature, in celsius.
+    public var temperature: Double?
+    /// Fan speed of its maximum, as a ratio from 0 to 1.
+    public var fan: Double?
+    /// Why clocks are held down: power, thermal, ...
+    public var throttle: [String]?
+    /// Processes with a context on the GPU.
+    public var processes: [Process]?
+    /// Fields that are not available, and why.
+    public var missing: [MissingField]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        name = data.read("name")
+        vendor = data.read("vendor")
+        backend = data.read("backend")
+        id = data.read("id")
+        utilization = data.read("utilization")
+        memoryUsed = data.read("memory_used")
+        memoryTotal = data.read("memory_total")
+        frequency = data.read("frequency")
+        memoryFrequency = data.read("memory_frequency")
+        power = data.read("power")
+        powerLimit = data.read("power_limit")
+        energy = data.read("energy")
+        temperature = data.read("temperature")
+        fan = data.read("fan")
+        throttle = data.read("throttle")
+        processes = data.read("processes")
+        missing = data.read("missing")
+    }
+
+    /// Processes with a context on the GPU.
+    public struct Process: BusRecord {
+        /// Process id.
+        public var pid: Int?
+        /// GPU memory the process holds, in bytes.
+        public var memory: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            pid = data.read("pid")
+            memory = data.read("memory")
+        }
+    }
+}
+
+/// Main memory: `sensor.memory`.
+public struct SensorMemory: BusTopic {
+    /// The topic's name.
+    public static let pattern = "sensor.memory"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Memory installed, in bytes.
+    public var total: Int?
+    /// Memory that cannot be reclaimed at once, in bytes.
+    public var used: Int?
+    /// Memory a new process can get without swapping, in bytes.
+    public var available: Int?
+    /// Memory not used at all, in bytes.
+    public var free: Int?
+    /// Page cache, in bytes.
+    public var cached: Int?
+    /// Memory that cannot be paged out (macOS), in bytes.
+    public var wired: Int?
+    /// Memory held by the compressor, in bytes.
+    public var compressed: Int?
+    /// Cgroup limit where it is below total, in bytes.
+    public var limit: Int?
+    /// Unified memory the GPU may wire (macOS), in bytes.
+    public var gpuLimit: Int?
+    /// Swap configured, in bytes.
+    public var swapTotal: Int?
+    /// Swap in use, in bytes.
+    public var swapUsed: Int?
+    /// Share of the last 10 s in which some task waited for memory (PSI), as a ratio from 0 to 1.
+    public var pressure: Double?
+    /// The same, all tasks waiting, as a ratio from 0 to 1.
+    public var pressureFull: Double?
+    /// Normal, warning or critical.
+    public var pressureLevel: String?
+    /// Fields that are not available, and why.
+    public var missing: [MissingField]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        total = data.read("total")
+        used = data.read("used")
+        available = data.read("available")
+        free = data.read("free")
+        cached = data.read("cached")
+        wired = data.read("wired")
+        compressed = data.read("compressed")
+        limit = data.read("limit")
+        gpuLimit = data.read("gpu_limit")
+        swapTotal = data.read("swap_total")
+        swapUsed = data.read("swap_used")
+        pressure = data.read("pressure")
+        pressureFull = data.read("pressure_full")
+        pressureLevel = data.read("pressure_level")
+        missing = data.read("missing")
+    }
+}
+
+/// Processor: `sensor.cpu`.
+public struct SensorCPU: BusTopic {
+    /// The topic's name.
+    public static let pattern = "sensor.cpu"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Product name.
+    public var name: String?
+    /// Cores online.
+    public var cores: Int?
+    /// Time the cores were busy, mean over all, as a ratio from 0 to 1.
+    public var utilization: Double?
+    /// Time in user code, as a ratio from 0 to 1.
+    public var user: Double?
+    /// Time in the kernel, as a ratio from 0 to 1.
+    public var system: Double?
+    /// Idle time with I/O outstanding, as a ratio from 0 to 1.
+    public var iowait: Double?
+    /// Mean clock, in hertz.
+    public var frequency: Double?
+    /// Load average, 1 minute.
+    public var load1: Double?
+    /// Load average, 5 minutes.
+    public var load5: Double?
+    /// Load average, 15 minutes.
+    public var load15: Double?
+    /// Share of the last 10 s in which some task waited for a core (PSI), as a ratio from 0 to 1.
+    public var pressure: Double?
+    /// Each core.
+    public var core: [Core]?
+    /// Each cluster of cores (Apple Silicon).
+    public var cluster: [Cluster]?
+    /// Fields that are not available, and why.
+    public var missing: [MissingField]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        name = data.read("name")
+        cores = data.read("cores")
+        utilization = data.read("utilization")
+        user = data.read("user")
+        system = data.read("system")
+        iowait = data.read("iowait")
+        frequency = data.read("frequency")
+        load1 = data.read("load1")
+        load5 = data.read("load5")
+        load15 = data.read("load15")
+        pressure = data.read("pressure")
+        core = data.read("core")
+        cluster = data.read("cluster")
+        missing = data.read("missing")
+    }
+
+    /// Each core.
+    public struct Core: BusRecord {
+        /// Core number.
+        public var id: Int?
+        /// Time the core was busy, as a ratio from 0 to 1.
+        public var utilization: Double?
+        /// Clock, in hertz.
+        public var frequency: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            id = data.read("id")
+            utilization = data.read("utilization")
+            frequency = data.read("frequency")
+        }
+    }
+
+    /// Each cluster of cores (Apple Silicon).
+    public struct Cluster: BusRecord {
+        /// Cluster as the system calls it: E, P, ...
+        public var name: String?
+        /// Cores in it.
+        public var cores: Int?
+        /// Time its cores were busy, as a ratio from 0 to 1.
+        public var utilization: Double?
+        /// Clock, in hertz.
+        public var frequency: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            cores = data.read("cores")
+            utilization = data.read("utilization")
+            frequency = data.read("frequency")
+        }
+    }
+}
+
+/// Temperatures and fans: `sensor.temperature`.
+public struct SensorTemperature: BusTopic {
+    /// The topic's name.
+    public static let pattern = "sensor.temperature"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Processor, in celsius.
+    public var cpu: Double?
+    /// Graphics processor, in celsius.
+    public var gpu: Double?
+    /// Hottest sensor, in celsius.
+    public var max: Double?
+    /// Nominal, moderate, heavy, trapping or sleeping (macOS).
+    public var thermalState: String?
+    /// Every sensor.
+    public var sensor: [Sensor]?
+    /// Every fan.
+    public var fan: [Fan]?
+    /// Fields that are not available, and why.
+    public var missing: [MissingField]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        cpu = data.read("cpu")
+        gpu = data.read("gpu")
+        max = data.read("max")
+        thermalState = data.read("thermal_state")
+        sensor = data.read("sensor")
+        fan = data.read("fan")
+        missing = data.read("missing")
+    }
+
+    /// Every sensor.
+    public struct Sensor: BusRecord {
+        /// What it measures.
+        public var label: String?
+        /// Chip or back end.
+        public var source: String?
+        /// Temperature, in celsius.
+        public var celsius: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            label = data.read("label")
+            source = data.read("source")
+            celsius = data.read("celsius")
+        }
+    }
+
+    /// Every fan.
+    public struct Fan: BusRecord {
+        /// Which fan.
+        public var label: String?
+        /// Speed, in revolutions per minute.
+        public var rpm: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            label = data.read("label")
+            rpm = data.read("rpm")
+        }
+    }
+}
+
+/// Power and energy: `sensor.power`.
+public struct SensorPower: BusTopic {
+    /// The topic's name.
+    public static let pattern = "sensor.power"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Whole machine, in watts.
+    public var total: Double?
+    /// Processor cores, in watts.
+    public var cpu: Double?
+    /// Graphics, all GPUs, in watts.
+    public var gpu: Double?
+    /// Memory, in watts.
+    public var dram: Double?
+    /// Apple Neural Engine, in watts.
+    public var ane: Double?
+    /// Processor package, in watts.
+    public var package: Double?
+    /// Energy of the package since an arbitrary start, in joules.
+    public var energy: Double?
+    /// Ac or battery.
+    public var source: String?
+    /// Battery charge, as a ratio from 0 to 1.
+    public var battery: Double?
+    /// Fields that are not available, and why.
+    public var missing: [MissingField]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        total = data.read("total")
+        cpu = data.read("cpu")
+        gpu = data.read("gpu")
+        dram = data.read("dram")
+        ane = data.read("ane")
+        package = data.read("package")
+        energy = data.read("energy")
+        source = data.read("source")
+        battery = data.read("battery")
+        missing = data.read("missing")
+    }
+}

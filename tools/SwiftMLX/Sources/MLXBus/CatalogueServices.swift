@@ -1,0 +1,199 @@
+// Made from proto/catalogue_topics.c; do not edit.
+// swift run mlxbus-catalogue tools/SwiftMLX/Sources/MLXBus writes it anew.
+import Foundation
+
+/// The shared model cache: `cache.status`.
+public struct CacheStatus: BusTopic {
+    /// The topic's name.
+    public static let pattern = "cache.status"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Where the cache is.
+    public var dir: String?
+    /// Models in the cache.
+    public var modelsCount: Int?
+    /// Disk space the cache uses, in bytes.
+    public var bytes: Int?
+    /// Disk space that sharing avoided, in bytes.
+    public var saved: Int?
+    /// Copies that do not exist.
+    public var duplicatesAvoided: Int?
+    /// Each model.
+    public var models: [Model]?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        dir = data.read("dir")
+        modelsCount = data.read("models_count")
+        bytes = data.read("bytes")
+        saved = data.read("saved")
+        duplicatesAvoided = data.read("duplicates_avoided")
+        models = data.read("models")
+    }
+
+    /// Each model.
+    public struct Model: BusRecord {
+        /// Model name.
+        public var name: String?
+        /// Bytes of its files, in bytes.
+        public var size: Int?
+        /// Apps that use it.
+        public var usedBy: [String]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            size = data.read("size")
+            usedBy = data.read("used_by")
+        }
+    }
+}
+
+/// A cache operation under way: `cache.progress`.
+public struct CacheProgress: BusTopic {
+    /// The topic's name.
+    public static let pattern = "cache.progress"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = false
+
+    /// Of the operation.
+    public var id: String?
+    /// Add, link, dedup, clean, ...
+    public var operation: String?
+    /// Model worked on.
+    public var model: String?
+    /// Resolve, download, verify, ...
+    public var phase: String?
+    /// Bytes done, in bytes.
+    public var done: Int?
+    /// Bytes in all, in bytes.
+    public var total: Int?
+    /// Bytes per second.
+    public var rate: Double?
+    /// Estimate until the end, in seconds.
+    public var eta: Double?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        id = data.read("id")
+        operation = data.read("operation")
+        model = data.read("model")
+        phase = data.read("phase")
+        done = data.read("done")
+        total = data.read("total")
+        rate = data.read("rate")
+        eta = data.read("eta")
+    }
+}
+
+/// The history database: `history.status`.
+public struct HistoryStatus: BusTopic {
+    /// The topic's name.
+    public static let pattern = "history.status"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Database file.
+    public var path: String?
+    /// Size on disk, in bytes.
+    public var bytes: Int?
+    /// Series known.
+    public var series: Int?
+    /// Samples stored since start.
+    public var samples: Int?
+    /// Time of the oldest sample.
+    public var oldest: Date?
+    /// Time the newest flush took, in seconds.
+    public var flush: Double?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        path = data.read("path")
+        bytes = data.read("bytes")
+        series = data.read("series")
+        samples = data.read("samples")
+        oldest = data.read("oldest")
+        flush = data.read("flush")
+    }
+}
+
+/// A process of the suite: `service.<name>.health`.
+public struct ServiceHealth: BusTopic {
+    /// The topic's name.
+    public static let pattern = "service.<name>.health"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Up, degraded or down.
+    public var state: String?
+    /// Why not up, for a person.
+    public var reason: String?
+    /// Of the program.
+    public var version: String?
+    /// Process id.
+    public var pid: Int?
+    /// Since its start, in seconds.
+    public var uptime: Double?
+    /// Messages published.
+    public var messages: Int?
+    /// Messages lost on the way to it, by sequence gaps.
+    public var drops: Int?
+    /// Errors counted.
+    public var errors: Int?
+    /// Resident memory, in bytes.
+    public var memory: Int?
+    /// CPU time used, in seconds.
+    public var cpu: Double?
+    /// The newest error, one line.
+    public var lastError: String?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        state = data.read("state")
+        reason = data.read("reason")
+        version = data.read("version")
+        pid = data.read("pid")
+        uptime = data.read("uptime")
+        messages = data.read("messages")
+        drops = data.read("drops")
+        errors = data.read("errors")
+        memory = data.read("memory")
+        cpu = data.read("cpu")
+        lastError = data.read("last_error")
+    }
+}
+
+/// An alert rule that fires or has ended: `alert.<rule>`.
+public struct Alert: BusTopic {
+    /// The topic's name.
+    public static let pattern = "alert.<rule>"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Firing or resolved.
+    public var state: String?
+    /// One line for a person.
+    public var summary: String?
+    /// Where the value came from.
+    public var topic: String?
+    /// Which value.
+    public var field: String?
+    /// The value.
+    public var value: Double?
+    /// The limit it crossed.
+    public var threshold: Double?
+    /// When it began.
+    public var since: Date?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        state = data.read("state")
+        summary = data.read("summary")
+        topic = data.read("topic")
+        field = data.read("field")
+        value = data.read("value")
+        threshold = data.read("threshold")
+        since = data.read("since")
+    }
+}

@@ -1,0 +1,46 @@
+#include "front.h"
+
+#include <string.h>
+
+#define TEXT(n, notes)                                                                             \
+    {                                                                                              \
+        .name = n, .notifies = notes, .open = mlx_front_text_open, .draw = mlx_front_text_draw,    \
+        .close = mlx_front_text_close                                                              \
+    }
+
+#ifdef __APPLE__
+#define BAR_NOTIFIES true /* there is no tray that would */
+#else
+#define BAR_NOTIFIES false
+#endif
+
+const mlx_front_t mlx_fronts[] = {
+#ifdef __linux__
+    {.name = "tray",
+     .notifies = true,
+     .open = mlx_front_tray_open,
+     .draw = mlx_front_tray_draw,
+     .close = mlx_front_tray_close},
+#endif
+    TEXT("plain", false),
+    TEXT("json", false),
+    TEXT("swiftbar", BAR_NOTIFIES),
+    TEXT("xbar", BAR_NOTIFIES),
+    TEXT("waybar", false),
+    TEXT("i3blocks", false),
+};
+
+const size_t mlx_fronts_count = MLX_COUNT(mlx_fronts);
+
+const mlx_front_t *mlx_front_find(const char *name)
+{
+    for (size_t i = 0; i < mlx_fronts_count; i++)
+        if (strcmp(mlx_fronts[i].name, name) == 0)
+            return &mlx_fronts[i];
+    return NULL;
+}
+
+const mlx_front_t *mlx_front_fallback(void)
+{
+    return mlx_front_find("plain");
+}

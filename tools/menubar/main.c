@@ -1,0 +1,87 @@
+/*  mlx-menubar: what the machine does for its models, in the tray or in a status bar. */
+#include <locale.h>
+#include <string.h>
+
+#include "common/args.h"
+#include "menubar.h"
+
+static const mlx_option_t options[] = {
+    {.name = "format",
+     .letter = 'f',
+     .value = "FORMAT",
+     .help = "Show it as FORMAT: tray (an icon with a menu, Linux), swiftbar, xbar, waybar, "
+             "i3blocks, plain or json (a line or block for each change).",
+     .words = "tray|swiftbar|xbar|waybar|i3blocks|plain|json"},
+    {.name = "once", .help = "Write one update and end."},
+    {.name = "do",
+     .value = "ACTION",
+     .help = "Do what an item of the menu does and end: benchmark, history or preferences.",
+     .words = "benchmark|history|preferences"},
+    {.name = "config",
+     .value = "FILE",
+     .help = "Read settings from FILE instead of the usual place.",
+     .complete = "file"},
+    {0},
+};
+
+static int read_action(const char *name, mlx_action_t *action, mlx_error_t *err)
+{
+    static const mlx_action_t known[] = {MLX_ACTION_BENCHMARK, MLX_ACTION_HISTORY,
+                                         MLX_ACTION_PREFERENCES};
+    for (size_t i = 0; i < MLX_COUNT(known); i++)
+        if (strcmp(mlx_action_name(known[i]), name) == 0) {
+            *action = known[i];
+            return 0;
+        }
+    mlx_error_set(err, MLX_ERR_USAGE, "--do %s: no such action", name);
+    return mlx_error_mend(err, "one of benchmark, history, preferences");
+}
+
+static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_error_t *err)
+{
+    const char *format = mlx_args_value(args, "format"), *action = mlx_args_value(args, "do");
+    out->config = mlx_args_value(args, "config");
+    out->once = mlx_args_count(args, "once") > 0;
+    out->front = format ? mlx_front_find(format) : out->once ? mlx_front_fallback() : NULL;
+    if (format && !out->front) {
+        mlx_error_set(err, MLX_ERR_USAGE, "--format %s: no such format here", format);
+        return mlx_error_mend(err, "see mlx-menubar --help");
+    }
+    if (out->once && out->front && strcmp(out->front->name, "tray") == 0)
+        return mlx_error_set(err, MLX_ERR_USAGE, "--once: a tray icon that ends at once is none");
+    return action ? read_action(action, &out->action, err) : 0;
+}
+
+static int run(void *arg, const mlx_args_t *args)
+{
+    mlx_menubar_options_t chosen = {0};
+    mlx_error_t err = {0};
+    (void)arg;
+    if (read_options(args, &chosen, &err) || mlx_menubar_run(&chosen, &err))
+        return mlx_error_report("mlx-menubar", &err);
+    return MLX_OK;
+}
+
+static const mlx_program_t program = {
+    .self =
+        {.name = "mlx-menubar",
+         .summary = "show live model speed in the tray or a status bar",
+         .about =
+             "Without --format it is a tray icon where there is a desktop session, else plain "
+             "text. Updates come when something changed, at most one a second.\n\n"
+             "waybar: \"custom/mlx\": {\"exec\": \"mlx-menubar -f waybar\", \"return-type\": "
+             "\"json\", \"on-click\": \"mlx-menubar --do history\"}\n\n"
+             "i3blocks: [mlx] command=mlx-menubar -f i3blocks, interval=persist, format=json\n\n"
+             "SwiftBar: a plug-in script that holds `#<swiftbar.type>streamable"
+             "</swiftbar.type>` and runs mlx-menubar -f swiftbar\n\n"
+             "xbar: a plug-in script mlx.5s.sh that runs mlx-menubar -f xbar --once",
+         .options = options,
+         .run = run},
+    .see_also = "mlxctl(1), mlx-gateway(1)",
+};
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    return mlx_args_main(&program, argc, argv, NULL);
+}
