@@ -63,7 +63,7 @@ static void store_state(part_t *p)
 {
     char boot[64];
     mlx_fsys_boot_id(boot, sizeof boot);
-    if (fdatasync(p->fd) != 0)
+    if (mlx_fsys_sync_data(p->fd) != 0)
         return;
     p->synced = p->at;
     MLX_CLEANUP(mlx_free_p) char *path = state_path(p->file->etag);
@@ -393,7 +393,7 @@ static bool should_end(pool_t *pool, int rc)
 
 static void wait_a_tick(void)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000L}, NULL);
 }
 
 static int first_error(const mlx_downloads_t *run, mlx_error_t *err)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -328,8 +329,37 @@ static void test_hub_entry_is_rebuilt_as_it_was(void **state)
     world_check_sound(w);
     /* The same tree as the hub's own client made: names, links and the ref without a newline. */
     MLX_CLEANUP(mlx_free_p)
-    char *command = mlx_format("diff -r --no-dereference %s %s", aside, hub);
+    char *command = mlx_format("diff -r --exclude=.locks --no-dereference %s %s", aside, hub);
     assert_int_equal(system(command), 0);
+}
+
+static void test_lock_of_the_hubs_tools_is_kept(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_hub_model(w, "org/mlx", 1, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *command = mlx_format("rm -rf %s/home/.cache", w->dir);
+    assert_int_equal(system(command), 0);
+    MLX_CLEANUP(mlx_free_p)
+    char *lock = world_path(w, "home/.cache/huggingface/hub/.locks/models--org--mlx/%s.lock", hex);
+    fixture_write(lock, "", 0);
+    int fd = open(lock, O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+    assert_null(mlx_cache_link(cache, "huggingface", NULL, "org/mlx", &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_BUSY);
+    assert_int_equal(world_inode(w, "home/.cache/huggingface/hub/models--org--mlx"), 0);
+    close(fd);
+    report = mlx_cache_link(cache, "huggingface", NULL, "org/mlx", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    world_check_sound(w);
 }
 
 static void test_second_writer_is_told_busy(void **state)
@@ -396,6 +426,7 @@ int main(void)
         cmocka_unit_test(test_one_unreadable_manifest_keeps_every_blob),
         cmocka_unit_test(test_safetensors_cannot_be_linked_to_ollama),
         cmocka_unit_test(test_hub_entry_is_rebuilt_as_it_was),
+        cmocka_unit_test(test_lock_of_the_hubs_tools_is_kept),
         cmocka_unit_test(test_second_writer_is_told_busy),
         cmocka_unit_test(test_unsafe_home_is_refused),
         cmocka_unit_test(test_planted_links_lead_nowhere),
