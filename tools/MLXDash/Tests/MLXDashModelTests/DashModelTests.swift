@@ -6,7 +6,7 @@ import Testing
 
 @MainActor @Suite(.serialized, .timeLimit(.minutes(2))) struct DashModelTests {
     /// A real bus in a private directory.
-    @MainActor private final class Rig {
+    private final class Rig: @unchecked Sendable {
         let directory: URL
         let bus: OpaquePointer
 
@@ -19,7 +19,7 @@ import Testing
             bus = cmlxtest_bus_new(directory.path)!
         }
 
-        isolated deinit {
+        deinit {
             cmlxtest_bus_free(bus)
             try? FileManager.default.removeItem(at: directory)
         }
