@@ -40,6 +40,7 @@ static const mlx_setting_t rule_fields[] = {
     {.key = "field", .type = MLX_SETTING_STR, .required = true},
     {.key = "above", .type = MLX_SETTING_REAL},
     {.key = "below", .type = MLX_SETTING_REAL},
+    {.key = "drop", .type = MLX_SETTING_REAL},
     {.key = "for_s", .type = MLX_SETTING_REAL},
     {.key = "text", .type = MLX_SETTING_STR},
     {0},
@@ -130,7 +131,8 @@ const mlx_setting_t mlx_settings[] = {
 
     {MAPS("alert.rules", rule_fields,
           "[{name: hot, topic: sensor.gpu.0, field: temperature, above: 90, for_s: 30}]"),
-     USE("mlx-recorder", "Alarms: a field above or below a limit for some seconds.")},
+     USE("mlx-recorder",
+         "Alarms: a field above or below a limit, or by the share drop below its usual value.")},
 };
 
 const size_t mlx_settings_count = MLX_COUNT(mlx_settings);

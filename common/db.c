@@ -57,6 +57,12 @@ static int create_private(const char *path, mlx_error_t *err)
     return 0;
 }
 
+static int set_page_size(mlx_db_t *self, int bytes, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *sql = mlx_format("PRAGMA page_size = %d", bytes);
+    return mlx_db_exec(self, sql, err);
+}
+
 static int set_up(mlx_db_t *self, const mlx_db_options_t *options, mlx_error_t *err)
 {
     sqlite3_extended_result_codes(self->handle, 1);
@@ -66,6 +72,8 @@ static int set_up(mlx_db_t *self, const mlx_db_options_t *options, mlx_error_t *
         return -1;
     if (options->read_only)
         return 0;
+    if (options->page_size && set_page_size(self, options->page_size, err))
+        return -1;
     if (options->incremental_vacuum && mlx_db_exec(self, "PRAGMA auto_vacuum = INCREMENTAL", err))
         return -1;
     if (mlx_db_exec(self, "PRAGMA journal_mode = WAL", err))

@@ -34,6 +34,7 @@ typedef struct {
     bool durable;            /* each commit survives a power cut, not only a crash */
     bool read_only;          /* the file must exist and have the schema already */
     bool incremental_vacuum; /* set before the first table: only for a new file */
+    int page_size;           /* bytes; 0: SQLite's own; only for a new file */
 } mlx_db_options_t;
 
 mlx_db_t *mlx_db_open(const mlx_db_options_t *options, mlx_error_t *err);

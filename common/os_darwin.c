@@ -126,6 +126,10 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err)
     return 0;
 }
 
+void mlx_os_trim(void)
+{
+}
+
 char *mlx_os_executable(mlx_error_t *err)
 {
     uint32_t size = 0;

@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <link.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -173,6 +176,28 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err)
         read_kilobytes("/proc/self/status", "VmRSS", bytes))
         return 0;
     return mlx_error_set(err, MLX_ERR_FAILED, "/proc/self gives no memory figures");
+}
+
+/*  Only what is never written: those pages are read from the file again, relocated ones could not. */
+static int drop_pages(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    (void)size;
+    (void)arg;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        uintptr_t begin = (info->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+        uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_filesz;
+        if (segment->p_type == PT_LOAD && !(segment->p_flags & PF_W))
+            madvise((void *)begin, end - begin, MADV_DONTNEED);
+    }
+    return 0;
+}
+
+void mlx_os_trim(void)
+{
+    malloc_trim(0);
+    dl_iterate_phdr(drop_pages, NULL);
 }
 
 char *mlx_os_executable(mlx_error_t *err)

@@ -283,3 +283,46 @@ mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us)
         headline.model = gather.loaded_model;
     return headline;
 }
+
+mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now_us)
+{
+    mlx_headline_t now = mlx_overview_headline(self, now_us);
+    mlx_value_t *headline = mlx_value_map();
+    mlx_value_set_str(headline, "model", now.model);
+    mlx_value_set_int(headline, "models_loaded", (int64_t)now.models_loaded);
+    mlx_value_set_bool(headline, "busy", now.busy);
+    mlx_value_set_real(headline, "tokens_per_second", now.tokens_per_second);
+    mlx_value_set_real(headline, "last_tokens_per_second", now.last_tokens_per_second);
+    mlx_value_set_str(headline, "source", now.source);
+    mlx_value_set_real(headline, "memory_used", now.memory_used);
+    mlx_value_set_real(headline, "memory_total", now.memory_total);
+    mlx_value_set_real(headline, "gpu_utilization", now.gpu_utilization);
+    mlx_value_set_real(headline, "gpu_memory_used", now.gpu_memory_used);
+    mlx_value_set_real(headline, "gpu_memory_total", now.gpu_memory_total);
+    mlx_value_set_real(headline, "cpu_utilization", now.cpu_utilization);
+    mlx_value_set_real(headline, "temperature", now.temperature);
+    mlx_value_set_real(headline, "power", now.power);
+    mlx_value_set_real(headline, "cache_bytes", now.cache_bytes);
+    mlx_value_set_real(headline, "cache_saved", now.cache_saved);
+    mlx_value_set_int(headline, "services_up", (int64_t)now.services_up);
+    mlx_value_set_int(headline, "services_down", (int64_t)now.services_down);
+    mlx_value_set_int(headline, "alerts", (int64_t)now.alerts);
+    return headline;
+}
+
+static void add_message(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    (void)age_us;
+    mlx_value_append(arg, mlx_message_value(message));
+}
+
+mlx_value_t *mlx_overview_value(const mlx_overview_t *self, int64_t now_us)
+{
+    mlx_value_t *all = mlx_value_map();
+    mlx_value_set_str(all, "host", self->host);
+    mlx_value_set_int(all, "t", now_us);
+    mlx_value_set(all, "headline", mlx_overview_headline_value(self, now_us));
+    mlx_value_t *messages = mlx_value_set(all, "messages", mlx_value_list());
+    mlx_overview_each(self, "", now_us, add_message, messages);
+    return all;
+}

@@ -54,6 +54,13 @@ void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us);
 
+/*  The same as a map: figures that are not available are absent. Caller owns it. */
+mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now_us);
+
+/*  Everything: {host, t, headline: {...}, messages: [...]}, messages as `mlxctl watch` prints them.
+ *  It is what `mlxctl status --json` and the gateway's /api/status give. Caller owns it. */
+mlx_value_t *mlx_overview_value(const mlx_overview_t *self, int64_t now_us);
+
 /*  Newest data of TOPIC of the headline's host, or NULL when absent or stale. Borrowed until the
  * next put. *AGE_US (may be NULL) is set when there is a value. */
 const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topic, int64_t now_us,

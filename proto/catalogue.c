@@ -161,8 +161,11 @@ const char *mlx_type_name(mlx_type_t type)
 
 static mlx_value_t *describe_fields(const mlx_field_t *fields)
 {
-    static const char *const kinds[] = {
-        [MLX_METRIC_NONE] = NULL, [MLX_METRIC_GAUGE] = "gauge", [MLX_METRIC_COUNTER] = "counter"};
+    static const char *const kinds[] = {[MLX_METRIC_NONE] = NULL,
+                                        [MLX_METRIC_GAUGE] = "gauge",
+                                        [MLX_METRIC_COUNTER] = "counter",
+                                        [MLX_METRIC_INFO] = "info",
+                                        [MLX_METRIC_STATE] = "state"};
     mlx_value_t *list = mlx_value_list();
     for (; fields && fields->key; fields++) {
         mlx_value_t *map = mlx_value_append(list, mlx_value_map());

@@ -37,6 +37,8 @@ typedef enum {
     MLX_METRIC_NONE, /* no OpenMetrics series */
     MLX_METRIC_GAUGE,
     MLX_METRIC_COUNTER,
+    MLX_METRIC_INFO,  /* of a list of maps: 1 for each item, which its labels describe */
+    MLX_METRIC_STATE, /* of a string: 1 when it is FIELD.is, else 0 */
 } mlx_metric_kind_t;
 
 typedef struct mlx_field mlx_field_t;
@@ -46,8 +48,9 @@ struct mlx_field {
     mlx_type_t type; /* MLX_REAL also takes an int */
     mlx_unit_t unit;
     mlx_metric_kind_t kind; /* how it appears in OpenMetrics and history */
-    bool label;             /* part of an item's identity: an OpenMetrics label */
-    const char *metric;     /* OpenMetrics family without "_total"; NULL: none */
+    const char *label;      /* OpenMetrics label of what identifies an item; NULL: does not */
+    const char *is;         /* see MLX_METRIC_STATE */
+    const char *metric;     /* OpenMetrics family without "_total" or "_info"; NULL: none */
     const char *help;
     const mlx_field_t *fields; /* of the maps in a list, or of a map; ends with a NULL key */
 };
@@ -57,7 +60,7 @@ typedef struct {
     bool retained; /* the broker keeps the newest message for late joiners */
     const char *help;
     const mlx_field_t *fields; /* ends with a NULL key */
-    const char *label;         /* OpenMetrics label for the <segment>, or NULL */
+    const char *labels;        /* OpenMetrics label of each <segment>, comma between; or NULL */
 } mlx_topic_t;
 
 typedef struct {

@@ -5,9 +5,15 @@
     {                                                                                              \
         .key = (k), .type = MLX_STR, .help = (h)                                                   \
     }
-#define ID(k, h)                                                                                   \
+#define ID_AS(k, l, h)                                                                             \
     {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h), .label = true                                    \
+        .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
+    }
+#define ID(k, h) ID_AS(k, k, h)
+#define STATE(k, v, m, h)                                                                          \
+    {                                                                                              \
+        .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
+        .help = (h)                                                                                \
     }
 #define BOOL(k, h)                                                                                 \
     {                                                                                              \
@@ -33,6 +39,11 @@
 #define LIST(k, f, h)                                                                              \
     {                                                                                              \
         .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
+    }
+#define INFO(k, f, m, h)                                                                           \
+    {                                                                                              \
+        .key = (k), .type = MLX_LIST, .fields = (f), .kind = MLX_METRIC_INFO, .metric = (m),       \
+        .help = (h)                                                                                \
     }
 #define MAP(k, f, h)                                                                               \
     {                                                                                              \
@@ -182,7 +193,7 @@ static const mlx_field_t power[] = {
 };
 
 static const mlx_field_t model[] = {
-    ID("name", "name as the runtime gives it"),
+    ID_AS("name", "model", "name as the runtime gives it"),
     STR("digest", "digest as the runtime gives it"),
     GAUGE("size", MLX_INT, MLX_UNIT_BYTES, "mlx_model_memory_bytes", "memory the model occupies"),
     GAUGE("vram", MLX_INT, MLX_UNIT_BYTES, "mlx_model_vram_bytes", "part of size on the GPU"),
@@ -201,7 +212,7 @@ static const mlx_field_t runtime_models[] = {
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
-    LIST("models", model, "models that are loaded now"),
+    INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     END,
 };
 
@@ -215,7 +226,7 @@ static const mlx_field_t running_request[] = {
 };
 
 static const mlx_field_t last_request[] = {
-    STR("model", "model that answered"),
+    ID("model", "model that answered"),
     INT("tokens", "tokens generated"),
     NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "generation speed"),
     INT("prompt_tokens", "prompt tokens processed"),
@@ -345,13 +356,14 @@ static const mlx_field_t history_status[] = {
     GAUGE("bytes", MLX_INT, MLX_UNIT_BYTES, "mlx_history_bytes", "size on disk"),
     INT("series", "series known"),
     INT("samples", "samples stored since start"),
+    INT("lost", "samples not stored: the disk was full, or there were too many series"),
     TIME("oldest", "time of the oldest sample"),
     NUM("flush", MLX_REAL, MLX_UNIT_SECONDS, "time the newest flush took"),
     END,
 };
 
 static const mlx_field_t service_health[] = {
-    STR("state", "up, degraded or down"),
+    STATE("state", "up", "mlx_service_up", "up, degraded or down"),
     STR("reason", "why not up, for a person"),
     STR("version", "of the program"),
     INT("pid", "process id"),
@@ -367,7 +379,7 @@ static const mlx_field_t service_health[] = {
 };
 
 static const mlx_field_t alert[] = {
-    STR("state", "firing or resolved"),
+    STATE("state", "firing", "mlx_alert_firing", "firing or resolved"),
     STR("summary", "one line for a person"),
     STR("topic", "where the value came from"),
     STR("field", "which value"),
@@ -384,9 +396,9 @@ const mlx_topic_t mlx_topic_table[] = {
     {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
     {"sensor.power", true, "Power and energy", power, NULL},
     {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
-     runtime_models, "endpoint"},
+     runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
-     runtime_activity, "endpoint"},
+     runtime_activity, "runtime,endpoint"},
     {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
     {"bench.result", true, "The newest benchmark result", bench_result, NULL},
     {"cache.status", true, "The shared model cache", cache_status, NULL},
@@ -438,23 +450,85 @@ static const mlx_field_t bench_run_args[] = {
 };
 
 static const mlx_field_t history_query_args[] = {
-    STR("series", "topic/field, as history.series lists them"),
-    TIME("since", "begin of the range"),
-    TIME("until", "end of the range"),
-    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "wanted distance of points; 0: chosen"),
-    INT("points", "at most this many points"),
+    STR("series", "host/topic/field, as history.series lists them; without host: this one"),
+    TIME("since", "begin of the range; absent: an hour before its end"),
+    TIME("until", "end of the range; absent: now"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "wanted distance of points; absent: chosen"),
+    INT("points", "at most about this many points; absent: 600"),
     END,
 };
 
 static const mlx_field_t history_query_result[] = {
-    STR("series", "as asked"),
+    STR("series", "its full name"),
+    STR("unit", "of the values"),
+    STR("tier", "finest rows that were read: raw, minute or hour"),
     NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
-    LIST("points", NULL, "lists of [t, min, max, mean, count]"),
+    LIST("points", NULL, "lists of [t, min, max, mean, count]; a step without samples has none"),
+    END,
+};
+
+static const mlx_field_t history_series_args[] = {
+    STR("prefix", "series that begin with it; absent: all"),
     END,
 };
 
 static const mlx_field_t history_series_result[] = {
-    LIST("series", NULL, "names of all series"),
+    LIST("series", NULL, "names of all series, sorted"),
+    END,
+};
+
+static const mlx_field_t history_export_args[] = {
+    STR("series", "as for history.query"),
+    STR("tier", "raw, minute or hour; absent: raw"),
+    TIME("since", "begin of the range; absent: the oldest"),
+    TIME("until", "end of the range; absent: now"),
+    INT("cursor", "from the result before, for the next piece"),
+    END,
+};
+
+static const mlx_field_t history_export_result[] = {
+    STR("series", "its full name"),
+    STR("unit", "of the values"),
+    LIST("rows", NULL, "lists of [t, value], or of [t, min, max, mean, last, count]"),
+    INT("cursor", "ask for the next piece with it; absent: this was the last"),
+    END,
+};
+
+static const mlx_field_t history_tier[] = {
+    STR("name", "raw, minute or hour"),
+    INT("rows", "rows kept"),
+    TIME("since", "every row since then is kept; absent: all there ever were"),
+    END,
+};
+
+static const mlx_field_t history_info_result[] = {
+    STR("path", "database file"),
+    NUM("bytes", MLX_INT, MLX_UNIT_BYTES, "its size"),
+    NUM("free", MLX_INT, MLX_UNIT_BYTES, "of it not in use"),
+    INT("series", "series known"),
+    TIME("oldest", "time of the oldest row"),
+    LIST("tiers", history_tier, "each tier"),
+    INT("samples", "samples stored since start"),
+    INT("lost", "samples not stored: the disk was full, or there were too many series"),
+    INT("refused", "samples that were no finite number, or too large"),
+    INT("damaged", "pieces that could not be read"),
+    END,
+};
+
+static const mlx_field_t history_vacuum_result[] = {
+    NUM("before", MLX_INT, MLX_UNIT_BYTES, "size before"),
+    NUM("after", MLX_INT, MLX_UNIT_BYTES, "size now"),
+    END,
+};
+
+static const mlx_field_t bench_list_args[] = {
+    STR("model", "results of this model; absent: of all"),
+    INT("limit", "at most so many, 1 to 100; absent: 50"),
+    END,
+};
+
+static const mlx_field_t bench_list_result[] = {
+    LIST("results", bench_result, "newest first, with the \"host\" they come from"),
     END,
 };
 
@@ -475,13 +549,21 @@ const mlx_catalogue_command_t mlx_command_table[] = {
     {"bencher", "bench.run", "Measure a model", bench_run_args, bench_progress, bench_result},
     {"recorder", "history.query", "Points of one series", history_query_args, NULL,
      history_query_result},
-    {"recorder", "history.series", "Names of all series", no_fields, NULL, history_series_result},
     {"cache", "cache.add", "Take a model into the cache", cache_add_args, NULL, no_fields},
     {"cache", "cache.link", "Make a model of the cache appear in an app", cache_link_args, NULL,
      no_fields},
     {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
      no_fields},
     {"cache", "cache.clean", "Remove what no app and no model needs", no_fields, NULL, no_fields},
+    {"recorder", "history.series", "Names of all series", history_series_args, NULL,
+     history_series_result},
+    {"recorder", "history.export", "Rows of one series as stored, piece by piece",
+     history_export_args, NULL, history_export_result},
+    {"recorder", "history.info", "What the database holds", no_fields, NULL, history_info_result},
+    {"recorder", "history.vacuum", "Give unused space back to the file system", no_fields, NULL,
+     history_vacuum_result},
+    {"recorder", "bench.list", "Stored benchmark results", bench_list_args, NULL,
+     bench_list_result},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      cache_status},
 };

@@ -51,6 +51,15 @@ void mlx_expose_folder(const mlx_expose_t *what, mlx_plan_t *plan, const char *p
     mlx_plan_mkdir(plan, mlx_root_path(what->store), copy);
 }
 
+/*  Is the file ST the cache's own blob under another name. */
+static bool is_blob(const mlx_expose_t *what, const char *sha256, const struct stat *st)
+{
+    MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(sha256);
+    struct stat own;
+    return mlx_fs_stat(what->home, blob, &own, NULL) > 0 && own.st_dev == st->st_dev &&
+           own.st_ino == st->st_ino;
+}
+
 /*  1: the file is there with that content; 0: the name is free. */
 static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *file,
                             const char *path, mlx_error_t *err)
@@ -59,6 +68,8 @@ static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *fi
     int there = mlx_fs_stat(what->store, path, &st, err);
     if (there <= 0)
         return there;
+    if (is_blob(what, file->sha256, &st))
+        return 1;
     char hex[MLX_HEX_MAX] = "";
     if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size) {
         MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(what->store, path, err);

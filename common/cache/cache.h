@@ -117,6 +117,9 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
  *  "bad": [{sha256, text}]}; bad ones are set aside in tmp/../quarantine when REPAIR. */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
 
+/*  What is wrong and the mend: {"checks": [{name, ok, text, mend}]}. */
+mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);
+
 /*  The apps: {"apps": [{name, title, stores: [{path, exists, models}], can_link}]} */
 mlx_value_t *mlx_cache_apps(mlx_cache_t *self, mlx_error_t *err);
 

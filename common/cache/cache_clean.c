@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum {
-    DEFAULT_AGE_S = 30 * 24 * 3600
+    DEFAULT_AGE_S = 30 * 24 * 3600,
+    PARTIAL_AGE_S = 7 * 24 * 3600,
 };
 
 /* ---- dedup ---- */
@@ -233,6 +234,31 @@ static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx
     return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
+/*  Downloads that nobody went on with. */
+static void plan_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_plan_t *plan)
+{
+    int64_t before = self->options.now_s() - (how->older_s >= 0 ? how->older_s : PARTIAL_AGE_S);
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "partial");
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("partial/%s", e->d_name);
+        struct stat st;
+        if (mlx_fs_stat(self->home, path, &st, NULL) > 0 && S_ISREG(st.st_mode) &&
+            (int64_t)st.st_mtime <= before)
+            mlx_cache_plan_remove(self, plan, path, "");
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_plan_t **plan,
+                          mlx_error_t *err)
+{
+    *plan = mlx_plan_new("clean", NULL, NULL);
+    plan_partials(self, how, *plan);
+    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+}
+
 static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bool dry_run)
 {
     mlx_value_t *report = mlx_plan_value(plan);
@@ -303,11 +329,14 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
     if (forget_unused(self, status, how, models, err))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
-    if (sweep_orphans(self, how->dry_run, &plan, err))
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
+    if (sweep_orphans(self, how->dry_run, &plan, err) || sweep_partials(self, how, &partials, err))
         return NULL;
     mlx_value_t *given = models;
     models = NULL;
-    return clean_report(plan, given, how->dry_run);
+    mlx_value_t *report = clean_report(plan, given, how->dry_run);
+    mlx_value_set(report, "partials", mlx_plan_value(partials));
+    return report;
 }
 
 /* ---- verify ---- */

@@ -112,12 +112,26 @@ static int sync_parent(const work_t *w)
     return mlx_fs_sync_dir(&w->engine->fs, w->root, parent, w->err);
 }
 
+/*  Making and removing a hard link moves the ctime of the source. */
+static int keep_source_hash(const work_t *w)
+{
+    struct stat st;
+    if (w->step->method != MLX_METHOD_HARDLINK || !w->step->source_root)
+        return 0;
+    const mlx_root_t *from = mlx_roots_get(w->engine->roots, w->step->source_root, NULL);
+    if (!from || mlx_fs_stat(from, w->step->source, &st, NULL) <= 0)
+        return 0;
+    mlx_identity_t now = mlx_identity_of(&st);
+    return mlx_registry_keep_hash(w->engine->db, &now, w->err);
+}
+
 static int do_make(const work_t *w)
 {
     MLX_CLEANUP(mlx_free_p) char *temporary = mlx_step_temporary(w->plan->id, w->seq, w->step);
     if (make_temporary(w, temporary) || note_made(w, temporary))
         return -1;
-    if (mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) || sync_parent(w))
+    if (mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) || sync_parent(w) ||
+        keep_source_hash(w))
         return -1;
     return store_state(w, MLX_STATE_DONE);
 }
@@ -142,7 +156,7 @@ static int undo_make(const work_t *w)
             *w->err = kept;
         return -1;
     }
-    return store_state(w, MLX_STATE_UNDONE);
+    return keep_source_hash(w) ? -1 : store_state(w, MLX_STATE_UNDONE);
 }
 
 /* ---- folders ---- */
@@ -212,7 +226,7 @@ static int do_replace(const work_t *w)
     r.arg = &copy;
     int rc = from ? mlx_replace_do(&r, w->err) : -1;
     free(r.temporary);
-    return rc ? -1 : store_state(w, MLX_STATE_DONE);
+    return rc || keep_source_hash(w) ? -1 : store_state(w, MLX_STATE_DONE);
 }
 
 static int undo_replace(const work_t *w)

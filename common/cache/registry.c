@@ -259,3 +259,12 @@ int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *he
                       (int64_t)id->dev, (int64_t)id->ino, (int64_t)id->size, id->mtime_ns,
                       id->ctime_ns, hex);
 }
+
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err)
+{
+    return mlx_db_run(db, err,
+                      "UPDATE hashes SET ctime_ns = ? WHERE dev = ? AND ino = ? AND size = ?"
+                      " AND mtime_ns = ?",
+                      "iiiii", now->ctime_ns, (int64_t)now->dev, (int64_t)now->ino,
+                      (int64_t)now->size, now->mtime_ns);
+}

@@ -65,6 +65,9 @@ int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_H
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex,
                           mlx_error_t *err);
 
+/*  A link that we made or removed moved the ctime of a file and nothing else: its hash stands. */
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err);
+
 /*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; step
  *  stores what has become of one step; close ends it as STATE ("done", "undone", "failed"). */
 int mlx_journal_insert(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err);

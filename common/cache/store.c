@@ -136,8 +136,16 @@ int mlx_store_adopt(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root
     if (there <= 0)
         return there ? -1 : mlx_fs_error(err, ENOENT, "find", path);
     mlx_identity_t source = mlx_identity_of(&st);
-    if (mlx_registry_get_hash(engine->db, &source, known, err) < 0 ||
-        mlx_fs_unlink(&engine->fs, home, temporary, NULL, err) ||
+    if (mlx_registry_get_hash(engine->db, &source, known, err) < 0)
+        return -1;
+    there = *known && (!*expected || strcmp(known, expected) == 0)
+                ? mlx_store_has(home, known, source.size, err)
+                : 0;
+    if (there) {
+        memcpy(hex, known, sizeof known);
+        return there < 0 ? -1 : 0;
+    }
+    if (mlx_fs_unlink(&engine->fs, home, temporary, NULL, err) ||
         take_in(engine, home, root, path, temporary, methods, err))
         return -1;
     if (hash_taken(engine, home, temporary, &source, known, hex, err) ||

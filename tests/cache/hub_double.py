@@ -38,8 +38,18 @@ def read(path):
         return f.read()
 
 
-def git_sha1(data):
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+known = {}
+
+
+def digests(path):
+    """git's SHA-1 and the SHA-256 of a file, each computed once."""
+    st = os.stat(path)
+    key = (path, st.st_size, st.st_mtime_ns)
+    if key not in known:
+        data = read(path)
+        known[key] = (hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
+                      hashlib.sha256(data).hexdigest())
+    return known[key]
 
 
 def fault(name):
@@ -73,7 +83,7 @@ def repo_files(repo):
 
 
 def commit_of(repo):
-    listing = "".join(n + git_sha1(read(os.path.join(root, repo, n))) for n in repo_files(repo))
+    listing = "".join(n + digests(os.path.join(root, repo, n))[0] for n in repo_files(repo))
     return hashlib.sha1(listing.encode()).hexdigest()
 
 
@@ -161,11 +171,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         entries = []
         names = repo_files(repo)
         for name in names[start:start + PAGE]:
-            data = read(os.path.join(root, repo, name))
-            entry = {"type": "file", "path": name, "size": len(data), "oid": git_sha1(data)}
+            path = os.path.join(root, repo, name)
+            size, (git, sha256) = os.path.getsize(path), digests(path)
+            entry = {"type": "file", "path": name, "size": size, "oid": git}
             if is_lfs(name):
-                entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data),
-                                "pointerSize": 130}
+                entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 130}
             entries.append(entry)
         headers = []
         if start + PAGE < len(names):
@@ -187,14 +197,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_lfs(name):
             port = self.headers["Host"].rsplit(":", 1)[1]
             host = "localhost" if fault("other-host") is not None else "127.0.0.1"
-            data = read(path)
             return self.answer(302, b"", [
-                ("X-Repo-Commit", commit_of(repo)), ("X-Linked-Size", str(len(data))),
-                ("X-Linked-Etag", '"%s"' % hashlib.sha256(data).hexdigest()),
+                ("X-Repo-Commit", commit_of(repo)), ("X-Linked-Size", str(os.path.getsize(path))),
+                ("X-Linked-Etag", '"%s"' % digests(path)[1]),
                 ("Location", "http://%s:%s/cdn/%s/%s?Signature=secret" % (host, port, repo, name))])
-        data = read(path)
-        return self.body(data, True, [("X-Repo-Commit", commit_of(repo)),
-                                      ("ETag", '"%s"' % git_sha1(data))])
+        return self.body(read(path), True, [("X-Repo-Commit", commit_of(repo)),
+                                            ("ETag", '"%s"' % digests(path)[0])])
 
     def cdn(self, rest):
         if fault("leak") is not None and "Authorization" in self.headers:
@@ -230,7 +238,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             shift = 1 if fault("badrange") is not None else 0
             headers.append(("Content-Range", "bytes %d-%d/%d" % (
                 start + shift, len(data) - 1, len(data))))
-        part = data[start:]
+        part = memoryview(data)[start:]
         self.send_response(status)
         for key, value in headers:
             self.send_header(key, value)

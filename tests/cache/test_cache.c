@@ -461,6 +461,68 @@ static void test_remove_and_clean(void **state)
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
+static bool is_well(const mlx_value_t *report, const char *name)
+{
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    bool ok = false;
+    for (size_t i = 0; i < mlx_value_size(checks); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(checks, i), "name"), name) == 0)
+            mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
+    return ok;
+}
+
+static void test_doctor(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *before = mlx_cache_doctor(cache, &err);
+    static const char *const all[] = {"registry", "journal", "models", "links"};
+    for (size_t i = 0; i < MLX_COUNT(all); i++)
+        assert_true(is_well(before, all[i]));
+
+    MLX_CLEANUP(mlx_free_p)
+    char *manifest = world_path(w, "home/.ollama/models/manifests/hf.co/org/Repo-GGUF/Q4_K_M");
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
+    assert_int_equal(unlink(manifest), 0);
+    assert_int_equal(unlink(blob), 0);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *after = mlx_cache_doctor(cache, &err);
+    assert_true(is_well(after, "registry"));
+    assert_false(is_well(after, "models"));
+    assert_false(is_well(after, "links"));
+}
+
+static void test_clean_removes_old_partials(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    w->late = true;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    MLX_CLEANUP(mlx_free_p) char *part = world_path(w, "cache/partial/x.part");
+    fixture_write(part, "abc", 3);
+    const mlx_cache_how_t usual = {.older_s = -1};
+    mlx_value_t *report = mlx_cache_clean(cache, &usual, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), 0);
+    report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), -1);
+}
+
 static void test_symlinked_blob_is_never_removed(void **state)
 {
     (void)state;
@@ -556,6 +618,8 @@ int main(void)
         cmocka_unit_test(test_dedup_and_undo),
         cmocka_unit_test(test_dedup_skips_other_modes),
         cmocka_unit_test(test_remove_and_clean),
+        cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_clean_removes_old_partials),
         cmocka_unit_test(test_symlinked_blob_is_never_removed),
         cmocka_unit_test(test_second_writer_is_told_busy),
         cmocka_unit_test(test_unsafe_home_is_refused),

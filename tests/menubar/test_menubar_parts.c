@@ -106,8 +106,7 @@ static void a_flood_of_alerts_is_bounded(void **state)
 
 static void on_failed(void *arg, const char *what)
 {
-    char *failed = arg;
-    strcat(failed, what);
+    snprintf(arg, 64, "%s", what);
 }
 
 static void openers_are_reaped(void **state)
@@ -126,9 +125,15 @@ static void openers_are_reaped(void **state)
     while (mlx_opener_running(opener))
         mlx_opener_reap(opener);
     assert_string_equal(failed, "bad");
-    assert_int_equal(mlx_opener_run(opener, none, "none", &err), -1);
-    assert_int_equal(err.code, MLX_ERR_UNAVAILABLE);
-    assert_non_null(strstr(err.text, "no-such-program-anywhere"));
+    /* Valgrind forks where the C library shares memory, and the error comes as an exit status. */
+    if (mlx_opener_run(opener, none, "none", &err) == 0) {
+        while (mlx_opener_running(opener))
+            mlx_opener_reap(opener);
+        assert_string_equal(failed, "none");
+    } else {
+        assert_int_equal(err.code, MLX_ERR_UNAVAILABLE);
+        assert_non_null(strstr(err.text, "no-such-program-anywhere"));
+    }
     assert_int_equal(mlx_opener_running(opener), 0);
     char flag[] = "/tmp/mlx-test-parts-XXXXXX";
     close(mkstemp(flag));

@@ -42,6 +42,19 @@ static void start_seed(rig_t *rig)
     UNTIL(rig, rig_find(rig, "Performance: 42.3 tok/s", NULL) > 0);
 }
 
+/*  Whether mlx-menubar is on the session bus BUS. */
+static bool is_there(sd_bus *bus)
+{
+    sd_bus_message *reply = NULL;
+    int there = 0;
+    int rc = sd_bus_call_method(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s",
+                                "dev.mlx_suite.Menubar");
+    assert_true(rc >= 0 && sd_bus_message_read(reply, "b", &there) > 0);
+    sd_bus_message_unref(reply);
+    return there;
+}
+
 static void click(rig_t *rig, int32_t number)
 {
     assert_non_null(rig_call(rig, MENU, "Event", "isvu", number, "clicked", "i", 0, 7u));
@@ -52,8 +65,9 @@ static void registers_whenever_a_tray_appears(void **state)
     rig_t *rig = *state;
     char first[128];
     rig_start(rig, "tray", NULL);
-    rig_pass(rig, 300); /* it lives without a tray */
-    assert_true(rig->pid > 0);
+    UNTIL(rig, is_there(mlx_dbus_bus(rig->dbus)));
+    rig_pass(rig, 300);
+    assert_true(rig->pid > 0); /* it lives without a tray */
     rig_watcher(rig, true);
     UNTIL(rig, rig->registrations == 1);
     snprintf(first, sizeof first, "%s", rig->item);
@@ -108,8 +122,9 @@ static void check_icon(rig_t *rig)
         assert_int_equal(height, size);
         assert_int_equal(bytes, size * size * 4);
         pixels = data;
-        assert_int_equal(pixels[0], 0);                      /* a corner is outside of the disc */
-        const uint8_t *top = &pixels[(size + size / 2) * 4]; /* second row: the disc, green */
+        assert_int_equal(pixels[0], 0); /* a corner is outside of the disc */
+        const uint8_t *top =
+            &pixels[(size_t)(size + size / 2) * 4]; /* second row: the disc, green */
         assert_int_equal(top[0], 255);
         assert_int_equal(top[1] << 16 | top[2] << 8 | top[3], mlx_level_rgb(MLX_LEVEL_BUSY));
         for (size_t i = 0; i < bytes; i += 4)
@@ -452,24 +467,44 @@ static void no_session_bus_is_one_line(void **state)
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 }
 
+/*  Start a session bus of its own. It writes its address to a pipe once it listens. */
+static pid_t start_session(const rig_t *rig, char *env, size_t size)
+{
+    int fds[2];
+    char print[32], address[128];
+    assert_int_equal(pipe(fds), 0);
+    snprintf(address, sizeof address, "--address=unix:path=%s/session", rig->dir);
+    snprintf(print, sizeof print, "--print-address=%d", fds[1]);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("dbus-daemon", "dbus-daemon", "--session", "--nofork", address, print, (char *)NULL);
+        _exit(127);
+    }
+    close(fds[1]);
+    int prefix = snprintf(env, size, "DBUS_SESSION_BUS_ADDRESS=");
+    ssize_t n = read(fds[0], env + prefix, size - (size_t)prefix - 1);
+    assert_true(n > 0);
+    env[prefix + n] = 0;
+    env[strcspn(env, "\n")] = 0;
+    close(fds[0]);
+    return pid;
+}
+
 static void the_end_of_the_session_is_one_line(void **state)
 {
     rig_t *rig = *state;
-    char env[128], socket[128];
-    snprintf(socket, sizeof socket, "--address=unix:path=%s/session", rig->dir);
-    snprintf(env, sizeof env, "DBUS_SESSION_BUS_ADDRESS=unix:path=%s/session", rig->dir);
-    pid_t daemon = fork();
-    if (daemon == 0) {
-        execlp("dbus-daemon", "dbus-daemon", "--session", "--nofork", socket, (char *)NULL);
-        _exit(127);
-    }
-    snprintf(socket, sizeof socket, "%s/session", rig->dir);
-    UNTIL(rig, access(socket, F_OK) == 0);
+    char env[256];
+    sd_bus *bus = NULL;
+    pid_t session = start_session(rig, env, sizeof env);
+    assert_true(sd_bus_new(&bus) >= 0);
+    assert_true(sd_bus_set_address(bus, strchr(env, '=') + 1) >= 0);
+    assert_true(sd_bus_set_bus_client(bus, 1) >= 0);
+    assert_true(sd_bus_start(bus) >= 0);
     rig_start(rig, "tray", env);
-    rig_pass(rig, 500);
-    assert_true(rig->pid > 0);
-    kill(daemon, SIGKILL);
-    waitpid(daemon, NULL, 0);
+    UNTIL(rig, is_there(bus));
+    sd_bus_flush_close_unref(bus);
+    kill(session, SIGKILL);
+    waitpid(session, NULL, 0);
     UNTIL(rig, rig->pid == 0);
     assert_int_equal(rig->status, MLX_ERR_UNAVAILABLE);
     assert_string_equal(rig_stderr(rig), "mlx-menubar: the session bus closed the connection\n");

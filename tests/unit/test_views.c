@@ -191,7 +191,7 @@ static void status_names_what_is_missing_and_why(void **state)
     assert_non_null(strstr(text.data, "tok/s from: runner"));
     assert_null(strchr(text.data, '\x1b'));
     mlx_buf_clear(&text);
-    mlx_value_t *value = mlx_status_value(overview, NOW);
+    mlx_value_t *value = mlx_overview_value(overview, NOW);
     double rate = 0;
     assert_true(mlx_value_real(mlx_value_get(value, "headline"), "tokens_per_second", &rate));
     assert_null(mlx_value_get(mlx_value_get(value, "headline"), "power"));

@@ -1,8 +1,6 @@
 #include "icon.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
     ROWS = 7,
@@ -75,34 +73,57 @@ static double scale_of(const label_t *label, double radius)
     return fmax(0.5, floor(radius / diagonal * 2) / 2);
 }
 
+/*  What is painted: a disc, and a label in it. */
+typedef struct {
+    label_t label;
+    uint32_t rgb;
+    double radius;
+    double scale;
+    double left; /* of the label */
+    double top;
+} picture_t;
+
+static picture_t picture_of(int size, mlx_level_t level, const char *badge)
+{
+    picture_t picture = {
+        .label = label_of(badge), .rgb = mlx_level_rgb(level), .radius = size / 2.0};
+    picture.scale = scale_of(&picture.label, picture.radius);
+    /* On whole pixels, or the strokes blur. */
+    picture.left = floor((size - picture.label.width * picture.scale) / 2 + 0.5);
+    picture.top = floor((size - ROWS * picture.scale) / 2 + 0.5);
+    return picture;
+}
+
+/*  The four bytes of the pixel at COLUMN, ROW. */
+static void paint(const picture_t *picture, int column, int row, uint8_t *pixel)
+{
+    int inside = 0, ink = 0;
+    for (int i = 0; i < SAMPLES; i++)
+        for (int k = 0; k < SAMPLES; k++) {
+            double x = column + (k + 0.5) / SAMPLES, y = row + (i + 0.5) / SAMPLES;
+            if (hypot(x - picture->radius, y - picture->radius) > picture->radius)
+                continue;
+            inside++;
+            ink += is_ink(&picture->label, (x - picture->left) / picture->scale,
+                          (y - picture->top) / picture->scale);
+        }
+    if (!inside)
+        return;
+    pixel[0] = (uint8_t)(inside * 255 / (SAMPLES * SAMPLES));
+    for (int channel = 1; channel <= 3; channel++) {
+        double base = picture->rgb >> (24 - channel * 8) & 0xff;
+        pixel[channel] = (uint8_t)lround(base + (255 - base) * ink / inside);
+    }
+}
+
 uint8_t *mlx_icon_draw(int size, mlx_level_t level, const char *badge)
 {
     if (size < 1 || size > MLX_ICON_MAX_SIZE)
         mlx_panic("an icon of %d pixels", size);
-    uint8_t *pixels = mlx_alloc((size_t)size * (size_t)size, 4);
-    uint32_t rgb = mlx_level_rgb(level);
-    label_t label = label_of(badge);
-    double radius = size / 2.0, scale = scale_of(&label, radius);
-    /* On whole pixels, or the strokes blur. */
-    double left = floor((size - label.width * scale) / 2 + 0.5);
-    double top = floor((size - ROWS * scale) / 2 + 0.5);
-    for (int i = 0; i < size * size * SAMPLES * SAMPLES; i++) {
-        int pixel = i / (SAMPLES * SAMPLES), sample = i % (SAMPLES * SAMPLES);
-        double x = pixel % size + (sample % SAMPLES + 0.5) / SAMPLES;
-        double y = pixel / size + (sample / SAMPLES + 0.5) / SAMPLES;
-        uint8_t *counts = &pixels[pixel * 4];
-        if (hypot(x - radius, y - radius) > radius)
-            continue;
-        counts[0]++;
-        counts[1] = (uint8_t)(counts[1] + is_ink(&label, (x - left) / scale, (y - top) / scale));
-    }
-    for (uint8_t *p = pixels; p < pixels + size * size * 4; p += 4) {
-        double ink = p[0] ? (double)p[1] / p[0] : 0;
-        p[0] = (uint8_t)(p[0] * 255 / (SAMPLES * SAMPLES));
-        for (int channel = 1; channel <= 3 && p[0]; channel++) {
-            double base = rgb >> (24 - channel * 8) & 0xff;
-            p[channel] = (uint8_t)lround(base + (255 - base) * ink);
-        }
-    }
+    uint8_t *pixels = mlx_alloc((size_t)size * (size_t)size, 4), *pixel = pixels;
+    picture_t picture = picture_of(size, level, badge);
+    for (int row = 0; row < size; row++)
+        for (int column = 0; column < size; column++, pixel += 4)
+            paint(&picture, column, row, pixel);
     return pixels;
 }

@@ -32,6 +32,8 @@ int cli_dedup(void *arg, const mlx_args_t *args);
 int cli_undo(void *arg, const mlx_args_t *args);
 int cli_verify(void *arg, const mlx_args_t *args);
 int cli_apps(void *arg, const mlx_args_t *args);
+int cli_doctor(void *arg, const mlx_args_t *args);
+int cli_show_config(void *arg, const mlx_args_t *args);
 
 /*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */
 void cli_progress(void *arg, const mlx_value_t *event);
@@ -54,6 +56,8 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_push(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_doctor(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_config(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out);
 
 #endif

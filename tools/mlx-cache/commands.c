@@ -91,6 +91,41 @@ int cli_apps(void *arg, const mlx_args_t *args)
     return cli_finish(args, cache ? mlx_cache_apps(cache, &err) : NULL, &err, cli_view_apps);
 }
 
+int cli_doctor(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    mlx_value_t *report = cache ? mlx_cache_doctor(cache, &err) : NULL;
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    bool well = true;
+    for (size_t i = 0; i < mlx_value_size(checks); i++) {
+        bool ok = false;
+        mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
+        well = well && ok;
+    }
+    int status = cli_finish(args, report, &err, cli_view_doctor);
+    return status ? status : (well ? MLX_OK : MLX_ERR_FAILED);
+}
+
+/*  Only what concerns the cache; mlxctl config shows all. */
+int cli_show_config(void *arg, const mlx_args_t *args)
+{
+    (void)arg;
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(&err);
+    mlx_value_t *report = config ? mlx_value_map() : NULL;
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *all = config ? mlx_config_describe(config) : NULL;
+    mlx_value_t *settings = report ? mlx_value_set(report, "settings", mlx_value_list()) : NULL;
+    for (size_t i = 0; i < mlx_value_size(all); i++) {
+        const mlx_value_t *setting = mlx_value_at(all, i);
+        if (strncmp(mlx_value_str(setting, "key"), "cache.", 6) == 0)
+            mlx_value_append(settings, mlx_value_copy(setting));
+    }
+    return cli_finish(args, report, &err, cli_view_config);
+}
+
 /*  One report for several operands: {"results": [..]}. The first error ends it. */
 static int each_operand(const mlx_args_t *args, size_t first,
                         mlx_value_t *(*run)(mlx_cache_t *cache, const mlx_args_t *args,

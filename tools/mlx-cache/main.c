@@ -150,6 +150,12 @@ static const mlx_args_command_t commands[] = {
      .options = verify_options,
      .complete = "model",
      .run = cli_verify},
+    {.name = "doctor",
+     .summary = "Look for what is wrong, and say what to do about it",
+     .run = cli_doctor},
+    {.name = "config",
+     .summary = "Show the settings of the cache and where each comes from",
+     .run = cli_show_config},
     {.name = "apps", .summary = "Show the apps and where they keep their models", .run = cli_apps},
     {0},
 };

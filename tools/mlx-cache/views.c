@@ -2,6 +2,7 @@
 
 #include "common/table.h"
 #include "common/units.h"
+#include "proto/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,8 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
     }
     if (mlx_value_get(report, "steps"))
         view_plan(report, flag(report, "dry_run"), out);
+    if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
+        view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
     const mlx_value_t *models = mlx_value_get(report, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++)
         mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
@@ -194,6 +197,41 @@ void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out)
                        mlx_value_str(mlx_value_at(bad, i), "text"));
     mlx_buf_printf(out, "%lld files, %s: %s\n", (long long)number(report, "checked"), size,
                    mlx_value_size(bad) ? "damaged" : "all sound");
+}
+
+void cli_view_doctor(const mlx_value_t *report, mlx_buf_t *out)
+{
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    for (size_t i = 0; i < mlx_value_size(checks); i++) {
+        const mlx_value_t *check = mlx_value_at(checks, i);
+        const char *text = mlx_value_str(check, "text"), *mend = mlx_value_str(check, "mend");
+        MLX_CLEANUP(mlx_free_p)
+        char *line = mlx_format("%-4s %s%s%s%s%s", flag(check, "ok") ? "ok" : "bad",
+                                mlx_value_str(check, "name"), text ? ": " : "", text ? text : "",
+                                mend ? "; " : "", mend ? mend : "");
+        MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
+        mlx_buf_printf(out, "%s\n", clean);
+    }
+}
+
+void cli_view_config(const mlx_value_t *report, mlx_buf_t *out)
+{
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    MLX_CLEANUP(mlx_table_destroy) mlx_table_t *table = mlx_table_new("Settings");
+    mlx_table_column(table, "Setting", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "Value", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "From", MLX_ALIGN_LEFT);
+    const mlx_value_t *settings = mlx_value_get(report, "settings");
+    for (size_t i = 0; i < mlx_value_size(settings); i++) {
+        const mlx_value_t *setting = mlx_value_at(settings, i);
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t value = {0};
+        if (mlx_value_get(setting, "value"))
+            mlx_json_write(&value, mlx_value_get(setting, "value"), false);
+        const char *place = mlx_value_str(setting, "place");
+        mlx_table_row(table, (const char *[]){mlx_value_str(setting, "key"), mlx_buf_str(&value),
+                                              place ? place : mlx_value_str(setting, "source")});
+    }
+    mlx_table_write(table, &term, out);
 }
 
 void cli_view_apps(const mlx_value_t *report, mlx_buf_t *out)

@@ -72,7 +72,7 @@ static int print_status(const mlx_overview_t *overview, bool json)
 {
     if (json) {
         MLX_CLEANUP(mlx_value_destroy)
-        mlx_value_t *value = mlx_status_value(overview, mlx_wall_us());
+        mlx_value_t *value = mlx_overview_value(overview, mlx_wall_us());
         return mlx_ctl_print_json(value);
     }
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};

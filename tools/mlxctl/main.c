@@ -29,6 +29,21 @@ static const mlx_option_t config_options[] = {
     {0},
 };
 
+static const mlx_option_t history_options[] = {
+    {.name = "since",
+     .value = "TIME",
+     .help = "Begin: a time ago (2h, 7d) or a date; an hour before the end when absent."},
+    {.name = "until", .value = "TIME", .help = "End; now when absent."},
+    {.name = "step", .value = "DURATION", .help = "Distance of the points."},
+    {.name = "plot", .help = "Plot, also when the output is no terminal."},
+    {.name = "csv", .help = "Print CSV, also on a terminal."},
+    {.name = "tier",
+     .value = "TIER",
+     .help = "Rows to export; raw when absent.",
+     .words = "raw|minute|hour"},
+    {0},
+};
+
 static const mlx_option_t keys_options[] = {
     {.name = "force", .help = "Replace keys that are there already."},
     {0},
@@ -50,6 +65,17 @@ static const mlx_args_command_t commands[] = {
      .options = watch_options,
      .complete = "topic",
      .run = mlx_cmd_watch},
+    {.name = "history",
+     .operands = "<series> | list [<prefix>] | export <series>... | info | vacuum",
+     .min = 1,
+     .max = -1,
+     .summary = "Plot, print or export what was recorded",
+     .about =
+         "A series is host/topic/field, as `mlxctl history list` shows them; without the host it "
+         "is this machine's. Gaps in the record stay gaps. With export, a name that ends in \"*\" "
+         "stands for all that begin so, and --json gives one JSON object a line.",
+     .options = history_options,
+     .run = mlx_cmd_history},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,

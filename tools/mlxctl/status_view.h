@@ -1,4 +1,4 @@
-/*  status_view.h - what `mlxctl status` prints: pure functions from the overview to text or JSON */
+/*  status_view.h - what `mlxctl status` prints: pure functions of the overview */
 #ifndef MLX_TOOLS_MLXCTL_STATUS_VIEW_H
 #define MLX_TOOLS_MLXCTL_STATUS_VIEW_H
 
@@ -7,10 +7,6 @@
 
 /*  Append one screen of text. */
 void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out);
-
-/*  {host, t, headline: {...}, messages: [...]}: figures that are not available are absent; messages
- *  are as `mlxctl watch` prints them. Caller owns the tree. */
-mlx_value_t *mlx_status_value(const mlx_overview_t *overview, int64_t now_us);
 
 /*  A person would call this machine's readings live: memory is fresh and no service is down. */
 bool mlx_status_live(const mlx_overview_t *overview, int64_t now_us);

@@ -1,0 +1,147 @@
+/*  What is wrong, and what to do about it. Looking only. */
+#include "common/cache/cache_internal.h"
+
+#include "common/cache/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_value_t *checks;
+} doctor_t;
+
+/*  FAULT "" is all right. */
+static void note(const doctor_t *d, const char *name, const char *fault, const char *mend)
+{
+    mlx_value_t *check = mlx_value_append(d->checks, mlx_value_map());
+    mlx_value_set_str(check, "name", name);
+    mlx_value_set_bool(check, "ok", !*fault);
+    if (*fault) {
+        mlx_value_set_str(check, "text", fault);
+        mlx_value_set_str(check, "mend", mend);
+    }
+}
+
+static void check_registry(const doctor_t *d)
+{
+    mlx_error_t err = {0};
+    mlx_db_check(d->cache->db, &err);
+    note(d, "registry", err.text, err.mend);
+}
+
+static void check_journal(const doctor_t *d)
+{
+    size_t open = 0, undoing = 0;
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *a = mlx_journal_find(d->cache->db, "open", NULL, NULL, NULL, &open, NULL);
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *b = mlx_journal_find(d->cache->db, "undoing", NULL, NULL, NULL, &undoing, NULL);
+    MLX_CLEANUP(mlx_free_p)
+    char *fault = open + undoing ? mlx_format("%zu operations were interrupted", open + undoing)
+                                 : mlx_strdup("");
+    note(d, "journal", fault,
+         "any command that changes something brings them to their end: mlx-cache clean --dry-run");
+}
+
+/*  Files of MODEL that the store or its view lack. */
+static void count_missing(const doctor_t *d, const mlx_model_t *model, size_t *blobs, size_t *names)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        const mlx_model_file_t *file = &model->files[i];
+        MLX_CLEANUP(mlx_free_p) char *name = mlx_format("models/%s/%s", model->view, file->path);
+        struct stat st;
+        if (mlx_store_has(d->cache->home, file->sha256, file->size, NULL) <= 0)
+            (*blobs)++;
+        else if (mlx_fs_stat(d->cache->home, name, &st, NULL) <= 0)
+            (*names)++;
+    }
+}
+
+static void check_models(const doctor_t *d)
+{
+    size_t count, blobs = 0, names = 0;
+    mlx_model_t *models = mlx_registry_models(d->cache->db, &count, NULL);
+    for (size_t i = 0; i < count; i++)
+        count_missing(d, &models[i], &blobs, &names);
+    mlx_models_free(&models, count);
+    MLX_CLEANUP(mlx_free_p)
+    char *fault =
+        blobs || names
+            ? mlx_format("%zu files of models are gone, %zu have lost their names", blobs, names)
+            : mlx_strdup("");
+    note(d, "models", fault, "add those models again: mlx-cache stats names them");
+}
+
+/*  Can bytes be shared between the cache and this store at all. */
+static void check_store(const doctor_t *d, const mlx_store_t *store)
+{
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_format("%s %s", store->app, store->path);
+    if (store->dev != mlx_root_dev(d->cache->home))
+        note(d, name, "lies on another file system than the cache: nothing can be shared with it",
+             "set MLX_CACHE_DIR to a folder on that file system");
+    else if (access(store->path, W_OK) != 0)
+        note(d, name, "cannot be written to: models can be taken from it, not linked to it",
+             "run mlx-cache link as its owner (sudo), or join its group");
+    else
+        note(d, name, "", "");
+}
+
+static void check_apps(const doctor_t *d)
+{
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(d->cache, NULL);
+    for (size_t i = 0; scan && i < scan->store_count; i++)
+        check_store(d, scan->stores[i]);
+    for (size_t i = 0; scan && i < scan->problem_count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *name = mlx_format("%s %s", scan->problems[i].app, scan->problems[i].path);
+        note(d, name, scan->problems[i].text,
+             "the app itself can repair it: remove or pull it again");
+    }
+}
+
+/*  A link of ours that the app has removed or replaced since. */
+static size_t gone_names(const doctor_t *d, const mlx_plan_t *plan)
+{
+    size_t gone = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        struct stat st;
+        const mlx_root_t *root = mlx_roots_get(d->cache->roots, step->root, NULL);
+        if (step->kind == MLX_STEP_MKDIR || step->state != MLX_STATE_DONE)
+            continue;
+        /* A root that is away, a disk that is not mounted, says nothing about its names. */
+        if (root && mlx_fs_stat(root, step->path, &st, NULL) == 0)
+            gone++;
+    }
+    return gone;
+}
+
+static void check_links(const doctor_t *d)
+{
+    size_t count, gone = 0;
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *ids = mlx_journal_find(d->cache->db, "done", "link", NULL, NULL, &count, NULL);
+    for (size_t i = 0; ids && i < count; i++) {
+        MLX_CLEANUP(mlx_plan_destroy)
+        mlx_plan_t *plan = mlx_journal_load(d->cache->db, ids[i], NULL);
+        gone += plan && gone_names(d, plan) > 0;
+    }
+    MLX_CLEANUP(mlx_free_p)
+    char *fault = gone ? mlx_format("%zu links were removed by their apps", gone) : mlx_strdup("");
+    note(d, "links", fault, "link those models again, or unlink them to forget it");
+}
+
+mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err)
+{
+    (void)err;
+    mlx_value_t *report = mlx_value_map();
+    const doctor_t d = {.cache = self, .checks = mlx_value_set(report, "checks", mlx_value_list())};
+    check_registry(&d);
+    check_journal(&d);
+    check_models(&d);
+    check_links(&d);
+    check_apps(&d);
+    return report;
+}

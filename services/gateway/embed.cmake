@@ -1,0 +1,26 @@
+# cmake -DOUT=file.c -DDIR=folder -P embed.cmake: the files of the dashboard page as C arrays.
+set(files
+    /           index.html text/html
+    /style.css  style.css  text/css
+    /theme.js   theme.js   text/javascript
+    /app.js     app.js     text/javascript
+    /format.js  format.js  text/javascript
+    /history.js history.js text/javascript
+    /plot.js    plot.js    text/javascript
+    /tables.js  tables.js  text/javascript
+    /icon.svg   icon.svg   image/svg+xml)
+
+set(arrays "#include \"services/gateway/assets_table.h\"\n")
+set(rows "")
+set(count 0)
+while(files)
+    list(POP_FRONT files path file type)
+    file(READ ${DIR}/${file} hex HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+    string(APPEND arrays "static const unsigned char file_${count}[] = {${bytes}};\n")
+    string(APPEND rows
+        "    {\"${path}\", \"${type}; charset=utf-8\", file_${count}, sizeof file_${count}},\n")
+    math(EXPR count "${count} + 1")
+endwhile()
+file(WRITE ${OUT} "${arrays}const mlx_asset_t mlx_asset_table[] = {\n${rows}};\n"
+    "const size_t mlx_asset_count = ${count};\n")

@@ -1,0 +1,296 @@
+#include "gateway.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "assets.h"
+#include "common/overview.h"
+#include "events.h"
+#include "httpd.h"
+#include "openmetrics.h"
+#include "proto/json.h"
+#include "range.h"
+
+enum {
+    GATHER_MS = 100,     /* messages of one moment go out together */
+    REFRESH_MS = 1000,   /* what only time changes: a value that goes stale */
+    HEARTBEAT_MS = 5000, /* a client that is gone is noticed then */
+    ASK_MS = 5000,       /* for the recorder's answer */
+    ASKING_MAX = 64
+};
+
+/*  One question to a service on behalf of a request. */
+typedef struct question {
+    struct question *next;
+    mlx_gateway_t *gateway;
+    mlx_httpd_request_t *request;
+} question_t;
+
+struct mlx_gateway {
+    mlx_gateway_options_t options;
+    mlx_httpd_t *httpd;
+    mlx_overview_t *overview;
+    mlx_events_t *events;
+    mlx_timer_t *gather; /* runs while something is new */
+    mlx_timer_t *refresh;
+    mlx_timer_t *heartbeat;
+    uint64_t beats;
+    question_t *questions;
+    size_t asking;
+};
+
+/*  One page that listens. */
+typedef struct {
+    mlx_gateway_t *gateway;
+    uint64_t seen;
+    uint64_t beats;
+} listener_t;
+
+static void reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_json_write(&body, value, false);
+    mlx_buf_putc(&body, '\n');
+    mlx_httpd_reply(request, 200, "application/json", body.data, body.len);
+}
+
+/* ---- what the bus says ---- */
+
+static void tell(mlx_gateway_t *self)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *said = mlx_value_map();
+    mlx_value_set_str(said, "host", mlx_overview_host(self->overview));
+    mlx_value_set(said, "headline", mlx_overview_headline_value(self->overview, mlx_wall_us()));
+    mlx_events_headline(self->events, said);
+    mlx_httpd_wake(self->httpd);
+}
+
+static void on_gather(void *arg)
+{
+    mlx_gateway_t *self = arg;
+    self->gather = NULL;
+    tell(self);
+}
+
+static void on_refresh(void *arg)
+{
+    tell(arg);
+}
+
+static void on_heartbeat(void *arg)
+{
+    mlx_gateway_t *self = arg;
+    self->beats++;
+    mlx_httpd_wake(self->httpd);
+}
+
+static void on_message(void *arg, const mlx_message_t *message)
+{
+    mlx_gateway_t *self = arg;
+    mlx_overview_put(self->overview, message);
+    mlx_events_put(self->events, message);
+    if (!self->gather)
+        self->gather = mlx_loop_after(self->options.loop, GATHER_MS, on_gather, self);
+}
+
+static void get_metrics(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    mlx_metrics_format_t format = mlx_openmetrics_negotiate(mlx_httpd_header(request, "Accept"));
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_openmetrics_write(self->overview, mlx_wall_us(), format, &body);
+    mlx_httpd_reply(request, 200, mlx_openmetrics_type(format), body.data, body.len);
+}
+
+static void get_status(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *value = mlx_overview_value(self->overview, mlx_wall_us());
+    reply_json(request, value);
+}
+
+static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    const mlx_value_t *cache =
+        mlx_overview_get(self->overview, "cache.status", mlx_wall_us(), NULL);
+    mlx_error_t err = {0};
+    if (cache) {
+        reply_json(request, cache);
+        return;
+    }
+    mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the cache service does not report");
+    mlx_error_mend(&err, "start it (mlx-cached), or see `mlxctl services`");
+    mlx_httpd_error(request, &err);
+}
+
+/* ---- live events ---- */
+
+static void fill(void *arg, mlx_buf_t *out)
+{
+    listener_t *listener = arg;
+    bool news = mlx_events_read(listener->gateway->events, &listener->seen, out);
+    if (!news && listener->beats != listener->gateway->beats)
+        mlx_buf_puts(out, ":\n\n");
+    listener->beats = listener->gateway->beats;
+}
+
+static void get_events(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    listener_t *listener = mlx_alloc(1, sizeof *listener);
+    *listener = (listener_t){.gateway = self, .beats = self->beats};
+    if (mlx_httpd_stream(request, "text/event-stream", fill, free, listener))
+        free(listener);
+}
+
+/* ---- questions to the recorder ---- */
+
+static void end_question(question_t *question)
+{
+    mlx_gateway_t *self = question->gateway;
+    for (question_t **at = &self->questions; *at; at = &(*at)->next)
+        if (*at == question) {
+            *at = question->next;
+            break;
+        }
+    self->asking--;
+    free(question);
+}
+
+static void on_answer(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    question_t *question = arg;
+    mlx_error_t mended;
+    if (kind == MLX_REPLY_PROGRESS)
+        return;
+    if (kind == MLX_REPLY_DONE) {
+        reply_json(question->request, value);
+    } else {
+        mended = *err;
+        if (mended.code == MLX_ERR_UNAVAILABLE)
+            mlx_error_mend(&mended, "history needs mlx-recorder: see `mlxctl services`");
+        mlx_httpd_error(question->request, &mended);
+    }
+    end_question(question);
+}
+
+static void ask(mlx_gateway_t *self, mlx_httpd_request_t *request, const char *cmd,
+                const mlx_value_t *args)
+{
+    mlx_error_t err = {0};
+    if (self->asking >= ASKING_MAX) {
+        mlx_error_set(&err, MLX_ERR_BUSY, "%d questions wait for the recorder", ASKING_MAX);
+        mlx_error_mend(&err, "ask again in a moment");
+        mlx_httpd_error(request, &err);
+        return;
+    }
+    question_t *question = mlx_alloc(1, sizeof *question);
+    *question = (question_t){.next = self->questions, .gateway = self, .request = request};
+    self->questions = question;
+    self->asking++;
+    mlx_bus_call(self->options.bus, "recorder", cmd, args, ASK_MS, on_answer, question);
+}
+
+static void get_history(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    mlx_range_text_t text = {.series = mlx_httpd_param(request, "series"),
+                             .since = mlx_httpd_param(request, "since"),
+                             .until = mlx_httpd_param(request, "until"),
+                             .points = mlx_httpd_param(request, "points")};
+    mlx_range_t range;
+    mlx_error_t err = {0};
+    if (mlx_range_parse(&range, &text, mlx_wall_us(), &err)) {
+        mlx_httpd_error(request, &err);
+        return;
+    }
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_range_args(&range);
+    ask(self, request, "history.query", args);
+}
+
+static void get_series(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    ask(self, request, "history.series", NULL);
+}
+
+static void get_benchmarks(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    ask(self, request, "bench.list", NULL);
+}
+
+/* ---- what is where ---- */
+
+static const struct {
+    const char *path;
+    void (*get)(mlx_gateway_t *self, mlx_httpd_request_t *request);
+} routes[] = {
+    {"/metrics", get_metrics},     {"/api/status", get_status}, {"/api/events", get_events},
+    {"/api/history", get_history}, {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
+    {"/api/cache", get_cache},
+};
+
+static void on_request(void *arg, mlx_httpd_request_t *request)
+{
+    const char *path = mlx_httpd_path(request);
+    mlx_error_t err = {0};
+    for (size_t i = 0; i < MLX_COUNT(routes); i++)
+        if (strcmp(routes[i].path, path) == 0) {
+            routes[i].get(arg, request);
+            return;
+        }
+    const mlx_asset_t *asset = mlx_asset_find(path);
+    if (asset) {
+        mlx_httpd_reply(request, 200, asset->type, asset->data, asset->len);
+        return;
+    }
+    mlx_error_set(&err, MLX_ERR_NOT_FOUND, "there is nothing at this path");
+    mlx_error_mend(&err, "the page is at /, metrics at /metrics, JSON at /api/status");
+    mlx_httpd_error(request, &err);
+}
+
+mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t *err)
+{
+    mlx_gateway_t *self = mlx_alloc(1, sizeof *self);
+    self->options = *options;
+    self->overview = mlx_overview_new(mlx_bus_host(options->bus));
+    self->events = mlx_events_new();
+    self->httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = options->loop,
+                                                       .listen = options->listen,
+                                                       .name = options->name,
+                                                       .fn = on_request,
+                                                       .arg = self},
+                                err);
+    if (!self->httpd) {
+        mlx_gateway_destroy(&self);
+        return NULL;
+    }
+    self->refresh = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
+    self->heartbeat = mlx_loop_every(options->loop, HEARTBEAT_MS, on_heartbeat, self);
+    mlx_bus_subscribe(options->bus, "", on_message, self);
+    return self;
+}
+
+void mlx_gateway_destroy(mlx_gateway_t **self_p)
+{
+    mlx_gateway_t *self = *self_p;
+    *self_p = NULL;
+    if (!self)
+        return;
+    mlx_timer_t **timers[] = {&self->gather, &self->refresh, &self->heartbeat};
+    for (size_t i = 0; i < MLX_COUNT(timers); i++)
+        if (*timers[i])
+            mlx_loop_cancel(self->options.loop, timers[i]);
+    mlx_httpd_destroy(&self->httpd);
+    while (self->questions) /* the bus is about to end: no answer will come */
+        end_question(self->questions);
+    mlx_events_destroy(&self->events);
+    mlx_overview_destroy(&self->overview);
+    free(self);
+}
+
+const char *mlx_gateway_address(const mlx_gateway_t *self)
+{
+    return mlx_httpd_address(self->httpd);
+}
+
+bool mlx_gateway_open(const mlx_gateway_t *self)
+{
+    return mlx_httpd_open(self->httpd);
+}

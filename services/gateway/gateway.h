@@ -1,0 +1,42 @@
+/*  gateway.h - the bus for those who speak HTTP: metrics, JSON, live events, the dashboard page
+ *
+ *  path             answer
+ *  /                the dashboard page (and its files)
+ *  /metrics         what the bus says now, for Prometheus (openmetrics.h)
+ *  /api/status      the same tree as `mlxctl status --json`
+ *  /api/events      server-sent events: what is new (events.h); a comment every 5 s keeps it alive
+ *  /api/history     ?series=S[&since=T][&until=T][&points=N]: points of one series (range.h)
+ *  /api/series      names of all series
+ *  /api/benchmarks  benchmark results, the newest first
+ *  /api/cache       the newest cache.status
+ *
+ *  History and benchmarks come from the recorder. An error is {"error": {code, message, mend}}.
+ *
+ *      mlx_gateway_t *gateway = mlx_gateway_new(&(mlx_gateway_options_t){.loop = loop, .bus = bus,
+ *          .listen = "127.0.0.1:11490"}, &err);
+ */
+#ifndef MLX_GATEWAY_GATEWAY_H
+#define MLX_GATEWAY_GATEWAY_H
+
+#include "common/bus.h"
+
+typedef struct mlx_gateway mlx_gateway_t;
+
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+    const char *listen; /* see mlx_httpd_options_t */
+    const char *name;   /* of this machine, as others reach it; may be NULL */
+} mlx_gateway_options_t;
+
+/*  NULL with ERR: usage or busy; see mlx_httpd_new. */
+mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t *err);
+void mlx_gateway_destroy(mlx_gateway_t **self);
+
+/*  "127.0.0.1:11490": where it listens. Borrowed. */
+const char *mlx_gateway_address(const mlx_gateway_t *self);
+
+/*  Other machines can reach it. */
+bool mlx_gateway_open(const mlx_gateway_t *self);
+
+#endif

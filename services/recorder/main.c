@@ -1,0 +1,183 @@
+/*  mlx-recorder: the daemon around recorder.h */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/paths.h"
+#include "common/service.h"
+#include "recorder.h"
+
+enum {
+    SHRINK_PAUSE_MS = 2 /* between the parts of history.vacuum: others have their turn */
+};
+
+typedef struct {
+    mlx_service_t *service;
+    mlx_recorder_t *recorder;
+    mlx_timer_t *tick;
+    mlx_request_t *vacuum; /* the one under way, or NULL */
+    mlx_timer_t *vacuum_step;
+    int64_t vacuum_before;
+} state_t;
+
+static void publish(void *arg, const char *topic, const mlx_value_t *d)
+{
+    state_t *self = arg;
+    mlx_bus_publish(mlx_service_bus(self->service), topic, d);
+}
+
+static void problem(void *arg, const char *kind, const char *text)
+{
+    state_t *self = arg;
+    mlx_service_error(self->service, kind, "%s", text);
+}
+
+static void health(void *arg, const char *reason)
+{
+    state_t *self = arg;
+    mlx_service_degraded(self->service, reason);
+}
+
+static void on_message(void *arg, const mlx_message_t *message)
+{
+    state_t *self = arg;
+    mlx_recorder_message(self->recorder, message);
+}
+
+static void on_tick(void *arg)
+{
+    state_t *self = arg;
+    mlx_recorder_tick(self->recorder);
+}
+
+static void vacuum_done(state_t *self, int64_t after)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+    mlx_value_set_int(result, "before", self->vacuum_before);
+    mlx_value_set_int(result, "after", after);
+    mlx_request_done(&self->vacuum, result);
+}
+
+static void vacuum_step(void *arg)
+{
+    state_t *self = arg;
+    mlx_error_t err = {0};
+    int64_t bytes;
+    bool more;
+    self->vacuum_step = NULL;
+    if (mlx_recorder_shrink(self->recorder, &bytes, &more, &err))
+        mlx_request_error(&self->vacuum, &err);
+    else if (more)
+        self->vacuum_step =
+            mlx_loop_after(mlx_service_loop(self->service), SHRINK_PAUSE_MS, vacuum_step, self);
+    else
+        vacuum_done(self, bytes);
+}
+
+static void begin_vacuum(state_t *self, mlx_request_t *request)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *info = mlx_recorder_answer(self->recorder, "history.info", NULL, &err);
+    if (self->vacuum)
+        mlx_error_set(&err, MLX_ERR_BUSY, "a vacuum is under way");
+    if (!info || self->vacuum) {
+        mlx_request_error(&request, &err);
+        return;
+    }
+    mlx_value_int(info, "bytes", &self->vacuum_before);
+    self->vacuum = request;
+    vacuum_step(self);
+}
+
+static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
+{
+    state_t *self = arg;
+    mlx_error_t err = {0};
+    if (strcmp(cmd, "history.vacuum") == 0) {
+        begin_vacuum(self, request);
+        return;
+    }
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *result = mlx_recorder_answer(self->recorder, cmd, args, &err);
+    if (result)
+        mlx_request_done(&request, result);
+    else
+        mlx_request_error(&request, &err);
+}
+
+static void cancel(void *arg, mlx_request_t *request)
+{
+    state_t *self = arg;
+    mlx_error_t err = {0};
+    if (request != self->vacuum)
+        return;
+    mlx_loop_cancel(mlx_service_loop(self->service), &self->vacuum_step);
+    mlx_error_set(&err, MLX_ERR_INTERRUPTED, "cancelled");
+    mlx_request_error(&self->vacuum, &err);
+}
+
+static char *database_path(const mlx_config_t *config, mlx_error_t *err)
+{
+    const char *path = mlx_config_str(config, "recorder.path");
+    if (path)
+        return mlx_paths_expand(NULL, path, err);
+    MLX_CLEANUP(mlx_free_p) char *dir = mlx_paths_state_dir(NULL, err);
+    return dir ? mlx_format("%s/history.db", dir) : NULL;
+}
+
+static int start(mlx_service_t *service, void **state, mlx_error_t *err)
+{
+    const mlx_config_t *config = mlx_service_config(service);
+    state_t *self = mlx_alloc(1, sizeof *self);
+    *state = self;
+    self->service = service;
+    MLX_CLEANUP(mlx_free_p) char *path = database_path(config, err);
+    if (!path)
+        return -1;
+    mlx_recorder_options_t options = {
+        .history = {.path = path,
+                    .raw_hours = mlx_config_int(config, "recorder.raw_hours"),
+                    .minute_days = mlx_config_int(config, "recorder.minute_days")},
+        .rules = mlx_config_value(config, "alert.rules"),
+        .host = mlx_bus_host(mlx_service_bus(service)),
+        .wall_us = mlx_wall_us,
+        .publish = publish,
+        .problem = problem,
+        .health = health,
+        .arg = self,
+    };
+    self->recorder = mlx_recorder_new(&options, err);
+    if (!self->recorder)
+        return -1;
+    int64_t period = (int64_t)(mlx_config_real(config, "recorder.flush_s") * 1000);
+    self->tick = mlx_loop_every(mlx_service_loop(service), period, on_tick, self);
+    mlx_bus_subscribe(mlx_service_bus(service), "", on_message, self);
+    return 0;
+}
+
+static void stop(void **state)
+{
+    state_t *self = *state;
+    if (!self)
+        return;
+    if (self->vacuum)
+        cancel(self, self->vacuum);
+    if (self->tick)
+        mlx_loop_cancel(mlx_service_loop(self->service), &self->tick);
+    mlx_recorder_destroy(&self->recorder);
+    free(self);
+    *state = NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const mlx_service_spec_t spec = {
+        .name = "recorder",
+        .summary = "keep history in a database, watch the alarm rules",
+        .start = start,
+        .stop = stop,
+        .serve = serve,
+        .cancel = cancel,
+    };
+    return mlx_service_main(argc, argv, &spec);
+}

@@ -1,0 +1,271 @@
+#include "recorder.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "fields.h"
+#include "query.h"
+#include "results.h"
+#include "rules.h"
+
+enum {
+    FLUSH_SAMPLES = 20000, /* that wait, before the time is up */
+    SHRINK_PAGES = 256,
+    USUAL_SAMPLES = 100 /* that a usual value needs */
+};
+
+#define AHEAD_US (INT64_C(600) * 1000000) /* a clock that is further ahead is wrong */
+#define WEEK_MS (INT64_C(7) * 86400000)
+
+struct mlx_recorder {
+    mlx_recorder_options_t options;
+    char *path;
+    char *host;
+    mlx_history_t *history;
+    mlx_rules_t *rules;
+    char *set_aside; /* what was said about a damaged database, or NULL */
+    bool failing;    /* the newest flush failed */
+    mlx_buf_t series;
+    double flush_s; /* that the newest flush took */
+};
+
+static int64_t now_ms(const mlx_recorder_t *self)
+{
+    return self->options.wall_us() / 1000;
+}
+
+/*  Open the database; one that is damaged makes way for a new one. */
+static int open_history(mlx_recorder_t *self, mlx_error_t *err)
+{
+    mlx_error_t first = {0};
+    self->history = mlx_history_open(&self->options.history, now_ms(self), &first);
+    if (!self->history && first.code == MLX_ERR_DATA_LOSS) {
+        MLX_CLEANUP(mlx_free_p)
+        char *kept = mlx_store_set_aside(self->path, now_ms(self), err);
+        if (!kept)
+            return -1;
+        free(self->set_aside);
+        self->set_aside = mlx_format("the history was damaged: kept as %s, begun anew", kept);
+        self->options.problem(self->options.arg, "damaged", self->set_aside);
+        self->history = mlx_history_open(&self->options.history, now_ms(self), &first);
+    }
+    if (!self->history && err)
+        *err = first;
+    return self->history ? 0 : -1;
+}
+
+/*  After an error of the database in use. One that is damaged is replaced; when that does not work
+ *  either, samples are lost until it does. */
+static void recover(mlx_recorder_t *self, const mlx_error_t *err)
+{
+    mlx_error_t second = {0};
+    if (err->code != MLX_ERR_DATA_LOSS)
+        return;
+    mlx_history_destroy(&self->history);
+    if (open_history(self, &second))
+        self->options.problem(self->options.arg, "open", second.text);
+}
+
+static bool usual(void *arg, const char *series, int64_t t_us, double *value)
+{
+    mlx_recorder_t *self = arg;
+    const mlx_track_t *track =
+        self->history ? mlx_tracks_find(mlx_history_tracks(self->history), series) : NULL;
+    mlx_query_t query = {.since = t_us / 1000 - WEEK_MS, .until = t_us / 1000, .step = WEEK_MS};
+    mlx_points_t points = {0};
+    double sum = 0;
+    int64_t count = 0;
+    if (!track || mlx_history_query(self->history, track, &query, &points, NULL))
+        return false;
+    for (size_t i = 0; i < points.n; i++) {
+        sum += points.all[i].mean * (double)points.all[i].count;
+        count += points.all[i].count;
+    }
+    mlx_points_clear(&points);
+    *value = count ? sum / (double)count : 0;
+    return count >= USUAL_SAMPLES;
+}
+
+mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_error_t *err)
+{
+    mlx_recorder_t *self = mlx_alloc(1, sizeof *self);
+    self->options = *options;
+    self->path = mlx_strdup(options->history.path);
+    self->options.history.path = self->path;
+    self->host = mlx_strdup(options->host);
+    mlx_rules_hooks_t hooks = {.publish = options->publish,
+                               .publish_arg = options->arg,
+                               .usual = usual,
+                               .usual_arg = self};
+    self->rules = mlx_rules_new(options->rules, &hooks, err);
+    if (!self->rules || open_history(self, err)) {
+        mlx_recorder_destroy(&self);
+        return NULL;
+    }
+    options->health(options->arg, self->set_aside);
+    return self;
+}
+
+static int flush(mlx_recorder_t *self)
+{
+    mlx_error_t err = {0};
+    int64_t begun = self->options.wall_us();
+    if (!self->history)
+        return open_history(self, NULL);
+    int rc = mlx_history_flush(self->history, begun / 1000, &err);
+    self->flush_s = (double)(self->options.wall_us() - begun) / 1e6;
+    self->failing = rc != 0;
+    if (rc) {
+        self->options.problem(self->options.arg, "flush", err.text);
+        recover(self, &err);
+    }
+    return rc;
+}
+
+void mlx_recorder_destroy(mlx_recorder_t **self)
+{
+    mlx_recorder_t *recorder = *self;
+    *self = NULL;
+    if (!recorder)
+        return;
+    if (recorder->history)
+        flush(recorder);
+    mlx_history_destroy(&recorder->history);
+    mlx_rules_destroy(&recorder->rules);
+    mlx_buf_clear(&recorder->series);
+    free(recorder->set_aside);
+    free(recorder->path);
+    free(recorder->host);
+    free(recorder);
+}
+
+typedef struct {
+    mlx_recorder_t *recorder;
+    size_t prefix; /* of the series' names, less the field */
+    int64_t t_ms;
+} visit_t;
+
+static void on_number(void *arg, const char *path, const mlx_field_t *field, double value)
+{
+    visit_t *visit = arg;
+    mlx_recorder_t *self = visit->recorder;
+    if (!mlx_field_recorded(field))
+        return;
+    self->series.len = visit->prefix;
+    mlx_buf_puts(&self->series, path);
+    mlx_track_t *track =
+        mlx_history_track(self->history, mlx_buf_str(&self->series), field->unit, field->type);
+    if (track)
+        mlx_history_add(self->history, track, visit->t_ms, value);
+}
+
+static void record(mlx_recorder_t *self, const mlx_topic_t *topic, const mlx_message_t *message)
+{
+    visit_t visit = {.recorder = self, .t_ms = message->t / 1000};
+    mlx_buf_reset(&self->series);
+    mlx_series_prefix(&self->series, message->host, message->topic);
+    visit.prefix = self->series.len;
+    mlx_fields_each(topic, message->d, on_number, &visit);
+    if (mlx_history_waiting(self->history) >= FLUSH_SAMPLES)
+        flush(self);
+}
+
+static void store_result(mlx_recorder_t *self, const mlx_message_t *message)
+{
+    mlx_error_t err = {0};
+    if (mlx_results_put(mlx_store_db(mlx_history_store(self->history)), message->host, message->t,
+                        message->d, &err) == 0)
+        return;
+    self->options.problem(self->options.arg, "bench.result", err.text);
+    recover(self, &err);
+}
+
+void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
+{
+    const mlx_topic_t *topic = mlx_catalogue_find(message->topic);
+    if (!topic)
+        return;
+    if (message->t > self->options.wall_us() + AHEAD_US) {
+        self->options.problem(self->options.arg, "clock", "a message from the future was dropped");
+        return;
+    }
+    if (strcmp(message->topic, "bench.result") == 0) {
+        if (self->history)
+            store_result(self, message);
+        return;
+    }
+    if (self->history && topic->retained)
+        record(self, topic, message);
+    mlx_rules_message(self->rules, message);
+}
+
+static void publish_status(mlx_recorder_t *self)
+{
+    mlx_history_stats_t stats = mlx_history_stats(self->history);
+    mlx_store_figures_t figures;
+    if (mlx_history_figures(self->history, &figures, NULL))
+        return;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+    mlx_value_set_str(d, "path", self->path);
+    mlx_value_set_int(d, "bytes", figures.bytes);
+    mlx_value_set_int(d, "series", (int64_t)mlx_tracks_count(mlx_history_tracks(self->history)));
+    mlx_value_set_int(d, "samples", stats.samples);
+    mlx_value_set_int(d, "lost", stats.lost);
+    if (figures.oldest != INT64_MAX)
+        mlx_value_set_int(d, "oldest", figures.oldest * 1000);
+    mlx_value_set_real(d, "flush", self->flush_s);
+    self->options.publish(self->options.arg, "history.status", d);
+}
+
+void mlx_recorder_tick(mlx_recorder_t *self)
+{
+    mlx_error_t err = {0};
+    flush(self);
+    if (self->history && mlx_history_retain(self->history, now_ms(self), &err)) {
+        self->failing = true;
+        self->options.problem(self->options.arg, "retention", err.text);
+        recover(self, &err);
+    }
+    mlx_rules_tick(self->rules, self->options.wall_us());
+    const char *reason = !self->history  ? "the history cannot be opened"
+                         : self->failing ? "the history cannot be written: is the disk full?"
+                                         : self->set_aside;
+    self->options.health(self->options.arg, reason);
+    if (self->history)
+        publish_status(self);
+}
+
+mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
+                                 mlx_error_t *err)
+{
+    mlx_error_t problem = {0};
+    if (!self->history) {
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the history cannot be opened");
+        return NULL;
+    }
+    mlx_asked_t asked = {
+        .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
+    mlx_value_t *result = mlx_history_answer(&asked, cmd, args, &problem);
+    if (result)
+        return result;
+    recover(self, &problem);
+    if (err)
+        *err = problem;
+    return NULL;
+}
+
+int mlx_recorder_shrink(mlx_recorder_t *self, int64_t *bytes, bool *more, mlx_error_t *err)
+{
+    mlx_store_figures_t figures;
+    if (!self->history)
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the history cannot be opened");
+    mlx_store_t *store = mlx_history_store(self->history);
+    if (mlx_store_shrink(store, SHRINK_PAGES, err) || mlx_store_figures(store, &figures, err))
+        return -1;
+    *bytes = figures.bytes;
+    *more = figures.free > 0;
+    return 0;
+}

@@ -1,0 +1,133 @@
+"""The recorder as a process: killed with -9 again and again, and with a disk that is full for a while.
+
+    test_recorder.py [KILLS]     default 200
+"""
+import json
+import os
+import random
+import resource
+import sqlite3
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
+from suite import Suite, envelope, run  # noqa: E402 (the folder is known only now)
+
+KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+FLUSH = 0.1
+CONFIG = f"recorder:\n  flush_s: {FLUSH}\n"
+SERIES = "test/sensor.cpu/utilization"
+
+
+def database(suite):
+    return os.path.join(suite.directory, "state", "history.db")
+
+
+class Feed:
+    """A source that counts up: each sample says which one it is."""
+
+    def __init__(self, suite):
+        self.socket = suite.publisher()
+        self.sent = []  # (time in microseconds, number)
+        self.number = 0
+
+    def send(self):
+        self.number += 1
+        body = envelope("feed", self.number, {"utilization": self.number / 10000})
+        self.socket.send_multipart([b"sensor.cpu", body])
+        self.sent.append(self.number)
+
+    def run(self, seconds):
+        """Send every 2 ms."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.send()
+            time.sleep(0.002)
+
+
+def ready(suite, reader, boots):
+    _topic, body = reader.until(lambda t, b: t == "history.status" and b["boot"] not in boots, 20)
+    boots.add(body["boot"])
+
+
+def exported(suite):
+    lines = suite.ctl("history", "export", SERIES, "--json").stdout.splitlines()
+    return [round(json.loads(line)["value"] * 10000) for line in lines]
+
+
+def test_kills_lose_the_last_flush_at_most():
+    choose = random.Random(1)
+    with Suite("bus", "recorder", config=CONFIG) as suite:
+        reader, boots = suite.subscribe("history."), set()
+        ready(suite, reader, boots)
+        feed = Feed(suite)
+        taken = set()   # numbers that a started recorder was there for, with time to flush them
+        for _ in range(KILLS):
+            first = feed.number + 1
+            feed.run(choose.uniform(0.15, 0.4))
+            due = time.time() - 2 * FLUSH - 0.05
+            late = int((time.time() - due) / 0.002) + 1
+            suite.kill("recorder")
+            taken.update(range(first + 1, feed.number - late))
+            with sqlite3.connect(f"file:{database(suite)}?mode=ro", uri=True) as db:
+                verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
+                assert verdict == "ok", verdict
+            db.close()
+            suite.start("recorder")
+            ready(suite, reader, boots)
+        feed.run(0.1)
+        reader.until(lambda t, b: b["t"] > time.time() * 1e6 - 2e5, 10)
+        found = exported(suite)
+        assert len(found) == len(set(found)), "a sample is there twice"
+        missing = taken - set(found)
+        assert not missing, f"{len(missing)} of {len(taken)} samples that were flushed are gone"
+        assert taken, "nothing was to be kept"
+        assert not [n for n in os.listdir(suite.directory + "/state") if "damaged" in n]
+        reader.close()
+        return f"{KILLS} kills, {len(found)} samples kept, {len(taken)} had to be"
+
+
+def limit_files(suite, size):
+    pid = suite.processes["recorder"].pid
+    _soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def test_a_full_disk_is_said_and_survived():
+    with Suite("bus", "recorder", config=CONFIG) as suite:
+        reader, boots = suite.subscribe(""), set()
+        ready(suite, reader, boots)
+        feed = Feed(suite)
+        feed.run(0.5)
+        limit_files(suite, 4096)
+        feed.run(1)
+        health = "service.recorder.health"
+        _topic, body = reader.until(
+            lambda t, b: t == health and b["d"]["state"] == "degraded", 10)
+        assert "disk full" in body["d"]["reason"], body["d"]
+        feed.run(0.5)
+        limit_files(suite, resource.RLIM_INFINITY)
+        reader.until(lambda t, b: t == health and b["d"]["state"] == "up", 10)
+        found = exported(suite)
+        lost = set(range(2, feed.number - 200)) - set(found)
+        assert not lost, f"{len(lost)} samples were lost"
+        reader.close()
+
+
+def test_a_newer_database_is_refused():
+    with Suite("bus", "recorder", config=CONFIG) as suite:
+        reader, boots = suite.subscribe("history."), set()
+        ready(suite, reader, boots)
+        suite.stop("recorder")
+        with sqlite3.connect(database(suite)) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        process = suite.start("recorder")
+        assert process.wait(20) == 2, suite.log("recorder")
+        del suite.processes["recorder"]
+        assert "update the program" in suite.log("recorder")
+        reader.close()
+
+
+run(test_kills_lose_the_last_flush_at_most, test_a_full_disk_is_said_and_survived,
+    test_a_newer_database_is_refused)

@@ -1,0 +1,262 @@
+/*  mlxctl history: one series, or list, export, info, vacuum */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/table.h"
+#include "common/units.h"
+#include "ctl.h"
+#include "history_view.h"
+
+enum {
+    CALL_MS = 10000,
+    VACUUM_MS = 600000
+};
+
+#define HOUR_US (INT64_C(3600) * 1000000)
+
+static const char service[] = "recorder";
+
+typedef struct {
+    int64_t since, until; /* microseconds */
+    double step;          /* seconds; 0: chosen */
+} range_t;
+
+static int read_range(const mlx_args_t *args, int64_t length_us, range_t *range, mlx_error_t *err)
+{
+    const char *since = mlx_args_value(args, "since"), *until = mlx_args_value(args, "until");
+    const char *step = mlx_args_value(args, "step");
+    int64_t now = mlx_wall_us();
+    range->until = now;
+    if (until && mlx_history_parse_time(until, now, &range->until, err))
+        return -1;
+    range->since = range->until > length_us ? range->until - length_us : 0;
+    if (since && mlx_history_parse_time(since, now, &range->since, err))
+        return -1;
+    if (range->since >= range->until)
+        return mlx_error_set(err, MLX_ERR_USAGE, "--since is not before --until");
+    return step ? mlx_parse_duration(step, &range->step, err) : 0;
+}
+
+static mlx_value_t *range_args(const char *series, const range_t *range)
+{
+    mlx_value_t *args = mlx_value_map();
+    mlx_value_set_str(args, "series", series);
+    mlx_value_set_int(args, "since", range->since);
+    mlx_value_set_int(args, "until", range->until);
+    return args;
+}
+
+static int print(const mlx_buf_t *text)
+{
+    fwrite(mlx_buf_str(text), 1, text->len, stdout);
+    return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
+}
+
+static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    range_t range = {0};
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    bool plot = mlx_args_count(args, "plot") || (term.tty && !mlx_args_count(args, "csv"));
+    if (read_range(args, HOUR_US, &range, err))
+        return -1;
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *ask = range_args(mlx_args_operand(args, 0), &range);
+    if (range.step > 0)
+        mlx_value_set_real(ask, "step", range.step);
+    else if (plot)
+        mlx_value_set_int(ask, "points", mlx_history_plot_points(term.columns, term.utf8));
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *reply = mlx_ctl_call(ctl, service, "history.query", ask, CALL_MS, err);
+    if (!reply)
+        return -1;
+    if (mlx_args_count(args, "json"))
+        return mlx_ctl_print_json(reply);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    if (plot)
+        mlx_history_plot(&text, reply, range.since, range.until, term.columns, term.utf8);
+    else
+        mlx_history_csv(&text, reply);
+    return print(&text);
+}
+
+static mlx_value_t *list_series(mlx_ctl_t *ctl, const char *prefix, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = mlx_value_map();
+    mlx_value_set_str(ask, "prefix", prefix);
+    return mlx_ctl_call(ctl, service, "history.series", ask, CALL_MS, err);
+}
+
+static int show_list(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *reply = list_series(ctl, mlx_args_operand(args, 1), err);
+    if (!reply)
+        return -1;
+    if (mlx_args_count(args, "json"))
+        return mlx_ctl_print_json(reply);
+    const mlx_value_t *names = mlx_value_get(reply, "series");
+    for (size_t i = 0; i < mlx_value_size(names); i++) {
+        const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
+        MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(name ? name : "", 0);
+        puts(clean);
+    }
+    return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
+}
+
+/*  All rows of one series, a piece at a time: memory stays flat, and a slow reader slows us. */
+static int export_series(mlx_ctl_t *ctl, const mlx_args_t *args, const char *series,
+                         const range_t *range, mlx_error_t *err)
+{
+    int64_t cursor = 0;
+    do {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = range_args(series, range);
+        mlx_value_set_str(ask, "tier", mlx_args_value(args, "tier"));
+        mlx_value_set_int(ask, "cursor", cursor);
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *reply = mlx_ctl_call(ctl, service, "history.export", ask, CALL_MS, err);
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+        if (!reply)
+            return -1;
+        mlx_history_rows(&text, reply, mlx_args_count(args, "json") != 0);
+        if (print(&text))
+            return mlx_error_set(err, MLX_ERR_FAILED, "cannot write to the standard output");
+        cursor = 0;
+        mlx_value_int(reply, "cursor", &cursor);
+    } while (cursor);
+    return 0;
+}
+
+/*  Each operand behind "export" is a series, or the beginning of some with a "*". */
+static int export_one(mlx_ctl_t *ctl, const mlx_args_t *args, const char *operand,
+                      const range_t *range, mlx_error_t *err)
+{
+    size_t len = strlen(operand);
+    if (len == 0 || operand[len - 1] != '*')
+        return export_series(ctl, args, operand, range, err);
+    MLX_CLEANUP(mlx_free_p) char *prefix = mlx_strndup(operand, len - 1);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, prefix, err);
+    const mlx_value_t *names = mlx_value_get(reply, "series");
+    for (size_t i = 0; i < mlx_value_size(names); i++) {
+        const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
+        if (name && export_series(ctl, args, name, range, err))
+            return -1;
+    }
+    return reply ? 0 : -1;
+}
+
+static int show_export(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    const char *tier = mlx_args_value(args, "tier");
+    range_t range = {0};
+    if (mlx_args_operands(args) < 2)
+        return mlx_error_set(err, MLX_ERR_USAGE, "export which series? A name, or \"prefix*\"");
+    if (read_range(args, INT64_MAX, &range, err))
+        return -1;
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t heading = {0};
+    if (!mlx_args_count(args, "json"))
+        mlx_history_rows_heading(&heading, !tier || strcmp(tier, "raw") == 0);
+    print(&heading);
+    for (size_t i = 1; i < mlx_args_operands(args); i++)
+        if (export_one(ctl, args, mlx_args_operand(args, i), &range, err))
+            return -1;
+    return MLX_OK;
+}
+
+static char *size_text(const mlx_value_t *map, const char *key)
+{
+    int64_t bytes = 0;
+    mlx_value_int(map, key, &bytes);
+    return mlx_format_unit((double)bytes, MLX_UNIT_BYTES);
+}
+
+static int64_t whole(const mlx_value_t *map, const char *key)
+{
+    int64_t value = 0;
+    mlx_value_int(map, key, &value);
+    return value;
+}
+
+static void print_tiers(const mlx_value_t *reply, mlx_buf_t *out)
+{
+    static const char *const headings[] = {"Tier", "Rows", "Complete since"};
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    mlx_table_t *table = mlx_table_new(NULL);
+    for (size_t i = 0; i < MLX_COUNT(headings); i++)
+        mlx_table_column(table, headings[i], i == 1 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
+    const mlx_value_t *tiers = mlx_value_get(reply, "tiers");
+    for (size_t i = 0; i < mlx_value_size(tiers); i++) {
+        const mlx_value_t *tier = mlx_value_at(tiers, i);
+        int64_t since = whole(tier, "since");
+        MLX_CLEANUP(mlx_free_p) char *rows = mlx_format("%" PRId64, whole(tier, "rows"));
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t time = {0};
+        if (since)
+            mlx_history_time(&time, since);
+        mlx_table_row(table, (const char *[]){mlx_value_str(tier, "name"), rows,
+                                              since ? mlx_buf_str(&time) : "the beginning"});
+    }
+    mlx_table_write(table, &term, out);
+    mlx_table_destroy(&table);
+}
+
+static int show_info(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *reply = mlx_ctl_call(ctl, service, "history.info", NULL, CALL_MS, err);
+    if (!reply)
+        return -1;
+    if (mlx_args_count(args, "json"))
+        return mlx_ctl_print_json(reply);
+    MLX_CLEANUP(mlx_free_p) char *bytes = size_text(reply, "bytes");
+    MLX_CLEANUP(mlx_free_p) char *unused = size_text(reply, "free");
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_term_clean(mlx_value_str(reply, "path"), 0);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    mlx_buf_printf(&out, "%s  %s, %s of it unused\n", path, bytes, unused);
+    mlx_buf_printf(&out, "%" PRId64 " series", whole(reply, "series"));
+    if (whole(reply, "oldest")) {
+        mlx_buf_puts(&out, " since ");
+        mlx_history_time(&out, whole(reply, "oldest"));
+    }
+    mlx_buf_printf(&out,
+                   "\nsince its start: %" PRId64 " samples, %" PRId64 " lost, %" PRId64
+                   " refused, %" PRId64 " pieces unreadable\n\n",
+                   whole(reply, "samples"), whole(reply, "lost"), whole(reply, "refused"),
+                   whole(reply, "damaged"));
+    print_tiers(reply, &out);
+    return print(&out);
+}
+
+static int show_vacuum(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *reply = mlx_ctl_call(ctl, service, "history.vacuum", NULL, VACUUM_MS, err);
+    if (!reply)
+        return -1;
+    if (mlx_args_count(args, "json"))
+        return mlx_ctl_print_json(reply);
+    MLX_CLEANUP(mlx_free_p) char *before = size_text(reply, "before");
+    MLX_CLEANUP(mlx_free_p) char *after = size_text(reply, "after");
+    printf("%s before, %s now\n", before, after);
+    return MLX_OK;
+}
+
+int mlx_cmd_history(void *arg, const mlx_args_t *args)
+{
+    static const struct {
+        const char *name;
+        int (*show)(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err);
+    } table[] = {
+        {"list", show_list}, {"export", show_export}, {"info", show_info}, {"vacuum", show_vacuum}};
+    MLX_CLEANUP(mlx_ctl_close) mlx_ctl_t ctl = {0};
+    mlx_error_t err = {0};
+    const char *word = mlx_args_operand(args, 0);
+    (void)arg;
+    int (*show)(mlx_ctl_t *, const mlx_args_t *, mlx_error_t *) = show_series;
+    for (size_t i = 0; i < MLX_COUNT(table); i++)
+        if (strcmp(word, table[i].name) == 0)
+            show = table[i].show;
+    int status = mlx_ctl_connect(&ctl, args, &err) ? -1 : show(&ctl, args, &err);
+    return status < 0 ? mlx_ctl_fail(&err) : status;
+}

@@ -1,0 +1,266 @@
+#include "history_view.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/units.h"
+#include "plot.h"
+#include "proto/json.h"
+
+enum {
+    PLOT_ROWS = 10,
+    SCALE_COLUMNS = 12, /* left of the curve */
+    COLUMNS_LEAST = 30
+};
+
+/*  Columns of a point and of an export row. */
+enum {
+    POINT_T,
+    POINT_MIN,
+    POINT_MAX,
+    POINT_MEAN,
+    POINT_COUNT
+};
+
+static double number_at(const mlx_value_t *list, size_t index)
+{
+    double value = NAN;
+    mlx_value_as_real(mlx_value_at(list, index), &value);
+    return value;
+}
+
+static int64_t whole_at(const mlx_value_t *list, size_t index)
+{
+    int64_t value = 0;
+    mlx_value_as_int(mlx_value_at(list, index), &value);
+    return value;
+}
+
+static int curve_columns(int columns)
+{
+    return (columns > COLUMNS_LEAST ? columns : COLUMNS_LEAST) - SCALE_COLUMNS - 1;
+}
+
+int mlx_history_plot_points(int columns, bool utf8)
+{
+    return curve_columns(columns) * (utf8 ? 2 : 1);
+}
+
+static mlx_unit_t unit_of(const mlx_value_t *reply)
+{
+    const char *name = mlx_value_str(reply, "unit");
+    for (int unit = MLX_UNIT_NONE; name && unit <= MLX_UNIT_RPM; unit++)
+        if (strcmp(mlx_unit_name((mlx_unit_t)unit), name) == 0)
+            return (mlx_unit_t)unit;
+    return MLX_UNIT_NONE;
+}
+
+/*  The means on a steady grid of N places, gaps as NaN. */
+static void lay_out(mlx_series_t *series, const mlx_value_t *reply, int64_t since, int64_t until,
+                    size_t n)
+{
+    const mlx_value_t *points = mlx_value_get(reply, "points");
+    double *grid = mlx_alloc(n, sizeof *grid);
+    for (size_t i = 0; i < n; i++)
+        grid[i] = NAN;
+    for (size_t i = 0; i < mlx_value_size(points); i++) {
+        const mlx_value_t *point = mlx_value_at(points, i);
+        double share = (double)(whole_at(point, POINT_T) - since) / (double)(until - since);
+        double at = fmax(share, 0) * (double)n;
+        if (at < (double)n)
+            grid[(size_t)at] = number_at(point, POINT_MEAN);
+    }
+    for (size_t i = 0; i < n; i++)
+        mlx_series_add(series, grid[i]);
+    free(grid);
+}
+
+typedef struct {
+    double min, max, sum, count;
+} range_t;
+
+static range_t range_of(const mlx_value_t *reply)
+{
+    const mlx_value_t *points = mlx_value_get(reply, "points");
+    range_t range = {.min = NAN, .max = NAN};
+    for (size_t i = 0; i < mlx_value_size(points); i++) {
+        const mlx_value_t *point = mlx_value_at(points, i);
+        double count = number_at(point, POINT_COUNT);
+        range.min = fmin(range.min, number_at(point, POINT_MIN));
+        range.max = fmax(range.max, number_at(point, POINT_MAX));
+        range.sum += number_at(point, POINT_MEAN) * count;
+        range.count += count;
+    }
+    return range;
+}
+
+static void draw_heading(mlx_canvas_t *canvas, const mlx_value_t *reply, const range_t *range)
+{
+    mlx_unit_t unit = unit_of(reply);
+    MLX_CLEANUP(mlx_free_p) char *min = mlx_format_unit(range->min, unit);
+    MLX_CLEANUP(mlx_free_p) char *max = mlx_format_unit(range->max, unit);
+    MLX_CLEANUP(mlx_free_p) char *mean = mlx_format_unit(range->sum / range->count, unit);
+    mlx_canvas_printf(canvas, 0, 0, canvas->columns, MLX_STYLE_TITLE, "%s",
+                      mlx_value_str(reply, "series"));
+    mlx_canvas_printf(canvas, 1, 0, canvas->columns, MLX_STYLE_DIM, "min %s  mean %s  max %s", min,
+                      mean, max);
+}
+
+static void draw_scale(mlx_canvas_t *canvas, double low, double high, mlx_unit_t unit)
+{
+    MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(high, unit);
+    MLX_CLEANUP(mlx_free_p) char *bottom = mlx_format_unit(low, unit);
+    mlx_canvas_printf(canvas, 2, 0, SCALE_COLUMNS, MLX_STYLE_DIM, "%*s", SCALE_COLUMNS, top);
+    mlx_canvas_printf(canvas, PLOT_ROWS + 1, 0, SCALE_COLUMNS, MLX_STYLE_DIM, "%*s", SCALE_COLUMNS,
+                      bottom);
+}
+
+static void local_time(int64_t t_us, char *text, size_t size)
+{
+    time_t seconds = (time_t)(t_us / 1000000);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    strftime(text, size, "%Y-%m-%d %H:%M", &tm);
+}
+
+static void draw_times(mlx_canvas_t *canvas, int64_t since_us, int64_t until_us)
+{
+    char begin[32], end[32];
+    local_time(since_us, begin, sizeof begin);
+    local_time(until_us, end, sizeof end);
+    int row = PLOT_ROWS + 2, right = canvas->columns - (int)strlen(end);
+    mlx_canvas_text(canvas, row, SCALE_COLUMNS + 1, 20, MLX_STYLE_DIM, begin);
+    if (right > SCALE_COLUMNS + 18)
+        mlx_canvas_text(canvas, row, right, 20, MLX_STYLE_DIM, end);
+}
+
+void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us, int64_t until_us,
+                      int columns, bool utf8)
+{
+    range_t range = range_of(reply);
+    int width = columns > COLUMNS_LEAST ? columns : COLUMNS_LEAST;
+    MLX_CLEANUP(mlx_canvas_destroy)
+    mlx_canvas_t *canvas = mlx_canvas_new(PLOT_ROWS + 3, width, utf8);
+    MLX_CLEANUP(mlx_series_clear) mlx_series_t series;
+    size_t n = (size_t)mlx_history_plot_points(columns, utf8);
+    mlx_series_init(&series, n);
+    lay_out(&series, reply, since_us, until_us, n);
+    if (range.count > 0) {
+        /* From zero, unless all that happens is far above it. */
+        double low = range.min > range.max / 2 ? range.min : fmin(range.min, 0);
+        double high = range.max > low ? range.max : low + 1;
+        draw_heading(canvas, reply, &range);
+        draw_scale(canvas, low, high, unit_of(reply));
+        mlx_plot(canvas, 2, SCALE_COLUMNS + 1, PLOT_ROWS, curve_columns(columns), &series, low,
+                 high, MLX_STYLE_PLOT);
+    } else {
+        mlx_canvas_printf(canvas, 0, 0, width, MLX_STYLE_TITLE, "%s: nothing recorded then",
+                          mlx_value_str(reply, "series"));
+    }
+    draw_times(canvas, since_us, until_us);
+    mlx_canvas_dump(canvas, out);
+}
+
+void mlx_history_time(mlx_buf_t *out, int64_t t_us)
+{
+    time_t seconds = (time_t)(t_us / 1000000);
+    struct tm tm;
+    char text[40];
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    mlx_buf_printf(out, "%s.%03dZ", text, (int)(t_us / 1000 % 1000));
+}
+
+/*  Numbers behind the time of LIST, with commas before them. */
+static void csv_numbers(mlx_buf_t *out, const mlx_value_t *list)
+{
+    for (size_t i = 1; i < mlx_value_size(list); i++) {
+        mlx_buf_putc(out, ',');
+        mlx_json_write(out, mlx_value_at(list, i), false);
+    }
+    mlx_buf_putc(out, '\n');
+}
+
+void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply)
+{
+    const mlx_value_t *points = mlx_value_get(reply, "points");
+    mlx_buf_puts(out, "time,min,max,mean,count\n");
+    for (size_t i = 0; i < mlx_value_size(points); i++) {
+        mlx_history_time(out, whole_at(mlx_value_at(points, i), POINT_T));
+        csv_numbers(out, mlx_value_at(points, i));
+    }
+}
+
+static const char *const raw_columns[] = {"t", "value", NULL};
+static const char *const rollup_columns[] = {"t", "min", "max", "mean", "last", "count", NULL};
+
+static void json_row(mlx_buf_t *out, const char *series, const mlx_value_t *row)
+{
+    const char *const *columns = mlx_value_size(row) == 2 ? raw_columns : rollup_columns;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
+    mlx_value_set_str(map, "series", series);
+    for (size_t i = 0; columns[i]; i++)
+        mlx_value_set(map, columns[i], mlx_value_copy(mlx_value_at(row, i)));
+    mlx_json_write(out, map, false);
+    mlx_buf_putc(out, '\n');
+}
+
+/*  RFC 4180: in quotes, quotes doubled: a model's name may hold commas. */
+static void csv_text(mlx_buf_t *out, const char *text)
+{
+    mlx_buf_putc(out, '"');
+    for (; *text; text++)
+        mlx_buf_puts(out, *text == '"' ? "\"\"" : (const char[]){*text, '\0'});
+    mlx_buf_putc(out, '"');
+}
+
+void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
+{
+    const mlx_value_t *rows = mlx_value_get(reply, "rows");
+    const char *series = mlx_value_str(reply, "series");
+    for (size_t i = 0; series && i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        if (json) {
+            json_row(out, series, row);
+            continue;
+        }
+        csv_text(out, series);
+        mlx_buf_putc(out, ',');
+        mlx_history_time(out, whole_at(row, 0));
+        csv_numbers(out, row);
+    }
+}
+
+void mlx_history_rows_heading(mlx_buf_t *out, bool raw)
+{
+    mlx_buf_puts(out, raw ? "series,time,value\n" : "series,time,min,max,mean,last,count\n");
+}
+
+int mlx_history_parse_time(const char *text, int64_t now_us, int64_t *t_us, mlx_error_t *err)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
+                                        "%Y-%m-%d %H:%M", "%Y-%m-%d"};
+    double ago;
+    *t_us = now_us;
+    if (strcmp(text, "now") == 0)
+        return 0;
+    if (mlx_parse_duration(text, &ago, NULL) == 0) {
+        *t_us = ago * 1e6 < (double)now_us ? now_us - (int64_t)(ago * 1e6) : 0;
+        return 0;
+    }
+    for (size_t i = 0; i < MLX_COUNT(forms); i++) {
+        struct tm tm = {.tm_isdst = -1};
+        const char *rest = strptime(text, forms[i], &tm);
+        bool utc = rest && strcmp(rest, "Z") == 0;
+        time_t t = !rest || (*rest && !utc) ? (time_t)-1 : utc ? timegm(&tm) : mktime(&tm);
+        if (t >= 0) {
+            *t_us = (int64_t)t * 1000000;
+            return 0;
+        }
+    }
+    mlx_error_set(err, MLX_ERR_USAGE, "%s is no time", text);
+    return mlx_error_mend(err, "write 2h, 7d, now, 2026-11-25 or 2026-11-25T08:00");
+}
