@@ -278,8 +278,11 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
         if (*timers[i])
             mlx_loop_cancel(self->options.loop, timers[i]);
     mlx_httpd_destroy(&self->httpd);
-    while (self->questions) /* the bus is about to end: no answer will come */
-        end_question(self->questions);
+    while (self->questions) { /* the bus is about to end: no answer will come */
+        question_t *question = self->questions;
+        self->questions = question->next;
+        free(question);
+    }
     mlx_events_destroy(&self->events);
     mlx_overview_destroy(&self->overview);
     free(self);

@@ -89,16 +89,18 @@ int mlx_listen(mlx_listener_t *listener, const char *text, mlx_error_t *err)
     const int on = 1;
     if (resolve(text, &to, &len, err))
         return -1;
-    MLX_CLEANUP(mlx_close_p) int fd = socket(to.ss_family, SOCK_STREAM, 0);
+    int fd = socket(to.ss_family, SOCK_STREAM, 0);
     if (fd < 0)
         return fail(text, err);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&to, len) || listen(fd, BACKLOG))
-        return fail(text, err);
+    if (bind(fd, (struct sockaddr *)&to, len) || listen(fd, BACKLOG)) {
+        fail(text, err);
+        close(fd);
+        return -1;
+    }
     *listener = (mlx_listener_t){.fd = fd};
-    fd = -1;
     describe(listener);
     return 0;
 }

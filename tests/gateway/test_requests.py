@@ -190,6 +190,17 @@ def test_history_comes_from_the_recorder():
         assert len(stand.json("/api/benchmarks")[1]["results"]) == 3
 
 
+def test_the_recorder_itself_answers():
+    with Stand("sampler", "recorder") as stand:
+        name = f"{HOST}/sensor.memory/used"
+        eventually(lambda: name in stand.json("/api/series")[1].get("series", []), 20)
+        points = eventually(lambda: [p for p in stand.json(f"/api/history?series={name}&since=60s&points=60")[1]["points"]
+                                     if p[4]], 20)
+        assert abs(points[-1][0] / 1e6 - time.time()) < 30 and points[-1][1] <= points[-1][3] <= points[-1][2]
+        assert stand.json("/api/history?series=no/such/thing")[0] == 404
+        assert stand.json("/api/benchmarks") == (200, {"results": []})
+
+
 def test_silent_recorder_does_not_hold_others():
     with Stand(recorder=True) as stand:
         eventually(lambda: stand.json("/api/series")[0] == 200)
@@ -220,4 +231,4 @@ def test_second_gateway_says_what_to_do():
 run(test_hosts_and_origins, test_paths_have_no_tricks, test_methods_and_bodies, test_security_headers,
     test_oversized_and_malformed, test_slow_loris_is_cut_off, test_pipelining_answers_in_order,
     test_status_is_what_mlxctl_prints, test_history_comes_from_the_recorder,
-    test_silent_recorder_does_not_hold_others, test_second_gateway_says_what_to_do)
+    test_the_recorder_itself_answers, test_silent_recorder_does_not_hold_others, test_second_gateway_says_what_to_do)
