@@ -15,7 +15,7 @@ struct PreferencesView: View {
                     Text(choice.name).tag(choice)
                 }
             }
-            Toggle("Launch at login", isOn: Binding(get: { launch.isOn }, set: { launch.set($0) }))
+            Toggle("Launch at login", isOn: $launch.isOn)
             if let problem = launch.problem {
                 Text(problem).font(.caption).foregroundStyle(.secondary)
             }
@@ -28,10 +28,15 @@ struct PreferencesView: View {
 
 /// Whether the app is among the login items. The system keeps the answer; this only asks and tells.
 @MainActor @Observable final class LaunchAtLogin {
-    private(set) var isOn = SMAppService.mainApp.status == .enabled
     private(set) var problem: String?
+    private var isRegistered = SMAppService.mainApp.status == .enabled
 
-    func set(_ wanted: Bool) {
+    var isOn: Bool {
+        get { isRegistered }
+        set { register(newValue) }
+    }
+
+    private func register(_ wanted: Bool) {
         do {
             if wanted {
                 try SMAppService.mainApp.register()
@@ -43,7 +48,7 @@ struct PreferencesView: View {
             problem = "Could not change it: \(error.localizedDescription)"
         }
         let status = SMAppService.mainApp.status
-        isOn = status == .enabled
+        isRegistered = status == .enabled
         if status == .requiresApproval {
             problem = "Allow MLXDash in System Settings, General, Login Items."
         }

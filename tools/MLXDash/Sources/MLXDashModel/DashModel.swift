@@ -83,9 +83,10 @@ import Observation
     public func points(_ series: DashSeries, _ range: DashRange) async -> [DashPoint] {
         guard range != .live else { return live[series] ?? [] }
         do {
-            let names = try await bus.call(HistorySeries()).series ?? []
+            let names = Set((try await bus.call(HistorySeries()).series ?? [])
+                .compactMap(series.localName))
             var sources: [[DashPoint]] = []
-            for name in names where series.matches(series: name) {
+            for name in names {
                 sources.append(try await history(name, range, scale: series.scale))
             }
             error = nil

@@ -48,10 +48,15 @@ public enum DashSeries: String, CaseIterable, Sendable, Identifiable {
         }
     }
 
-    /// Whether the recorder's series NAME (topic/field) belongs to this quantity.
-    func matches(series name: String) -> Bool {
-        let parts = name.split(separator: "/")
-        guard let topic = parts.first, let field = parts.last else { return false }
+    /// The recorder's name of a series of this machine, topic/field, when NAME (host/topic/field) is
+    /// one that belongs to this quantity.
+    func localName(of name: String) -> String? {
+        let parts = name.split(separator: "/").suffix(2)
+        guard parts.count == 2, let topic = parts.first, let field = parts.last else { return nil }
+        return matches(topic, field) ? "\(topic)/\(field)" : nil
+    }
+
+    private func matches(_ topic: Substring, _ field: Substring) -> Bool {
         switch self {
         case .tokens: return topic.hasSuffix(".activity") && field == "tokens_per_second"
         case .memory: return topic == "sensor.memory" && field == "used"

@@ -102,6 +102,8 @@ public struct HistoryStatus: BusTopic {
     public var series: Int?
     /// Samples stored since start.
     public var samples: Int?
+    /// Samples not stored: the disk was full, or there were too many series.
+    public var lost: Int?
     /// Time of the oldest sample.
     public var oldest: Date?
     /// Time the newest flush took, in seconds.
@@ -113,6 +115,7 @@ public struct HistoryStatus: BusTopic {
         bytes = data.read("bytes")
         series = data.read("series")
         samples = data.read("samples")
+        lost = data.read("lost")
         oldest = data.read("oldest")
         flush = data.read("flush")
     }

@@ -5,10 +5,16 @@ import Foundation
 /// A line ends with LF, CRLF or CR, as server-sent events allow. Lines are bounded, because a
 /// server is not trusted with this process's memory.
 struct LineSplitter {
-    static let maximumLine = 16 << 20
+    /// Longest line or event, in bytes.
+    static let usualLimit = 16 << 20
 
+    private let limit: Int
     private var partial: [UInt8] = []
     private var endedWithCR = false
+
+    init(limit: Int = usualLimit) {
+        self.limit = limit
+    }
 
     /// Takes the next bytes and returns the lines they complete, without their ends.
     mutating func take(_ bytes: some Sequence<UInt8>) throws -> [[UInt8]] {
@@ -34,8 +40,8 @@ struct LineSplitter {
     }
 
     private func checkLength() throws {
-        guard partial.count <= Self.maximumLine else {
-            throw MLXError(.protocolBroken, "the server sent a line of over \(Self.maximumLine) bytes",
+        guard partial.count <= limit else {
+            throw MLXError(.protocolBroken, "the server sent a line of over \(limit) bytes",
                            mend: "check that the address belongs to a model server")
         }
     }
@@ -46,7 +52,11 @@ struct LineSplitter {
 
 /// Reads newline-delimited JSON, one value a line, from pieces of any size.
 struct NDJSONParser {
-    private var splitter = LineSplitter()
+    private var splitter: LineSplitter
+
+    init(limit: Int = LineSplitter.usualLimit) {
+        splitter = LineSplitter(limit: limit)
+    }
 
     mutating func take(_ bytes: some Sequence<UInt8>) throws -> [JSONValue] {
         try splitter.take(bytes).filter { !$0.isEmpty }.map { try JSONValue(parsing: Data($0)) }
@@ -63,9 +73,15 @@ struct NDJSONParser {
 /// joined by a newline, an empty line ends the event, comments and other fields are skipped, and an
 /// event that the stream cuts off is dropped.
 struct EventStreamParser {
-    private var splitter = LineSplitter()
+    private let limit: Int
+    private var splitter: LineSplitter
     private var data: [UInt8] = []
     private var hasData = false
+
+    init(limit: Int = LineSplitter.usualLimit) {
+        self.limit = limit
+        splitter = LineSplitter(limit: limit)
+    }
 
     mutating func take(_ bytes: some Sequence<UInt8>) throws -> [String] {
         var events: [String] = []
@@ -84,7 +100,7 @@ struct EventStreamParser {
     }
 
     private func checkLength() throws {
-        guard data.count <= LineSplitter.maximumLine else {
+        guard data.count <= limit else {
             throw MLXError(.protocolBroken, "the server sent an event of \(data.count) bytes",
                            mend: "check that the address belongs to a model server")
         }

@@ -27,6 +27,9 @@ struct CatalogueGenerator {
             topics.filter { topic in kinds.contains { topic.text("topic").hasPrefix($0 + ".") } }
                 .flatMap { topic($0) + [""] }
         }
+        func these(_ wanted: (String) -> Bool) -> [String] {
+            commands.filter { wanted($0.text("service")) }.flatMap { command($0) + [""] }
+        }
         let common = record("MissingField", Self.missing, "BusRecord",
                             doc: "A field that this machine cannot give, and why.")
             + [""] + record("Interval", interval, "BusRecord",
@@ -35,7 +38,8 @@ struct CatalogueGenerator {
             "CatalogueSensors.swift": Self.file(common + these("sensor")),
             "CatalogueRuntimes.swift": Self.file(these("runtime", "bench")),
             "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert")),
-            "CatalogueCommands.swift": Self.file(commands.flatMap { command($0) + [""] }),
+            "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),
+            "CatalogueHistory.swift": Self.file(these { $0 == "recorder" }),
         ]
     }
 
@@ -146,8 +150,10 @@ struct CatalogueGenerator {
         case "real": return "Double"
         case "string": return "String"
         case "map": return record ?? "BusData"
-        // The catalogue does not say what plain lists hold: words, but for a series' points.
-        default: return "[\(record ?? (field.text("key") == "points" ? "[Double]" : "String"))]"
+        // The catalogue does not say what plain lists hold: words, but for a series' points and rows.
+        default:
+            let plain = ["points", "rows"].contains(field.text("key")) ? "[Double]" : "String"
+            return "[\(record ?? plain)]"
         }
     }
 

@@ -128,7 +128,9 @@ struct Hang: Error {}
 
     @Test func tenThousandASecondAreTakenWithoutLossOrGrowth() async throws {
         let bus = try TestBus()
-        let count = 30_000
+        // Memory is the whole process's: it says something only when this test runs alone.
+        let isAlone = ProcessInfo.processInfo.environment["MLX_ALONE"] != nil
+        let count = isAlone ? 100_000 : 20_000
         bus.publishMemory(1)
         let (read, inbox, growth) = try await withDeadline {
             var iterator = bus.client.messages(prefix: "sensor.memory").makeAsyncIterator()
@@ -153,7 +155,8 @@ struct Hang: Error {}
             + "\(skipped) overtaken by newer ones, growth \(growth / 1024) KiB")
         #expect(taken == count + 1, "none is lost on the way")
         #expect(read + skipped == taken, "what is not read was overtaken")
-        #expect(growth < 4 << 20)
+        // Keeping the messages of the last two thirds would take over 20 MiB.
+        if isAlone { #expect(growth < 8 << 20) }
     }
 
     @Test func aBrokerThatComesBackIsFoundAgain() async throws {

@@ -1,0 +1,304 @@
+// Made from proto/catalogue_topics.c; do not edit.
+// swift run mlxbus-catalogue tools/SwiftMLX/Sources/MLXBus writes it anew.
+import Foundation
+
+/// Points of one series: `history.query`.
+public struct HistoryQuery: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Its full name.
+        public var series: String?
+        /// Of the values.
+        public var unit: String?
+        /// Finest rows that were read: raw, minute or hour.
+        public var tier: String?
+        /// Distance of points given, in seconds.
+        public var step: Double?
+        /// Lists of [t, min, max, mean, count]; a step without samples has none.
+        public var points: [[Double]]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            series = data.read("series")
+            unit = data.read("unit")
+            tier = data.read("tier")
+            step = data.read("step")
+            points = data.read("points")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "history.query"
+
+    /// Host/topic/field, as history.series lists them; without host: this one.
+    public var series: String?
+    /// Begin of the range; absent: an hour before its end.
+    public var since: Date?
+    /// End of the range; absent: now.
+    public var until: Date?
+    /// Wanted distance of points; absent: chosen, in seconds.
+    public var step: Double?
+    /// At most about this many points; absent: 600.
+    public var points: Int?
+
+    /// The command; what is not given is left to the service.
+    public init(
+        series: String? = nil,
+        since: Date? = nil,
+        until: Date? = nil,
+        step: Double? = nil,
+        points: Int? = nil
+    ) {
+        self.series = series
+        self.since = since
+        self.until = until
+        self.step = step
+        self.points = points
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["series": series, "since": since, "until": until, "step": step, "points": points]
+    }
+}
+
+/// Names of all series: `history.series`.
+public struct HistorySeries: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Names of all series, sorted.
+        public var series: [String]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            series = data.read("series")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "history.series"
+
+    /// Series that begin with it; absent: all.
+    public var prefix: String?
+
+    /// The command; what is not given is left to the service.
+    public init(prefix: String? = nil) {
+        self.prefix = prefix
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["prefix": prefix]
+    }
+}
+
+/// Rows of one series as stored, piece by piece: `history.export`.
+public struct HistoryExport: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Its full name.
+        public var series: String?
+        /// Of the values.
+        public var unit: String?
+        /// Lists of [t, value], or of [t, min, max, mean, last, count].
+        public var rows: [[Double]]?
+        /// Ask for the next piece with it; absent: this was the last.
+        public var cursor: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            series = data.read("series")
+            unit = data.read("unit")
+            rows = data.read("rows")
+            cursor = data.read("cursor")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "history.export"
+
+    /// As for history.query.
+    public var series: String?
+    /// Raw, minute or hour; absent: raw.
+    public var tier: String?
+    /// Begin of the range; absent: the oldest.
+    public var since: Date?
+    /// End of the range; absent: now.
+    public var until: Date?
+    /// From the result before, for the next piece.
+    public var cursor: Int?
+
+    /// The command; what is not given is left to the service.
+    public init(
+        series: String? = nil,
+        tier: String? = nil,
+        since: Date? = nil,
+        until: Date? = nil,
+        cursor: Int? = nil
+    ) {
+        self.series = series
+        self.tier = tier
+        self.since = since
+        self.until = until
+        self.cursor = cursor
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["series": series, "tier": tier, "since": since, "until": until, "cursor": cursor]
+    }
+}
+
+/// What the database holds: `history.info`.
+public struct HistoryInfo: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Database file.
+        public var path: String?
+        /// Its size, in bytes.
+        public var bytes: Int?
+        /// Of it not in use, in bytes.
+        public var free: Int?
+        /// Series known.
+        public var series: Int?
+        /// Time of the oldest row.
+        public var oldest: Date?
+        /// Each tier.
+        public var tiers: [Tiers]?
+        /// Samples stored since start.
+        public var samples: Int?
+        /// Samples not stored: the disk was full, or there were too many series.
+        public var lost: Int?
+        /// Samples that were no finite number, or too large.
+        public var refused: Int?
+        /// Pieces that could not be read.
+        public var damaged: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            path = data.read("path")
+            bytes = data.read("bytes")
+            free = data.read("free")
+            series = data.read("series")
+            oldest = data.read("oldest")
+            tiers = data.read("tiers")
+            samples = data.read("samples")
+            lost = data.read("lost")
+            refused = data.read("refused")
+            damaged = data.read("damaged")
+        }
+
+        /// Each tier.
+        public struct Tiers: BusRecord {
+            /// Raw, minute or hour.
+            public var name: String?
+            /// Rows kept.
+            public var rows: Int?
+            /// Every row since then is kept; absent: all there ever were.
+            public var since: Date?
+
+            /// Reads the fields that are there.
+            public init(_ data: BusData) {
+                name = data.read("name")
+                rows = data.read("rows")
+                since = data.read("since")
+            }
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "history.info"
+
+    /// The command; what is not given is left to the service.
+    public init() {}
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        [:]
+    }
+}
+
+/// Give unused space back to the file system: `history.vacuum`.
+public struct HistoryVacuum: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Size before, in bytes.
+        public var before: Int?
+        /// Size now, in bytes.
+        public var after: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            before = data.read("before")
+            after = data.read("after")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "history.vacuum"
+
+    /// The command; what is not given is left to the service.
+    public init() {}
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        [:]
+    }
+}
+
+/// Stored benchmark results: `bench.list`.
+public struct BenchList: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Newest first, with the "host" they come from.
+        public var results: [BenchResult]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            results = data.read("results")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "bench.list"
+
+    /// Results of this model; absent: of all.
+    public var model: String?
+    /// At most so many, 1 to 100; absent: 50.
+    public var limit: Int?
+
+    /// The command; what is not given is left to the service.
+    public init(model: String? = nil, limit: Int? = nil) {
+        self.model = model
+        self.limit = limit
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["model": model, "limit": limit]
+    }
+}
