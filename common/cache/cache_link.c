@@ -102,25 +102,31 @@ static int take_locks(mlx_cache_t *self, const mlx_adapter_t *adapter, const mlx
     return 0;
 }
 
-static int apply_plan(mlx_cache_t *self, mlx_plan_t *plan, mlx_error_t *err)
+/*  CONFIRM: ask the running app as well. */
+static int apply_plan(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_t *plan,
+                      bool confirm, mlx_error_t *err)
 {
     if (mlx_engine_apply(&self->engine, plan, err))
         return -1;
-    if (check_placed(self, plan, err) == 0)
+    if (check_placed(self, plan, err) == 0 &&
+        (!confirm || !adapter->confirm || adapter->confirm(&self->options.env, plan, err) == 0))
         return 0;
     mlx_engine_reverse(&self->engine, plan, NULL);
     return -1;
 }
 
 static int apply_link(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_t *plan,
-                      mlx_error_t *err)
+                      bool confirm, mlx_error_t *err)
 {
     if (plan->count == 0)
         return 0;
     MLX_CLEANUP(mlx_free_p) int *fds = mlx_alloc(plan->count, sizeof *fds);
     for (size_t i = 0; i < plan->count; i++)
         fds[i] = -1;
-    int rc = take_locks(self, adapter, plan, fds, err) || apply_plan(self, plan, err) ? -1 : 0;
+    int rc =
+        take_locks(self, adapter, plan, fds, err) || apply_plan(self, adapter, plan, confirm, err)
+            ? -1
+            : 0;
     for (size_t i = 0; i < plan->count; i++)
         mlx_close_p(&fds[i]);
     return rc;
@@ -146,7 +152,7 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     MLX_CLEANUP(mlx_plan_destroy)
     mlx_plan_t *plan = mlx_plan_new("link", model->name, adapter->name);
     if (adapter->expose(&what, plan, err) ||
-        (!how->dry_run && apply_link(self, adapter, plan, err)))
+        (!how->dry_run && apply_link(self, adapter, plan, !store, err)))
         return NULL;
     return plan_report(plan, how->dry_run);
 }

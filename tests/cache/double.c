@@ -115,6 +115,15 @@ void double_ollama_model(const double_t *self, const char *name, size_t elements
     fixture_write(path, json, strlen(json));
 }
 
+void double_as_ollama(const double_t *self, world_t *world, const char *store)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = fixture_path(self->folder, ".store");
+    fixture_write(path, store ? store : "", store ? strlen(store) : 0);
+    for (size_t i = 0; world->variables[i]; i += 2)
+        if (strcmp(world->variables[i], "OLLAMA_HOST") == 0)
+            world->variables[i + 1] = self->endpoint;
+}
+
 void double_faults(const double_t *self, const char *lines)
 {
     MLX_CLEANUP(mlx_free_p) char *path = fixture_path(self->folder, ".faults");

@@ -29,6 +29,10 @@ void double_mlx_repo(const double_t *self, const char *repo, size_t elements, un
 void double_ollama_model(const double_t *self, const char *name, size_t elements, unsigned seed,
                          char hex[MLX_HEX_MAX]);
 
+/*  Let the double stand for a running Ollama, too: its /api/tags lists the manifests of that store
+ *  (NULL: of none). */
+void double_as_ollama(const double_t *self, world_t *world, const char *store);
+
 /*  Arm faults: the lines of hub_double.py. */
 void double_faults(const double_t *self, const char *lines);
 

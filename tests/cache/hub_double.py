@@ -126,6 +126,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(429, b"", [("Retry-After", wait)])
         if path.startswith("/api/models/"):
             return self.api(path[len("/api/models/"):])
+        if path == "/api/tags":
+            return self.tags()
         if path.startswith("/cdn/"):
             return self.cdn(path[len("/cdn/"):])
         if path.startswith("/v2/"):
@@ -133,6 +135,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "/resolve/" in path:
             return self.resolve(*path[1:].split("/resolve/", 1))
         return self.answer(404)
+
+    def tags(self):
+        """What an Ollama over the store named in .store would list."""
+        base = os.path.join(read(os.path.join(root, ".store")).decode(), "manifests")
+        found = []
+        for folder, _, tags in os.walk(base):
+            parts = os.path.relpath(folder, base).split("/")
+            found += ["%s/%s/%s:%s" % (*parts, tag) for tag in tags if len(parts) == 3]
+        short = [n.replace("registry.ollama.ai/library/", "") for n in found]
+        self.answer_json({"models": [{"name": n, "model": n} for n in short]})
 
     def refuse(self, repo):
         if fault("gated") is not None:

@@ -40,7 +40,7 @@ done
 
 mount_at small -t tmpfs -o size=3m tmpfs || exit 77
 mount_at other -t tmpfs -o size=64m tmpfs || exit 77
-mlx() { HOME=$work/other/home "$bin/mlx-cache" --dir "$work/cache" "$@"; }
+mlx() { OLLAMA_HOST=127.0.0.1:1 HOME=$work/other/home "$bin/mlx-cache" --dir "$work/cache" "$@"; }
 
 # A GGUF file: magic, version 3, one F32 tensor, no keys.
 gguf() { # path, number of elements

@@ -262,6 +262,41 @@ static void test_ollama_pull_and_link(void **state)
     end(&b);
 }
 
+static void test_running_ollama_is_asked(void **state)
+{
+    (void)state;
+    bench_t b = begin();
+    mlx_error_t err;
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    fixture_gguf(&content, 3000, 2);
+    double_file(b.hub, "org/GGUF", "m-Q4_K_M.gguf", content.data, content.len);
+    mlx_value_t *report = add(&b, "org/GGUF", &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p)
+    char *manifests = world_path(b.world, "home/.ollama/models/manifests/x");
+    fixture_write(manifests, "", 0);
+    unlink(manifests);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(b.world, true, &err);
+    OK(cache);
+
+    /* It looks elsewhere: the link is of no use there and is taken back. */
+    double_as_ollama(b.hub, b.world, "/nowhere");
+    assert_null(mlx_cache_link(cache, "ollama", NULL, "org/GGUF", &quickly, &err));
+    assert_non_null(strstr(err.mend, "--store"));
+    assert_int_equal(world_inode(b.world, "home/.ollama/models/manifests/hf.co"), 0);
+    world_check_sound(b.world);
+
+    MLX_CLEANUP(mlx_free_p) char *store = world_path(b.world, "home/.ollama/models");
+    double_as_ollama(b.hub, b.world, store);
+    report = mlx_cache_link(cache, "ollama", NULL, "org/GGUF", &quickly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_true(double_requests(b.hub, "/api/tags") == 2);
+    world_check_sound(b.world);
+    end(&b);
+}
+
 static const char *const hostile_trees[] = {
     "{}",
     "[",
@@ -449,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_same_bytes_here_are_not_fetched),
         cmocka_unit_test(test_new_revision_replaces_the_view),
         cmocka_unit_test(test_ollama_pull_and_link),
+        cmocka_unit_test(test_running_ollama_is_asked),
         cmocka_unit_test(test_hostile_trees),
         cmocka_unit_test(test_kill_and_resume),
         cmocka_unit_test(test_kill_at_every_change),

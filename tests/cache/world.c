@@ -36,6 +36,8 @@ world_t *world_new(void)
     self->variables[1] = self->values[0];
     self->variables[2] = "OLLAMA_MODELS";
     self->variables[3] = self->values[1];
+    self->variables[4] = "OLLAMA_HOST";
+    self->variables[5] = "127.0.0.1:1"; /* nothing listens there */
     return self;
 }
 
