@@ -53,7 +53,7 @@ void mlx_digest_hex(mlx_digest_t *self, char hex[MLX_HEX_MAX])
     if (EVP_DigestFinal_ex(self->ctx, raw, &len) != 1 || len * 2 >= MLX_HEX_MAX)
         mlx_panic("the crypto library failed to finish a hash");
     static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         hex[2 * i] = digits[raw[i] >> 4];
         hex[2 * i + 1] = digits[raw[i] & 15];
     }

@@ -43,6 +43,10 @@ typedef struct {
 
     /*  Does the app's live state need the file PATH of its store; unknown is yes. NULL: never. */
     bool (*in_use)(const mlx_root_t *root, const char *path);
+
+    /*  The lock file that the app's own tools hold while they write PATH, as an allocated path in the
+     *  store, or NULL. NULL: the app has no locks. */
+    char *(*lock_path)(const char *path);
 } mlx_adapter_t;
 
 extern const mlx_adapter_t mlx_adapter_huggingface;
@@ -61,6 +65,7 @@ const mlx_adapter_t *mlx_adapter_find(const char *name, mlx_error_t *err);
 void mlx_hf_scan(mlx_scan_t *scan, const char *app, const char *store, const mlx_root_t *root);
 int mlx_hf_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err);
 bool mlx_hf_in_use(const mlx_root_t *root, const char *path);
+char *mlx_hf_lock_path(const char *path);
 
 /*  Path of a blob inside the cache's home: "blobs/sha256/aa/aabb..". Caller owns it. */
 char *mlx_blob_path(const char *sha256);

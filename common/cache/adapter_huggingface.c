@@ -247,6 +247,15 @@ bool mlx_hf_in_use(const mlx_root_t *root, const char *path)
     return false;
 }
 
+/*  models--o--n/blobs/<etag>  ->  .locks/models--o--n/<etag>.lock */
+char *mlx_hf_lock_path(const char *path)
+{
+    const char *blobs = strstr(path, "/blobs/");
+    if (!blobs || strncmp(path, "models--", FOLDER_PREFIX) != 0)
+        return NULL;
+    return mlx_format(".locks/%.*s/%s.lock", (int)(blobs - path), path, blobs + 7);
+}
+
 /* ---- exposing ---- */
 
 /*  A model that is one quantisation is called "org/name:QUANT". */
@@ -380,4 +389,5 @@ const mlx_adapter_t mlx_adapter_huggingface = {
     .scan = hf_scan,
     .expose = mlx_hf_expose,
     .in_use = mlx_hf_in_use,
+    .lock_path = mlx_hf_lock_path,
 };

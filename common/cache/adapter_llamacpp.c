@@ -32,4 +32,5 @@ const mlx_adapter_t mlx_adapter_llamacpp = {
     .scan = llama_scan,
     .expose = mlx_hf_expose,
     .in_use = mlx_hf_in_use,
+    .lock_path = mlx_hf_lock_path,
 };

@@ -31,16 +31,18 @@ static void check_registry(const doctor_t *d)
     note(d, "registry", err.text, err.mend);
 }
 
+static size_t count_operations(const doctor_t *d, const char *state)
+{
+    size_t count = 0;
+    free(mlx_journal_find(d->cache->db, state, NULL, NULL, NULL, &count, NULL));
+    return count;
+}
+
 static void check_journal(const doctor_t *d)
 {
-    size_t open = 0, undoing = 0;
+    size_t count = count_operations(d, "open") + count_operations(d, "undoing");
     MLX_CLEANUP(mlx_free_p)
-    int64_t *a = mlx_journal_find(d->cache->db, "open", NULL, NULL, NULL, &open, NULL);
-    MLX_CLEANUP(mlx_free_p)
-    int64_t *b = mlx_journal_find(d->cache->db, "undoing", NULL, NULL, NULL, &undoing, NULL);
-    MLX_CLEANUP(mlx_free_p)
-    char *fault = open + undoing ? mlx_format("%zu operations were interrupted", open + undoing)
-                                 : mlx_strdup("");
+    char *fault = count ? mlx_format("%zu operations were interrupted", count) : mlx_strdup("");
     note(d, "journal", fault,
          "any command that changes something brings them to their end: mlx-cache clean --dry-run");
 }

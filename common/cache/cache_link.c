@@ -1,6 +1,7 @@
 /*  Giving models to apps, taking them back, and undoing what was done. */
 #include "common/cache/cache_internal.h"
 
+#include "common/cache/lock.h"
 #include "common/cache/store.h"
 
 #include <stdio.h>
@@ -84,16 +85,45 @@ static int check_placed(mlx_cache_t *self, const mlx_plan_t *plan, mlx_error_t *
     return 0;
 }
 
-static int apply_link(mlx_cache_t *self, mlx_plan_t *plan, mlx_error_t *err)
+/*  The app's own locks on what is going to be placed. FDS: one for each step, -1 for none. */
+static int take_locks(mlx_cache_t *self, const mlx_adapter_t *adapter, const mlx_plan_t *plan,
+                      int *fds, mlx_error_t *err)
 {
-    if (plan->count == 0)
-        return 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        MLX_CLEANUP(mlx_free_p)
+        char *path = adapter->lock_path && step->kind == MLX_STEP_PLACE
+                         ? adapter->lock_path(step->path)
+                         : NULL;
+        const mlx_root_t *root = path ? mlx_roots_get(self->roots, step->root, err) : NULL;
+        if (path && (!root || (fds[i] = mlx_lock_take_in(&self->options.fs, root, path, err)) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int apply_plan(mlx_cache_t *self, mlx_plan_t *plan, mlx_error_t *err)
+{
     if (mlx_engine_apply(&self->engine, plan, err))
         return -1;
     if (check_placed(self, plan, err) == 0)
         return 0;
     mlx_engine_reverse(&self->engine, plan, NULL);
     return -1;
+}
+
+static int apply_link(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_t *plan,
+                      mlx_error_t *err)
+{
+    if (plan->count == 0)
+        return 0;
+    MLX_CLEANUP(mlx_free_p) int *fds = mlx_alloc(plan->count, sizeof *fds);
+    for (size_t i = 0; i < plan->count; i++)
+        fds[i] = -1;
+    int rc = take_locks(self, adapter, plan, fds, err) || apply_plan(self, plan, err) ? -1 : 0;
+    for (size_t i = 0; i < plan->count; i++)
+        mlx_close_p(&fds[i]);
+    return rc;
 }
 
 mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store, const char *name,
@@ -115,7 +145,8 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
                                .as = how->as};
     MLX_CLEANUP(mlx_plan_destroy)
     mlx_plan_t *plan = mlx_plan_new("link", model->name, adapter->name);
-    if (adapter->expose(&what, plan, err) || (!how->dry_run && apply_link(self, plan, err)))
+    if (adapter->expose(&what, plan, err) ||
+        (!how->dry_run && apply_link(self, adapter, plan, err)))
         return NULL;
     return plan_report(plan, how->dry_run);
 }

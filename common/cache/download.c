@@ -2,6 +2,7 @@
 
 #include "common/cache/fetch.h"
 #include "common/cache/fsys.h"
+#include "common/cache/trail.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -17,8 +18,8 @@ enum {
     TRIES = 6,
     PAUSE_MS = 1000,
     MAX_PAUSE_MS = 60000,
-    SYNC_BYTES = 64 * 1024 * 1024,
-    CHUNK = 256 * 1024,
+    SYNC_BYTES = 256 * 1024 * 1024,
+    BEHIND_BYTES = 8 * 1024 * 1024,
 };
 
 /*  All threads of one run. */
@@ -37,10 +38,10 @@ typedef struct {
     pool_t *pool;
     mlx_download_t *file;
     int fd;
-    uint64_t at;     /* bytes written and hashed */
+    uint64_t at;     /* bytes written */
     uint64_t synced; /* of them known to be on the disk */
-    mlx_digest_t *sha256;
-    mlx_digest_t *git; /* NULL for a file named by its SHA-256 */
+    uint64_t behind; /* of them on their way there */
+    mlx_trail_t *trail;
     uint64_t asked;    /* where the running request began */
     mlx_error_t error; /* of the disk */
 } part_t;
@@ -62,7 +63,7 @@ static void store_state(part_t *p)
 {
     char boot[64];
     mlx_fsys_boot_id(boot, sizeof boot);
-    if (fdatasync(p->fd) != 0)
+    if (mlx_fsys_sync_data(p->fd) != 0)
         return;
     p->synced = p->at;
     MLX_CLEANUP(mlx_free_p) char *path = state_path(p->file->etag);
@@ -97,48 +98,25 @@ uint64_t mlx_download_left(const mlx_root_t *home, const char *etag)
     return trusted_bytes(home, etag, (uint64_t)st.st_size);
 }
 
-static void start_digests(part_t *p)
-{
-    mlx_digest_destroy(&p->sha256);
-    mlx_digest_destroy(&p->git);
-    p->sha256 = mlx_digest_new(MLX_SHA256, 0);
-    if (strlen(p->file->etag) == MLX_SHA1_HEX)
-        p->git = mlx_digest_new(MLX_GIT_BLOB, p->file->size);
-}
-
-static void hash(part_t *p, const void *data, size_t len)
-{
-    mlx_digest_update(p->sha256, data, len);
-    if (p->git)
-        mlx_digest_update(p->git, data, len);
-}
-
 static int start_over(part_t *p)
 {
     if (ftruncate(p->fd, 0) != 0)
         return mlx_fs_error(&p->error, errno, "empty the part of", p->file->name);
-    p->at = p->synced = 0;
+    p->at = p->synced = p->behind = 0;
     atomic_store(&p->file->done, 0);
-    start_digests(p);
+    mlx_trail_restart(p->trail);
     return 0;
 }
 
-/*  Hash the bytes that are there, so that the hash can go on behind them. */
-static int read_left(part_t *p, uint64_t left)
+/*  Go on behind the bytes that are there. */
+static int take_left(part_t *p, uint64_t left)
 {
-    MLX_CLEANUP(mlx_free_p) char *chunk = mlx_alloc(1, CHUNK);
-    start_digests(p);
-    while (p->at < left) {
-        size_t want = left - p->at < CHUNK ? (size_t)(left - p->at) : CHUNK;
-        ssize_t got = pread(p->fd, chunk, want, (off_t)p->at);
-        if (got <= 0)
-            return start_over(p);
-        hash(p, chunk, (size_t)got);
-        p->at += (uint64_t)got;
-    }
-    p->synced = p->at;
-    atomic_store(&p->file->done, p->at);
-    return ftruncate(p->fd, (off_t)left) == 0 ? 0 : start_over(p);
+    if (ftruncate(p->fd, (off_t)left) != 0)
+        return mlx_fs_error(&p->error, errno, "go on with the part of", p->file->name);
+    p->at = p->synced = p->behind = left;
+    atomic_store(&p->file->done, left);
+    mlx_trail_grew(p->trail, left);
+    return 0;
 }
 
 static int open_part(part_t *p)
@@ -151,8 +129,9 @@ static int open_part(part_t *p)
     p->fd = mlx_fs_append(run->fs, run->home, path, &p->error);
     if (p->fd < 0)
         return -1;
+    p->trail = mlx_trail_new(p->fd, p->file->size, strlen(p->file->etag) == MLX_SHA1_HEX);
     store_state(p);
-    return read_left(p, left);
+    return take_left(p, left);
 }
 
 /* ---- one request ---- */
@@ -196,9 +175,13 @@ static bool on_data(void *arg, const char *data, size_t len)
         }
         done += put > 0 ? (size_t)put : 0;
     }
-    hash(p, data, len);
     p->at += len;
     atomic_store(&p->file->done, p->at);
+    mlx_trail_grew(p->trail, p->at);
+    if (p->at - p->behind >= BEHIND_BYTES) {
+        mlx_fsys_write_behind(p->fd, p->behind, p->at - p->behind);
+        p->behind = p->at;
+    }
     if (p->at - p->synced >= SYNC_BYTES)
         store_state(p);
     return !is_ending(p->pool);
@@ -264,10 +247,10 @@ static int verify(part_t *p)
 {
     mlx_download_t *file = p->file;
     char git[MLX_HEX_MAX] = "";
-    mlx_digest_hex(p->sha256, file->sha256);
-    if (p->git)
-        mlx_digest_hex(p->git, git);
-    const char *got = p->git ? git : file->sha256;
+    if (mlx_trail_finish(p->trail, file->sha256, git))
+        return mlx_error_set(&file->error, MLX_ERR_FAILED, "cannot read what was written of %s",
+                             file->name);
+    const char *got = git[0] ? git : file->sha256;
     if (strcmp(got, file->etag) == 0) {
         file->error = (mlx_error_t){0};
         return fsync(p->fd) == 0 ? 0 : mlx_fs_error(&file->error, errno, "sync", file->name);
@@ -338,13 +321,12 @@ static void fetch_file(pool_t *pool, mlx_download_t *file)
 {
     part_t p = {.pool = pool, .file = file, .fd = -1};
     int rc = open_part(&p) || transfer(&p);
+    mlx_trail_destroy(&p.trail);
     if (p.fd >= 0) {
         if (rc)
             store_state(&p);
         close(p.fd);
     }
-    mlx_digest_destroy(&p.sha256);
-    mlx_digest_destroy(&p.git);
     if (p.error.code)
         file->error = p.error;
     if (rc && !file->error.code)
@@ -411,7 +393,7 @@ static bool should_end(pool_t *pool, int rc)
 
 static void wait_a_tick(void)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 20000000L}, NULL);
 }
 
 static int first_error(const mlx_downloads_t *run, mlx_error_t *err)

@@ -78,18 +78,17 @@ int mlx_fs_gate(const mlx_fs_t *fs, const char *operation, const char *path, mlx
 
 mlx_root_t *mlx_root_open(const char *path, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char *real = fd < 0 ? NULL : realpath(path, NULL);
+    mlx_root_t *self = mlx_alloc(1, sizeof *self);
     struct stat st;
-    if (!real || fstat(fd, &st) != 0) {
+    self->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    self->path = self->fd < 0 ? NULL : realpath(path, NULL);
+    if (!self->path || fstat(self->fd, &st) != 0) {
         mlx_fs_error(err, errno, "open", path);
-        free(real);
+        mlx_root_destroy(&self);
         return NULL;
     }
-    mlx_root_t *self = mlx_alloc(1, sizeof *self);
-    *self = (mlx_root_t){
-        .fd = fd, .path = real, .dev = (uint64_t)st.st_dev, .ino = (uint64_t)st.st_ino};
-    fd = -1;
+    self->dev = (uint64_t)st.st_dev;
+    self->ino = (uint64_t)st.st_ino;
     return self;
 }
 
@@ -99,7 +98,7 @@ void mlx_root_destroy(mlx_root_t **self)
     *self = NULL;
     if (!root)
         return;
-    close(root->fd);
+    mlx_close_p(&root->fd);
     free(root->path);
     free(root);
 }
@@ -199,20 +198,25 @@ int mlx_fs_stat(const mlx_root_t *root, const char *rel, struct stat *st, mlx_er
     return errno == ENOENT ? 0 : fail_at(err, errno, "look at", root, rel);
 }
 
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 int mlx_fs_open(const mlx_root_t *root, const char *rel, mlx_error_t *err)
 {
     MLX_CLEANUP(place_close) place_t place = {.dir = -1};
-    MLX_CLEANUP(mlx_close_p) int fd = -1;
+    int fd = -1;
     /* Without O_NONBLOCK the open of a pipe would wait for its writer. */
-    if (place_open(root, rel, &place) != 0 ||
-        (fd = openat(place.dir, place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)) < 0)
+    if (place_open(root, rel, &place) == 0)
+        fd = openat(place.dir, place.name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
         return fail_at(err, errno, "open", root, rel);
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return fail_at(err, EINVAL, "read, because it is no regular file,", root, rel);
-    int opened = fd;
-    fd = -1;
-    return opened;
+    if (is_regular(fd))
+        return fd;
+    close(fd);
+    return fail_at(err, EINVAL, "read, because it is no regular file,", root, rel);
 }
 
 char *mlx_fs_readlink(const mlx_root_t *root, const char *rel)

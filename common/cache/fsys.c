@@ -68,6 +68,18 @@ int mlx_fsys_set_times(int fd, const struct stat *st)
     return futimens(fd, times) == 0 ? 0 : errno;
 }
 
+int mlx_fsys_sync_data(int fd)
+{
+    return fsync(fd) == 0 ? 0 : errno;
+}
+
+void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
+{
+    (void)fd;
+    (void)from;
+    (void)len;
+}
+
 int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
 {
     struct {
@@ -176,30 +188,36 @@ int mlx_fsys_set_times(int fd, const struct stat *st)
     return futimens(fd, times) == 0 ? 0 : errno;
 }
 
+int mlx_fsys_sync_data(int fd)
+{
+    return fdatasync(fd) == 0 ? 0 : errno;
+}
+
+void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
+{
+    sync_file_range(fd, (off64_t)from, (off64_t)len, SYNC_FILE_RANGE_WRITE);
+}
+
 enum {
     EXTENTS = 128
 };
 
-typedef struct {
-    struct fiemap map;
-    struct fiemap_extent extents[EXTENTS];
-} extent_map_t;
-
 int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
 {
-    MLX_CLEANUP(mlx_free_p) extent_map_t *m = mlx_alloc(1, sizeof *m);
+    MLX_CLEANUP(mlx_free_p)
+    struct fiemap *map = mlx_alloc(1, sizeof *map + EXTENTS * sizeof map->fm_extents[0]);
     *shared_bytes = 0;
     *first_extent = 0;
     for (uint64_t at = 0;;) {
-        memset(&m->map, 0, sizeof m->map);
-        m->map.fm_start = at;
-        m->map.fm_length = FIEMAP_MAX_OFFSET - at;
-        m->map.fm_flags = at ? 0 : FIEMAP_FLAG_SYNC;
-        m->map.fm_extent_count = EXTENTS;
-        if (ioctl(fd, FS_IOC_FIEMAP, &m->map) != 0)
+        memset(map, 0, sizeof *map);
+        map->fm_start = at;
+        map->fm_length = FIEMAP_MAX_OFFSET - at;
+        map->fm_flags = at ? 0 : FIEMAP_FLAG_SYNC;
+        map->fm_extent_count = EXTENTS;
+        if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
             return errno;
-        for (uint32_t i = 0; i < m->map.fm_mapped_extents; i++) {
-            const struct fiemap_extent *e = &m->map.fm_extents[i];
+        for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
+            const struct fiemap_extent *e = &map->fm_extents[i];
             if (!*first_extent)
                 *first_extent = e->fe_physical;
             if (e->fe_flags & FIEMAP_EXTENT_SHARED)
@@ -208,7 +226,7 @@ int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
                 return 0;
             at = e->fe_logical + e->fe_length;
         }
-        if (!m->map.fm_mapped_extents)
+        if (!map->fm_mapped_extents)
             return 0;
     }
 }
@@ -233,7 +251,7 @@ int mlx_fsys_dedupe(int from, int to, uint64_t len)
         if (range->info[0].status < 0)
             return -range->info[0].status;
         if (range->info[0].status == FILE_DEDUPE_RANGE_DIFFERS)
-            return EBADE;
+            return EILSEQ;
         if (range->info[0].bytes_deduped == 0)
             return EINVAL;
         at += range->info[0].bytes_deduped;

@@ -29,12 +29,18 @@ int mlx_fsys_exchange(int a_dir, const char *a, int b_dir, const char *b);
 /*  Access and modification time of the open file FD as in ST. */
 int mlx_fsys_set_times(int fd, const struct stat *st);
 
+/*  Wait until the bytes of FD are on the disk; its times may not be. */
+int mlx_fsys_sync_data(int fd);
+
+/*  Begin to write these bytes of FD to the disk, without waiting for it. */
+void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len);
+
 /*  Bytes of FD's extents that other files share, and a number that is the same for two files whose
  *  first extent is the same place on the disk (0: not known). EOPNOTSUPP where nobody can say. */
 int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent);
 
 /*  Let the file system compare LEN bytes of both files and share the blocks if they are equal:
- *  EBADE when they differ, EOPNOTSUPP, EINVAL or EXDEV where it cannot. */
+ *  EILSEQ when they differ, EOPNOTSUPP, EINVAL or EXDEV where it cannot. */
 int mlx_fsys_dedupe(int from, int to, uint64_t len);
 
 #endif

@@ -21,19 +21,46 @@ static int busy(int fd, mlx_error_t *err)
     return mlx_error_mend(err, "try again when it is done");
 }
 
-int mlx_lock_take(const mlx_root_t *home, mlx_error_t *err)
+static int take(int fd, const char *path, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(home, ".lock");
-    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return mlx_fs_error(err, errno, "open", path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? busy(fd, err) : mlx_fs_error(err, errno, "lock", path);
     char text[32];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len)
         return mlx_fs_error(err, errno, "write", path);
-    int taken = fd;
-    fd = -1;
-    return taken;
+    return 0;
+}
+
+int mlx_lock_take(const mlx_root_t *home, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(home, ".lock");
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return mlx_fs_error(err, errno, "open", path);
+    if (take(fd, path, err))
+        mlx_close_p(&fd);
+    return fd;
+}
+
+static int take_theirs(int fd, const char *path, mlx_error_t *err)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno != EWOULDBLOCK)
+        return 0; /* a file system without locks: theirs are best effort, too */
+    mlx_error_set(err, MLX_ERR_BUSY, "another program is writing the file that %s guards", path);
+    return mlx_error_mend(err, "try again when its download is done");
+}
+
+int mlx_lock_take_in(const mlx_fs_t *fs, const mlx_root_t *store, const char *path,
+                     mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_strndup(path, (size_t)(strrchr(path, '/') - path));
+    if (mlx_fs_mkdirs(fs, store, folder, NULL, err))
+        return -1;
+    int fd = mlx_fs_append(fs, store, path, err);
+    if (fd >= 0 && take_theirs(fd, path, err))
+        mlx_close_p(&fd);
+    return fd;
 }

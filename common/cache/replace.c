@@ -7,24 +7,28 @@
 #include <string.h>
 #include <unistd.h>
 
+static int check_content(int fd, const char *rel, const char *sha256, struct stat *st,
+                         mlx_error_t *err)
+{
+    char hex[MLX_HEX_MAX];
+    if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, NULL, NULL, err))
+        return -1;
+    if (fstat(fd, st) != 0)
+        return mlx_fs_error(err, errno, "look at", rel);
+    if (strcmp(hex, sha256) == 0)
+        return 0;
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says", rel);
+    return mlx_error_mend(err, "mlx-cache verify tells more");
+}
+
 /*  Open REL and see that it has the wanted content. The fd, or -1. */
 static int open_verified(const mlx_root_t *root, const char *rel, const char *sha256,
                          struct stat *st, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(root, rel, err);
-    char hex[MLX_HEX_MAX];
-    if (fd < 0 || mlx_digest_fd(fd, MLX_SHA256, hex, NULL, NULL, NULL, err))
-        return -1;
-    if (fstat(fd, st) != 0)
-        return mlx_fs_error(err, errno, "look at", rel);
-    if (strcmp(hex, sha256) != 0) {
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says",
-                      rel);
-        return mlx_error_mend(err, "mlx-cache verify tells more");
-    }
-    int opened = fd;
-    fd = -1;
-    return opened;
+    int fd = mlx_fs_open(root, rel, err);
+    if (fd >= 0 && check_content(fd, rel, sha256, st, err))
+        mlx_close_p(&fd);
+    return fd;
 }
 
 /*  Does PATH still name the file that ST was taken of, unchanged (its ctime too, if asked). */
@@ -114,7 +118,7 @@ static int share_in_place(const mlx_replace_t *self, int source, int target, mlx
     if (mlx_fs_gate(self->fs, "dedupe", step->path, err))
         return -1;
     int why = mlx_fsys_dedupe(source, target, step->size);
-    if (why == EBADE)
+    if (why == EILSEQ)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s changed while it was looked at", step->path);
     if (why)
         return 1;

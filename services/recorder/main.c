@@ -1,4 +1,5 @@
 /*  mlx-recorder: the daemon around recorder.h */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,8 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     state_t *self = mlx_alloc(1, sizeof *self);
     *state = self;
     self->service = service;
+    /* A limit on the size of files shall fail a write as a full disk does, not end the process. */
+    signal(SIGXFSZ, SIG_IGN);
     MLX_CLEANUP(mlx_free_p) char *path = database_path(config, err);
     if (!path)
         return -1;

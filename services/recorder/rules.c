@@ -158,28 +158,40 @@ static char *summary_of(const rule_t *rule, const source_t *source, const readin
                       reading->value > reading->limit ? "above" : "below", limit);
 }
 
-/*  READING NULL: the source has nothing to say any more. */
-static void publish(mlx_rules_t *self, const rule_t *rule, const source_t *source,
-                    const reading_t *reading, int64_t since)
+/*  What both kinds of news say. Caller owns it. */
+static mlx_value_t *news_of(const rule_t *rule, const source_t *source, int64_t since)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+    mlx_value_t *d = mlx_value_map();
     const char *topic = strchr(source->series, '/') + 1;
     MLX_CLEANUP(mlx_free_p) char *name = mlx_strndup(topic, strcspn(topic, "/"));
     mlx_value_set_str(d, "state", rule->firing ? "firing" : "resolved");
-    if (rule->firing) {
-        MLX_CLEANUP(mlx_free_p) char *summary = summary_of(rule, source, reading);
-        mlx_value_set_str(d, "summary", summary);
-        mlx_value_set_real(d, "threshold", reading->limit);
-    } else {
-        MLX_CLEANUP(mlx_free_p)
-        char *text = mlx_format("over: %s", rule->text ? rule->text : source->series);
-        mlx_value_set_str(d, "summary", text);
-    }
     mlx_value_set_str(d, "topic", name);
     mlx_value_set_str(d, "field", rule->field);
+    mlx_value_set_int(d, "since", since);
+    return d;
+}
+
+static void publish_firing(mlx_rules_t *self, const rule_t *rule, const source_t *source,
+                           const reading_t *reading)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = news_of(rule, source, source->met_since);
+    MLX_CLEANUP(mlx_free_p) char *summary = summary_of(rule, source, reading);
+    mlx_value_set_str(d, "summary", summary);
+    mlx_value_set_real(d, "value", reading->value);
+    mlx_value_set_real(d, "threshold", reading->limit);
+    self->hooks.publish(self->hooks.publish_arg, rule->alert, d);
+}
+
+/*  READING NULL: the source has nothing to say any more. */
+static void publish_resolved(mlx_rules_t *self, const rule_t *rule, const source_t *source,
+                             const reading_t *reading, int64_t t)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = news_of(rule, source, t);
+    MLX_CLEANUP(mlx_free_p)
+    char *summary = mlx_format("over: %s", rule->text ? rule->text : source->series);
+    mlx_value_set_str(d, "summary", summary);
     if (reading)
         mlx_value_set_real(d, "value", reading->value);
-    mlx_value_set_int(d, "since", since);
     self->hooks.publish(self->hooks.publish_arg, rule->alert, d);
 }
 
@@ -201,7 +213,7 @@ static void end_source(mlx_rules_t *self, rule_t *rule, source_t *source, const 
     if (any_fires(rule))
         return;
     rule->firing = false;
-    publish(self, rule, source, reading, t);
+    publish_resolved(self, rule, source, reading, t);
 }
 
 static void judge(mlx_rules_t *self, rule_t *rule, source_t *source, reading_t *reading)
@@ -221,7 +233,7 @@ static void judge(mlx_rules_t *self, rule_t *rule, source_t *source, reading_t *
     if (rule->firing)
         return;
     rule->firing = true;
-    publish(self, rule, source, reading, source->met_since);
+    publish_firing(self, rule, source, reading);
 }
 
 typedef struct {

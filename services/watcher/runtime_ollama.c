@@ -1,43 +1,13 @@
 /*  Sources: Ollama docs/api.md, "List Running Models" and "Version"; recorded from 0.32.15. */
 #include "runtime.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/rfc3339.h"
 
 /*  keep_alive -1 is a date centuries away, and a model that is still loading has Go's zero time,
  *  year 1: neither is an expiry. */
-enum {
-    YEAR_MIN = 2000,
-    YEAR_MAX = 2200
-};
-
-/*  RFC 3339 with up to nanoseconds: "2026-11-23T19:09:22.006980096Z", "...+01:00". */
-static bool parse_time(const char *text, int64_t *us)
-{
-    struct tm tm = {.tm_isdst = 0};
-    int at = 0;
-    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour,
-               &tm.tm_min, &tm.tm_sec, &at) != 6 ||
-        tm.tm_year < YEAR_MIN || tm.tm_year >= YEAR_MAX)
-        return false;
-    int64_t fraction = 0;
-    int64_t scale = 100000;
-    if (text[at] == '.')
-        for (at++; text[at] >= '0' && text[at] <= '9'; at++, scale /= 10)
-            fraction += scale * (text[at] - '0');
-    int hours = 0;
-    int minutes = 0;
-    char sign = text[at];
-    if (sign != 'Z' &&
-        ((sign != '+' && sign != '-') || sscanf(text + at + 1, "%2d:%2d", &hours, &minutes) != 2))
-        return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
-    int64_t offset = (int64_t)hours * 3600 + (int64_t)minutes * 60;
-    *us = ((int64_t)timegm(&tm) + (sign == '-' ? offset : -offset)) * 1000000 + fraction;
-    return true;
-}
+static const int64_t year_2000_us = 946684800000000, year_2200_us = 7258118400000000;
 
 static mlx_value_t *read_model(const mlx_value_t *item)
 {
@@ -59,7 +29,7 @@ static mlx_value_t *read_model(const mlx_value_t *item)
     mlx_runtime_set_text(model, "format", mlx_value_str(details, "format"));
     const char *expires = mlx_value_str(item, "expires_at");
     int64_t us;
-    if (expires && parse_time(expires, &us))
+    if (expires && mlx_rfc3339_parse(expires, &us) && us >= year_2000_us && us < year_2200_us)
         mlx_value_set_int(model, "expires_at", us);
     return model;
 }

@@ -17,8 +17,8 @@
 #ifndef MLX_WATCHER_TAP_H
 #define MLX_WATCHER_TAP_H
 
+#include "common/stream_stats.h"
 #include "proto/error.h"
-#include "stream_stats.h"
 
 typedef struct mlx_tap mlx_tap_t;
 

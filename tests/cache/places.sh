@@ -31,7 +31,10 @@ for kind in xfs btrfs; do
     "mkfs.$kind" -q "$work/$kind.img" >/dev/null 2>&1 || continue
     mount_at "$kind" -o loop "$work/$kind.img" || continue
     tried=1
-    TMPDIR=$work/$kind "$bin/test_cache_cache" >"$work/log" 2>&1 || { cat "$work/log"; fail "$kind"; }
+    for test in cache clean; do
+        TMPDIR=$work/$kind "$bin/test_cache_$test" >"$work/log" 2>&1 ||
+            { cat "$work/log"; fail "$kind"; }
+    done
     echo "ok: the cache's tests on $kind"
 done
 

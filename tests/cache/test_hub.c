@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,7 +342,7 @@ static void test_kill_and_resume(void **state)
 
 typedef struct {
     int at;
-    int seen;
+    atomic_int seen; /* several threads download */
 } trap_t;
 
 static int kill_gate(void *arg, const char *operation, const char *path)
@@ -349,7 +350,7 @@ static int kill_gate(void *arg, const char *operation, const char *path)
     trap_t *trap = arg;
     (void)operation;
     (void)path;
-    if (trap->seen++ == trap->at)
+    if (atomic_fetch_add(&trap->seen, 1) == trap->at)
         kill(getpid(), SIGKILL);
     return 0;
 }

@@ -11,7 +11,7 @@ missing=0
 need() {
     [ -s "$work/root/$1" ] || { echo "not installed, or empty: $1"; missing=1; }
 }
-for program in mlxctl mlx-cache mlx-menubar mlx-bus mlx-sampler mlx-watcher mlx-cached; do
+for program in mlxctl mlx-cache mlx-menubar mlx-bus mlx-sampler mlx-watcher mlx-bencher mlx-cached; do
     need "bin/$program"
     need "share/man/man1/$program.1"
     need "share/bash-completion/completions/$program"

@@ -379,7 +379,7 @@ static int wait_ready(struct pollfd *fds, nfds_t n, int64_t due)
 #endif
 }
 
-/*  One turn: wait, read, answer, let timers run, write, close what is done. */
+/*  One turn: wait, read, let timers run, answer, write, close what is done. */
 static void turn(mlx_net_t *self, struct pollfd *fds)
 {
     size_t conns = self->count;
@@ -396,9 +396,10 @@ static void turn(mlx_net_t *self, struct pollfd *fds)
     }
     if (ready > 0 && self->listener >= 0 && fds[n - 1].revents)
         accept_conns(self);
+    /* A timer may end a reply behind which the next request waits already. */
+    run_timers(self);
     for (size_t i = 0; i < conns; i++)
         take_requests(self->conns[i]);
-    run_timers(self);
     sweep(self);
 }
 

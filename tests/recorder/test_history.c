@@ -213,7 +213,7 @@ static void retention_leaves_the_coarser_rows(void **state)
     mlx_track_t *track = track_of(self, "h/t/f");
     for (int64_t t = SCRATCH_T0; t < end; t += 30000) {
         mlx_history_add(self->history, track, t, 1);
-        if (t % 300000 == 0)
+        if (t % 600000 == 0)
             flush(self, t);
     }
     flush(self, end);

@@ -28,14 +28,14 @@ class Feed:
 
     def __init__(self, suite):
         self.socket = suite.publisher()
-        self.sent = []  # (time in microseconds, number)
+        self.sent = []  # (when, which)
         self.number = 0
 
     def send(self):
         self.number += 1
         body = envelope("feed", self.number, {"utilization": self.number / 10000})
         self.socket.send_multipart([b"sensor.cpu", body])
-        self.sent.append(self.number)
+        self.sent.append((time.monotonic(), self.number))
 
     def run(self, seconds):
         """Send every 2 ms."""
@@ -61,14 +61,13 @@ def test_kills_lose_the_last_flush_at_most():
         reader, boots = suite.subscribe("history."), set()
         ready(suite, reader, boots)
         feed = Feed(suite)
-        taken = set()   # numbers that a started recorder was there for, with time to flush them
+        taken = set()  # what a recorder that was ready had the time of two flushes for
         for _ in range(KILLS):
-            first = feed.number + 1
-            feed.run(choose.uniform(0.15, 0.4))
-            due = time.time() - 2 * FLUSH - 0.05
-            late = int((time.time() - due) / 0.002) + 1
+            begun = len(feed.sent)
+            feed.run(choose.uniform(0.3, 0.6))
+            due = time.monotonic() - 2 * FLUSH
             suite.kill("recorder")
-            taken.update(range(first + 1, feed.number - late))
+            taken.update(number for when, number in feed.sent[begun:] if when < due)
             with sqlite3.connect(f"file:{database(suite)}?mode=ro", uri=True) as db:
                 verdict = db.execute("PRAGMA integrity_check").fetchone()[0]
                 assert verdict == "ok", verdict
@@ -108,8 +107,10 @@ def test_a_full_disk_is_said_and_survived():
         feed.run(0.5)
         limit_files(suite, resource.RLIM_INFINITY)
         reader.until(lambda t, b: t == health and b["d"]["state"] == "up", 10)
+        feed.run(1.5)
         found = exported(suite)
-        lost = set(range(2, feed.number - 200)) - set(found)
+        due = time.monotonic() - 2 * FLUSH - 1
+        lost = {number for when, number in feed.sent if when < due} - set(found)
         assert not lost, f"{len(lost)} samples were lost"
         reader.close()
 

@@ -37,6 +37,7 @@ int mlx_ctl_fail(const mlx_error_t *err);
 int mlx_cmd_status(void *arg, const mlx_args_t *args);
 int mlx_cmd_watch(void *arg, const mlx_args_t *args);
 int mlx_cmd_top(void *arg, const mlx_args_t *args);
+int mlx_cmd_bench(void *arg, const mlx_args_t *args);
 int mlx_cmd_services(void *arg, const mlx_args_t *args);
 int mlx_cmd_topics(void *arg, const mlx_args_t *args);
 int mlx_cmd_tap(void *arg, const mlx_args_t *args);

@@ -23,6 +23,19 @@ static const mlx_option_t watch_options[] = {
     {0},
 };
 
+static const mlx_option_t bench_options[] = {
+    {.name = "compare", .help = "Compare with earlier results of the model."},
+    {.name = "prompts",
+     .value = "FILE",
+     .help = "Ask the prompts of FILE, one a line, instead of the built-in ten.",
+     .complete = "file"},
+    {.name = "url", .value = "URL", .help = "Measure the runtime at URL."},
+    {.name = "budget", .value = "SECONDS", .help = "End within SECONDS; loading does not count."},
+    {.name = "csv", .help = "Print CSV, one line a prompt."},
+    {.name = "md", .help = "Print Markdown."},
+    {0},
+};
+
 static const mlx_option_t config_options[] = {
     {.name = "run-dir", .help = "Print the directory of the bus's sockets only."},
     {.name = "example", .help = "Print a commented configuration file."},
@@ -65,6 +78,17 @@ static const mlx_args_command_t commands[] = {
      .options = watch_options,
      .complete = "topic",
      .run = mlx_cmd_watch},
+    {.name = "bench",
+     .operands = "[<model>]",
+     .max = 1,
+     .summary = "Measure how fast a model answers, in less than a minute",
+     .about =
+         "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and tells "
+         "generation speed, prompt speed and time to first token with their 95 % intervals. "
+         "Without <model> the one that is loaded is measured. A model stays loaded as long as it "
+         "would have. Ctrl-C stops the model at once.",
+     .options = bench_options,
+     .run = mlx_cmd_bench},
     {.name = "history",
      .operands = "<series> | list [<prefix>] | export <series>... | info | vacuum",
      .min = 1,
@@ -121,7 +145,7 @@ static const mlx_program_t program = {
              .summary = "look at and steer the MLX suite",
              .options = common_options},
     .commands = commands,
-    .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-menubar(1)",
+    .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-bencher(1), mlx-menubar(1)",
     .names = names,
 };
 

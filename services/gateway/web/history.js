@@ -184,3 +184,6 @@ export function start() {
   setInterval(() => { if (!document.hidden) { follow(); if (!zoomed) refresh(); } }, 10000);
   setInterval(learn, 30000);
 }
+
+// What is shown, in ms since 1970.
+export const view = () => ({ from: shared.from, to: shared.to });

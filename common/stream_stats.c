@@ -1,8 +1,8 @@
-#include "stream_stats.h"
+#include "common/stream_stats.h"
 
 #include "common/json.h"
+#include "common/stream_reply.h"
 #include "proto/buf.h"
-#include "stream_reply.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -38,6 +38,7 @@ struct mlx_stream_stats {
     int64_t at_count; /* pieces when the server last told its count */
     double prompt_s;
     double generation_s;
+    double server_rate;
     int64_t step; /* number of the newest step */
     uint32_t steps[STEPS];
     mlx_stream_figures_t known;
@@ -51,7 +52,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
     mlx_stream_stats_t *self = mlx_alloc(1, sizeof(*self));
     self->api = api;
     self->sent_us = self->first_us = self->last_us = -1;
-    self->prompt_s = self->generation_s = NAN;
+    self->prompt_s = self->generation_s = self->server_rate = NAN;
     self->known = (mlx_stream_figures_t){.api = mlx_stream_api_name(api),
                                          .status = -1,
                                          .started_us = now_us,
@@ -62,6 +63,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .generated_tokens = -1,
                                          .prompt_rate = NAN,
                                          .generation_rate = NAN,
+                                         .client_rate = NAN,
                                          .load_s = NAN,
                                          .total_s = NAN};
     return self;
@@ -212,6 +214,8 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
         self->prompt_s = event->prompt_s;
     if (!isnan(event->generation_s))
         self->generation_s = event->generation_s;
+    if (!isnan(event->generation_rate))
+        self->server_rate = event->generation_rate;
     if (!isnan(event->load_s))
         known->load_s = event->load_s;
     if (!isnan(event->total_s))
@@ -297,6 +301,12 @@ static void settle_count(const mlx_stream_stats_t *self, mlx_stream_figures_t *o
     out->server_counted = false;
 }
 
+static double server_rate(const mlx_stream_stats_t *self)
+{
+    return isnan(self->server_rate) ? (double)self->known.generated_tokens / self->generation_s
+                                    : self->server_rate;
+}
+
 /*  Without the server's clock ours: from the first piece of text to the last. */
 static void settle_rates(mlx_stream_stats_t *self)
 {
@@ -304,11 +314,10 @@ static void settle_rates(mlx_stream_stats_t *self)
     if (known->prompt_tokens > 0 && self->prompt_s > 0)
         known->prompt_rate = (double)known->prompt_tokens / self->prompt_s;
     known->server_timed = known->server_counted && self->generation_s > 0;
-    if (known->server_timed)
-        known->generation_rate = (double)known->generated_tokens / self->generation_s;
-    else if (known->generated_tokens > 1 && self->last_us > self->first_us)
-        known->generation_rate =
+    if (known->generated_tokens > 1 && self->last_us > self->first_us)
+        known->client_rate =
             (double)(known->generated_tokens - 1) * 1e6 / (double)(self->last_us - self->first_us);
+    known->generation_rate = known->server_timed ? server_rate(self) : known->client_rate;
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)

@@ -16,8 +16,8 @@
  *  up to MLX_STREAM_MAX_REQUEST, a line or an unstreamed reply up to MLX_STREAM_MAX_LINE; what is
  *  longer, compressed or no JSON is passed over.
  */
-#ifndef MLX_WATCHER_STREAM_STATS_H
-#define MLX_WATCHER_STREAM_STATS_H
+#ifndef MLX_COMMON_STREAM_STATS_H
+#define MLX_COMMON_STREAM_STATS_H
 
 #include "proto/base.h"
 
@@ -55,6 +55,7 @@ typedef struct {
     int64_t generated_tokens; /* so far */
     double prompt_rate;       /* tokens/s */
     double generation_rate;   /* tokens/s over the whole reply; once it has ended */
+    double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
     double total_s;
 } mlx_stream_figures_t;

@@ -1,4 +1,4 @@
-#include "stream_reply.h"
+#include "common/stream_reply.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,6 +28,7 @@ static bool has_any_text(const mlx_value_t *map, const char *const *keys)
 #define MOST_TOKENS 1000000000000
 #define LONGEST_S 1e9
 #define SHORTEST_S 1e-9
+#define FASTEST 1e9
 
 static void read_count(const mlx_value_t *map, const char *key, int64_t *out)
 {
@@ -42,6 +43,13 @@ static void read_duration(const mlx_value_t *map, const char *key, double unit_s
     if (mlx_value_real(map, key, &units) && units * unit_s >= SHORTEST_S &&
         units * unit_s <= LONGEST_S)
         *out = units * unit_s;
+}
+
+static void read_rate(const mlx_value_t *map, const char *key, double *out)
+{
+    double rate;
+    if (mlx_value_real(map, key, &rate) && rate > 0 && rate <= FASTEST)
+        *out = rate;
 }
 
 static void read_error(const mlx_value_t *object, mlx_stream_event_t *out)
@@ -99,6 +107,7 @@ static void read_timings(const mlx_value_t *object, mlx_stream_event_t *out)
     read_duration(timings, "predicted_ms", ms, &out->generation_s);
     read_count(timings, "prompt_n", &out->prompt_tokens);
     read_count(timings, "predicted_n", &out->generated_tokens);
+    read_rate(timings, "predicted_per_second", &out->generation_rate);
 }
 
 static void read_choice(const mlx_value_t *choice, mlx_stream_event_t *out)
@@ -209,6 +218,7 @@ void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
                                 .generated_tokens = -1,
                                 .prompt_s = NAN,
                                 .generation_s = NAN,
+                                .generation_rate = NAN,
                                 .load_s = NAN,
                                 .total_s = NAN};
     if (mlx_value_type(object) != MLX_MAP)

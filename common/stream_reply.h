@@ -11,8 +11,8 @@
  * OpenAI (chat completions, completions, responses), Anthropic (messages) and llama-server
  * (completion, timings).
  */
-#ifndef MLX_WATCHER_STREAM_REPLY_H
-#define MLX_WATCHER_STREAM_REPLY_H
+#ifndef MLX_COMMON_STREAM_REPLY_H
+#define MLX_COMMON_STREAM_REPLY_H
 
 #include "proto/value.h"
 
@@ -28,6 +28,8 @@ typedef struct {
     int64_t generated_tokens; /* by the server's own count, up to and with this object */
     double prompt_s;          /* time the server spent on the prompt */
     double generation_s;      /* and on the generated tokens */
+    double generation_rate; /* tokens/s as it says itself: llama-server counts from the first token
+                                 on, so that tokens / generation_s would be too high */
     double load_s;
     double total_s;
     const char *done_reason;

@@ -1,0 +1,328 @@
+#include "conditions.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe.h"
+
+enum {
+    METERS_MAX = 17, /* sensor.power and sixteen GPUs */
+    OTHERS_MAX = 32, /* runtimes beside ours */
+};
+
+/*  More than that before the run is somebody's work. */
+static const double busy_cpu = 0.5, busy_gpu = 0.3;
+
+/*  A share of the run below which somebody else's work is no reason to doubt. */
+static const double little = 0.02;
+
+/*  Power of one source: from its energy counter where it has one, else the mean of its readings. */
+typedef struct {
+    char topic[32];
+    double first_energy, last_energy; /* joules; NaN: none */
+    double sum_watts, sum_total;      /* of the readings: of the part, and of the whole machine */
+    int count, count_total;
+    int64_t first_t, last_t; /* of the energies, µs */
+} meter_t;
+
+typedef struct {
+    char topic[200];
+    bool busy;
+} other_t;
+
+struct mlx_conditions {
+    const mlx_target_t *target;
+    bool measuring;
+    int64_t begun_us, ended_us;
+    int64_t since_us; /* what is contended is so since then */
+    int64_t contended_us;
+    bool shared_now; /* somebody else uses our runtime */
+    bool shared_ever;
+    other_t others[OTHERS_MAX];
+    size_t other_count;
+    meter_t meters[METERS_MAX];
+    size_t meter_count;
+    double max_celsius;
+    double cpu_before, gpu_before; /* busy ratios; NaN: not known */
+    char cpu[128];
+    char gpus[256];
+    char thermal_state[32];
+    bool throttled;
+};
+
+mlx_conditions_t *mlx_conditions_new(const mlx_target_t *target)
+{
+    mlx_conditions_t *self = mlx_alloc(1, sizeof *self);
+    self->target = target;
+    self->max_celsius = self->cpu_before = self->gpu_before = (double)NAN;
+    return self;
+}
+
+void mlx_conditions_destroy(mlx_conditions_t **self)
+{
+    free(*self);
+    *self = NULL;
+}
+
+bool mlx_conditions_shared(const mlx_conditions_t *self)
+{
+    return self->shared_ever;
+}
+
+/* ---- others at work ---- */
+
+static bool contended(const mlx_conditions_t *self)
+{
+    bool yes = self->shared_now;
+    for (size_t i = 0; i < self->other_count; i++)
+        yes = yes || self->others[i].busy;
+    return yes;
+}
+
+static void settle(mlx_conditions_t *self, int64_t now_us)
+{
+    if (self->measuring && contended(self))
+        self->contended_us += now_us - self->since_us;
+    self->since_us = now_us;
+}
+
+static other_t *other_of(mlx_conditions_t *self, const char *topic)
+{
+    for (size_t i = 0; i < self->other_count; i++)
+        if (strcmp(self->others[i].topic, topic) == 0)
+            return &self->others[i];
+    if (self->other_count == OTHERS_MAX || strlen(topic) >= sizeof self->others[0].topic)
+        return NULL;
+    other_t *other = &self->others[self->other_count++];
+    snprintf(other->topic, sizeof other->topic, "%s", topic);
+    return other;
+}
+
+/*  Our own request is one; a second one, or one of another model, is somebody else's. */
+static void take_own(mlx_conditions_t *self, const mlx_value_t *d, bool busy)
+{
+    int64_t requests = 0;
+    const char *model = mlx_value_str(d, "model");
+    bool keeps = self->target->api->keeps;
+    mlx_value_int(d, "requests", &requests);
+    bool foreign = keeps && model && !mlx_probe_same_model(self->target->model, model) &&
+                   !mlx_probe_same_model(model, self->target->model);
+    self->shared_now = busy && (requests > 1 || foreign);
+    self->shared_ever = self->shared_ever || self->shared_now;
+}
+
+static void take_activity(mlx_conditions_t *self, const mlx_message_t *message)
+{
+    const char *own = self->target->topic;
+    bool busy = false;
+    mlx_value_bool(message->d, "busy", &busy);
+    if (*own && strncmp(message->topic, own, strlen(own)) == 0) {
+        take_own(self, message->d, busy);
+        return;
+    }
+    other_t *other = other_of(self, message->topic);
+    if (other)
+        other->busy = busy;
+}
+
+/* ---- the machine ---- */
+
+static double real_of(const mlx_value_t *d, const char *key)
+{
+    double value = (double)NAN;
+    mlx_value_real(d, key, &value);
+    return value;
+}
+
+static meter_t *meter_of(mlx_conditions_t *self, const char *topic)
+{
+    for (size_t i = 0; i < self->meter_count; i++)
+        if (strcmp(self->meters[i].topic, topic) == 0)
+            return &self->meters[i];
+    if (self->meter_count == METERS_MAX || strlen(topic) >= sizeof self->meters[0].topic)
+        return NULL;
+    meter_t *meter = &self->meters[self->meter_count++];
+    snprintf(meter->topic, sizeof meter->topic, "%s", topic);
+    meter->first_energy = meter->last_energy = (double)NAN;
+    return meter;
+}
+
+static void take_power(mlx_conditions_t *self, const mlx_message_t *message, const char *watts_key)
+{
+    meter_t *meter = self->measuring ? meter_of(self, message->topic) : NULL;
+    double watts = real_of(message->d, watts_key), total = real_of(message->d, "total");
+    double energy = real_of(message->d, "energy");
+    if (!meter)
+        return;
+    if (!isnan(watts)) {
+        meter->sum_watts += watts;
+        meter->count++;
+    }
+    if (!isnan(total)) {
+        meter->sum_total += total;
+        meter->count_total++;
+    }
+    if (isnan(energy))
+        return;
+    /* A counter that runs backwards was reset: begin anew. */
+    if (isnan(meter->first_energy) || energy < meter->last_energy) {
+        meter->first_energy = energy;
+        meter->first_t = message->t;
+    }
+    meter->last_energy = energy;
+    meter->last_t = message->t;
+}
+
+static void take_gpu(mlx_conditions_t *self, const mlx_message_t *message)
+{
+    const char *name = mlx_value_str(message->d, "name");
+    double busy = real_of(message->d, "utilization");
+    size_t len = strlen(self->gpus);
+    if (!self->begun_us && !isnan(busy))
+        self->gpu_before = fmax(busy, isnan(self->gpu_before) ? 0 : self->gpu_before);
+    if (name && !strstr(self->gpus, name))
+        snprintf(self->gpus + len, sizeof self->gpus - len, "%s%.100s", len ? " + " : "", name);
+    self->max_celsius = fmax(self->max_celsius, real_of(message->d, "temperature"));
+    if (self->measuring && mlx_value_size(mlx_value_get(message->d, "throttle")) > 0)
+        self->throttled = true;
+    take_power(self, message, "power");
+}
+
+static void take_sensor(mlx_conditions_t *self, const mlx_message_t *message)
+{
+    const char *what = message->topic + strlen("sensor.");
+    const char *text;
+    if (strncmp(what, "gpu.", 4) == 0) {
+        take_gpu(self, message);
+    } else if (strcmp(what, "power") == 0) {
+        take_power(self, message, "package");
+    } else if (strcmp(what, "temperature") == 0) {
+        self->max_celsius = fmax(self->max_celsius, real_of(message->d, "max"));
+        if ((text = mlx_value_str(message->d, "thermal_state")))
+            snprintf(self->thermal_state, sizeof self->thermal_state, "%s", text);
+    } else if (strcmp(what, "cpu") == 0) {
+        if ((text = mlx_value_str(message->d, "name")))
+            snprintf(self->cpu, sizeof self->cpu, "%s", text);
+        if (!self->begun_us)
+            self->cpu_before = real_of(message->d, "utilization");
+    }
+}
+
+void mlx_conditions_message(mlx_conditions_t *self, const mlx_message_t *message, int64_t now_us)
+{
+    static const char activity[] = ".activity";
+    size_t len = strlen(message->topic);
+    settle(self, now_us);
+    if (strncmp(message->topic, "sensor.", 7) == 0)
+        take_sensor(self, message);
+    else if (strncmp(message->topic, "runtime.", 8) == 0 && len > strlen(activity) &&
+             strcmp(message->topic + len - strlen(activity), activity) == 0)
+        take_activity(self, message);
+}
+
+void mlx_conditions_begin(mlx_conditions_t *self, int64_t now_us)
+{
+    settle(self, now_us);
+    self->measuring = true;
+    self->begun_us = now_us;
+    /* The hottest moment is that of the run. */
+    self->max_celsius = (double)NAN;
+}
+
+void mlx_conditions_end(mlx_conditions_t *self, int64_t now_us)
+{
+    settle(self, now_us);
+    self->measuring = false;
+    self->ended_us = now_us;
+}
+
+/* ---- writing ---- */
+
+static double watts_of(const meter_t *meter)
+{
+    double seconds = (double)(meter->last_t - meter->first_t) / 1e6;
+    if (!isnan(meter->first_energy) && seconds >= 1)
+        return (meter->last_energy - meter->first_energy) / seconds;
+    return meter->count ? meter->sum_watts / meter->count : (double)NAN;
+}
+
+/*  The whole machine where it is known, else the parts that are. */
+static double mean_watts(const mlx_conditions_t *self, const char **scope)
+{
+    double parts = (double)NAN;
+    *scope = "parts";
+    for (size_t i = 0; i < self->meter_count; i++) {
+        const meter_t *meter = &self->meters[i];
+        if (meter->count_total) {
+            *scope = "machine";
+            return meter->sum_total / meter->count_total;
+        }
+        double watts = watts_of(meter);
+        if (!isnan(watts))
+            parts = watts + (isnan(parts) ? 0 : parts);
+    }
+    return parts;
+}
+
+static void write_energy(const mlx_conditions_t *self, int64_t tokens, mlx_value_t *result)
+{
+    const char *scope;
+    double watts = mean_watts(self, &scope);
+    double seconds = (double)(self->ended_us - self->begun_us) / 1e6;
+    if (isnan(watts))
+        return;
+    mlx_value_set_real(result, "power", watts);
+    mlx_value_set_str(result, "power_scope", scope);
+    if (tokens > 0)
+        mlx_value_set_real(result, "joules_per_token", watts * seconds / (double)tokens);
+}
+
+/*  "WHAT NN % REST" */
+static void warn(mlx_value_t *warnings, const char *what, double ratio, const char *rest)
+{
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%s %.0f %% %s", what, ratio * 100, rest);
+    mlx_value_append(warnings, mlx_value_new_str(text));
+}
+
+static void write_machine(const mlx_conditions_t *self, mlx_value_t *result, mlx_value_t *warnings)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *hardware =
+        mlx_format("%s%s%s", self->cpu, self->cpu[0] && self->gpus[0] ? " + " : "", self->gpus);
+    if (*hardware)
+        mlx_value_set_str(result, "hardware", hardware);
+    mlx_value_set_real(result, "temperature", self->max_celsius);
+    if (self->thermal_state[0]) {
+        mlx_value_set_str(result, "thermal_state", self->thermal_state);
+        if (strcmp(self->thermal_state, "nominal") != 0)
+            mlx_value_append(warnings,
+                             mlx_value_new_str("the machine was hot: its clocks were held down"));
+    }
+    if (self->throttled)
+        mlx_value_append(warnings, mlx_value_new_str("the GPU's clocks were held down"));
+    if (self->cpu_before > busy_cpu)
+        warn(warnings, "the processor was", self->cpu_before, "busy before the run");
+    if (self->gpu_before > busy_gpu)
+        warn(warnings, "the GPU was", self->gpu_before, "busy before the run");
+}
+
+void mlx_conditions_write(const mlx_conditions_t *self, int64_t tokens, mlx_value_t *result,
+                          mlx_value_t *warnings)
+{
+    double seconds = (double)(self->ended_us - self->begun_us) / 1e6;
+    double share = seconds > 0 ? (double)self->contended_us / 1e6 / seconds : (double)NAN;
+    if (*self->target->topic || self->other_count)
+        mlx_value_set_real(result, "contention", share);
+    if (share > little)
+        warn(warnings, "others used models during", share, "of the run");
+    if (self->target->local) {
+        write_machine(self, result, warnings);
+        write_energy(self, tokens, result);
+    } else {
+        mlx_value_append(warnings,
+                         mlx_value_new_str("the runtime is on another machine: nothing is known of "
+                                           "its hardware, heat and power"));
+    }
+}

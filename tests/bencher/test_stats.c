@@ -1,0 +1,94 @@
+/*  Summaries, intervals and ratios, against figures from tables. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/stats.h"
+
+static bool near(double a, double b, double part)
+{
+    return fabs(a - b) <= part * fabs(b);
+}
+
+static void t_is_that_of_the_tables(void **state)
+{
+    static const struct {
+        size_t freedom;
+        double t;
+    } table[] = {{1, 12.7062}, {2, 4.3027},  {4, 2.7764},  {9, 2.2622},   {20, 2.0860},
+                 {21, 2.0796}, {30, 2.0423}, {60, 2.0003}, {120, 1.9799}, {100000, 1.9600}};
+    (void)state;
+    for (size_t i = 0; i < MLX_COUNT(table); i++)
+        assert_true(near(mlx_stats_t95(table[i].freedom), table[i].t, 2e-4));
+}
+
+static void summary_of_a_known_sample(void **state)
+{
+    /* Mean 5.5, standard deviation 3.02765, t(9) 2.2622. */
+    static const double values[] = {10, 2, 3, 1, 5, 4, 7, 6, 9, 8};
+    (void)state;
+    mlx_summary_t s = mlx_stats_summary(values, 10);
+    assert_int_equal(s.count, 10);
+    assert_true(near(s.mean, 5.5, 1e-9) && near(s.median, 5.5, 1e-9));
+    assert_true(near(s.low, 3.3341, 1e-4) && near(s.high, 7.6659, 1e-4));
+    assert_true(near(s.p10, 1.9, 1e-9) && near(s.p90, 9.1, 1e-9));
+}
+
+static void what_is_not_known_is_left_out(void **state)
+{
+    const double values[] = {(double)NAN, 4, (double)INFINITY, 6};
+    (void)state;
+    mlx_summary_t s = mlx_stats_summary(values, 4);
+    assert_int_equal(s.count, 2);
+    assert_true(near(s.mean, 5, 1e-9));
+    s = mlx_stats_summary(values, 2);
+    assert_int_equal(s.count, 1);
+    assert_true(near(s.mean, 4, 1e-9) && isnan(s.low) && isnan(s.high));
+    s = mlx_stats_summary(values, 1);
+    assert_true(s.count == 0 && isnan(s.mean) && isnan(s.p90));
+    assert_null(mlx_stats_value(&s));
+}
+
+static void one_value_has_no_interval_in_the_map(void **state)
+{
+    const double one = 4;
+    double out;
+    (void)state;
+    mlx_summary_t s = mlx_stats_summary(&one, 1);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_stats_value(&s);
+    assert_true(mlx_value_real(map, "mean", &out) && near(out, 4, 1e-9));
+    assert_null(mlx_value_get(map, "low"));
+}
+
+static void ratio_takes_pairs_only(void **state)
+{
+    const double a[] = {11, 22, (double)NAN, 33, 44}, b[] = {10, 20, 30, 30, 0};
+    (void)state;
+    mlx_ratio_t r = mlx_stats_ratio(a, b, 5);
+    assert_int_equal(r.pairs, 3);
+    assert_true(near(r.ratio, 1.1, 1e-9) && r.low <= r.ratio && r.ratio <= r.high);
+    assert_int_equal(mlx_stats_verdict(&r), 1);
+    r = mlx_stats_ratio(b, a, 2);
+    assert_int_equal(mlx_stats_verdict(&r), -1);
+    r = mlx_stats_ratio(a, b, 1);
+    assert_true(near(r.ratio, 1.1, 1e-9) && isnan(r.low));
+    assert_int_equal(mlx_stats_verdict(&r), 0);
+    r = mlx_stats_ratio(a, b, 0);
+    assert_true(isnan(r.ratio) && mlx_stats_verdict(&r) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(t_is_that_of_the_tables),
+        cmocka_unit_test(summary_of_a_known_sample),
+        cmocka_unit_test(what_is_not_known_is_left_out),
+        cmocka_unit_test(one_value_has_no_interval_in_the_map),
+        cmocka_unit_test(ratio_takes_pairs_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,168 @@
+/*  What mlxctl bench prints of a result, and how it compares two. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tools/mlxctl/bench_view.h"
+
+static const mlx_term_t plain = {.columns = 80, .rows = 24};
+
+/*  Ten prompts around RATE, each off by NOISE or not. */
+static mlx_value_t *result_of(const char *id, int64_t t, double rate, double noise)
+{
+    mlx_value_t *result = mlx_value_map();
+    mlx_value_set_str(result, "id", id);
+    mlx_value_set_str(result, "model", "tiny, \"q\"|x");
+    mlx_value_set_str(result, "digest", "sha256:0123456789abcdef");
+    mlx_value_set_str(result, "quantization", "Q4");
+    mlx_value_set_str(result, "runtime", "ollama");
+    mlx_value_set_str(result, "runtime_version", "0.32");
+    mlx_value_set_str(result, "url", "http://127.0.0.1:11434");
+    mlx_value_set_str(result, "prompt_set", "builtin-1");
+    mlx_value_set_int(result, "t", t);
+    mlx_value_set_real(result, "duration", 31.4);
+    mlx_value_set_real(result, "joules_per_token", 1.25);
+    mlx_value_t *speed = mlx_value_set(result, "tokens_per_second", mlx_value_map());
+    mlx_value_set_real(speed, "mean", rate);
+    mlx_value_set_real(speed, "low", rate - 1);
+    mlx_value_set_real(speed, "high", rate + 1);
+    mlx_value_t *prompts = mlx_value_set(result, "prompts", mlx_value_list());
+    for (int i = 0; i < 10; i++) {
+        mlx_value_t *prompt = mlx_value_append(prompts, mlx_value_map());
+        MLX_CLEANUP(mlx_free_p) char *name = mlx_format("kind_%d", i);
+        mlx_value_set_str(prompt, "name", name);
+        mlx_value_set_int(prompt, "tokens", 100 + i);
+        mlx_value_set_real(prompt, "tokens_per_second",
+                           rate * (1 + 0.1 * i) * (1 + noise * (i % 3 - 1)));
+        mlx_value_set_real(prompt, "ttft", 0.25);
+    }
+    mlx_value_append(mlx_value_set(result, "warnings", mlx_value_list()),
+                     mlx_value_new_str("the processor was \x1b[31m busy"));
+    return result;
+}
+
+static void text_has_the_figures(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = result_of("a", 1, 42, 0);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    (void)state;
+    mlx_bench_text(result, &plain, &out);
+    const char *text = mlx_buf_str(&out);
+    assert_non_null(strstr(text, "(Q4, 0123456789ab) on ollama 0.32"));
+    assert_non_null(strstr(text, "kind_9"));
+    assert_non_null(strstr(text, "41.0 to 43.0"));
+    assert_non_null(strstr(text, "250"));
+    assert_non_null(strstr(text, "1.25 J per token"));
+    assert_non_null(strstr(text, "warning: the processor"));
+    assert_null(strchr(text, '\x1b'));
+}
+
+static void csv_quotes_what_it_must(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = result_of("a", 1, 42, 0);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    (void)state;
+    mlx_bench_csv(result, &out);
+    const char *text = mlx_buf_str(&out);
+    assert_int_equal(strncmp(text, "id,model,digest,runtime,runtime_version,name,tokens,", 52), 0);
+    assert_non_null(strstr(text, "\r\na,\"tiny, \"\"q\"\"|x\",sha256:0123456789abcdef,ollama,0.32,"
+                                 "kind_0,100,42,,,,0.25,,,\r\n"));
+    size_t lines = 0;
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, 11);
+}
+
+static void markdown_is_a_table(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = result_of("a", 1, 42, 0);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    (void)state;
+    mlx_bench_markdown(result, &out);
+    assert_non_null(strstr(mlx_buf_str(&out), "| kind_3 | 103 | 54.6 |"));
+    assert_non_null(strstr(mlx_buf_str(&out), "|---|---:|"));
+}
+
+static void a_hostile_result_does_no_harm(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    (void)state;
+    mlx_value_set_int(result, "prompts", 3);
+    mlx_value_set_int(result, "model", 3);
+    mlx_value_append(mlx_value_set(result, "warnings", mlx_value_list()), mlx_value_new_int(1));
+    mlx_bench_text(result, &plain, &out);
+    mlx_bench_csv(result, &out);
+    mlx_bench_markdown(result, &out);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_bench_compare(result, result, "here");
+    assert_int_equal(mlx_value_size(none), 0);
+}
+
+static void comparing_finds_what_is_there(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *now = result_of("now", 50, 42, 0.02);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *earlier = mlx_value_list();
+    (void)state;
+    mlx_value_append(earlier, result_of("slow", 10, 35, -0.02));
+    mlx_value_append(earlier, result_of("same", 20, 42.2, -0.02));
+    mlx_value_append(earlier, result_of("fast", 30, 50, -0.02));
+    mlx_value_append(earlier, result_of("now", 50, 42, 0.02));
+    mlx_value_set_str(mlx_value_append(earlier, result_of("other", 40, 9, 0)), "prompt_set", "own");
+    mlx_value_set_str(mlx_value_append(earlier, result_of("far", 45, 9, 0)), "host", "there");
+    mlx_value_set_str(mlx_value_at(earlier, 0), "host", "here");
+    mlx_value_set_str(mlx_value_at(earlier, 0), "digest", "another");
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *compared = mlx_bench_compare(now, earlier, "here");
+    static const char *const verdicts[] = {"slower", "no evidence", "faster"};
+    assert_int_equal(mlx_value_size(compared), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(mlx_value_str(mlx_value_at(compared, i), "verdict"), verdicts[i]);
+    double ratio = (double)NAN, low = (double)NAN, high = (double)NAN;
+    const mlx_value_t *oldest = mlx_value_at(compared, 2);
+    mlx_value_real(oldest, "ratio", &ratio);
+    mlx_value_real(oldest, "low", &low);
+    mlx_value_real(oldest, "high", &high);
+    assert_true(fabs(ratio / 1.2 - 1) < 0.01 && low > 1.15 && high < 1.25);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    mlx_bench_compare_text(compared, &plain, &out);
+    assert_non_null(strstr(mlx_buf_str(&out), "faster"));
+    assert_non_null(strstr(mlx_buf_str(&out), "digest"));
+}
+
+static void progress_fits_the_line(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+    (void)state;
+    mlx_value_set_str(d, "model", "a-model-with-a-name-that-is-much-too-long-for-a-line");
+    mlx_value_set_str(d, "phase", "prompts");
+    mlx_value_set_int(d, "prompt", 3);
+    mlx_value_set_int(d, "prompts", 10);
+    mlx_value_set_real(d, "elapsed", 10);
+    mlx_value_set_real(d, "remaining", 30);
+    mlx_value_set_real(d, "tokens_per_second", 42.3);
+    for (int columns = 40; columns <= 200; columns += 7) {
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+        mlx_bench_progress_line(d, columns, &out);
+        assert_true(columns < 70 || mlx_term_width(mlx_buf_str(&out)) < (size_t)columns);
+        assert_non_null(strstr(mlx_buf_str(&out), "prompt 3 of 10"));
+        assert_non_null(strstr(mlx_buf_str(&out), "30s left"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_has_the_figures),
+        cmocka_unit_test(csv_quotes_what_it_must),
+        cmocka_unit_test(markdown_is_a_table),
+        cmocka_unit_test(a_hostile_result_does_no_harm),
+        cmocka_unit_test(comparing_finds_what_is_there),
+        cmocka_unit_test(progress_fits_the_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

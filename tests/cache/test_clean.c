@@ -1,0 +1,260 @@
+/*  Freeing space with the cache: dedup, undo, remove, clean, and the doctor. */
+#include "tests/cache/world.h"
+
+#include "common/cache/names.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const mlx_cache_how_t plainly = {.older_s = 0};
+static const mlx_cache_how_t dry = {.dry_run = true};
+
+#define OK(value)                                                                                  \
+    do {                                                                                           \
+        if (!(value))                                                                              \
+            fail_msg("%s; %s", err.text, err.mend);                                                \
+    } while (0)
+
+static int64_t number(const mlx_value_t *map, const char *key)
+{
+    int64_t value = -1;
+    mlx_value_int(map, key, &value);
+    return value;
+}
+
+static void test_dedup_and_undo(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char ollama[MLX_HEX_MAX], hex[MLX_HEX_MAX];
+    world_ollama_model(w, "qwen", "7b", 2, ollama);
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    world_lmstudio_model(w, "pub/other", 3, hex);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "home/.lmstudio/models/pub/qwen/model.gguf");
+    struct stat before, after;
+    assert_int_equal(stat(path, &before), 0);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_dedup(cache, false, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1);
+    assert_int_equal(number(report, "would_free"), before.st_blocks * 512);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf"),
+                         world_inode(w, "home/.ollama/models/blobs/sha256-%s", ollama));
+
+    report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    assert_true(number(report, "freed") > 0);
+    mlx_value_destroy(&report);
+    world_check_sound(w);
+    uint64_t one = world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf");
+    bool linked = one == world_inode(w, "home/.ollama/models/blobs/sha256-%s", ollama);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, &err);
+    OK(status);
+    assert_int_equal(number(status, "duplicate_bytes"), 0);
+    assert_int_equal(number(status, "saved"), before.st_blocks * 512);
+
+    report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 0);
+    mlx_value_destroy(&report);
+
+    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    world_check_sound(w);
+    assert_int_equal(stat(path, &after), 0);
+    assert_int_equal(after.st_mode, before.st_mode);
+    if (linked) {
+        assert_int_not_equal(after.st_ino, one);
+        assert_int_equal(after.st_nlink, 1);
+        assert_true(after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
+                    after.st_mtim.tv_nsec == before.st_mtim.tv_nsec);
+    }
+    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
+}
+
+static void test_dedup_skips_other_modes(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_ollama_model(w, "qwen", "7b", 2, hex);
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "home/.lmstudio/models/pub/qwen/model.gguf");
+    assert_int_equal(chmod(path, 0600), 0);
+    uint64_t inode = world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf");
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    const mlx_value_t *step = mlx_value_at(mlx_value_get(report, "steps"), 0);
+    if (strcmp(mlx_value_str(step, "state"), "skipped") == 0) {
+        assert_non_null(strstr(mlx_value_str(step, "why"), "owner or mode"));
+        assert_int_equal(world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf"), inode);
+    }
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void test_remove_and_clean(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char used[MLX_HEX_MAX];
+    world_ollama_model(w, "used", "1", 1, used);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "downloads/lonely.gguf");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    fixture_gguf(&content, 1000, 9);
+    fixture_write(path, content.data, content.len);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_add_path(cache, path, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+
+    const mlx_cache_how_t young = {.older_s = 3600};
+    report = mlx_cache_clean(cache, &young, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 0);
+    mlx_value_destroy(&report);
+    report = mlx_cache_clean(cache, &dry, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "cache/models/local--lonely/lonely.gguf"), 0);
+    report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    assert_string_equal(mlx_value_as_str(mlx_value_at(mlx_value_get(report, "models"), 0), NULL),
+                        "local/lonely");
+    assert_int_equal(number(report, "removed_bytes"), (int64_t)content.len);
+    mlx_value_destroy(&report);
+    assert_int_equal(world_inode(w, "cache/models/local--lonely"), 0);
+    assert_int_not_equal(world_inode(w, "downloads/lonely.gguf"), 0);
+
+    /* What an app uses stays in the app when the cache forgets it. */
+    report = mlx_cache_remove(cache, "used:1", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", used), 0);
+    world_check_sound(w);
+    assert_null(mlx_cache_remove(cache, "used:1", &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
+}
+
+static bool is_well(const mlx_value_t *report, const char *name)
+{
+    const mlx_value_t *checks = mlx_value_get(report, "checks");
+    bool ok = false;
+    for (size_t i = 0; i < mlx_value_size(checks); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(checks, i), "name"), name) == 0)
+            mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
+    return ok;
+}
+
+static void test_doctor(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *before = mlx_cache_doctor(cache, &err);
+    static const char *const all[] = {"registry", "journal", "models", "links"};
+    for (size_t i = 0; i < MLX_COUNT(all); i++)
+        assert_true(is_well(before, all[i]));
+
+    MLX_CLEANUP(mlx_free_p)
+    char *manifest = world_path(w, "home/.ollama/models/manifests/hf.co/org/Repo-GGUF/Q4_K_M");
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
+    assert_int_equal(unlink(manifest), 0);
+    assert_int_equal(unlink(blob), 0);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *after = mlx_cache_doctor(cache, &err);
+    assert_true(is_well(after, "registry"));
+    assert_false(is_well(after, "models"));
+    assert_false(is_well(after, "links"));
+}
+
+static void test_clean_removes_old_partials(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    w->late = true;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    MLX_CLEANUP(mlx_free_p) char *part = world_path(w, "cache/partial/x.part");
+    fixture_write(part, "abc", 3);
+    const mlx_cache_how_t usual = {.older_s = -1};
+    mlx_value_t *report = mlx_cache_clean(cache, &usual, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), 0);
+    report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(part, F_OK), -1);
+}
+
+static void test_symlinked_blob_is_never_removed(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "downloads/m.gguf");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    fixture_gguf(&content, 1000, 9);
+    fixture_write(path, content.data, content.len);
+    mlx_sha256_hex(content.data, content.len, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_add_path(cache, path, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *keep = world_path(w, "home/.lmstudio/models/a/b/.keep");
+    MLX_CLEANUP(mlx_free_p) char *name = world_path(w, "home/.lmstudio/models/a/b/m.gguf");
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
+    fixture_write(keep, "", 0);
+    assert_int_equal(symlink(blob, name), 0);
+    report = mlx_cache_remove(cache, "local/m", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(blob, F_OK), 0);
+    world_check_sound(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dedup_and_undo),
+        cmocka_unit_test(test_dedup_skips_other_modes),
+        cmocka_unit_test(test_remove_and_clean),
+        cmocka_unit_test(test_doctor),
+        cmocka_unit_test(test_clean_removes_old_partials),
+        cmocka_unit_test(test_symlinked_blob_is_never_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,290 @@
+"""The dashboard page in headless Chromium: what a person sees, clicks and reads.
+
+Screenshots go to $MLX_SHOTS when it is set.
+"""
+import json
+import math
+import os
+import statistics
+import sys
+import threading
+import time
+
+from browser import Browser, find
+from stand import HOST, MACHINE, Stand, bench, eventually, run
+
+if not find():
+    print("skipped: no chromium is installed (apt-get install chromium)")
+    sys.exit(1 if os.environ.get("CI") == "true" else 77)
+
+FIRST_PAINT_MS = 200
+PAGE_BYTES = 60_000
+SHOTS = os.environ.get("MLX_SHOTS")
+
+
+class Life(threading.Thread):
+    """Publishes a machine at work, over and over."""
+
+    def __init__(self, stand):
+        super().__init__(daemon=True)
+        self.stand, self.ending, self.speed = stand, threading.Event(), 42.0
+        self.lock = threading.Lock()
+        self.start()
+
+    def run(self):
+        step = 0
+        while not self.ending.wait(0.5):
+            step += 1
+            for topic, data in MACHINE.items():
+                data = dict(data)
+                if "utilization" in data:
+                    data["utilization"] = 0.5 + 0.3 * math.sin(step / 5)
+                if "tokens_per_second" in data:
+                    data["tokens_per_second"] = self.speed
+                with self.lock:
+                    self.stand.publish(topic, data)
+
+    def end(self):
+        self.ending.set()
+        self.join(5)
+
+
+class Scene:
+    """A stand, a life on it and a browser that looks at it."""
+
+    def __init__(self, recorder=True, life=True, **size):
+        self.stand = Stand("sampler", recorder=recorder)
+        self.life = Life(self.stand) if life else None
+        self.browser = Browser(**size)
+        self.browser.open(self.stand.url + "/")
+
+    def __enter__(self):
+        return self.stand, self.browser, self.life
+
+    def __exit__(self, kind, *_):
+        problems = self.browser.problems() if kind is None else []
+        self.browser.__exit__()
+        if self.life:
+            self.life.end()
+        self.stand.__exit__()
+        assert not problems, problems
+
+
+def text(browser, selector):
+    return browser.run(f"document.querySelector({json.dumps(selector)}).textContent")
+
+
+def plot(title):
+    return f"[...document.querySelectorAll('.plot')].find(p => p.querySelector('h3').textContent === '{title}')"
+
+
+def span(browser):
+    """Width of the shown range in seconds, from the page's own state."""
+    return browser.run("import('/history.js').then(h => (h.view().to - h.view().from) / 1000)")
+
+
+def shot(browser, name, width):
+    if not SHOTS:
+        return
+    os.makedirs(SHOTS, exist_ok=True)
+    browser.size(width, browser.run("document.documentElement.scrollHeight"))
+    time.sleep(0.7)  # for the eye only: plots are drawn again after the change of size
+    browser.screenshot(os.path.join(SHOTS, name))
+    browser.size(width, 900)
+
+
+def test_tiles_show_what_the_bus_says():
+    with Scene() as (_stand, browser, _life):
+        for selector, wanted in (
+                ("#link", "live"), ("#host", HOST), ("#speed .value", "42.0 tok/s"), ("#model .value", "qwen3:8b"),
+                ("#memory .value", "GB"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38 %)"),
+                ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
+                ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
+                ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved")):
+            browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")
+        browser.until("document.querySelectorAll('#services li.up').length >= 3")
+
+
+def test_live_value_follows_within_a_second():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        browser.run("""window.seen = {}; new MutationObserver(() => {
+            window.seen[document.querySelector('#speed .value').textContent] ??= Date.now(); })
+            .observe(document.querySelector('#speed'), {subtree: true, childList: true, characterData: true})""")
+        lags = []
+        for i in range(12):
+            begin = time.time() * 1000
+            stand.publish("runtime.ollama.local.activity", {"busy": True, "tokens_per_second": 50.0 + i, "source": "tap"})
+            lags.append(browser.until(f"window.seen['{50 + i}.0 tok/s']") - begin)
+        assert max(lags) < 1000, lags
+        return f"publication to page: median {statistics.median(lags):.0f} ms, worst {max(lags):.0f} ms"
+
+
+def test_history_zoom_and_ranges():
+    with Scene() as (stand, browser, _life):
+        browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
+        assert abs(span(browser) - 3600) < 1
+        browser.click("#ranges button[data-range='604800']")
+        assert browser.run("document.querySelector('#ranges [aria-pressed=true]').textContent") == "7 d"
+        assert abs(span(browser) - 604800) < 1
+        asked = eventually(lambda: [a["args"] for a in stand.recorder.asked if a["cmd"] == "history.query" and
+                                    a["args"]["until"] - a["args"]["since"] > 600000e6])
+        assert asked[0]["points"] <= 2000
+        box = browser.run(f"""(() => {{ const c = {plot('GPU utilization')}.querySelector('canvas');
+            c.scrollIntoView({{block: 'center', behavior: 'instant'}}); const r = c.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }})()""")
+        x, y, width, height = box
+        browser.mouse("mousePressed", x + width * 0.4, y + height / 2, button="left", clickCount=1)
+        browser.mouse("mouseMoved", x + width * 0.5, y + height / 2, button="left", buttons=1)
+        browser.mouse("mouseMoved", x + width * 0.6, y + height / 2, button="left", buttons=1)
+        browser.mouse("mouseReleased", x + width * 0.6, y + height / 2, button="left", clickCount=1)
+        dragged = span(browser)
+        assert 0.15 < dragged / 604800 < 0.35, dragged
+        browser.mouse("mouseWheel", x + width / 2, y + height / 2, deltaX=0, deltaY=-120)
+        wheeled = browser.until(f"import('/history.js').then(h => {{ const s = (h.view().to - h.view().from) / 1000; return s < {dragged} * 0.8 && s; }})")
+        eventually(lambda: any(abs((a["args"]["until"] - a["args"]["since"]) / 1e6 / wheeled - 1) < 0.1
+                               for a in stand.recorder.asked if a["cmd"] == "history.query"))
+        assert not browser.run("document.querySelector('#unzoom').hidden")
+        browser.click("#unzoom")
+        assert abs(span(browser) - 604800) < 1
+        return f"7 d, dragged to {dragged / 3600:.0f} h, wheel to {wheeled / 3600:.0f} h, reset"
+
+
+def test_keyboard_alone():
+    with Scene() as (_stand, browser, _life):
+        browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
+        reached = set()
+        for _ in range(40):
+            browser.key("Tab", code="Tab", windowsVirtualKeyCode=9)
+            reached.add(browser.run("document.activeElement.id || document.activeElement.dataset.range || document.activeElement.tagName"))
+        assert {"theme", "3600", "31536000", "more", "CANVAS", "A"} <= reached, reached
+        browser.run(f"{plot('GPU utilization')}.querySelector('canvas').focus()")
+        for _ in range(5):
+            browser.key("ArrowLeft", code="ArrowLeft", windowsVirtualKeyCode=37)
+        browser.until(f"/%/.test({plot('GPU utilization')}.querySelector('.read').textContent)")
+        browser.key("+", text="+")
+        zoomed = browser.until("import('/history.js').then(h => { const s = (h.view().to - h.view().from) / 1000; return s < 3000 && s; })")
+        label = browser.run(f"{plot('GPU utilization')}.querySelector('canvas').getAttribute('aria-label')")
+        assert label.startswith("GPU utilization: "), label
+        browser.key("Escape", code="Escape", windowsVirtualKeyCode=27)
+        browser.until("import('/history.js').then(h => Math.abs(h.view().to - h.view().from - 3600e3) < 1000)")
+        return f"reached {len(reached)} kinds of control, zoomed to {zoomed:.0f} s"
+
+
+def test_everything_has_a_name():
+    with Scene() as (_stand, browser, _life):
+        browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
+        browser.call("Accessibility.enable")
+        nodes = browser.call("Accessibility.getFullAXTree")["nodes"]
+        wanted = {"button", "link", "textbox", "combobox", "checkbox", "image", "img", "table", "progressbar"}
+        unnamed = [n["role"]["value"] for n in nodes if not n.get("ignored") and n["role"]["value"] in wanted
+                   and not n.get("name", {}).get("value")]
+        assert not unnamed, unnamed
+        return f"{sum(n['role']['value'] in wanted for n in nodes)} controls and tables, all named"
+
+
+def test_benchmarks_compare():
+    with Scene() as (stand, browser, life):
+        browser.until("document.querySelectorAll('#bench tbody tr').length === 3")
+        browser.click("#bench tr[data-id='run1'] input")
+        browser.click("#bench tr[data-id='run2'] input")
+        verdict = text(browser, "#compare")
+        assert ": faster, 1.1" in verdict, verdict
+        browser.click("#bench tr[data-id='run3'] input")  # the first of the three is let go
+        verdict = text(browser, "#compare")
+        assert "no evidence of a difference" in verdict, verdict
+        with life.lock:
+            stand.publish("bench.progress", {"id": "x", "model": "qwen3:8b", "phase": "prompts", "prompt": 4, "prompts": 10})
+            stand.publish("bench.result", bench(9, 52.0))
+        browser.until("document.querySelector('#bench tbody tr').dataset.id === 'run9'")
+        browser.until("document.querySelector('#progress progress').value === 0.4")
+        return verdict
+
+
+def test_without_recorder_and_hostile_text():
+    with Scene(recorder=False, life=False) as (stand, browser, _life):
+        evil = "<img src=x onerror=console.error('owned')>"
+        stand.publish("runtime.ollama.local.models", {"reachable": True, "kind": evil, "models": [
+            {"name": evil, "quantization": evil, "size": 1}]})
+        stand.publish("alert.evil", {"state": "firing", "summary": evil})
+        stand.publish("cache.status", {"models": [{"name": evil, "size": 1, "used_by": [evil]}], "dir": evil})
+        stand.publish("sensor.gpu.0", {"name": evil, "utilization": 0.5})
+        browser.until("document.querySelectorAll('#models tbody tr').length === 1")
+        browser.until("document.querySelector('#alerts').textContent.includes('onerror')")
+        assert browser.run("document.images.length") == 0
+        browser.until("!document.querySelector('#history-note').hidden")
+        note = text(browser, "#history-note")
+        assert "mlxctl services" in note, note
+        browser.until(f"{plot('GPU utilization')} && true")  # what is live is drawn all the same
+        assert "mlx-recorder" in text(browser, "#bench-note")
+        # The questions that went unanswered are told in red by the browser; nothing else may be.
+        others = [p for p in browser.problems() if "503" not in p]
+        assert not others, others
+        browser.events.clear()
+
+
+def test_gateway_comes_back():
+    with Scene() as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        stand.suite.stop("gateway")
+        browser.until("document.querySelector('#link').className === 'off'")
+        stand.process = stand.suite.start("gateway", "--set", f"gateway.listen=127.0.0.1:{stand.port}")
+        browser.until("document.querySelector('#link').textContent === 'live'", 20)
+        browser.events.clear()
+
+
+def test_theme():
+    with Scene() as (_stand, browser, _life):
+        back = "getComputedStyle(document.body).backgroundColor"
+        browser.scheme("light")
+        light = browser.run(back)
+        browser.scheme("dark")
+        dark = browser.run(back)
+        assert light != dark
+        browser.click("#theme")  # dark
+        browser.click("#theme")  # light
+        assert browser.run(back) == light and "light" in text(browser, "#theme")
+        browser.open(browser.run("location.href"))
+        assert browser.run(back) == light, "the choice is forgotten"
+        browser.click("#theme")
+        assert browser.run(back) == dark
+
+
+def test_small_and_quick():
+    paints = []
+    with Scene() as (stand, browser, _life):
+        browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
+        sizes = browser.received()
+        page = {url: size for url, size in sizes.items() if "/api/" not in url}
+        outside = [url for url in sizes if not url.startswith(stand.url)]
+        assert not outside, outside
+        assert sum(page.values()) < PAGE_BYTES, page
+        for _ in range(7):
+            browser.call("Network.setCacheDisabled", cacheDisabled=True)
+            browser.open(stand.url + "/")
+            paints.append(browser.until("performance.getEntriesByName('first-contentful-paint')[0]?.startTime"))
+        first = statistics.median(paints)
+        assert first < FIRST_PAINT_MS, paints
+        return f"{sum(page.values())} bytes of page in {len(page)} requests; first paint: median {first:.0f} ms, worst {max(paints):.0f} ms"
+
+
+def test_every_width_and_screenshots():
+    with Scene() as (_stand, browser, _life):
+        browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
+        for width in (360, 480, 768, 1280, 2560):
+            browser.size(width, 900)
+            wide = browser.run("document.documentElement.scrollWidth")
+            assert wide <= width, f"{wide} at {width}"
+            small = browser.run("""[...document.querySelectorAll('button, nav a')].filter(n => n.offsetHeight
+                && n.offsetHeight < 20).map(n => n.textContent)""")
+            assert not small, small
+        time.sleep(2 if SHOTS else 0)
+        for scheme in ("light", "dark"):
+            browser.scheme(scheme)
+            for width in (1280, 360):
+                browser.size(width, 900)
+                shot(browser, f"{scheme}-{width}.png", width)
+
+
+run(test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
+    test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
+    test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)

@@ -1,0 +1,494 @@
+#include "bench_view.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/stats.h"
+#include "common/table.h"
+#include "common/units.h"
+
+enum {
+    CELLS_MAX = 9,
+    CELL = 64,
+    PROMPTS_MAX = 200,
+    BAR_MIN = 8,
+    BAR_MAX = 40,
+};
+
+static double real_of(const mlx_value_t *map, const char *key)
+{
+    double value = (double)NAN;
+    mlx_value_real(map, key, &value);
+    return value;
+}
+
+static const char *text_of(const mlx_value_t *map, const char *key)
+{
+    const char *text = mlx_value_str(map, key);
+    return text ? text : "";
+}
+
+/* ---- each prompt ---- */
+
+typedef struct {
+    const char *key;
+    const char *heading; /* for people */
+    int digits;          /* -1: text */
+    double factor;
+} column_t;
+
+static const column_t columns[] = {
+    {"name", "Prompt", -1, 1},
+    {"tokens", "Tokens", 0, 1},
+    {"tokens_per_second", "tok/s", 1, 1},
+    {"client_tokens_per_second", "client tok/s", 1, 1},
+    {"prompt_tokens", "Prompt tokens", 0, 1},
+    {"prompt_tokens_per_second", "prompt tok/s", 1, 1},
+    {"ttft", "TTFT ms", 0, 1000},
+    {"duration", "Total s", 2, 1},
+    {"done_reason", "End", -1, 1},
+};
+
+static void put_cell(char cell[CELL], const column_t *column, const mlx_value_t *prompt)
+{
+    double value = real_of(prompt, column->key);
+    const char *text = text_of(prompt, column->key);
+    if (column->digits < 0 && !*text && strcmp(column->key, "done_reason") == 0)
+        text = text_of(prompt, "error");
+    if (column->digits < 0)
+        snprintf(cell, CELL, "%.60s", text);
+    else if (isnan(value))
+        snprintf(cell, CELL, "-");
+    else
+        snprintf(cell, CELL, "%.*f", column->digits, value * column->factor);
+}
+
+typedef void (*row_fn)(void *arg, const char *const *cells, size_t count);
+
+static void each_row(const mlx_value_t *result, row_fn fn, void *arg)
+{
+    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
+    for (size_t i = 0; i < mlx_value_size(prompts); i++) {
+        char text[CELLS_MAX][CELL];
+        const char *cells[CELLS_MAX];
+        for (size_t k = 0; k < MLX_COUNT(columns); k++) {
+            put_cell(text[k], &columns[k], mlx_value_at(prompts, i));
+            cells[k] = text[k];
+        }
+        fn(arg, cells, MLX_COUNT(columns));
+    }
+}
+
+/* ---- summary ---- */
+
+static const struct {
+    const char *key;
+    const char *heading;
+    int digits;
+    double factor;
+} summaries[] = {
+    {"tokens_per_second", "generation tok/s", 1, 1},
+    {"client_tokens_per_second", "  by our clock", 1, 1},
+    {"prompt_tokens_per_second", "prompt tok/s", 1, 1},
+    {"ttft", "first token ms", 0, 1000},
+};
+
+static const char *const summary_headings[] = {"", "median", "mean", "95 % interval", "p10", "p90"};
+
+/*  The cells of one summary. false: the result has none. */
+static bool summary_cells(const mlx_value_t *result, size_t index, char text[CELLS_MAX][CELL])
+{
+    const mlx_value_t *map = mlx_value_get(result, summaries[index].key);
+    int digits = summaries[index].digits;
+    double factor = summaries[index].factor;
+    static const char *const keys[] = {"median", "mean", NULL, "p10", "p90"};
+    if (!map)
+        return false;
+    snprintf(text[0], CELL, "%s", summaries[index].heading);
+    for (size_t k = 0; k < MLX_COUNT(keys); k++)
+        if (keys[k])
+            snprintf(text[k + 1], CELL, "%.*f", digits, real_of(map, keys[k]) * factor);
+    double low = real_of(map, "low"), high = real_of(map, "high");
+    if (isnan(low) || isnan(high))
+        snprintf(text[3], CELL, "-");
+    else
+        snprintf(text[3], CELL, "%.*f to %.*f", digits, low * factor, digits, high * factor);
+    return true;
+}
+
+static void each_summary(const mlx_value_t *result, row_fn fn, void *arg)
+{
+    for (size_t i = 0; i < MLX_COUNT(summaries); i++) {
+        char text[CELLS_MAX][CELL];
+        const char *cells[CELLS_MAX];
+        for (size_t k = 0; k < CELLS_MAX; k++)
+            cells[k] = text[k];
+        if (summary_cells(result, i, text))
+            fn(arg, cells, MLX_COUNT(summary_headings));
+    }
+}
+
+/* ---- conditions ---- */
+
+static void put_unit(mlx_buf_t *out, const mlx_value_t *map, const char *key, mlx_unit_t unit,
+                     const char *before, const char *after)
+{
+    double value = real_of(map, key);
+    if (isnan(value))
+        return;
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
+    mlx_buf_printf(out, "%s%s%s", before, text, after);
+}
+
+/*  "tiny-random:latest (F16, 7338d06a0c1c) on ollama 0.32.15 at http://127.0.0.1:11434" */
+static void put_subject(const mlx_value_t *result, mlx_buf_t *out)
+{
+    const char *quantization = text_of(result, "quantization"), *digest = text_of(result, "digest");
+    const char *hex = strchr(digest, ':') ? strchr(digest, ':') + 1 : digest;
+    mlx_buf_t line = {0};
+    mlx_buf_puts(&line, text_of(result, "model"));
+    if (*quantization || *digest)
+        mlx_buf_printf(&line, " (%s%s%.12s)", quantization, *quantization && *hex ? ", " : "", hex);
+    const char *version = text_of(result, "runtime_version");
+    mlx_buf_printf(&line, " on %s%s%s at %s", text_of(result, "runtime"), *version ? " " : "",
+                   version, text_of(result, "url"));
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_buf_take(&line);
+    MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(text, 0);
+    mlx_buf_puts(out, clean);
+}
+
+static void put_conditions(const mlx_value_t *result, mlx_buf_t *out)
+{
+    put_unit(out, result, "duration", MLX_UNIT_SECONDS, "took ", "");
+    put_unit(out, result, "load", MLX_UNIT_SECONDS, ", loading ", " before it");
+    put_unit(out, result, "temperature", MLX_UNIT_CELSIUS, ", hottest ", "");
+    put_unit(out, result, "power", MLX_UNIT_WATTS, ", ", "");
+    double joules = real_of(result, "joules_per_token");
+    if (!isnan(joules))
+        mlx_buf_printf(out, ", %.2f J per token (%s)", joules, text_of(result, "power_scope"));
+    if (real_of(result, "contention") > 0)
+        put_unit(out, result, "contention", MLX_UNIT_RATIO, ", others busy ", " of the time");
+}
+
+static void each_warning(const mlx_value_t *result, const char *before, const char *after,
+                         mlx_buf_t *out)
+{
+    const mlx_value_t *warnings = mlx_value_get(result, "warnings");
+    for (size_t i = 0; i < mlx_value_size(warnings); i++) {
+        const char *text = mlx_value_as_str(mlx_value_at(warnings, i), NULL);
+        MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(text ? text : "", 0);
+        mlx_buf_printf(out, "%s%s%s\n", before, clean, after);
+    }
+}
+
+/* ---- for people ---- */
+
+static void table_row(void *arg, const char *const *cells, size_t count)
+{
+    (void)count;
+    mlx_table_row(arg, cells);
+}
+
+static mlx_align_t align_of(size_t column)
+{
+    return column ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT;
+}
+
+void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t *out)
+{
+    mlx_table_t *prompts = mlx_table_new(NULL), *summary = mlx_table_new(NULL);
+    put_subject(result, out);
+    mlx_buf_puts(out, "\n");
+    for (size_t i = 0; i < MLX_COUNT(columns); i++)
+        mlx_table_column(prompts, columns[i].heading,
+                         columns[i].digits < 0 ? MLX_ALIGN_LEFT : MLX_ALIGN_RIGHT);
+    each_row(result, table_row, prompts);
+    mlx_table_write(prompts, term, out);
+    mlx_buf_puts(out, "\n");
+    for (size_t i = 0; i < MLX_COUNT(summary_headings); i++)
+        mlx_table_column(summary, summary_headings[i], align_of(i));
+    each_summary(result, table_row, summary);
+    mlx_table_write(summary, term, out);
+    put_conditions(result, out);
+    mlx_buf_puts(out, "\n");
+    if (*text_of(result, "hardware"))
+        mlx_buf_printf(out, "%s\n", text_of(result, "hardware"));
+    MLX_CLEANUP(mlx_free_p)
+    char *before = mlx_format("%swarning: ", mlx_term_style(term, MLX_STYLE_WARN));
+    each_warning(result, before, mlx_term_style(term, MLX_STYLE_PLAIN), out);
+    mlx_table_destroy(&prompts);
+    mlx_table_destroy(&summary);
+}
+
+/* ---- CSV ---- */
+
+static void put_csv(mlx_buf_t *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        mlx_buf_puts(out, text);
+        return;
+    }
+    mlx_buf_putc(out, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            mlx_buf_putc(out, '"');
+        mlx_buf_putc(out, *text);
+    }
+    mlx_buf_putc(out, '"');
+}
+
+static void put_csv_value(mlx_buf_t *out, const mlx_value_t *map, const char *key)
+{
+    double value = real_of(map, key);
+    if (mlx_value_str(map, key))
+        put_csv(out, mlx_value_str(map, key));
+    else if (!isnan(value))
+        mlx_buf_printf(out, "%.9g", value);
+}
+
+void mlx_bench_csv(const mlx_value_t *result, mlx_buf_t *out)
+{
+    static const char *const of_run[] = {"id", "model", "digest", "runtime", "runtime_version"};
+    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
+    for (size_t k = 0; k < MLX_COUNT(of_run); k++)
+        mlx_buf_printf(out, "%s,", of_run[k]);
+    for (size_t k = 0; k < MLX_COUNT(columns); k++)
+        mlx_buf_printf(out, "%s,", columns[k].key);
+    mlx_buf_puts(out, "error\r\n");
+    for (size_t i = 0; i < mlx_value_size(prompts); i++) {
+        const mlx_value_t *prompt = mlx_value_at(prompts, i);
+        for (size_t k = 0; k < MLX_COUNT(of_run); k++) {
+            put_csv_value(out, result, of_run[k]);
+            mlx_buf_putc(out, ',');
+        }
+        for (size_t k = 0; k < MLX_COUNT(columns); k++) {
+            put_csv_value(out, prompt, columns[k].key);
+            mlx_buf_putc(out, ',');
+        }
+        put_csv_value(out, prompt, "error");
+        mlx_buf_puts(out, "\r\n");
+    }
+}
+
+/* ---- Markdown ---- */
+
+static void markdown_row(void *arg, const char *const *cells, size_t count)
+{
+    mlx_buf_puts(arg, "|");
+    for (size_t i = 0; i < count; i++) {
+        mlx_buf_putc(arg, ' ');
+        for (const char *c = cells[i]; *c; c++)
+            mlx_buf_printf(arg, *c == '|' ? "\\%c" : "%c", *c);
+        mlx_buf_puts(arg, " |");
+    }
+    mlx_buf_puts(arg, "\n");
+}
+
+static void markdown_rule(mlx_buf_t *out, size_t count)
+{
+    mlx_buf_puts(out, "|---|");
+    for (size_t i = 1; i < count; i++)
+        mlx_buf_puts(out, "---:|");
+    mlx_buf_puts(out, "\n");
+}
+
+void mlx_bench_markdown(const mlx_value_t *result, mlx_buf_t *out)
+{
+    const char *headings[CELLS_MAX];
+    for (size_t i = 0; i < MLX_COUNT(columns); i++)
+        headings[i] = columns[i].heading;
+    mlx_buf_puts(out, "**");
+    put_subject(result, out);
+    mlx_buf_puts(out, "**\n\n");
+    markdown_row(out, summary_headings, MLX_COUNT(summary_headings));
+    markdown_rule(out, MLX_COUNT(summary_headings));
+    each_summary(result, markdown_row, out);
+    mlx_buf_puts(out, "\n");
+    markdown_row(out, headings, MLX_COUNT(columns));
+    markdown_rule(out, MLX_COUNT(columns));
+    each_row(result, markdown_row, out);
+    mlx_buf_puts(out, "\n");
+    put_conditions(result, out);
+    mlx_buf_puts(out, "\n");
+    each_warning(result, "- warning: ", "", out);
+}
+
+/* ---- comparing ---- */
+
+static double rate_of(const mlx_value_t *result, const char *name)
+{
+    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
+    for (size_t i = 0; i < mlx_value_size(prompts); i++) {
+        const mlx_value_t *prompt = mlx_value_at(prompts, i);
+        if (strcmp(text_of(prompt, "name"), name) == 0)
+            return real_of(prompt, "tokens_per_second");
+    }
+    return (double)NAN;
+}
+
+static mlx_ratio_t ratio_of(const mlx_value_t *result, const mlx_value_t *earlier)
+{
+    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
+    double a[PROMPTS_MAX], b[PROMPTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < mlx_value_size(prompts) && count < PROMPTS_MAX; i++) {
+        const char *name = text_of(mlx_value_at(prompts, i), "name");
+        a[count] = rate_of(result, name);
+        b[count++] = rate_of(earlier, name);
+    }
+    return mlx_stats_ratio(a, b, count);
+}
+
+static bool same_text(const mlx_value_t *a, const mlx_value_t *b, const char *key)
+{
+    return strcmp(text_of(a, key), text_of(b, key)) == 0;
+}
+
+static bool comparable(const mlx_value_t *result, const mlx_value_t *earlier, const char *host)
+{
+    const char *where = mlx_value_str(earlier, "host");
+    return (!where || strcmp(where, host) == 0) && same_text(result, earlier, "model") &&
+           same_text(result, earlier, "prompt_set") && !same_text(result, earlier, "id") &&
+           *text_of(result, "prompt_set");
+}
+
+static mlx_value_t *compare_one(const mlx_value_t *result, const mlx_value_t *earlier)
+{
+    static const char *const verdicts[] = {"slower", "no evidence", "faster"};
+    static const char *const facts[] = {"digest",          "quantization", "runtime",
+                                        "runtime_version", "url",          "hardware"};
+    mlx_ratio_t ratio = ratio_of(result, earlier);
+    mlx_value_t *map = mlx_value_map();
+    mlx_value_set_str(map, "id", text_of(earlier, "id"));
+    int64_t t;
+    if (mlx_value_int(earlier, "t", &t))
+        mlx_value_set_int(map, "t", t);
+    mlx_value_set_real(map, "mean", real_of(mlx_value_get(earlier, "tokens_per_second"), "mean"));
+    mlx_value_set_real(map, "ratio", ratio.ratio);
+    mlx_value_set_real(map, "low", ratio.low);
+    mlx_value_set_real(map, "high", ratio.high);
+    mlx_value_set_int(map, "pairs", (int64_t)ratio.pairs);
+    mlx_value_set_str(map, "verdict", verdicts[1 + mlx_stats_verdict(&ratio)]);
+    mlx_value_t *changed = mlx_value_set(map, "changed", mlx_value_list());
+    for (size_t i = 0; i < MLX_COUNT(facts); i++)
+        if (!same_text(result, earlier, facts[i]))
+            mlx_value_append(changed, mlx_value_new_str(facts[i]));
+    return map;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    double x = real_of(*(const mlx_value_t *const *)a, "t");
+    double y = real_of(*(const mlx_value_t *const *)b, "t");
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+mlx_value_t *mlx_bench_compare(const mlx_value_t *result, const mlx_value_t *earlier,
+                               const char *host)
+{
+    size_t count = mlx_value_size(earlier), kept = 0;
+    MLX_CLEANUP(mlx_free_p) const mlx_value_t **list = mlx_alloc(count + 1, sizeof *list);
+    mlx_value_t *compared = mlx_value_list();
+    for (size_t i = 0; i < count; i++)
+        if (comparable(result, mlx_value_at(earlier, i), host))
+            list[kept++] = mlx_value_at(earlier, i);
+    qsort(list, kept, sizeof *list, newest_first);
+    for (size_t i = 0; i < kept && i < MLX_BENCH_COMPARED_MAX; i++)
+        mlx_value_append(compared, compare_one(result, list[i]));
+    return compared;
+}
+
+static void put_changed(const mlx_value_t *changed, char cell[CELL])
+{
+    size_t len = 0;
+    cell[0] = '\0';
+    for (size_t i = 0; i < mlx_value_size(changed) && len < CELL; i++)
+        len += (size_t)snprintf(cell + len, CELL - len, "%s%s", i ? ", " : "",
+                                mlx_value_as_str(mlx_value_at(changed, i), NULL));
+}
+
+static void put_when(const mlx_value_t *map, char cell[CELL])
+{
+    int64_t t;
+    struct tm tm;
+    time_t seconds = mlx_value_int(map, "t", &t) ? (time_t)(t / 1000000) : 0;
+    if (!seconds || !localtime_r(&seconds, &tm) || !strftime(cell, CELL, "%Y-%m-%d %H:%M", &tm))
+        snprintf(cell, CELL, "-");
+}
+
+static void compare_row(const mlx_value_t *map, mlx_table_t *table)
+{
+    char when[CELL], mean[CELL], ratio[CELL], interval[CELL], changed[CELL];
+    double low = real_of(map, "low"), high = real_of(map, "high");
+    put_when(map, when);
+    put_changed(mlx_value_get(map, "changed"), changed);
+    snprintf(mean, CELL, "%.1f", real_of(map, "mean"));
+    snprintf(ratio, CELL, "%.3f", real_of(map, "ratio"));
+    if (isnan(low) || isnan(high))
+        snprintf(interval, CELL, "-");
+    else
+        snprintf(interval, CELL, "%.3f to %.3f", low, high);
+    mlx_table_row(table,
+                  (const char *[]){when, mean, ratio, interval, text_of(map, "verdict"), changed});
+}
+
+void mlx_bench_compare_text(const mlx_value_t *compared, const mlx_term_t *term, mlx_buf_t *out)
+{
+    static const char *const headings[] = {"Earlier run",   "tok/s", "now / then",
+                                           "95 % interval", "Now",   "Changed"};
+    if (mlx_value_size(compared) == 0) {
+        mlx_buf_puts(out, "No earlier result of this model with these prompts.\n");
+        return;
+    }
+    mlx_table_t *table = mlx_table_new(NULL);
+    for (size_t i = 0; i < MLX_COUNT(headings); i++)
+        mlx_table_column(table, headings[i], i && i < 4 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
+    for (size_t i = 0; i < mlx_value_size(compared); i++)
+        compare_row(mlx_value_at(compared, i), table);
+    mlx_table_write(table, term, out);
+    mlx_table_destroy(&table);
+}
+
+/* ---- progress ---- */
+
+static void put_bar(mlx_buf_t *out, double part, int width)
+{
+    int full = (int)(part * width);
+    mlx_buf_putc(out, '[');
+    for (int i = 0; i < width; i++)
+        mlx_buf_putc(out, i < full ? '=' : i == full ? '>' : ' ');
+    mlx_buf_putc(out, ']');
+}
+
+static void put_phase(const mlx_value_t *progress, mlx_buf_t *out)
+{
+    int64_t prompt, prompts;
+    const char *phase = text_of(progress, "phase");
+    if (mlx_value_int(progress, "prompt", &prompt) && mlx_value_int(progress, "prompts", &prompts))
+        mlx_buf_printf(out, "prompt %lld of %lld", (long long)prompt, (long long)prompts);
+    else
+        mlx_buf_puts(out, strcmp(phase, "load") == 0 ? "loading" : phase);
+}
+
+void mlx_bench_progress_line(const mlx_value_t *progress, int columns_wide, mlx_buf_t *out)
+{
+    double elapsed = real_of(progress, "elapsed"), remaining = real_of(progress, "remaining");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t left = {0}, right = {0};
+    MLX_CLEANUP(mlx_free_p) char *model = mlx_term_clean(text_of(progress, "model"), 24);
+    mlx_buf_printf(&left, "%s%s", model, *model ? "  " : "");
+    put_phase(progress, &left);
+    put_unit(&right, progress, "tokens_per_second", MLX_UNIT_TOKENS_PER_SECOND, "  ", "");
+    if (!isnan(remaining))
+        mlx_buf_printf(&right, "  %.0fs left", ceil(remaining));
+    mlx_buf_puts(out, mlx_buf_str(&left));
+    /* The last column stays free: some terminals wrap when it is written. */
+    int room = columns_wide - (int)mlx_term_width(mlx_buf_str(&left)) - (int)right.len - 5;
+    if (room >= BAR_MIN && elapsed + remaining > 0) {
+        mlx_buf_puts(out, "  ");
+        put_bar(out, elapsed / (elapsed + remaining), room < BAR_MAX ? room : BAR_MAX);
+    }
+    mlx_buf_puts(out, mlx_buf_str(&right));
+}
