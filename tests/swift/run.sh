@@ -26,7 +26,8 @@ for argument in "$@"; do
 done
 export MLX_STRICT=1 # warnings are errors
 jobs=$(getconf _NPROCESSORS_ONLN)
-log=$(mktemp -d)
+mkdir -p .build
+log=$(mktemp -d "$PWD/.build/swift-run.XXXXXX")
 trap 'rm -rf "$log"' EXIT
 
 # quietly NAME COMMAND...: its output only when it fails, and a warning counts as failing.
