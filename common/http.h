@@ -31,7 +31,7 @@ typedef struct {
     int64_t stall_timeout_ms;   /* no byte for this long ends it; 0: none */
     size_t max_body;            /* 0: 16 MiB; counts streamed bytes too unless unbounded_stream */
     bool unbounded_stream;      /* with on_data: no limit on the sum */
-    bool decode;                /* undo a gzip that the server applies (HEADERS say what is asked for) */
+    bool decode; /* undo a gzip that the server applies (HEADERS say what is asked for) */
 
     /*  Streaming: called for each piece of a 2xx body instead of collecting it. false aborts. */
     bool (*on_data)(void *arg, const char *data, size_t len);

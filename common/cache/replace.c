@@ -202,7 +202,7 @@ static int make_private(const mlx_replace_t *self, mlx_error_t *err)
     int fd = open_verified(self->root, self->temporary, step->sha256, &st, err);
     if (fd < 0)
         return -1;
-    st.st_mode = step->old_mode;
+    st.st_mode = (mode_t)step->old_mode;
     mlx_fsys_set_mtime(&st, step->old.mtime_ns);
     return mlx_fs_dress(self->fs, self->root, self->temporary, &st, err);
 }

@@ -104,11 +104,11 @@ static bool plan_prompt(mlx_plan_t *self, double left_s, mlx_step_t *step)
     add_up(self, left_s, &wanted_all, &waits_s);
     double wanted = (double)mlx_prompts_tokens(self->prompts, self->next);
     double share = (give_part * left_s - waits_s) * rate_of(self) * wanted / wanted_all;
-    double tokens = floor(fmin(wanted, fmax(share, MLX_PLAN_TOKENS_MIN)));
+    double tokens = floor(fmin(wanted, fmax(share, (int)MLX_PLAN_TOKENS_MIN)));
     double bytes =
         fmin(most_bytes(self, left_s), (double)mlx_prompts_size(self->prompts, self->next));
     /* Half of the shortest reply is still worth having; less is not. */
-    if (wait_of(self, bytes) + MLX_PLAN_TOKENS_MIN / 2.0 / rate_of(self) > left_s)
+    if (wait_of(self, bytes) + (int)MLX_PLAN_TOKENS_MIN / 2.0 / rate_of(self) > left_s)
         return false;
     *step = (mlx_step_t){(int)self->next, (int64_t)tokens, (size_t)bytes,
                          limit_of(self, left_s, tokens, bytes)};

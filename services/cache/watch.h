@@ -1,7 +1,7 @@
 /*  watch.h - is told when something comes or goes in folders
  *
- *  Linux: inotify, a descriptor for the loop. Elsewhere there is none, and who uses it looks from time
- *  to time instead: watch_new gives NULL.
+ *  Linux: inotify. macOS: kqueue. Either is a descriptor for the loop. Where the system gives none,
+ *  who uses it looks from time to time instead.
  *
  *      mlx_watch_dirs_t *watch = mlx_watch_dirs_new();
  *      mlx_watch_dirs_set(watch, paths, count);
