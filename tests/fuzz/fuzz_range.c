@@ -29,5 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (range.since_us >= range.until_us || range.points < 2 || range.points > MLX_RANGE_POINTS_MAX)
         mlx_panic("a range out of bounds");
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_range_args(&range);
+    if (mlx_value_size(args) != 4)
+        mlx_panic("not the arguments of history.query");
     return 0;
 }
