@@ -115,9 +115,9 @@ public struct BenchRun: BusCommand {
     public var model: String?
     /// Runtime; absent: the first reachable one.
     public var url: String?
-    /// Wall time, at most 60, in seconds.
+    /// Wall time without loading the model; absent: the setting bench.budget_s, in seconds.
     public var budget: Double?
-    /// Prompts instead of the built-in ten.
+    /// Prompts (strings) instead of the built-in ten.
     public var prompts: [String]?
 
     /// The command; what is not given is left to the service.

@@ -247,7 +247,11 @@ public struct BenchResult: BusTopic {
     public var url: String?
     /// CPU and GPU names.
     public var hardware: String?
-    /// Wall time of the run, in seconds.
+    /// Which prompts: only results of the same set can be compared.
+    public var promptSet: String?
+    /// Tokens generated, without the warm-up.
+    public var tokens: Int?
+    /// Wall time of the run, without loading the model, in seconds.
     public var duration: Double?
     /// Time to load the model; absent: it was loaded, in seconds.
     public var load: Double?
@@ -255,9 +259,15 @@ public struct BenchResult: BusTopic {
     public var tokensPerSecond: Interval?
     /// Prompt speed, tokens per second.
     public var promptTokensPerSecond: Interval?
+    /// Generation speed by the client's clock.
+    public var clientTokensPerSecond: Interval?
     /// Time to first token, seconds.
     public var ttft: Interval?
-    /// Energy per generated token, in joules.
+    /// Mean during the prompts, in watts.
+    public var power: Double?
+    /// Of what: machine, or the parts that are known (GPUs, package).
+    public var powerScope: String?
+    /// Energy per generated token, that of the prompts and of idling included, in joules.
     public var joulesPerToken: Double?
     /// At the end of the run.
     public var thermalState: String?
@@ -282,11 +292,16 @@ public struct BenchResult: BusTopic {
         runtimeVersion = data.read("runtime_version")
         url = data.read("url")
         hardware = data.read("hardware")
+        promptSet = data.read("prompt_set")
+        tokens = data.read("tokens")
         duration = data.read("duration")
         load = data.read("load")
         tokensPerSecond = data.read("tokens_per_second")
         promptTokensPerSecond = data.read("prompt_tokens_per_second")
+        clientTokensPerSecond = data.read("client_tokens_per_second")
         ttft = data.read("ttft")
+        power = data.read("power")
+        powerScope = data.read("power_scope")
         joulesPerToken = data.read("joules_per_token")
         thermalState = data.read("thermal_state")
         temperature = data.read("temperature")
@@ -308,12 +323,16 @@ public struct BenchResult: BusTopic {
         public var clientTokensPerSecond: Double?
         /// Prompt tokens processed.
         public var promptTokens: Int?
-        /// Prompt speed, in tokens per second.
+        /// Server's figure, else prompt tokens by time to first token, in tokens per second.
         public var promptTokensPerSecond: Double?
-        /// Time to first token, in seconds.
+        /// Time to first token, by the client's clock, in seconds.
         public var ttft: Double?
-        /// Length, stop, ...
+        /// Whole request, by the client's clock, in seconds.
+        public var duration: Double?
+        /// Length, stop, ...; cut: broken off to stay in time.
         public var doneReason: String?
+        /// Why there are no figures.
+        public var error: String?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
@@ -324,7 +343,9 @@ public struct BenchResult: BusTopic {
             promptTokens = data.read("prompt_tokens")
             promptTokensPerSecond = data.read("prompt_tokens_per_second")
             ttft = data.read("ttft")
+            duration = data.read("duration")
             doneReason = data.read("done_reason")
+            error = data.read("error")
         }
     }
 }
