@@ -138,7 +138,7 @@ static uint64_t little(const unsigned char *bytes, size_t len)
 
 static int take_u32(reader_t *in, uint32_t *out)
 {
-    unsigned char raw[4];
+    unsigned char raw[4] = {0};
     if (take(in, raw, sizeof raw))
         return -1;
     *out = (uint32_t)little(raw, sizeof raw);
@@ -147,7 +147,7 @@ static int take_u32(reader_t *in, uint32_t *out)
 
 static int take_u64(reader_t *in, uint64_t *out)
 {
-    unsigned char raw[8];
+    unsigned char raw[8] = {0};
     if (take(in, raw, sizeof raw))
         return -1;
     *out = little(raw, sizeof raw);
@@ -216,7 +216,7 @@ static bool is_integer(uint32_t type)
 
 static int take_integer(reader_t *in, uint32_t type, int64_t *out)
 {
-    unsigned char raw[8];
+    unsigned char raw[8] = {0};
     if (take(in, raw, kv_size[type]))
         return -1;
     uint64_t value = little(raw, kv_size[type]);

@@ -238,7 +238,7 @@ int mlx_ollama_plan_manifest(const mlx_expose_t *what, mlx_plan_t *plan,
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t now = {0};
     if (read_file(what->store, path, &now, err))
         return -1;
-    if (now.len == manifest->len && memcmp(now.data, manifest->data, now.len) == 0)
+    if (now.len == manifest->len && memcmp(mlx_buf_str(&now), mlx_buf_str(manifest), now.len) == 0)
         return 0;
     MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(name);
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "Ollama has another model named %s", shown);

@@ -62,7 +62,7 @@ void mlx_model_destroy(mlx_model_t **self)
 
 void mlx_models_free(mlx_model_t **models, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; *models && i < count; i++)
         model_clear(&(*models)[i]);
     free(*models);
     *models = NULL;

@@ -130,7 +130,7 @@ static int share_in_place(const mlx_replace_t *self, int source, int target, mlx
 int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
 {
     mlx_step_t *step = self->step;
-    struct stat source_st, old_st;
+    struct stat source_st = {0}, old_st = {0};
     MLX_CLEANUP(mlx_close_p)
     int source = open_verified(self->from, step->source, step->sha256, &source_st, err);
     if (source < 0)

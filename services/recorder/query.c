@@ -166,7 +166,9 @@ static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
                              MLX_POINTS_MAX);
     int64_t points = query->points ? query->points : MLX_POINTS_USUAL;
     int64_t range = query->until - query->since;
-    *step = query->step ? query->step : (range + points - 1) / points;
+    *step = query->step > 0 ? query->step : (range + points - 1) / points;
+    if (*step < 1)
+        *step = 1;
     if (range / *step >= MLX_POINTS_MAX) {
         mlx_error_set(err, MLX_ERR_USAGE, "that is more than %d points", MLX_POINTS_MAX);
         return mlx_error_mend(err, "take a longer step or a shorter range");

@@ -29,7 +29,7 @@ analyze)
         xargs -P "$jobs" -I{} sh -c "gcc -std=c17 -D_GNU_SOURCE -DMLX_VERSION='\"0\"' -I. $flags -O0 \
             -fanalyzer -Werror=analyzer-double-free -Werror=analyzer-use-after-free \
             -Werror=analyzer-null-dereference -Werror=analyzer-malloc-leak -Werror=analyzer-file-leak \
-            -Werror=analyzer-use-of-uninitialized-value -c {} -o /dev/null || exit 255"
+            -Werror=analyzer-use-of-uninitialized-value -c {} -o /dev/null || exit 1"
     ;;
 *)
     echo "usage: lint.sh format|tidy|analyze [files...]" >&2
