@@ -358,7 +358,7 @@ static int take_head(reader_t *in, mlx_gguf_t *info, uint64_t *pairs)
 
 static int check(reader_t *in, mlx_gguf_t *info)
 {
-    uint64_t pairs;
+    uint64_t pairs = 0;
     header_t header = {.alignment = DEFAULT_ALIGNMENT};
     *info = (mlx_gguf_t){.file_type = -1,
                          .context_length = -1,

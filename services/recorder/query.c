@@ -158,7 +158,7 @@ static void collect(const grid_t *grid, const mlx_track_t *track, mlx_points_t *
 
 static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
 {
-    *step = 0;
+    *step = 1;
     if (query->since < 0 || query->until <= query->since)
         return mlx_error_set(err, MLX_ERR_USAGE, "the range is empty: it begins where it ends");
     if (query->step < 0 || query->points < 0 || query->points > MLX_POINTS_MAX)
@@ -179,7 +179,7 @@ static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
 int mlx_history_query(mlx_history_t *self, const mlx_track_t *track, const mlx_query_t *query,
                       mlx_points_t *points, mlx_error_t *err)
 {
-    int64_t step;
+    int64_t step = 1;
     if (check(query, &step, err))
         return -1;
     mlx_tier_t tier = MLX_TIER_HOUR;

@@ -303,8 +303,8 @@ static const char *const hostile_trees[] = {
     "[{\"type\":\"file\",\"path\":\"../../x.json\",\"size\":2,\"oid\":\"%s\"}]",
     "[{\"type\":\"file\",\"path\":\"/tmp/x.json\",\"size\":2,\"oid\":\"%s\"}]",
     "[{\"type\":\"file\",\"path\":\"a.json\",\"size\":2,\"oid\":\"../../../x\"}]",
-    "[{\"type\":\"file\",\"path\":\"a.json\",\"size\":2,\"oid\":\"%s\"},"
-    "{\"type\":\"file\",\"path\":\"A.json\",\"size\":2,\"oid\":\"%s\"}]",
+    ("[{\"type\":\"file\",\"path\":\"a.json\",\"size\":2,\"oid\":\"%s\"},"
+     "{\"type\":\"file\",\"path\":\"A.json\",\"size\":2,\"oid\":\"%s\"}]"),
     "[{\"type\":\"file\",\"path\":\"a.json\",\"size\":9000000000000000,\"oid\":\"%s\"}]",
 };
 

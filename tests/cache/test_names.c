@@ -78,8 +78,7 @@ static const char *const hostile[] = {
     "caf\xc3\xa9",
     "cafe\xcc\x81",
     "\xff\xfe",
-    "\xe2\x80\xae"
-    "x",
+    "\u202ex", /* right-to-left override */
     "a|b",
     "a<b",
     "a>b",
