@@ -43,7 +43,8 @@ char *mlx_strdup(const char *s)
 char *mlx_strndup(const char *s, size_t len)
 {
     char *copy = mlx_alloc(len + 1, 1);
-    memcpy(copy, s, len);
+    if (len)
+        memcpy(copy, s, len); /* an empty string may come without an address */
     return copy;
 }
 
