@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/args.h"
+#include "common/os.h"
 #include "common/paths.h"
 #include "common/service_notify.h"
 
@@ -35,6 +36,9 @@ struct mlx_service {
 static void set_resources(mlx_value_t *health)
 {
     struct rusage usage;
+    uint64_t bytes;
+    if (mlx_os_footprint(&bytes, NULL) == 0 && bytes <= INT64_MAX)
+        mlx_value_set_int(health, "memory", (int64_t)bytes);
     if (getrusage(RUSAGE_SELF, &usage))
         return;
     mlx_value_set_real(health, "cpu",

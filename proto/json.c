@@ -53,6 +53,11 @@ static void write_real(mlx_buf_t *buf, double r)
         return;
     }
     char text[32];
+    /* Whole numbers as people write them: 627000000.0, not 6.27e+08. */
+    if (r == floor(r) && fabs(r) < 1e15) {
+        mlx_buf_printf(buf, "%.1f", r);
+        return;
+    }
     for (int digits = 6; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, r);
         if (strtod(text, NULL) == r)

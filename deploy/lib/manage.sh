@@ -68,8 +68,26 @@ group_stop() {
 
 plists() { ls "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; }
 
+# The tray: a desktop session starts it at login from ~/.config/autostart, and now if we are in one.
+tray_file() { echo "${XDG_CONFIG_HOME:-$HOME/.config}/autostart/mlx-menubar.desktop"; }
+
+tray_start() {
+    [ "$(uname -s)" = Linux ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || return 0
+    mkdir -p "$(dirname "$(tray_file)")"
+    cp "$prefix/etc/xdg/autostart/mlx-menubar.desktop" "$(tray_file)"
+    # A second one in a session ends by itself (status 75).
+    setsid "$prefix/bin/mlx-menubar" --format tray </dev/null >/dev/null 2>&1 &
+}
+
+tray_stop() {
+    [ -f "$(tray_file)" ] || return 0
+    rm -f "$(tray_file)"
+    pkill -u "$(id -u)" -f "$prefix/bin/mlx-menubar --format tray" 2>/dev/null || true
+}
+
 suite_start() {
     find_manager
+    tray_start
     case $manager in
     launchd)
         mkdir -p ~/Library/LaunchAgents
@@ -96,6 +114,7 @@ suite_start() {
 
 suite_stop() {
     find_manager
+    tray_stop
     case $manager in
     launchd)
         for plist in $(plists); do
