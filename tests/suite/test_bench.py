@@ -112,6 +112,7 @@ def test_a_slower_runtime_is_found_out():
 
 def test_refusals():
     with Suite("bus") as suite:
+        suite.subscribe("").until(lambda *_: True, 20)
         nobody = bench(suite, check=False)
         assert nobody.returncode == 4 and "bencher" in nobody.stderr, nobody
         suite.start("bencher")

@@ -38,7 +38,7 @@ def test_top_shows_live_values_and_follows_the_size():
     with Suite("bus", "sampler", "watcher") as suite:
         suite.ctl("status", "--wait", "20")
         terminal = Terminal(f"{BIN}/mlxctl top", suite.environment, 80, 24)
-        for wanted in (r"services 3/3 up", r"idle +no model loaded", r"CPU +\[", r"MEM +\[.*GB / .*GB", r"MODEL +RUNTIME",
+        for wanted in (r"services 3/3 up", r"idle +no model loaded", r"CPU +\[", r"MEM +\[.*B / .*B", r"MODEL +RUNTIME",
                        r"tok/s n/a", r"memory \d+%", r"q quit"):
             screen = terminal.screen_with(wanted)
         assert len(screen.rstrip("\n").split("\n")) == 24
