@@ -226,10 +226,40 @@ static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const c
                           &how, err);
 }
 
+/*  Every model of the cache; what the app cannot take is said and does not stop the others. */
+static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, err);
+    if (!status)
+        return NULL;
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
+    const mlx_value_t *models = mlx_value_get(status, "models");
+    for (size_t i = 0; i < mlx_value_size(models); i++) {
+        const mlx_value_t *model = mlx_value_at(models, i);
+        const char *name = mlx_value_str(model, "name");
+        bool cached = false;
+        mlx_error_t why = {0};
+        if (!mlx_value_bool(model, "cached", &cached) || !cached || !name)
+            continue;
+        mlx_value_t *result = link_one(cache, args, name, &why);
+        if (result)
+            mlx_value_append(results, result);
+        else
+            mlx_error_report("mlx-cache", &why);
+    }
+    return report;
+}
+
 int cli_link(void *arg, const mlx_args_t *args)
 {
     (void)arg;
-    return each_operand(args, 1, link_one, cli_view_plan);
+    if (mlx_args_operands(args) > 1)
+        return each_operand(args, 1, link_one, cli_view_plan);
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
+    mlx_value_t *report = cache ? link_all(cache, args, &err) : NULL;
+    return cli_finish(args, report, &err, cli_view_plan);
 }
 
 static mlx_value_t *unlink_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
