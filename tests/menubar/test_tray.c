@@ -507,7 +507,10 @@ static void the_end_of_the_session_is_one_line(void **state)
     waitpid(session, NULL, 0);
     UNTIL(rig, rig->pid == 0);
     assert_int_equal(rig->status, MLX_ERR_UNAVAILABLE);
-    assert_string_equal(rig_stderr(rig), "mlx-menubar: the session bus closed the connection\n");
+    /* Whatever it was doing at that moment: one line, and it names the session bus. */
+    const char *said = rig_stderr(rig);
+    assert_non_null(strstr(said, "the session bus"));
+    assert_string_equal(strchr(said, '\n'), "\n");
 }
 
 static long kilobytes(pid_t pid, const char *file, const char *key)
