@@ -144,7 +144,7 @@ public struct ServiceHealth: BusTopic {
     public var drops: Int?
     /// Errors counted.
     public var errors: Int?
-    /// Resident memory, in bytes.
+    /// Memory it costs the machine (shared pages divided by their users), in bytes.
     public var memory: Int?
     /// CPU time used, in seconds.
     public var cpu: Double?
