@@ -63,6 +63,11 @@ if [ "$(uname -s)" = Linux ]; then
 fi
 deploy/macos/build --dry-run >"$log/out" 2>&1 || { cat "$log/out" >&2; exit 1; }
 echo "swift: deploy/macos: dry run ok"
+# The daemons of tests/run, where they are built and Python has its packages (77: it has not).
+bin=${MLX_BIN:-$PWD/.build/asan/bin}
+if [ -x "$bin/mlx-cached" ]; then
+    MLX_BIN=$bin tests/tools/with_python.sh tests/swift/cached.py || [ $? -eq 77 ]
+fi
 if [ "$live" ]; then
     python=$(tests/live/env.sh) && "$python" tests/swift/live.py | grep -v '^+'
 fi

@@ -1,3 +1,5 @@
+import Foundation
+import MLXBus
 import SwiftMLXBus
 import SwiftMLXCore
 import Testing
@@ -19,5 +21,22 @@ import Testing
         }
         #expect(error?.code == .downloadFailed)
         #expect(error?.text.contains("no hub has it") == true)
+    }
+}
+
+/// With the real `mlx-cached`: `tests/swift/cached.py` starts it, and a hub that has the model.
+@Suite(.timeLimit(.minutes(2))) struct CacheServiceTests {
+    static let environment = ProcessInfo.processInfo.environment
+
+    @Test(.enabled(if: environment["MLX_TEST_CACHED_MODEL"] != nil, "tests/swift/cached.py names it"))
+    func theRealServiceDownloadsWithProgress() async throws {
+        let model = try #require(Self.environment["MLX_TEST_CACHED_MODEL"])
+        let directory = try #require(Self.environment["MLX_RUNTIME_DIR"])
+        let bus = MetricsBus(runDirectory: URL(fileURLWithPath: directory))
+        var reports: [DownloadProgress] = []
+        for try await report in BusDownloader(bus: bus).download(model) { reports.append(report) }
+        #expect(!reports.isEmpty)
+        #expect(reports.contains { $0.total ?? 0 > 0 })
+        #expect(zip(reports, reports.dropFirst()).allSatisfy { $0.completed ?? 0 <= $1.completed ?? .max })
     }
 }
