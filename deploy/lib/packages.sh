@@ -10,7 +10,8 @@ libcurl4-openssl-dev libyaml-dev libsqlite3-dev libjansson-dev libmicrohttpd-dev
 libsystemd-dev libssl-dev"
 apt_test="libcmocka-dev valgrind clang clang-tidy clang-format libclang-rt-14-dev gcovr python3
 python3-venv ca-certificates dbus xvfb xfce4-panel imagemagick xdotool tmux systemd git g++
-libsystemd0 procps iproute2 prometheus chromium"
+libsystemd0 procps iproute2 prometheus chromium docker-registry xfsprogs btrfs-progs zsh fish groff-base
+dbus-x11 curl"
 brew_build="cmake ninja pkg-config zeromq czmq msgpack curl libyaml sqlite jansson libmicrohttpd
 ncurses openssl@3"
 brew_test="cmocka python tmux"
