@@ -48,6 +48,7 @@ class Feed:
 def ready(suite, reader, boots):
     _topic, body = reader.until(lambda t, b: t == "history.status" and b["boot"] not in boots, 20)
     boots.add(body["boot"])
+    suite.await_service("recorder")
 
 
 def exported(suite):

@@ -6,6 +6,7 @@
 
 Everything ends with the block: processes, sockets, files. Binaries come from $MLX_BIN.
 """
+import itertools
 import json
 import os
 import shutil
@@ -128,6 +129,24 @@ class Suite:
         assert socket.poll(10000), "the broker does not subscribe"
         socket.recv()
         return socket
+
+    def await_service(self, name, timeout=20):
+        """Wait until the broker passes commands on to the service NAME."""
+        dealer = self.context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(self.endpoint("command"))
+        deadline = time.monotonic() + timeout
+        for number in itertools.count():
+            assert time.monotonic() < deadline, f"{name} takes no commands"
+            dealer.send_multipart([b"call", b"bus", str(number).encode(),
+                                   msgpack.packb({"cmd": "bus.services"})])
+            if not dealer.poll(1000):
+                continue
+            verb, _number, body = dealer.recv_multipart()
+            services = msgpack.unpackb(body).get("services", []) if verb == b"done" else []
+            if any(entry["name"] == name and entry["connected"] for entry in services):
+                dealer.close()
+                return
 
     def ctl(self, *arguments, check=True):
         result = subprocess.run([os.path.join(BIN, "mlxctl"), *arguments], env=self.environment,

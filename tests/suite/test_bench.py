@@ -51,6 +51,7 @@ def bench(suite, *arguments, check=True):
 
 def ready(suite):
     suite.subscribe("service.bencher.").until(lambda _t, b: b["d"]["state"] == "up", 10)
+    suite.await_service("bencher")
 
 
 def test_results_in_each_form():
