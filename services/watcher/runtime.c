@@ -80,7 +80,8 @@ mlx_value_t *mlx_runtime_object(const char *body, size_t len, mlx_error_t *err)
     return root;
 }
 
-mlx_value_t *mlx_runtime_v1_models(const char *body, size_t len, mlx_error_t *err)
+/*  The entries of a /v1/models reply that have an id; caller owns the list. */
+static mlx_value_t *v1_entries(const char *body, size_t len, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
     if (!root)
@@ -101,7 +102,7 @@ mlx_value_t *mlx_runtime_v1_models(const char *body, size_t len, mlx_error_t *er
 
 bool mlx_runtime_owned_by(const char *body, size_t len, const char *owner)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_runtime_v1_models(body, len, NULL);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = v1_entries(body, len, NULL);
     if (!list || !owner)
         return list != NULL;
     for (size_t i = 0; i < mlx_value_size(list); i++) {
@@ -116,4 +117,23 @@ void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list)
 {
     mlx_value_destroy(&state->models);
     state->models = list;
+}
+
+int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t *state,
+                               void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
+                               mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = v1_entries(body, len, err);
+    if (!entries)
+        return -1;
+    mlx_value_t *list = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(entries); i++) {
+        const mlx_value_t *entry = mlx_value_at(entries, i);
+        mlx_value_t *model = mlx_value_append(list, mlx_value_map());
+        mlx_runtime_set_text(model, "name", mlx_value_str(entry, "id"));
+        if (fill)
+            fill(model, entry);
+    }
+    mlx_runtime_set_models(state, list);
+    return 0;
 }

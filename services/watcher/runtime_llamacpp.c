@@ -27,25 +27,20 @@ static void set_parameter_size(mlx_value_t *model, const mlx_value_t *meta)
     mlx_value_set_str(model, "parameter_size", text);
 }
 
+static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
+{
+    const mlx_value_t *meta = mlx_value_get(entry, "meta");
+    mlx_runtime_set_text(model, "name", short_name(mlx_value_str(entry, "id")));
+    mlx_runtime_set_size(model, "size", meta, "size");
+    mlx_runtime_set_size(model, "context", meta, "n_ctx");
+    mlx_runtime_set_text(model, "quantization", mlx_value_str(meta, "ftype"));
+    set_parameter_size(model, meta);
+    mlx_value_set_str(model, "format", "gguf");
+}
+
 static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = mlx_runtime_v1_models(body, len, err);
-    if (!entries)
-        return -1;
-    mlx_value_t *list = mlx_value_list();
-    for (size_t i = 0; i < mlx_value_size(entries); i++) {
-        const mlx_value_t *entry = mlx_value_at(entries, i);
-        const mlx_value_t *meta = mlx_value_get(entry, "meta");
-        mlx_value_t *model = mlx_value_append(list, mlx_value_map());
-        mlx_runtime_set_text(model, "name", short_name(mlx_value_str(entry, "id")));
-        mlx_runtime_set_size(model, "size", meta, "size");
-        mlx_runtime_set_size(model, "context", meta, "n_ctx");
-        mlx_runtime_set_text(model, "quantization", mlx_value_str(meta, "ftype"));
-        set_parameter_size(model, meta);
-        mlx_value_set_str(model, "format", "gguf");
-    }
-    mlx_runtime_set_models(state, list);
-    return 0;
+    return mlx_runtime_take_v1_models(body, len, state, fill_model, err);
 }
 
 /*  The context that was allocated, per slot, is not in every version's /v1/models. */

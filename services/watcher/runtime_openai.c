@@ -3,21 +3,9 @@
  *  in memory. Nothing tells what the server is doing: that takes the tap. */
 #include "runtime.h"
 
-#include <string.h>
-
 static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = mlx_runtime_v1_models(body, len, err);
-    if (!entries)
-        return -1;
-    mlx_value_t *list = mlx_value_list();
-    for (size_t i = 0; i < mlx_value_size(entries); i++) {
-        const mlx_value_t *entry = mlx_value_at(entries, i);
-        mlx_value_t *model = mlx_value_append(list, mlx_value_map());
-        mlx_runtime_set_text(model, "name", mlx_value_str(entry, "id"));
-    }
-    mlx_runtime_set_models(state, list);
-    return 0;
+    return mlx_runtime_take_v1_models(body, len, state, NULL, err);
 }
 
 static bool claims(const char *body, size_t len)
