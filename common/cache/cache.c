@@ -70,6 +70,7 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .roots = self->roots,
                                   .now_s = options->now_s,
                                   .in_use = in_use,
+                                  .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)
         sound = prepare_to_write(self, err) == 0;

@@ -10,16 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say(mlx_cache_t *self, const char *model, const char *file, uint64_t size)
+/*  Small files get bytes of their own, weights only where nothing else is possible. */
+static void say(mlx_cache_t *self, const mlx_model_t *model, const mlx_seen_t *seen,
+                const mlx_root_t *root)
 {
-    if (!self->options.progress)
-        return;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
-    mlx_value_set_str(event, "model", model);
-    mlx_value_set_str(event, "file", file);
-    mlx_value_set_int(event, "size", (int64_t)size);
-    mlx_value_set_str(event, "state", "adopted");
-    self->options.progress(self->options.arg, event);
+    bool shared = seen->weights && mlx_root_dev(root) == mlx_root_dev(self->home);
+    bool named = strcmp(seen->app, "dir") != 0;
+    mlx_cache_tell_file(self, model->name, seen->name, seen->id.size, shared ? "shared" : "copied",
+                        named ? seen->app : NULL);
 }
 
 static bool stopped(const mlx_cache_t *self, mlx_error_t *err)
@@ -46,7 +44,7 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
     memcpy(file->sha256, hex, sizeof hex);
     snprintf(file->etag, sizeof file->etag, "%s", seen->claim[0] ? seen->claim : seen->etag);
     file->size = seen->id.size;
-    say(self, model->name, seen->name, seen->id.size);
+    say(self, model, seen, root);
     return 0;
 }
 
@@ -70,12 +68,18 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
     }
     if (check_distinct(scan->files, chosen, count, err))
         return NULL;
+    uint64_t total = 0, done = 0;
+    for (size_t i = 0; i < count; i++)
+        total += scan->files[chosen[i]].id.size;
+    mlx_cache_tell_begin(self, "adopt", "verify", model->name, total, MLX_DIGEST_PIECE);
     for (size_t i = 0; i < count; i++) {
         const mlx_seen_t *seen = &scan->files[chosen[i]];
         if (how->dry_run)
             mlx_model_add_file(model, seen->name)->size = seen->id.size;
         else if (take_file(self, model, seen, how, err))
             return NULL;
+        else
+            mlx_cache_tell_done(self, done += seen->id.size);
     }
     if (!how->dry_run && mlx_cache_publish(self, model, err))
         return NULL;

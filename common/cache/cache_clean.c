@@ -99,6 +99,12 @@ static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_pla
     return bytes;
 }
 
+static uint64_t size_of(const mlx_hash_job_t *job)
+{
+    struct stat st;
+    return job->root && mlx_fs_stat(job->root, job->path, &st, NULL) > 0 ? (uint64_t)st.st_size : 0;
+}
+
 /*  Files without a claim are hashed only when another one has the same size. */
 static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const mlx_scan_t *scan,
                            mlx_error_t *err)
@@ -116,7 +122,11 @@ static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const 
             jobs[count++] = (mlx_hash_job_t){
                 .root = mlx_roots_get(self->roots, ref->seen->root, NULL), .path = ref->seen->path};
     }
-    return mlx_hash_files(self->db, jobs, count, 0, self->options.stop, self->options.arg, err);
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += size_of(&jobs[i]);
+    mlx_cache_tell_begin(self, "dedup", "compare", NULL, total, MLX_DIGEST_PIECE);
+    return mlx_hash_files(self->db, jobs, count, 0, mlx_cache_piece, self, err);
 }
 
 static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool apply)
@@ -131,6 +141,24 @@ static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool ap
     if (apply)
         mlx_value_set_int(report, "freed", (int64_t)freed);
     return report;
+}
+
+static uint64_t plan_size(const mlx_plan_t *plan)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        sum += plan->steps[i].size;
+    return sum;
+}
+
+static void tell_shared(mlx_cache_t *self, const mlx_plan_t *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", step->root, step->path);
+        if (step->state == MLX_STATE_DONE)
+            mlx_cache_tell_file(self, "", path, step->size, "shared", NULL);
+    }
 }
 
 mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
@@ -158,8 +186,12 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
             bytes += plan_same(self, inodes, plan, from, to);
         from = to;
     }
+    /* Each step reads both files. */
+    mlx_cache_tell_begin(self, "dedup", "verify", NULL, apply ? 2 * plan_size(plan) : 0,
+                         MLX_DIGEST_PIECE);
     if (apply && plan->count && mlx_engine_apply(&self->engine, plan, err))
         return NULL;
+    tell_shared(self, plan);
     return dedup_report(plan, bytes, apply);
 }
 
@@ -397,8 +429,17 @@ mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, ml
         collect_model(&v, model);
     else
         mlx_store_each(self->home, collect_blob, &v);
-    int rc =
-        mlx_hash_files(self->db, v.jobs, v.count, 0, self->options.stop, self->options.arg, err);
+    uint64_t total = 0;
+    for (size_t i = 0; full && i < v.count; i++)
+        total += size_of(&v.jobs[i]);
+    mlx_cache_tell_begin(self, "verify", "verify", name, total, MLX_DIGEST_PIECE);
+    int rc = mlx_hash_files(self->db, v.jobs, v.count, 0, mlx_cache_piece, self, err);
+    if (!rc)
+        mlx_cache_tell_done(self, total);
+    for (size_t i = 0; !rc && full && i < v.count; i++)
+        if (strcmp(v.jobs[i].hex, v.sha256s[i]) == 0)
+            mlx_cache_tell_file(self, name ? name : "", model ? model->files[i].path : v.sha256s[i],
+                                v.jobs[i].id.size, "read", NULL);
     mlx_value_t *report = rc ? NULL : verify_report(&v);
     for (size_t i = 0; i < v.count; i++) {
         free((char *)v.jobs[i].path);

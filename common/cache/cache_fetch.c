@@ -69,7 +69,8 @@ static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag
 }
 
 /*  1: an app had it. A file that turns out not to be what its name says is passed over. */
-static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, mlx_wanted_t *w)
+static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char *model,
+                          mlx_wanted_t *w)
 {
     bool weights = mlx_file_is_weights(w->path);
     unsigned methods = weights ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
@@ -81,12 +82,15 @@ static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, mlx_wanted_
                                      ? mlx_roots_get(self->roots, seen->root, NULL)
                                      : NULL;
         char hex[MLX_HEX_MAX];
+        mlx_cache_tell_begin(self, "add", "verify", w->path, w->size, MLX_DIGEST_PIECE);
         if (!root || mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path,
                                      w->sha256, methods, hex, NULL))
             continue;
         if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
             continue;
         memcpy(w->sha256, hex, sizeof hex);
+        mlx_cache_tell_file(self, model, w->path, w->size, weights ? "shared" : "copied",
+                            seen->app);
         return 1;
     }
     return 0;
@@ -126,9 +130,11 @@ static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
         int there = find_in_store(f->cache, w, err);
         if (there < 0)
             return -1;
+        if (there && !dry_run)
+            mlx_cache_tell_file(f->cache, f->model->name, w->path, w->size, "present", NULL);
         if (there)
             f->present += w->size;
-        else if (!dry_run && take_from_apps(f->cache, scan, w))
+        else if (!dry_run && take_from_apps(f->cache, scan, f->model->name, w))
             f->adopted += w->size;
         else
             must_download(f, i);
@@ -200,6 +206,7 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
         return -1;
     memcpy(w->sha256, file->sha256, sizeof w->sha256);
     f->downloaded += w->size;
+    mlx_cache_tell_file(self, f->model->name, w->path, w->size, "downloaded", NULL);
     return 0;
 }
 

@@ -4,6 +4,22 @@
 
 #include "common/cache/cache.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*  How far the present work is, in bytes. Pieces may be counted by several threads; only the one that
+ *  began it tells. */
+typedef struct {
+    const char *operation;
+    const char *phase;
+    char model[256];
+    uint64_t total; /* 0: nothing to tell */
+    size_t piece;
+    uint64_t said;
+    atomic_ullong done;
+    pthread_t thread;
+} mlx_meter_t;
+
 struct mlx_cache {
     mlx_cache_options_t options;
     char *home_path;
@@ -12,10 +28,22 @@ struct mlx_cache {
     mlx_db_t *db;
     mlx_engine_t engine;
     int lock; /* -1: not held */
+    mlx_meter_t meter;
 };
 
 /*  0 when the cache was opened to write. */
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
+
+/*  Progress. begin: TOTAL bytes of work (0: none to tell) in pieces of PIECE bytes, words borrowed for
+ *  good; piece: one of them is done, to be given as STOP with the cache as its ARG; done: the count of
+ *  bytes where it is known. file: FILE is verified and in its place, HOW is "downloaded", "present",
+ *  "shared", "copied", "read" or "sent", APP (may be NULL) where it came from or went to. */
+void mlx_cache_tell_begin(mlx_cache_t *self, const char *operation, const char *phase,
+                          const char *model, uint64_t total, size_t piece);
+bool mlx_cache_piece(void *cache);
+void mlx_cache_tell_done(mlx_cache_t *self, uint64_t done);
+void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file, uint64_t size,
+                         const char *how, const char *app);
 
 /*  Methods allowed for weights and for small files. */
 unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);

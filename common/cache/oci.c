@@ -17,7 +17,6 @@
 enum {
     MAX_NAME = 255,
     MAX_TAG = 128,
-    PIECE = 16 * 1024 * 1024,
 };
 
 struct mlx_oci {
@@ -348,11 +347,11 @@ int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *location = begin_upload(self, err);
-    MLX_CLEANUP(mlx_free_p) char *piece = mlx_alloc(1, PIECE);
+    MLX_CLEANUP(mlx_free_p) char *piece = mlx_alloc(1, MLX_OCI_PIECE);
     if (!location)
         return -1;
     for (uint64_t at = 0; at < size;) {
-        size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE;
+        size_t want = size - at < MLX_OCI_PIECE ? (size_t)(size - at) : MLX_OCI_PIECE;
         ssize_t got = pread(fd, piece, want, (off_t)at);
         if (got <= 0)
             return mlx_fs_error(err, got ? errno : EIO, "read", sha256);

@@ -7,26 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 
-static int check_content(int fd, const char *rel, const char *sha256, struct stat *st,
+static int check_content(const mlx_replace_t *self, int fd, const char *rel, struct stat *st,
                          mlx_error_t *err)
 {
     char hex[MLX_HEX_MAX];
-    if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, NULL, NULL, err))
+    if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, self->stop, self->stop_arg, err))
         return -1;
     if (fstat(fd, st) != 0)
         return mlx_fs_error(err, errno, "look at", rel);
-    if (strcmp(hex, sha256) == 0)
+    if (strcmp(hex, self->step->sha256) == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says", rel);
     return mlx_error_mend(err, "mlx-cache verify tells more");
 }
 
 /*  Open REL and see that it has the wanted content. The fd, or -1. */
-static int open_verified(const mlx_root_t *root, const char *rel, const char *sha256,
+static int open_verified(const mlx_replace_t *self, const mlx_root_t *root, const char *rel,
                          struct stat *st, mlx_error_t *err)
 {
     int fd = mlx_fs_open(root, rel, err);
-    if (fd >= 0 && check_content(fd, rel, sha256, st, err))
+    if (fd >= 0 && check_content(self, fd, rel, st, err))
         mlx_close_p(&fd);
     return fd;
 }
@@ -132,11 +132,11 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
     mlx_step_t *step = self->step;
     struct stat source_st = {0}, old_st = {0};
     MLX_CLEANUP(mlx_close_p)
-    int source = open_verified(self->from, step->source, step->sha256, &source_st, err);
+    int source = open_verified(self, self->from, step->source, &source_st, err);
     if (source < 0)
         return -1;
     MLX_CLEANUP(mlx_close_p)
-    int target = open_verified(self->root, step->path, step->sha256, &old_st, err);
+    int target = open_verified(self, self->root, step->path, &old_st, err);
     if (target < 0 || check_pair(self, &old_st, &source_st, err))
         return -1;
     mlx_identity_t old = mlx_identity_of(&old_st);
@@ -199,7 +199,7 @@ static int make_private(const mlx_replace_t *self, mlx_error_t *err)
     if (rc)
         return -1;
     MLX_CLEANUP(mlx_close_p)
-    int fd = open_verified(self->root, self->temporary, step->sha256, &st, err);
+    int fd = open_verified(self, self->root, self->temporary, &st, err);
     if (fd < 0)
         return -1;
     st.st_mode = (mode_t)step->old_mode;

@@ -39,6 +39,10 @@ int cli_show_config(void *arg, const mlx_args_t *args);
 void cli_progress(void *arg, const mlx_value_t *event);
 void cli_progress_end(void);
 
+/*  Let the bus hear how far this command is as well (cache.progress of the source "mlx-cache"), if one
+ *  runs; never waits for it. For commands that change something. */
+void cli_tell_bus(void);
+
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
 void cli_watch_interrupt(void);
 bool cli_interrupted(void *arg);

@@ -43,10 +43,15 @@ mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
     if (!home)
         return NULL;
     cli_watch_interrupt();
-    return mlx_cache_open(
-        &(mlx_cache_options_t){
-            .home = home, .env = {.get = real_variable}, .now_s = clock_seconds, .write = write},
-        err);
+    if (write)
+        cli_tell_bus();
+    return mlx_cache_open(&(mlx_cache_options_t){.home = home,
+                                                 .env = {.get = real_variable},
+                                                 .now_s = clock_seconds,
+                                                 .write = write,
+                                                 .stop = cli_interrupted,
+                                                 .progress = cli_progress},
+                          err);
 }
 
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
@@ -280,6 +285,7 @@ int cli_push(void *arg, const mlx_args_t *args)
     (void)arg;
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, false);
+    cli_tell_bus();
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
     mlx_value_t *report = cache ? mlx_cache_push(cache, mlx_args_operand(args, 0),
                                                  mlx_args_operand(args, 1), &how, &err)
