@@ -19,6 +19,8 @@ static bool is_symlink_target(mlx_cache_t *self, const char *path)
     if (!scan || mlx_fs_stat(self->home, path, &st, NULL) <= 0)
         return true;
     mlx_identity_t id = mlx_identity_of(&st);
+    if (mlx_volumes_hold(self, id.ino))
+        return true;
     for (size_t i = 0; i < scan->count; i++)
         if (scan->files[i].by_symlink && mlx_identity_same_inode(&scan->files[i].id, &id))
             return true;
@@ -115,6 +117,8 @@ mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err)
     mlx_scan_t *scan = mlx_scan_new();
     if (mlx_scan_all(scan, &self->options.env, self->roots, err))
         mlx_scan_destroy(&scan);
+    else
+        mlx_volumes_note(self, scan);
     return scan;
 }
 

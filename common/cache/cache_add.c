@@ -172,6 +172,7 @@ mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_c
     }
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "path", NULL);
+    model->origin = realpath(path, NULL);
     return take_model(self, model, scan, chosen, count, how, err);
 }
 

@@ -241,20 +241,35 @@ static int need_all(const mlx_plan_t *plan, mlx_error_t *err)
     return 0;
 }
 
-/*  The row goes last: until then the model can be forgotten again. */
-static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+static void plan_forget(mlx_cache_t *self, mlx_plan_t *plan, const mlx_model_t *model)
 {
-    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
     for (size_t i = 0; i < model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
         char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
         mlx_cache_plan_remove(self, plan, path, "");
     }
-    if ((plan->count && mlx_engine_apply(&self->engine, plan, err)) || need_all(plan, err) ||
-        remove_folders(self, model, err) ||
-        mlx_fs_gate(&self->options.fs, "commit", "registry", err))
+}
+
+/*  As one operation, with a record that undo brings them back from. The rows go last: until then the
+ *  models can be forgotten again. */
+static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
+                         size_t count, mlx_error_t *err)
+{
+    if (count == 0)
+        return 0;
+    MLX_CLEANUP(mlx_plan_destroy)
+    mlx_plan_t *plan = mlx_plan_new(kind, count == 1 ? models[0]->name : NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        plan_forget(self, plan, models[i]);
+    mlx_cache_record(self, plan, models, count);
+    if (mlx_engine_apply(&self->engine, plan, err) || need_all(plan, err))
         return -1;
-    return mlx_registry_delete_model(self->db, model->name, err);
+    for (size_t i = 0; i < count; i++)
+        if (remove_folders(self, models[i], err) ||
+            mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
+            mlx_registry_delete_model(self->db, models[i]->name, err))
+            return -1;
+    return 0;
 }
 
 static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
@@ -291,7 +306,8 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
     return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
-static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bool dry_run)
+static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_value_t *models,
+                                 bool dry_run)
 {
     mlx_value_t *report = mlx_plan_value(plan);
     uint64_t bytes = 0;
@@ -301,6 +317,7 @@ static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bo
     mlx_value_set(report, "models", models);
     mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
+    mlx_volumes_list(self, mlx_value_set(report, "problems", mlx_value_list()));
     return report;
 }
 
@@ -310,14 +327,14 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
-    if (!model || (!how->dry_run && forget_model(self, model, err)))
+    if (!model || (!how->dry_run && forget_models(self, "remove", &model, 1, err)))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     if (sweep_orphans(self, how->dry_run, &plan, err))
         return NULL;
     mlx_value_t *models = mlx_value_list();
     mlx_value_append(models, mlx_value_new_str(name));
-    return clean_report(plan, models, how->dry_run);
+    return clean_report(self, plan, models, how->dry_run);
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
@@ -331,23 +348,38 @@ static bool is_unused(const mlx_value_t *row, int64_t before)
     return cached && added <= before && mlx_value_size(mlx_value_get(row, "used_by")) == 0;
 }
 
-static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
-                         mlx_value_t *forgotten, mlx_error_t *err)
+/*  The models that nothing uses. Caller owns the array of COUNT and its models. */
+static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status,
+                                 const mlx_cache_how_t *how, size_t *count)
 {
     int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
     const mlx_value_t *rows = mlx_value_get(status, "models");
+    mlx_model_t **models = mlx_alloc(mlx_value_size(rows) + 1, sizeof *models);
+    *count = 0;
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
-        if (!is_unused(row, self->options.now_s() - age))
-            continue;
-        const char *name = mlx_value_str(row, "name");
-        MLX_CLEANUP(mlx_model_destroy)
-        mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
-        if (!model || (!how->dry_run && forget_model(self, model, err)))
-            return -1;
-        mlx_value_append(forgotten, mlx_value_new_str(name));
+        mlx_model_t *model =
+            is_unused(row, self->options.now_s() - age)
+                ? mlx_registry_get_model(self->db, mlx_value_str(row, "name"), NULL)
+                : NULL;
+        if (model)
+            models[(*count)++] = model;
     }
-    return 0;
+    return models;
+}
+
+static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
+                         mlx_value_t *forgotten, mlx_error_t *err)
+{
+    size_t count;
+    mlx_model_t **models = find_unused(self, status, how, &count);
+    int rc = how->dry_run ? 0 : forget_models(self, "clean", models, count, err);
+    for (size_t i = 0; i < count; i++) {
+        mlx_value_append(forgotten, mlx_value_new_str(models[i]->name));
+        mlx_model_destroy(&models[i]);
+    }
+    free(models);
+    return rc;
 }
 
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
@@ -366,7 +398,7 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
         return NULL;
     mlx_value_t *given = models;
     models = NULL;
-    mlx_value_t *report = clean_report(plan, given, how->dry_run);
+    mlx_value_t *report = clean_report(self, plan, given, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
     return report;
 }

@@ -3,6 +3,7 @@
 #include "common/cache/cache_internal.h"
 
 #include "common/cache/download.h"
+#include "common/cache/hasher.h"
 #include "common/cache/header.h"
 #include "common/cache/store.h"
 
@@ -68,23 +69,47 @@ static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag
            strcmp(hex, etag) == 0;
 }
 
-/*  1: an app had it. A file that turns out not to be what its name says is passed over. */
+/*  Where names claim nothing, a file of the same size is hashed, once. */
+static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
+                          const mlx_wanted_t *w)
+{
+    mlx_hash_job_t job = {.root = root, .path = seen->path};
+    mlx_cache_tell_begin(self, "add", "compare", w->path, w->size, MLX_DIGEST_PIECE);
+    return mlx_hash_files(self->db, &job, 1, 1, mlx_cache_piece, self, NULL) == 0 &&
+           strcmp(job.hex, w->sha256) == 0;
+}
+
+static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
+                    const mlx_wanted_t *w)
+{
+    if (!w->sha256[0])
+        return strcmp(seen->etag, w->etag) == 0;
+    if (seen->claim[0])
+        return strcmp(seen->claim, w->sha256) == 0;
+    return strcmp(seen->etag, w->etag) == 0 ||
+           (seen->weights && has_same_hash(self, seen, root, w));
+}
+
+/*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run
+ *  believes the name. */
 static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char *model,
-                          mlx_wanted_t *w)
+                          mlx_wanted_t *w, bool dry_run)
 {
     bool weights = mlx_file_is_weights(w->path);
     unsigned methods = weights ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
     for (size_t i = 0; i < scan->count; i++) {
         const mlx_seen_t *seen = &scan->files[i];
-        bool same =
-            w->sha256[0] ? strcmp(seen->claim, w->sha256) == 0 : strcmp(seen->etag, w->etag) == 0;
-        const mlx_root_t *root = same && *seen->path && seen->id.size == w->size
+        const mlx_root_t *root = *seen->path && seen->id.size == w->size
                                      ? mlx_roots_get(self->roots, seen->root, NULL)
                                      : NULL;
         char hex[MLX_HEX_MAX];
+        if (!root || !is_same(self, seen, root, w))
+            continue;
+        if (dry_run)
+            return 1;
         mlx_cache_tell_begin(self, "add", "verify", w->path, w->size, MLX_DIGEST_PIECE);
-        if (!root || mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path,
-                                     w->sha256, methods, hex, NULL))
+        if (mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path, w->sha256,
+                            methods, hex, NULL))
             continue;
         if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
             continue;
@@ -134,7 +159,7 @@ static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
             mlx_cache_tell_file(f->cache, f->model->name, w->path, w->size, "present", NULL);
         if (there)
             f->present += w->size;
-        else if (!dry_run && take_from_apps(f->cache, scan, f->model->name, w))
+        else if (take_from_apps(f->cache, scan, f->model->name, w, dry_run))
             f->adopted += w->size;
         else
             must_download(f, i);

@@ -93,6 +93,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
                          : (gguf && quant ? mlx_format("%s:%s", repo, quant) : mlx_strdup(repo));
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
+    model->origin = mlx_strdup(repo);
     size_t count;
     mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
     mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
@@ -106,7 +107,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
 /* ---- an Ollama registry ---- */
 
 /*  http for this machine, https for every other. */
-static char *registry_url(const mlx_ollama_name_t *name)
+char *mlx_cache_registry_url(const mlx_ollama_name_t *name)
 {
     MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", name->host);
     MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(plain, NULL);
@@ -200,7 +201,7 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
     mlx_ollama_name_t name;
     if (mlx_cache_need_write(self, err) || mlx_name_ollama(text, &name, err))
         return NULL;
-    MLX_CLEANUP(mlx_free_p) char *base = registry_url(&name);
+    MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(&name);
     MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(&name);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
     if (get_manifest(base, &name, &json, err))
@@ -213,6 +214,7 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
     mlx_sha256_hex(mlx_buf_str(&json), json.len, digest);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, how->as ? how->as : shown, "ollama", digest);
+    model->origin = mlx_format("%s/%s/%s:%s", name.host, name.space, name.model, name.tag);
     if (!how->dry_run && keep_manifest(self, model, &json, err))
         return NULL;
     size_t count;

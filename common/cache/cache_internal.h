@@ -3,6 +3,7 @@
 #define MLX_COMMON_CACHE_CACHE_INTERNAL_H
 
 #include "common/cache/cache.h"
+#include "common/cache/names.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +45,25 @@ bool mlx_cache_piece(void *cache);
 void mlx_cache_tell_done(mlx_cache_t *self, uint64_t done);
 void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file, uint64_t size,
                          const char *how, const char *app);
+
+/*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember where
+ *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
+ *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
+ *  away, as problems. forget: what APP has of the model WHAT, or in the folder
+ *  WHAT, on such a volume will not come back. */
+char *mlx_volumes_of(const char *path);
+void mlx_volumes_note(mlx_cache_t *self, const mlx_scan_t *scan);
+bool mlx_volumes_hold(mlx_cache_t *self, uint64_t ino);
+void mlx_volumes_add_users(mlx_cache_t *self, const mlx_model_t *model, mlx_value_t *uses);
+void mlx_volumes_list(mlx_cache_t *self, mlx_value_t *list);
+int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
+                       mlx_error_t *err);
+
+/*  What clean and remove freed, written down with their operation PLAN, and brought back from there. */
+void mlx_cache_record(mlx_cache_t *self, mlx_plan_t *plan, mlx_model_t *const *models,
+                      size_t count);
+mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_plan_t *plan,
+                                  const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  Methods allowed for weights and for small files. */
 unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);
@@ -87,6 +107,9 @@ int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
  *  that does not answer is passed over. */
 void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *const *mirrors,
                            mlx_wanted_t *wanted, size_t count);
+/*  "https://host/v2/space/model" of a model's Ollama registry. Caller owns it and must free it. */
+char *mlx_cache_registry_url(const mlx_ollama_name_t *name);
+
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count);
 
 mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,

@@ -184,6 +184,7 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const m
     size_t count;
     mlx_wanted_t *wanted = want_titled(manifest, oci, &count);
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = model_of(self, manifest, oci, how->as);
+    model->origin = mlx_strdup(reference);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
     int rc = check_titles(wanted, count, err) ||
              mlx_cache_fetch(self, model, wanted, count, how, sums, err);

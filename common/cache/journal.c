@@ -22,9 +22,9 @@ static int insert_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_err
 static int insert_all(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err)
 {
     if (mlx_db_run(db, err,
-                   "INSERT INTO ops (kind, model, app, state, started_at) VALUES"
-                   " (?, ?, ?, 'open', ?)",
-                   "sssi", plan->kind, plan->model, plan->app, now_s))
+                   "INSERT INTO ops (kind, model, app, volume, record, state, started_at) VALUES"
+                   " (?, ?, ?, ?, ?, 'open', ?)",
+                   "sssssi", plan->kind, plan->model, plan->app, plan->volume, plan->record, now_s))
         return -1;
     plan->id = mlx_db_last_id(db);
     for (size_t i = 0; i < plan->count; i++)
@@ -134,7 +134,8 @@ static int read_steps(mlx_db_t *db, mlx_plan_t *plan, mlx_error_t *err)
 mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err, "SELECT kind, model, app FROM ops WHERE id = ?", "i", id);
+    mlx_stmt_t *q = mlx_db_query(
+        db, err, "SELECT kind, model, app, volume, record FROM ops WHERE id = ?", "i", id);
     int row = mlx_stmt_step(q, err);
     if (row == 0)
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the journal has no operation %lld", (long long)id);
@@ -142,6 +143,8 @@ mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
         return NULL;
     mlx_plan_t *plan = mlx_plan_new(mlx_stmt_str(q, 0), mlx_stmt_str(q, 1), mlx_stmt_str(q, 2));
     plan->id = id;
+    plan->volume = mlx_strdup(mlx_stmt_str(q, 3));
+    plan->record = mlx_strdup(mlx_stmt_str(q, 4));
     if (read_steps(db, plan, err))
         mlx_plan_destroy(&plan);
     return plan;

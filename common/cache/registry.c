@@ -28,6 +28,16 @@ static const char *const migrations[] = {
     " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
     "CREATE TABLE reports (name TEXT PRIMARY KEY, basis TEXT NOT NULL, watched TEXT NOT NULL,"
     " json TEXT NOT NULL) WITHOUT ROWID;",
+    /* 2: where a model can be had again, what an operation freed, and the volumes of stores. */
+    "ALTER TABLE models ADD COLUMN origin TEXT;"
+    "ALTER TABLE ops ADD COLUMN record TEXT;"
+    "ALTER TABLE ops ADD COLUMN volume TEXT;"
+    "CREATE TABLE stores (path TEXT PRIMARY KEY, app TEXT NOT NULL, volume TEXT NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE consumers (store TEXT NOT NULL, volume TEXT NOT NULL, model TEXT NOT NULL,"
+    " name TEXT NOT NULL, ino INTEGER NOT NULL, app TEXT NOT NULL,"
+    " PRIMARY KEY (store, volume, model, name)) WITHOUT ROWID;"
+    "CREATE INDEX consumers_ino ON consumers (ino);",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)
@@ -50,6 +60,7 @@ static void model_clear(mlx_model_t *model)
     free(model->source);
     free(model->revision);
     free(model->view);
+    free(model->origin);
 }
 
 void mlx_model_destroy(mlx_model_t **self)
@@ -108,10 +119,10 @@ int mlx_registry_put_model(mlx_db_t *db, const mlx_model_t *model, mlx_error_t *
         return -1;
     if (mlx_db_run(db, err, "DELETE FROM models WHERE name = ?", "s", model->name) ||
         mlx_db_run(db, err,
-                   "INSERT INTO models (name, source, revision, view, added_at, used_at)"
-                   " VALUES (?, ?, ?, ?, ?, ?)",
-                   "ssssii", model->name, model->source, model->revision, model->view,
-                   model->added_at, model->used_at) ||
+                   "INSERT INTO models (name, source, revision, view, added_at, used_at,"
+                   " origin) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   "ssssiis", model->name, model->source, model->revision, model->view,
+                   model->added_at, model->used_at, model->origin) ||
         put_files(db, model, mlx_db_last_id(db), err)) {
         mlx_db_rollback(db);
         return -1;
@@ -129,6 +140,7 @@ static void read_model(mlx_stmt_t *q, mlx_model_t *model)
         .view = mlx_strdup(mlx_stmt_str(q, 4)),
         .added_at = mlx_stmt_int(q, 5),
         .used_at = mlx_stmt_int(q, 6),
+        .origin = mlx_strdup(mlx_stmt_str(q, 7)),
     };
 }
 
@@ -154,10 +166,11 @@ mlx_model_t *mlx_registry_models(mlx_db_t *db, size_t *count, mlx_error_t *err)
     mlx_model_t *models = NULL;
     *count = 0;
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err,
-                                 "SELECT id, name, source, revision, view, added_at, used_at"
-                                 " FROM models ORDER BY name",
-                                 "");
+    mlx_stmt_t *q =
+        mlx_db_query(db, err,
+                     "SELECT id, name, source, revision, view, added_at, used_at, origin"
+                     " FROM models ORDER BY name",
+                     "");
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
         if ((*count & (*count - 1)) == 0)
@@ -192,10 +205,11 @@ static void suggest(mlx_db_t *db, const char *name, mlx_error_t *err)
 mlx_model_t *mlx_registry_get_model(mlx_db_t *db, const char *name, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err,
-                                 "SELECT id, name, source, revision, view, added_at, used_at"
-                                 " FROM models WHERE name = ?",
-                                 "s", name);
+    mlx_stmt_t *q =
+        mlx_db_query(db, err,
+                     "SELECT id, name, source, revision, view, added_at, used_at, origin"
+                     " FROM models WHERE name = ?",
+                     "s", name);
     int row = mlx_stmt_step(q, err);
     if (row == 0) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the cache has no model \"%.100s\"", name);

@@ -29,6 +29,8 @@ typedef struct {
     char *source;     /* "huggingface", "ollama", "path", "oci" */
     char *revision;   /* commit or digest; NULL: none */
     char *view;       /* folder under models/ */
+    char *origin;     /* where it came from: "org/name", "host/space/model:tag", "oci://..", a
+                       * path; NULL: from an app, or not known */
     int64_t added_at; /* seconds since the epoch */
     int64_t used_at;
     mlx_model_file_t *files;

@@ -22,8 +22,8 @@ char *mlx_report_basis(mlx_cache_t *self)
         size_t count = mlx_adapters[i]->stores(&self->options.env, paths);
         for (size_t p = 0; p < count; p++) {
             struct stat st;
-            bool there = stat(paths[p], &st) == 0;
-            mlx_buf_printf(&basis, "%s %s %d\n", mlx_adapters[i]->name, paths[p], there);
+            uint64_t dev = stat(paths[p], &st) == 0 ? (uint64_t)st.st_dev : 0;
+            mlx_buf_printf(&basis, "%s %s %" PRIu64 "\n", mlx_adapters[i]->name, paths[p], dev);
             free(paths[p]);
         }
     }

@@ -107,6 +107,8 @@ static const struct {
     {"undo", {op_dedup}, op_undo},
     {"clean", {op_adopt}, op_clean},
     {"remove", {op_adopt}, op_remove},
+    {"undo of clean", {op_adopt, op_clean}, op_undo},
+    {"undo of remove", {op_adopt, op_remove}, op_undo},
 };
 
 /* ---- a world in which each of them has something to do ---- */

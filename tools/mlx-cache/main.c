@@ -141,7 +141,12 @@ static const mlx_args_command_t commands[] = {
     {.name = "undo",
      .operands = "[<operation>]",
      .max = 1,
-     .summary = "Take the last link or dedup back",
+     .summary = "Take the last link, dedup, remove or clean back",
+     .about =
+         "Files that were linked are taken out of the app, files that were shared become files "
+         "of their own. Models that remove or clean freed come back at the commit they had: "
+         "what any app here still has is shared again, the rest is fetched from where it came; "
+         "--dry-run says what that would be.",
      .options = change_options,
      .run = cli_undo},
     {.name = "verify",

@@ -33,7 +33,8 @@ static char *used_by(const mlx_value_t *row)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     const mlx_value_t *uses = mlx_value_get(row, "used_by");
     for (size_t i = 0; i < mlx_value_size(uses); i++)
-        mlx_buf_printf(&text, "%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"));
+        mlx_buf_printf(&text, "%s%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"),
+                       flag(mlx_value_at(uses, i), "offline") ? " (offline)" : "");
     if (!text.len)
         mlx_buf_puts(&text, "-");
     return mlx_buf_take(&text);
@@ -146,6 +147,26 @@ static void view_plan(const mlx_value_t *plan, bool dry_run, mlx_buf_t *out)
         }
 }
 
+/*  Models that undo brings back. */
+static void view_restored(const mlx_value_t *list, bool dry_run, mlx_buf_t *out)
+{
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *model = mlx_value_at(list, i);
+        const char *source = mlx_value_str(model, "source"),
+                   *commit = mlx_value_str(model, "revision");
+        int64_t missing = number(model, "missing");
+        MLX_CLEANUP(mlx_free_p) char *fetch = bytes(missing);
+        MLX_CLEANUP(mlx_free_p) char *here = bytes(number(model, "size") - missing);
+        mlx_buf_printf(out, "%s %s: %s from this machine", mlx_value_str(model, "model"),
+                       dry_run ? "would come back" : "is back", here);
+        if (missing)
+            mlx_buf_printf(out, ", %s %s %s%s%.12s", fetch,
+                           dry_run ? "to fetch from" : "fetched from", source, commit ? " at " : "",
+                           commit ? commit : "");
+        mlx_buf_putc(out, '\n');
+    }
+}
+
 /*  A plan, or several under "results" or "operations". */
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
 {
@@ -159,6 +180,8 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
         view_plan(report, flag(report, "dry_run"), out);
     if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
         view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
+    view_restored(mlx_value_get(report, "restored"), flag(report, "dry_run"), out);
+    say_problems(report);
     const mlx_value_t *models = mlx_value_get(report, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++)
         mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
