@@ -231,14 +231,28 @@ static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const c
                           &how, err);
 }
 
-/*  Every model of the cache; what the app cannot take is said and does not stop the others. */
+static void add_refused(mlx_value_t *list, const char *name, const mlx_error_t *why)
+{
+    mlx_value_t *one = mlx_value_append(list, mlx_value_map());
+    mlx_value_set_str(one, "model", name);
+    mlx_value_set_str(one, "text", why->text);
+    mlx_value_set_str(one, "mend", why->mend);
+}
+
+/*  Every model of the cache; what the app cannot take is said and does not stop the others. An error
+ *  when there was something to link and none of it could be. */
 static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_error_t *err)
 {
+    if (!mlx_adapter_find(mlx_args_operand(args, 0), err))
+        return NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, err);
     if (!status)
         return NULL;
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
+    mlx_value_t *refused = mlx_value_set(report, "refused", mlx_value_list());
+    mlx_value_set_str(report, "app", mlx_args_operand(args, 0));
+    mlx_value_set_bool(report, "dry_run", mlx_args_count(args, "dry-run") > 0);
     const mlx_value_t *models = mlx_value_get(status, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++) {
         const mlx_value_t *model = mlx_value_at(models, i);
@@ -248,10 +262,17 @@ static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_err
         if (!mlx_value_bool(model, "cached", &cached) || !cached || !name)
             continue;
         mlx_value_t *result = link_one(cache, args, name, &why);
-        if (result)
+        if (result) {
             mlx_value_append(results, result);
-        else
-            mlx_error_report("mlx-cache", &why);
+            continue;
+        }
+        add_refused(refused, name, &why);
+        mlx_error_report("mlx-cache", &why);
+    }
+    if (mlx_value_size(refused) && !mlx_value_size(results)) {
+        mlx_error_set(err, MLX_ERR_FAILED, "none of the %zu models could be linked to %s",
+                      mlx_value_size(refused), mlx_value_str(report, "app"));
+        mlx_value_destroy(&report);
     }
     return report;
 }

@@ -167,6 +167,20 @@ static void view_restored(const mlx_value_t *list, bool dry_run, mlx_buf_t *out)
     }
 }
 
+/*  The end of a link of all models. */
+static void view_refused(const mlx_value_t *report, mlx_buf_t *out)
+{
+    size_t linked = mlx_value_size(mlx_value_get(report, "results"));
+    const mlx_value_t *refused = mlx_value_get(report, "refused");
+    if (!refused)
+        return;
+    mlx_buf_printf(out, "%s: %zu model%s %s", mlx_value_str(report, "app"), linked,
+                   linked == 1 ? "" : "s", flag(report, "dry_run") ? "would be linked" : "linked");
+    if (mlx_value_size(refused))
+        mlx_buf_printf(out, ", %zu cannot be", mlx_value_size(refused));
+    mlx_buf_putc(out, '\n');
+}
+
 /*  A plan, or several under "results" or "operations". */
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
 {
@@ -181,6 +195,7 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
     if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
         view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
     view_restored(mlx_value_get(report, "restored"), flag(report, "dry_run"), out);
+    view_refused(report, out);
     say_problems(report);
     const mlx_value_t *models = mlx_value_get(report, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What a long command shows: a bar on a terminal, a line a file elsewhere, messages on a running bus.
+"""What commands show: a bar on a terminal, a line a file elsewhere, messages on a running bus, what cannot be.
 
-usage: progress.py BIN_DIR
+usage: shown.py BIN_DIR
 """
 import hashlib
 import json
@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -104,6 +105,29 @@ def lines_elsewhere(w):
     print("ok: one line for each file, and JSON alone on stdout")
 
 
+def link_of_all(w):
+    """org/one is MLX, which Ollama cannot take; the GGUF it can."""
+    run = lambda *args: subprocess.run([os.path.join(BIN, "mlx-cache"), *args], env=w.env, text=True,
+                                       capture_output=True, check=False)
+    w.plainly("add", "org/one")
+    none = run("link", "ollama")
+    assert none.returncode == 1 and "one blob per tensor" in none.stderr, none.stderr
+    assert "none of the" in none.stderr, none.stderr
+    gguf = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + struct.pack(
+        "<IQIQ", 1, 100, 0, 0)
+    write(os.path.join(w.folder, "tiny.gguf"), gguf + b"\0" * (-len(gguf) % 32) + b"x" * 400)
+    w.plainly("add", os.path.join(w.folder, "tiny.gguf"))
+    some = run("link", "ollama", "--dry-run")
+    assert some.returncode == 0 and "ollama: 1 model would be linked, " in some.stdout, some
+    some = run("link", "ollama")
+    assert some.returncode == 0 and "ollama: 1 model linked, " in some.stdout, some
+    assert "org/one cannot be linked to Ollama" in some.stderr, some.stderr
+    told = json.loads(run("--json", "link", "ollama").stdout)
+    assert len(told["results"]) == 1 and told["refused"][0]["mend"], told
+    assert run("link", "nosuch").returncode not in (0, 1)
+    print("ok: a link of all models names what the app cannot take, and why")
+
+
 def bar_on_a_terminal(w):
     w.faults("pace 1000 0.02\n")
     out, seen = w.on_terminal("--json", "add", "org/two")
@@ -156,6 +180,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
     world = World(folder)
     try:
         lines_elsewhere(world)
+        link_of_all(world)
         bar_on_a_terminal(world)
         bus_hears(world)
     finally:
