@@ -109,7 +109,7 @@ static int apply_plan(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_
     if (mlx_engine_apply(&self->engine, plan, err))
         return -1;
     if (check_placed(self, plan, err) == 0 &&
-        (!confirm || !adapter->confirm || adapter->confirm(&self->options.env, plan, err) == 0))
+        (!confirm || mlx_adapter_confirm(adapter, &self->options.env, plan, err) == 0))
         return 0;
     mlx_engine_reverse(&self->engine, plan, NULL);
     return -1;
