@@ -78,13 +78,15 @@ static int read_private(cursor_t c, mlx_ollama_key_t *key)
 
 static int read_key(cursor_t c, mlx_ollama_key_t *key, mlx_error_t *err)
 {
-    static const char magic[] = "openssh-key-v1"; /* its NUL counts */
+    static const char magic[] = "openssh-key-v1";            /* its NUL counts */
+    static const char *const plain[] = {"none", "none", ""}; /* cipher, derivation, its options */
     static const unsigned char one[] = {0, 0, 0, 1};
     cursor_t public_part, private_part;
     if (c.left < sizeof magic || memcmp(c.at, magic, sizeof magic) != 0 || !skip(&c, sizeof magic))
         return mlx_error_set(err, MLX_ERR_USAGE, "it is no OpenSSH key");
-    if (!next_is(&c, "none") || !next_is(&c, "none") || !next_is(&c, ""))
-        return mlx_error_set(err, MLX_ERR_USAGE, "it has a passphrase");
+    for (size_t i = 0; i < MLX_COUNT(plain); i++)
+        if (!next_is(&c, plain[i]))
+            return mlx_error_set(err, MLX_ERR_USAGE, "it has a passphrase");
     if (c.left < sizeof one || memcmp(c.at, one, sizeof one) != 0 || !skip(&c, sizeof one) ||
         !next_string(&c, &public_part) || !next_string(&c, &private_part) ||
         read_private(private_part, key))
