@@ -53,8 +53,9 @@ typedef struct {
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],
- *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "problems": [{app, path, text}]}
- *  What lies on a volume that is not mounted now is "offline": kept, and a problem with its mend. */
+ *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems": [{app, path, text}]}.
+ *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a volume
+ *  that is not mounted now is "offline": kept, and a problem with its mend. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no
