@@ -166,6 +166,40 @@ static int read_blob_header(const mlx_expose_t *what, const mlx_model_file_t *fi
     return fd < 0 ? -1 : mlx_gguf_check(fd, file->size, info, err);
 }
 
+/*  What a model that was Ollama's has beside its weights. TEXTS ends with NULL. */
+static int place_texts(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_file_t **texts,
+                       mlx_error_t *err)
+{
+    const mlx_model_t *model = what->model;
+    size_t count = 0;
+    for (size_t i = 0; strcmp(model->source, "ollama") == 0 && i < model->count; i++) {
+        if (!mlx_ollama_text_kind(model->files[i].path))
+            continue;
+        if (place_blob(what, plan, &model->files[i], err))
+            return -1;
+        texts[count++] = &model->files[i];
+    }
+    texts[count] = NULL;
+    return 0;
+}
+
+/*  What the model's own generation_config.json recommends. */
+static int place_params(const mlx_expose_t *what, mlx_plan_t *plan, mlx_buf_t *params,
+                        mlx_error_t *err)
+{
+    for (size_t i = 0; i < what->model->count; i++) {
+        const mlx_model_file_t *file = &what->model->files[i];
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+        if (strcmp(file->path, "generation_config.json") != 0 ||
+            mlx_ollama_read_blob(what->home, file->sha256, &json, NULL))
+            continue;
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *generation = mlx_json_parse(mlx_buf_str(&json), json.len, NULL);
+        mlx_ollama_params(generation, params);
+    }
+    return params->len ? mlx_ollama_plan_blob(what, plan, params, err) : 0;
+}
+
 static int expose_gguf(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_file_t *weights,
                        const mlx_model_file_t *projector, mlx_error_t *err)
 {
@@ -175,9 +209,19 @@ static int expose_gguf(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_mod
         place_blob(what, plan, weights, err) ||
         (projector && place_blob(what, plan, projector, err)))
         return -1;
+    MLX_CLEANUP(mlx_free_p)
+    const mlx_model_file_t **texts = mlx_alloc(what->model->count + 1, sizeof *texts);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t params = {0};
+    if (place_texts(what, plan, texts, err) || place_params(what, plan, &params, err))
+        return -1;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t config = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t manifest = {0};
-    mlx_ollama_compose(&info, weights, projector, &config, &manifest);
+    mlx_ollama_compose(&(mlx_ollama_parts_t){.info = &info,
+                                             .weights = weights,
+                                             .projector = projector,
+                                             .texts = texts,
+                                             .params = &params},
+                       &config, &manifest);
     return mlx_ollama_plan_manifest(what, plan, &name, &config, &manifest, err);
 }
 

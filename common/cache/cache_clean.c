@@ -200,8 +200,32 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
 typedef struct {
     mlx_cache_t *cache;
     mlx_plan_t *plan;
+    const mlx_value_t *forgotten; /* names of models that count no more */
     mlx_error_t *err;
 } sweep_t;
+
+static bool is_forgotten(const mlx_value_t *names, const char *name)
+{
+    for (size_t i = 0; i < mlx_value_size(names); i++)
+        if (strcmp(mlx_value_as_str(mlx_value_at(names, i), NULL), name) == 0)
+            return true;
+    return false;
+}
+
+/*  Is SHA256 a file of a model that stays. */
+static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(s->cache->db, s->err,
+                                 "SELECT DISTINCT name FROM files JOIN models ON models.id = model"
+                                 " WHERE sha256 = ?",
+                                 "s", sha256);
+    int row = 0;
+    *needed = false;
+    while (!*needed && (row = mlx_stmt_step(q, s->err)) > 0)
+        *needed = !is_forgotten(s->forgotten, mlx_stmt_str(q, 0));
+    return *needed || row == 0 ? 0 : -1;
+}
 
 /*  A blob that is a file of no model. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
@@ -209,7 +233,7 @@ static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
     sweep_t *s = arg;
     bool needed;
     (void)st;
-    if (mlx_registry_has_file(s->cache->db, sha256, &needed, s->err))
+    if (is_needed(s, sha256, &needed))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
     if (!needed)
@@ -272,10 +296,12 @@ static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const
     return 0;
 }
 
-static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
+/*  FORGOTTEN: the models that a dry run leaves in the registry. */
+static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, bool dry_run,
+                         mlx_plan_t **plan, mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
-    sweep_t s = {.cache = self, .plan = *plan, .err = err};
+    sweep_t s = {.cache = self, .plan = *plan, .forgotten = forgotten, .err = err};
     if (mlx_store_each(self->home, plan_orphan, &s))
         return -1;
     return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
@@ -330,10 +356,12 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     if (!model || (!how->dry_run && forget_models(self, "remove", &model, 1, err)))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
-    if (sweep_orphans(self, how->dry_run, &plan, err))
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
+    mlx_value_append(names, mlx_value_new_str(name));
+    if (sweep_orphans(self, names, how->dry_run, &plan, err))
         return NULL;
-    mlx_value_t *models = mlx_value_list();
-    mlx_value_append(models, mlx_value_new_str(name));
+    mlx_value_t *models = names;
+    names = NULL;
     return clean_report(self, plan, models, how->dry_run);
 }
 
@@ -394,7 +422,8 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
-    if (sweep_orphans(self, how->dry_run, &plan, err) || sweep_partials(self, how, &partials, err))
+    if (sweep_orphans(self, models, how->dry_run, &plan, err) ||
+        sweep_partials(self, how, &partials, err))
         return NULL;
     mlx_value_t *given = models;
     models = NULL;

@@ -4,6 +4,7 @@
 
 #include "common/cache/cache.h"
 #include "common/cache/names.h"
+#include "proto/buf.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -109,6 +110,11 @@ void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *cons
                            mlx_wanted_t *wanted, size_t count);
 /*  "https://host/v2/space/model" of a model's Ollama registry. Caller owns it and must free it. */
 char *mlx_cache_registry_url(const mlx_ollama_name_t *name);
+
+/*  What the registry wants as Authorization for this model, "" when nothing, as an allocated string;
+ *  its manifest into JSON (may be NULL). NULL with ERR. */
+char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, mlx_buf_t *json,
+                              mlx_error_t *err);
 
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count);
 

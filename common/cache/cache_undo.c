@@ -115,6 +115,7 @@ typedef struct {
     mlx_wanted_t *wanted;
     mlx_hub_t *hub;
     mlx_oci_t *oci;
+    char *auth;     /* at an Ollama registry */
     uint64_t local; /* dry run: bytes that the path it was taken from still has */
 } back_t;
 
@@ -252,6 +253,26 @@ static int fetch(back_t *b, const mlx_cache_how_t *how, mlx_value_t *report, mlx
     return 0;
 }
 
+/*  Registries say with the first answer whether they want a token. */
+static int log_in(back_t *b, mlx_error_t *err)
+{
+    mlx_ollama_name_t name;
+    const char *auth = NULL;
+    if (b->oci && mlx_oci_has(b->oci, b->model->files[0].sha256, err) < 0)
+        return -1;
+    if (b->oci) {
+        auth = mlx_oci_auth(b->oci);
+    } else if (strcmp(b->model->source, "ollama") == 0 &&
+               mlx_name_ollama(b->model->origin ? b->model->origin : b->model->name, &name, err) ==
+                   0) {
+        /* A tag that is gone by now is no reason: its blobs may be there. */
+        auth = b->auth = mlx_cache_registry_auth(b->cache, &name, NULL, NULL);
+    }
+    for (size_t i = 0; auth && *auth && i < b->model->count; i++)
+        b->wanted[i].auth = auth;
+    return 0;
+}
+
 /*  What is missing is counted first: without a place to fetch it from nothing is begun, and where
  *  nothing is missing nobody is asked. */
 static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how_t *how,
@@ -274,10 +295,8 @@ static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how
     mlx_value_set_int(report, "missing", missing > 0 ? missing : 0);
     if (how->dry_run)
         return 0;
-    if (missing > 0 && b->oci && mlx_oci_has(b->oci, b->model->files[0].sha256, err) < 0)
+    if (missing > 0 && log_in(b, err))
         return -1;
-    for (size_t i = 0; b->oci && i < b->model->count; i++)
-        b->wanted[i].auth = mlx_oci_auth(b->oci);
     return fetch(b, how, report, err) || mlx_cache_publish(b->cache, b->model, err) ? -1 : 0;
 }
 
@@ -317,6 +336,7 @@ static int bring_one(mlx_cache_t *self, const mlx_value_t *record, const mlx_cac
     mlx_wanted_free(&b.wanted, model->count);
     mlx_hub_destroy(&b.hub);
     mlx_oci_destroy(&b.oci);
+    free(b.auth);
     return rc;
 }
 

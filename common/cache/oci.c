@@ -163,8 +163,7 @@ const char *mlx_oci_auth(const mlx_oci_t *self)
 
 /* ---- tokens ---- */
 
-/*  Value of KEY="..." in a challenge. Caller owns it; NULL when absent. */
-static char *parameter(const char *challenge, const char *key)
+char *mlx_oci_parameter(const char *challenge, const char *key)
 {
     MLX_CLEANUP(mlx_free_p) char *start = mlx_format("%s=\"", key);
     const char *at = strstr(challenge, start);
@@ -178,8 +177,8 @@ static char *parameter(const char *challenge, const char *key)
  *  only: a challenge could name any other. */
 static int get_token(mlx_oci_t *self, const char *challenge, const char *actions, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *realm = parameter(challenge, "realm");
-    MLX_CLEANUP(mlx_free_p) char *service = parameter(challenge, "service");
+    MLX_CLEANUP(mlx_free_p) char *realm = mlx_oci_parameter(challenge, "realm");
+    MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
     MLX_CLEANUP(mlx_free_p) char *origin = realm ? mlx_url_origin(realm, err) : NULL;
     if (!origin)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a log-in in an unknown way",

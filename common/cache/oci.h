@@ -45,4 +45,7 @@ int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);
 
+/*  Value of KEY="..." in a challenge (WWW-Authenticate). Caller owns it; NULL when absent. */
+char *mlx_oci_parameter(const char *challenge, const char *key);
+
 #endif

@@ -229,16 +229,6 @@ int mlx_registry_delete_model(mlx_db_t *db, const char *name, mlx_error_t *err)
     return mlx_db_run(db, err, "DELETE FROM models WHERE name = ?", "s", name);
 }
 
-int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q =
-        mlx_db_query(db, err, "SELECT 1 FROM files WHERE sha256 = ? LIMIT 1", "s", sha256);
-    int row = mlx_stmt_step(q, err);
-    *has = row > 0;
-    return row < 0 ? -1 : 0;
-}
-
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)

@@ -54,9 +54,6 @@ void mlx_model_destroy(mlx_model_t **self);
 mlx_model_file_t *mlx_model_add_file(mlx_model_t *self, const char *path);
 uint64_t mlx_model_size(const mlx_model_t *self);
 
-/*  Is SHA256 a file of any model. */
-int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error_t *err);
-
 /*  The SHA-256 of the file that the hub names ETAG. 1 and HEX, or 0. */
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err);
 

@@ -12,14 +12,19 @@ FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [V
 count is used up. Names: drop (close after VALUE bytes of a body), wrong (flip a bit), expired (403 at
 the CDN), slow429 (429 with Retry-After: VALUE), norange (200 for a range), badrange, gzip, gated,
 error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang (slow loris).
+FOLDER/.login, where it is there, makes the registry private: a line with the public key (as in
+id_ed25519.pub) that may have a token, and in a second line, if any, another host for the realm.
 FOLDER/.log receives one line a request: method, path, range, whether Authorization was there.
 """
+import base64
 import gzip
 import hashlib
 import http.server
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -87,6 +92,20 @@ def commit_of(repo):
     return hashlib.sha1(listing.encode()).hexdigest()
 
 
+def verified(key, signature, text):
+    """Is it the ed25519 SIGNATURE of TEXT by the public KEY, as ssh writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"key": bytes.fromhex("302a300506032b6570032100") + base64.b64decode(key)[-32:],
+                 "signature": base64.b64decode(signature), "text": text.encode()}
+        for name, data in files.items():
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(data)
+        return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "key",
+                               "-rawin", "-in", "text", "-sigfile", "signature"], cwd=folder,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -130,6 +149,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.tags()
         if path.startswith("/cdn/"):
             return self.cdn(path[len("/cdn/"):])
+        if path == "/token":
+            return self.token()
         if path.startswith("/v2/"):
             return self.registry(path[len("/v2/"):])
         if "/resolve/" in path:
@@ -223,7 +244,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(403, b"expired")
         return self.body(read(os.path.join(root, rest)))
 
+    def token(self):
+        """A token for who signs the request for it with the key: verified with openssl."""
+        with open(os.path.join(root, ".login")) as f:
+            known = f.readline().split()[1]
+        key, _, signature = self.headers.get("Authorization", "").partition(":")
+        url = "http://%s%s" % (self.headers["Host"], self.path)
+        empty = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
+        query = urllib.parse.parse_qs(self.path.split("?", 1)[1])
+        good = key == known and query["service"] == ["double"] and len(query["scope"]) == 2 and (
+            len(base64.urlsafe_b64decode(query["nonce"][0] + "==")) == 16) and int(query["ts"][0]) > 0
+        if not good or not verified(key, signature, "GET,%s,%s" % (url, empty)):
+            return self.answer(401, b"{}")
+        return self.answer_json({"token": "for-the-bearer"})
+
+    def is_private(self):
+        path = os.path.join(root, ".login")
+        if not os.path.exists(path) or self.headers.get("Authorization") == "Bearer for-the-bearer":
+            return False
+        with open(path) as f:
+            realm = (f.read().split("\n") + [""])[1] or self.headers["Host"]
+        self.answer(401, b"", [("WWW-Authenticate", 'Bearer realm="http://%s/token",service="double",'
+                                'scope="repository:tiny:pull repository:tiny:read"' % realm)])
+        return True
+
     def registry(self, rest):
+        if self.is_private():
+            return None
         if "/manifests/" in rest:
             name, tag = rest.split("/manifests/", 1)
             path = os.path.join(root, ".ollama", name, tag + ".json")

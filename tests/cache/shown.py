@@ -128,6 +128,30 @@ def link_of_all(w):
     print("ok: a link of all models names what the app cannot take, and why")
 
 
+def clean_asks_a_person(w):
+    """On a terminal clean shows its plan; elsewhere it does what it is told."""
+    lonely = os.path.join(w.folder, "lonely.safetensors")
+    write(lonely, safetensors(5000, "lonely"))
+    w.plainly("add", lonely)
+    ours, theirs = pty.openpty()
+    run = w.start("mlx-cache", "clean", "--older-than", "0", stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    assert run.wait() == 0
+    seen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "dry run" in seen and "local/lonely.safetensors" in seen and "--yes" in seen, seen
+    assert "local/lonely.safetensors" in w.plainly("status")[0]
+    out, _ = w.plainly("clean", "--older-than", "0")
+    assert "removes" in out and "local/lonely.safetensors" not in w.plainly("status")[0]
+    out, _ = w.plainly("undo", "--dry-run")
+    assert "local/lonely.safetensors would come back" in out, out
+    out, _ = w.plainly("undo")
+    assert "local/lonely.safetensors is back" in out, out
+    out, _ = w.plainly("config")
+    assert re.search(r"cache.dir +\S*/home/.mlx-cache", out), out
+    print("ok: clean shows its plan on a terminal, undo says what comes back")
+
+
 def bar_on_a_terminal(w):
     w.faults("pace 1000 0.02\n")
     out, seen = w.on_terminal("--json", "add", "org/two")
@@ -181,6 +205,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
     try:
         lines_elsewhere(world)
         link_of_all(world)
+        clean_asks_a_person(world)
         bar_on_a_terminal(world)
         bus_hears(world)
     finally:

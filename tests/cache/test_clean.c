@@ -166,6 +166,7 @@ static void test_remove_and_clean(void **state)
     report = mlx_cache_clean(cache, &dry, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
+    assert_int_equal(number(report, "removed_bytes"), (int64_t)content.len);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "cache/models/local--lonely/lonely.gguf"), 0);
     report = mlx_cache_clean(cache, &plainly, &err);

@@ -235,7 +235,11 @@ static int run_clean(const mlx_args_t *args)
     if (isatty(STDOUT_FILENO) && !mlx_args_count(args, "yes"))
         how.dry_run = true;
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
-    return finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
+    int status =
+        finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
+    if (!status && how.dry_run && !mlx_args_count(args, "dry-run"))
+        fprintf(stderr, "mlx-cache: nothing was changed; clean --yes does it\n");
+    return status;
 }
 
 static int run_dedup(const mlx_args_t *args)

@@ -116,8 +116,14 @@ int cli_show_config(void *arg, const mlx_args_t *args)
     mlx_value_t *settings = report ? mlx_value_set(report, "settings", mlx_value_list()) : NULL;
     for (size_t i = 0; i < mlx_value_size(all); i++) {
         const mlx_value_t *setting = mlx_value_at(all, i);
-        if (strncmp(mlx_value_str(setting, "key"), "cache.", 6) == 0)
-            mlx_value_append(settings, mlx_value_copy(setting));
+        if (strncmp(mlx_value_str(setting, "key"), "cache.", 6) != 0)
+            continue;
+        mlx_value_t *one = mlx_value_append(settings, mlx_value_copy(setting));
+        /* Where nothing is set: where the cache is all the same. */
+        if (strcmp(mlx_value_str(one, "key"), "cache.dir") != 0 || mlx_value_str(one, "value"))
+            continue;
+        MLX_CLEANUP(mlx_free_p) char *home = cli_home(args, NULL);
+        mlx_value_set_str(one, "value", home);
     }
     return cli_finish(args, report, &err, cli_view_config);
 }

@@ -74,12 +74,14 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Take models into the cache",
-     .about = "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
-              "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
-              "folder of this machine.\n\n"
-              "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
-              "goes on where an earlier try ended, and is verified before anything sees it. "
-              "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools.",
+     .about =
+         "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
+         "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
+         "folder of this machine.\n\n"
+         "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
+         "goes on where an earlier try ended, and is verified before anything sees it. "
+         "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools; a private model of an Ollama "
+         "registry is pulled with the key of ~/.ollama.",
      .options = add_options,
      .complete = "file",
      .run = cli_change},
@@ -96,7 +98,9 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Make models of the cache appear in an app, without a second copy",
-     .about = "Without a model: all of the cache that the app can take.",
+     .about =
+         "Without a model: all of the cache that the app can take; of the others it is said why "
+         "not.",
      .options = link_options,
      .complete = "app",
      .run = cli_change},
@@ -105,6 +109,9 @@ static const mlx_args_command_t commands[] = {
      .min = 2,
      .max = -1,
      .summary = "Take models that were linked out of an app again",
+     .about = "A folder of the app instead of a model: forget all that was linked there, when its "
+              "volume is gone for good. Until then what lies on a volume that is not mounted is "
+              "offline, and clean and remove keep what it uses.",
      .options = change_options,
      .complete = "app",
      .run = cli_change},
@@ -136,6 +143,9 @@ static const mlx_args_command_t commands[] = {
      .run = cli_change},
     {.name = "clean",
      .summary = "Remove models that no app uses and files that no model needs",
+     .about =
+         "On a terminal the plan is shown, and --yes does it. Downloads that nobody went on with "
+         "are removed after 7 days, or as --older-than says. undo brings the models back.",
      .options = clean_options,
      .run = cli_change},
     {.name = "undo",

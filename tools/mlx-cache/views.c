@@ -210,8 +210,9 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
         for (size_t i = 0; i < mlx_value_size(list); i++) {
             const mlx_value_t *model = mlx_value_at(list, i);
             MLX_CLEANUP(mlx_free_p) char *size = bytes(number(model, "size"));
-            mlx_buf_printf(out, "%s  %s  %zu files\n", mlx_value_str(model, "model"), size,
-                           mlx_value_size(mlx_value_get(model, "files")));
+            size_t files = mlx_value_size(mlx_value_get(model, "files"));
+            mlx_buf_printf(out, "%s  %s  %zu file%s\n", mlx_value_str(model, "model"), size, files,
+                           files == 1 ? "" : "s");
         }
     }
     say_problems(report);
