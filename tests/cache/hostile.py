@@ -354,7 +354,7 @@ def odd_entry(box, chance, folder):
         os.close(fd)
     elif kind == 9:
         names = [n for n in OUT if n not in PLAIN and "/" not in n and "\0" not in n
-                 and 0 < len(n.encode()) < 200 and n not in (".", "..")]
+                 and 0 < len(n.encode()) < 200 and not n.startswith(".")]  # hidden: not of the model
         write(os.path.join(folder, chance.choice(names)), b"{}")
         return True
     elif kind == 10:
