@@ -219,7 +219,7 @@ static const char *source_of(const mlx_seen_t *seen)
 }
 
 static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, size_t *chosen,
-                     const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+                     const mlx_cache_how_t *how, mlx_value_t *models, mlx_error_t *err)
 {
     const mlx_seen_t *head = &scan->files[first];
     size_t count = choose_files(scan, first, chosen);
@@ -231,23 +231,18 @@ static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, si
                      : mlx_strdup(head->model);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, source_of(head), head->revision);
-    mlx_error_t why = {0};
-    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, &why);
-    if (value) {
-        mlx_value_append(mlx_value_get(report, "models"), value);
-        return 0;
-    }
-    if (why.code == MLX_ERR_INTERRUPTED || why.code == MLX_ERR_BUSY) {
-        if (err)
-            *err = why;
-        return -1;
-    }
-    /* One model that cannot be taken does not keep the others out. */
-    mlx_value_t *problem = mlx_value_append(mlx_value_get(report, "problems"), mlx_value_map());
-    mlx_value_set_str(problem, "model", head->model);
-    mlx_value_set_str(problem, "text", why.text);
-    mlx_value_set_str(problem, "mend", why.mend);
-    return 0;
+    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, err);
+    if (value)
+        mlx_value_append(models, value);
+    return value ? 0 : -1;
+}
+
+static void note_problem(mlx_value_t *problems, const char *model, const mlx_error_t *why)
+{
+    mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
+    mlx_value_set_str(problem, "model", model);
+    mlx_value_set_str(problem, "text", why->text);
+    mlx_value_set_str(problem, "mend", why->mend);
 }
 
 mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
@@ -261,8 +256,8 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
         return NULL;
     MLX_CLEANUP(mlx_free_p) size_t *chosen = mlx_alloc(scan->count + 1, sizeof *chosen);
     mlx_value_t *report = mlx_value_map();
-    mlx_value_set(report, "models", mlx_value_list());
-    mlx_value_set(report, "problems", mlx_value_list());
+    mlx_value_t *models = mlx_value_set(report, "models", mlx_value_list());
+    mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
     bool found = false;
     for (size_t i = 0; i < scan->count; i++) {
         const mlx_seen_t *seen = &scan->files[i];
@@ -270,10 +265,18 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
             (model && strcmp(seen->model, model) != 0) || !is_first(scan, i))
             continue;
         found = true;
-        if (adopt_one(self, scan, i, chosen, how, report, err)) {
-            mlx_value_destroy(&report);
-            return NULL;
+        mlx_error_t why = {0};
+        if (adopt_one(self, scan, i, chosen, how, models, &why) == 0)
+            continue;
+        /* One of many that cannot be taken does not keep the others out. */
+        if (!model && why.code != MLX_ERR_INTERRUPTED && why.code != MLX_ERR_BUSY) {
+            note_problem(problems, seen->model, &why);
+            continue;
         }
+        if (err)
+            *err = why;
+        mlx_value_destroy(&report);
+        return NULL;
     }
     if (model && !found) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no app has a model \"%.100s\"", model);

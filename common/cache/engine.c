@@ -76,7 +76,7 @@ static int make_place(const work_t *w, const char *temporary)
     }
     if (w->err)
         *w->err = last;
-    return mlx_error_mend(w->err, "the bytes cannot be shared here; --copy makes a second copy");
+    return mlx_fs_or_copy(w->err);
 }
 
 static int make_temporary(const work_t *w, const char *temporary)

@@ -155,10 +155,11 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
     return rc ? -1 : 0;
 }
 
-/*  The old file may have been written to in the moment before the exchange: then it comes back. */
+/*  The old file may have been written to in the moment before the exchange: then it comes back, also
+ *  where the app has removed the twin since. */
 static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
 {
-    struct stat st;
+    struct stat st, target;
     int there = mlx_fs_stat(self->root, self->temporary, &st, err);
     if (there <= 0)
         return there;
@@ -167,6 +168,11 @@ static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
     if (!mlx_identity_same_inode(&now, old) ||
         (now.size == old->size && now.mtime_ns == old->mtime_ns))
         return 0;
+    there = mlx_fs_stat(self->root, self->step->path, &target, err);
+    if (there == 0)
+        return mlx_fs_move(self->fs, self->root, self->temporary, self->step->path, err);
+    if (there < 0)
+        return -1;
     return mlx_fs_exchange(self->fs, self->root, self->temporary, self->step->path, err) ? -1 : 0;
 }
 
@@ -184,8 +190,9 @@ int mlx_replace_recover(const mlx_replace_t *self, bool *done, mlx_error_t *err)
         now = mlx_identity_of(&st);
     *done = there && step->made.ino && mlx_identity_same_inode(&now, &step->made);
     /* Either the twin, made for nothing, or the old file, replaced by a verified equal: in both
-     * cases the target is sound without it. Where the target is missing nothing is removed. */
-    return there ? mlx_fs_unlink(self->fs, self->root, self->temporary, NULL, err) : 0;
+     * cases the target is sound without it. An exchange never leaves the target missing: then the
+     * app has removed its model since, and a name that it does not know must not hold the bytes. */
+    return mlx_fs_unlink(self->fs, self->root, self->temporary, NULL, err);
 }
 
 /*  A file of its own with the target's content, dressed as the target was. */

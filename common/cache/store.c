@@ -92,7 +92,7 @@ static int take_in(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root_
     if (rc > 0 && (methods & MLX_METHOD_COPY))
         rc = mlx_fs_copy(&engine->fs, root, path, home, temporary, err);
     if (rc > 0)
-        return mlx_error_mend(err, "its bytes cannot be shared with the cache; --copy copies them");
+        return mlx_fs_or_copy(err);
     return rc;
 }
 

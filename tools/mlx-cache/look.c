@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include "common/paths.h"
+#include "common/term.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -46,6 +47,19 @@ static mlx_cache_t *open_cache(const mlx_args_t *args, mlx_error_t *err)
     return home ? mlx_cache_open(&options, err) : NULL;
 }
 
+/*  What a view made, fit for a terminal: the names in it come from outside. */
+static void make_clean(mlx_buf_t *text)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t clean = {0};
+    char *rest = text->data;
+    for (char *line; rest && (line = strsep(&rest, "\n")) && (rest || *line);) {
+        MLX_CLEANUP(mlx_free_p) char *fit = mlx_term_clean(line, 0);
+        mlx_buf_printf(&clean, "%s%s", fit, rest ? "\n" : "");
+    }
+    mlx_buf_reset(text);
+    mlx_buf_append(text, mlx_buf_str(&clean), clean.len);
+}
+
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
@@ -57,6 +71,7 @@ int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *e
         mlx_buf_putc(&out, '\n');
     } else {
         view(report, &out);
+        make_clean(&out);
     }
     mlx_value_destroy(&report);
     bool written = fwrite(mlx_buf_str(&out), 1, out.len, stdout) == out.len && fflush(stdout) == 0;
