@@ -323,7 +323,9 @@ static verdict_t judge(stream_t *s, bool led)
 {
     mlx_part_t *p = s->part;
     const mlx_fetch_reply_t *reply = &s->reply;
-    s->status = reply->status;
+    /* An answer that names the hub's error is the hub's own, wherever it moved. */
+    led = led && !reply->error_code;
+    s->status = led ? 0 : reply->status;
     mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server answers %ld",
                   p->options.file->name, reply->status);
     if (reply->status / 100 == 2) {
