@@ -307,7 +307,9 @@ static void on_progress(void *arg, const mlx_value_t *event)
     int64_t done = -1;
     mlx_value_int(event, "done", &done);
     mlx_value_int(event, "total", &seen->total);
-    mlx_value_real(event, "rate", &seen->rate);
+    double rate = 0;
+    if (mlx_value_real(event, "rate", &rate) && rate > seen->rate)
+        seen->rate = rate;
     seen->first = seen->events++ ? seen->first : done;
     seen->last = done;
 }
@@ -318,7 +320,7 @@ static void test_progress(void **state)
     bench_t b = begin();
     mlx_error_t err = {0};
     seen_t seen = {0};
-    double_faults(b.hub, "pace 100000 0.1\n");
+    double_faults(b.hub, "pace 100000 0.3\n");
     b.world->progress = on_progress;
     b.world->arg = &seen;
     mlx_value_t *report = add(&b, &pieces, &err);
