@@ -50,6 +50,8 @@ typedef struct {
     const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
     unsigned streams;
     int64_t pause_ms; /* first pause before a new try; 0: 1 s */
+    int64_t stall_ms; /* a connection that brings nothing for so long is given up; 0: 30 s */
+    uint64_t piece;   /* bytes of a large file that one connection fetches at a time; 0: 32 MiB */
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],

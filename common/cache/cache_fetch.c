@@ -2,12 +2,15 @@
  */
 #include "common/cache/cache_internal.h"
 
+#include "common/bus_loop.h"
 #include "common/cache/download.h"
 #include "common/cache/hasher.h"
 #include "common/cache/header.h"
+#include "common/cache/rate.h"
 #include "common/cache/store.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +33,7 @@ typedef struct {
     size_t *of;            /* index in wanted of each of them */
     size_t file_count;
     uint64_t present, adopted, downloaded;
+    mlx_rate_t rate;
 } fetch_t;
 
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
@@ -173,8 +177,8 @@ static int preflight(const fetch_t *f, mlx_error_t *err)
 {
     uint64_t need = 0;
     for (size_t i = 0; i < f->file_count; i++) {
-        uint64_t left = mlx_download_left(f->cache->home, f->files[i].etag);
-        need += f->files[i].size > left ? f->files[i].size - left : 0;
+        uint64_t held = mlx_download_held(f->cache->home, f->files[i].etag);
+        need += f->files[i].size > held ? f->files[i].size - held : 0;
     }
     struct statvfs fs;
     if (!need || statvfs(mlx_root_path(f->cache->home), &fs) != 0)
@@ -192,7 +196,7 @@ static int preflight(const fetch_t *f, mlx_error_t *err)
 
 static void say_progress(void *arg)
 {
-    const fetch_t *f = arg;
+    fetch_t *f = arg;
     const mlx_cache_options_t *options = &f->cache->options;
     if (!options->progress)
         return;
@@ -207,6 +211,12 @@ static void say_progress(void *arg)
     mlx_value_set_str(event, "phase", "download");
     mlx_value_set_int(event, "done", (int64_t)done);
     mlx_value_set_int(event, "total", (int64_t)total);
+    mlx_rate_note(&f->rate, mlx_now_us(), done);
+    double speed = mlx_rate_speed(&f->rate), left = mlx_rate_left(&f->rate, total);
+    if (!isnan(speed))
+        mlx_value_set_real(event, "rate", speed);
+    if (!isnan(left))
+        mlx_value_set_real(event, "eta", left);
     options->progress(options->arg, event);
 }
 
@@ -217,7 +227,6 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
     mlx_cache_t *self = f->cache;
     mlx_wanted_t *w = &f->wanted[f->of[file - f->files]];
     MLX_CLEANUP(mlx_free_p) char *part = mlx_download_part(file->etag);
-    MLX_CLEANUP(mlx_free_p) char *state = mlx_format("partial/%s.state", file->etag);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, part, err);
     if (fd < 0)
         return -1;
@@ -227,7 +236,7 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
         return mlx_error_mend(err, "the file is damaged at its source");
     }
     if (mlx_store_commit(&self->engine, self->home, part, file->sha256, err) ||
-        mlx_fs_unlink(&self->options.fs, self->home, state, NULL, err))
+        mlx_download_clear(&self->options.fs, self->home, file->etag, err))
         return -1;
     memcpy(w->sha256, file->sha256, sizeof w->sha256);
     f->downloaded += w->size;
@@ -246,12 +255,15 @@ static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
 {
     if (preflight(f, err))
         return -1;
+    say_progress(f);
     int rc = mlx_download_run(&(mlx_downloads_t){.home = f->cache->home,
                                                  .fs = &f->cache->options.fs,
                                                  .files = f->files,
                                                  .count = f->file_count,
                                                  .streams = how->streams,
                                                  .pause_ms = how->pause_ms,
+                                                 .stall_ms = how->stall_ms,
+                                                 .piece = how->piece,
                                                  .stop = asked_to_stop,
                                                  .tick = say_progress,
                                                  .complete = take_part,

@@ -167,6 +167,7 @@ void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply)
     free(reply->challenge);
     free(reply->location);
     free(reply->digest);
+    free(reply->url);
     *reply = (mlx_fetch_reply_t){.retry_after_s = -1};
 }
 
@@ -180,7 +181,10 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
     MLX_CLEANUP(mlx_free_p)
     char *accept = request->accept ? mlx_format("Accept: %s", request->accept) : NULL;
     MLX_CLEANUP(mlx_free_p)
-    char *range = mlx_format("Range: bytes=%llu-", (unsigned long long)request->from);
+    char *end = request->to ? mlx_format("%llu", (unsigned long long)request->to - 1) : NULL;
+    MLX_CLEANUP(mlx_free_p)
+    char *range =
+        mlx_format("Range: bytes=%llu-%s", (unsigned long long)request->from, end ? end : "");
     MLX_CLEANUP(mlx_free_p)
     char *type = mlx_format("Content-Type: %s",
                             request->content_type ? request->content_type : "application/json");
@@ -195,7 +199,7 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
         headers[count++] = auth;
     if (accept)
         headers[count++] = accept;
-    if (request->from)
+    if (request->from || request->to)
         headers[count++] = range;
     headers[count] = NULL;
     mlx_http_run(
@@ -242,6 +246,7 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
         with_auth = with_auth && !elsewhere;
         mlx_fetch_reply_clear(reply);
         reply->redirected = elsewhere;
+        reply->url = mlx_strdup(url);
     }
     return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s redirects without end", first);
 }

@@ -11,7 +11,8 @@ resolve redirects to /cdn/, under another host name when FOLDER/.faults says "ot
 FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [VALUE]]; a fault with a
 count is used up. Names: drop (close after VALUE bytes of a body), wrong (flip a bit), expired (403 at
 the CDN), slow429 (429 with Retry-After: VALUE), norange (200 for a range), badrange, gzip, gated,
-error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang (slow loris).
+error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang (slow loris), badtotal (in
+Content-Range), loop (the CDN redirects to itself), alone (answers VALUE to a second connection).
 FOLDER/.login, where it is there, makes the registry private: a line with the public key (as in
 id_ed25519.pub) that may have a token, and in a second line, if any, another host for the realm.
 FOLDER/.log receives one line a request: method, path, range, whether Authorization was there.
@@ -31,6 +32,7 @@ import urllib.parse
 
 root = sys.argv[1]
 lock = threading.Lock()
+single = threading.Lock()
 PAGE = 3
 
 
@@ -242,7 +244,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(501, b"token leaked")
         if fault("expired") is not None:
             return self.answer(403, b"expired")
-        return self.body(read(os.path.join(root, rest)))
+        if fault("loop") is not None:
+            return self.answer(302, b"", [("Location", self.path)])
+        refuse = fault("alone")
+        if refuse is None:
+            return self.body(read(os.path.join(root, rest)))
+        if not single.acquire(blocking=False):
+            return self.answer(int(refuse), b"", [("Retry-After", "0")])
+        try:
+            time.sleep(0.02)
+            return self.body(read(os.path.join(root, rest)))
+        finally:
+            single.release()
 
     def token(self):
         """A token for who signs the request for it with the key: verified with openssl."""
@@ -287,17 +300,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 data[:-1] + bytes([data[-1] ^ 1]))
         if fault("longer") is not None:
             data += b"more"
-        status, start, headers = 200, 0, list(headers)
+        status, start, stop, headers = 200, 0, len(data), list(headers)
         wanted = self.headers.get("Range")
         if wanted and fault("norange") is None:
-            start = int(wanted[len("bytes="):].split("-")[0])
+            first, _, last = wanted[len("bytes="):].partition("-")
+            start, stop = int(first), min(int(last) + 1 if last else len(data), len(data))
             if start >= len(data):
                 return self.answer(416, b"", [("Content-Range", "bytes */%d" % len(data))])
             status = 206
             shift = 1 if fault("badrange") is not None else 0
-            headers.append(("Content-Range", "bytes %d-%d/%d" % (
-                start + shift, len(data) - 1, len(data))))
-        part = memoryview(data)[start:]
+            total = len(data) + (1 if fault("badtotal") is not None else 0)
+            headers.append(("Content-Range", "bytes %d-%d/%d" % (start + shift, stop - 1, total)))
+        part = memoryview(data)[start:stop]
         self.send_response(status)
         for key, value in headers:
             self.send_header(key, value)
@@ -311,6 +325,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
             return self.connection.shutdown(2)
+        if fault("hang") is not None:
+            self.wfile.write(part[:1000])
+            self.wfile.flush()
+            time.sleep(5)
+            self.close_connection = True
+            return None
         pace = fault("pace")
         if pace is not None:
             for i in range(0, len(part), 65536):
