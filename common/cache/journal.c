@@ -116,7 +116,7 @@ static bool is_sound(const mlx_step_t *s)
     if (s->sha256[0] && !mlx_is_hex(s->sha256, MLX_SHA256_HEX))
         return false;
     if (s->kind == MLX_STEP_SYMLINK)
-        return s->source != NULL;
+        return s->source && !s->source_root;
     if (s->kind == MLX_STEP_PLACE || s->kind == MLX_STEP_REPLACE)
         return is_root(s->source_root) && is_inside(s->source);
     return !s->source_root && !s->source;
