@@ -53,7 +53,8 @@ typedef struct {
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method}], frees}],
- *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "problems": [{app, path, text}]} */
+ *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems": [{app, path, text}]}.
+ *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no

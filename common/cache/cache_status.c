@@ -14,6 +14,7 @@ typedef struct {
     mlx_inodes_t *inodes;
     mlx_value_t *rows;
     int64_t duplicates_avoided;
+    bool *counted; /* leaders whose copies are in duplicates_avoided already */
 } report_t;
 
 static unsigned bits(unsigned mask)
@@ -49,6 +50,15 @@ static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_
     }
 }
 
+/*  Two models may be the same file under two names: the copies that it saves are counted once. */
+static void count_avoided(report_t *r, const mlx_group_t *most)
+{
+    if (!most || bits(most->apps) < 2 || r->counted[most->leader])
+        return;
+    r->counted[most->leader] = true;
+    r->duplicates_avoided += bits(most->apps) - 1;
+}
+
 /*  The group of a file of a cached model, or NULL when its blob is missing. */
 static const mlx_group_t *blob_group(const report_t *r, const char *sha256)
 {
@@ -75,8 +85,8 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
     uint64_t disk = 0, frees = 0;
     int64_t missing = 0;
-    unsigned apps = 0, most = 0;
-    const mlx_group_t *weights = NULL;
+    unsigned apps = 0;
+    const mlx_group_t *weights = NULL, *most = NULL;
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
         const mlx_group_t *group = blob_group(r, file->sha256);
@@ -92,10 +102,10 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
             continue;
         weights = weights ? weights : group;
         apps |= users;
-        most = bits(users) > most ? bits(users) : most;
+        if (!most || bits(users) > bits(most->apps))
+            most = leader_of(r->inodes, group);
     }
-    if (most > 1)
-        r->duplicates_avoided += most - 1;
+    count_avoided(r, most);
     mlx_value_set_str(row, "name", model->name);
     mlx_value_set_str(row, "source", model->source);
     mlx_value_set_str(row, "view", model->view);
@@ -165,7 +175,8 @@ static size_t collect_uses(const report_t *r, use_t *uses)
 static void add_app_row(report_t *r, const use_t *uses, size_t count)
 {
     uint64_t size = 0, disk = 0;
-    unsigned apps = 0, most = 0;
+    unsigned apps = 0;
+    const mlx_group_t *most = NULL;
     bool weights = false;
     for (size_t i = 0; i < count; i++) {
         apps |= uses[i].app;
@@ -175,13 +186,12 @@ static void add_app_row(report_t *r, const use_t *uses, size_t count)
         const mlx_group_t *group = &r->inodes->groups[uses[i].group];
         size += uses[i].size;
         disk += group->disk_bytes;
-        if (uses[i].weights && bits(group->apps) > most)
-            most = bits(group->apps);
+        if (uses[i].weights && (!most || bits(group->apps) > bits(most->apps)))
+            most = group;
     }
     if (!weights)
         return;
-    if (most > 1)
-        r->duplicates_avoided += most - 1;
+    count_avoided(r, most);
     mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
     mlx_value_set_str(row, "name", uses[0].model);
     mlx_value_set_bool(row, "cached", false);
@@ -224,6 +234,50 @@ static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
     return sum;
 }
 
+typedef struct {
+    uint64_t dev, size, disk_bytes;
+    bool known; /* its hash */
+} weights_t;
+
+static int compare_weights(const void *a, const void *b)
+{
+    const weights_t *x = a, *y = b;
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    if (x->size != y->size)
+        return x->size < y->size ? -1 : 1;
+    return y->known - x->known;
+}
+
+static size_t collect_weights(const mlx_inodes_t *inodes, weights_t *all)
+{
+    size_t count = 0;
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_group_t *group = &inodes->groups[g];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        if (group->leader == g && ref->id.size > 0 && (ref->seen ? ref->seen->weights : ref->blob))
+            all[count++] = (weights_t){.dev = ref->id.dev,
+                                       .size = ref->id.size,
+                                       .disk_bytes = group->disk_bytes,
+                                       .known = ref->sha256[0] != 0};
+    }
+    qsort(all, count, sizeof *all, compare_weights);
+    return count;
+}
+
+/*  Bytes of weights that nobody has hashed yet and that are as long, to the byte, as others of that
+ *  file system: most likely held twice, which dedup finds out. */
+static uint64_t lookalike_bytes(const mlx_inodes_t *inodes)
+{
+    MLX_CLEANUP(mlx_free_p) weights_t *all = mlx_alloc(inodes->group_count + 1, sizeof *all);
+    size_t count = collect_weights(inodes, all);
+    uint64_t sum = 0;
+    for (size_t i = 1; i < count; i++)
+        if (!all[i].known && all[i].dev == all[i - 1].dev && all[i].size == all[i - 1].size)
+            sum += all[i].disk_bytes;
+    return sum;
+}
+
 static void add_sums(const report_t *r, mlx_value_t *report)
 {
     uint64_t total = 0, saved = 0;
@@ -239,6 +293,7 @@ static void add_sums(const report_t *r, mlx_value_t *report)
     mlx_value_set_int(report, "saved", (int64_t)saved);
     mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
     mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
+    mlx_value_set_int(report, "lookalike_bytes", (int64_t)lookalike_bytes(r->inodes));
 }
 
 static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
@@ -257,9 +312,12 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     MLX_CLEANUP(mlx_inodes_destroy) mlx_inodes_t *inodes = mlx_inodes_new(self, scan, err);
     if (!inodes)
         return NULL;
+    MLX_CLEANUP(mlx_free_p) bool *counted = mlx_alloc(inodes->group_count + 1, sizeof *counted);
     mlx_value_t *report = mlx_value_map();
-    report_t r = {
-        .cache = self, .inodes = inodes, .rows = mlx_value_set(report, "models", mlx_value_list())};
+    report_t r = {.cache = self,
+                  .inodes = inodes,
+                  .rows = mlx_value_set(report, "models", mlx_value_list()),
+                  .counted = counted};
     if (add_cached(&r, err)) {
         mlx_value_destroy(&report);
         return NULL;

@@ -27,6 +27,31 @@ static int64_t number(const mlx_value_t *map, const char *key)
     return value;
 }
 
+/*  One file that two apps share is one copy avoided, whatever number of models it is. */
+static void test_avoided_once(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_ollama_model(w, "qwen", "7b", 2, hex);
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
+    mlx_value_destroy(&report);
+    report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_status(cache, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
+    assert_int_equal(number(report, "duplicates_avoided"), 1);
+    mlx_value_destroy(&report);
+}
+
 static void test_dedup_and_undo(void **state)
 {
     (void)state;
@@ -41,7 +66,12 @@ static void test_dedup_and_undo(void **state)
     assert_int_equal(stat(path, &before), 0);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_dedup(cache, false, &err);
+    mlx_value_t *report = mlx_cache_status(cache, &err);
+    OK(report);
+    assert_true(number(report, "lookalike_bytes") >= before.st_blocks * 512);
+    assert_int_equal(number(report, "duplicate_bytes"), 0); /* nobody has read them yet */
+    mlx_value_destroy(&report);
+    report = mlx_cache_dedup(cache, false, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1);
     assert_int_equal(number(report, "would_free"), before.st_blocks * 512);
@@ -59,6 +89,7 @@ static void test_dedup_and_undo(void **state)
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, &err);
     OK(status);
     assert_int_equal(number(status, "duplicate_bytes"), 0);
+    assert_int_equal(number(status, "lookalike_bytes"), 0);
     assert_int_equal(number(status, "saved"), before.st_blocks * 512);
 
     report = mlx_cache_dedup(cache, true, &err);
@@ -249,6 +280,7 @@ static void test_symlinked_blob_is_never_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_avoided_once),
         cmocka_unit_test(test_dedup_and_undo),
         cmocka_unit_test(test_dedup_skips_other_modes),
         cmocka_unit_test(test_remove_and_clean),
