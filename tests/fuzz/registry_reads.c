@@ -29,7 +29,8 @@ static int refuse_changes(void *arg, const char *operation, const char *path)
     (void)arg;
     if (strcmp(operation, "commit") == 0)
         return 0;
-    if (path[0] != '/' || strstr(path, "/../") || strcmp(path + strlen(path) - 2, "..") == 0)
+    MLX_CLEANUP(mlx_free_p) char *whole = mlx_format("%s/", path);
+    if (path[0] != '/' || strstr(whole, "/../"))
         mlx_panic("%s of \"%s\"", operation, path);
     return READ_ONLY;
 }
