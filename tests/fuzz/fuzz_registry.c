@@ -8,6 +8,7 @@
 #include "proto/buf.h"
 #include "tests/fuzz/registry_reads.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,11 +52,12 @@ static void set_up(void)
     /* The database lies in memory; the name that is made for it on the disk is taken away. */
     char folder[] = "/tmp/fuzz_registry.XXXXXX";
     mlx_error_t err = {0};
-    if (!mkdtemp(folder) || chdir(folder) != 0)
+    MLX_CLEANUP(mlx_close_p) int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (here < 0 || !mkdtemp(folder) || chdir(folder) != 0)
         mlx_panic("no folder");
     mlx_db_t *db = mlx_registry_open(":memory:", false, &err);
     unlink(":memory:");
-    if (!db || chdir("/") != 0 || rmdir(folder) != 0)
+    if (!db || fchdir(here) != 0 || rmdir(folder) != 0)
         mlx_panic("%s", err.text);
     cache = mlx_reading_cache(db);
     mlx_db_exec(cache.db, "PRAGMA foreign_keys = OFF", NULL);
