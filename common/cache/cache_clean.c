@@ -296,11 +296,46 @@ static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const
     return 0;
 }
 
+/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
+ *  them, so there is none unless the registry was lost: then a blob that no row names says nothing. */
+static char *unknown_view(const mlx_cache_t *self)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");
+    DIR *dir = opendir(folder);
+    char *unknown = NULL;
+    for (struct dirent *e; dir && !unknown && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        MLX_CLEANUP(mlx_stmt_destroy)
+        mlx_stmt_t *q =
+            mlx_db_query(self->db, NULL, "SELECT 1 FROM models WHERE view = ?", "s", e->d_name);
+        if (mlx_stmt_step(q, NULL) <= 0)
+            unknown = mlx_format("%s/%s", folder, e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return unknown;
+}
+
+static void add_unknown_view(const mlx_cache_t *self, mlx_value_t *problems)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = unknown_view(self);
+    if (!path)
+        return;
+    mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
+    mlx_value_set_str(problem, "path", path);
+    mlx_value_set_str(problem, "text", "the registry does not know this model: no blob is removed");
+    mlx_value_set_str(problem, "mend", "mlx-cache add it by this path, or delete the folder");
+}
+
 /*  FORGOTTEN: the models that a dry run leaves in the registry. */
 static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, bool dry_run,
                          mlx_plan_t **plan, mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    if (unknown)
+        return 0;
     sweep_t s = {.cache = self, .plan = *plan, .forgotten = forgotten, .err = err};
     if (mlx_store_each(self->home, plan_orphan, &s))
         return -1;
@@ -343,7 +378,9 @@ static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_
     mlx_value_set(report, "models", models);
     mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
-    mlx_volumes_list(self, mlx_value_set(report, "problems", mlx_value_list()));
+    mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
+    mlx_volumes_list(self, problems);
+    add_unknown_view(self, problems);
     return report;
 }
 

@@ -1,5 +1,7 @@
 #include "common/cache/registry.h"
 
+#include "common/cache/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +132,36 @@ int mlx_registry_put_model(mlx_db_t *db, const mlx_model_t *model, mlx_error_t *
     return mlx_db_commit(db, err);
 }
 
+static int damaged(const char *what, const char *name, mlx_error_t *err)
+{
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "the registry's %s \"%.100s\" is damaged", what,
+                  name ? name : "");
+    return mlx_error_mend(err, "move registry.db aside and add the models again from models/");
+}
+
+/*  A row is outside input: a view is one component, a file stays inside it, a digest is one. */
+static int check_model(const mlx_model_t *model, mlx_error_t *err)
+{
+    const char *view = model->view;
+    if (!model->name || !model->source || !view || !*view || strchr(view, '/') ||
+        strcmp(view, ".") == 0 || strcmp(view, "..") == 0)
+        return damaged("model", model->name, err);
+    return 0;
+}
+
+static int check_file(const mlx_model_file_t *file, mlx_error_t *err)
+{
+    if (mlx_name_path(file->path, NULL) || !mlx_is_hex(file->sha256, MLX_SHA256_HEX))
+        return damaged("file", file->path, err);
+    return 0;
+}
+
+static const char *text_of(mlx_stmt_t *q, int column)
+{
+    const char *text = mlx_stmt_str(q, column);
+    return text ? text : "";
+}
+
 static void read_model(mlx_stmt_t *q, mlx_model_t *model)
 {
     *model = (mlx_model_t){
@@ -146,6 +178,8 @@ static void read_model(mlx_stmt_t *q, mlx_model_t *model)
 
 static int read_files(mlx_db_t *db, mlx_model_t *model, mlx_error_t *err)
 {
+    if (check_model(model, err))
+        return -1;
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(db, err,
                                  "SELECT path, sha256, etag, size FROM files WHERE model = ?"
@@ -153,10 +187,12 @@ static int read_files(mlx_db_t *db, mlx_model_t *model, mlx_error_t *err)
                                  "i", model->id);
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
-        mlx_model_file_t *file = mlx_model_add_file(model, mlx_stmt_str(q, 0));
-        snprintf(file->sha256, sizeof file->sha256, "%s", mlx_stmt_str(q, 1));
-        snprintf(file->etag, sizeof file->etag, "%s", mlx_stmt_str(q, 2));
+        mlx_model_file_t *file = mlx_model_add_file(model, text_of(q, 0));
+        snprintf(file->sha256, sizeof file->sha256, "%s", text_of(q, 1));
+        snprintf(file->etag, sizeof file->etag, "%s", text_of(q, 2));
         file->size = (uint64_t)mlx_stmt_int(q, 3);
+        if (check_file(file, err))
+            return -1;
     }
     return row;
 }
@@ -197,7 +233,7 @@ static void suggest(mlx_db_t *db, const char *name, mlx_error_t *err)
                                  " ORDER BY length(name) LIMIT 1",
                                  "s", name);
     if (mlx_stmt_step(q, NULL) > 0)
-        mlx_error_mend(err, "did you mean %s?", mlx_stmt_str(q, 0));
+        mlx_error_mend(err, "did you mean %s?", text_of(q, 0));
     else
         mlx_error_mend(err, "mlx-cache status lists what there is");
 }
@@ -229,15 +265,23 @@ int mlx_registry_delete_model(mlx_db_t *db, const char *name, mlx_error_t *err)
     return mlx_db_run(db, err, "DELETE FROM models WHERE name = ?", "s", name);
 }
 
+/*  A hash that is none is as good as none. */
+static int read_hash(mlx_stmt_t *q, char hex[MLX_HEX_MAX], mlx_error_t *err)
+{
+    int row = mlx_stmt_step(q, err);
+    if (row > 0 && !mlx_is_hex(text_of(q, 0), MLX_SHA256_HEX))
+        return 0;
+    if (row > 0)
+        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
+    return row;
+}
+
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q =
         mlx_db_query(db, err, "SELECT sha256 FROM files WHERE etag = ? LIMIT 1", "s", etag);
-    int row = mlx_stmt_step(q, err);
-    if (row > 0)
-        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
-    return row;
+    return read_hash(q, hex, err);
 }
 
 /* ---- hashes ---- */
@@ -251,10 +295,7 @@ int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_H
                                  " AND mtime_ns = ? AND ctime_ns = ?",
                                  "iiiii", (int64_t)id->dev, (int64_t)id->ino, (int64_t)id->size,
                                  id->mtime_ns, id->ctime_ns);
-    int row = mlx_stmt_step(q, err);
-    if (row > 0)
-        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
-    return row;
+    return read_hash(q, hex, err);
 }
 
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex, mlx_error_t *err)

@@ -96,13 +96,22 @@ static bool is_unchanged(const char *line)
            (uint64_t)st.st_dev == dev && (uint64_t)st.st_ino == ino;
 }
 
+/*  A row that others wrote to may hold anything, NULL too. */
+static bool has_text(mlx_stmt_t *q, int columns)
+{
+    for (int i = 0; i < columns; i++)
+        if (!mlx_stmt_str(q, i))
+            return false;
+    return true;
+}
+
 mlx_value_t *mlx_report_recall(mlx_cache_t *self)
 {
     MLX_CLEANUP(mlx_free_p) char *basis = mlx_report_basis(self);
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(
         self->db, NULL, "SELECT basis, watched, json FROM reports WHERE name = 'status'", "");
-    if (mlx_stmt_step(q, NULL) <= 0 || strcmp(mlx_stmt_str(q, 0), basis) != 0)
+    if (mlx_stmt_step(q, NULL) <= 0 || !has_text(q, 3) || strcmp(mlx_stmt_str(q, 0), basis) != 0)
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *watched = mlx_strdup(mlx_stmt_str(q, 1));
     char *rest = NULL;
@@ -110,7 +119,10 @@ mlx_value_t *mlx_report_recall(mlx_cache_t *self)
         if (!is_unchanged(line))
             return NULL;
     const char *json = mlx_stmt_str(q, 2);
-    return mlx_json_parse(json, strlen(json), NULL);
+    mlx_value_t *report = mlx_json_parse(json, strlen(json), NULL);
+    if (!mlx_value_get(report, "models"))
+        mlx_value_destroy(&report);
+    return report;
 }
 
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
@@ -119,7 +131,7 @@ char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q =
         mlx_db_query(self->db, NULL, "SELECT watched FROM reports WHERE name = 'status'", "");
-    if (mlx_stmt_step(q, NULL) <= 0)
+    if (mlx_stmt_step(q, NULL) <= 0 || !has_text(q, 1))
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *watched = mlx_strdup(mlx_stmt_str(q, 0));
     char **paths = NULL, *rest = NULL;

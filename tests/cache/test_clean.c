@@ -27,6 +27,34 @@ static int64_t number(const mlx_value_t *map, const char *key)
     return value;
 }
 
+/*  Without its registry the cache does not know what its blobs are: it keeps them, and says so. */
+static void test_registry_lost(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "cache/registry.db");
+    mlx_cache_destroy(&cache);
+    assert_int_equal(unlink(path), 0);
+
+    cache = world_open(w, true, &err);
+    OK(cache);
+    report = mlx_cache_clean(cache, &(mlx_cache_how_t){.older_s = 0}, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 0);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "problems")), 1);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
+    mlx_cache_destroy(&cache);
+}
+
 /*  One file that two apps share is one copy avoided, whatever number of models it is. */
 static void test_avoided_once(void **state)
 {
@@ -402,6 +430,7 @@ static void test_symlinked_blob_is_never_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_registry_lost),
         cmocka_unit_test(test_avoided_once),
         cmocka_unit_test(test_dedup_and_undo),
         cmocka_unit_test(test_dedup_skips_other_modes),
