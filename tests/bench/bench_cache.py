@@ -18,7 +18,7 @@ import huggingface_hub
 
 CACHE = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
 MIB = int(sys.argv[2]) if len(sys.argv) > 2 else 1024
-REPOS, FILES = 500, 20
+REPOS, FILES = 200, 50
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
