@@ -65,16 +65,22 @@ static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_
     return ref;
 }
 
+/*  The one file of a device that all others of the same content are shared with: the cache's own, else
+ *  one that cannot be replaced itself, because it has several names already. */
 static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
                                     uint64_t dev)
 {
     const mlx_ref_t *best = NULL;
+    int best_rank = -1;
     for (size_t i = from; i < to; i++) {
         const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
         const mlx_ref_t *ref = &inodes->refs[group->first];
+        int rank = ref->blob ? 2 : !replaceable(inodes, group);
         bool usable = ref->id.dev == dev && (ref->blob || (ref->seen && *ref->seen->path));
-        if (usable && (!best || (ref->blob && !best->blob)))
+        if (usable && rank > best_rank) {
             best = ref;
+            best_rank = rank;
+        }
     }
     return best;
 }

@@ -9,6 +9,7 @@ enum {
     MAX_REDIRECTS = 10,
     MAX_HEADERS = 8,
     DEFAULT_STALL_MS = 30000,
+    LEAST_RATE = 1024, /* a body that only trickles is asked for again */
     CONNECT_MS = 10000,
     SMALL_TIMEOUT_MS = 60000,
 };
@@ -212,6 +213,7 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
             .timeout_ms = request->on_data ? -1 : SMALL_TIMEOUT_MS,
             .connect_timeout_ms = CONNECT_MS,
             .stall_timeout_ms = request->stall_ms ? request->stall_ms : DEFAULT_STALL_MS,
+            .least_rate = request->on_data ? LEAST_RATE : 0,
             .max_body = request->max_body,
             .unbounded_stream = request->on_data != NULL,
             .decode = true,

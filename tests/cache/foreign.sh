@@ -28,7 +28,8 @@ fail() {
 # Any numbers do: nobody needs a name.
 me=54321 owner=54322
 chmod 755 "$work"
-cp "$bin/mlx-cache" "$work/mlx-cache" || exit 1
+mkdir -p "$work/bin" "$work/libexec"
+cp "$bin/mlx-cache" "$work/bin/" && cp -r "$bin/../libexec/mlx" "$work/libexec/" || exit 1
 store=$work/ollama/.ollama/models
 mkdir -p "$work/home/in" "$store/blobs" "$store/manifests/registry.ollama.ai/library/m"
 as() { # user, command
@@ -36,8 +37,8 @@ as() { # user, command
         OLLAMA_MODELS="$store" HOME="$work/home" ASAN_OPTIONS=detect_leaks=0 \
         setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"
 }
-as "$me" "$work/mlx-cache" --version >/dev/null 2>&1 || skip "a program of another user does not run here"
-mlx() { as "$me" "$work/mlx-cache" "$@"; }
+as "$me" "$work/bin/mlx-cache" --version >/dev/null 2>&1 || skip "a program of another user does not run here"
+mlx() { as "$me" "$work/bin/mlx-cache" "$@"; }
 
 # A model in the Ollama store, the same bytes in a folder of mine, and another model.
 python3 - "$store" "$work/home/in" <<'PY'
@@ -81,6 +82,7 @@ refused() { # status, words of the reason, command...
     out=$(mlx "$@" 2>&1 >/dev/null)
     rc=$?
     [ $rc = "$status" ] || fail "$*: status $rc instead of $status: $out"
+    out=$(grep -v "  verified  (" <<<"$out")
     [ "$(wc -l <<<"$out")" = 1 ] || fail "$*: not one line: $out"
     grep -qE -- "$words" <<<"$out" || fail "$*: $out"
     unchanged "$*"

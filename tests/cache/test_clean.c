@@ -27,6 +27,32 @@ static int64_t number(const mlx_value_t *map, const char *key)
     return value;
 }
 
+/*  A file that two apps share stays as it is, and a third copy joins it, whichever was there first. */
+static void test_dedup_joins_what_is_shared(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_lmstudio_model(w, "pub/alone", 2, hex); /* the lowest inode */
+    world_ollama_model(w, "qwen", "7b", 2, hex);
+    world_lmstudio_model(w, "pub/shared", 2, hex);
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "home/.ollama/models/blobs/sha256-%s", hex);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = world_path(w, "home/.lmstudio/models/pub/shared/model.gguf");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link(blob, path), 0);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1);
+    mlx_value_destroy(&report);
+    assert_true(world_shares(w, "home/.lmstudio/models/pub/alone/model.gguf",
+                             "home/.lmstudio/models/pub/shared/model.gguf"));
+    world_check_sound(w);
+}
+
 /*  Without its registry the cache does not know what its blobs are: it keeps them, and says so. */
 static void test_registry_lost(void **state)
 {
@@ -430,6 +456,7 @@ static void test_symlinked_blob_is_never_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dedup_joins_what_is_shared),
         cmocka_unit_test(test_registry_lost),
         cmocka_unit_test(test_avoided_once),
         cmocka_unit_test(test_dedup_and_undo),

@@ -136,7 +136,17 @@ static void add_refused(mlx_value_t *list, const char *name, const mlx_error_t *
     mlx_value_set_str(one, "mend", why->mend);
 }
 
-/*  Every model of the cache; what the app cannot take is said and does not stop the others. An error
+/*  Does the app have the very bytes of this model of a status, under whatever name. */
+static bool app_has(const mlx_value_t *model, const char *app)
+{
+    const mlx_value_t *uses = mlx_value_get(model, "used_by");
+    for (size_t i = 0; i < mlx_value_size(uses); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(uses, i), "app"), app) == 0)
+            return true;
+    return false;
+}
+
+/*  Every model of the cache that the app does not have; what the app cannot take is said and does not stop the others. An error
  *  when there was something to link and none of it could be. */
 static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_error_t *err)
 {
@@ -151,6 +161,7 @@ static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_err
     mlx_value_set_str(report, "app", mlx_args_operand(args, 0));
     mlx_value_set_bool(report, "dry_run", mlx_args_count(args, "dry-run") > 0);
     const mlx_value_t *models = mlx_value_get(status, "models");
+    int64_t has = 0;
     for (size_t i = 0; i < mlx_value_size(models); i++) {
         const mlx_value_t *model = mlx_value_at(models, i);
         const char *name = mlx_value_str(model, "name");
@@ -158,6 +169,10 @@ static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_err
         mlx_error_t why = {0};
         if (!mlx_value_bool(model, "cached", &cached) || !cached || !name)
             continue;
+        if (!mlx_args_value(args, "store") && app_has(model, mlx_args_operand(args, 0))) {
+            has++;
+            continue;
+        }
         mlx_value_t *result = link_one(cache, args, name, &why);
         if (result) {
             mlx_value_append(results, result);
@@ -166,7 +181,8 @@ static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_err
         add_refused(refused, name, &why);
         mlx_error_report("mlx-cache", &why);
     }
-    if (mlx_value_size(refused) && !mlx_value_size(results)) {
+    mlx_value_set_int(report, "has", has);
+    if (mlx_value_size(refused) && !mlx_value_size(results) && !has) {
         mlx_error_set(err, MLX_ERR_FAILED, "none of the %zu models could be linked to %s",
                       mlx_value_size(refused), mlx_value_str(report, "app"));
         mlx_value_destroy(&report);
@@ -247,7 +263,11 @@ static int run_dedup(const mlx_args_t *args)
     mlx_error_t err = {0};
     bool apply = mlx_args_count(args, "apply") && !mlx_args_count(args, "dry-run");
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
-    return finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
+    int status =
+        finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
+    if (!status && !apply && isatty(STDOUT_FILENO))
+        fprintf(stderr, "mlx-cache: nothing was changed; dedup --apply does it\n");
+    return status;
 }
 
 static int run_undo(const mlx_args_t *args)

@@ -98,9 +98,9 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Make models of the cache appear in an app, without a second copy",
-     .about =
-         "Without a model: all of the cache that the app can take; of the others it is said why "
-         "not.",
+     .about = "Without a model: all of the cache that the app can take and does not have; of the "
+              "others it is said why "
+              "not.",
      .options = link_options,
      .complete = "app",
      .run = cli_change},
