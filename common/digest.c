@@ -9,10 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    CHUNK = 256 * 1024 /* fits the second-level cache, so that a byte is read from memory once */
-};
-
 struct mlx_digest {
     EVP_MD_CTX *ctx;
 };
@@ -85,13 +81,13 @@ int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_
                              strerror(errno));
     MLX_CLEANUP(mlx_digest_destroy)
     mlx_digest_t *digest = mlx_digest_new(kind, (uint64_t)st.st_size);
-    MLX_CLEANUP(mlx_free_p) unsigned char *chunk = mlx_alloc(1, CHUNK);
+    MLX_CLEANUP(mlx_free_p) unsigned char *chunk = mlx_alloc(1, MLX_DIGEST_PIECE);
     read_ahead(fd);
     off_t at = 0;
     for (;;) {
         if (stop && stop(arg))
             return mlx_error_set(err, MLX_ERR_INTERRUPTED, "hashing was interrupted");
-        ssize_t got = pread(fd, chunk, CHUNK, at);
+        ssize_t got = pread(fd, chunk, MLX_DIGEST_PIECE, at);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)

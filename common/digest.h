@@ -37,8 +37,12 @@ void mlx_digest_hex(mlx_digest_t *self, char hex[MLX_HEX_MAX]);
 /*  SHA-256 of LEN bytes in memory. */
 void mlx_sha256_hex(const void *data, size_t len, char hex[MLX_HEX_MAX]);
 
+enum {
+    MLX_DIGEST_PIECE = 256 * 1024 /* fits the second-level cache: a byte is read from memory once */
+};
+
 /*  Hash the open file FD from offset 0 to its end (the file position is left alone). SIZE gets the
- *  number of bytes hashed (may be NULL). STOP (may be NULL) is asked now and then: true ends it
+ *  number of bytes hashed (may be NULL). STOP (may be NULL) is asked before each piece: true ends it
  * with code interrupted. */
 int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_t *size,
                   bool (*stop)(void *arg), void *arg, mlx_error_t *err);

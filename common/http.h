@@ -29,6 +29,7 @@ typedef struct {
     int64_t timeout_ms;         /* whole transfer; 0: 10 s; negative: none */
     int64_t connect_timeout_ms; /* 0: 2 s */
     int64_t stall_timeout_ms;   /* no byte for this long ends it; 0: none */
+    unsigned least_rate;        /* bytes/s: slower than this for so long ends it too; 0: any */
     size_t max_body;            /* 0: 16 MiB; counts streamed bytes too unless unbounded_stream */
     bool unbounded_stream;      /* with on_data: no limit on the sum */
     bool decode; /* undo a gzip that the server applies (HEADERS say what is asked for) */

@@ -211,6 +211,10 @@ static void set_limits(mlx_http_transfer_t *self, const mlx_http_request_t *requ
     if (request->decode)
         SETOPT(self->easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     self->stall_us = request->stall_timeout_ms * 1000;
+    if (request->least_rate && request->stall_timeout_ms > 0) {
+        SETOPT(self->easy, CURLOPT_LOW_SPEED_LIMIT, (long)request->least_rate);
+        SETOPT(self->easy, CURLOPT_LOW_SPEED_TIME, (long)(request->stall_timeout_ms + 999) / 1000);
+    }
     self->max_body = request->max_body ? request->max_body : DEFAULT_MAX_BODY;
     if (request->on_data && request->unbounded_stream)
         self->max_body = 0;

@@ -41,6 +41,11 @@ typedef struct {
     uint64_t id;   /* st_dev */
     char type[32]; /* "ext4", "btrfs", "xfs", "tmpfs", "apfs", "nfs", ...; "0x..." when unnamed */
     bool remote;   /* a network file system: locks and mmap are not to be trusted */
+
+    /*  What stays the same when it is mounted again, elsewhere or after a restart: "uuid:..", else
+     *  "fsid:..@<what is mounted>". Linux: FS_IOC_GETFSUUID (linux/fs.h, since 6.9), else statfs(2)
+     *  and proc_pid_mountinfo(5). macOS: getattrlist(2) ATTR_VOL_UUID. */
+    char identity[128];
 } mlx_os_volume_t;
 
 int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err);

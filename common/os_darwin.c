@@ -73,6 +73,28 @@ int mlx_os_fsync(int fd, mlx_error_t *err)
     return fail(err, "fsync");
 }
 
+static void identify(const char *path, const struct statfs *fs, mlx_os_volume_t *volume)
+{
+    struct attrlist wanted = {
+        .bitmapcount = ATTR_BIT_MAP_COUNT,
+        .volattr = ATTR_VOL_INFO | ATTR_VOL_UUID,
+    };
+    struct __attribute__((packed, aligned(4))) {
+        uint32_t length;
+        unsigned char uuid[16];
+    } answer = {0};
+    if (getattrlist(path, &wanted, &answer, sizeof answer, 0) != 0 ||
+        answer.length != sizeof answer) {
+        snprintf(volume->identity, sizeof volume->identity, "fsid:%08x%08x@%.64s",
+                 (unsigned)fs->f_fsid.val[0], (unsigned)fs->f_fsid.val[1], fs->f_mntfromname);
+        return;
+    }
+    size_t at = (size_t)snprintf(volume->identity, sizeof volume->identity, "uuid:");
+    for (size_t i = 0; i < sizeof answer.uuid; i++)
+        at += (size_t)snprintf(volume->identity + at, sizeof volume->identity - at, "%02x",
+                               answer.uuid[i]);
+}
+
 int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
 {
     struct stat status;
@@ -82,6 +104,7 @@ int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
     *volume =
         (mlx_os_volume_t){.id = (uint64_t)status.st_dev, .remote = (fs.f_flags & MNT_LOCAL) == 0};
     snprintf(volume->type, sizeof volume->type, "%s", fs.f_fstypename);
+    identify(path, &fs, volume);
     return 0;
 }
 

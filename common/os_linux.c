@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -86,6 +87,51 @@ static const struct {
     {AFS_SUPER_MAGIC, "afs", true},     {V9FS_MAGIC, "9p", true},
 };
 
+/*  Not in the headers of older systems, whose kernels then say that they do not know it. */
+struct fs_uuid {
+    uint8_t len;
+    uint8_t uuid[16];
+};
+#define GET_FS_UUID _IOR(0x15, 0, struct fs_uuid)
+
+static bool uuid_of(const char *path, char *out, size_t size)
+{
+    struct fs_uuid answer = {0};
+    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || ioctl(fd, GET_FS_UUID, &answer) != 0 || answer.len == 0 || answer.len > 16)
+        return false;
+    size_t at = (size_t)snprintf(out, size, "uuid:");
+    for (size_t i = 0; i < answer.len; i++)
+        at += (size_t)snprintf(out + at, size - at, "%02x", answer.uuid[i]);
+    return true;
+}
+
+/*  "36 35 98:0 /root /mnt rw - ext3 /dev/sda1 rw": the device's number and, behind the dash, its name. */
+static void mounted_from(dev_t dev, char out[64])
+{
+    char line[4096];
+    MLX_CLEANUP(mlx_fclose_p) FILE *file = fopen("/proc/self/mountinfo", "re");
+    out[0] = '\0';
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned high, low;
+        const char *dash = strstr(line, " - ");
+        if (dash && sscanf(line, "%*d %*d %u:%u", &high, &low) == 2 && makedev(high, low) == dev &&
+            sscanf(dash, " - %*s %63s", out) == 1)
+            break;
+    }
+}
+
+static void identify(const char *path, const struct statfs *fs, dev_t dev, mlx_os_volume_t *volume)
+{
+    if (uuid_of(path, volume->identity, sizeof volume->identity))
+        return;
+    char from[64];
+    uint32_t id[2];
+    memcpy(id, &fs->f_fsid, sizeof id);
+    mounted_from(dev, from);
+    snprintf(volume->identity, sizeof volume->identity, "fsid:%08x%08x@%s", id[0], id[1], from);
+}
+
 int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
 {
     struct stat status;
@@ -101,6 +147,7 @@ int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
             snprintf(volume->type, sizeof volume->type, "%s", volumes[i].type);
             volume->remote = volumes[i].remote;
         }
+    identify(path, &fs, status.st_dev, volume);
     return 0;
 }
 

@@ -30,6 +30,8 @@ struct mlx_progress {
     int64_t drawn_us;
     int64_t drawn_done;
     double speed; /* bytes per second; NaN: not known yet */
+    double told_speed;
+    double told_left_s;
     bool drawn;
 };
 
@@ -43,7 +45,7 @@ mlx_progress_t *mlx_progress_new(const mlx_progress_options_t *options)
     self->term = *options->term;
     self->now_us = options->now_us ? options->now_us : mlx_now_us;
     self->started_us = self->drawn_us = self->now_us();
-    self->speed = (double)NAN;
+    self->speed = self->told_speed = self->told_left_s = (double)NAN;
     return self;
 }
 
@@ -61,14 +63,17 @@ static void put_figures(const mlx_progress_t *self, mlx_buf_t *out)
         mlx_buf_puts(out, " of ");
         put_unit(out, (double)self->total, MLX_UNIT_BYTES);
     }
-    if (!isfinite(self->speed))
+    double speed = isfinite(self->told_speed) ? self->told_speed : self->speed;
+    if (!isfinite(speed))
         return;
     mlx_buf_puts(out, "  ");
-    put_unit(out, self->speed, MLX_UNIT_BYTES);
+    put_unit(out, speed, MLX_UNIT_BYTES);
     mlx_buf_puts(out, "/s");
-    if (self->total > self->done && self->speed >= 1) {
+    double left_s = isfinite(self->told_left_s) ? self->told_left_s
+                                                : (double)(self->total - self->done) / speed;
+    if (self->total > self->done && speed >= 1) {
         mlx_buf_puts(out, "  ");
-        put_unit(out, (double)(self->total - self->done) / self->speed, MLX_UNIT_SECONDS);
+        put_unit(out, left_s, MLX_UNIT_SECONDS);
         mlx_buf_puts(out, " left");
     }
 }
@@ -146,6 +151,12 @@ void mlx_progress_update(mlx_progress_t *self, int64_t done)
         return;
     note_speed(self, now_us);
     draw(self);
+}
+
+void mlx_progress_told(mlx_progress_t *self, double speed, double left_s)
+{
+    self->told_speed = speed;
+    self->told_left_s = left_s;
 }
 
 static void say_end(const mlx_progress_t *self)

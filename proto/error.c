@@ -17,12 +17,17 @@ static const struct {
     {MLX_ERR_INTERRUPTED, "interrupted"},
 };
 
-/*  Text may quote outside input: keep it one line and free of terminal escapes. */
+/*  Text may quote outside input: keep it one line and free of terminal escapes, also of those that
+ *  UTF-8 spells in two bytes (U+0080 .. U+009F: C2 80 .. C2 9F). */
 static void make_printable(char *text)
 {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+    for (; *text; text++) {
+        bool c1 = (unsigned char)text[0] == 0xc2 && (text[1] & 0xe0) == 0x80;
+        if (c1)
+            *text++ = '?';
+        if (c1 || (unsigned char)*text < 0x20 || *text == 0x7f)
             *text = '?';
+    }
 }
 
 int mlx_error_set(mlx_error_t *err, mlx_code_t code, const char *fmt, ...)

@@ -47,10 +47,6 @@ typedef struct {
     /*  The lock file that the app's own tools hold while they write PATH, as an allocated path in the
      *  store, or NULL. NULL: the app has no locks. */
     char *(*lock_path)(const char *path);
-
-    /*  After a link into the app's usual store: does the running app see it. 0: yes, or it does not
-     *  run; -1 with ERR: it runs and does not. NULL: the app cannot be asked. */
-    int (*confirm)(const mlx_env_t *env, const mlx_plan_t *plan, mlx_error_t *err);
 } mlx_adapter_t;
 
 extern const mlx_adapter_t mlx_adapter_huggingface;
@@ -61,6 +57,11 @@ extern const mlx_adapter_t mlx_adapter_dir;
 
 /*  All of them; ends with NULL. */
 extern const mlx_adapter_t *const mlx_adapters[];
+
+/*  After a link into the app's usual store: does the running app see it. 0: yes, it does not run, or it
+ *  cannot be asked; -1 with ERR: it runs and does not. */
+int mlx_adapter_confirm(const mlx_adapter_t *adapter, const mlx_env_t *env, const mlx_plan_t *plan,
+                        mlx_error_t *err);
 
 /*  By name, or NULL with not_found and the names there are. */
 const mlx_adapter_t *mlx_adapter_find(const char *name, mlx_error_t *err);

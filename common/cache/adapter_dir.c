@@ -1,6 +1,8 @@
 /*  dir - any folder of models: MLX_CACHE_DIRS names them, separated by ':' */
 #include "common/cache/adapter.h"
 
+#include "common/cache/names.h"
+
 #include <string.h>
 
 static size_t dir_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
@@ -27,9 +29,12 @@ static void dir_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root
 static int dir_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)
 {
     const mlx_model_t *model = what->model;
+    const char *name = what->as ? what->as : model->view;
+    if (mlx_name_path(name, err))
+        return mlx_error_mend(err, "choose another name with --as");
     for (size_t i = 0; i < model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
-        char *path = mlx_format("%s/%s", what->as ? what->as : model->view, model->files[i].path);
+        char *path = mlx_format("%s/%s", name, model->files[i].path);
         MLX_CLEANUP(mlx_free_p)
         char *folder = mlx_strndup(path, (size_t)(strrchr(path, '/') - path));
         mlx_expose_folder(what, plan, folder);

@@ -258,9 +258,11 @@ char *mlx_hf_lock_path(const char *path)
 
 /* ---- exposing ---- */
 
-/*  A model that is one quantisation is called "org/name:QUANT". */
+/*  A model that is one quantisation is called "org/name:QUANT", one that was renamed anything. */
 static char *repo_of(const mlx_model_t *model)
 {
+    if (model->origin && strncmp(model->origin, "oci://", 6) != 0)
+        return mlx_strdup(model->origin);
     return mlx_strndup(model->name, strcspn(model->name, ":"));
 }
 

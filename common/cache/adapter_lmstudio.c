@@ -6,6 +6,7 @@
  */
 #include "common/cache/adapter.h"
 
+#include "common/cache/names.h"
 #include "common/file.h"
 #include "common/json.h"
 
@@ -68,6 +69,8 @@ static char *lm_folder(const mlx_expose_t *what)
 static int lm_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = lm_folder(what);
+    if (mlx_name_path(folder, err))
+        return mlx_error_mend(err, "choose another name with --as");
     for (size_t i = 0; i < what->model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
         char *path = mlx_format("%s/%s", folder, what->model->files[i].path);

@@ -7,7 +7,6 @@
  */
 #include "common/cache/adapter.h"
 
-#include "common/cache/fetch.h"
 #include "common/cache/gguf.h"
 #include "common/cache/header.h"
 #include "common/cache/manifest.h"
@@ -19,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static size_t ollama_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
 {
@@ -168,6 +166,40 @@ static int read_blob_header(const mlx_expose_t *what, const mlx_model_file_t *fi
     return fd < 0 ? -1 : mlx_gguf_check(fd, file->size, info, err);
 }
 
+/*  What a model that was Ollama's has beside its weights. TEXTS ends with NULL. */
+static int place_texts(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_file_t **texts,
+                       mlx_error_t *err)
+{
+    const mlx_model_t *model = what->model;
+    size_t count = 0;
+    for (size_t i = 0; strcmp(model->source, "ollama") == 0 && i < model->count; i++) {
+        if (!mlx_ollama_text_kind(model->files[i].path))
+            continue;
+        if (place_blob(what, plan, &model->files[i], err))
+            return -1;
+        texts[count++] = &model->files[i];
+    }
+    texts[count] = NULL;
+    return 0;
+}
+
+/*  What the model's own generation_config.json recommends. */
+static int place_params(const mlx_expose_t *what, mlx_plan_t *plan, mlx_buf_t *params,
+                        mlx_error_t *err)
+{
+    for (size_t i = 0; i < what->model->count; i++) {
+        const mlx_model_file_t *file = &what->model->files[i];
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+        if (strcmp(file->path, "generation_config.json") != 0 ||
+            mlx_ollama_read_blob(what->home, file->sha256, &json, NULL))
+            continue;
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *generation = mlx_json_parse(mlx_buf_str(&json), json.len, NULL);
+        mlx_ollama_params(generation, params);
+    }
+    return params->len ? mlx_ollama_plan_blob(what, plan, params, err) : 0;
+}
+
 static int expose_gguf(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_file_t *weights,
                        const mlx_model_file_t *projector, mlx_error_t *err)
 {
@@ -177,9 +209,19 @@ static int expose_gguf(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_mod
         place_blob(what, plan, weights, err) ||
         (projector && place_blob(what, plan, projector, err)))
         return -1;
+    MLX_CLEANUP(mlx_free_p)
+    const mlx_model_file_t **texts = mlx_alloc(what->model->count + 1, sizeof *texts);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t params = {0};
+    if (place_texts(what, plan, texts, err) || place_params(what, plan, &params, err))
+        return -1;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t config = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t manifest = {0};
-    mlx_ollama_compose(&info, weights, projector, &config, &manifest);
+    mlx_ollama_compose(&(mlx_ollama_parts_t){.info = &info,
+                                             .weights = weights,
+                                             .projector = projector,
+                                             .texts = texts,
+                                             .params = &params},
+                       &config, &manifest);
     return mlx_ollama_plan_manifest(what, plan, &name, &config, &manifest, err);
 }
 
@@ -241,69 +283,6 @@ static int ollama_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t
                 : expose_gguf(what, plan, weights, projector, err);
 }
 
-/* ---- asking the server ---- */
-
-/*  The server's address as OLLAMA_HOST says it: scheme and port may be missing. NULL when it is not
- *  on this machine, whose store this is. */
-static char *server_url(const mlx_env_t *env)
-{
-    const char *host = mlx_env_get(env, "OLLAMA_HOST");
-    if (!host)
-        host = "127.0.0.1:11434";
-    bool scheme = strstr(host, "://") != NULL;
-    const char *bare = scheme ? strstr(host, "://") + 3 : host;
-    MLX_CLEANUP(mlx_free_p)
-    char *url =
-        mlx_format("%s%s%s", scheme ? "" : "http://", host, strchr(bare, ':') ? "" : ":11434");
-    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(url, NULL);
-    return origin && strncmp(origin, "http:", 5) == 0 ? mlx_format("%s/api/tags", origin) : NULL;
-}
-
-/*  The name of the model whose manifest the plan wrote, or NULL when it wrote none. */
-static char *planned_name(const mlx_plan_t *plan)
-{
-    static const char start[] = "manifests/";
-    mlx_ollama_name_t name;
-    for (size_t i = 0; i < plan->count; i++) {
-        const mlx_step_t *step = &plan->steps[i];
-        if (step->kind != MLX_STEP_WRITE || strncmp(step->path, start, sizeof start - 1) != 0)
-            continue;
-        MLX_CLEANUP(mlx_free_p) char *full = mlx_strdup(step->path + sizeof start - 1);
-        *strrchr(full, '/') = ':';
-        return mlx_name_ollama(full, &name, NULL) ? NULL : mlx_name_ollama_short(&name);
-    }
-    return NULL;
-}
-
-static bool is_listed(const mlx_value_t *tags, const char *name)
-{
-    const mlx_value_t *models = mlx_value_get(tags, "models");
-    for (size_t i = 0; i < mlx_value_size(models); i++) {
-        const char *listed = mlx_value_str(mlx_value_at(models, i), "name");
-        if (listed && strcasecmp(listed, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int ollama_confirm(const mlx_env_t *env, const mlx_plan_t *plan, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_free_p) char *url = server_url(env);
-    MLX_CLEANUP(mlx_free_p) char *name = planned_name(plan);
-    if (!url || !name)
-        return 0;
-    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
-    if (mlx_fetch(&(mlx_fetch_t){.url = url}, &reply, NULL) || reply.status != 200)
-        return 0;
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *tags = mlx_json_parse(mlx_buf_str(&reply.body), reply.body.len, NULL);
-    if (mlx_value_type(mlx_value_get(tags, "models")) != MLX_LIST || is_listed(tags, name))
-        return 0;
-    mlx_error_set(err, MLX_ERR_FAILED, "the running Ollama does not list %s: it was taken back",
-                  name);
-    return mlx_error_mend(err, "its models are in another folder: name that with --store");
-}
-
 const mlx_adapter_t mlx_adapter_ollama = {
     .name = "ollama",
     .title = "Ollama",
@@ -312,5 +291,4 @@ const mlx_adapter_t mlx_adapter_ollama = {
     .scan = ollama_scan,
     .expose = ollama_expose,
     .in_use = ollama_in_use,
-    .confirm = ollama_confirm,
 };

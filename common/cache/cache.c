@@ -19,6 +19,8 @@ static bool is_symlink_target(mlx_cache_t *self, const char *path)
     if (!scan || mlx_fs_stat(self->home, path, &st, NULL) <= 0)
         return true;
     mlx_identity_t id = mlx_identity_of(&st);
+    if (mlx_volumes_hold(self, id.ino))
+        return true;
     for (size_t i = 0; i < scan->count; i++)
         if (scan->files[i].by_symlink && mlx_identity_same_inode(&scan->files[i].id, &id))
             return true;
@@ -70,6 +72,7 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .roots = self->roots,
                                   .now_s = options->now_s,
                                   .in_use = in_use,
+                                  .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)
         sound = prepare_to_write(self, err) == 0;
@@ -114,6 +117,8 @@ mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err)
     mlx_scan_t *scan = mlx_scan_new();
     if (mlx_scan_all(scan, &self->options.env, self->roots, err))
         mlx_scan_destroy(&scan);
+    else
+        mlx_volumes_note(self, scan);
     return scan;
 }
 

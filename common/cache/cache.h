@@ -50,11 +50,14 @@ typedef struct {
     const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
     unsigned streams;
     int64_t pause_ms; /* first pause before a new try; 0: 1 s */
+    int64_t stall_ms; /* a connection that brings nothing for so long is given up; 0: 30 s */
+    uint64_t piece;   /* bytes of a large file that one connection fetches at a time; 0: 32 MiB */
 } mlx_cache_how_t;
 
-/*  {"models": [{name, source, size, disk, cached, used_by: [{app, method}], frees}],
+/*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],
  *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems": [{app, path, text}]}.
- *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. */
+ *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a volume
+ *  that is not mounted now is "offline": kept, and a problem with its mend. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no
@@ -110,7 +113,9 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
                               mlx_error_t *err);
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Take back the operation ID, or the newest one that can be (0). */
+/*  Take back the operation ID, or the newest one that can be (0). What remove or clean freed comes back
+ *  from this machine where any app has it, the rest from where it came, at the same commit:
+ *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err);
 

@@ -10,16 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say(mlx_cache_t *self, const char *model, const char *file, uint64_t size)
+/*  Small files get bytes of their own, weights only where nothing else is possible. */
+static void say(mlx_cache_t *self, const mlx_model_t *model, const mlx_seen_t *seen,
+                const mlx_root_t *root)
 {
-    if (!self->options.progress)
-        return;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
-    mlx_value_set_str(event, "model", model);
-    mlx_value_set_str(event, "file", file);
-    mlx_value_set_int(event, "size", (int64_t)size);
-    mlx_value_set_str(event, "state", "adopted");
-    self->options.progress(self->options.arg, event);
+    bool shared = seen->weights && mlx_root_dev(root) == mlx_root_dev(self->home);
+    bool named = strcmp(seen->app, "dir") != 0;
+    mlx_cache_tell_file(self, model->name, seen->name, seen->id.size, shared ? "shared" : "copied",
+                        named ? seen->app : NULL);
 }
 
 static bool stopped(const mlx_cache_t *self, mlx_error_t *err)
@@ -46,7 +44,7 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
     memcpy(file->sha256, hex, sizeof hex);
     snprintf(file->etag, sizeof file->etag, "%s", seen->claim[0] ? seen->claim : seen->etag);
     file->size = seen->id.size;
-    say(self, model->name, seen->name, seen->id.size);
+    say(self, model, seen, root);
     return 0;
 }
 
@@ -70,12 +68,18 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
     }
     if (check_distinct(scan->files, chosen, count, err))
         return NULL;
+    uint64_t total = 0, done = 0;
+    for (size_t i = 0; i < count; i++)
+        total += scan->files[chosen[i]].id.size;
+    mlx_cache_tell_begin(self, "adopt", "verify", model->name, total, MLX_DIGEST_PIECE);
     for (size_t i = 0; i < count; i++) {
         const mlx_seen_t *seen = &scan->files[chosen[i]];
         if (how->dry_run)
             mlx_model_add_file(model, seen->name)->size = seen->id.size;
         else if (take_file(self, model, seen, how, err))
             return NULL;
+        else
+            mlx_cache_tell_done(self, done += seen->id.size);
     }
     if (!how->dry_run && mlx_cache_publish(self, model, err))
         return NULL;
@@ -168,6 +172,7 @@ mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_c
     }
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "path", NULL);
+    model->origin = realpath(path, NULL);
     return take_model(self, model, scan, chosen, count, how, err);
 }
 
@@ -214,7 +219,7 @@ static const char *source_of(const mlx_seen_t *seen)
 }
 
 static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, size_t *chosen,
-                     const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+                     const mlx_cache_how_t *how, mlx_value_t *models, mlx_error_t *err)
 {
     const mlx_seen_t *head = &scan->files[first];
     size_t count = choose_files(scan, first, chosen);
@@ -226,23 +231,18 @@ static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, si
                      : mlx_strdup(head->model);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, source_of(head), head->revision);
-    mlx_error_t why = {0};
-    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, &why);
-    if (value) {
-        mlx_value_append(mlx_value_get(report, "models"), value);
-        return 0;
-    }
-    if (why.code == MLX_ERR_INTERRUPTED || why.code == MLX_ERR_BUSY) {
-        if (err)
-            *err = why;
-        return -1;
-    }
-    /* One model that cannot be taken does not keep the others out. */
-    mlx_value_t *problem = mlx_value_append(mlx_value_get(report, "problems"), mlx_value_map());
-    mlx_value_set_str(problem, "model", head->model);
-    mlx_value_set_str(problem, "text", why.text);
-    mlx_value_set_str(problem, "mend", why.mend);
-    return 0;
+    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, err);
+    if (value)
+        mlx_value_append(models, value);
+    return value ? 0 : -1;
+}
+
+static void note_problem(mlx_value_t *problems, const char *model, const mlx_error_t *why)
+{
+    mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
+    mlx_value_set_str(problem, "model", model);
+    mlx_value_set_str(problem, "text", why->text);
+    mlx_value_set_str(problem, "mend", why->mend);
 }
 
 mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
@@ -256,8 +256,8 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
         return NULL;
     MLX_CLEANUP(mlx_free_p) size_t *chosen = mlx_alloc(scan->count + 1, sizeof *chosen);
     mlx_value_t *report = mlx_value_map();
-    mlx_value_set(report, "models", mlx_value_list());
-    mlx_value_set(report, "problems", mlx_value_list());
+    mlx_value_t *models = mlx_value_set(report, "models", mlx_value_list());
+    mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
     bool found = false;
     for (size_t i = 0; i < scan->count; i++) {
         const mlx_seen_t *seen = &scan->files[i];
@@ -265,10 +265,18 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
             (model && strcmp(seen->model, model) != 0) || !is_first(scan, i))
             continue;
         found = true;
-        if (adopt_one(self, scan, i, chosen, how, report, err)) {
-            mlx_value_destroy(&report);
-            return NULL;
+        mlx_error_t why = {0};
+        if (adopt_one(self, scan, i, chosen, how, models, &why) == 0)
+            continue;
+        /* One of many that cannot be taken does not keep the others out. */
+        if (!model && why.code != MLX_ERR_INTERRUPTED && why.code != MLX_ERR_BUSY) {
+            note_problem(problems, seen->model, &why);
+            continue;
         }
+        if (err)
+            *err = why;
+        mlx_value_destroy(&report);
+        return NULL;
     }
     if (model && !found) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no app has a model \"%.100s\"", model);

@@ -65,16 +65,22 @@ static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_
     return ref;
 }
 
+/*  The one file of a device that all others of the same content are shared with: the cache's own, else
+ *  one that cannot be replaced itself, because it has several names already. */
 static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
                                     uint64_t dev)
 {
     const mlx_ref_t *best = NULL;
+    int best_rank = -1;
     for (size_t i = from; i < to; i++) {
         const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
         const mlx_ref_t *ref = &inodes->refs[group->first];
+        int rank = ref->blob ? 2 : !replaceable(inodes, group);
         bool usable = ref->id.dev == dev && (ref->blob || (ref->seen && *ref->seen->path));
-        if (usable && (!best || (ref->blob && !best->blob)))
+        if (usable && rank > best_rank) {
             best = ref;
+            best_rank = rank;
+        }
     }
     return best;
 }
@@ -99,6 +105,12 @@ static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_pla
     return bytes;
 }
 
+static uint64_t size_of(const mlx_hash_job_t *job)
+{
+    struct stat st;
+    return job->root && mlx_fs_stat(job->root, job->path, &st, NULL) > 0 ? (uint64_t)st.st_size : 0;
+}
+
 /*  Files without a claim are hashed only when another one has the same size. */
 static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const mlx_scan_t *scan,
                            mlx_error_t *err)
@@ -116,7 +128,11 @@ static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const 
             jobs[count++] = (mlx_hash_job_t){
                 .root = mlx_roots_get(self->roots, ref->seen->root, NULL), .path = ref->seen->path};
     }
-    return mlx_hash_files(self->db, jobs, count, 0, self->options.stop, self->options.arg, err);
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        total += size_of(&jobs[i]);
+    mlx_cache_tell_begin(self, "dedup", "compare", NULL, total, MLX_DIGEST_PIECE);
+    return mlx_hash_files(self->db, jobs, count, 0, mlx_cache_piece, self, err);
 }
 
 static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool apply)
@@ -131,6 +147,24 @@ static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool ap
     if (apply)
         mlx_value_set_int(report, "freed", (int64_t)freed);
     return report;
+}
+
+static uint64_t plan_size(const mlx_plan_t *plan)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        sum += plan->steps[i].size;
+    return sum;
+}
+
+static void tell_shared(mlx_cache_t *self, const mlx_plan_t *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", step->root, step->path);
+        if (step->state == MLX_STATE_DONE)
+            mlx_cache_tell_file(self, "", path, step->size, "shared", NULL);
+    }
 }
 
 mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
@@ -158,8 +192,12 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
             bytes += plan_same(self, inodes, plan, from, to);
         from = to;
     }
+    /* Each step reads both files. */
+    mlx_cache_tell_begin(self, "dedup", "verify", NULL, apply ? 2 * plan_size(plan) : 0,
+                         MLX_DIGEST_PIECE);
     if (apply && plan->count && mlx_engine_apply(&self->engine, plan, err))
         return NULL;
+    tell_shared(self, plan);
     return dedup_report(plan, bytes, apply);
 }
 
@@ -168,8 +206,32 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
 typedef struct {
     mlx_cache_t *cache;
     mlx_plan_t *plan;
+    const mlx_value_t *forgotten; /* names of models that count no more */
     mlx_error_t *err;
 } sweep_t;
+
+static bool is_forgotten(const mlx_value_t *names, const char *name)
+{
+    for (size_t i = 0; i < mlx_value_size(names); i++)
+        if (strcmp(mlx_value_as_str(mlx_value_at(names, i), NULL), name) == 0)
+            return true;
+    return false;
+}
+
+/*  Is SHA256 a file of a model that stays. */
+static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(s->cache->db, s->err,
+                                 "SELECT DISTINCT name FROM files JOIN models ON models.id = model"
+                                 " WHERE sha256 = ?",
+                                 "s", sha256);
+    int row = 0;
+    *needed = false;
+    while (!*needed && (row = mlx_stmt_step(q, s->err)) > 0)
+        *needed = !is_forgotten(s->forgotten, mlx_stmt_str(q, 0));
+    return *needed || row == 0 ? 0 : -1;
+}
 
 /*  A blob that is a file of no model. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
@@ -177,7 +239,7 @@ static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
     sweep_t *s = arg;
     bool needed;
     (void)st;
-    if (mlx_registry_has_file(s->cache->db, sha256, &needed, s->err))
+    if (is_needed(s, sha256, &needed))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
     if (!needed)
@@ -209,26 +271,78 @@ static int need_all(const mlx_plan_t *plan, mlx_error_t *err)
     return 0;
 }
 
-/*  The row goes last: until then the model can be forgotten again. */
-static int forget_model(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+static void plan_forget(mlx_cache_t *self, mlx_plan_t *plan, const mlx_model_t *model)
 {
-    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("remove", model->name, NULL);
     for (size_t i = 0; i < model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
         char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
         mlx_cache_plan_remove(self, plan, path, "");
     }
-    if ((plan->count && mlx_engine_apply(&self->engine, plan, err)) || need_all(plan, err) ||
-        remove_folders(self, model, err) ||
-        mlx_fs_gate(&self->options.fs, "commit", "registry", err))
-        return -1;
-    return mlx_registry_delete_model(self->db, model->name, err);
 }
 
-static int sweep_orphans(mlx_cache_t *self, bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
+/*  As one operation, with a record that undo brings them back from. The rows go last: until then the
+ *  models can be forgotten again. */
+static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
+                         size_t count, mlx_error_t *err)
+{
+    if (count == 0)
+        return 0;
+    MLX_CLEANUP(mlx_plan_destroy)
+    mlx_plan_t *plan = mlx_plan_new(kind, count == 1 ? models[0]->name : NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        plan_forget(self, plan, models[i]);
+    mlx_cache_record(self, plan, models, count);
+    if (mlx_engine_apply(&self->engine, plan, err) || need_all(plan, err))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (remove_folders(self, models[i], err) ||
+            mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
+            mlx_registry_delete_model(self->db, models[i]->name, err))
+            return -1;
+    return 0;
+}
+
+/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
+ *  them, so there is none unless the registry was lost: then a blob that no row names says nothing. */
+static char *unknown_view(const mlx_cache_t *self)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");
+    DIR *dir = opendir(folder);
+    char *unknown = NULL;
+    for (struct dirent *e; dir && !unknown && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        MLX_CLEANUP(mlx_stmt_destroy)
+        mlx_stmt_t *q =
+            mlx_db_query(self->db, NULL, "SELECT 1 FROM models WHERE view = ?", "s", e->d_name);
+        if (mlx_stmt_step(q, NULL) <= 0)
+            unknown = mlx_format("%s/%s", folder, e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return unknown;
+}
+
+static void add_unknown_view(const mlx_cache_t *self, mlx_value_t *problems)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = unknown_view(self);
+    if (!path)
+        return;
+    mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
+    mlx_value_set_str(problem, "path", path);
+    mlx_value_set_str(problem, "text", "the registry does not know this model: no blob is removed");
+    mlx_value_set_str(problem, "mend", "mlx-cache add it by this path, or delete the folder");
+}
+
+/*  FORGOTTEN: the models that a dry run leaves in the registry. */
+static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, bool dry_run,
+                         mlx_plan_t **plan, mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
-    sweep_t s = {.cache = self, .plan = *plan, .err = err};
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    if (unknown)
+        return 0;
+    sweep_t s = {.cache = self, .plan = *plan, .forgotten = forgotten, .err = err};
     if (mlx_store_each(self->home, plan_orphan, &s))
         return -1;
     return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
@@ -259,7 +373,8 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
     return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
-static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bool dry_run)
+static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_value_t *models,
+                                 bool dry_run)
 {
     mlx_value_t *report = mlx_plan_value(plan);
     uint64_t bytes = 0;
@@ -269,6 +384,9 @@ static mlx_value_t *clean_report(const mlx_plan_t *plan, mlx_value_t *models, bo
     mlx_value_set(report, "models", models);
     mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
+    mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
+    mlx_volumes_list(self, problems);
+    add_unknown_view(self, problems);
     return report;
 }
 
@@ -278,14 +396,16 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
-    if (!model || (!how->dry_run && forget_model(self, model, err)))
+    if (!model || (!how->dry_run && forget_models(self, "remove", &model, 1, err)))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
-    if (sweep_orphans(self, how->dry_run, &plan, err))
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
+    mlx_value_append(names, mlx_value_new_str(name));
+    if (sweep_orphans(self, names, how->dry_run, &plan, err))
         return NULL;
-    mlx_value_t *models = mlx_value_list();
-    mlx_value_append(models, mlx_value_new_str(name));
-    return clean_report(plan, models, how->dry_run);
+    mlx_value_t *models = names;
+    names = NULL;
+    return clean_report(self, plan, models, how->dry_run);
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
@@ -299,23 +419,38 @@ static bool is_unused(const mlx_value_t *row, int64_t before)
     return cached && added <= before && mlx_value_size(mlx_value_get(row, "used_by")) == 0;
 }
 
-static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
-                         mlx_value_t *forgotten, mlx_error_t *err)
+/*  The models that nothing uses. Caller owns the array of COUNT and its models. */
+static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status,
+                                 const mlx_cache_how_t *how, size_t *count)
 {
     int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
     const mlx_value_t *rows = mlx_value_get(status, "models");
+    mlx_model_t **models = mlx_alloc(mlx_value_size(rows) + 1, sizeof *models);
+    *count = 0;
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
-        if (!is_unused(row, self->options.now_s() - age))
-            continue;
-        const char *name = mlx_value_str(row, "name");
-        MLX_CLEANUP(mlx_model_destroy)
-        mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
-        if (!model || (!how->dry_run && forget_model(self, model, err)))
-            return -1;
-        mlx_value_append(forgotten, mlx_value_new_str(name));
+        mlx_model_t *model =
+            is_unused(row, self->options.now_s() - age)
+                ? mlx_registry_get_model(self->db, mlx_value_str(row, "name"), NULL)
+                : NULL;
+        if (model)
+            models[(*count)++] = model;
     }
-    return 0;
+    return models;
+}
+
+static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
+                         mlx_value_t *forgotten, mlx_error_t *err)
+{
+    size_t count;
+    mlx_model_t **models = find_unused(self, status, how, &count);
+    int rc = how->dry_run ? 0 : forget_models(self, "clean", models, count, err);
+    for (size_t i = 0; i < count; i++) {
+        mlx_value_append(forgotten, mlx_value_new_str(models[i]->name));
+        mlx_model_destroy(&models[i]);
+    }
+    free(models);
+    return rc;
 }
 
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
@@ -330,11 +465,12 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
-    if (sweep_orphans(self, how->dry_run, &plan, err) || sweep_partials(self, how, &partials, err))
+    if (sweep_orphans(self, models, how->dry_run, &plan, err) ||
+        sweep_partials(self, how, &partials, err))
         return NULL;
     mlx_value_t *given = models;
     models = NULL;
-    mlx_value_t *report = clean_report(plan, given, how->dry_run);
+    mlx_value_t *report = clean_report(self, plan, given, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
     return report;
 }
@@ -397,8 +533,17 @@ mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, ml
         collect_model(&v, model);
     else
         mlx_store_each(self->home, collect_blob, &v);
-    int rc =
-        mlx_hash_files(self->db, v.jobs, v.count, 0, self->options.stop, self->options.arg, err);
+    uint64_t total = 0;
+    for (size_t i = 0; full && i < v.count; i++)
+        total += size_of(&v.jobs[i]);
+    mlx_cache_tell_begin(self, "verify", "verify", name, total, MLX_DIGEST_PIECE);
+    int rc = mlx_hash_files(self->db, v.jobs, v.count, 0, mlx_cache_piece, self, err);
+    if (!rc)
+        mlx_cache_tell_done(self, total);
+    for (size_t i = 0; !rc && full && i < v.count; i++)
+        if (strcmp(v.jobs[i].hex, v.sha256s[i]) == 0)
+            mlx_cache_tell_file(self, name ? name : "", model ? model->files[i].path : v.sha256s[i],
+                                v.jobs[i].id.size, "read", NULL);
     mlx_value_t *report = rc ? NULL : verify_report(&v);
     for (size_t i = 0; i < v.count; i++) {
         free((char *)v.jobs[i].path);

@@ -107,6 +107,10 @@ static void check_apps(const doctor_t *d)
 static size_t gone_names(const doctor_t *d, const mlx_plan_t *plan)
 {
     size_t gone = 0;
+    MLX_CLEANUP(mlx_free_p)
+    char *volume = plan->count ? mlx_volumes_of(plan->steps[0].root) : NULL;
+    if (plan->volume && volume && strcmp(volume, plan->volume) != 0)
+        return 0;
     for (size_t i = 0; i < plan->count; i++) {
         const mlx_step_t *step = &plan->steps[i];
         struct stat st;
@@ -118,6 +122,21 @@ static size_t gone_names(const doctor_t *d, const mlx_plan_t *plan)
             gone++;
     }
     return gone;
+}
+
+/*  What lies on a volume that is not mounted now. */
+static void check_volumes(const doctor_t *d)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *away = mlx_value_list();
+    mlx_volumes_list(d->cache, away);
+    for (size_t i = 0; i < mlx_value_size(away); i++) {
+        const mlx_value_t *one = mlx_value_at(away, i);
+        MLX_CLEANUP(mlx_free_p)
+        char *name = mlx_format("%s %s", mlx_value_str(one, "app"), mlx_value_str(one, "path"));
+        note(d, name, mlx_value_str(one, "text"), mlx_value_str(one, "mend"));
+    }
+    if (!mlx_value_size(away))
+        note(d, "volumes", "", "");
 }
 
 static void check_links(const doctor_t *d)
@@ -144,6 +163,7 @@ mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err)
     check_journal(&d);
     check_models(&d);
     check_links(&d);
+    check_volumes(&d);
     check_apps(&d);
     return report;
 }

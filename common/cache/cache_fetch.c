@@ -2,11 +2,15 @@
  */
 #include "common/cache/cache_internal.h"
 
+#include "common/bus_loop.h"
 #include "common/cache/download.h"
+#include "common/cache/hasher.h"
 #include "common/cache/header.h"
+#include "common/cache/rate.h"
 #include "common/cache/store.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +33,7 @@ typedef struct {
     size_t *of;            /* index in wanted of each of them */
     size_t file_count;
     uint64_t present, adopted, downloaded;
+    mlx_rate_t rate;
 } fetch_t;
 
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
@@ -68,25 +73,53 @@ static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag
            strcmp(hex, etag) == 0;
 }
 
-/*  1: an app had it. A file that turns out not to be what its name says is passed over. */
-static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, mlx_wanted_t *w)
+/*  Where names claim nothing, a file of the same size is hashed, once. */
+static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
+                          const mlx_wanted_t *w)
+{
+    mlx_hash_job_t job = {.root = root, .path = seen->path};
+    mlx_cache_tell_begin(self, "add", "compare", w->path, w->size, MLX_DIGEST_PIECE);
+    return mlx_hash_files(self->db, &job, 1, 1, mlx_cache_piece, self, NULL) == 0 &&
+           strcmp(job.hex, w->sha256) == 0;
+}
+
+static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
+                    const mlx_wanted_t *w)
+{
+    if (!w->sha256[0])
+        return strcmp(seen->etag, w->etag) == 0;
+    if (seen->claim[0])
+        return strcmp(seen->claim, w->sha256) == 0;
+    return strcmp(seen->etag, w->etag) == 0 ||
+           (seen->weights && has_same_hash(self, seen, root, w));
+}
+
+/*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run
+ *  believes the name. */
+static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char *model,
+                          mlx_wanted_t *w, bool dry_run)
 {
     bool weights = mlx_file_is_weights(w->path);
     unsigned methods = weights ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
     for (size_t i = 0; i < scan->count; i++) {
         const mlx_seen_t *seen = &scan->files[i];
-        bool same =
-            w->sha256[0] ? strcmp(seen->claim, w->sha256) == 0 : strcmp(seen->etag, w->etag) == 0;
-        const mlx_root_t *root = same && *seen->path && seen->id.size == w->size
+        const mlx_root_t *root = *seen->path && seen->id.size == w->size
                                      ? mlx_roots_get(self->roots, seen->root, NULL)
                                      : NULL;
         char hex[MLX_HEX_MAX];
-        if (!root || mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path,
-                                     w->sha256, methods, hex, NULL))
+        if (!root || !is_same(self, seen, root, w))
+            continue;
+        if (dry_run)
+            return 1;
+        mlx_cache_tell_begin(self, "add", "verify", w->path, w->size, MLX_DIGEST_PIECE);
+        if (mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path, w->sha256,
+                            methods, hex, NULL))
             continue;
         if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
             continue;
         memcpy(w->sha256, hex, sizeof hex);
+        mlx_cache_tell_file(self, model, w->path, w->size, weights ? "shared" : "copied",
+                            seen->app);
         return 1;
     }
     return 0;
@@ -126,9 +159,11 @@ static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
         int there = find_in_store(f->cache, w, err);
         if (there < 0)
             return -1;
+        if (there && !dry_run)
+            mlx_cache_tell_file(f->cache, f->model->name, w->path, w->size, "present", NULL);
         if (there)
             f->present += w->size;
-        else if (!dry_run && take_from_apps(f->cache, scan, w))
+        else if (take_from_apps(f->cache, scan, f->model->name, w, dry_run))
             f->adopted += w->size;
         else
             must_download(f, i);
@@ -142,8 +177,8 @@ static int preflight(const fetch_t *f, mlx_error_t *err)
 {
     uint64_t need = 0;
     for (size_t i = 0; i < f->file_count; i++) {
-        uint64_t left = mlx_download_left(f->cache->home, f->files[i].etag);
-        need += f->files[i].size > left ? f->files[i].size - left : 0;
+        uint64_t held = mlx_download_held(f->cache->home, f->files[i].etag);
+        need += f->files[i].size > held ? f->files[i].size - held : 0;
     }
     struct statvfs fs;
     if (!need || statvfs(mlx_root_path(f->cache->home), &fs) != 0)
@@ -161,7 +196,7 @@ static int preflight(const fetch_t *f, mlx_error_t *err)
 
 static void say_progress(void *arg)
 {
-    const fetch_t *f = arg;
+    fetch_t *f = arg;
     const mlx_cache_options_t *options = &f->cache->options;
     if (!options->progress)
         return;
@@ -176,6 +211,12 @@ static void say_progress(void *arg)
     mlx_value_set_str(event, "phase", "download");
     mlx_value_set_int(event, "done", (int64_t)done);
     mlx_value_set_int(event, "total", (int64_t)total);
+    mlx_rate_note(&f->rate, mlx_now_us(), done);
+    double speed = mlx_rate_speed(&f->rate), left = mlx_rate_left(&f->rate, total);
+    if (!isnan(speed))
+        mlx_value_set_real(event, "rate", speed);
+    if (!isnan(left))
+        mlx_value_set_real(event, "eta", left);
     options->progress(options->arg, event);
 }
 
@@ -186,7 +227,6 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
     mlx_cache_t *self = f->cache;
     mlx_wanted_t *w = &f->wanted[f->of[file - f->files]];
     MLX_CLEANUP(mlx_free_p) char *part = mlx_download_part(file->etag);
-    MLX_CLEANUP(mlx_free_p) char *state = mlx_format("partial/%s.state", file->etag);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, part, err);
     if (fd < 0)
         return -1;
@@ -196,10 +236,11 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
         return mlx_error_mend(err, "the file is damaged at its source");
     }
     if (mlx_store_commit(&self->engine, self->home, part, file->sha256, err) ||
-        mlx_fs_unlink(&self->options.fs, self->home, state, NULL, err))
+        mlx_download_clear(&self->options.fs, self->home, file->etag, err))
         return -1;
     memcpy(w->sha256, file->sha256, sizeof w->sha256);
     f->downloaded += w->size;
+    mlx_cache_tell_file(self, f->model->name, w->path, w->size, "downloaded", NULL);
     return 0;
 }
 
@@ -214,12 +255,15 @@ static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
 {
     if (preflight(f, err))
         return -1;
+    say_progress(f);
     int rc = mlx_download_run(&(mlx_downloads_t){.home = f->cache->home,
                                                  .fs = &f->cache->options.fs,
                                                  .files = f->files,
                                                  .count = f->file_count,
                                                  .streams = how->streams,
                                                  .pause_ms = how->pause_ms,
+                                                 .stall_ms = how->stall_ms,
+                                                 .piece = how->piece,
                                                  .stop = asked_to_stop,
                                                  .tick = say_progress,
                                                  .complete = take_part,

@@ -5,6 +5,7 @@
 #include "common/cache/hub.h"
 #include "common/cache/manifest.h"
 #include "common/cache/names.h"
+#include "common/cache/ollama_key.h"
 #include "common/cache/ollama_manifest.h"
 #include "common/cache/store.h"
 
@@ -93,6 +94,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
                          : (gguf && quant ? mlx_format("%s:%s", repo, quant) : mlx_strdup(repo));
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
+    model->origin = mlx_strdup(repo);
     size_t count;
     mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
     mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
@@ -106,7 +108,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
 /* ---- an Ollama registry ---- */
 
 /*  http for this machine, https for every other. */
-static char *registry_url(const mlx_ollama_name_t *name)
+char *mlx_cache_registry_url(const mlx_ollama_name_t *name)
 {
     MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", name->host);
     MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(plain, NULL);
@@ -114,26 +116,54 @@ static char *registry_url(const mlx_ollama_name_t *name)
                       name->model);
 }
 
-static int get_manifest(const char *base, const mlx_ollama_name_t *name, mlx_buf_t *json,
-                        mlx_error_t *err)
+static int manifest_error(const mlx_ollama_name_t *name, long status, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s/manifests/%s", base, name->tag);
     MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(name);
-    mlx_fetch_reply_t reply;
-    int rc = mlx_fetch(
-        &(mlx_fetch_t){.url = url, .accept = MLX_MANIFEST_TYPE, .max_body = MLX_MANIFEST_MAX_BYTES},
-        &reply, err);
-    if (rc == 0 && reply.status == 404)
-        rc = mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no model %s", name->host, shown);
-    else if (rc == 0 && reply.status == 401)
-        rc = mlx_error_set(err, MLX_ERR_FAILED, "%s wants a log-in for %s", name->host, shown);
-    else if (rc == 0 && reply.status != 200)
-        rc = mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s answers %ld for %s", name->host,
-                           reply.status, shown);
-    if (rc == 0)
+    if (status == 200)
+        return 0;
+    if (status == 404)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no model %s", name->host, shown);
+    if (status != 401 && status != 403)
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s answers %ld for %s", name->host, status,
+                             shown);
+    mlx_error_set(err, MLX_ERR_FAILED, "%s does not let us at %s", name->host, shown);
+    return mlx_error_mend(err, "it is private: log in with ollama signin as its owner");
+}
+
+/*  Once more with a token, when one is asked for. */
+static int ask_again(mlx_cache_t *self, mlx_fetch_t *request, mlx_fetch_reply_t *reply, char **auth,
+                     mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(request->url, err);
+    char *token = origin ? mlx_ollama_login(&self->options.env, origin, reply->challenge,
+                                            self->options.now_s(), err)
+                         : NULL;
+    if (!token)
+        return -1;
+    free(*auth);
+    request->auth = *auth = token;
+    mlx_fetch_reply_clear(reply);
+    return mlx_fetch(request, reply, err);
+}
+
+char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, mlx_buf_t *json,
+                              mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(name);
+    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s/manifests/%s", base, name->tag);
+    MLX_CLEANUP(mlx_free_p) char *auth = mlx_strdup("");
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    mlx_fetch_t request = {
+        .url = url, .accept = MLX_MANIFEST_TYPE, .max_body = MLX_MANIFEST_MAX_BYTES};
+    if (mlx_fetch(&request, &reply, err) ||
+        (reply.status == 401 && ask_again(self, &request, &reply, &auth, err)) ||
+        manifest_error(name, reply.status, err))
+        return NULL;
+    if (json)
         mlx_buf_append(json, mlx_buf_str(&reply.body), reply.body.len);
-    mlx_fetch_reply_clear(&reply);
-    return rc;
+    char *given = auth;
+    auth = NULL;
+    return given;
 }
 
 /*  A name for each layer in the model's folder. */
@@ -200,10 +230,11 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
     mlx_ollama_name_t name;
     if (mlx_cache_need_write(self, err) || mlx_name_ollama(text, &name, err))
         return NULL;
-    MLX_CLEANUP(mlx_free_p) char *base = registry_url(&name);
+    MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(&name);
     MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(&name);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
-    if (get_manifest(base, &name, &json, err))
+    MLX_CLEANUP(mlx_free_p) char *auth = mlx_cache_registry_auth(self, &name, &json, err);
+    if (!auth)
         return NULL;
     MLX_CLEANUP(mlx_manifest_destroy)
     mlx_manifest_t *manifest = mlx_manifest_parse(mlx_buf_str(&json), json.len, err);
@@ -213,10 +244,13 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
     mlx_sha256_hex(mlx_buf_str(&json), json.len, digest);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, how->as ? how->as : shown, "ollama", digest);
+    model->origin = mlx_format("%s/%s/%s:%s", name.host, name.space, name.model, name.tag);
     if (!how->dry_run && keep_manifest(self, model, &json, err))
         return NULL;
     size_t count;
     mlx_wanted_t *wanted = want_layers(manifest, base, &count);
+    for (size_t i = 0; *auth && i < count; i++)
+        wanted[i].auth = auth;
     mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
     mlx_wanted_free(&wanted, count);
     return report;

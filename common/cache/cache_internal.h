@@ -3,6 +3,24 @@
 #define MLX_COMMON_CACHE_CACHE_INTERNAL_H
 
 #include "common/cache/cache.h"
+#include "common/cache/names.h"
+#include "proto/buf.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*  How far the present work is, in bytes. Pieces may be counted by several threads; only the one that
+ *  began it tells. */
+typedef struct {
+    const char *operation;
+    const char *phase;
+    char model[256];
+    uint64_t total; /* 0: nothing to tell */
+    size_t piece;
+    uint64_t said;
+    atomic_ullong done;
+    pthread_t thread;
+} mlx_meter_t;
 
 struct mlx_cache {
     mlx_cache_options_t options;
@@ -12,10 +30,41 @@ struct mlx_cache {
     mlx_db_t *db;
     mlx_engine_t engine;
     int lock; /* -1: not held */
+    mlx_meter_t meter;
 };
 
 /*  0 when the cache was opened to write. */
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
+
+/*  Progress. begin: TOTAL bytes of work (0: none to tell) in pieces of PIECE bytes, words borrowed for
+ *  good; piece: one of them is done, to be given as STOP with the cache as its ARG; done: the count of
+ *  bytes where it is known. file: FILE is verified and in its place, HOW is "downloaded", "present",
+ *  "shared", "copied", "read" or "sent", APP (may be NULL) where it came from or went to. */
+void mlx_cache_tell_begin(mlx_cache_t *self, const char *operation, const char *phase,
+                          const char *model, uint64_t total, size_t piece);
+bool mlx_cache_piece(void *cache);
+void mlx_cache_tell_done(mlx_cache_t *self, uint64_t done);
+void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file, uint64_t size,
+                         const char *how, const char *app);
+
+/*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember where
+ *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
+ *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
+ *  away, as problems. forget: what APP has of the model WHAT, or in the folder
+ *  WHAT, on such a volume will not come back. */
+char *mlx_volumes_of(const char *path);
+void mlx_volumes_note(mlx_cache_t *self, const mlx_scan_t *scan);
+bool mlx_volumes_hold(mlx_cache_t *self, uint64_t ino);
+void mlx_volumes_add_users(mlx_cache_t *self, const mlx_model_t *model, mlx_value_t *uses);
+void mlx_volumes_list(mlx_cache_t *self, mlx_value_t *list);
+int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
+                       mlx_error_t *err);
+
+/*  What clean and remove freed, written down with their operation PLAN, and brought back from there. */
+void mlx_cache_record(mlx_cache_t *self, mlx_plan_t *plan, mlx_model_t *const *models,
+                      size_t count);
+mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_plan_t *plan,
+                                  const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  Methods allowed for weights and for small files. */
 unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);
@@ -59,6 +108,14 @@ int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
  *  that does not answer is passed over. */
 void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *const *mirrors,
                            mlx_wanted_t *wanted, size_t count);
+/*  "https://host/v2/space/model" of a model's Ollama registry. Caller owns it and must free it. */
+char *mlx_cache_registry_url(const mlx_ollama_name_t *name);
+
+/*  What the registry wants as Authorization for this model, "" when nothing, as an allocated string;
+ *  its manifest into JSON (may be NULL). NULL with ERR. */
+char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, mlx_buf_t *json,
+                              mlx_error_t *err);
+
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count);
 
 mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,

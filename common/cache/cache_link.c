@@ -109,7 +109,7 @@ static int apply_plan(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_
     if (mlx_engine_apply(&self->engine, plan, err))
         return -1;
     if (check_placed(self, plan, err) == 0 &&
-        (!confirm || !adapter->confirm || adapter->confirm(&self->options.env, plan, err) == 0))
+        (!confirm || mlx_adapter_confirm(adapter, &self->options.env, plan, err) == 0))
         return 0;
     mlx_engine_reverse(&self->engine, plan, NULL);
     return -1;
@@ -151,6 +151,7 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
                                .as = how->as};
     MLX_CLEANUP(mlx_plan_destroy)
     mlx_plan_t *plan = mlx_plan_new("link", model->name, adapter->name);
+    plan->volume = mlx_volumes_of(path);
     if (adapter->expose(&what, plan, err) ||
         (!how->dry_run && apply_link(self, adapter, plan, !store, err)))
         return NULL;
@@ -163,12 +164,14 @@ mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *na
     const mlx_adapter_t *adapter = mlx_adapter_find(app, err);
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
-    size_t count;
+    size_t count, away = 0;
+    if (!how->dry_run && mlx_volumes_forget(self, adapter->name, name, &away, err))
+        return NULL;
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(self->db, "done", "link", adapter->name, name, &count, err);
     if (!ids)
         return NULL;
-    if (count == 0) {
+    if (count == 0 && away == 0) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s was not linked to %s by this cache", name,
                       adapter->title);
         mlx_error_mend(err, "remove it in the app itself");
@@ -177,6 +180,7 @@ mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *na
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *plans = mlx_value_set(report, "operations", mlx_value_list());
     mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_int(report, "forgotten", (int64_t)away);
     for (size_t i = 0; i < count; i++) {
         MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
         if (!plan || (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))) {
@@ -190,7 +194,7 @@ mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *na
 
 static bool can_undo(const mlx_plan_t *plan)
 {
-    return strcmp(plan->kind, "link") == 0 || strcmp(plan->kind, "dedup") == 0;
+    return plan->record || strcmp(plan->kind, "link") == 0 || strcmp(plan->kind, "dedup") == 0;
 }
 
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
@@ -216,6 +220,8 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
                           (long long)id, plan->kind);
             return NULL;
         }
+        if (plan->record)
+            return mlx_cache_bring_back(self, plan, how, err);
         if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
             return NULL;
         return plan_report(plan, how->dry_run);

@@ -51,9 +51,9 @@ static int push_blob(mlx_cache_t *self, mlx_oci_t *oci, const mlx_model_file_t *
         return there;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(file->sha256);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, path, err);
-    return fd < 0 ? -1
-                  : mlx_oci_push_file(oci, fd, file->size, file->sha256, self->options.stop,
-                                      self->options.arg, err);
+    return fd < 0
+               ? -1
+               : mlx_oci_push_file(oci, fd, file->size, file->sha256, mlx_cache_piece, self, err);
 }
 
 static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, mlx_error_t *err)
@@ -81,11 +81,16 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
         return NULL;
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = compose(model);
     uint64_t sent = 0, present = 0;
+    mlx_cache_tell_begin(self, "push", "upload", name, how->dry_run ? 0 : mlx_model_size(model),
+                         MLX_OCI_PIECE);
     for (size_t i = 0; !how->dry_run && i < model->count; i++) {
         int there = push_blob(self, oci, &model->files[i], err);
         if (there < 0)
             return NULL;
-        *(there ? &present : &sent) += model->files[i].size;
+        const mlx_model_file_t *file = &model->files[i];
+        *(there ? &present : &sent) += file->size;
+        mlx_cache_tell_done(self, sent + present);
+        mlx_cache_tell_file(self, name, file->path, file->size, there ? "present" : "sent", NULL);
     }
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
     mlx_manifest_write_oci(&json, manifest);
@@ -179,6 +184,7 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const m
     size_t count;
     mlx_wanted_t *wanted = want_titled(manifest, oci, &count);
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = model_of(self, manifest, oci, how->as);
+    model->origin = mlx_strdup(reference);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
     int rc = check_titles(wanted, count, err) ||
              mlx_cache_fetch(self, model, wanted, count, how, sums, err);

@@ -117,6 +117,7 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     if (missing)
         mlx_value_set_int(row, "missing_files", missing);
     set_used_by(row, r->inodes, weights, apps);
+    mlx_volumes_add_users(r->cache, model, mlx_value_get(row, "used_by"));
 }
 
 static int add_cached(report_t *r, mlx_error_t *err)
@@ -325,6 +326,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     add_uncached(&r);
     add_sums(&r, report);
     add_problems(scan, report);
+    mlx_volumes_list(self, mlx_value_get(report, "problems"));
     return report;
 }
 

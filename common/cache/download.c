@@ -1,271 +1,74 @@
 #include "common/cache/download.h"
 
-#include "common/cache/fetch.h"
-#include "common/cache/fsys.h"
-#include "common/cache/trail.h"
+#include "common/cache/leftover.h"
+#include "common/cache/part.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     STREAMS = 4,
     MAX_STREAMS = 16,
-    TRIES = 6,
-    PAUSE_MS = 1000,
-    MAX_PAUSE_MS = 60000,
-    SYNC_BYTES = 256 * 1024 * 1024,
-    BEHIND_BYTES = 8 * 1024 * 1024,
 };
+
+/*  What the threads know of a file. */
+typedef struct {
+    mlx_part_t *part;
+    bool opening;
+    bool open;
+    bool closed;
+} slot_t;
 
 /*  All threads of one run. */
 typedef struct {
     const mlx_downloads_t *run;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    size_t next;
+    slot_t *slots;
     unsigned active;
     unsigned allowed; /* streams: one after the server asked to slow down */
     bool ending;
 } pool_t;
 
-/*  One file in one thread. */
-typedef struct {
-    pool_t *pool;
-    mlx_download_t *file;
-    int fd;
-    uint64_t at;     /* bytes written */
-    uint64_t synced; /* of them known to be on the disk */
-    uint64_t behind; /* of them on their way there */
-    mlx_trail_t *trail;
-    uint64_t asked;    /* where the running request began */
-    mlx_error_t error; /* of the disk */
-} part_t;
-
 char *mlx_download_part(const char *etag)
 {
-    return mlx_format("partial/%s.part", etag);
+    return mlx_leftover_path(etag, 0);
 }
 
-/* ---- what an earlier run left ---- */
-
-static char *state_path(const char *etag)
+uint64_t mlx_download_held(const mlx_root_t *home, const char *etag)
 {
-    return mlx_format("partial/%s.state", etag);
+    return mlx_leftover_held(home, etag);
 }
 
-/*  "synced boot-id": how much survives a power cut. */
-static void store_state(part_t *p)
+int mlx_download_clear(const mlx_fs_t *fs, const mlx_root_t *home, const char *etag,
+                       mlx_error_t *err)
 {
-    char boot[64];
-    mlx_fsys_boot_id(boot, sizeof boot);
-    if (mlx_fsys_sync_data(p->fd) != 0)
-        return;
-    p->synced = p->at;
-    MLX_CLEANUP(mlx_free_p) char *path = state_path(p->file->etag);
-    MLX_CLEANUP(mlx_free_p)
-    char *text = mlx_format("%llu %s\n", (unsigned long long)p->synced, boot);
-    const mlx_downloads_t *run = p->pool->run;
-    if (mlx_fs_unlink(run->fs, run->home, path, NULL, NULL) == 0)
-        mlx_fs_write_file(run->fs, run->home, path, text, strlen(text), 0600, NULL);
+    for (unsigned i = 1;; i++) {
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_leftover_path(etag, i);
+        if (!path)
+            return 0;
+        if (mlx_fs_unlink(fs, home, path, NULL, err))
+            return -1;
+    }
 }
 
-static uint64_t trusted_bytes(const mlx_root_t *home, const char *etag, uint64_t length)
-{
-    MLX_CLEANUP(mlx_free_p) char *path = state_path(etag);
-    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(home, path, NULL);
-    char text[128] = "", boot[64], now[64];
-    unsigned long long synced = 0;
-    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0 ||
-        sscanf(text, "%llu %63s", &synced, boot) != 2)
-        return 0;
-    mlx_fsys_boot_id(now, sizeof now);
-    /* In the same boot the kernel still has what was written, however the process ended. */
-    uint64_t trusted = strcmp(boot, now) == 0 ? length : synced;
-    return trusted < length ? trusted : length;
-}
+/* ---- what a part asks of the pool ---- */
 
-uint64_t mlx_download_left(const mlx_root_t *home, const char *etag)
+static bool is_ending(void *arg)
 {
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_download_part(etag);
-    struct stat st;
-    if (mlx_fs_stat(home, path, &st, NULL) <= 0 || !S_ISREG(st.st_mode))
-        return 0;
-    return trusted_bytes(home, etag, (uint64_t)st.st_size);
-}
-
-static int start_over(part_t *p)
-{
-    if (ftruncate(p->fd, 0) != 0)
-        return mlx_fs_error(&p->error, errno, "empty the part of", p->file->name);
-    p->at = p->synced = p->behind = 0;
-    atomic_store(&p->file->done, 0);
-    mlx_trail_restart(p->trail);
-    return 0;
-}
-
-/*  Go on behind the bytes that are there. */
-static int take_left(part_t *p, uint64_t left)
-{
-    if (ftruncate(p->fd, (off_t)left) != 0)
-        return mlx_fs_error(&p->error, errno, "go on with the part of", p->file->name);
-    p->at = p->synced = p->behind = left;
-    atomic_store(&p->file->done, left);
-    mlx_trail_grew(p->trail, left);
-    return 0;
-}
-
-static int open_part(part_t *p)
-{
-    const mlx_downloads_t *run = p->pool->run;
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_download_part(p->file->etag);
-    uint64_t left = mlx_download_left(run->home, p->file->etag);
-    if (left > p->file->size || p->file->compressible)
-        left = 0;
-    p->fd = mlx_fs_append(run->fs, run->home, path, &p->error);
-    if (p->fd < 0)
-        return -1;
-    p->trail = mlx_trail_new(p->fd, p->file->size, strlen(p->file->etag) == MLX_SHA1_HEX);
-    store_state(p);
-    return take_left(p, left);
-}
-
-/* ---- one request ---- */
-
-static bool is_ending(pool_t *pool)
-{
+    pool_t *pool = arg;
     pthread_mutex_lock(&pool->lock);
     bool ending = pool->ending;
     pthread_mutex_unlock(&pool->lock);
     return ending;
 }
 
-/*  A server may answer 200 with everything, or another part than was asked for: begin again then.
- */
-static bool on_head(void *arg, const mlx_http_reply_t *head)
+/*  An end is noticed at once. */
+static void pause_for(void *arg, int64_t ms)
 {
-    part_t *p = arg;
-    if (!p->asked)
-        return true;
-    const char *range = mlx_http_header(head, "content-range");
-    unsigned long long from, to, total;
-    if (head->status == 206 && range &&
-        sscanf(range, "bytes %llu-%llu/%llu", &from, &to, &total) == 3 && from == p->asked &&
-        total == p->file->size)
-        return true;
-    return start_over(p) == 0 && head->status == 200;
-}
-
-static bool on_data(void *arg, const char *data, size_t len)
-{
-    part_t *p = arg;
-    if (len > p->file->size - p->at) {
-        mlx_error_set(&p->error, MLX_ERR_DATA_LOSS, "%s is longer than announced", p->file->name);
-        return false;
-    }
-    for (size_t done = 0; done < len;) {
-        ssize_t put = pwrite(p->fd, data + done, len - done, (off_t)(p->at + done));
-        if (put < 0 && errno != EINTR) {
-            mlx_fs_error(&p->error, errno, "write", p->file->name);
-            return false;
-        }
-        done += put > 0 ? (size_t)put : 0;
-    }
-    p->at += len;
-    atomic_store(&p->file->done, p->at);
-    mlx_trail_grew(p->trail, p->at);
-    if (p->at - p->behind >= BEHIND_BYTES) {
-        mlx_fsys_write_behind(p->fd, p->behind, p->at - p->behind);
-        p->behind = p->at;
-    }
-    if (p->at - p->synced >= SYNC_BYTES)
-        store_state(p);
-    return !is_ending(p->pool);
-}
-
-typedef enum {
-    TRY_DONE,
-    TRY_AGAIN,
-    TRY_SLOWER, /* again, with one stream */
-    TRY_NEVER,
-} verdict_t;
-
-static verdict_t judge(part_t *p, const mlx_fetch_reply_t *reply)
-{
-    mlx_download_t *file = p->file;
-    file->status = reply->status;
-    mlx_error_set(&file->error, MLX_ERR_UNAVAILABLE, "%s: the server answers %ld", file->name,
-                  reply->status);
-    if (reply->status / 100 == 2)
-        return p->at == file->size ? TRY_DONE : TRY_AGAIN;
-    if (reply->status == 416)
-        return start_over(p) ? TRY_NEVER : TRY_AGAIN;
-    /* Behind a redirect the address has expired, or takes one stream only. */
-    if (reply->status == 429 || (reply->status == 403 && reply->redirected))
-        return TRY_SLOWER;
-    if (reply->status / 100 == 5 || reply->status == 408)
-        return TRY_AGAIN;
-    file->error_code = mlx_strdup(reply->error_code);
-    return TRY_NEVER;
-}
-
-static verdict_t attempt(part_t *p, int64_t *wait_s)
-{
-    mlx_download_t *file = p->file;
-    if (p->at == file->size)
-        return TRY_DONE;
-    if (file->compressible && p->at && start_over(p))
-        return TRY_NEVER;
-    p->asked = p->at;
-    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
-    int rc = mlx_fetch(&(mlx_fetch_t){.url = file->url,
-                                      .auth = file->auth,
-                                      .accept = file->accept,
-                                      .from = p->at,
-                                      .on_head = on_head,
-                                      .on_data = on_data,
-                                      .arg = p},
-                       &reply, &file->error);
-    *wait_s = reply.retry_after_s;
-    if (p->error.code)
-        return TRY_NEVER;
-    if (rc == 0)
-        return judge(p, &reply);
-    if (is_ending(p->pool) || file->error.code == MLX_ERR_USAGE)
-        return TRY_NEVER;
-    return TRY_AGAIN;
-}
-
-/* ---- one file ---- */
-
-/*  0: verified; 1: other bytes came, begin again once. */
-static int verify(part_t *p)
-{
-    mlx_download_t *file = p->file;
-    char git[MLX_HEX_MAX] = "";
-    if (mlx_trail_finish(p->trail, file->sha256, git))
-        return mlx_error_set(&file->error, MLX_ERR_FAILED, "cannot read what was written of %s",
-                             file->name);
-    const char *got = git[0] ? git : file->sha256;
-    if (strcmp(got, file->etag) == 0) {
-        file->error = (mlx_error_t){0};
-        return fsync(p->fd) == 0 ? 0 : mlx_fs_error(&file->error, errno, "sync", file->name);
-    }
-    mlx_error_set(&file->error, MLX_ERR_DATA_LOSS,
-                  "%s: the server sent other bytes (%.12s.., not %.12s..)", file->name, got,
-                  file->etag);
-    mlx_error_mend(&file->error, "try again later, or use another mirror");
-    file->sha256[0] = '\0';
-    return start_over(p) ? -1 : 1;
-}
-
-/*  Wait in small steps, so that an end is noticed at once. */
-static void pause_for(pool_t *pool, int64_t ms)
-{
+    pool_t *pool = arg;
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000);
@@ -281,80 +84,121 @@ static void pause_for(pool_t *pool, int64_t ms)
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void slow_down(pool_t *pool)
+static void slow_down(void *arg)
 {
+    pool_t *pool = arg;
     pthread_mutex_lock(&pool->lock);
     pool->allowed = 1;
     pthread_mutex_unlock(&pool->lock);
 }
 
-static int transfer(part_t *p)
+/* ---- the threads ---- */
+
+typedef struct {
+    size_t file;
+    size_t piece;
+    bool opens;
+} job_t;
+
+/*  A file that nobody works on comes before another stream of one that is under way: several hashes
+ * at once use several cores. The lock is held. */
+static bool find_job(pool_t *pool, job_t *job)
 {
-    const mlx_downloads_t *run = p->pool->run;
-    int64_t pause_ms = run->pause_ms ? run->pause_ms : PAUSE_MS;
-    unsigned tries = run->tries ? run->tries : TRIES;
-    bool wrong_bytes = false;
-    for (unsigned try = 0; try < tries && !is_ending(p->pool);) {
-        int64_t wait_s = -1;
-        uint64_t before = p->at;
-        verdict_t verdict = attempt(p, &wait_s);
-        if (verdict == TRY_DONE) {
-            int rc = verify(p);
-            if (rc <= 0 || wrong_bytes)
-                return rc ? -1 : 0;
-            wrong_bytes = true;
-            continue;
+    for (unsigned busy = 0; busy < MAX_STREAMS; busy++)
+        for (size_t i = 0; i < pool->run->count; i++) {
+            slot_t *slot = &pool->slots[i];
+            *job = (job_t){.file = i, .opens = !slot->opening};
+            if (job->opens)
+                return true;
+            if (slot->open && !slot->closed && mlx_part_busy(slot->part) == busy &&
+                mlx_part_take(slot->part, &job->piece))
+                return true;
         }
-        if (verdict == TRY_NEVER)
-            return -1;
-        if (verdict == TRY_SLOWER)
-            slow_down(p->pool);
-        /* A connection that breaks after it brought something has not failed. */
-        try = p->at > before ? 0 : try + 1;
-        pause_for(p->pool, wait_s >= 0 ? wait_s * 1000 : pause_ms);
-        pause_ms = p->at > before || pause_ms * 2 > MAX_PAUSE_MS ? pause_ms : pause_ms * 2;
-    }
-    return -1;
+    return false;
 }
 
-static void fetch_file(pool_t *pool, mlx_download_t *file)
+static bool all_closed(const pool_t *pool)
 {
-    part_t p = {.pool = pool, .file = file, .fd = -1};
-    int rc = open_part(&p) || transfer(&p);
-    mlx_trail_destroy(&p.trail);
-    if (p.fd >= 0) {
-        if (rc)
-            store_state(&p);
-        close(p.fd);
+    for (size_t i = 0; i < pool->run->count; i++)
+        if (!pool->slots[i].closed)
+            return false;
+    return true;
+}
+
+/*  The part of a finished file leaves as soon as no stream works on it. The lock is held. */
+static void close_slot(pool_t *pool, size_t index, bool failed)
+{
+    slot_t *slot = &pool->slots[index];
+    pool->ending = pool->ending || failed;
+    if (slot->closed)
+        return;
+    slot->closed = true;
+    if (!failed)
+        mlx_part_destroy(&slot->part);
+    pool->run->files[index].finished = true;
+}
+
+static void open_slot(pool_t *pool, size_t index)
+{
+    slot_t *slot = &pool->slots[index];
+    slot->opening = true;
+    pthread_mutex_unlock(&pool->lock);
+    mlx_part_t *part = mlx_part_new(&(mlx_part_options_t){.run = pool->run,
+                                                          .file = &pool->run->files[index],
+                                                          .ending = is_ending,
+                                                          .pause = pause_for,
+                                                          .slow_down = slow_down,
+                                                          .arg = pool});
+    int rc = mlx_part_open(part);
+    pthread_mutex_lock(&pool->lock);
+    slot->part = part;
+    slot->open = rc == 0;
+    if (rc)
+        close_slot(pool, index, true);
+}
+
+static void do_job(pool_t *pool, const job_t *job)
+{
+    pool->active++;
+    if (job->opens) {
+        open_slot(pool, job->file);
+    } else {
+        mlx_part_t *part = pool->slots[job->file].part;
+        pthread_mutex_unlock(&pool->lock);
+        mlx_part_end_t end = mlx_part_fetch(part, job->piece);
+        pthread_mutex_lock(&pool->lock);
+        if (end != MLX_PART_MORE)
+            close_slot(pool, job->file, end == MLX_PART_FAILED);
     }
-    if (p.error.code)
-        file->error = p.error;
-    if (rc && !file->error.code)
-        mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; what is there is kept");
+    pool->active--;
+    pthread_cond_broadcast(&pool->changed);
 }
 
 static void *work(void *arg)
 {
     pool_t *pool = arg;
+    job_t job;
     pthread_mutex_lock(&pool->lock);
-    while (!pool->ending && pool->next < pool->run->count) {
-        if (pool->active >= pool->allowed) {
+    while (!pool->ending && !all_closed(pool)) {
+        if (pool->active < pool->allowed && find_job(pool, &job))
+            do_job(pool, &job);
+        else
             pthread_cond_wait(&pool->changed, &pool->lock);
-            continue;
-        }
-        mlx_download_t *file = &pool->run->files[pool->next++];
-        pool->active++;
-        pthread_mutex_unlock(&pool->lock);
-        fetch_file(pool, file);
-        pthread_mutex_lock(&pool->lock);
-        file->finished = true;
-        pool->active--;
-        if (file->error.code)
-            pool->ending = true;
-        pthread_cond_broadcast(&pool->changed);
     }
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+/*  What was interrupted says how much of it is there. */
+static void close_all(pool_t *pool)
+{
+    for (size_t i = 0; i < pool->run->count; i++) {
+        mlx_download_t *file = &pool->run->files[i];
+        if (!pool->slots[i].closed && !file->error.code)
+            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; what is there is kept");
+        mlx_part_destroy(&pool->slots[i].part);
+    }
 }
 
 /* ---- the run ---- */
@@ -414,12 +258,12 @@ int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err)
     unsigned streams = self->streams ? self->streams : STREAMS;
     if (streams > MAX_STREAMS)
         streams = MAX_STREAMS;
-    if (streams > self->count)
-        streams = (unsigned)self->count;
     pool_t pool = {.run = self, .allowed = streams};
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.changed, NULL);
     MLX_CLEANUP(mlx_free_p) bool *taken = mlx_alloc(self->count + 1, sizeof *taken);
+    MLX_CLEANUP(mlx_free_p) slot_t *slots = mlx_alloc(self->count + 1, sizeof *slots);
+    pool.slots = slots;
     pthread_t threads[MAX_STREAMS];
     unsigned started = 0;
     while (started < streams && pthread_create(&threads[started], NULL, work, &pool) == 0)
@@ -437,6 +281,7 @@ int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err)
     should_end(&pool, -1);
     while (started)
         pthread_join(threads[--started], NULL);
+    close_all(&pool);
     collect(&pool, taken, err, &rc);
     pthread_cond_destroy(&pool.changed);
     pthread_mutex_destroy(&pool.lock);

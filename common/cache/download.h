@@ -1,15 +1,16 @@
 /*  download.h - files from the network into partial/, several at once, resumed and verified
  *
- *  A file is named by its content (etag), so that what an earlier run left is its beginning
- * whatever happened in between. Bytes are written in order and hashed in the same pass; a resumed
- * beginning is read once for its hash. Beside each part lies how much of it is known to be on the
- * disk: after a power cut only that much is taken.
+ *  A file is named by its content (etag), so that what an earlier run left is of it whatever happened
+ * in between. Large files are fetched in pieces by several connections, whose number counts over all
+ * files; the hash follows the beginning that is complete, in the same pass. Beside each part lies
+ * what of it is known to be on the disk (leftover.h): after a power cut only that is taken.
  *
  *      mlx_download_t files[2] = {{.url = .., .etag = .., .size = ..}, ...};
  *      mlx_download_run(&(mlx_downloads_t){.home = home, .files = files, .count = 2}, &err);
  *
- *  Expired addresses (403 behind a redirect) are resolved again, 429 waits as long as it is told
- * and goes on with one stream, 5xx and broken connections are tried again with growing pauses.
+ *  Where redirects led is asked once for a file, and again when that address has expired (403). A
+ * server that refuses a second connection (403, 429) or a range (200) gets one; 429 waits as long as
+ * it is told; 5xx, stalled and broken connections are tried again with growing pauses.
  */
 #ifndef MLX_COMMON_CACHE_DOWNLOAD_H
 #define MLX_COMMON_CACHE_DOWNLOAD_H
@@ -44,6 +45,8 @@ typedef struct {
     unsigned streams; /* 0: 4 */
     int64_t pause_ms; /* first pause between tries; 0: 1 s */
     unsigned tries;   /* 0: 6 */
+    int64_t stall_ms; /* a connection that brings nothing for so long is given up; 0: 30 s */
+    uint64_t piece;   /* bytes; 0: 32 MiB */
     bool (*stop)(void *arg);
     void (*tick)(void *arg); /* five times a second, in the caller's thread (may be NULL) */
 
@@ -60,7 +63,11 @@ int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err);
 /*  "partial/<etag>.part". Caller owns it and must free it. */
 char *mlx_download_part(const char *etag);
 
-/*  Bytes of FILE that an earlier run left. */
-uint64_t mlx_download_left(const mlx_root_t *home, const char *etag);
+/*  Bytes of the disk that an earlier run set aside for it. */
+uint64_t mlx_download_held(const mlx_root_t *home, const char *etag);
+
+/*  Remove what lies beside the part of a file that was taken away. */
+int mlx_download_clear(const mlx_fs_t *fs, const mlx_root_t *home, const char *etag,
+                       mlx_error_t *err);
 
 #endif

@@ -76,7 +76,7 @@ static int make_place(const work_t *w, const char *temporary)
     }
     if (w->err)
         *w->err = last;
-    return mlx_error_mend(w->err, "the bytes cannot be shared here; --copy makes a second copy");
+    return mlx_fs_or_copy(w->err);
 }
 
 static int make_temporary(const work_t *w, const char *temporary)
@@ -207,6 +207,8 @@ static mlx_replace_t replace_of(const work_t *w, mlx_root_t **from)
                            .root = w->root,
                            .from = *from,
                            .step = w->step,
+                           .stop = w->engine->stop,
+                           .stop_arg = w->engine->arg,
                            .temporary = mlx_step_temporary(w->plan->id, w->seq, w->step)};
 }
 
@@ -292,7 +294,8 @@ static int run_steps(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
         work_t w;
         if (work_on(self, plan, i, err, &w) == 0 && actions[w.step->kind].apply(&w) == 0)
             continue;
-        if (all_or_nothing(plan) || !w.root)
+        /* Interrupted, it is left open: the next command brings it to its end. */
+        if (all_or_nothing(plan) || !w.root || (err && err->code == MLX_ERR_INTERRUPTED))
             return -1;
         if (skip_step(&w, err ? err->text : "failed"))
             return -1;

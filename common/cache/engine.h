@@ -25,6 +25,10 @@ typedef struct {
     /*  May the name of this step not be removed, because an app still needs it? Asked right before
      * a removal, of the live state of the stores. NULL: nothing is ever in use. */
     bool (*in_use)(void *arg, const mlx_plan_t *plan, const mlx_step_t *step);
+
+    /*  Asked before each piece (MLX_DIGEST_PIECE) that is hashed: true ends it as interrupted. NULL:
+     * never. */
+    bool (*stop)(void *arg);
     void *arg;
 } mlx_engine_t;
 

@@ -9,6 +9,7 @@ enum {
     MAX_REDIRECTS = 10,
     MAX_HEADERS = 8,
     DEFAULT_STALL_MS = 30000,
+    LEAST_RATE = 1024, /* a body that only trickles is asked for again */
     CONNECT_MS = 10000,
     SMALL_TIMEOUT_MS = 60000,
 };
@@ -167,6 +168,7 @@ void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply)
     free(reply->challenge);
     free(reply->location);
     free(reply->digest);
+    free(reply->url);
     *reply = (mlx_fetch_reply_t){.retry_after_s = -1};
 }
 
@@ -180,7 +182,10 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
     MLX_CLEANUP(mlx_free_p)
     char *accept = request->accept ? mlx_format("Accept: %s", request->accept) : NULL;
     MLX_CLEANUP(mlx_free_p)
-    char *range = mlx_format("Range: bytes=%llu-", (unsigned long long)request->from);
+    char *end = request->to ? mlx_format("%llu", (unsigned long long)request->to - 1) : NULL;
+    MLX_CLEANUP(mlx_free_p)
+    char *range =
+        mlx_format("Range: bytes=%llu-%s", (unsigned long long)request->from, end ? end : "");
     MLX_CLEANUP(mlx_free_p)
     char *type = mlx_format("Content-Type: %s",
                             request->content_type ? request->content_type : "application/json");
@@ -195,7 +200,7 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
         headers[count++] = auth;
     if (accept)
         headers[count++] = accept;
-    if (request->from)
+    if (request->from || request->to)
         headers[count++] = range;
     headers[count] = NULL;
     mlx_http_run(
@@ -208,6 +213,7 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
             .timeout_ms = request->on_data ? -1 : SMALL_TIMEOUT_MS,
             .connect_timeout_ms = CONNECT_MS,
             .stall_timeout_ms = request->stall_ms ? request->stall_ms : DEFAULT_STALL_MS,
+            .least_rate = request->on_data ? LEAST_RATE : 0,
             .max_body = request->max_body,
             .unbounded_stream = request->on_data != NULL,
             .decode = true,
@@ -242,6 +248,7 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
         with_auth = with_auth && !elsewhere;
         mlx_fetch_reply_clear(reply);
         reply->redirected = elsewhere;
+        reply->url = mlx_strdup(url);
     }
     return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s redirects without end", first);
 }

@@ -24,6 +24,7 @@ typedef struct {
     const char *content_type;  /* of the body */
     const char *content_range; /* "0-99" of a piece of an upload; NULL: none */
     uint64_t from;             /* ask for the bytes from here on; 0: all */
+    uint64_t to;               /* and before this one; 0: to the end */
     size_t max_body;           /* of a collected body; 0: 16 MiB */
     int64_t stall_ms;          /* 0: 30 s */
 
@@ -44,6 +45,7 @@ typedef struct {
     char *digest;          /* Docker-Content-Digest */
     int64_t retry_after_s; /* of Retry-After or RateLimit; -1: none */
     bool redirected;       /* the last answer came from another host */
+    char *url;             /* where it came from when a redirect led there; NULL: none did */
 } mlx_fetch_reply_t;
 
 /*  0 when an answer came, whatever its status; -1 when none did (code unavailable), when a redirect

@@ -37,7 +37,9 @@ static const struct {
     {EROFS, MLX_ERR_FAILED, "the file system is read-only: mount it read-write"},
     {EACCES, MLX_ERR_FAILED, "run it as the owner of that folder, or join the owner's group"},
     {EPERM, MLX_ERR_FAILED,
-     "the file belongs to another user: run it as that user, or join the group and retry"},
+     "the file belongs to another user: run it as that user (sudo -u), or join a group that may "
+     "write "
+     "to it"},
     {EXDEV, MLX_ERR_FAILED, "the two places are on different file systems"},
     {EMLINK, MLX_ERR_FAILED, "the file has as many names as the file system allows"},
     {ELOOP, MLX_ERR_FAILED, "a symbolic link stands where a plain file or folder must be"},
@@ -52,6 +54,14 @@ int mlx_fs_error(mlx_error_t *err, int number, const char *what, const char *pat
             return mlx_error_mend(err, "%s", mends[i].mend);
         }
     return mlx_error_set(err, MLX_ERR_FAILED, "cannot %s %s: %s", what, path, strerror(number));
+}
+
+int mlx_fs_or_copy(mlx_error_t *err)
+{
+    if (!err)
+        return -1;
+    MLX_CLEANUP(mlx_free_p) char *mend = mlx_strdup(err->mend);
+    return mlx_error_mend(err, "%s%s--copy makes a second copy", mend, *mend ? "; or " : "");
 }
 
 static int fail_at(mlx_error_t *err, int number, const char *what, const mlx_root_t *root,

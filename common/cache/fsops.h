@@ -115,4 +115,7 @@ int mlx_fs_gate(const mlx_fs_t *fs, const char *operation, const char *path, mlx
 /*  Fill ERR from the errno NUMBER: text and mend. Always returns -1. */
 int mlx_fs_error(mlx_error_t *err, int number, const char *what, const char *path);
 
+/*  Say that a copy would do, besides what the mend says already. Always returns -1. */
+int mlx_fs_or_copy(mlx_error_t *err);
+
 #endif

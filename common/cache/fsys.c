@@ -73,6 +73,19 @@ int mlx_fsys_sync_data(int fd)
     return fsync(fd) == 0 ? 0 : errno;
 }
 
+int mlx_fsys_reserve(int fd, uint64_t len)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    off_t missing = (off_t)len - (off_t)st.st_blocks * 512;
+    fstore_t store = {
+        .fst_flags = F_ALLOCATEALL, .fst_posmode = F_PEOFPOSMODE, .fst_length = missing};
+    if (missing > 0 && fcntl(fd, F_PREALLOCATE, &store) != 0 && errno == ENOSPC)
+        return errno;
+    return ftruncate(fd, (off_t)len) == 0 ? 0 : errno;
+}
+
 void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
 {
     (void)fd;
@@ -191,6 +204,13 @@ int mlx_fsys_set_times(int fd, const struct stat *st)
 int mlx_fsys_sync_data(int fd)
 {
     return fdatasync(fd) == 0 ? 0 : errno;
+}
+
+int mlx_fsys_reserve(int fd, uint64_t len)
+{
+    if (len && fallocate(fd, 0, 0, (off_t)len) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+        return errno;
+    return ftruncate(fd, (off_t)len) == 0 ? 0 : errno;
 }
 
 void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)

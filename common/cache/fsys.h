@@ -32,6 +32,9 @@ int mlx_fsys_set_times(int fd, const struct stat *st);
 /*  Wait until the bytes of FD are on the disk; its times may not be. */
 int mlx_fsys_sync_data(int fd);
 
+/*  Make FD LEN bytes long, with the blocks for it set aside where the file system can. */
+int mlx_fsys_reserve(int fd, uint64_t len);
+
 /*  Begin to write these bytes of FD to the disk, without waiting for it. */
 void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len);
 

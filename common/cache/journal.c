@@ -22,9 +22,9 @@ static int insert_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_err
 static int insert_all(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err)
 {
     if (mlx_db_run(db, err,
-                   "INSERT INTO ops (kind, model, app, state, started_at) VALUES"
-                   " (?, ?, ?, 'open', ?)",
-                   "sssi", plan->kind, plan->model, plan->app, now_s))
+                   "INSERT INTO ops (kind, model, app, volume, record, state, started_at) VALUES"
+                   " (?, ?, ?, ?, ?, 'open', ?)",
+                   "sssssi", plan->kind, plan->model, plan->app, plan->volume, plan->record, now_s))
         return -1;
     plan->id = mlx_db_last_id(db);
     for (size_t i = 0; i < plan->count; i++)
@@ -90,6 +90,46 @@ int64_t *mlx_journal_find(mlx_db_t *db, const char *state, const char *kind, con
     return ids;
 }
 
+/*  A path that can only lead to something inside its root. */
+static bool is_inside(const char *path)
+{
+    for (const char *at = path; at;) {
+        size_t len = strcspn(at, "/");
+        if (!len || (len <= 2 && strncmp(at, "..", len) == 0))
+            return false;
+        at = at[len] ? at + len + 1 : NULL;
+    }
+    return path != NULL;
+}
+
+static bool is_root(const char *path)
+{
+    return path && path[0] == '/';
+}
+
+/*  Has the step what carrying it out or taking it back relies on? Rows are outside input: whoever
+ * can write to the file, or a disk that went bad, may have put anything there. */
+static bool is_sound(const mlx_step_t *s)
+{
+    if (!is_root(s->root) || !is_inside(s->path) || (s->stage && *s->stage && !is_inside(s->stage)))
+        return false;
+    if (s->sha256[0] && !mlx_is_hex(s->sha256, MLX_SHA256_HEX))
+        return false;
+    if (s->kind == MLX_STEP_SYMLINK)
+        return s->source && !s->source_root;
+    if (s->kind == MLX_STEP_PLACE || s->kind == MLX_STEP_REPLACE)
+        return is_root(s->source_root) && is_inside(s->source);
+    return !s->source_root && !s->source;
+}
+
+static int damaged(const mlx_plan_t *plan, mlx_error_t *err)
+{
+    mlx_error_set(err, MLX_ERR_DATA_LOSS,
+                  "operation %lld of the journal is damaged: nothing is done by it",
+                  (long long)plan->id);
+    return mlx_error_mend(err, "move registry.db aside and add the models again from models/");
+}
+
 static int read_step(mlx_stmt_t *q, mlx_plan_t *plan, mlx_error_t *err)
 {
     int kind = mlx_step_kind(mlx_stmt_str(q, 0)), state = mlx_state(mlx_stmt_str(q, 16));
@@ -101,7 +141,8 @@ static int read_step(mlx_stmt_t *q, mlx_plan_t *plan, mlx_error_t *err)
     s->stage = mlx_strdup(mlx_stmt_str(q, 3));
     s->source_root = mlx_strdup(mlx_stmt_str(q, 4));
     s->source = mlx_strdup(mlx_stmt_str(q, 5));
-    snprintf(s->sha256, sizeof s->sha256, "%s", mlx_stmt_str(q, 6));
+    const char *sha256 = mlx_stmt_str(q, 6);
+    snprintf(s->sha256, sizeof s->sha256, "%s", sha256 ? sha256 : "");
     s->size = (uint64_t)mlx_stmt_int(q, 7);
     s->method = mlx_method(mlx_stmt_str(q, 8));
     s->made.dev = (uint64_t)mlx_stmt_int(q, 9);
@@ -111,7 +152,7 @@ static int read_step(mlx_stmt_t *q, mlx_plan_t *plan, mlx_error_t *err)
     s->old.size = (uint64_t)mlx_stmt_int(q, 13);
     s->old.mtime_ns = mlx_stmt_int(q, 14);
     s->old_mode = (unsigned)mlx_stmt_int(q, 15);
-    return 0;
+    return is_sound(s) ? 0 : damaged(plan, err);
 }
 
 static int read_steps(mlx_db_t *db, mlx_plan_t *plan, mlx_error_t *err)
@@ -134,7 +175,8 @@ static int read_steps(mlx_db_t *db, mlx_plan_t *plan, mlx_error_t *err)
 mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err, "SELECT kind, model, app FROM ops WHERE id = ?", "i", id);
+    mlx_stmt_t *q = mlx_db_query(
+        db, err, "SELECT kind, model, app, volume, record FROM ops WHERE id = ?", "i", id);
     int row = mlx_stmt_step(q, err);
     if (row == 0)
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the journal has no operation %lld", (long long)id);
@@ -142,7 +184,9 @@ mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
         return NULL;
     mlx_plan_t *plan = mlx_plan_new(mlx_stmt_str(q, 0), mlx_stmt_str(q, 1), mlx_stmt_str(q, 2));
     plan->id = id;
-    if (read_steps(db, plan, err))
+    plan->volume = mlx_strdup(mlx_stmt_str(q, 3));
+    plan->record = mlx_strdup(mlx_stmt_str(q, 4));
+    if (plan->kind ? read_steps(db, plan, err) : damaged(plan, err))
         mlx_plan_destroy(&plan);
     return plan;
 }

@@ -55,6 +55,9 @@ static int read_layer(const mlx_value_t *value, mlx_layer_t *layer, mlx_error_t 
     const mlx_value_t *notes = mlx_value_get(value, "annotations");
     const char *title = plain_str(notes, MLX_OCI_TITLE, MLX_PATH_BYTES);
     const char *etag = plain_str(notes, OUR_ETAG, MLX_SHA256_HEX);
+    /* A file with an impossible name must not silently be left out of the model. */
+    if (!title && mlx_value_get(notes, MLX_OCI_TITLE))
+        return broken(err, "a layer's title is no file name");
     if (title && mlx_name_path(title, err))
         return mlx_error_prefix(err, "manifest");
     if (etag && mlx_name_etag(etag, NULL) == 0)

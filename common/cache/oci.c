@@ -17,7 +17,6 @@
 enum {
     MAX_NAME = 255,
     MAX_TAG = 128,
-    PIECE = 16 * 1024 * 1024,
 };
 
 struct mlx_oci {
@@ -164,8 +163,7 @@ const char *mlx_oci_auth(const mlx_oci_t *self)
 
 /* ---- tokens ---- */
 
-/*  Value of KEY="..." in a challenge. Caller owns it; NULL when absent. */
-static char *parameter(const char *challenge, const char *key)
+char *mlx_oci_parameter(const char *challenge, const char *key)
 {
     MLX_CLEANUP(mlx_free_p) char *start = mlx_format("%s=\"", key);
     const char *at = strstr(challenge, start);
@@ -179,8 +177,8 @@ static char *parameter(const char *challenge, const char *key)
  *  only: a challenge could name any other. */
 static int get_token(mlx_oci_t *self, const char *challenge, const char *actions, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *realm = parameter(challenge, "realm");
-    MLX_CLEANUP(mlx_free_p) char *service = parameter(challenge, "service");
+    MLX_CLEANUP(mlx_free_p) char *realm = mlx_oci_parameter(challenge, "realm");
+    MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
     MLX_CLEANUP(mlx_free_p) char *origin = realm ? mlx_url_origin(realm, err) : NULL;
     if (!origin)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a log-in in an unknown way",
@@ -348,11 +346,11 @@ int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *location = begin_upload(self, err);
-    MLX_CLEANUP(mlx_free_p) char *piece = mlx_alloc(1, PIECE);
+    MLX_CLEANUP(mlx_free_p) char *piece = mlx_alloc(1, MLX_OCI_PIECE);
     if (!location)
         return -1;
     for (uint64_t at = 0; at < size;) {
-        size_t want = size - at < PIECE ? (size_t)(size - at) : PIECE;
+        size_t want = size - at < MLX_OCI_PIECE ? (size_t)(size - at) : MLX_OCI_PIECE;
         ssize_t got = pread(fd, piece, want, (off_t)at);
         if (got <= 0)
             return mlx_fs_error(err, got ? errno : EIO, "read", sha256);

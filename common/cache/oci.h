@@ -36,9 +36,16 @@ const char *mlx_oci_auth(const mlx_oci_t *self);
 /*  1: the registry has the blob under this name. */
 int mlx_oci_has(mlx_oci_t *self, const char *sha256, mlx_error_t *err);
 
-/*  Upload the blob in the open file FD, in pieces; STOP may be NULL. Put the manifest under the tag. */
+enum {
+    MLX_OCI_PIECE = 16 * 1024 * 1024
+};
+
+/*  Upload the blob in the open file FD, in pieces of MLX_OCI_PIECE; STOP, asked before each, may be NULL. Put the manifest under the tag. */
 int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256,
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);
+
+/*  Value of KEY="..." in a challenge (WWW-Authenticate). Caller owns it; NULL when absent. */
+char *mlx_oci_parameter(const char *challenge, const char *key);
 
 #endif

@@ -161,15 +161,66 @@ static void compose_config(const mlx_gguf_t *info, const mlx_manifest_t *manifes
     mlx_json_write(out, config, false);
 }
 
-void mlx_ollama_compose(const mlx_gguf_t *info, const mlx_model_file_t *weights,
-                        const mlx_model_file_t *projector, mlx_buf_t *config, mlx_buf_t *manifest)
+const char *mlx_ollama_text_kind(const char *path)
 {
+    static const char *const kinds[][2] = {{"template", "template"},
+                                           {"params", "params"},
+                                           {"params.json", "params"},
+                                           {"system", "system"},
+                                           {"license", "license"}};
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++)
+        if (strcmp(path, kinds[i][0]) == 0)
+            return kinds[i][1];
+    return NULL;
+}
+
+void mlx_ollama_params(const mlx_value_t *generation, mlx_buf_t *params)
+{
+    static const struct {
+        const char *from;
+        const char *to;
+        double most;
+    } known[] = {{"temperature", "temperature", 100},
+                 {"top_p", "top_p", 1},
+                 {"min_p", "min_p", 1},
+                 {"top_k", "top_k", 1e6},
+                 {"repetition_penalty", "repeat_penalty", 100}};
+    bool sampled = true;
+    mlx_value_bool(generation, "do_sample", &sampled);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *out = mlx_value_map();
+    for (size_t i = 0; sampled && i < MLX_COUNT(known); i++) {
+        double value;
+        if (mlx_value_real(generation, known[i].from, &value) && value >= 0 &&
+            value <= known[i].most)
+            mlx_value_set(out, known[i].to,
+                          mlx_value_copy(mlx_value_get(generation, known[i].from)));
+    }
+    if (mlx_value_size(out))
+        mlx_json_write(params, out, false);
+}
+
+void mlx_ollama_compose(const mlx_ollama_parts_t *parts, mlx_buf_t *config, mlx_buf_t *manifest)
+{
+    size_t texts = 0;
+    while (parts->texts[texts])
+        texts++;
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *m = mlx_alloc(1, sizeof *m);
-    m->layers = mlx_alloc(3, sizeof *m->layers);
-    add_layer(m, MLX_LAYER_MODEL, weights->sha256, weights->size);
-    if (projector)
-        add_layer(m, MLX_LAYER_PROJECTOR, projector->sha256, projector->size);
-    compose_config(info, m, config);
+    m->layers = mlx_alloc(texts + 3, sizeof *m->layers);
+    add_layer(m, MLX_LAYER_MODEL, parts->weights->sha256, parts->weights->size);
+    if (parts->projector)
+        add_layer(m, MLX_LAYER_PROJECTOR, parts->projector->sha256, parts->projector->size);
+    for (size_t i = 0; i < texts; i++) {
+        const mlx_model_file_t *text = parts->texts[i];
+        MLX_CLEANUP(mlx_free_p)
+        char *type = mlx_format(MLX_LAYER_PREFIX "%s", mlx_ollama_text_kind(text->path));
+        add_layer(m, type, text->sha256, text->size);
+    }
+    if (parts->params->len) {
+        char hex[MLX_HEX_MAX];
+        mlx_sha256_hex(parts->params->data, parts->params->len, hex);
+        add_layer(m, MLX_LAYER_PARAMS, hex, parts->params->len);
+    }
+    compose_config(parts->info, m, config);
     m->config.media_type = mlx_strdup(MLX_LAYER_CONFIG);
     m->config.size = config->len;
     mlx_sha256_hex(config->data, config->len, m->config.sha256);
@@ -205,16 +256,16 @@ static char *manifest_path(const mlx_root_t *root, const mlx_ollama_name_t *name
     return path;
 }
 
-static int plan_config(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_buf_t *config,
-                       mlx_error_t *err)
+int mlx_ollama_plan_blob(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_buf_t *content,
+                         mlx_error_t *err)
 {
     char hex[MLX_HEX_MAX];
-    mlx_sha256_hex(config->data, config->len, hex);
+    mlx_sha256_hex(content->data, content->len, hex);
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("blobs/sha256-%s", hex);
     struct stat st;
     int there = mlx_fs_stat(what->store, path, &st, err);
     if (there == 0)
-        mlx_plan_write(plan, mlx_root_path(what->store), path, "", config->data, config->len);
+        mlx_plan_write(plan, mlx_root_path(what->store), path, "", content->data, content->len);
     return there < 0 ? -1 : 0;
 }
 
@@ -222,7 +273,7 @@ int mlx_ollama_plan_manifest(const mlx_expose_t *what, mlx_plan_t *plan,
                              const mlx_ollama_name_t *name, const mlx_buf_t *config,
                              const mlx_buf_t *manifest, mlx_error_t *err)
 {
-    if (config && plan_config(what, plan, config, err))
+    if (config && mlx_ollama_plan_blob(what, plan, config, err))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *path = manifest_path(what->store, name);
     MLX_CLEANUP(mlx_free_p) char *folder = mlx_strndup(path, (size_t)(strrchr(path, '/') - path));

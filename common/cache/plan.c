@@ -100,6 +100,8 @@ void mlx_plan_destroy(mlx_plan_t **self)
     free(plan->kind);
     free(plan->model);
     free(plan->app);
+    free(plan->volume);
+    free(plan->record);
     free(plan);
 }
 

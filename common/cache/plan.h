@@ -66,7 +66,9 @@ typedef struct {
     char *kind;  /* "link", "add", "dedup", "clean", "remove" */
     char *model; /* NULL: none */
     char *app;
-    int64_t id; /* in the journal; 0: not there yet */
+    char *volume; /* link: where the app's folder lies; NULL: not known */
+    char *record; /* clean, remove: JSON of what was freed, for undo; NULL: none */
+    int64_t id;   /* in the journal; 0: not there yet */
     mlx_step_t *steps;
     size_t count;
     size_t capacity;

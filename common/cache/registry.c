@@ -1,5 +1,7 @@
 #include "common/cache/registry.h"
 
+#include "common/cache/names.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +30,16 @@ static const char *const migrations[] = {
     " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
     "CREATE TABLE reports (name TEXT PRIMARY KEY, basis TEXT NOT NULL, watched TEXT NOT NULL,"
     " json TEXT NOT NULL) WITHOUT ROWID;",
+    /* 2: where a model can be had again, what an operation freed, and the volumes of stores. */
+    "ALTER TABLE models ADD COLUMN origin TEXT;"
+    "ALTER TABLE ops ADD COLUMN record TEXT;"
+    "ALTER TABLE ops ADD COLUMN volume TEXT;"
+    "CREATE TABLE stores (path TEXT PRIMARY KEY, app TEXT NOT NULL, volume TEXT NOT NULL)"
+    " WITHOUT ROWID;"
+    "CREATE TABLE consumers (store TEXT NOT NULL, volume TEXT NOT NULL, model TEXT NOT NULL,"
+    " name TEXT NOT NULL, ino INTEGER NOT NULL, app TEXT NOT NULL,"
+    " PRIMARY KEY (store, volume, model, name)) WITHOUT ROWID;"
+    "CREATE INDEX consumers_ino ON consumers (ino);",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)
@@ -50,6 +62,7 @@ static void model_clear(mlx_model_t *model)
     free(model->source);
     free(model->revision);
     free(model->view);
+    free(model->origin);
 }
 
 void mlx_model_destroy(mlx_model_t **self)
@@ -108,15 +121,45 @@ int mlx_registry_put_model(mlx_db_t *db, const mlx_model_t *model, mlx_error_t *
         return -1;
     if (mlx_db_run(db, err, "DELETE FROM models WHERE name = ?", "s", model->name) ||
         mlx_db_run(db, err,
-                   "INSERT INTO models (name, source, revision, view, added_at, used_at)"
-                   " VALUES (?, ?, ?, ?, ?, ?)",
-                   "ssssii", model->name, model->source, model->revision, model->view,
-                   model->added_at, model->used_at) ||
+                   "INSERT INTO models (name, source, revision, view, added_at, used_at,"
+                   " origin) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                   "ssssiis", model->name, model->source, model->revision, model->view,
+                   model->added_at, model->used_at, model->origin) ||
         put_files(db, model, mlx_db_last_id(db), err)) {
         mlx_db_rollback(db);
         return -1;
     }
     return mlx_db_commit(db, err);
+}
+
+static int damaged(const char *what, const char *name, mlx_error_t *err)
+{
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "the registry's %s \"%.100s\" is damaged", what,
+                  name ? name : "");
+    return mlx_error_mend(err, "move registry.db aside and add the models again from models/");
+}
+
+/*  A row is outside input: a view is one component, a file stays inside it, a digest is one. */
+static int check_model(const mlx_model_t *model, mlx_error_t *err)
+{
+    const char *view = model->view;
+    if (!model->name || !model->source || !view || !*view || strchr(view, '/') ||
+        strcmp(view, ".") == 0 || strcmp(view, "..") == 0)
+        return damaged("model", model->name, err);
+    return 0;
+}
+
+static int check_file(const mlx_model_file_t *file, mlx_error_t *err)
+{
+    if (mlx_name_path(file->path, NULL) || !mlx_is_hex(file->sha256, MLX_SHA256_HEX))
+        return damaged("file", file->path, err);
+    return 0;
+}
+
+static const char *text_of(mlx_stmt_t *q, int column)
+{
+    const char *text = mlx_stmt_str(q, column);
+    return text ? text : "";
 }
 
 static void read_model(mlx_stmt_t *q, mlx_model_t *model)
@@ -129,11 +172,14 @@ static void read_model(mlx_stmt_t *q, mlx_model_t *model)
         .view = mlx_strdup(mlx_stmt_str(q, 4)),
         .added_at = mlx_stmt_int(q, 5),
         .used_at = mlx_stmt_int(q, 6),
+        .origin = mlx_strdup(mlx_stmt_str(q, 7)),
     };
 }
 
 static int read_files(mlx_db_t *db, mlx_model_t *model, mlx_error_t *err)
 {
+    if (check_model(model, err))
+        return -1;
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(db, err,
                                  "SELECT path, sha256, etag, size FROM files WHERE model = ?"
@@ -141,10 +187,12 @@ static int read_files(mlx_db_t *db, mlx_model_t *model, mlx_error_t *err)
                                  "i", model->id);
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
-        mlx_model_file_t *file = mlx_model_add_file(model, mlx_stmt_str(q, 0));
-        snprintf(file->sha256, sizeof file->sha256, "%s", mlx_stmt_str(q, 1));
-        snprintf(file->etag, sizeof file->etag, "%s", mlx_stmt_str(q, 2));
+        mlx_model_file_t *file = mlx_model_add_file(model, text_of(q, 0));
+        snprintf(file->sha256, sizeof file->sha256, "%s", text_of(q, 1));
+        snprintf(file->etag, sizeof file->etag, "%s", text_of(q, 2));
         file->size = (uint64_t)mlx_stmt_int(q, 3);
+        if (check_file(file, err))
+            return -1;
     }
     return row;
 }
@@ -154,10 +202,11 @@ mlx_model_t *mlx_registry_models(mlx_db_t *db, size_t *count, mlx_error_t *err)
     mlx_model_t *models = NULL;
     *count = 0;
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err,
-                                 "SELECT id, name, source, revision, view, added_at, used_at"
-                                 " FROM models ORDER BY name",
-                                 "");
+    mlx_stmt_t *q =
+        mlx_db_query(db, err,
+                     "SELECT id, name, source, revision, view, added_at, used_at, origin"
+                     " FROM models ORDER BY name",
+                     "");
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
         if ((*count & (*count - 1)) == 0)
@@ -184,7 +233,7 @@ static void suggest(mlx_db_t *db, const char *name, mlx_error_t *err)
                                  " ORDER BY length(name) LIMIT 1",
                                  "s", name);
     if (mlx_stmt_step(q, NULL) > 0)
-        mlx_error_mend(err, "did you mean %s?", mlx_stmt_str(q, 0));
+        mlx_error_mend(err, "did you mean %s?", text_of(q, 0));
     else
         mlx_error_mend(err, "mlx-cache status lists what there is");
 }
@@ -192,10 +241,11 @@ static void suggest(mlx_db_t *db, const char *name, mlx_error_t *err)
 mlx_model_t *mlx_registry_get_model(mlx_db_t *db, const char *name, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q = mlx_db_query(db, err,
-                                 "SELECT id, name, source, revision, view, added_at, used_at"
-                                 " FROM models WHERE name = ?",
-                                 "s", name);
+    mlx_stmt_t *q =
+        mlx_db_query(db, err,
+                     "SELECT id, name, source, revision, view, added_at, used_at, origin"
+                     " FROM models WHERE name = ?",
+                     "s", name);
     int row = mlx_stmt_step(q, err);
     if (row == 0) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the cache has no model \"%.100s\"", name);
@@ -215,14 +265,15 @@ int mlx_registry_delete_model(mlx_db_t *db, const char *name, mlx_error_t *err)
     return mlx_db_run(db, err, "DELETE FROM models WHERE name = ?", "s", name);
 }
 
-int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error_t *err)
+/*  A hash that is none is as good as none. */
+static int read_hash(mlx_stmt_t *q, char hex[MLX_HEX_MAX], mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_stmt_destroy)
-    mlx_stmt_t *q =
-        mlx_db_query(db, err, "SELECT 1 FROM files WHERE sha256 = ? LIMIT 1", "s", sha256);
     int row = mlx_stmt_step(q, err);
-    *has = row > 0;
-    return row < 0 ? -1 : 0;
+    if (row > 0 && !mlx_is_hex(text_of(q, 0), MLX_SHA256_HEX))
+        return 0;
+    if (row > 0)
+        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
+    return row;
 }
 
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err)
@@ -230,10 +281,7 @@ int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], 
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q =
         mlx_db_query(db, err, "SELECT sha256 FROM files WHERE etag = ? LIMIT 1", "s", etag);
-    int row = mlx_stmt_step(q, err);
-    if (row > 0)
-        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
-    return row;
+    return read_hash(q, hex, err);
 }
 
 /* ---- hashes ---- */
@@ -247,10 +295,7 @@ int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_H
                                  " AND mtime_ns = ? AND ctime_ns = ?",
                                  "iiiii", (int64_t)id->dev, (int64_t)id->ino, (int64_t)id->size,
                                  id->mtime_ns, id->ctime_ns);
-    int row = mlx_stmt_step(q, err);
-    if (row > 0)
-        snprintf(hex, MLX_HEX_MAX, "%s", mlx_stmt_str(q, 0));
-    return row;
+    return read_hash(q, hex, err);
 }
 
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex, mlx_error_t *err)

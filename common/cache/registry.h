@@ -29,6 +29,8 @@ typedef struct {
     char *source;     /* "huggingface", "ollama", "path", "oci" */
     char *revision;   /* commit or digest; NULL: none */
     char *view;       /* folder under models/ */
+    char *origin;     /* where it came from: "org/name", "host/space/model:tag", "oci://..", a
+                       * path; NULL: from an app, or not known */
     int64_t added_at; /* seconds since the epoch */
     int64_t used_at;
     mlx_model_file_t *files;
@@ -51,9 +53,6 @@ void mlx_model_destroy(mlx_model_t **self);
 /*  A file of a model under construction; borrowed until the next one. */
 mlx_model_file_t *mlx_model_add_file(mlx_model_t *self, const char *path);
 uint64_t mlx_model_size(const mlx_model_t *self);
-
-/*  Is SHA256 a file of any model. */
-int mlx_registry_has_file(mlx_db_t *db, const char *sha256, bool *has, mlx_error_t *err);
 
 /*  The SHA-256 of the file that the hub names ETAG. 1 and HEX, or 0. */
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err);

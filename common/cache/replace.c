@@ -7,26 +7,26 @@
 #include <string.h>
 #include <unistd.h>
 
-static int check_content(int fd, const char *rel, const char *sha256, struct stat *st,
+static int check_content(const mlx_replace_t *self, int fd, const char *rel, struct stat *st,
                          mlx_error_t *err)
 {
     char hex[MLX_HEX_MAX];
-    if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, NULL, NULL, err))
+    if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, self->stop, self->stop_arg, err))
         return -1;
     if (fstat(fd, st) != 0)
         return mlx_fs_error(err, errno, "look at", rel);
-    if (strcmp(hex, sha256) == 0)
+    if (strcmp(hex, self->step->sha256) == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says", rel);
     return mlx_error_mend(err, "mlx-cache verify tells more");
 }
 
 /*  Open REL and see that it has the wanted content. The fd, or -1. */
-static int open_verified(const mlx_root_t *root, const char *rel, const char *sha256,
+static int open_verified(const mlx_replace_t *self, const mlx_root_t *root, const char *rel,
                          struct stat *st, mlx_error_t *err)
 {
     int fd = mlx_fs_open(root, rel, err);
-    if (fd >= 0 && check_content(fd, rel, sha256, st, err))
+    if (fd >= 0 && check_content(self, fd, rel, st, err))
         mlx_close_p(&fd);
     return fd;
 }
@@ -132,11 +132,11 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
     mlx_step_t *step = self->step;
     struct stat source_st = {0}, old_st = {0};
     MLX_CLEANUP(mlx_close_p)
-    int source = open_verified(self->from, step->source, step->sha256, &source_st, err);
+    int source = open_verified(self, self->from, step->source, &source_st, err);
     if (source < 0)
         return -1;
     MLX_CLEANUP(mlx_close_p)
-    int target = open_verified(self->root, step->path, step->sha256, &old_st, err);
+    int target = open_verified(self, self->root, step->path, &old_st, err);
     if (target < 0 || check_pair(self, &old_st, &source_st, err))
         return -1;
     mlx_identity_t old = mlx_identity_of(&old_st);
@@ -155,10 +155,11 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
     return rc ? -1 : 0;
 }
 
-/*  The old file may have been written to in the moment before the exchange: then it comes back. */
+/*  The old file may have been written to in the moment before the exchange: then it comes back, also
+ *  where the app has removed the twin since. */
 static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
 {
-    struct stat st;
+    struct stat st, target;
     int there = mlx_fs_stat(self->root, self->temporary, &st, err);
     if (there <= 0)
         return there;
@@ -167,6 +168,11 @@ static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
     if (!mlx_identity_same_inode(&now, old) ||
         (now.size == old->size && now.mtime_ns == old->mtime_ns))
         return 0;
+    there = mlx_fs_stat(self->root, self->step->path, &target, err);
+    if (there == 0)
+        return mlx_fs_move(self->fs, self->root, self->temporary, self->step->path, err);
+    if (there < 0)
+        return -1;
     return mlx_fs_exchange(self->fs, self->root, self->temporary, self->step->path, err) ? -1 : 0;
 }
 
@@ -184,8 +190,9 @@ int mlx_replace_recover(const mlx_replace_t *self, bool *done, mlx_error_t *err)
         now = mlx_identity_of(&st);
     *done = there && step->made.ino && mlx_identity_same_inode(&now, &step->made);
     /* Either the twin, made for nothing, or the old file, replaced by a verified equal: in both
-     * cases the target is sound without it. Where the target is missing nothing is removed. */
-    return there ? mlx_fs_unlink(self->fs, self->root, self->temporary, NULL, err) : 0;
+     * cases the target is sound without it. An exchange never leaves the target missing: then the
+     * app has removed its model since, and a name that it does not know must not hold the bytes. */
+    return mlx_fs_unlink(self->fs, self->root, self->temporary, NULL, err);
 }
 
 /*  A file of its own with the target's content, dressed as the target was. */
@@ -199,7 +206,7 @@ static int make_private(const mlx_replace_t *self, mlx_error_t *err)
     if (rc)
         return -1;
     MLX_CLEANUP(mlx_close_p)
-    int fd = open_verified(self->root, self->temporary, step->sha256, &st, err);
+    int fd = open_verified(self, self->root, self->temporary, &st, err);
     if (fd < 0)
         return -1;
     st.st_mode = (mode_t)step->old_mode;

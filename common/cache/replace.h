@@ -26,6 +26,10 @@ typedef struct {
     /*  Called between 3 and 4, to write to the journal which inode was made. */
     int (*staged)(void *arg, mlx_error_t *err);
     void *arg;
+
+    /*  Asked before each piece that is hashed (may be NULL): true ends it as interrupted. */
+    bool (*stop)(void *arg);
+    void *stop_arg;
 } mlx_replace_t;
 
 int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err);

@@ -22,8 +22,8 @@ char *mlx_report_basis(mlx_cache_t *self)
         size_t count = mlx_adapters[i]->stores(&self->options.env, paths);
         for (size_t p = 0; p < count; p++) {
             struct stat st;
-            bool there = stat(paths[p], &st) == 0;
-            mlx_buf_printf(&basis, "%s %s %d\n", mlx_adapters[i]->name, paths[p], there);
+            uint64_t dev = stat(paths[p], &st) == 0 ? (uint64_t)st.st_dev : 0;
+            mlx_buf_printf(&basis, "%s %s %" PRIu64 "\n", mlx_adapters[i]->name, paths[p], dev);
             free(paths[p]);
         }
     }
@@ -72,15 +72,37 @@ void mlx_report_keep(mlx_cache_t *self, const char *basis, const mlx_scan_t *sca
                basis, mlx_buf_str(&watched), mlx_buf_str(&json));
 }
 
-static bool is_unchanged(char *line)
+/*  The next number of a line; moves AT behind it and its space. */
+static bool read_number(const char **at, uint64_t *out)
 {
-    long long mtime_ns;
-    unsigned long long dev, ino;
-    int path = 0;
+    uint64_t value = 0;
+    const char *c = *at;
+    while (*c >= '0' && *c <= '9')
+        value = value * 10 + (uint64_t)(*c++ - '0');
+    if (c == *at || *c != ' ')
+        return false;
+    *at = c + 1;
+    *out = value;
+    return true;
+}
+
+/*  Asked of thousands of lines by each status: sscanf would be half of its time. */
+static bool is_unchanged(const char *line)
+{
+    uint64_t mtime_ns, dev, ino;
     struct stat st;
-    return sscanf(line, "%lld %llu %llu %n", &mtime_ns, &dev, &ino, &path) == 3 && path &&
-           stat(line + path, &st) == 0 && mlx_fsys_mtime_ns(&st) == mtime_ns &&
-           (unsigned long long)st.st_dev == dev && (unsigned long long)st.st_ino == ino;
+    return read_number(&line, &mtime_ns) && read_number(&line, &dev) && read_number(&line, &ino) &&
+           stat(line, &st) == 0 && (uint64_t)mlx_fsys_mtime_ns(&st) == mtime_ns &&
+           (uint64_t)st.st_dev == dev && (uint64_t)st.st_ino == ino;
+}
+
+/*  A row that others wrote to may hold anything, NULL too. */
+static bool has_text(mlx_stmt_t *q, int columns)
+{
+    for (int i = 0; i < columns; i++)
+        if (!mlx_stmt_str(q, i))
+            return false;
+    return true;
 }
 
 mlx_value_t *mlx_report_recall(mlx_cache_t *self)
@@ -89,7 +111,7 @@ mlx_value_t *mlx_report_recall(mlx_cache_t *self)
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(
         self->db, NULL, "SELECT basis, watched, json FROM reports WHERE name = 'status'", "");
-    if (mlx_stmt_step(q, NULL) <= 0 || strcmp(mlx_stmt_str(q, 0), basis) != 0)
+    if (mlx_stmt_step(q, NULL) <= 0 || !has_text(q, 3) || strcmp(mlx_stmt_str(q, 0), basis) != 0)
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *watched = mlx_strdup(mlx_stmt_str(q, 1));
     char *rest = NULL;
@@ -97,7 +119,10 @@ mlx_value_t *mlx_report_recall(mlx_cache_t *self)
         if (!is_unchanged(line))
             return NULL;
     const char *json = mlx_stmt_str(q, 2);
-    return mlx_json_parse(json, strlen(json), NULL);
+    mlx_value_t *report = mlx_json_parse(json, strlen(json), NULL);
+    if (!mlx_value_get(report, "models"))
+        mlx_value_destroy(&report);
+    return report;
 }
 
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
@@ -106,7 +131,7 @@ char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q =
         mlx_db_query(self->db, NULL, "SELECT watched FROM reports WHERE name = 'status'", "");
-    if (mlx_stmt_step(q, NULL) <= 0)
+    if (mlx_stmt_step(q, NULL) <= 0 || !has_text(q, 1))
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *watched = mlx_strdup(mlx_stmt_str(q, 0));
     char **paths = NULL, *rest = NULL;

@@ -50,12 +50,10 @@ static mlx_tree_file_t *push(mlx_tree_t *self)
     return file;
 }
 
-static void find_fault(mlx_tree_file_t *file, size_t path_len)
+static void find_fault(mlx_tree_file_t *file)
 {
     mlx_error_t why = {0};
-    if (strlen(file->path) != path_len)
-        snprintf(file->fault, sizeof file->fault, "file name holds a NUL");
-    else if (mlx_name_path(file->path, &why) || mlx_name_etag(file->etag, &why))
+    if (mlx_name_path(file->path, &why) || mlx_name_etag(file->etag, &why))
         snprintf(file->fault, sizeof file->fault, "%.150s", why.text);
 }
 
@@ -71,6 +69,10 @@ static int add_file(mlx_tree_t *self, const mlx_value_t *entry, mlx_error_t *err
         etag = mlx_value_str(entry, "oid");
     if (!path || !etag)
         return mlx_error_set(err, MLX_ERR_FAILED, "file list: an entry has no path or oid");
+    /* No pattern could tell whether such a file is wanted. */
+    if (strlen(path) != path_len)
+        return mlx_error_set(err, MLX_ERR_FAILED, "file list: the name \"%.100s\" holds a NUL",
+                             path);
     if ((!mlx_value_int(lfs, "size", &size) && !mlx_value_int(entry, "size", &size)) || size < 0 ||
         size > MAX_FILE_BYTES)
         return mlx_error_set(err, MLX_ERR_FAILED, "file list: \"%.100s\" has no possible size",
@@ -81,7 +83,7 @@ static int add_file(mlx_tree_t *self, const mlx_value_t *entry, mlx_error_t *err
     file->path = mlx_strdup(path);
     file->size = (uint64_t)size;
     snprintf(file->etag, sizeof file->etag, "%s", etag);
-    find_fault(file, path_len);
+    find_fault(file);
     if (!file->fault[0] && is_lfs && strlen(etag) == MLX_SHA256_HEX)
         memcpy(file->sha256, file->etag, sizeof file->sha256);
     return 0;

@@ -10,6 +10,13 @@ target_compile_options(mlx_flags INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror
     -fno-common -fvisibility=hidden)
 
+# A program loads the libraries that its own objects call, not all that its static libraries name.
+if(APPLE)
+    target_link_options(mlx_flags INTERFACE -Wl,-dead_strip_dylibs)
+else()
+    target_link_options(mlx_flags INTERFACE -Wl,--as-needed)
+endif()
+
 if(MLX_SANITIZE)
     target_compile_options(mlx_flags INTERFACE -fsanitize=${MLX_SANITIZE}
         -fno-omit-frame-pointer -fno-sanitize-recover=all)

@@ -1,7 +1,7 @@
 # Sourced by deploy/up and deploy/down: start and stop the suite under whatever manages services here.
 # Uses: prefix, demo. Sets: manager.
 
-demo_port=11434
+demo_port=${MLX_DEMO_PORT:-11434}
 
 macos_paths() {
     [ "$(uname -s)" = Darwin ] || return 0

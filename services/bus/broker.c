@@ -49,7 +49,14 @@ struct mlx_broker {
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
 {
     self->stats.refused++;
-    self->options.on_refused(self->options.arg, kind, text);
+    if (self->options.on_refused)
+        self->options.on_refused(self->options.arg, kind, text);
+}
+
+static void tell_presence(const mlx_broker_t *self, const char *service, bool up)
+{
+    if (self->options.on_presence)
+        self->options.on_presence(self->options.arg, service, up);
 }
 
 static bool span_is(mlx_span_t span, const char *text)
@@ -185,7 +192,7 @@ static void on_gone(void *arg, const char *host, const char *src)
 {
     mlx_broker_t *self = arg;
     if (strcmp(host, self->host) == 0)
-        self->options.on_presence(self->options.arg, src, false);
+        tell_presence(self, src, false);
 }
 
 static void expire(void *arg)
@@ -283,8 +290,7 @@ static int open_outward(mlx_broker_t *self, mlx_error_t *err)
 
 static void on_presence(void *arg, const char *service, bool up)
 {
-    const mlx_broker_t *self = arg;
-    self->options.on_presence(self->options.arg, service, up);
+    tell_presence(arg, service, up);
 }
 
 static void on_refused(void *arg, const char *kind, const char *text)

@@ -33,9 +33,10 @@ typedef struct {
     const mlx_peer_t *peers;
     size_t peer_count;
 
-    /*  A local service came or went; a source fell silent for good (its values are dropped). */
+    /*  What happened, called in the loop's thread; NULL: not interested. on_presence: a local service
+     *  came or went; a source fell silent for good (its values are dropped). */
     void (*on_presence)(void *arg, const char *service, bool up);
-    /*  Outside input was refused: KIND is a short stable word, TEXT says what and where. */
+    /*  on_refused: outside input was; KIND is a short stable word, TEXT says what and where. */
     void (*on_refused)(void *arg, const char *kind, const char *text);
     void *arg;
 } mlx_broker_options_t;

@@ -1,7 +1,7 @@
 #include "tap.h"
 
 #include "common/bus_loop.h"
-#include "tap_address.h"
+#include "tap_lookup.h"
 #include "tap_relay.h"
 #include "tap_session.h"
 
@@ -35,6 +35,7 @@ struct mlx_tap {
     mlx_timer_t *pause;
     mlx_tap_address_t upstream[MLX_TAP_ADDRESSES];
     int upstreams;
+    mlx_lookup_t *lookup;
     int max_connections;
     void (*wake)(void *arg);
     void *wake_arg;
@@ -155,6 +156,8 @@ static void on_closed(void *arg, mlx_relay_end_t how)
     self->counters.refused += how == MLX_RELAY_REFUSED;
     forget(connection);
     unlock_and_tell(self);
+    if (how == MLX_RELAY_REFUSED)
+        mlx_lookup_start(self->lookup);
 }
 
 static const mlx_relay_hooks_t relay_hooks = {on_passed, on_ended, on_closed};
@@ -167,9 +170,10 @@ static void add_connection(mlx_tap_t *self, int fd)
     connection->tap = self;
     connection->relay = mlx_relay_new(self->loop, fd, self->upstream, self->upstreams,
                                       self->scratch, &relay_hooks, connection);
+    bool relayed = connection->relay != NULL;
     pthread_mutex_lock(&self->lock);
     self->counters.accepted++;
-    if (!connection->relay) {
+    if (!relayed) {
         self->counters.refused++;
         free(connection);
     } else {
@@ -181,6 +185,8 @@ static void add_connection(mlx_tap_t *self, int fd)
         self->counters.open++;
     }
     pthread_mutex_unlock(&self->lock);
+    if (!relayed)
+        mlx_lookup_start(self->lookup);
 }
 
 static void turn_away(mlx_tap_t *self, int fd)
@@ -254,16 +260,35 @@ static int listen_on(mlx_tap_t *self, const char *text, mlx_error_t *err)
 }
 
 /*  A tap in front of itself would relay each connection to itself until none is left. */
-static int find_upstream(mlx_tap_t *self, const char *text, mlx_error_t *err)
+static bool is_self(const mlx_tap_t *self, const mlx_tap_address_t *list, int count)
 {
-    self->upstreams = mlx_tap_resolve(text, self->upstream, err);
+    for (int i = 0; i < count; i++)
+        if (mlx_tap_is_loopback(&list[i]) && mlx_tap_address_port(&list[i]) == self->port)
+            return true;
+    return false;
+}
+
+/*  A relay that is still connecting may look at the list: it stays in its place, and entries behind
+ *  COUNT stay what they were. */
+static void on_found(void *arg, const mlx_tap_address_t *list, int count)
+{
+    mlx_tap_t *self = arg;
+    if (is_self(self, list, count))
+        return;
+    memcpy(self->upstream, list, (size_t)count * sizeof *list);
+    self->upstreams = count;
+}
+
+static int find_upstream(mlx_tap_t *self, const mlx_tap_config_t *config, mlx_error_t *err)
+{
+    mlx_tap_resolve_fn resolve = config->resolve ? config->resolve : mlx_tap_resolve;
+    self->upstreams = resolve(config->upstream, self->upstream, err);
     if (self->upstreams < 0)
         return mlx_error_prefix(err, "tap upstream");
-    for (int i = 0; i < self->upstreams; i++) {
-        if (mlx_tap_is_loopback(&self->upstream[i]) &&
-            mlx_tap_address_port(&self->upstream[i]) == self->port)
-            return mlx_error_set(err, MLX_ERR_USAGE, "tap upstream %s is the tap itself", text);
-    }
+    if (is_self(self, self->upstream, self->upstreams))
+        return mlx_error_set(err, MLX_ERR_USAGE, "tap upstream %s is the tap itself",
+                             config->upstream);
+    self->lookup = mlx_lookup_new(self->loop, config->upstream, resolve, on_found, self);
     return 0;
 }
 
@@ -293,6 +318,7 @@ static void release(mlx_tap_t *self)
     }
     mlx_loop_unwatch(self->loop, &self->listening);
     mlx_loop_cancel(self->loop, &self->pause);
+    mlx_lookup_destroy(&self->lookup);
     mlx_close_p(&self->listen_fd);
     mlx_loop_destroy(&self->loop);
     pthread_mutex_destroy(&self->lock);
@@ -318,7 +344,7 @@ mlx_tap_t *mlx_tap_new(const mlx_tap_config_t *config, mlx_error_t *err)
     const mlx_tap_address_t bound = mlx_tap_address_of(self->listen_fd);
     self->port = mlx_tap_address_port(&bound);
     self->listening = mlx_loop_watch(self->loop, self->listen_fd, MLX_READ, on_connection, self);
-    if (find_upstream(self, config->upstream, err) || start_thread(self, err)) {
+    if (find_upstream(self, config, err) || start_thread(self, err)) {
         release(self);
         return NULL;
     }

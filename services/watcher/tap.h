@@ -19,6 +19,7 @@
 
 #include "common/stream_stats.h"
 #include "proto/error.h"
+#include "tap_address.h"
 
 typedef struct mlx_tap mlx_tap_t;
 
@@ -28,9 +29,11 @@ enum {
 };
 
 typedef struct {
-    const char *listen;      /* "127.0.0.1:11435"; loopback only; port 0: any free one */
-    const char *upstream;    /* "host:port" of the runtime; looked up once, here */
-    int max_connections;     /* 0: MLX_TAP_MAX_CONNECTIONS; more are closed at once */
+    const char *listen;         /* "127.0.0.1:11435"; loopback only; port 0: any free one */
+    const char *upstream;       /* "host:port" of the runtime; looked up here, and again, apart from
+                                what is relayed, when it does not answer: names move */
+    mlx_tap_resolve_fn resolve; /* of the upstream; NULL: mlx_tap_resolve */
+    int max_connections;        /* 0: MLX_TAP_MAX_CONNECTIONS; more are closed at once */
     void (*wake)(void *arg); /* may be NULL; called in the tap's thread when a request began, said
                                 its first text or ended: at most once until the next snapshot */
     void *arg;

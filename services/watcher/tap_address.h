@@ -25,6 +25,10 @@ typedef struct {
  *  address, and waits for it. Returns how many (at least one), or -1. */
 int mlx_tap_resolve(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES], mlx_error_t *err);
 
+/*  What does that; a test may stand in for the resolver. */
+typedef int (*mlx_tap_resolve_fn)(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES],
+                                  mlx_error_t *err);
+
 /*  127.0.0.0/8 or ::1. */
 bool mlx_tap_is_loopback(const mlx_tap_address_t *address);
 

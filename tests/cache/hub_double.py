@@ -11,21 +11,28 @@ resolve redirects to /cdn/, under another host name when FOLDER/.faults says "ot
 FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [VALUE]]; a fault with a
 count is used up. Names: drop (close after VALUE bytes of a body), wrong (flip a bit), expired (403 at
 the CDN), slow429 (429 with Retry-After: VALUE), norange (200 for a range), badrange, gzip, gated,
-error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang (slow loris).
+error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang and trickle (slow loris), badtotal (in
+Content-Range), loop (the CDN redirects to itself), alone (answers VALUE to a second connection).
+FOLDER/.login, where it is there, makes the registry private: a line with the public key (as in
+id_ed25519.pub) that may have a token, and in a second line, if any, another host for the realm.
 FOLDER/.log receives one line a request: method, path, range, whether Authorization was there.
 """
+import base64
 import gzip
 import hashlib
 import http.server
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
 
 root = sys.argv[1]
 lock = threading.Lock()
+single = threading.Lock()
 PAGE = 3
 
 
@@ -87,6 +94,20 @@ def commit_of(repo):
     return hashlib.sha1(listing.encode()).hexdigest()
 
 
+def verified(key, signature, text):
+    """Is it the ed25519 SIGNATURE of TEXT by the public KEY, as ssh writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"key": bytes.fromhex("302a300506032b6570032100") + base64.b64decode(key)[-32:],
+                 "signature": base64.b64decode(signature), "text": text.encode()}
+        for name, data in files.items():
+            with open(os.path.join(folder, name), "wb") as f:
+                f.write(data)
+        return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-keyform", "DER", "-inkey", "key",
+                               "-rawin", "-in", "text", "-sigfile", "signature"], cwd=folder,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -130,6 +151,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.tags()
         if path.startswith("/cdn/"):
             return self.cdn(path[len("/cdn/"):])
+        if path == "/token":
+            return self.token()
         if path.startswith("/v2/"):
             return self.registry(path[len("/v2/"):])
         if "/resolve/" in path:
@@ -221,9 +244,46 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(501, b"token leaked")
         if fault("expired") is not None:
             return self.answer(403, b"expired")
-        return self.body(read(os.path.join(root, rest)))
+        if fault("loop") is not None:
+            return self.answer(302, b"", [("Location", self.path)])
+        refuse = fault("alone")
+        if refuse is None:
+            return self.body(read(os.path.join(root, rest)))
+        if not single.acquire(blocking=False):
+            return self.answer(int(refuse), b"", [("Retry-After", "0")])
+        try:
+            time.sleep(0.02)
+            return self.body(read(os.path.join(root, rest)))
+        finally:
+            single.release()
+
+    def token(self):
+        """A token for who signs the request for it with the key: verified with openssl."""
+        with open(os.path.join(root, ".login")) as f:
+            known = f.readline().split()[1]
+        key, _, signature = self.headers.get("Authorization", "").partition(":")
+        url = "http://%s%s" % (self.headers["Host"], self.path)
+        empty = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
+        query = urllib.parse.parse_qs(self.path.split("?", 1)[1])
+        good = key == known and query["service"] == ["double"] and len(query["scope"]) == 2 and (
+            len(base64.urlsafe_b64decode(query["nonce"][0] + "==")) == 16) and int(query["ts"][0]) > 0
+        if not good or not verified(key, signature, "GET,%s,%s" % (url, empty)):
+            return self.answer(401, b"{}")
+        return self.answer_json({"token": "for-the-bearer"})
+
+    def is_private(self):
+        path = os.path.join(root, ".login")
+        if not os.path.exists(path) or self.headers.get("Authorization") == "Bearer for-the-bearer":
+            return False
+        with open(path) as f:
+            realm = (f.read().split("\n") + [""])[1] or self.headers["Host"]
+        self.answer(401, b"", [("WWW-Authenticate", 'Bearer realm="http://%s/token",service="double",'
+                                'scope="repository:tiny:pull repository:tiny:read"' % realm)])
+        return True
 
     def registry(self, rest):
+        if self.is_private():
+            return None
         if "/manifests/" in rest:
             name, tag = rest.split("/manifests/", 1)
             path = os.path.join(root, ".ollama", name, tag + ".json")
@@ -240,17 +300,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 data[:-1] + bytes([data[-1] ^ 1]))
         if fault("longer") is not None:
             data += b"more"
-        status, start, headers = 200, 0, list(headers)
+        status, start, stop, headers = 200, 0, len(data), list(headers)
         wanted = self.headers.get("Range")
         if wanted and fault("norange") is None:
-            start = int(wanted[len("bytes="):].split("-")[0])
+            first, _, last = wanted[len("bytes="):].partition("-")
+            start, stop = int(first), min(int(last) + 1 if last else len(data), len(data))
             if start >= len(data):
                 return self.answer(416, b"", [("Content-Range", "bytes */%d" % len(data))])
             status = 206
             shift = 1 if fault("badrange") is not None else 0
-            headers.append(("Content-Range", "bytes %d-%d/%d" % (
-                start + shift, len(data) - 1, len(data))))
-        part = memoryview(data)[start:]
+            total = len(data) + (1 if fault("badtotal") is not None else 0)
+            headers.append(("Content-Range", "bytes %d-%d/%d" % (start + shift, stop - 1, total)))
+        part = memoryview(data)[start:stop]
         self.send_response(status)
         for key, value in headers:
             self.send_header(key, value)
@@ -264,6 +325,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.close_connection = True
             return self.connection.shutdown(2)
+        if fault("hang") is not None:
+            self.wfile.write(part[:1000])
+            self.wfile.flush()
+            time.sleep(5)
+            self.close_connection = True
+            return None
+        if fault("trickle") is not None:
+            for i in range(min(len(part), 200)):
+                self.wfile.write(part[i:i + 1])
+                time.sleep(0.05)
+            self.close_connection = True
+            return None
         pace = fault("pace")
         if pace is not None:
             for i in range(0, len(part), 65536):

@@ -287,6 +287,81 @@ static void test_one_unreadable_manifest_keeps_every_blob(void **state)
     assert_int_equal(mlx_value_size(mlx_value_get(status, "problems")), 1);
 }
 
+/*  What an Ollama model has beside its weights goes with it into another store. */
+static void test_ollama_keeps_its_template(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char weights[MLX_HEX_MAX], hex[MLX_HEX_MAX];
+    world_ollama_model(w, "qwen", "7b", 2, weights);
+    mlx_sha256_hex("{{ .Prompt }}", 13, hex);
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "home/.ollama/models/blobs/sha256-%s", hex);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = world_path(w, "home/.ollama/models/manifests/registry.ollama.ai/library/qwen/7b");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t old = {0};
+    fixture_write(blob, "{{ .Prompt }}", 13);
+    fixture_read(path, &old);
+    MLX_CLEANUP(mlx_free_p)
+    char *json = mlx_format("%.*s,{\"mediaType\":\"application/vnd.ollama.image.template\","
+                            "\"digest\":\"sha256:%s\",\"size\":13}]}",
+                            (int)old.len - 2, old.data, hex);
+    fixture_write(path, json, strlen(json));
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *other = world_path(w, "home/other");
+    report = mlx_cache_link(cache, "ollama", other, "qwen:7b", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p)
+    char *made = world_path(w, "home/other/manifests/registry.ollama.ai/library/qwen/7b");
+    fixture_read(made, &old);
+    const char *layer = strstr(mlx_buf_str(&old), "image.template");
+    assert_non_null(layer);
+    assert_non_null(strstr(layer, hex));
+    assert_int_not_equal(world_inode(w, "home/other/blobs/sha256-%s", hex), 0);
+}
+
+/*  A folder of a GGUF and what its publisher recommends. */
+static void test_ollama_gets_params(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    static const char generation[] =
+        "{\"temperature\":0.6,\"top_p\":0.95,\"top_k\":20,\"min_p\":7,\"eos_token_id\":[1,2]}";
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    MLX_CLEANUP(mlx_free_p) char *gguf = world_path(w, "downloads/tiny/m.gguf");
+    MLX_CLEANUP(mlx_free_p) char *config = world_path(w, "downloads/tiny/generation_config.json");
+    MLX_CLEANUP(mlx_free_p) char *folder = world_path(w, "downloads/tiny");
+    fixture_gguf(&content, 1000, 9);
+    fixture_write(gguf, content.data, content.len);
+    fixture_write(config, generation, sizeof generation - 1);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_add_path(cache, folder, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_link(cache, "ollama", NULL, "local/tiny", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    static const char params[] = "{\"temperature\":0.6,\"top_p\":0.95,\"top_k\":20}";
+    char hex[MLX_HEX_MAX];
+    mlx_sha256_hex(params, sizeof params - 1, hex);
+    assert_int_not_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);
+    MLX_CLEANUP(mlx_free_p)
+    char *path =
+        world_path(w, "home/.ollama/models/manifests/registry.ollama.ai/library/tiny/latest");
+    mlx_buf_reset(&content);
+    fixture_read(path, &content);
+    assert_non_null(strstr(mlx_buf_str(&content), "image.params"));
+    assert_non_null(strstr(mlx_buf_str(&content), hex));
+    world_check_sound(w);
+}
+
 static void test_safetensors_cannot_be_linked_to_ollama(void **state)
 {
     (void)state;
@@ -424,6 +499,8 @@ int main(void)
         cmocka_unit_test(test_hub_gguf_reaches_ollama_without_a_copy),
         cmocka_unit_test(test_blob_that_another_manifest_needs_is_kept),
         cmocka_unit_test(test_one_unreadable_manifest_keeps_every_blob),
+        cmocka_unit_test(test_ollama_keeps_its_template),
+        cmocka_unit_test(test_ollama_gets_params),
         cmocka_unit_test(test_safetensors_cannot_be_linked_to_ollama),
         cmocka_unit_test(test_hub_entry_is_rebuilt_as_it_was),
         cmocka_unit_test(test_lock_of_the_hubs_tools_is_kept),

@@ -27,6 +27,60 @@ static int64_t number(const mlx_value_t *map, const char *key)
     return value;
 }
 
+/*  A file that two apps share stays as it is, and a third copy joins it, whichever was there first. */
+static void test_dedup_joins_what_is_shared(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_lmstudio_model(w, "pub/alone", 2, hex); /* the lowest inode */
+    world_ollama_model(w, "qwen", "7b", 2, hex);
+    world_lmstudio_model(w, "pub/shared", 2, hex);
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "home/.ollama/models/blobs/sha256-%s", hex);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = world_path(w, "home/.lmstudio/models/pub/shared/model.gguf");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(link(blob, path), 0);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_dedup(cache, true, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1);
+    mlx_value_destroy(&report);
+    assert_true(world_shares(w, "home/.lmstudio/models/pub/alone/model.gguf",
+                             "home/.lmstudio/models/pub/shared/model.gguf"));
+    world_check_sound(w);
+}
+
+/*  Without its registry the cache does not know what its blobs are: it keeps them, and says so. */
+static void test_registry_lost(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "cache/registry.db");
+    mlx_cache_destroy(&cache);
+    assert_int_equal(unlink(path), 0);
+
+    cache = world_open(w, true, &err);
+    OK(cache);
+    report = mlx_cache_clean(cache, &(mlx_cache_how_t){.older_s = 0}, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 0);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "problems")), 1);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
+    mlx_cache_destroy(&cache);
+}
+
 /*  One file that two apps share is one copy avoided, whatever number of models it is. */
 static void test_avoided_once(void **state)
 {
@@ -166,6 +220,7 @@ static void test_remove_and_clean(void **state)
     report = mlx_cache_clean(cache, &dry, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
+    assert_int_equal(number(report, "removed_bytes"), (int64_t)content.len);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "cache/models/local--lonely/lonely.gguf"), 0);
     report = mlx_cache_clean(cache, &plainly, &err);
@@ -185,6 +240,127 @@ static void test_remove_and_clean(void **state)
     world_check_sound(w);
     assert_null(mlx_cache_remove(cache, "used:1", &plainly, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
+}
+
+/*  What undo says of the only model it brings back. */
+static int64_t restored(const mlx_value_t *report, const char *key)
+{
+    const mlx_value_t *list = mlx_value_get(report, "restored");
+    assert_int_equal(mlx_value_size(list), 1);
+    return number(mlx_value_at(list, 0), key);
+}
+
+static void test_undo_of_remove_shares_again(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    world_ollama_model(w, "qwen", "7b", 2, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    report = mlx_cache_remove(cache, "qwen:7b", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
+    report = mlx_cache_undo(cache, 0, &dry, &err);
+    OK(report);
+    assert_int_equal(restored(report, "missing"), 0);
+    assert_true(restored(report, "size") > 0);
+    mlx_value_destroy(&report);
+    assert_int_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
+    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    OK(report);
+    assert_int_equal(restored(report, "missing"), 0);
+    assert_int_equal(restored(report, "downloaded"), 0);
+    assert_int_equal(restored(report, "adopted"), restored(report, "size"));
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *blob = mlx_format("cache/blobs/sha256/%.2s/%s", hex, hex);
+    MLX_CLEANUP(mlx_free_p) char *app = mlx_format("home/.ollama/models/blobs/sha256-%s", hex);
+    assert_true(world_shares(w, blob, app));
+    assert_int_not_equal(world_inode(w, "cache/models/qwen--7b/model.gguf"), 0);
+    world_check_sound(w);
+    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
+}
+
+static void add_download(world_t *w, mlx_cache_t *cache, const char *name, unsigned seed)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "downloads/%s.gguf", name);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    fixture_gguf(&content, 1000, seed);
+    fixture_write(path, content.data, content.len);
+    mlx_value_t *report = mlx_cache_add_path(cache, path, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+}
+
+static void test_undo_of_clean_brings_all_back(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    add_download(w, cache, "one", 1);
+    add_download(w, cache, "two", 2);
+    mlx_value_t *report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
+    mlx_value_destroy(&report);
+    report = mlx_cache_undo(cache, 0, &dry, &err);
+    OK(report);
+    assert_int_equal(mlx_value_size(mlx_value_get(report, "restored")), 2);
+    mlx_value_destroy(&report);
+    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_not_equal(world_inode(w, "cache/models/local--one/one.gguf"), 0);
+    assert_true(world_shares(w, "cache/models/local--two/two.gguf", "downloads/two.gguf"));
+    world_check_sound(w);
+}
+
+static void test_undo_says_what_cannot_come_back(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    add_download(w, cache, "one", 1);
+    mlx_value_t *report = mlx_cache_remove(cache, "local/one", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "downloads/one.gguf");
+    assert_int_equal(unlink(path), 0);
+    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
+    assert_non_null(strstr(err.mend, "downloads/one.gguf"));
+    assert_null(mlx_cache_undo(cache, 0, &dry, &err));
+    /* LM Studio names no hash: a file of the same size is looked at. */
+    char hex[MLX_HEX_MAX];
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
+    MLX_CLEANUP(mlx_free_p) char *there = world_path(w, "home/.lmstudio/models/a/b/other.gguf");
+    fixture_gguf(&content, 1000, 1);
+    mlx_sha256_hex(content.data, content.len, hex);
+    fixture_write(there, content.data, content.len);
+    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    OK(report);
+    assert_int_equal(restored(report, "adopted"), (int64_t)content.len);
+    mlx_value_destroy(&report);
+    MLX_CLEANUP(mlx_free_p) char *blob = mlx_format("cache/blobs/sha256/%.2s/%s", hex, hex);
+    assert_true(world_shares(w, blob, "home/.lmstudio/models/a/b/other.gguf"));
+    /* Another model has taken the name since. */
+    report = mlx_cache_remove(cache, "local/one", &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    add_download(w, cache, "one", 5);
+    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_int_equal(err.code, MLX_ERR_DATA_LOSS);
 }
 
 static bool is_well(const mlx_value_t *report, const char *name)
@@ -280,10 +456,15 @@ static void test_symlinked_blob_is_never_removed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dedup_joins_what_is_shared),
+        cmocka_unit_test(test_registry_lost),
         cmocka_unit_test(test_avoided_once),
         cmocka_unit_test(test_dedup_and_undo),
         cmocka_unit_test(test_dedup_skips_other_modes),
         cmocka_unit_test(test_remove_and_clean),
+        cmocka_unit_test(test_undo_of_remove_shares_again),
+        cmocka_unit_test(test_undo_of_clean_brings_all_back),
+        cmocka_unit_test(test_undo_says_what_cannot_come_back),
         cmocka_unit_test(test_doctor),
         cmocka_unit_test(test_clean_removes_old_partials),
         cmocka_unit_test(test_symlinked_blob_is_never_removed),

@@ -107,6 +107,8 @@ static const struct {
     {"undo", {op_dedup}, op_undo},
     {"clean", {op_adopt}, op_clean},
     {"remove", {op_adopt}, op_remove},
+    {"undo of clean", {op_adopt, op_clean}, op_undo},
+    {"undo of remove", {op_adopt, op_remove}, op_undo},
 };
 
 /* ---- a world in which each of them has something to do ---- */
@@ -286,6 +288,36 @@ static void test_kill_in_recovery(void **state)
     }
 }
 
+/*  The app removes the model, or writes a new one in its place, before anything is repaired: the cache
+ *  recovers, and no name is left that the app does not know. */
+static void app_steps_in(operation_fn before, operation_fn run, bool writes)
+{
+    static const char model[] = "home/.lmstudio/models/pub/qwen/model.gguf";
+    int at = 0;
+    for (bool died = true; died; at++) {
+        MLX_CLEANUP(world_destroy) world_t *w = make_world();
+        MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "%s", model);
+        prepare(w, (const operation_fn[]){before, NULL});
+        died = dies_at(w, run, at);
+        assert_int_equal(unlink(path), 0);
+        if (writes)
+            fixture_write(path, "new", 3);
+        run_clean(w, op_clean);
+        world_check_sound(w);
+        assert_int_equal(world_inode(w, model) != 0, writes);
+    }
+    assert_true(at > 3);
+}
+
+static void test_app_steps_in(void **state)
+{
+    (void)state;
+    for (int writes = 0; writes < 2; writes++) {
+        app_steps_in(NULL, op_dedup, writes);
+        app_steps_in(op_dedup, op_undo, writes);
+    }
+}
+
 /*  ENOSPC and EIO at every change: a clear error, everything sound, and the next run succeeds. */
 static void fail_everywhere(size_t op, int number)
 {
@@ -328,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kill_at_every_change),
         cmocka_unit_test(test_kill_in_recovery),
+        cmocka_unit_test(test_app_steps_in),
         cmocka_unit_test(test_disk_full_at_every_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -219,14 +219,21 @@ static void play(unsigned seed)
     world_destroy(&r.world);
 }
 
+/*  For a long run: the first seed, and how many of them. */
+static unsigned number(const char *variable, unsigned fallback)
+{
+    const char *text = getenv(variable);
+    return text ? (unsigned)strtoul(text, NULL, 10) : fallback;
+}
+
 static void test_random_operations(void **state)
 {
     (void)state;
-    const char *chosen = getenv("MLX_TEST_SEED");
-    for (unsigned round = 0; round < ROUNDS; round++) {
-        unsigned seed = chosen ? (unsigned)strtoul(chosen, NULL, 10) : 1000 + round;
-        print_message("  seed %u\n", seed);
-        play(seed);
+    unsigned first = number("MLX_TEST_SEED", 1000);
+    unsigned rounds = number("MLX_TEST_ROUNDS", ROUNDS);
+    for (unsigned round = 0; round < rounds; round++) {
+        print_message("  seed %u\n", first + round);
+        play(first + round);
     }
 }
 

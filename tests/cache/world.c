@@ -68,7 +68,9 @@ mlx_cache_t *world_open(world_t *self, bool write, mlx_error_t *err)
                                                  .env = {.get = get_variable, .arg = self},
                                                  .now_s = self->late ? late_clock : fixed_clock,
                                                  .write = write,
-                                                 .fs = self->fs},
+                                                 .fs = self->fs,
+                                                 .progress = self->progress,
+                                                 .arg = self->arg},
                           err);
 }
 

@@ -13,6 +13,8 @@ typedef struct {
     bool late;   /* its clock is past every file's time, so that a status may be kept */
     const char *variables[16]; /* NAME, value, NAME, value, .. NULL */
     char *values[8];
+    void (*progress)(void *arg, const mlx_value_t *event); /* of caches opened then; may be NULL */
+    void *arg;
 } world_t;
 
 /*  HOME is <dir>/home; the hub cache, Ollama's and LM Studio's stores are where they would be. */

@@ -19,9 +19,28 @@ for program in mlxctl mlx-cache mlx-menubar mlx-bus mlx-sampler mlx-watcher mlx-
     need "share/fish/vendor_completions.d/$program.fish"
 done
 need libexec/mlx/supervise
+need libexec/mlx/mlx-cache-worker
 need libexec/mlx/mlx-ollama-double
 bash -n "$work/root/libexec/mlx/supervise"
 bash -n "$work/root/share/bash-completion/completions/mlxctl"
+
+# mlx-cache becomes its worker where something is to be changed, also through a link (~/.local/bin).
+mkdir -m 0700 "$work/home" "$work/bin"
+ln -s "$work/root/bin/mlx-cache" "$work/bin/mlx-cache"
+HOME=$work/home MLX_CACHE_DIR=$work/home/cache "$work/bin/mlx-cache" verify --json >"$work/verified"
+grep -q '"checked": *0' "$work/verified" || { echo "mlx-cache did not reach its worker"; missing=1; }
+
+# A status must start in a few ms: what it loads is what it needs.
+if [ "$(uname -s)" = Darwin ]; then
+    loaded=$(otool -L "$work/root/bin/mlx-cache")
+else
+    loaded=$(ldd "$work/root/bin/mlx-cache")
+fi
+for library in curl zmq czmq; do
+    case $loaded in
+        *lib$library.*) echo "mlx-cache loads lib$library: that belongs to its worker"; missing=1 ;;
+    esac
+done
 
 if [ "$(uname -s)" = Darwin ]; then
     plutil -lint "$work"/root/share/mlx/launchd/*.plist

@@ -7,4 +7,7 @@ python=$(tests/live/env.sh)
 status=$?
 [ $status -ne 77 ] || exit 0
 [ $status -eq 0 ] || exit $status
-exec "$python" -B tests/live/run_live.py "${1:-.build/asan/bin}"
+"$python" -B tests/live/run_live.py "${1:-.build/asan/bin}"
+status=$?
+"$python" -B tests/live/run_cache.py "${1:-.build/asan/bin}" && exit $status
+exit 1

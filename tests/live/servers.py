@@ -90,9 +90,9 @@ def llama_words(model, port):
 
 
 @contextlib.contextmanager
-def llama_server(folder):
+def llama_server(folder, model=None):
     port = free_port()
-    argv, environment = llama.command(llama_words(smollm2(), port), metrics=True)
+    argv, environment = llama.command(llama_words(model or smollm2(), port), metrics=True)
     options = {"executable": sys.executable, "env": environment, "cwd": HERE}
     with running(argv, Path(folder) / "llama-server.log", **options) as process:
         wait_until_answers(process, port, "/health")

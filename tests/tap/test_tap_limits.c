@@ -3,7 +3,10 @@
 #include "tests/tap/rig.h"
 #include "tests/tap/support.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -34,6 +37,65 @@ static void a_runtime_that_is_not_there(void **state)
     rig_await(&rig, one_refused);
     assert_int_equal(rig.snapshot.counters.open, 0);
     mlx_close_p(&client);
+    rig_close(&rig);
+}
+
+/*  Where the name of the next test leads. */
+static atomic_uint moved_to;
+
+static int resolve_moving(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES],
+                          mlx_error_t *err)
+{
+    (void)err;
+    assert_string_equal(text, "gpu-box.local:11434");
+    struct sockaddr_in *to = (struct sockaddr_in *)&list[0].addr;
+    *to = (struct sockaddr_in){.sin_family = AF_INET,
+                               .sin_port = htons((uint16_t)atomic_load(&moved_to)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    list[0].len = sizeof *to;
+    return 1;
+}
+
+static bool is_waiting(int listen_fd, int ms)
+{
+    struct pollfd waiting = {.fd = listen_fd, .events = POLLIN};
+    return poll(&waiting, 1, ms) == 1;
+}
+
+/*  Connections are refused until the tap has looked the name up again, and no longer. */
+static void a_runtime_may_move(void **state)
+{
+    (void)state;
+    rig_t rig;
+    rig_open(&rig);
+    mlx_tap_destroy(&rig.tap);
+    atomic_store(&moved_to, rig.port);
+    mlx_error_t err = {0};
+    rig.tap = mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:0",
+                                              .upstream = "gpu-box.local:11434",
+                                              .resolve = resolve_moving},
+                          &err);
+    assert_non_null(rig.tap);
+    pair_t pair = rig_pair(&rig);
+    expect_text(pair.client, pair.server, "here");
+    rig_part(&pair);
+
+    int before = rig.listen_fd;
+    rig.listen_fd = peer_listen(&rig.port);
+    mlx_close_p(&before);
+    atomic_store(&moved_to, mlx_tap_port(rig.tap)); /* the tap itself: not taken */
+    pair.client = peer_connect(mlx_tap_port(rig.tap));
+    assert_int_equal(peer_ending(pair.client), ECONNRESET);
+    mlx_close_p(&pair.client);
+    atomic_store(&moved_to, rig.port);
+    for (int i = 0; i < PEER_DEADLINE_S * 20; i++) {
+        pair.client = peer_connect(mlx_tap_port(rig.tap));
+        if (is_waiting(rig.listen_fd, 50))
+            break;
+        mlx_close_p(&pair.client);
+    }
+    pair.server = peer_accept(rig.listen_fd);
+    rig_part(&pair);
     rig_close(&rig);
 }
 
@@ -208,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_runtime_that_is_not_there),
+        cmocka_unit_test(a_runtime_may_move),
         cmocka_unit_test(a_runtime_may_answer_late),
         cmocka_unit_test(a_runtime_may_refuse_late),
         cmocka_unit_test(descriptors_may_run_out),

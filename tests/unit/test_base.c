@@ -142,6 +142,10 @@ static void test_error_stays_one_printable_line(void **state)
     mlx_error_mend(&err, "c\td\x7f");
     assert_string_equal(err.text, "a?b?[2J");
     assert_string_equal(err.mend, "c?d?");
+    /* U+009B begins a sequence as ESC [ does; what only has its second byte is a letter. */
+    mlx_error_mend(&err, "\xc2\x9b"
+                         "2J \xc3\x9b \xc2");
+    assert_string_equal(err.mend, "??2J \xc3\x9b \xc2");
     char longest[2048];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';

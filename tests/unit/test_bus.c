@@ -336,6 +336,46 @@ static void cancel_reaches_the_service(void **state)
     mlx_bus_destroy(&self->service);
 }
 
+static bool is_connected(fixture_t *self, const char *name)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_broker_services(self->broker);
+    const mlx_value_t *list = mlx_value_get(all, "services");
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        bool connected = false;
+        mlx_value_t *service = mlx_value_at(list, i);
+        mlx_value_bool(service, "connected", &connected);
+        if (connected && strcmp(mlx_value_str(service, "name"), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*  An owner that set no handlers is told nothing, and the broker works as ever. */
+static void broker_needs_no_handlers(void **state)
+{
+    fixture_t *self = *state;
+    mlx_error_t err = {0};
+    mlx_broker_destroy(&self->broker);
+    self->broker = mlx_broker_new(
+        self->loop, &(mlx_broker_options_t){.run_dir = self->dir, .host = "here", .boot = "b0"},
+        &err);
+    assert_non_null(self->broker);
+    self->service = client(self, "bencher");
+    mlx_bus_serve(self->service, serve, cancelled, self);
+    WAIT_UNTIL(self, is_connected(self, "bencher"));
+    mlx_bus_destroy(&self->service);
+    WAIT_UNTIL(self, !is_connected(self, "bencher"));
+
+    char name[300] = "";
+    memset(name, 'x', sizeof name - 1);
+    mlx_bus_t *stranger = client(self, name);
+    publish_used(stranger, 1);
+    WAIT_UNTIL(self, mlx_broker_stats(self->broker).refused == 1);
+    mlx_bus_destroy(&stranger);
+    assert_int_equal(self->present, 0);
+    assert_int_equal(self->refused, 0);
+}
+
 static void probe_tells_whether_a_broker_is_there(void **state)
 {
     fixture_t *self = *state;
@@ -361,6 +401,7 @@ int main(void)
         TEST(silent_service_meets_the_deadline),
         TEST(vanished_caller_cancels),
         TEST(cancel_reaches_the_service),
+        TEST(broker_needs_no_handlers),
         TEST(probe_tells_whether_a_broker_is_there),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

@@ -133,6 +133,10 @@ static void volume_as_the_system_says(void **state)
     assert_string_equal(volume.type, type);
     assert_int_equal(mlx_os_volume("/proc", &other, &err), 0);
     assert_true(volume.id != other.id);
+    assert_true(strncmp(volume.identity, "uuid:", 5) == 0 ||
+                strncmp(volume.identity, "fsid:", 5) == 0);
+    assert_memory_equal(other.identity, "fsid:", 5);
+    assert_non_null(strchr(other.identity, '@'));
     assert_memory_equal(other.type, "0x9fa0", 7); /* not in the table: its number */
     assert_int_equal(mlx_os_volume("/nonexistent", &other, &err), -1);
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);

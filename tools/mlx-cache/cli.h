@@ -9,35 +9,36 @@
 /*  The settings; NULL with ERR (code usage). Caller owns them. */
 mlx_config_t *cli_config(mlx_error_t *err);
 
-/*  The cache as the environment, the settings and the options say; NULL with ERR. --dry-run opens to write too: a
- *  plan made beside a writer would be wrong when it is read. */
-mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
+/*  Folder of the cache: --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. Caller owns it;
+ *  NULL with ERR. */
+char *cli_home(const mlx_args_t *args, mlx_error_t *err);
+
+/*  The environment and the clock of this process, for mlx_cache_options_t. */
+const char *cli_variable(void *arg, const char *name);
+int64_t cli_seconds(void);
 
 /*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report
  * prints the error instead. */
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out));
 
-/*  The commands. */
+/*  The commands that only look. */
 int cli_status(void *arg, const mlx_args_t *args);
 int cli_stats(void *arg, const mlx_args_t *args);
-int cli_add(void *arg, const mlx_args_t *args);
-int cli_adopt(void *arg, const mlx_args_t *args);
-int cli_link(void *arg, const mlx_args_t *args);
-int cli_unlink(void *arg, const mlx_args_t *args);
-int cli_push(void *arg, const mlx_args_t *args);
-int cli_remove(void *arg, const mlx_args_t *args);
-int cli_clean(void *arg, const mlx_args_t *args);
-int cli_dedup(void *arg, const mlx_args_t *args);
-int cli_undo(void *arg, const mlx_args_t *args);
-int cli_verify(void *arg, const mlx_args_t *args);
 int cli_apps(void *arg, const mlx_args_t *args);
 int cli_doctor(void *arg, const mlx_args_t *args);
 int cli_show_config(void *arg, const mlx_args_t *args);
 
+/*  All others. ARG: the argument vector, for the program that hands over. */
+int cli_change(void *arg, const mlx_args_t *args);
+
 /*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */
 void cli_progress(void *arg, const mlx_value_t *event);
 void cli_progress_end(void);
+
+/*  Let the bus hear how far this command is as well (cache.progress of the source "mlx-cache"), if one
+ *  runs; never waits for it. For commands that change something. */
+void cli_tell_bus(void);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
 void cli_watch_interrupt(void);

@@ -1,129 +1,33 @@
+/*  The commands that change something, or talk to others. */
 #include "cli.h"
-
-#include "common/paths.h"
-#include "proto/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-static int64_t clock_seconds(void)
+static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
-    return (int64_t)time(NULL);
-}
-
-static const char *real_variable(void *arg, const char *name)
-{
-    (void)arg;
-    return getenv(name);
-}
-
-mlx_config_t *cli_config(mlx_error_t *err)
-{
-    return mlx_config_open(NULL, NULL, err);
-}
-
-/*  --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. */
-static char *cache_home(const char *dir, mlx_error_t *err)
-{
-    if (dir)
-        return mlx_strdup(dir);
-    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(err);
-    if (!config)
-        return NULL;
-    const char *chosen = mlx_config_str(config, "cache.dir");
-    return chosen ? mlx_paths_expand(NULL, chosen, err) : mlx_paths_cache_dir(NULL, err);
-}
-
-mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_free_p) char *home = cache_home(mlx_args_value(args, "dir"), err);
+    MLX_CLEANUP(mlx_free_p) char *home = cli_home(args, err);
     if (!home)
         return NULL;
     cli_watch_interrupt();
-    return mlx_cache_open(
-        &(mlx_cache_options_t){
-            .home = home, .env = {.get = real_variable}, .now_s = clock_seconds, .write = write},
-        err);
+    if (write)
+        cli_tell_bus();
+    return mlx_cache_open(&(mlx_cache_options_t){.home = home,
+                                                 .env = {.get = cli_variable},
+                                                 .now_s = cli_seconds,
+                                                 .write = write,
+                                                 .stop = cli_interrupted,
+                                                 .progress = cli_progress},
+                          err);
 }
 
-int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
-               void (*view)(const mlx_value_t *report, mlx_buf_t *out))
+static int finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
+                  void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
     cli_progress_end();
-    if (!report)
-        return mlx_error_report("mlx-cache", err);
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
-    if (mlx_args_count(args, "json")) {
-        mlx_json_write(&out, report, isatty(STDOUT_FILENO) == 1);
-        mlx_buf_putc(&out, '\n');
-    } else {
-        view(report, &out);
-    }
-    mlx_value_destroy(&report);
-    bool written = fwrite(mlx_buf_str(&out), 1, out.len, stdout) == out.len && fflush(stdout) == 0;
-    return written ? MLX_OK : MLX_ERR_FAILED;
-}
-
-int cli_status(void *arg, const mlx_args_t *args)
-{
-    (void)arg;
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
-    return cli_finish(args, cache ? mlx_cache_status(cache, &err) : NULL, &err, cli_view_status);
-}
-
-int cli_stats(void *arg, const mlx_args_t *args)
-{
-    (void)arg;
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
-    return cli_finish(args, cache ? mlx_cache_status(cache, &err) : NULL, &err, cli_view_stats);
-}
-
-int cli_apps(void *arg, const mlx_args_t *args)
-{
-    (void)arg;
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
-    return cli_finish(args, cache ? mlx_cache_apps(cache, &err) : NULL, &err, cli_view_apps);
-}
-
-int cli_doctor(void *arg, const mlx_args_t *args)
-{
-    (void)arg;
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
-    mlx_value_t *report = cache ? mlx_cache_doctor(cache, &err) : NULL;
-    const mlx_value_t *checks = mlx_value_get(report, "checks");
-    bool well = true;
-    for (size_t i = 0; i < mlx_value_size(checks); i++) {
-        bool ok = false;
-        mlx_value_bool(mlx_value_at(checks, i), "ok", &ok);
-        well = well && ok;
-    }
-    int status = cli_finish(args, report, &err, cli_view_doctor);
-    return status ? status : (well ? MLX_OK : MLX_ERR_FAILED);
-}
-
-/*  Only what concerns the cache; mlxctl config shows all. */
-int cli_show_config(void *arg, const mlx_args_t *args)
-{
-    (void)arg;
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(&err);
-    mlx_value_t *report = config ? mlx_value_map() : NULL;
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *all = config ? mlx_config_describe(config) : NULL;
-    mlx_value_t *settings = report ? mlx_value_set(report, "settings", mlx_value_list()) : NULL;
-    for (size_t i = 0; i < mlx_value_size(all); i++) {
-        const mlx_value_t *setting = mlx_value_at(all, i);
-        if (strncmp(mlx_value_str(setting, "key"), "cache.", 6) == 0)
-            mlx_value_append(settings, mlx_value_copy(setting));
-    }
-    return cli_finish(args, report, &err, cli_view_config);
+    return cli_finish(args, report, err, view);
 }
 
 /*  One report for several operands: {"results": [..]}. The first error ends it. */
@@ -133,7 +37,7 @@ static int each_operand(const mlx_args_t *args, size_t first,
                         void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
     for (size_t i = first; i < mlx_args_operands(args); i++) {
@@ -144,7 +48,7 @@ static int each_operand(const mlx_args_t *args, size_t first,
         }
         mlx_value_append(results, result);
     }
-    return cli_finish(args, report, &err, view);
+    return finish(args, report, &err, view);
 }
 
 static mlx_cache_how_t how_of(const mlx_args_t *args, bool has_copy)
@@ -199,22 +103,20 @@ static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const ch
     return mlx_cache_add(cache, operand, &how, err);
 }
 
-int cli_add(void *arg, const mlx_args_t *args)
+static int run_add(const mlx_args_t *args)
 {
-    (void)arg;
     return each_operand(args, 0, add_one, cli_view_models);
 }
 
-int cli_adopt(void *arg, const mlx_args_t *args)
+static int run_adopt(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, true);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_adopt(cache, mlx_args_operand(args, 0),
                                                   mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
-    return cli_finish(args, report, &err, cli_view_models);
+    return finish(args, report, &err, cli_view_models);
 }
 
 static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
@@ -226,15 +128,40 @@ static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const c
                           &how, err);
 }
 
-/*  Every model of the cache; what the app cannot take is said and does not stop the others. */
+static void add_refused(mlx_value_t *list, const char *name, const mlx_error_t *why)
+{
+    mlx_value_t *one = mlx_value_append(list, mlx_value_map());
+    mlx_value_set_str(one, "model", name);
+    mlx_value_set_str(one, "text", why->text);
+    mlx_value_set_str(one, "mend", why->mend);
+}
+
+/*  Does the app have the very bytes of this model of a status, under whatever name. */
+static bool app_has(const mlx_value_t *model, const char *app)
+{
+    const mlx_value_t *uses = mlx_value_get(model, "used_by");
+    for (size_t i = 0; i < mlx_value_size(uses); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(uses, i), "app"), app) == 0)
+            return true;
+    return false;
+}
+
+/*  Every model of the cache that the app does not have; what the app cannot take is said and does not stop the others. An error
+ *  when there was something to link and none of it could be. */
 static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_error_t *err)
 {
+    if (!mlx_adapter_find(mlx_args_operand(args, 0), err))
+        return NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, err);
     if (!status)
         return NULL;
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
+    mlx_value_t *refused = mlx_value_set(report, "refused", mlx_value_list());
+    mlx_value_set_str(report, "app", mlx_args_operand(args, 0));
+    mlx_value_set_bool(report, "dry_run", mlx_args_count(args, "dry-run") > 0);
     const mlx_value_t *models = mlx_value_get(status, "models");
+    int64_t has = 0;
     for (size_t i = 0; i < mlx_value_size(models); i++) {
         const mlx_value_t *model = mlx_value_at(models, i);
         const char *name = mlx_value_str(model, "name");
@@ -242,24 +169,35 @@ static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_err
         mlx_error_t why = {0};
         if (!mlx_value_bool(model, "cached", &cached) || !cached || !name)
             continue;
+        if (!mlx_args_value(args, "store") && app_has(model, mlx_args_operand(args, 0))) {
+            has++;
+            continue;
+        }
         mlx_value_t *result = link_one(cache, args, name, &why);
-        if (result)
+        if (result) {
             mlx_value_append(results, result);
-        else
-            mlx_error_report("mlx-cache", &why);
+            continue;
+        }
+        add_refused(refused, name, &why);
+        mlx_error_report("mlx-cache", &why);
+    }
+    mlx_value_set_int(report, "has", has);
+    if (mlx_value_size(refused) && !mlx_value_size(results) && !has) {
+        mlx_error_set(err, MLX_ERR_FAILED, "none of the %zu models could be linked to %s",
+                      mlx_value_size(refused), mlx_value_str(report, "app"));
+        mlx_value_destroy(&report);
     }
     return report;
 }
 
-int cli_link(void *arg, const mlx_args_t *args)
+static int run_link(const mlx_args_t *args)
 {
-    (void)arg;
     if (mlx_args_operands(args) > 1)
         return each_operand(args, 1, link_one, cli_view_plan);
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     mlx_value_t *report = cache ? link_all(cache, args, &err) : NULL;
-    return cli_finish(args, report, &err, cli_view_plan);
+    return finish(args, report, &err, cli_view_plan);
 }
 
 static mlx_value_t *unlink_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
@@ -269,22 +207,21 @@ static mlx_value_t *unlink_one(mlx_cache_t *cache, const mlx_args_t *args, const
     return mlx_cache_unlink(cache, mlx_args_operand(args, 0), operand, &how, err);
 }
 
-int cli_unlink(void *arg, const mlx_args_t *args)
+static int run_unlink(const mlx_args_t *args)
 {
-    (void)arg;
     return each_operand(args, 1, unlink_one, cli_view_plan);
 }
 
-int cli_push(void *arg, const mlx_args_t *args)
+static int run_push(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, false);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    cli_tell_bus();
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
     mlx_value_t *report = cache ? mlx_cache_push(cache, mlx_args_operand(args, 0),
                                                  mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
-    return cli_finish(args, report, &err, cli_view_push);
+    return finish(args, report, &err, cli_view_push);
 }
 
 static mlx_value_t *remove_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
@@ -294,15 +231,13 @@ static mlx_value_t *remove_one(mlx_cache_t *cache, const mlx_args_t *args, const
     return mlx_cache_remove(cache, operand, &how, err);
 }
 
-int cli_remove(void *arg, const mlx_args_t *args)
+static int run_remove(const mlx_args_t *args)
 {
-    (void)arg;
     return each_operand(args, 0, remove_one, cli_view_plan);
 }
 
-int cli_clean(void *arg, const mlx_args_t *args)
+static int run_clean(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, false);
     const char *days = mlx_args_value(args, "older-than");
@@ -315,64 +250,64 @@ int cli_clean(void *arg, const mlx_args_t *args)
     /* A person sees the plan first; a script said what it wants. */
     if (isatty(STDOUT_FILENO) && !mlx_args_count(args, "yes"))
         how.dry_run = true;
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
-    return cli_finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    int status =
+        finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
+    if (!status && how.dry_run && !mlx_args_count(args, "dry-run"))
+        fprintf(stderr, "mlx-cache: nothing was changed; clean --yes does it\n");
+    return status;
 }
 
-int cli_dedup(void *arg, const mlx_args_t *args)
+static int run_dedup(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
     bool apply = mlx_args_count(args, "apply") && !mlx_args_count(args, "dry-run");
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
-    return cli_finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err,
-                      cli_view_plan);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    int status =
+        finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
+    if (!status && !apply && isatty(STDOUT_FILENO))
+        fprintf(stderr, "mlx-cache: nothing was changed; dedup --apply does it\n");
+    return status;
 }
 
-int cli_undo(void *arg, const mlx_args_t *args)
+static int run_undo(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, false);
     int64_t id = 0;
     const char *operand = mlx_args_operand(args, 0);
     if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
         return mlx_error_report("mlx-cache", &err);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
-    return cli_finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err,
-                      cli_view_plan);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    return finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err, cli_view_plan);
 }
 
-int cli_verify(void *arg, const mlx_args_t *args)
+static int run_verify(const mlx_args_t *args)
 {
-    (void)arg;
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
     mlx_value_t *report = cache ? mlx_cache_verify(cache, mlx_args_operand(args, 0),
                                                    mlx_args_count(args, "full") > 0, &err)
                                 : NULL;
     bool bad = mlx_value_size(mlx_value_get(report, "bad")) > 0;
-    int status = cli_finish(args, report, &err, cli_view_verify);
+    int status = finish(args, report, &err, cli_view_verify);
     return status ? status : (bad ? MLX_ERR_FAILED : MLX_OK);
 }
 
-void cli_names(const char *kind, mlx_buf_t *out)
+static const struct {
+    const char *name;
+    int (*run)(const mlx_args_t *args);
+} changes[] = {
+    {"add", run_add},   {"adopt", run_adopt},   {"link", run_link},   {"unlink", run_unlink},
+    {"push", run_push}, {"remove", run_remove}, {"clean", run_clean}, {"dedup", run_dedup},
+    {"undo", run_undo}, {"verify", run_verify},
+};
+
+int cli_change(void *arg, const mlx_args_t *args)
 {
-    if (strcmp(kind, "app") == 0) {
-        for (size_t i = 0; mlx_adapters[i]; i++)
-            mlx_buf_printf(out, "%s\n", mlx_adapters[i]->name);
-        return;
-    }
-    if (strcmp(kind, "model") != 0)
-        return;
-    /* Completion makes nothing: no cache, no names. */
-    MLX_CLEANUP(mlx_free_p) char *home = mlx_paths_cache_dir(NULL, NULL);
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/registry.db", home ? home : "");
-    MLX_CLEANUP(mlx_db_destroy)
-    mlx_db_t *db = access(path, R_OK) == 0 ? mlx_registry_open(path, true, NULL) : NULL;
-    size_t count = 0;
-    mlx_model_t *models = db ? mlx_registry_models(db, &count, NULL) : NULL;
-    for (size_t i = 0; i < count; i++)
-        mlx_buf_printf(out, "%s\n", models[i].name);
-    mlx_models_free(&models, count);
+    (void)arg;
+    for (size_t i = 0; i < MLX_COUNT(changes); i++)
+        if (strcmp(changes[i].name, mlx_args_command(args)->name) == 0)
+            return changes[i].run(args);
+    return MLX_ERR_USAGE;
 }

@@ -74,15 +74,17 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Take models into the cache",
-     .about = "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
-              "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
-              "folder of this machine.\n\n"
-              "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
-              "goes on where an earlier try ended, and is verified before anything sees it. "
-              "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools.",
+     .about =
+         "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
+         "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
+         "folder of this machine.\n\n"
+         "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
+         "goes on where an earlier try ended, and is verified before anything sees it. "
+         "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools; a private model of an Ollama "
+         "registry is pulled with the key of ~/.ollama.",
      .options = add_options,
      .complete = "file",
-     .run = cli_add},
+     .run = cli_change},
     {.name = "adopt",
      .operands = "[<app> [<model>]]",
      .max = 2,
@@ -90,24 +92,29 @@ static const mlx_args_command_t commands[] = {
      .about = "The app keeps its files as they are; the cache gets a second name for them.",
      .options = adopt_options,
      .complete = "app",
-     .run = cli_adopt},
+     .run = cli_change},
     {.name = "link",
      .operands = "<app> [<model>...]",
      .min = 1,
      .max = -1,
      .summary = "Make models of the cache appear in an app, without a second copy",
-     .about = "Without a model: all of the cache that the app can take.",
+     .about = "Without a model: all of the cache that the app can take and does not have; of the "
+              "others it is said why "
+              "not.",
      .options = link_options,
      .complete = "app",
-     .run = cli_link},
+     .run = cli_change},
     {.name = "unlink",
      .operands = "<app> <model>...",
      .min = 2,
      .max = -1,
      .summary = "Take models that were linked out of an app again",
+     .about = "A folder of the app instead of a model: forget all that was linked there, when its "
+              "volume is gone for good. Until then what lies on a volume that is not mounted is "
+              "offline, and clean and remove keep what it uses.",
      .options = change_options,
      .complete = "app",
-     .run = cli_unlink},
+     .run = cli_change},
     {.name = "push",
      .operands = "<model> oci://<host>/<name>[:<tag>]",
      .min = 2,
@@ -118,14 +125,14 @@ static const mlx_args_command_t commands[] = {
               "by digest before the hub.",
      .options = change_options,
      .complete = "model",
-     .run = cli_push},
+     .run = cli_change},
     {.name = "dedup",
      .summary = "Replace files of the same content by shares of one",
      .about =
          "Both files are hashed in full right before, the exchange is one motion, and undo gives "
          "each app a file of its own again.",
      .options = dedup_options,
-     .run = cli_dedup},
+     .run = cli_change},
     {.name = "remove",
      .operands = "<model>...",
      .min = 1,
@@ -133,24 +140,32 @@ static const mlx_args_command_t commands[] = {
      .summary = "Forget models; free what no app needs",
      .options = change_options,
      .complete = "model",
-     .run = cli_remove},
+     .run = cli_change},
     {.name = "clean",
      .summary = "Remove models that no app uses and files that no model needs",
+     .about =
+         "On a terminal the plan is shown, and --yes does it. Downloads that nobody went on with "
+         "are removed after 7 days, or as --older-than says. undo brings the models back.",
      .options = clean_options,
-     .run = cli_clean},
+     .run = cli_change},
     {.name = "undo",
      .operands = "[<operation>]",
      .max = 1,
-     .summary = "Take the last link or dedup back",
+     .summary = "Take the last link, dedup, remove or clean back",
+     .about =
+         "Files that were linked are taken out of the app, files that were shared become files "
+         "of their own. Models that remove or clean freed come back at the commit they had: "
+         "what any app here still has is shared again, the rest is fetched from where it came; "
+         "--dry-run says what that would be.",
      .options = change_options,
-     .run = cli_undo},
+     .run = cli_change},
     {.name = "verify",
      .operands = "[<model>]",
      .max = 1,
      .summary = "Check the files of the cache against their SHA-256",
      .options = verify_options,
      .complete = "model",
-     .run = cli_verify},
+     .run = cli_change},
     {.name = "doctor",
      .summary = "Look for what is wrong, and say what to do about it",
      .run = cli_doctor},
@@ -172,5 +187,5 @@ static const mlx_program_t program = {
 
 int main(int argc, char **argv)
 {
-    return mlx_args_main(&program, argc, argv, NULL);
+    return mlx_args_main(&program, argc, argv, argv);
 }

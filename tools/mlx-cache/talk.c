@@ -1,9 +1,13 @@
 /*  What the command says while it works, and how it is told to end. */
 #include "cli.h"
 
+#include "common/bus.h"
+#include "common/bus_command.h"
+#include "common/paths.h"
 #include "common/progress.h"
 #include "common/units.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,33 +34,141 @@ bool cli_interrupted(void *arg)
     return interrupted != 0;
 }
 
-/*  One command runs in this process: its bar is the program's state. */
+/* ---- the bus ---- */
+
+enum {
+    PUBLISH_US = 200000
+};
+
+/*  One command runs in this process: its bar and its client are the program's state. */
+static struct {
+    bool wanted;
+    bool tried;
+    mlx_loop_t *loop;
+    mlx_bus_t *bus;
+    int64_t told_us;
+} hearers;
+
+void cli_tell_bus(void)
+{
+    hearers.wanted = true;
+}
+
+/*  Only where a broker's socket lies, and without asking whether it answers: the client connects by
+ *  itself, and drops what it cannot send at once. */
+static void open_bus(void)
+{
+    hearers.tried = true;
+    MLX_CLEANUP(mlx_free_p) char *run_dir = mlx_paths_run_dir(NULL, NULL);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = mlx_format("%s/" MLX_SOCKET_PUBLISH, run_dir ? run_dir : "");
+    if (!run_dir || access(path, W_OK) != 0)
+        return;
+    hearers.loop = mlx_loop_new();
+    hearers.bus = mlx_bus_new(hearers.loop,
+                              &(mlx_bus_options_t){.run_dir = run_dir, .src = "mlx-cache"}, NULL);
+}
+
+static void close_bus(void)
+{
+    if (hearers.bus)
+        mlx_bus_destroy(&hearers.bus);
+    if (hearers.loop)
+        mlx_loop_destroy(&hearers.loop);
+}
+
+static void tell_bus(const mlx_value_t *event, bool last)
+{
+    if (hearers.wanted && !hearers.tried)
+        open_bus();
+    int64_t now_us = mlx_now_us();
+    if (!hearers.bus || (!last && now_us - hearers.told_us < PUBLISH_US))
+        return;
+    hearers.told_us = now_us;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_copy(event);
+    MLX_CLEANUP(mlx_free_p) char *id = mlx_format("mlx-cache-%ld", (long)getpid());
+    mlx_value_set_str(d, "id", id);
+    mlx_bus_publish(hearers.bus, "cache.progress", d);
+}
+
+/* ---- the terminal ---- */
+
 static mlx_progress_t *bar;
+static char *bar_label;
 static int64_t last_done, last_total;
+
+static void end_bar(void)
+{
+    if (bar)
+        mlx_progress_finish(&bar, last_done == last_total);
+    free(bar_label);
+    bar_label = NULL;
+}
+
+static void begin_bar(const char *label, int64_t done, int64_t total, const mlx_term_t *term)
+{
+    end_bar();
+    bar_label = mlx_strdup(label);
+    bar = mlx_progress_new(&(mlx_progress_options_t){
+        .label = label, .total = total, .start = done, .fd = STDERR_FILENO, .term = term});
+}
+
+static double real(const mlx_value_t *map, const char *key)
+{
+    double value = (double)NAN;
+    mlx_value_real(map, key, &value);
+    return value;
+}
+
+static void draw_bar(const mlx_value_t *event, int64_t done, int64_t total)
+{
+    const char *model = mlx_value_str(event, "model");
+    const char *label = model && *model ? model : mlx_value_str(event, "operation");
+    mlx_term_t term = mlx_term_look(STDERR_FILENO, NULL);
+    if (!term.tty)
+        return;
+    if (!bar || total != last_total || done < last_done || strcmp(bar_label, label) != 0)
+        begin_bar(label, done, total, &term);
+    last_done = done;
+    last_total = total;
+    mlx_progress_told(bar, real(event, "rate"), real(event, "eta"));
+    mlx_progress_update(bar, done);
+}
+
+/*  "model.safetensors  4.9 GB  verified  (shared with ollama)"; a terminal has its bar. */
+static void say_file(const mlx_value_t *event, const char *file)
+{
+    if (isatty(STDERR_FILENO))
+        return;
+    int64_t size = 0;
+    mlx_value_int(event, "size", &size);
+    const char *how = mlx_value_str(event, "how"), *app = mlx_value_str(event, "app");
+    bool shared = how && strcmp(how, "shared") == 0;
+    MLX_CLEANUP(mlx_free_p) char *bytes = mlx_format_unit((double)size, MLX_UNIT_BYTES);
+    MLX_CLEANUP(mlx_free_p)
+    char *line = mlx_format("%s  %s  verified  (%s%s%s)", file, bytes, how ? how : "done",
+                            app ? (shared ? " with " : " from ") : "", app ? app : "");
+    MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
+    fprintf(stderr, "%s\n", clean);
+}
 
 void cli_progress(void *arg, const mlx_value_t *event)
 {
     (void)arg;
     int64_t done, total;
+    const char *file = mlx_value_str(event, "file");
+    if (file)
+        say_file(event, file);
     if (!mlx_value_int(event, "done", &done) || !mlx_value_int(event, "total", &total))
         return;
-    if (!bar) {
-        mlx_term_t term = mlx_term_look(STDERR_FILENO, NULL);
-        bar = mlx_progress_new(&(mlx_progress_options_t){.label = mlx_value_str(event, "model"),
-                                                         .total = total,
-                                                         .start = done,
-                                                         .fd = STDERR_FILENO,
-                                                         .term = &term});
-    }
-    last_done = done;
-    last_total = total;
-    mlx_progress_update(bar, done);
+    draw_bar(event, done, total);
+    tell_bus(event, done == total);
 }
 
 void cli_progress_end(void)
 {
-    if (bar)
-        mlx_progress_finish(&bar, last_done == last_total);
+    end_bar();
+    close_bus();
 }
 
 int cli_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_error_t *err)

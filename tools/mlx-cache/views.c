@@ -33,7 +33,8 @@ static char *used_by(const mlx_value_t *row)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     const mlx_value_t *uses = mlx_value_get(row, "used_by");
     for (size_t i = 0; i < mlx_value_size(uses); i++)
-        mlx_buf_printf(&text, "%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"));
+        mlx_buf_printf(&text, "%s%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"),
+                       flag(mlx_value_at(uses, i), "offline") ? " (offline)" : "");
     if (!text.len)
         mlx_buf_puts(&text, "-");
     return mlx_buf_take(&text);
@@ -64,6 +65,19 @@ static void say_problems(const mlx_value_t *report)
     }
 }
 
+/*  Why is the same model on the disk several times, and what to do about it. */
+static void hint_duplicates(const mlx_value_t *report)
+{
+    enum {
+        WORTH_SAYING = 1000000
+    };
+    int64_t twice = number(report, "duplicate_bytes"), perhaps = number(report, "lookalike_bytes");
+    MLX_CLEANUP(mlx_free_p) char *size = bytes(twice + perhaps);
+    if (isatty(STDERR_FILENO) && twice + perhaps >= WORTH_SAYING)
+        fprintf(stderr, "%s%s held twice: mlx-cache dedup shows where\n", size,
+                twice < perhaps ? " may be" : " are");
+}
+
 void cli_view_status(const mlx_value_t *report, mlx_buf_t *out)
 {
     mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
@@ -81,6 +95,7 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out)
     MLX_CLEANUP(mlx_free_p) char *footer = sums(report);
     mlx_table_footer(table, footer);
     mlx_table_write(table, &term, out);
+    hint_duplicates(report);
     say_problems(report);
 }
 
@@ -105,6 +120,7 @@ void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
     line(out, "on the disk", number(report, "total"));
     line(out, "saved by sharing", number(report, "saved"));
     line(out, "dedup would free", number(report, "duplicate_bytes"));
+    line(out, "perhaps twice, dedup finds out", number(report, "lookalike_bytes"));
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
         MLX_CLEANUP(mlx_free_p) char *frees = bytes(number(row, "frees"));
@@ -114,8 +130,25 @@ void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
     say_problems(report);
 }
 
+/*  A folder that was there already is no news to a person. */
+static bool is_news(const mlx_value_t *step)
+{
+    const char *action = mlx_value_str(step, "action"), *state = mlx_value_str(step, "state");
+    return strcmp(action, "mkdir") != 0 || strcmp(state, "skipped") != 0;
+}
+
+static size_t count_news(const mlx_value_t *steps)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < mlx_value_size(steps); i++)
+        count += is_news(mlx_value_at(steps, i));
+    return count;
+}
+
 static void view_step(const mlx_value_t *step, mlx_buf_t *out)
 {
+    if (!is_news(step))
+        return;
     const char *method = mlx_value_str(step, "method"), *why = mlx_value_str(step, "why");
     MLX_CLEANUP(mlx_free_p)
     char *size = mlx_value_get(step, "size") ? bytes(number(step, "size")) : mlx_strdup("");
@@ -128,10 +161,13 @@ static void view_plan(const mlx_value_t *plan, bool dry_run, mlx_buf_t *out)
 {
     const char *model = mlx_value_str(plan, "model"), *app = mlx_value_str(plan, "app");
     const mlx_value_t *steps = mlx_value_get(plan, "steps");
-    mlx_buf_printf(out, "%s%s%s%s%s%s: %zu step%s\n", mlx_value_str(plan, "operation"),
-                   model ? " " : "", model ? model : "", app ? " for " : "", app ? app : "",
-                   dry_run ? " (dry run, nothing was changed)" : "", mlx_value_size(steps),
-                   mlx_value_size(steps) == 1 ? "" : "s");
+    size_t count = count_news(steps);
+    MLX_CLEANUP(mlx_free_p)
+    char *what = count ? mlx_format("%zu step%s", count, count == 1 ? "" : "s")
+                       : mlx_strdup("nothing to do");
+    mlx_buf_printf(out, "%s%s%s%s%s%s: %s\n", mlx_value_str(plan, "operation"), model ? " " : "",
+                   model ? model : "", app ? " for " : "", app ? app : "",
+                   dry_run ? " (dry run, nothing was changed)" : "", what);
     for (size_t i = 0; i < mlx_value_size(steps); i++)
         view_step(mlx_value_at(steps, i), out);
     static const char *const sizes[][2] = {{"would_free", "would free"},
@@ -144,6 +180,42 @@ static void view_plan(const mlx_value_t *plan, bool dry_run, mlx_buf_t *out)
             MLX_CLEANUP(mlx_free_p) char *text = bytes(number(plan, sizes[i][0]));
             mlx_buf_printf(out, "  %s %s\n", sizes[i][1], text);
         }
+}
+
+/*  Models that undo brings back. */
+static void view_restored(const mlx_value_t *list, bool dry_run, mlx_buf_t *out)
+{
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *model = mlx_value_at(list, i);
+        const char *source = mlx_value_str(model, "source"),
+                   *commit = mlx_value_str(model, "revision");
+        int64_t missing = number(model, "missing");
+        MLX_CLEANUP(mlx_free_p) char *fetch = bytes(missing);
+        MLX_CLEANUP(mlx_free_p) char *here = bytes(number(model, "size") - missing);
+        mlx_buf_printf(out, "%s %s: %s from this machine", mlx_value_str(model, "model"),
+                       dry_run ? "would come back" : "is back", here);
+        if (missing)
+            mlx_buf_printf(out, ", %s %s %s%s%.12s", fetch,
+                           dry_run ? "to fetch from" : "fetched from", source, commit ? " at " : "",
+                           commit ? commit : "");
+        mlx_buf_putc(out, '\n');
+    }
+}
+
+/*  The end of a link of all models. */
+static void view_refused(const mlx_value_t *report, mlx_buf_t *out)
+{
+    size_t linked = mlx_value_size(mlx_value_get(report, "results"));
+    const mlx_value_t *refused = mlx_value_get(report, "refused");
+    if (!refused)
+        return;
+    mlx_buf_printf(out, "%s: %zu model%s %s", mlx_value_str(report, "app"), linked,
+                   linked == 1 ? "" : "s", flag(report, "dry_run") ? "would be linked" : "linked");
+    if (number(report, "has"))
+        mlx_buf_printf(out, ", %lld there already", (long long)number(report, "has"));
+    if (mlx_value_size(refused))
+        mlx_buf_printf(out, ", %zu cannot be", mlx_value_size(refused));
+    mlx_buf_putc(out, '\n');
 }
 
 /*  A plan, or several under "results" or "operations". */
@@ -159,6 +231,9 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
         view_plan(report, flag(report, "dry_run"), out);
     if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
         view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
+    view_restored(mlx_value_get(report, "restored"), flag(report, "dry_run"), out);
+    view_refused(report, out);
+    say_problems(report);
     const mlx_value_t *models = mlx_value_get(report, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++)
         mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
@@ -172,8 +247,9 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
         for (size_t i = 0; i < mlx_value_size(list); i++) {
             const mlx_value_t *model = mlx_value_at(list, i);
             MLX_CLEANUP(mlx_free_p) char *size = bytes(number(model, "size"));
-            mlx_buf_printf(out, "%s  %s  %zu files\n", mlx_value_str(model, "model"), size,
-                           mlx_value_size(mlx_value_get(model, "files")));
+            size_t files = mlx_value_size(mlx_value_get(model, "files"));
+            mlx_buf_printf(out, "%s  %s  %zu file%s\n", mlx_value_str(model, "model"), size, files,
+                           files == 1 ? "" : "s");
         }
     }
     say_problems(report);

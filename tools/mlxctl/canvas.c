@@ -23,11 +23,11 @@ void mlx_canvas_destroy(mlx_canvas_t **self)
     mlx_free_p(self);
 }
 
-void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_style_t style)
+void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_ink_t ink)
 {
     if (row < 0 || row >= self->rows || column < 0 || column >= self->columns)
         return;
-    self->cells[row * self->columns + column] = (mlx_cell_t){.ch = ch, .style = style};
+    self->cells[row * self->columns + column] = (mlx_cell_t){.ch = ch, .ink = ink};
 }
 
 /*  One character of TEXT; advances it. What is no character becomes '?'. */
@@ -44,7 +44,7 @@ static wchar_t next_char(const char **text, bool utf8)
     return wcwidth(ch) < 1 || (!utf8 && ch > 0x7e) ? L'?' : ch;
 }
 
-int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                     const char *text)
 {
     int end = column + width;
@@ -56,28 +56,28 @@ int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_styl
         bool cut = *text && column + cells >= end;
         if (cut || column + cells > end)
             ch = self->utf8 ? L'\u2026' : L'~', cells = 1;
-        mlx_canvas_put(self, row, column, ch, style);
+        mlx_canvas_put(self, row, column, ch, ink);
         if (cells == 2)
-            mlx_canvas_put(self, row, column + 1, 0, style);
+            mlx_canvas_put(self, row, column + 1, 0, ink);
         column += cells;
     }
     return column;
 }
 
-int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                       const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
     MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
     va_end(args);
-    return mlx_canvas_text(self, row, column, width, style, text);
+    return mlx_canvas_text(self, row, column, width, ink, text);
 }
 
-void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_style_t style)
+void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_ink_t ink)
 {
     for (; column < self->columns; column++)
-        mlx_canvas_put(self, row, column, L' ', style);
+        mlx_canvas_put(self, row, column, L' ', ink);
 }
 
 void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out)

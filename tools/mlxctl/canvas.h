@@ -12,20 +12,20 @@
 #include "proto/buf.h"
 
 typedef enum {
-    MLX_STYLE_NORMAL,
-    MLX_STYLE_TITLE, /* the headline figure */
-    MLX_STYLE_DIM,   /* labels, what is not available */
-    MLX_STYLE_GOOD,
-    MLX_STYLE_WARN,
-    MLX_STYLE_BAD,
-    MLX_STYLE_PLOT,
-    MLX_STYLE_BAR, /* key line at the bottom, table head */
-    MLX_STYLES,
-} mlx_style_t;
+    MLX_INK_NORMAL,
+    MLX_INK_TITLE, /* the headline figure */
+    MLX_INK_DIM,   /* labels, what is not available */
+    MLX_INK_GOOD,
+    MLX_INK_WARN,
+    MLX_INK_BAD,
+    MLX_INK_PLOT,
+    MLX_INK_BAR, /* key line at the bottom, table head */
+    MLX_INKS,
+} mlx_ink_t;
 
 typedef struct {
     wchar_t ch; /* 0: right half of a wide character */
-    mlx_style_t style;
+    mlx_ink_t ink;
 } mlx_cell_t;
 
 typedef struct {
@@ -39,19 +39,19 @@ typedef struct {
 mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8);
 void mlx_canvas_destroy(mlx_canvas_t **self);
 
-void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_style_t style);
+void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_ink_t ink);
 
 /*  Write UTF-8 TEXT from COLUMN, at most WIDTH columns (cut with an ellipsis). Control characters
  * and bytes that are no UTF-8 become '?': names come from outside. Returns the column behind it. */
-int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                     const char *text);
 
 /*  The same, formatted. */
-int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_style_t style,
+int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                       const char *fmt, ...) MLX_PRINTF(6, 7);
 
-/*  Fill the rest of ROW with spaces in STYLE, from COLUMN. */
-void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_style_t style);
+/*  Fill the rest of ROW with spaces in INK, from COLUMN. */
+void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_ink_t ink);
 
 /*  The rows as UTF-8 lines without trailing blanks. */
 void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out);

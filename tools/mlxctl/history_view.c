@@ -103,9 +103,9 @@ static void draw_heading(mlx_canvas_t *canvas, const mlx_value_t *reply, const r
     MLX_CLEANUP(mlx_free_p) char *min = mlx_format_unit(range->min, unit);
     MLX_CLEANUP(mlx_free_p) char *max = mlx_format_unit(range->max, unit);
     MLX_CLEANUP(mlx_free_p) char *mean = mlx_format_unit(range->sum / range->count, unit);
-    mlx_canvas_printf(canvas, 0, 0, canvas->columns, MLX_STYLE_TITLE, "%s",
+    mlx_canvas_printf(canvas, 0, 0, canvas->columns, MLX_INK_TITLE, "%s",
                       mlx_value_str(reply, "series"));
-    mlx_canvas_printf(canvas, 1, 0, canvas->columns, MLX_STYLE_DIM, "min %s  mean %s  max %s", min,
+    mlx_canvas_printf(canvas, 1, 0, canvas->columns, MLX_INK_DIM, "min %s  mean %s  max %s", min,
                       mean, max);
 }
 
@@ -113,8 +113,8 @@ static void draw_scale(mlx_canvas_t *canvas, double low, double high, mlx_unit_t
 {
     MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(high, unit);
     MLX_CLEANUP(mlx_free_p) char *bottom = mlx_format_unit(low, unit);
-    mlx_canvas_printf(canvas, 2, 0, SCALE_COLUMNS, MLX_STYLE_DIM, "%*s", SCALE_COLUMNS, top);
-    mlx_canvas_printf(canvas, PLOT_ROWS + 1, 0, SCALE_COLUMNS, MLX_STYLE_DIM, "%*s", SCALE_COLUMNS,
+    mlx_canvas_printf(canvas, 2, 0, SCALE_COLUMNS, MLX_INK_DIM, "%*s", SCALE_COLUMNS, top);
+    mlx_canvas_printf(canvas, PLOT_ROWS + 1, 0, SCALE_COLUMNS, MLX_INK_DIM, "%*s", SCALE_COLUMNS,
                       bottom);
 }
 
@@ -132,9 +132,9 @@ static void draw_times(mlx_canvas_t *canvas, int64_t since_us, int64_t until_us)
     local_time(since_us, begin, sizeof begin);
     local_time(until_us, end, sizeof end);
     int row = PLOT_ROWS + 2, right = canvas->columns - (int)strlen(end);
-    mlx_canvas_text(canvas, row, SCALE_COLUMNS + 1, 20, MLX_STYLE_DIM, begin);
+    mlx_canvas_text(canvas, row, SCALE_COLUMNS + 1, 20, MLX_INK_DIM, begin);
     if (right > SCALE_COLUMNS + 18)
-        mlx_canvas_text(canvas, row, right, 20, MLX_STYLE_DIM, end);
+        mlx_canvas_text(canvas, row, right, 20, MLX_INK_DIM, end);
 }
 
 void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us, int64_t until_us,
@@ -155,9 +155,9 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
         draw_heading(canvas, reply, &range);
         draw_scale(canvas, low, high, unit_of(reply));
         mlx_plot(canvas, 2, SCALE_COLUMNS + 1, PLOT_ROWS, curve_columns(columns), &series, low,
-                 high, MLX_STYLE_PLOT);
+                 high, MLX_INK_PLOT);
     } else {
-        mlx_canvas_printf(canvas, 0, 0, width, MLX_STYLE_TITLE, "%s: nothing recorded then",
+        mlx_canvas_printf(canvas, 0, 0, width, MLX_INK_TITLE, "%s: nothing recorded then",
                           mlx_value_str(reply, "series"));
     }
     draw_times(canvas, since_us, until_us);

@@ -58,7 +58,7 @@ static wchar_t braille(int left, int right)
 }
 
 void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
-              const mlx_series_t *series, double low, double high, mlx_style_t style)
+              const mlx_series_t *series, double low, double high, mlx_ink_t ink)
 {
     int across = canvas->utf8 ? 2 : 1, up = canvas->utf8 ? 4 : 2;
     for (int x = 0; x < columns; x++) {
@@ -74,7 +74,7 @@ void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
                          : left >= 2  ? L'#'
                          : left == 1  ? L'.'
                                       : L' ';
-            mlx_canvas_put(canvas, row + y, column + x, ch, style);
+            mlx_canvas_put(canvas, row + y, column + x, ch, ink);
         }
     }
 }

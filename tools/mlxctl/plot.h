@@ -26,6 +26,6 @@ double mlx_series_max(const mlx_series_t *self);
 /*  Draw the newest values into the rectangle as a filled curve on the scale LOW..HIGH, newest at
  * the right edge, one value a dot column. Gaps stay empty. */
 void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
-              const mlx_series_t *series, double low, double high, mlx_style_t style);
+              const mlx_series_t *series, double low, double high, mlx_ink_t ink);
 
 #endif

@@ -33,15 +33,15 @@ typedef struct {
 static const struct {
     short colour;
     attr_t attributes;
-} styles[MLX_STYLES] = {
-    [MLX_STYLE_NORMAL] = {-1, A_NORMAL},
-    [MLX_STYLE_TITLE] = {COLOR_CYAN, A_BOLD},
-    [MLX_STYLE_DIM] = {-1, A_DIM},
-    [MLX_STYLE_GOOD] = {COLOR_GREEN, A_NORMAL},
-    [MLX_STYLE_WARN] = {COLOR_YELLOW, A_NORMAL},
-    [MLX_STYLE_BAD] = {COLOR_RED, A_BOLD},
-    [MLX_STYLE_PLOT] = {COLOR_CYAN, A_NORMAL},
-    [MLX_STYLE_BAR] = {-1, A_REVERSE},
+} inks[MLX_INKS] = {
+    [MLX_INK_NORMAL] = {-1, A_NORMAL},
+    [MLX_INK_TITLE] = {COLOR_CYAN, A_BOLD},
+    [MLX_INK_DIM] = {-1, A_DIM},
+    [MLX_INK_GOOD] = {COLOR_GREEN, A_NORMAL},
+    [MLX_INK_WARN] = {COLOR_YELLOW, A_NORMAL},
+    [MLX_INK_BAD] = {COLOR_RED, A_BOLD},
+    [MLX_INK_PLOT] = {COLOR_CYAN, A_NORMAL},
+    [MLX_INK_BAR] = {-1, A_REVERSE},
 };
 
 static void put_cell(int row, int column, mlx_cell_t cell, bool colour)
@@ -50,8 +50,8 @@ static void put_cell(int row, int column, mlx_cell_t cell, bool colour)
     cchar_t complex;
     if (!cell.ch)
         return; /* covered by the wide character before it */
-    short pair = colour && styles[cell.style].colour >= 0 ? (short)(cell.style + 1) : 0;
-    if (setcchar(&complex, text, styles[cell.style].attributes, pair, NULL) == OK)
+    short pair = colour && inks[cell.ink].colour >= 0 ? (short)(cell.ink + 1) : 0;
+    if (setcchar(&complex, text, inks[cell.ink].attributes, pair, NULL) == OK)
         mvadd_wch(row, column, &complex);
 }
 
@@ -170,9 +170,9 @@ static void open_screen(screen_t *self)
         return;
     start_color();
     use_default_colors();
-    for (int style = 0; style < MLX_STYLES; style++)
-        if (styles[style].colour >= 0)
-            init_pair((short)(style + 1), styles[style].colour, -1);
+    for (int ink = 0; ink < MLX_INKS; ink++)
+        if (inks[ink].colour >= 0)
+            init_pair((short)(ink + 1), inks[ink].colour, -1);
 }
 
 int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)

@@ -66,9 +66,9 @@ void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_u
     mlx_series_add(&self->series[POWER], now.power);
 }
 
-static mlx_style_t style_of_share(double share)
+static mlx_ink_t ink_of_share(double share)
 {
-    return share >= 0.9 ? MLX_STYLE_BAD : share >= 0.75 ? MLX_STYLE_WARN : MLX_STYLE_GOOD;
+    return share >= 0.9 ? MLX_INK_BAD : share >= 0.75 ? MLX_INK_WARN : MLX_INK_GOOD;
 }
 
 static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
@@ -78,16 +78,16 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     const char *host = mlx_overview_host(overview);
     if (!isnan(now->tokens_per_second))
         rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
-    int x = mlx_canvas_text(canvas, 0, 1, 16, MLX_STYLE_TITLE,
+    int x = mlx_canvas_text(canvas, 0, 1, 16, MLX_INK_TITLE,
                             rate        ? rate
                             : now->busy ? "working"
                                         : "idle");
-    x = mlx_canvas_text(canvas, 0, x + 2, 40, MLX_STYLE_NORMAL,
+    x = mlx_canvas_text(canvas, 0, x + 2, 40, MLX_INK_NORMAL,
                         now->model ? now->model : "no model loaded");
     if (now->busy && now->source)
-        mlx_canvas_printf(canvas, 0, x + 1, 12, MLX_STYLE_DIM, "(%s)", now->source);
+        mlx_canvas_printf(canvas, 0, x + 1, 12, MLX_INK_DIM, "(%s)", now->source);
     else if (!now->busy && !isnan(now->last_tokens_per_second))
-        mlx_canvas_printf(canvas, 0, x + 1, 18, MLX_STYLE_DIM, "(last %.1f tok/s)",
+        mlx_canvas_printf(canvas, 0, x + 1, 18, MLX_INK_DIM, "(last %.1f tok/s)",
                           now->last_tokens_per_second);
     char clock[32] = "";
     time_t seconds = (time_t)(now_us / 1000000);
@@ -95,20 +95,20 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     if (localtime_r(&seconds, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
     MLX_CLEANUP(mlx_free_p) char *right = mlx_format("%.24s %s", host ? host : "", clock);
-    mlx_canvas_text(canvas, 0, canvas->columns - (int)strlen(right) - 1, 40, MLX_STYLE_DIM, right);
+    mlx_canvas_text(canvas, 0, canvas->columns - (int)strlen(right) - 1, 40, MLX_INK_DIM, right);
 }
 
 static int draw_gauge(mlx_canvas_t *canvas, int row, int column, const char *label, double share,
                       const char *text)
 {
-    column = mlx_canvas_text(canvas, row, column, 6, MLX_STYLE_DIM, label) + 1;
-    mlx_canvas_put(canvas, row, column++, L'[', MLX_STYLE_DIM);
+    column = mlx_canvas_text(canvas, row, column, 6, MLX_INK_DIM, label) + 1;
+    mlx_canvas_put(canvas, row, column++, L'[', MLX_INK_DIM);
     int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
-                       style_of_share(share));
-    mlx_canvas_put(canvas, row, column++, L']', MLX_STYLE_DIM);
-    return mlx_canvas_text(canvas, row, column + 1, 24, text ? MLX_STYLE_NORMAL : MLX_STYLE_DIM,
+                       ink_of_share(share));
+    mlx_canvas_put(canvas, row, column++, L']', MLX_INK_DIM);
+    return mlx_canvas_text(canvas, row, column + 1, 24, text ? MLX_INK_NORMAL : MLX_INK_DIM,
                            text ? text : "n/a");
 }
 
@@ -156,23 +156,23 @@ static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *
     double size;
     int64_t context, expires;
     const char *name = mlx_value_str(model, "name");
-    mlx_canvas_text(canvas, table->row, 1, width > 8 ? width : 8, MLX_STYLE_NORMAL,
+    mlx_canvas_text(canvas, table->row, 1, width > 8 ? width : 8, MLX_INK_NORMAL,
                     name ? name : "?");
     int x = (width > 8 ? width : 8) + 2;
-    mlx_canvas_text(canvas, table->row, x, 16, MLX_STYLE_DIM, endpoint);
+    mlx_canvas_text(canvas, table->row, x, 16, MLX_INK_DIM, endpoint);
     if (mlx_value_real(model, "size", &size)) {
         MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(size, MLX_UNIT_BYTES);
-        mlx_canvas_printf(canvas, table->row, x + 17, 8, MLX_STYLE_NORMAL, "%8s", text);
+        mlx_canvas_printf(canvas, table->row, x + 17, 8, MLX_INK_NORMAL, "%8s", text);
     }
     if (mlx_value_int(model, "context", &context))
-        mlx_canvas_printf(canvas, table->row, x + 26, 7, MLX_STYLE_NORMAL, "%7lld",
+        mlx_canvas_printf(canvas, table->row, x + 26, 7, MLX_INK_NORMAL, "%7lld",
                           (long long)context);
     if (!isnan(rate))
-        mlx_canvas_printf(canvas, table->row, x + 34, 7, MLX_STYLE_TITLE, "%7.1f", rate);
+        mlx_canvas_printf(canvas, table->row, x + 34, 7, MLX_INK_TITLE, "%7.1f", rate);
     if (mlx_value_int(model, "expires_at", &expires)) {
         MLX_CLEANUP(mlx_free_p)
         char *left = mlx_format_unit((double)(expires - table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        mlx_canvas_printf(canvas, table->row, x + 42, 7, MLX_STYLE_DIM, "%7s",
+        mlx_canvas_printf(canvas, table->row, x + 42, 7, MLX_INK_DIM, "%7s",
                           expires > table->now_us ? left : "now");
     }
     table->row++;
@@ -216,15 +216,15 @@ static int draw_models(const mlx_overview_t *overview, int row, int last, int64_
     int width = canvas->columns - 52;
     if (width < 8)
         width = 8;
-    mlx_canvas_fill(canvas, row, 0, MLX_STYLE_BAR);
-    mlx_canvas_text(canvas, row, 1, width, MLX_STYLE_BAR, "MODEL");
-    mlx_canvas_text(canvas, row, width + 2, 60, MLX_STYLE_BAR,
+    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
+    mlx_canvas_text(canvas, row, 1, width, MLX_INK_BAR, "MODEL");
+    mlx_canvas_text(canvas, row, width + 2, 60, MLX_INK_BAR,
                     "RUNTIME              SIZE CONTEXT   TOK/S EXPIRES");
     table_t table = {
         .overview = overview, .canvas = canvas, .row = row + 1, .last = last, .now_us = now_us};
     mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);
     if (table.row == row + 1 && table.row < last)
-        mlx_canvas_text(canvas, table.row++, 1, canvas->columns, MLX_STYLE_DIM,
+        mlx_canvas_text(canvas, table.row++, 1, canvas->columns, MLX_INK_DIM,
                         "no model is loaded; runtimes and why: mlxctl status");
     return table.row;
 }
@@ -235,19 +235,19 @@ static void draw_plot(const mlx_top_t *self, int which, int row, int column, int
     const mlx_series_t *series = &self->series[which];
     double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
     double scale = plots[which].scale > 0 ? plots[which].scale : max;
-    int x = mlx_canvas_text(canvas, row, column, columns, MLX_STYLE_DIM, plots[which].title) + 1;
+    int x = mlx_canvas_text(canvas, row, column, columns, MLX_INK_DIM, plots[which].title) + 1;
     if (isnan(max)) {
-        mlx_canvas_text(canvas, row, x, columns, MLX_STYLE_DIM, "n/a");
+        mlx_canvas_text(canvas, row, x, columns, MLX_INK_DIM, "n/a");
         return;
     }
     if (!isnan(newest)) {
         MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(newest, plots[which].unit);
-        x = mlx_canvas_text(canvas, row, x, columns, MLX_STYLE_NORMAL, text) + 1;
+        x = mlx_canvas_text(canvas, row, x, columns, MLX_INK_NORMAL, text) + 1;
     }
     MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, plots[which].unit);
-    mlx_canvas_printf(canvas, row, x, columns, MLX_STYLE_DIM, "max %s", top);
+    mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s", top);
     mlx_plot(canvas, row + 1, column, rows - 1, columns, series, 0, scale > 0 ? scale : 1,
-             MLX_STYLE_PLOT);
+             MLX_INK_PLOT);
 }
 
 /*  tok/s over the whole width, the others two by two beneath it. */
@@ -268,15 +268,15 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
 {
     int row = canvas->rows - 1;
-    mlx_canvas_fill(canvas, row, 0, MLX_STYLE_BAR);
-    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_STYLE_BAR, "q quit  b benchmark");
+    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
+    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR, "q quit  b benchmark");
     if (note)
-        mlx_canvas_printf(canvas, row, x + 2, canvas->columns - x - 24, MLX_STYLE_BAR, "%s", note);
+        mlx_canvas_printf(canvas, row, x + 2, canvas->columns - x - 24, MLX_INK_BAR, "%s", note);
     MLX_CLEANUP(mlx_free_p)
     char *services =
         mlx_format("services %zu/%zu up", now->services_up, now->services_up + now->services_down);
     mlx_canvas_text(canvas, row, canvas->columns - (int)strlen(services) - 1, 24,
-                    now->services_down ? MLX_STYLE_BAD : MLX_STYLE_BAR, services);
+                    now->services_down ? MLX_INK_BAD : MLX_INK_BAR, services);
 }
 
 void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,

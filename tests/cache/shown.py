@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""What commands show: a bar on a terminal, a line a file elsewhere, messages on a running bus, what cannot be.
+
+usage: shown.py BIN_DIR
+"""
+import hashlib
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN = os.path.abspath(sys.argv[1])
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEADLINE = 20
+
+
+def safetensors(size, seed):
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    block = hashlib.sha256(seed.encode()).digest()
+    return len(header).to_bytes(8, "little") + header + (block * (size // 32 + 1))[:size]
+
+
+def write(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+class World:
+    def __init__(self, folder):
+        self.folder = folder
+        self.hub = os.path.join(folder, "hub")
+        for repo in ("org/one", "org/two", "org/three"):
+            write(os.path.join(self.hub, repo, "config.json"), b'{"model_type":"llama"}')
+            write(os.path.join(self.hub, repo, "model.safetensors"), safetensors(2_000_000, repo))
+        self.faults("")
+        self.double = subprocess.Popen([sys.executable, os.path.join(HERE, "hub_double.py"), self.hub],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        endpoint = "http://127.0.0.1:" + self.double.stdout.readline().strip()
+        keep = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "MLX_", "XDG_"))}
+        self.env = {**keep, "HOME": os.path.join(folder, "home"), "HF_ENDPOINT": endpoint,
+                    "MLX_RUNTIME_DIR": os.path.join(folder, "run"), "TERM": "xterm",
+                    "OLLAMA_HOST": "127.0.0.1:1", "OLLAMA_MODELS": os.path.join(folder, "ollama")}
+        os.makedirs(self.env["HOME"])
+        os.makedirs(self.env["MLX_RUNTIME_DIR"], 0o700)
+
+    def faults(self, lines):
+        write(os.path.join(self.hub, ".faults"), lines.encode())
+
+    def start(self, program, *args, **more):
+        return subprocess.Popen([os.path.join(BIN, program), *args], env=self.env, text=True, **more)
+
+    def plainly(self, *args):
+        run = subprocess.run([os.path.join(BIN, "mlx-cache"), *args], env=self.env, text=True,
+                             capture_output=True, check=False)
+        assert run.returncode == 0, (args, run.stderr)
+        return run.stdout, run.stderr
+
+    def on_terminal(self, *args):
+        """What a person sees on stderr; stdout is no terminal."""
+        ours, theirs = pty.openpty()
+        run = self.start("mlx-cache", *args, stdout=subprocess.PIPE, stderr=theirs)
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                part = os.read(ours, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            seen += part
+        os.close(ours)
+        out = run.stdout.read()
+        assert run.wait() == 0, seen
+        return out, seen.decode()
+
+    def end(self):
+        self.double.stdin.close()
+        self.double.wait()
+
+
+def lines_elsewhere(w):
+    out, err = w.plainly("--json", "add", "org/one")
+    assert json.loads(out)["results"][0]["downloaded"] > 2_000_000
+    assert re.search(r"^model.safetensors  2.0 MB  verified  \(downloaded\)$", err, re.M), err
+    assert "\r" not in err and "%" not in err, err
+    assert err.count("\n") == 2, err
+    _, err = w.plainly("add", "org/one")
+    assert err.count("(present)") == 2, err
+    w.plainly("link", "ollama", "--help")
+    w.plainly("link", "lmstudio", "org/one")
+    w.plainly("remove", "org/one")
+    _, err = w.plainly("adopt", "lmstudio")
+    assert "model.safetensors  2.0 MB  verified  (shared with lmstudio)" in err, err
+    assert "(copied from lmstudio)" in err, err
+    out, err = w.plainly("verify", "--full")
+    assert err.count("verified  (read)") == 2 and "all sound" in out, err
+    print("ok: one line for each file, and JSON alone on stdout")
+
+
+def link_of_all(w):
+    """org/one is MLX, which Ollama cannot take; the GGUF it can."""
+    run = lambda *args: subprocess.run([os.path.join(BIN, "mlx-cache"), *args], env=w.env, text=True,
+                                       capture_output=True, check=False)
+    w.plainly("add", "org/one")
+    none = run("link", "ollama")
+    assert none.returncode == 1 and "one blob per tensor" in none.stderr, none.stderr
+    assert "none of the" in none.stderr, none.stderr
+    gguf = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + struct.pack(
+        "<IQIQ", 1, 100, 0, 0)
+    write(os.path.join(w.folder, "tiny.gguf"), gguf + b"\0" * (-len(gguf) % 32) + b"x" * 400)
+    w.plainly("add", os.path.join(w.folder, "tiny.gguf"))
+    some = run("link", "ollama", "--dry-run")
+    assert some.returncode == 0 and "ollama: 1 model would be linked, " in some.stdout, some
+    some = run("link", "ollama")
+    assert some.returncode == 0 and "ollama: 1 model linked, " in some.stdout, some
+    assert "org/one cannot be linked to Ollama" in some.stderr, some.stderr
+    told = json.loads(run("--json", "link", "ollama").stdout)
+    assert told["has"] == 1 and not told["results"] and told["refused"][0]["mend"], told
+    assert run("link", "nosuch").returncode not in (0, 1)
+    print("ok: a link of all models names what the app cannot take, and why")
+
+
+def clean_asks_a_person(w):
+    """On a terminal clean shows its plan; elsewhere it does what it is told."""
+    lonely = os.path.join(w.folder, "lonely.safetensors")
+    write(lonely, safetensors(5000, "lonely"))
+    w.plainly("add", lonely)
+    ours, theirs = pty.openpty()
+    run = w.start("mlx-cache", "clean", "--older-than", "0", stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    assert run.wait() == 0
+    seen = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "dry run" in seen and "local/lonely.safetensors" in seen and "--yes" in seen, seen
+    assert "local/lonely.safetensors" in w.plainly("status")[0]
+    out, _ = w.plainly("clean", "--older-than", "0")
+    assert "removes" in out and "local/lonely.safetensors" not in w.plainly("status")[0]
+    out, _ = w.plainly("undo", "--dry-run")
+    assert "local/lonely.safetensors would come back" in out, out
+    out, _ = w.plainly("undo")
+    assert "local/lonely.safetensors is back" in out, out
+    out, _ = w.plainly("config")
+    assert re.search(r"cache.dir +\S*/home/.mlx-cache", out), out
+    print("ok: clean shows its plan on a terminal, undo says what comes back")
+
+
+def bar_on_a_terminal(w):
+    w.faults("pace 1000 0.02\n")
+    out, seen = w.on_terminal("--json", "add", "org/two")
+    assert json.loads(out)["results"][0]["downloaded"] > 2_000_000
+    assert re.search(r"\rorg/two +\d+%  .*\[=*>? *\]  .* of 2.0 MB  .*/s  .* left", seen), seen
+    assert "verified" not in seen, seen
+    assert re.search(r"org/two  2.0 MB in .*/s\r\n$", seen), seen
+    big = os.path.join(w.folder, "big.safetensors")
+    write(big, safetensors(150_000_000, "big"))
+    _, seen = w.on_terminal("add", big)
+    assert "local/big.safetensors  150.0 MB in" in seen, seen
+    w.faults("")
+    print("ok: a bar with bytes, speed and time left on a terminal")
+
+
+def bus_hears(w):
+    bus = w.start("mlx-bus")
+    watch = None
+    try:
+        socket = os.path.join(w.env["MLX_RUNTIME_DIR"], "subscribe.sock")
+        end = time.monotonic() + DEADLINE
+        while not os.path.exists(socket) and time.monotonic() < end:
+            time.sleep(0.02)
+        watch = w.start("mlxctl", "watch", "-n", "2", "cache.progress", stdout=subprocess.PIPE)
+        w.faults("pace 1000 0.1\n")
+        w.plainly("add", "org/three")
+        out, _ = watch.communicate(timeout=DEADLINE)
+        heard = [json.loads(line) for line in out.splitlines()]
+        assert len(heard) == 2, out
+        for message in heard:
+            assert message["src"] == "mlx-cache" and message["d"]["model"] == "org/three", message
+            assert message["d"]["id"].startswith("mlx-cache-"), message
+            assert 0 <= message["d"]["done"] <= message["d"]["total"], message
+        # A broker that does not answer holds nothing up.
+        w.plainly("remove", "org/three")
+        w.faults("")
+        bus.send_signal(signal.SIGSTOP)
+        started = time.monotonic()
+        w.plainly("add", "org/three")
+        assert time.monotonic() - started < 5
+        print("ok: the bus hears cache.progress of mlx-cache, and is never waited for")
+    finally:
+        bus.send_signal(signal.SIGCONT)
+        for process in filter(None, (watch, bus)):
+            process.terminate()
+            process.wait()
+
+
+with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
+    world = World(folder)
+    try:
+        lines_elsewhere(world)
+        link_of_all(world)
+        clean_asks_a_person(world)
+        bar_on_a_terminal(world)
+        bus_hears(world)
+    finally:
+        world.end()

@@ -1,0 +1,26 @@
+/*  The program that people type knows all commands and looks by itself. What changes something is the
+ *  work of the program in libexec that is linked against HTTP and the bus: loading those libraries
+ *  takes longer than a status. */
+#include "cli.h"
+
+#include "common/os.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_change(void *arg, const mlx_args_t *args)
+{
+    char **argv = arg;
+    mlx_error_t err = {0};
+    (void)args;
+    MLX_CLEANUP(mlx_free_p) char *self = mlx_os_executable(&err);
+    if (!self)
+        return mlx_error_report("mlx-cache", &err);
+    *strrchr(self, '/') = '\0';
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/../" MLX_CACHE_WORKER, self);
+    execv(path, argv);
+    mlx_error_set(&err, MLX_ERR_FAILED, "cannot start %s: %s", path, strerror(errno));
+    mlx_error_mend(&err, "install the suite again");
+    return mlx_error_report("mlx-cache", &err);
+}
