@@ -31,7 +31,7 @@ export out
 mkdir -p "$out"
 
 # The flags of deploy/cmake/toolchain.cmake; a call newer than macOS 13 is an error.
-defines=(-std=c17 -D_DARWIN_C_SOURCE '-DMLX_VERSION="0"' '-DMLX_CACHE_WORKER="worker"' "-I$root")
+defines=(-std=c17 -D_DARWIN_C_SOURCE '-DMLX_VERSION="0"' "-I$root")
 warnings=(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Werror -Wunguarded-availability
     -fno-common -fvisibility=hidden)
 apple=(-isystem tests/darwin/include/apple)

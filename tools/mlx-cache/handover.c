@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/*  From the folder of the program; CMakeLists.txt puts it there, in the build as in an installation. */
+static const char worker[] = "../libexec/mlx/mlx-cache-worker";
+
 int cli_change(void *arg, const mlx_args_t *args)
 {
     char **argv = arg;
@@ -18,7 +21,7 @@ int cli_change(void *arg, const mlx_args_t *args)
     if (!self)
         return mlx_error_report("mlx-cache", &err);
     *strrchr(self, '/') = '\0';
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/../" MLX_CACHE_WORKER, self);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self, worker);
     execv(path, argv);
     mlx_error_set(&err, MLX_ERR_FAILED, "cannot start %s: %s", path, strerror(errno));
     mlx_error_mend(&err, "install the suite again");

@@ -113,7 +113,9 @@ private final class ToolRun: Sendable {
         let errorsDone = DispatchSemaphore(value: 0)
         Thread.detachNewThread { [errors] in
             let text = errors.fileHandleForReading.readDataToEndOfFile()
-            talk.withLock { $0 = text.suffix(400).printable }
+            // What was done comes first, a line for each file; what went wrong is the last line.
+            let line = text.split(separator: UInt8(ascii: "\n")).last ?? Data()
+            talk.withLock { $0 = line.suffix(400).printable }
             errorsDone.signal()
         }
         Thread.detachNewThread { [self] in

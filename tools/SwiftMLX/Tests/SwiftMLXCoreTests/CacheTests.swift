@@ -196,10 +196,15 @@ import Testing
 
     @Test func passesTheToolsOwnWordsOn() async throws {
         let folder = try TemporaryDirectory()
-        let tool = try Self.tool(folder, "echo 'mlx-cache: no space left' >&2; exit 1")
+        let tool = try Self.tool(folder, """
+            echo 'config.json  23 B  verified  (downloaded)' >&2
+            echo 'mlx-cache: no space left' >&2
+            exit 1
+            """)
         let error = await failure { for try await _ in tool.download("o/m") {} }
         #expect(error?.code == .downloadFailed)
         #expect(error?.text.contains("no space left") == true)
+        #expect(error?.text.contains("verified") == false)
     }
 
     @Test func neverRunsAHostileName() async throws {
