@@ -385,15 +385,14 @@ static verdict_t attempt(stream_t *s, int64_t *wait_s)
     int rc = mlx_fetch(&request, &s->reply, &s->error);
     *wait_s = s->reply.retry_after_s;
     write_behind(s);
+    bool hopeless = rc && (is_ending(p) || (s->error.code == MLX_ERR_USAGE && !address));
     verdict_t verdict = TRY_AGAIN;
-    if (s->disk.code)
+    if (s->disk.code || (hopeless && !s->yield))
         verdict = TRY_NEVER;
     else if (s->yield)
         verdict = TRY_YIELD;
     else if (rc == 0)
         verdict = judge(s, address || s->reply.url);
-    else if (is_ending(p) || (s->error.code == MLX_ERR_USAGE && !address))
-        verdict = TRY_NEVER;
     mlx_fetch_reply_clear(&s->reply);
     return verdict;
 }
