@@ -340,8 +340,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pace = fault("pace")
         if pace is not None:
             for i in range(0, len(part), 65536):
-                self.wfile.write(part[i:i + 65536])
                 time.sleep(float(pace))
+                self.wfile.write(part[i:i + 65536])
             return None
         self.wfile.write(part)
         return None
