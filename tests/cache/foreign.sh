@@ -13,17 +13,8 @@ skip() {
 [ "$(id -u)" = 0 ] || skip "this needs root, to run as other users"
 command -v setpriv >/dev/null || skip "there is no setpriv"
 [ "$(cat /proc/sys/fs/protected_hardlinks 2>/dev/null)" = 1 ] || skip "fs.protected_hardlinks is off"
-work=$(mktemp -d "${TMPDIR:-/tmp}/mlx-foreign.XXXXXX")
-mounts=()
-finish() {
-    for m in "${mounts[@]}"; do umount -l "$m" 2>/dev/null; done
-    rm -rf "$work"
-}
-trap finish EXIT
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
+name=foreign
+. "$(dirname "$0")/box.sh"
 
 # Any numbers do: nobody needs a name.
 me=54321 owner=54322

@@ -3,7 +3,6 @@
 
 usage: hf_client.py BIN_DIR        exits 77 where huggingface_hub is not installed
 """
-import hashlib
 import json
 import os
 import subprocess
@@ -15,20 +14,10 @@ try:
 except ImportError:
     sys.exit(77)
 
+from files import safetensors, write
+
 BIN = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def safetensors(values):
-    header = json.dumps({"w": {"dtype": "U8", "shape": [values], "data_offsets": [0, values]}})
-    data = hashlib.sha256(str(values).encode()).digest() * (values // 32 + 1)
-    return len(header).to_bytes(8, "little") + header.encode() + data[:values]
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 class World:
@@ -39,8 +28,8 @@ class World:
         write(os.path.join(repo, "config.json"), b'{"model_type":"llama"}')
         write(os.path.join(repo, "tokenizer.json"), b"{}")
         write(os.path.join(repo, "sub", "extra.json"), b"[]")
-        write(os.path.join(repo, "model-00001-of-00002.safetensors"), safetensors(70000))
-        write(os.path.join(repo, "model-00002-of-00002.safetensors"), safetensors(50000))
+        write(os.path.join(repo, "model-00001-of-00002.safetensors"), safetensors(70000, "70000"))
+        write(os.path.join(repo, "model-00002-of-00002.safetensors"), safetensors(50000, "50000"))
         write(os.path.join(self.hub, ".faults"), b"other-host\nleak\n")
         self.double = subprocess.Popen([sys.executable, os.path.join(HERE, "hub_double.py"), self.hub],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

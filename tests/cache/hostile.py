@@ -28,6 +28,8 @@ import threading
 import time
 import unicodedata
 
+from files import write
+
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
 CASES = int(os.environ.get("MLX_HOSTILE", "200"))
 SEED = int(os.environ.get("MLX_TEST_SEED", str(int(time.time()))))
@@ -43,12 +45,6 @@ def sha256(data):
 
 def git_sha1(data):
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 def gguf(size=64, dims=None, offset=0, tensors=1, keys=0, magic=b"GGUF", version=3):

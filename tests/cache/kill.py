@@ -24,6 +24,8 @@ import sys
 import tempfile
 import time
 
+from files import write
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
 KILLS = int(os.environ.get("MLX_KILLS", "25"))
@@ -45,12 +47,6 @@ def gguf(label, size):
 def safetensors(label, size):
     header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
     return len(header).to_bytes(8, "little") + header + noise(label, size)
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 def sha256(data):

@@ -4,7 +4,6 @@
 usage: oci.py BIN_DIR
 """
 import base64
-import hashlib
 import http.server
 import json
 import os
@@ -18,6 +17,8 @@ import threading
 import time
 import urllib.request
 
+from files import safetensors, write
+
 if not shutil.which("docker-registry"):
     sys.exit(77)
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
@@ -27,14 +28,6 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
-
-
-def safetensors(path, size, seed):
-    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
-    block = hashlib.sha256(seed.encode()).digest()
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(len(header).to_bytes(8, "little") + header + (block * (size // 32 + 1))[:size])
 
 
 class Registry:
@@ -217,8 +210,8 @@ def test_log_in(folder):
 
 with tempfile.TemporaryDirectory(prefix="mlx-oci.") as top:
     os.makedirs(os.path.join(top, "home"))
-    safetensors(os.path.join(top, "model", "model-1.safetensors"), 20000000, "a")
-    safetensors(os.path.join(top, "model", "model-2.safetensors"), 3000000, "b")
+    write(os.path.join(top, "model", "model-1.safetensors"), safetensors(20000000, "a"))
+    write(os.path.join(top, "model", "model-2.safetensors"), safetensors(3000000, "b"))
     with open(os.path.join(top, "model", "config.json"), "w") as out:
         out.write("{}")
     mlx(top, "a", "add", os.path.join(top, "model"))

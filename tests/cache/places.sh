@@ -6,17 +6,8 @@
 set -u
 bin=$(cd "$1" && pwd)
 [ "$(id -u)" = 0 ] || exit 77
-work=$(mktemp -d "${TMPDIR:-/tmp}/mlx-places.XXXXXX")
-mounts=()
-finish() {
-    for m in "${mounts[@]}"; do umount -l "$m" 2>/dev/null; done
-    rm -rf "$work"
-}
-trap finish EXIT
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
+name=places
+. "$(dirname "$0")/box.sh"
 mount_at() { # name, mount arguments
     mkdir -p "$work/$1"
     mount "${@:2}" "$work/$1" 2>/dev/null || return 1

@@ -3,7 +3,6 @@
 
 usage: shown.py BIN_DIR
 """
-import hashlib
 import json
 import os
 import pty
@@ -15,21 +14,11 @@ import sys
 import tempfile
 import time
 
+from files import safetensors, write
+
 BIN = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
 DEADLINE = 20
-
-
-def safetensors(size, seed):
-    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
-    block = hashlib.sha256(seed.encode()).digest()
-    return len(header).to_bytes(8, "little") + header + (block * (size // 32 + 1))[:size]
-
-
-def write(path, data):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
 
 
 class World:

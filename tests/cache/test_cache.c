@@ -15,12 +15,6 @@
 static const mlx_cache_how_t plainly = {.older_s = 0};
 static const mlx_cache_how_t dry = {.dry_run = true};
 
-#define OK(value)                                                                                  \
-    do {                                                                                           \
-        if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
-    } while (0)
-
 static const mlx_value_t *row_of(const mlx_value_t *status, const char *name)
 {
     const mlx_value_t *rows = mlx_value_get(status, "models");
@@ -37,13 +31,6 @@ static bool is_used_by(const mlx_value_t *row, const char *app)
         if (strcmp(mlx_value_str(mlx_value_at(uses, i), "app"), app) == 0)
             return true;
     return false;
-}
-
-static int64_t number(const mlx_value_t *map, const char *key)
-{
-    int64_t value = -1;
-    mlx_value_int(map, key, &value);
-    return value;
 }
 
 static void test_status_of_untouched_stores(void **state)
@@ -64,7 +51,7 @@ static void test_status_of_untouched_stores(void **state)
     assert_true(is_used_by(row_of(status, "org/mlx-model"), "huggingface"));
     assert_true(is_used_by(row_of(status, "qwen:7b"), "ollama"));
     assert_true(is_used_by(row_of(status, "pub/same-as-qwen"), "lmstudio"));
-    assert_int_equal(number(status, "saved"), 0);
+    assert_int_equal(world_number(status, "saved"), 0);
     assert_int_equal(mlx_value_size(mlx_value_get(status, "problems")), 0);
 
     /* Nothing was hashed for this, and nothing can be changed by it. */
@@ -192,7 +179,7 @@ static void test_hub_gguf_reaches_ollama_without_a_copy(void **state)
 
     report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
     OK(report);
-    assert_int_equal(number(report, "copied"), 0);
+    assert_int_equal(world_number(report, "copied"), 0);
     mlx_value_destroy(&report);
     world_check_sound(w);
     MLX_CLEANUP(mlx_free_p) char *there = mlx_format("home/.ollama/models/blobs/sha256-%s", hex);
@@ -207,9 +194,9 @@ static void test_hub_gguf_reaches_ollama_without_a_copy(void **state)
     const mlx_value_t *row = row_of(status, "org/Repo-GGUF");
     assert_true(is_used_by(row, "ollama"));
     assert_true(is_used_by(row, "huggingface"));
-    assert_int_equal(number(status, "duplicates_avoided"), 1);
-    assert_int_equal(number(row, "frees"), 0);
-    assert_true(number(status, "saved") >= number(row, "size"));
+    assert_int_equal(world_number(status, "duplicates_avoided"), 1);
+    assert_int_equal(world_number(row, "frees"), 0);
+    assert_true(world_number(status, "saved") >= world_number(row, "size"));
     assert_null(row_of(status, "hf.co/org/Repo-GGUF:Q4_K_M"));
 
     /* A second link is a step of nothing; unlinking leaves Ollama as it was. */

@@ -14,19 +14,6 @@
 static const mlx_cache_how_t plainly = {.older_s = 0};
 static const mlx_cache_how_t dry = {.dry_run = true};
 
-#define OK(value)                                                                                  \
-    do {                                                                                           \
-        if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
-    } while (0)
-
-static int64_t number(const mlx_value_t *map, const char *key)
-{
-    int64_t value = -1;
-    mlx_value_int(map, key, &value);
-    return value;
-}
-
 /*  A file that two apps share stays as it is, and a third copy joins it, whichever was there first. */
 static void test_dedup_joins_what_is_shared(void **state)
 {
@@ -102,7 +89,7 @@ static void test_avoided_once(void **state)
     report = mlx_cache_status(cache, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
-    assert_int_equal(number(report, "duplicates_avoided"), 1);
+    assert_int_equal(world_number(report, "duplicates_avoided"), 1);
     mlx_value_destroy(&report);
 }
 
@@ -122,29 +109,29 @@ static void test_dedup_and_undo(void **state)
     OK(cache);
     mlx_value_t *report = mlx_cache_status(cache, &err);
     OK(report);
-    assert_true(number(report, "lookalike_bytes") >= before.st_blocks * 512);
-    assert_int_equal(number(report, "duplicate_bytes"), 0); /* nobody has read them yet */
+    assert_true(world_number(report, "lookalike_bytes") >= before.st_blocks * 512);
+    assert_int_equal(world_number(report, "duplicate_bytes"), 0); /* nobody has read them yet */
     mlx_value_destroy(&report);
     report = mlx_cache_dedup(cache, false, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1);
-    assert_int_equal(number(report, "would_free"), before.st_blocks * 512);
+    assert_int_equal(world_number(report, "would_free"), before.st_blocks * 512);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf"),
                          world_inode(w, "home/.ollama/models/blobs/sha256-%s", ollama));
 
     report = mlx_cache_dedup(cache, true, &err);
     OK(report);
-    assert_true(number(report, "freed") > 0);
+    assert_true(world_number(report, "freed") > 0);
     mlx_value_destroy(&report);
     world_check_sound(w);
     uint64_t one = world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf");
     bool linked = one == world_inode(w, "home/.ollama/models/blobs/sha256-%s", ollama);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(cache, &err);
     OK(status);
-    assert_int_equal(number(status, "duplicate_bytes"), 0);
-    assert_int_equal(number(status, "lookalike_bytes"), 0);
-    assert_int_equal(number(status, "saved"), before.st_blocks * 512);
+    assert_int_equal(world_number(status, "duplicate_bytes"), 0);
+    assert_int_equal(world_number(status, "lookalike_bytes"), 0);
+    assert_int_equal(world_number(status, "saved"), before.st_blocks * 512);
 
     report = mlx_cache_dedup(cache, true, &err);
     OK(report);
@@ -220,14 +207,14 @@ static void test_remove_and_clean(void **state)
     report = mlx_cache_clean(cache, &dry, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
-    assert_int_equal(number(report, "removed_bytes"), (int64_t)content.len);
+    assert_int_equal(world_number(report, "removed_bytes"), (int64_t)content.len);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "cache/models/local--lonely/lonely.gguf"), 0);
     report = mlx_cache_clean(cache, &plainly, &err);
     OK(report);
     assert_string_equal(mlx_value_as_str(mlx_value_at(mlx_value_get(report, "models"), 0), NULL),
                         "local/lonely");
-    assert_int_equal(number(report, "removed_bytes"), (int64_t)content.len);
+    assert_int_equal(world_number(report, "removed_bytes"), (int64_t)content.len);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "cache/models/local--lonely"), 0);
     assert_int_not_equal(world_inode(w, "downloads/lonely.gguf"), 0);
@@ -247,7 +234,7 @@ static int64_t restored(const mlx_value_t *report, const char *key)
 {
     const mlx_value_t *list = mlx_value_get(report, "restored");
     assert_int_equal(mlx_value_size(list), 1);
-    return number(mlx_value_at(list, 0), key);
+    return world_number(mlx_value_at(list, 0), key);
 }
 
 static void test_undo_of_remove_shares_again(void **state)

@@ -19,19 +19,6 @@ enum {
 
 static const mlx_cache_how_t quickly = {.pause_ms = 1};
 
-#define OK(value)                                                                                  \
-    do {                                                                                           \
-        if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
-    } while (0)
-
-static int64_t number(const mlx_value_t *map, const char *key)
-{
-    int64_t value = -1;
-    mlx_value_int(map, key, &value);
-    return value;
-}
-
 typedef struct {
     world_t *world;
     double_t *hub;
@@ -84,7 +71,7 @@ static void test_add(void **state)
     mlx_error_t err;
     mlx_value_t *report = add(&b, "org/mlx", &err);
     OK(report);
-    assert_int_equal(number(report, "downloaded"), number(report, "size"));
+    assert_int_equal(world_number(report, "downloaded"), world_number(report, "size"));
     assert_int_equal(strlen(mlx_value_str(report, "revision")), 40);
     mlx_value_destroy(&report);
     check_mlx_view(&b, "org--mlx");
@@ -94,8 +81,8 @@ static void test_add(void **state)
     size_t before = double_requests(b.hub, "/resolve/");
     report = add(&b, "https://huggingface.co/org/mlx", &err);
     OK(report);
-    assert_int_equal(number(report, "downloaded"), 0);
-    assert_int_equal(number(report, "present"), number(report, "size"));
+    assert_int_equal(world_number(report, "downloaded"), 0);
+    assert_int_equal(world_number(report, "present"), world_number(report, "size"));
     mlx_value_destroy(&report);
     assert_int_equal(double_requests(b.hub, "/resolve/"), before);
     end(&b);
@@ -201,8 +188,8 @@ static void test_same_bytes_here_are_not_fetched(void **state)
     double_file(b.hub, "org/GGUF", "m-Q8_0.gguf", "x", 1);
     mlx_value_t *report = add(&b, "hf.co/org/GGUF:Q4_K_M", &err);
     OK(report);
-    assert_int_equal(number(report, "downloaded"), 0);
-    assert_int_equal(number(report, "adopted"), (int64_t)content.len);
+    assert_int_equal(world_number(report, "downloaded"), 0);
+    assert_int_equal(world_number(report, "adopted"), (int64_t)content.len);
     mlx_value_destroy(&report);
     assert_int_equal(double_requests(b.hub, "/resolve/"), 0);
     assert_int_equal(double_requests(b.hub, "/cdn/"), 0);

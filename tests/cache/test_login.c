@@ -10,12 +10,6 @@
 
 static const mlx_cache_how_t quickly = {.pause_ms = 1};
 
-#define OK(value)                                                                                  \
-    do {                                                                                           \
-        if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
-    } while (0)
-
 typedef struct {
     world_t *world;
     double_t *hub;

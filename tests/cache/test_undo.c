@@ -13,12 +13,6 @@ enum {
 static const mlx_cache_how_t quickly = {.pause_ms = 1};
 static const mlx_cache_how_t dry = {.dry_run = true};
 
-#define OK(value)                                                                                  \
-    do {                                                                                           \
-        if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
-    } while (0)
-
 static int64_t restored(const mlx_value_t *report, const char *key)
 {
     int64_t value = -1;

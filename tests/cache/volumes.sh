@@ -7,17 +7,10 @@ set -u
 bin=$(cd "$1" && pwd)
 [ "$(id -u)" = 0 ] || exit 77
 command -v mkfs.ext4 >/dev/null || exit 77
-work=$(mktemp -d "${TMPDIR:-/tmp}/mlx-volumes.XXXXXX")
+name=volumes
+. "$(dirname "$0")/box.sh"
 place=$work/home/.lmstudio/models
-finish() {
-    umount -l "$place" 2>/dev/null
-    rm -rf "$work"
-}
-trap finish EXIT
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
+mounts=("$place")
 mlx() {
     OLLAMA_HOST=127.0.0.1:1 OLLAMA_MODELS=$work/ollama HOME=$work/home \
         "$bin/mlx-cache" --dir "$work/cache" "$@"

@@ -270,3 +270,10 @@ void world_check_sound(world_t *self)
 {
     nftw(self->dir, check_one, 16, FTW_PHYS);
 }
+
+int64_t world_number(const mlx_value_t *map, const char *key)
+{
+    int64_t value = -1;
+    mlx_value_int(map, key, &value);
+    return value;
+}

@@ -17,6 +17,16 @@ typedef struct {
     void *arg;
 } world_t;
 
+/*  VALUE or the end of the test, with what `err` says. */
+#define OK(value)                                                                                  \
+    do {                                                                                           \
+        if (!(value))                                                                              \
+            fail_msg("%s; %s", err.text, err.mend);                                                \
+    } while (0)
+
+/*  An integer of a report; -1 when it is not there. */
+int64_t world_number(const mlx_value_t *map, const char *key);
+
 /*  HOME is <dir>/home; the hub cache, Ollama's and LM Studio's stores are where they would be. */
 world_t *world_new(void);
 void world_destroy(world_t **self);

@@ -1,0 +1,13 @@
+# Sourced by the tests that mount: a private folder $work, gone at the end with all that is mounted at
+# "${mounts[@]}", and fail. The caller sets $name.
+work=$(mktemp -d "${TMPDIR:-/tmp}/mlx-$name.XXXXXX")
+mounts=()
+finish() {
+    for m in "${mounts[@]}"; do umount -l "$m" 2>/dev/null; done
+    rm -rf "$work"
+}
+trap finish EXIT
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
