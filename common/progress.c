@@ -1,6 +1,7 @@
 #include "common/progress.h"
 
 #include "common/bus_loop.h"
+#include "common/throughput.h"
 #include "common/units.h"
 #include "proto/buf.h"
 
@@ -28,8 +29,7 @@ struct mlx_progress {
     int64_t (*now_us)(void);
     int64_t started_us;
     int64_t drawn_us;
-    int64_t drawn_done;
-    double speed; /* bytes per second; NaN: not known yet */
+    mlx_throughput_t flow;
     double told_speed;
     double told_left_s;
     bool drawn;
@@ -40,12 +40,14 @@ mlx_progress_t *mlx_progress_new(const mlx_progress_options_t *options)
     mlx_progress_t *self = mlx_alloc(1, sizeof *self);
     self->label = mlx_term_clean(options->label, 0);
     self->total = options->total;
-    self->start = self->done = self->drawn_done = options->start;
+    self->start = self->done = options->start;
     self->fd = options->fd;
     self->term = *options->term;
     self->now_us = options->now_us ? options->now_us : mlx_now_us;
     self->started_us = self->drawn_us = self->now_us();
-    self->speed = self->told_speed = self->told_left_s = (double)NAN;
+    self->flow.smooth_s = smoothing_s;
+    mlx_throughput_note(&self->flow, self->started_us, (uint64_t)self->start);
+    self->told_speed = self->told_left_s = (double)NAN;
     return self;
 }
 
@@ -63,7 +65,8 @@ static void put_figures(const mlx_progress_t *self, mlx_buf_t *out)
         mlx_buf_puts(out, " of ");
         put_unit(out, (double)self->total, MLX_UNIT_BYTES);
     }
-    double speed = isfinite(self->told_speed) ? self->told_speed : self->speed;
+    double speed =
+        isfinite(self->told_speed) ? self->told_speed : mlx_throughput_speed(&self->flow);
     if (!isfinite(speed))
         return;
     mlx_buf_puts(out, "  ");
@@ -133,23 +136,14 @@ static void draw(mlx_progress_t *self)
     self->drawn = true;
 }
 
-static void note_speed(mlx_progress_t *self, int64_t now_us)
-{
-    double seconds = (double)(now_us - self->drawn_us) / 1e6;
-    double speed = (double)(self->done - self->drawn_done) / seconds;
-    double weight = 1 - exp(-seconds / smoothing_s);
-    self->speed = isfinite(self->speed) ? self->speed + weight * (speed - self->speed) : speed;
-    self->drawn_us = now_us;
-    self->drawn_done = self->done;
-}
-
 void mlx_progress_update(mlx_progress_t *self, int64_t done)
 {
     self->done = done;
     int64_t now_us = self->now_us();
     if (!self->term.tty || now_us - self->drawn_us < REDRAW_US)
         return;
-    note_speed(self, now_us);
+    self->drawn_us = now_us;
+    mlx_throughput_note(&self->flow, now_us, (uint64_t)done);
     draw(self);
 }
 

@@ -105,18 +105,13 @@ static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_pla
     return bytes;
 }
 
-static uint64_t size_of(const mlx_hash_job_t *job)
-{
-    struct stat st;
-    return job->root && mlx_fs_stat(job->root, job->path, &st, NULL) > 0 ? (uint64_t)st.st_size : 0;
-}
-
 /*  Files without a claim are hashed only when another one has the same size. */
 static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const mlx_scan_t *scan,
                            mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) mlx_hash_job_t *jobs = mlx_alloc(scan->count + 1, sizeof *jobs);
     size_t count = 0;
+    uint64_t total = 0;
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_ref_t *ref = &inodes->refs[inodes->groups[g].first];
         if (ref->sha256[0] || !replaceable(inodes, &inodes->groups[g]))
@@ -124,13 +119,12 @@ static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const 
         bool twin = false;
         for (size_t o = 0; o < inodes->group_count && !twin; o++)
             twin = o != g && inodes->refs[inodes->groups[o].first].id.size == ref->id.size;
-        if (twin)
-            jobs[count++] = (mlx_hash_job_t){
-                .root = mlx_roots_get(self->roots, ref->seen->root, NULL), .path = ref->seen->path};
+        if (!twin)
+            continue;
+        jobs[count++] = (mlx_hash_job_t){.root = mlx_roots_get(self->roots, ref->seen->root, NULL),
+                                         .path = ref->seen->path};
+        total += ref->id.size;
     }
-    uint64_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += size_of(&jobs[i]);
     mlx_cache_tell_begin(self, "dedup", "compare", NULL, total, MLX_DIGEST_PIECE);
     return mlx_hash_files(self->db, jobs, count, 0, mlx_cache_piece, self, err);
 }
@@ -323,9 +317,8 @@ static char *unknown_view(const mlx_cache_t *self)
     return unknown;
 }
 
-static void add_unknown_view(const mlx_cache_t *self, mlx_value_t *problems)
+static void add_unknown_view(const char *path, mlx_value_t *problems)
 {
-    MLX_CLEANUP(mlx_free_p) char *path = unknown_view(self);
     if (!path)
         return;
     mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
@@ -334,12 +327,11 @@ static void add_unknown_view(const mlx_cache_t *self, mlx_value_t *problems)
     mlx_value_set_str(problem, "mend", "mlx-cache add it by this path, or delete the folder");
 }
 
-/*  FORGOTTEN: the models that a dry run leaves in the registry. */
-static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, bool dry_run,
-                         mlx_plan_t **plan, mlx_error_t *err)
+/*  FORGOTTEN: the models that a dry run leaves in the registry. UNKNOWN: of unknown_view. */
+static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, const char *unknown,
+                         bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
-    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
     if (unknown)
         return 0;
     sweep_t s = {.cache = self, .plan = *plan, .forgotten = forgotten, .err = err};
@@ -374,7 +366,7 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
 }
 
 static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_value_t *models,
-                                 bool dry_run)
+                                 const char *unknown, bool dry_run)
 {
     mlx_value_t *report = mlx_plan_value(plan);
     uint64_t bytes = 0;
@@ -386,7 +378,7 @@ static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_
     mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
     mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
     mlx_volumes_list(self, problems);
-    add_unknown_view(self, problems);
+    add_unknown_view(unknown, problems);
     return report;
 }
 
@@ -401,11 +393,12 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
     mlx_value_append(names, mlx_value_new_str(name));
-    if (sweep_orphans(self, names, how->dry_run, &plan, err))
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    if (sweep_orphans(self, names, unknown, how->dry_run, &plan, err))
         return NULL;
     mlx_value_t *models = names;
     names = NULL;
-    return clean_report(self, plan, models, how->dry_run);
+    return clean_report(self, plan, models, unknown, how->dry_run);
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
@@ -465,12 +458,13 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
-    if (sweep_orphans(self, models, how->dry_run, &plan, err) ||
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    if (sweep_orphans(self, models, unknown, how->dry_run, &plan, err) ||
         sweep_partials(self, how, &partials, err))
         return NULL;
     mlx_value_t *given = models;
     models = NULL;
-    mlx_value_t *report = clean_report(self, plan, given, how->dry_run);
+    mlx_value_t *report = clean_report(self, plan, given, unknown, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
     return report;
 }
@@ -482,25 +476,30 @@ typedef struct {
     mlx_hash_job_t *jobs;
     char **sha256s;
     size_t count;
+    uint64_t total; /* bytes to be read, as far as that is sure */
     bool full;
 } verify_t;
 
-static int collect_blob(void *arg, const char *sha256, const struct stat *st)
+static void collect(verify_t *v, const char *sha256, uint64_t size)
 {
-    verify_t *v = arg;
-    (void)st;
     v->jobs = mlx_realloc(v->jobs, v->count + 1, sizeof *v->jobs);
     v->sha256s = mlx_realloc(v->sha256s, v->count + 1, sizeof *v->sha256s);
     v->sha256s[v->count] = mlx_strdup(sha256);
     v->jobs[v->count++] =
         (mlx_hash_job_t){.root = v->cache->home, .path = mlx_blob_path(sha256), .again = v->full};
+    v->total += v->full ? size : 0;
+}
+
+static int collect_blob(void *arg, const char *sha256, const struct stat *st)
+{
+    collect(arg, sha256, (uint64_t)st->st_size);
     return 0;
 }
 
 static void collect_model(verify_t *v, const mlx_model_t *model)
 {
     for (size_t i = 0; i < model->count; i++)
-        collect_blob(v, model->files[i].sha256, NULL);
+        collect(v, model->files[i].sha256, model->files[i].size);
 }
 
 static mlx_value_t *verify_report(const verify_t *v)
@@ -533,13 +532,10 @@ mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, ml
         collect_model(&v, model);
     else
         mlx_store_each(self->home, collect_blob, &v);
-    uint64_t total = 0;
-    for (size_t i = 0; full && i < v.count; i++)
-        total += size_of(&v.jobs[i]);
-    mlx_cache_tell_begin(self, "verify", "verify", name, total, MLX_DIGEST_PIECE);
+    mlx_cache_tell_begin(self, "verify", "verify", name, v.total, MLX_DIGEST_PIECE);
     int rc = mlx_hash_files(self->db, v.jobs, v.count, 0, mlx_cache_piece, self, err);
     if (!rc)
-        mlx_cache_tell_done(self, total);
+        mlx_cache_tell_done(self, v.total);
     for (size_t i = 0; !rc && full && i < v.count; i++)
         if (strcmp(v.jobs[i].hex, v.sha256s[i]) == 0)
             mlx_cache_tell_file(self, name ? name : "", model ? model->files[i].path : v.sha256s[i],

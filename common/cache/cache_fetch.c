@@ -6,8 +6,8 @@
 #include "common/cache/download.h"
 #include "common/cache/hasher.h"
 #include "common/cache/header.h"
-#include "common/cache/rate.h"
 #include "common/cache/store.h"
+#include "common/throughput.h"
 
 #include <errno.h>
 #include <math.h>
@@ -23,6 +23,7 @@ enum {
 };
 
 #define RESERVE_MAX (1ull << 30)
+#define SMOOTH_S 1.5 /* of the speed that progress tells */
 
 typedef struct {
     mlx_cache_t *cache;
@@ -33,7 +34,7 @@ typedef struct {
     size_t *of;            /* index in wanted of each of them */
     size_t file_count;
     uint64_t present, adopted, downloaded;
-    mlx_rate_t rate;
+    mlx_throughput_t flow;
 } fetch_t;
 
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
@@ -77,10 +78,10 @@ static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag
 static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
                           const mlx_wanted_t *w)
 {
-    mlx_hash_job_t job = {.root = root, .path = seen->path};
+    char hex[MLX_HEX_MAX];
     mlx_cache_tell_begin(self, "add", "compare", w->path, w->size, MLX_DIGEST_PIECE);
-    return mlx_hash_files(self->db, &job, 1, 1, mlx_cache_piece, self, NULL) == 0 &&
-           strcmp(job.hex, w->sha256) == 0;
+    return mlx_hash_file(self->db, root, seen->path, mlx_cache_piece, self, hex, NULL) == 0 &&
+           strcmp(hex, w->sha256) == 0;
 }
 
 static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
@@ -211,8 +212,8 @@ static void say_progress(void *arg)
     mlx_value_set_str(event, "phase", "download");
     mlx_value_set_int(event, "done", (int64_t)done);
     mlx_value_set_int(event, "total", (int64_t)total);
-    mlx_rate_note(&f->rate, mlx_now_us(), done);
-    double speed = mlx_rate_speed(&f->rate), left = mlx_rate_left(&f->rate, total);
+    mlx_throughput_note(&f->flow, mlx_now_us(), done);
+    double speed = mlx_throughput_speed(&f->flow), left = mlx_throughput_left(&f->flow, total);
     if (!isnan(speed))
         mlx_value_set_real(event, "rate", speed);
     if (!isnan(left))
@@ -298,7 +299,11 @@ static void fill_model(const fetch_t *f)
 int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
                     const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
 {
-    fetch_t f = {.cache = self, .model = model, .wanted = wanted, .count = count};
+    fetch_t f = {.cache = self,
+                 .model = model,
+                 .wanted = wanted,
+                 .count = count,
+                 .flow = {.smooth_s = SMOOTH_S}};
     MLX_CLEANUP(mlx_free_p) mlx_download_t *files = mlx_alloc(count + 1, sizeof *files);
     MLX_CLEANUP(mlx_free_p) size_t *of = mlx_alloc(count + 1, sizeof *of);
     f.files = files;

@@ -228,13 +228,6 @@ static uint64_t kept_bytes(const back_t *b, const mlx_value_t *record)
     return mlx_store_has(b->cache->home, hex, strlen(text), NULL) > 0 ? 0 : strlen(text);
 }
 
-static int64_t number(const mlx_value_t *map, const char *key)
-{
-    int64_t value = 0;
-    mlx_value_int(map, key, &value);
-    return value;
-}
-
 static bool has_urls(const back_t *b)
 {
     return b->model->count && b->wanted[0].url;
@@ -285,7 +278,9 @@ static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how
         fetch(b, &look, report, err))
         return -1;
     int64_t here = (int64_t)(b->local + (how->dry_run ? kept_bytes(b, record) : 0));
-    int64_t missing = number(report, "missing") - here;
+    int64_t missing = 0;
+    mlx_value_int(report, "missing", &missing);
+    missing -= here;
     if (missing > 0 && !has_urls(b)) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s cannot come back: no app has its bytes any more",
                       b->model->name);

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/*  Which volume is at PATH, or where PATH would be. Caller owns it; NULL: not known. */
-static char *volume_at(const char *path)
+char *mlx_volumes_of(const char *path)
 {
     MLX_CLEANUP(mlx_free_p) char *at = mlx_strdup(path);
     mlx_os_volume_t volume;
@@ -20,16 +19,11 @@ static char *volume_at(const char *path)
                                                                        : NULL;
 }
 
-char *mlx_volumes_of(const char *path)
-{
-    return volume_at(path);
-}
-
 /*  A folder that is missing while its volume is there was removed; a folder on another volume is the
  *  empty place where its own was mounted. */
 static bool is_away(const char *path, const char *volume)
 {
-    MLX_CLEANUP(mlx_free_p) char *now = volume_at(path);
+    MLX_CLEANUP(mlx_free_p) char *now = mlx_volumes_of(path);
     return !now || strcmp(now, volume) != 0;
 }
 
@@ -65,7 +59,7 @@ static int note_consumers(mlx_cache_t *self, const mlx_scan_t *scan, const mlx_s
 /*  Only what lies on another volume than the cache can be away while the cache is here. */
 static int note_store(mlx_cache_t *self, const mlx_scan_t *scan, const mlx_store_t *store)
 {
-    MLX_CLEANUP(mlx_free_p) char *volume = volume_at(store->path);
+    MLX_CLEANUP(mlx_free_p) char *volume = mlx_volumes_of(store->path);
     if (store->dev == mlx_root_dev(self->home) || !volume || !has_files(scan, store))
         return 0;
     return mlx_db_run(self->db, NULL, "INSERT OR REPLACE INTO stores VALUES (?, ?, ?)", "sss",

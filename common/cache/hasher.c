@@ -119,11 +119,11 @@ int mlx_hash_files(mlx_db_t *db, mlx_hash_job_t *jobs, size_t count, unsigned th
     return mlx_db_commit(db, err);
 }
 
-int mlx_hash_file(mlx_db_t *db, const mlx_root_t *root, const char *path, char hex[MLX_HEX_MAX],
-                  mlx_error_t *err)
+int mlx_hash_file(mlx_db_t *db, const mlx_root_t *root, const char *path, bool (*stop)(void *arg),
+                  void *arg, char hex[MLX_HEX_MAX], mlx_error_t *err)
 {
     mlx_hash_job_t job = {.root = root, .path = path};
-    if (mlx_hash_files(db, &job, 1, 1, NULL, NULL, err))
+    if (mlx_hash_files(db, &job, 1, 1, stop, arg, err))
         return -1;
     if (!job.hex[0]) {
         if (err)

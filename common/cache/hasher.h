@@ -28,8 +28,8 @@ typedef struct {
 int mlx_hash_files(mlx_db_t *db, mlx_hash_job_t *jobs, size_t count, unsigned threads,
                    bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 
-/*  One file; -1 with its error. */
-int mlx_hash_file(mlx_db_t *db, const mlx_root_t *root, const char *path, char hex[MLX_HEX_MAX],
-                  mlx_error_t *err);
+/*  One file, in this thread; -1 with its error. */
+int mlx_hash_file(mlx_db_t *db, const mlx_root_t *root, const char *path, bool (*stop)(void *arg),
+                  void *arg, char hex[MLX_HEX_MAX], mlx_error_t *err);
 
 #endif

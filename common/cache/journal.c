@@ -127,7 +127,7 @@ static int damaged(const mlx_plan_t *plan, mlx_error_t *err)
     mlx_error_set(err, MLX_ERR_DATA_LOSS,
                   "operation %lld of the journal is damaged: nothing is done by it",
                   (long long)plan->id);
-    return mlx_error_mend(err, "move registry.db aside and add the models again from models/");
+    return mlx_error_mend(err, MLX_REGISTRY_MEND);
 }
 
 static int read_step(mlx_stmt_t *q, mlx_plan_t *plan, mlx_error_t *err)

@@ -44,7 +44,6 @@ typedef struct {
     mlx_part_t *part;
     size_t index;
     bool ranged;
-    bool broken;    /* the answer was of no use, another may be */
     bool yield;     /* leave the piece to whoever may go on with it */
     uint64_t at;    /* of the next byte that comes */
     uint64_t limit; /* nothing is expected from here on */
@@ -184,7 +183,6 @@ static bool lied(stream_t *s)
         s->yield = p->busy > 1;
     }
     pthread_mutex_unlock(&p->lock);
-    s->broken = true;
     mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server sends another part than asked",
                   p->options.file->name);
     return false;
@@ -362,7 +360,7 @@ static char *prepare(stream_t *s, mlx_fetch_t *request)
     s->at = s->behind = all ? 0 : mlx_pieces_at(p->pieces, s->index);
     s->limit = open_ended ? file->size : mlx_pieces_end(p->pieces, s->index);
     s->ranged = !all && (s->at || !open_ended);
-    s->broken = s->yield = false;
+    s->yield = false;
     char *address = p->address ? mlx_strdup(p->address) : NULL;
     *request = (mlx_fetch_t){.url = address ? address : file->url,
                              .auth = address && !p->address_auth ? NULL : file->auth,

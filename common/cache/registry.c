@@ -136,7 +136,7 @@ static int damaged(const char *what, const char *name, mlx_error_t *err)
 {
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "the registry's %s \"%.100s\" is damaged", what,
                   name ? name : "");
-    return mlx_error_mend(err, "move registry.db aside and add the models again from models/");
+    return mlx_error_mend(err, MLX_REGISTRY_MEND);
 }
 
 /*  A row is outside input: a view is one component, a file stays inside it, a digest is one. */

@@ -16,6 +16,9 @@
 #include "common/cache/plan.h"
 #include "common/db.h"
 
+/*  What to do about a registry whose rows are damaged. */
+#define MLX_REGISTRY_MEND "move registry.db aside and add the models again from models/"
+
 typedef struct {
     char *path; /* as upstream names it, inside the model */
     char sha256[MLX_HEX_MAX];

@@ -108,18 +108,6 @@ static int check_content(const mlx_root_t *home, const char *temporary, const ch
     return fd < 0 ? -1 : mlx_header_check(fd, name, err);
 }
 
-static int hash_new(mlx_engine_t *engine, const mlx_root_t *home, const char *temporary,
-                    char hex[MLX_HEX_MAX], mlx_error_t *err)
-{
-    mlx_hash_job_t job = {.root = home, .path = temporary};
-    if (mlx_hash_files(engine->db, &job, 1, 1, engine->stop, engine->arg, err))
-        return -1;
-    memcpy(hex, job.hex, MLX_HEX_MAX);
-    if (!*hex && err)
-        *err = job.error;
-    return *hex ? 0 : -1;
-}
-
 /*  The hash of what is now at TEMPORARY: known if its source had a known hash and was not written
  * to since. A hard link is the same inode, whose ctime the link itself moved. */
 static int hash_taken(mlx_engine_t *engine, const mlx_root_t *home, const char *temporary,
@@ -132,7 +120,7 @@ static int hash_taken(mlx_engine_t *engine, const mlx_root_t *home, const char *
     mlx_identity_t now = mlx_identity_of(&st);
     if (!*known || !mlx_identity_same_inode(&now, source) || now.size != source->size ||
         now.mtime_ns != source->mtime_ns)
-        return hash_new(engine, home, temporary, hex, err);
+        return mlx_hash_file(engine->db, home, temporary, engine->stop, engine->arg, hex, err);
     snprintf(hex, MLX_HEX_MAX, "%s", known);
     return mlx_registry_put_hash(engine->db, &now, hex, err);
 }

@@ -1,6 +1,6 @@
 /*  The set of pieces of a file and its sidecar, which is input like any other; the speed. */
 #include "common/cache/pieces.h"
-#include "common/cache/rate.h"
+#include "common/throughput.h"
 #include "tests/cache/fixture.h"
 
 #include <math.h>
@@ -87,20 +87,20 @@ static void test_sidecar(void **state)
 static void test_rate(void **state)
 {
     (void)state;
-    mlx_rate_t rate = {0};
-    mlx_rate_note(&rate, 1000000, 5000);
-    assert_true(isnan(mlx_rate_speed(&rate)));
-    assert_true(isnan(mlx_rate_left(&rate, 9000)));
-    mlx_rate_note(&rate, 2000000, 6000);
-    assert_true(fabs(mlx_rate_speed(&rate) - 1000) < 1e-6);
-    assert_true(fabs(mlx_rate_left(&rate, 9000) - 3) < 1e-6);
-    mlx_rate_note(&rate, 2000001, 7000); /* too soon to tell */
-    assert_true(fabs(mlx_rate_speed(&rate) - 1000) < 1e-6);
+    mlx_throughput_t rate = {.smooth_s = 1.5};
+    mlx_throughput_note(&rate, 1000000, 5000);
+    assert_true(isnan(mlx_throughput_speed(&rate)));
+    assert_true(isnan(mlx_throughput_left(&rate, 9000)));
+    mlx_throughput_note(&rate, 2000000, 6000);
+    assert_true(fabs(mlx_throughput_speed(&rate) - 1000) < 1e-6);
+    assert_true(fabs(mlx_throughput_left(&rate, 9000) - 3) < 1e-6);
+    mlx_throughput_note(&rate, 2000001, 7000); /* too soon to tell */
+    assert_true(fabs(mlx_throughput_speed(&rate) - 1000) < 1e-6);
     for (int i = 1; i < 20; i++)
-        mlx_rate_note(&rate, 2000000 + i * 1000000, 6000 + (uint64_t)i * 500);
-    assert_true(fabs(mlx_rate_speed(&rate) - 500) < 5);
-    mlx_rate_note(&rate, 30000000, 100);
-    assert_true(isnan(mlx_rate_speed(&rate)));
+        mlx_throughput_note(&rate, 2000000 + i * 1000000, 6000 + (uint64_t)i * 500);
+    assert_true(fabs(mlx_throughput_speed(&rate) - 500) < 5);
+    mlx_throughput_note(&rate, 30000000, 100);
+    assert_true(isnan(mlx_throughput_speed(&rate)));
 }
 
 int main(void)
