@@ -138,7 +138,7 @@ static const struct {
     {"slow429 100 0\n", "org/mlx", MLX_ERR_UNAVAILABLE, "slow down"},
     {"error500\n", "org/mlx", MLX_ERR_UNAVAILABLE, "500"},
     {"", "hf.co/org/mlx:Q4_K_M", MLX_ERR_NOT_FOUND, "Q4_K_M"},
-    {"", "../x", MLX_ERR_NOT_FOUND, "No such file"},
+    {"", "../no-such-folder-here/x", MLX_ERR_NOT_FOUND, "No such file"},
     {"", "hf.co/org/../x", MLX_ERR_USAGE, "repository"},
     {"", "127.0.0.1:1/library/x", MLX_ERR_UNAVAILABLE, ""},
 };
