@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // What every target of this package is held to. Swift 6 language mode comes with the tools version.
@@ -31,7 +32,9 @@ let tests = "tools/SwiftMLX/Tests/"
 // Debian's pkg-config file names folders that SwiftPM refuses; its headers lie in /usr/include anyway.
 let czmqPackage: String? = nil
 let msgpackPackage: String? = nil
-let msgpackLibrary = "msgpackc"
+// msgpack's C library was called msgpackc before version 5.
+let msgpackLibrary = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
+    .contains { FileManager.default.fileExists(atPath: $0 + "/libmsgpack-c.so") } ? "msgpack-c" : "msgpackc"
 #else
 let czmqPackage: String? = "libczmq"
 let msgpackPackage: String? = "msgpack-c"

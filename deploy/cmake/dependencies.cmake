@@ -1,25 +1,49 @@
 # The libraries the suite stands on; README.md says why each one.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
-pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
-pkg_check_modules(czmq REQUIRED IMPORTED_TARGET libczmq)
-pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
-pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
-pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
-pkg_check_modules(jansson REQUIRED IMPORTED_TARGET jansson)
-pkg_check_modules(microhttpd REQUIRED IMPORTED_TARGET libmicrohttpd)
-pkg_check_modules(crypto REQUIRED IMPORTED_TARGET libcrypto)
 
-# Debian 12 names the C library's file msgpack, Homebrew msgpack-c.
-pkg_search_module(msgpack REQUIRED IMPORTED_TARGET msgpack-c msgpack)
+# mlx_need(NAME DEBIAN BREW MODULE...): the target PkgConfig::NAME of the first module that is there, or an
+# error that names the package.
+macro(mlx_need name debian brew)
+    pkg_search_module(${name} IMPORTED_TARGET ${ARGN})
+    if(NOT ${name}_FOUND)
+        message(FATAL_ERROR "${name} was not found: apt-get install ${debian}, or brew install ${brew}. "
+            "deploy/up and tests/run install everything that is needed.")
+    endif()
+endmacro()
+
+mlx_need(zmq libzmq3-dev zeromq libzmq)
+mlx_need(czmq libczmq-dev czmq libczmq)
+mlx_need(sqlite3 libsqlite3-dev sqlite sqlite3)
+mlx_need(curl libcurl4-openssl-dev curl libcurl)
+mlx_need(yaml libyaml-dev libyaml yaml-0.1)
+mlx_need(jansson libjansson-dev jansson jansson)
+mlx_need(microhttpd libmicrohttpd-dev libmicrohttpd libmicrohttpd)
+mlx_need(crypto libssl-dev openssl@3 libcrypto)
+
+# msgpack's C library was called msgpack before version 5. Its CMake package comes first, because the
+# pkg-config file of version 6 names a relative folder of headers where both paths are absolute.
+add_library(mlx_msgpack INTERFACE)
+find_package(msgpack-c CONFIG QUIET)
+if(NOT msgpack-c_FOUND)
+    find_package(msgpack CONFIG QUIET)
+endif()
+if(TARGET msgpack-c)
+    target_link_libraries(mlx_msgpack INTERFACE msgpack-c)
+elseif(TARGET msgpackc)
+    target_link_libraries(mlx_msgpack INTERFACE msgpackc)
+else()
+    mlx_need(msgpack libmsgpack-dev msgpack msgpack-c msgpack)
+    target_link_libraries(mlx_msgpack INTERFACE PkgConfig::msgpack)
+endif()
 
 if(MLX_TESTS)
-    pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+    mlx_need(cmocka libcmocka-dev cmocka cmocka)
 endif()
 
 if(CMAKE_SYSTEM_NAME STREQUAL Linux)
-    pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+    mlx_need(systemd libsystemd-dev systemd libsystemd)
 endif()
 
 # macOS ships ncurses with wide characters as "ncurses", Debian as "ncursesw".
-pkg_search_module(ncurses REQUIRED IMPORTED_TARGET ncursesw ncurses)
+mlx_need(ncurses libncurses-dev ncurses ncursesw ncurses)

@@ -123,7 +123,9 @@ link() {
     local -a sources
     mapfile -t sources < <(all_sources)
     compile "${sources[@]}"
-    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd msgpackc crypto ncursesw tinfo)
+    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd crypto ncursesw tinfo)
+    # msgpack's C library was called msgpackc before version 5.
+    [ -e "$(gcc -print-file-name=libmsgpack-c.so)" ] && libraries+=(msgpack-c) || libraries+=(msgpackc)
     for name in "${libraries[@]}"; do
         library_stub "$name"
     done
@@ -151,7 +153,7 @@ refuse_unknown() {
 analyze() {
     local clang source
     local -a sources flags
-    clang=$(command -v clang-14 || command -v clang) ||
+    clang=$(command -v clang) ||
         { echo "SKIPPED: no clang for the static analyser"; exit 77; }
     mapfile -t sources < <(all_sources | grep -E '_darwin\.c$|/darwin_|/services/sampler/sensor_')
     flags=(--analyze -target arm64-apple-macos13 "${defines[@]}" -nostdlibinc
