@@ -23,10 +23,11 @@ mkdir -p "$work/bin" "$work/libexec"
 cp "$bin/mlx-cache" "$work/bin/" && cp -r "$bin/../libexec/mlx" "$work/libexec/" || exit 1
 store=$work/ollama/.ollama/models
 mkdir -p "$work/home/in" "$store/blobs" "$store/manifests/registry.ollama.ai/library/m"
-mkdir -m 1777 "$work/gcov" # a coverage build writes where its user may
+mkdir -m 1777 "$work/gcov" "$work/run" # a coverage build and the programs write where their user may
 as() { # user, command
     env -u HF_HOME -u HF_HUB_CACHE -u XDG_CACHE_HOME -u XDG_CONFIG_HOME OLLAMA_HOST=127.0.0.1:1 \
         OLLAMA_MODELS="$store" HOME="$work/home" ASAN_OPTIONS=detect_leaks=0 GCOV_PREFIX="$work/gcov/$1" \
+        MLX_RUNTIME_DIR="$work/run/$1" \
         setpriv --reuid "$1" --regid "$1" --clear-groups "${@:2}"
 }
 as "$me" "$work/bin/mlx-cache" --version >/dev/null 2>&1 || skip "a program of another user does not run here"

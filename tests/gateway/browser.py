@@ -6,8 +6,10 @@
 """
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -20,6 +22,14 @@ def find():
                  if path), None)
 
 
+def remove(folder):
+    """Remove FOLDER, into which processes that are just ending may still write."""
+    deadline = time.monotonic() + 20
+    while os.path.exists(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        assert time.monotonic() < deadline, f"{folder} cannot be removed"
+
+
 class Browser:
     def __init__(self, width=1280, height=900):
         self.profile = tempfile.mkdtemp(prefix="mlx-chromium-")
@@ -28,7 +38,8 @@ class Browser:
             [find(), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
              "--no-first-run", "--disable-background-networking", "--remote-debugging-port=0",
              "--hide-scrollbars", f"--user-data-dir={self.profile}", "about:blank"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log)
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
+            start_new_session=True)
         self.number, self.events = 0, []
         self.socket = connect(self.address(), max_size=None, open_timeout=30)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -53,10 +64,10 @@ class Browser:
 
     def __exit__(self, *_):
         self.socket.close()
-        self.process.terminate()
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
         self.log.close()
-        shutil.rmtree(self.profile, ignore_errors=True)
+        remove(self.profile)
 
     def call(self, method, **params):
         self.number += 1

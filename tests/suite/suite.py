@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 import msgpack
 import zmq
@@ -182,6 +183,8 @@ def run(*tests):
             print(f"ok {test.__name__} ({time.monotonic() - begin:.1f} s) {note}", flush=True)
         except Exception as problem:  # a test may fail in any way
             failed += 1
-            print(f"FAILED {test.__name__}: {type(problem).__name__}: {problem}", flush=True)
+            where = traceback.extract_tb(problem.__traceback__)[-1]
+            print(f"FAILED {test.__name__}: {type(problem).__name__}: {problem}\n"
+                  f"    {where.filename}:{where.lineno}: {where.line}", flush=True)
     print(f"{len(tests) - failed} passed, {failed} failed")
     sys.exit(1 if failed else 0)

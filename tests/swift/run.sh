@@ -12,9 +12,9 @@ cd "$(dirname "$0")/../.."
 
 PATH=$PATH:/opt/swift/usr/bin
 if ! command -v swift >/dev/null; then
-    echo "swift: skipped, there is no Swift toolchain on this machine" >&2
+    echo "swift: skipped: there is no Swift toolchain on this machine (swift.org/install)" >&2
     [ "${CI:-}" = true ] && exit 1
-    exit 0
+    exit 77
 fi
 tsan='' live=''
 for argument in "$@"; do
