@@ -26,24 +26,34 @@ find_manager() {
 
 run_dir() { "$prefix/bin/mlxctl" config --run-dir; }
 
-demo_commands() {
+# Where deploy/up installed what is running: it says so in the run directory.
+find_prefix() {
+    for _mlxctl in "$HOME/.local/bin/mlxctl" .build/release/bin/mlxctl; do
+        [ -x "$_mlxctl" ] && _dir=$("$_mlxctl" config --run-dir 2>/dev/null) || continue
+        [ ! -s "$_dir/suite.prefix" ] || { cat "$_dir/suite.prefix"; return; }
+    done
+    echo "$HOME/.local"
+}
+
+answers() { "$prefix/bin/mlxctl" services >/dev/null 2>&1; }
+
+# Sets demo_command: the words of the command that plays a model server, or none.
+find_demo() {
+    demo_command=()
     [ -n "${demo:-}" ] || return 0
     if command -v ollama >/dev/null; then
         say "Ollama is installed: the demo is not needed and not started"
         return 0
     fi
-    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --port $demo_port --runner --autoplay --model simulated:demo"
+    demo_command=("$prefix/libexec/mlx/mlx-ollama-double" --port "$demo_port" --runner --autoplay
+        --model simulated:demo)
 }
 
 group_start() {
     dir=$(run_dir)
     group_stop "$dir"
-    extra=()
-    while IFS= read -r line; do
-        [ -z "$line" ] || extra+=("$line")
-    done < <(demo_commands)
     # A session of its own: it outlives this shell and can be stopped as a whole.
-    setsid "$prefix/libexec/mlx/supervise" "$dir" ${extra[@]+"${extra[@]}"} </dev/null >/dev/null 2>&1 &
+    setsid "$prefix/libexec/mlx/supervise" "$dir" ${demo_command[@]+"${demo_command[@]}"} </dev/null >/dev/null 2>&1 &
     echo $! >"$dir/suite.pid"
 }
 
@@ -66,8 +76,6 @@ group_stop() {
     rm -f "$1/suite.pid"
 }
 
-plists() { ls "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; }
-
 # The tray: a desktop session starts it at login from ~/.config/autostart, and now if we are in one.
 tray_file() { echo "${XDG_CONFIG_HOME:-$HOME/.config}/autostart/mlx-menubar.desktop"; }
 
@@ -87,11 +95,13 @@ tray_stop() {
 
 suite_start() {
     find_manager
+    find_demo
     tray_start
+    printf '%s\n' "$prefix" >"$(run_dir)/suite.prefix"
     case $manager in
     launchd)
         mkdir -p ~/Library/LaunchAgents
-        for plist in $(plists); do
+        for plist in "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; do
             cp "$plist" ~/Library/LaunchAgents/
             label=$(basename "$plist" .plist)
             launchctl bootout "gui/$(id -u)/$label" 2>/dev/null || true
@@ -102,10 +112,9 @@ suite_start() {
         systemctl --user daemon-reload
         systemctl --user enable --quiet mlx.target $(cd "$prefix/share/systemd/user" && ls mlx-*.service)
         systemctl --user restart mlx.target
-        if [ -n "$(demo_commands)" ]; then
+        if [ ${#demo_command[@]} -gt 0 ]; then
             systemctl --user stop mlx-demo.service 2>/dev/null || true
-            # shellcheck disable=SC2046 # a command line
-            systemd-run --user --quiet --collect --unit=mlx-demo $(demo_commands)
+            systemd-run --user --quiet --collect --unit=mlx-demo "${demo_command[@]}"
         fi
         ;;
     *) group_start ;;
@@ -117,7 +126,7 @@ suite_stop() {
     tray_stop
     case $manager in
     launchd)
-        for plist in $(plists); do
+        for plist in "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; do
             launchctl bootout "gui/$(id -u)/$(basename "$plist" .plist)" 2>/dev/null || true
         done
         ;;
@@ -128,4 +137,10 @@ suite_stop() {
         ;;
     *) group_stop "$(run_dir)" ;;
     esac
+    for _try in $(seq 100); do
+        answers || return 0
+        sleep 0.05
+    done
+    fail "the suite that deploy/up started is stopped, but something still answers on the bus in $(run_dir):
+see '$prefix/bin/mlxctl services' for its process ids"
 }

@@ -47,7 +47,7 @@ if [ "$(uname -s)" = Darwin ]; then
 else
     need share/systemd/user/mlx.target
     # The units name the prefix that was configured: point them at what was just installed.
-    sed -i "s|^ExecStart=.*/bin/|ExecStart=$work/root/bin/|" "$work"/root/share/systemd/user/*.service
+    sed -i "s|^ExecStart=\".*/bin/|ExecStart=\"$work/root/bin/|" "$work"/root/share/systemd/user/*.service
     mkdir -m 0700 "$work/run"
     XDG_RUNTIME_DIR=$work/run systemd-analyze --user --man=no verify \
         "$work"/root/share/systemd/user/mlx* >"$work/verify" 2>&1 || missing=1

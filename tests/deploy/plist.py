@@ -4,7 +4,7 @@ import plistlib
 import sys
 
 template = pathlib.Path(sys.argv[1]).read_text()
-text = template.replace("@MLX_NAME@", "bus").replace("@CMAKE_INSTALL_FULL_BINDIR@", "/opt/bin")
+text = template.replace("@MLX_NAME@", "bus").replace("@MLX_BINDIR_XML@", "/opt/bin")
 agent = plistlib.loads(text.encode())
 assert agent["Label"] == "dev.mlx-suite.bus"
 assert agent["ProgramArguments"] == ["/opt/bin/mlx-bus"]

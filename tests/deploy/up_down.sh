@@ -7,7 +7,7 @@ work=$(mktemp -d)
 export MLX_RUNTIME_DIR=$work/run MLX_CONFIG=$work/config.yaml OLLAMA_HOST=127.0.0.1:9
 mkdir -m 0700 "$MLX_RUNTIME_DIR"
 echo 'watcher: {tap: false}' >"$MLX_CONFIG"
-sed "s|^bin=.*|bin=$build/bin|" "$build/deploy/supervise" >"$work/supervise"
+sed "s|^bin=.*|bin='$build/bin'|" "$build/deploy/supervise" >"$work/supervise"
 chmod +x "$work/supervise"
 cleanup() {
     kill -9 -- "-$supervisor" 2>/dev/null || true
