@@ -11,9 +11,11 @@
 #include "common/os.h"
 #include "common/paths.h"
 #include "common/service_notify.h"
+#include "proto/utf8.h"
 
 enum {
     HEALTH_MS = 5000,
+    ERROR_MAX_CHARACTERS = 500, /* it may quote what came from outside */
     OPEN_FILES = 8192
 };
 
@@ -103,8 +105,9 @@ void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, .
 {
     va_list args;
     va_start(args, fmt);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
     free(self->last_error);
-    self->last_error = mlx_vformat(fmt, args);
+    self->last_error = mlx_utf8_line(text, ERROR_MAX_CHARACTERS);
     va_end(args);
     self->errors++;
     mlx_log_repeated(self->log, MLX_LOG_WARNING, kind, "%s", self->last_error);

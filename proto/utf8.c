@@ -26,7 +26,7 @@ size_t mlx_utf8_sequence(const unsigned char *s, size_t left)
     return 0;
 }
 
-static uint32_t code_point(const unsigned char *s, size_t len)
+uint32_t mlx_utf8_code_point(const unsigned char *s, size_t len)
 {
     static const unsigned char first_bits[] = {[2] = 0x1f, [3] = 0x0f, [4] = 0x07};
     uint32_t c = s[0] & first_bits[len];
@@ -48,7 +48,7 @@ static size_t shown_at(const unsigned char *p, size_t left)
     if (*p < 0x80)
         return *p >= 0x20 && *p != 0x7f;
     size_t len = mlx_utf8_sequence(p, left);
-    return len && shown(code_point(p, len)) ? len : 0;
+    return len && shown(mlx_utf8_code_point(p, len)) ? len : 0;
 }
 
 bool mlx_utf8_plain(const char *s, size_t len)

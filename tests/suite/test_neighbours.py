@@ -314,6 +314,71 @@ def test_a_restart_signals_the_service_and_no_one_else():
         publisher.close()
 
 
+# Texts that must reach no terminal as they are.
+NASTY = ["\x1b]0;PWNED\x07", "a\x1b[2J\x1b[31mPWNED", "a\nPWNED up 1 2 3", "a\rPWNED",
+         "a\x7f\bPWNED", "a\x0b\f\x0ePWNED", "x" * 80 + "\x1b[5mPWNED", "a\x9b31mPWNED",
+         "a\u202egpj.PWNED", "a\u2028PWNED", "a\x85PWNED"]
+
+
+def filled(fields, text):
+    """A value for every field of the catalogue, TEXT for the strings."""
+    scalars = {"bool": True, "int": 1, "real": 0.5, "string": text}
+    data = {}
+    for field in fields:
+        if field["type"] == "map":
+            data[field["key"]] = filled(field["fields"], text) if "fields" in field else {text: text}
+        elif field["type"] == "list":
+            data[field["key"]] = [filled(field["fields"], text) if "fields" in field else text]
+        else:
+            data[field["key"]] = scalars[field["type"]]
+    return data
+
+
+def assert_clean(output, command):
+    bad = {c for c in output if (ord(c) < 0x20 and c != "\n") or 0x7f <= ord(c) <= 0x9f
+           or c in "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+    assert not bad, f"{command}: {bad!r} in {output!r}"
+    own = [line for line in output.split("\n") if line.startswith("PWNED")]
+    assert not own, f"{command}: {own}"
+
+
+def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
+    host = os.uname().nodename
+    with Suite("bus") as suite:
+        catalogue = suite.catalogue()
+        publisher = suite.publisher()
+        dealer = suite.context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(suite.endpoint("command"))
+        dealer.send_multipart([b"ready", b"x", b"0"])
+        assert dealer.poll(5000) and dealer.recv_multipart()[0] == b"welcome"
+        suite.environment["LC_ALL"] = "C.UTF-8"
+        number = 0
+        for text in NASTY:
+            sent = set()
+            for topic in catalogue["topics"]:
+                name = ".".join("x" if part.startswith("<") else part
+                                for part in topic["topic"].split("."))
+                number += 1
+                publisher.send_multipart([name.encode(), envelope(
+                    "x", number, filled(topic["fields"], text), host=host)])
+                sent |= {name} if topic["retained"] else set()
+            publisher.send_multipart([text.encode(), b"refused"])
+            deadline = time.monotonic() + 10
+            while not sent <= topics_of(suite):
+                assert time.monotonic() < deadline
+            for command in (["status"], ["status", "--json"], ["services"], ["services", "--json"]):
+                assert_clean(suite.ctl(*command).stdout, command)
+            for form in ("plain", "waybar", "i3blocks", "swiftbar", "json"):
+                bar = subprocess.run([os.path.join(BIN, "mlx-menubar"), "--format", form, "--once"],
+                                     env=suite.environment, capture_output=True, text=True,
+                                     timeout=30)
+                assert_clean(bar.stdout + bar.stderr, form)
+            assert_clean(suite.log("bus"), "log")
+        publisher.close()
+        dealer.close()
+
+
 TESTS = [test_no_name_from_outside_ends_the_broker,
          test_the_last_value_of_a_stranger_goes_with_him,
          test_only_who_registered_can_be_down,
@@ -321,6 +386,7 @@ TESTS = [test_no_name_from_outside_ends_the_broker,
          test_local_readers_do_not_use_up_the_descriptors,
          test_silent_connections_of_other_machines_keep_no_one_out,
          test_the_gateway_rests_without_descriptors,
-         test_a_restart_signals_the_service_and_no_one_else]
+         test_a_restart_signals_the_service_and_no_one_else,
+         test_no_byte_of_the_bus_reaches_a_terminal_unclean]
 
 run(*[test for test in TESTS if not sys.argv[1:] or test.__name__ in sys.argv[1:]])
