@@ -68,6 +68,28 @@ static int on_publisher(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(self->loop);
 }
 
+/*  The host name, or what can be shown of it. Caller owns it. */
+static char *machine_name(void)
+{
+    char name[256] = "";
+    gethostname(name, sizeof name - 1);
+    return mlx_name_valid(name, strlen(name)) ? mlx_strdup(name)
+           : name[0]                          ? mlx_topic_segment(name)
+                                              : mlx_strdup("localhost");
+}
+
+static int check_names(const mlx_bus_options_t *options, mlx_error_t *err)
+{
+    const char *names[] = {options->host, options->src};
+    for (size_t i = 0; i < MLX_COUNT(names); i++)
+        if (names[i] && !mlx_name_valid(names[i], strlen(names[i]))) {
+            mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" cannot name a %s on the bus", names[i],
+                          i ? "source" : "host");
+            return mlx_error_mend(err, "a name has 1 to 128 bytes and no spaces");
+        }
+    return 0;
+}
+
 static int check_options(const mlx_bus_options_t *options, mlx_error_t *err)
 {
     if (!options->run_dir)
@@ -78,7 +100,7 @@ static int check_options(const mlx_bus_options_t *options, mlx_error_t *err)
                       options->run_dir);
         return mlx_error_mend(err, "set MLX_RUNTIME_DIR to a path of at most 80 bytes");
     }
-    return 0;
+    return check_names(options, err);
 }
 
 mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_error_t *err)
@@ -86,11 +108,9 @@ mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_e
     if (check_options(options, err))
         return NULL;
     mlx_bus_t *self = mlx_alloc(1, sizeof *self);
-    char hostname[256] = "localhost";
-    gethostname(hostname, sizeof hostname - 1);
     self->loop = loop;
     self->run_dir = mlx_strdup(options->run_dir);
-    self->host = mlx_strdup(options->host ? options->host : hostname);
+    self->host = options->host ? mlx_strdup(options->host) : machine_name();
     self->src = mlx_strdup(options->src);
     self->hwm = options->hwm ? options->hwm : DEFAULT_HWM;
     random_hex(self->boot, sizeof self->boot - 1);
@@ -102,6 +122,14 @@ mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_e
         zloop_reader_set_tolerant(mlx_loop_zloop(loop), self->publisher);
     }
     return self;
+}
+
+static void free_last(last_value_t *last)
+{
+    free(last->topic);
+    mlx_buf_clear(&last->body);
+    mlx_value_destroy(&last->d);
+    free(last);
 }
 
 static void drop_socket(mlx_bus_t *self, zsock_t **socket)
@@ -125,10 +153,7 @@ void mlx_bus_destroy(mlx_bus_t **self_p)
     while (self->last_values) {
         last_value_t *last = self->last_values;
         self->last_values = last->next;
-        free(last->topic);
-        mlx_buf_clear(&last->body);
-        mlx_value_destroy(&last->d);
-        free(last);
+        free_last(last);
     }
     while (self->subscriptions) {
         subscription_t *subscription = self->subscriptions;
@@ -143,31 +168,62 @@ void mlx_bus_destroy(mlx_bus_t **self_p)
     free(self);
 }
 
+static last_value_t *find_last(const mlx_bus_t *self, const char *topic)
+{
+    last_value_t *last = self->last_values;
+    while (last && strcmp(last->topic, topic) != 0)
+        last = last->next;
+    return last;
+}
+
 static last_value_t *last_value(mlx_bus_t *self, const char *topic)
 {
-    for (last_value_t *last = self->last_values; last; last = last->next)
-        if (strcmp(last->topic, topic) == 0)
-            return last;
-    last_value_t *last = mlx_alloc(1, sizeof *last);
+    last_value_t *last = find_last(self, topic);
+    if (last)
+        return last;
+    last = mlx_alloc(1, sizeof *last);
     last->topic = mlx_strdup(topic);
     last->next = self->last_values;
     self->last_values = last;
     return last;
 }
 
-static void must_fit_catalogue(const char *topic, const mlx_topic_t *entry, const mlx_value_t *d)
+void mlx_bus_forget(mlx_bus_t *self, const char *topic)
+{
+    for (last_value_t **at = &self->last_values; *at; at = &(*at)->next)
+        if (strcmp((*at)->topic, topic) == 0) {
+            last_value_t *last = *at;
+            *at = last->next;
+            free_last(last);
+            return;
+        }
+}
+
+static int check_fit(mlx_bus_t *self, const char *topic, const mlx_topic_t *entry,
+                     const mlx_value_t *d)
 {
     mlx_error_t err = {0};
     if (!entry || !mlx_topic_valid(topic, strlen(topic)))
-        mlx_panic("topic \"%s\" is not in the catalogue", topic);
-    if (mlx_catalogue_check(entry, d, &err))
-        mlx_panic("%s", err.text);
+        mlx_error_set(&err, MLX_ERR_USAGE, "topic \"%.200s\" is not in the catalogue", topic);
+    else if (mlx_catalogue_check(entry, d, &err) == 0)
+        return 0;
+    self->stats.unfit++;
+    if (self->unfit_fn)
+        self->unfit_fn(self->unfit_arg, &err);
+    return -1;
 }
 
-void mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
+void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg)
+{
+    self->unfit_fn = fn;
+    self->unfit_arg = arg;
+}
+
+int mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
 {
     const mlx_topic_t *entry = mlx_catalogue_find(topic);
-    must_fit_catalogue(topic, entry, d);
+    if (check_fit(self, topic, entry, d))
+        return -1;
     if (!self->publisher)
         mlx_panic("a bus client without a source name published %s", topic);
     mlx_value_t *data = mlx_value_copy(d);
@@ -191,15 +247,16 @@ void mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
     } else {
         mlx_value_destroy(&data);
     }
+    return 0;
 }
 
-void mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
-                             int64_t refresh_ms)
+int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
+                            int64_t refresh_ms)
 {
-    const last_value_t *last = last_value(self, topic);
-    if (last->d && mlx_value_equal(last->d, d) && mlx_now_us() - last->sent_us < refresh_ms * 1000)
-        return;
-    mlx_bus_publish(self, topic, d);
+    const last_value_t *last = find_last(self, topic);
+    if (last && mlx_value_equal(last->d, d) && mlx_now_us() - last->sent_us < refresh_ms * 1000)
+        return 0;
+    return mlx_bus_publish(self, topic, d);
 }
 
 static void deliver(mlx_bus_t *self, const mlx_message_t *message)

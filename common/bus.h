@@ -34,6 +34,7 @@ typedef struct {
     int64_t duplicates; /* retained values seen again; dropped */
     int64_t gaps; /* messages lost on the way, by sequence; counted with a subscription to "" */
     int64_t malformed;
+    int64_t unfit; /* publications that contradicted the catalogue; not sent */
 } mlx_bus_stats_t;
 
 /*  MESSAGE is borrowed for the call. */
@@ -43,14 +44,22 @@ typedef void (*mlx_message_fn)(void *arg, const mlx_message_t *message);
 mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_error_t *err);
 void mlx_bus_destroy(mlx_bus_t **self);
 
-/*  Publish D (borrowed, a map) under TOPIC with the next sequence number. A topic or a field that
- * the catalogue contradicts is a bug and aborts. Never blocks: without a broker the newest value of
- * a retained topic is kept and published when it is back; others are dropped. */
-void mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
+/*  Publish D (borrowed, a map) under TOPIC with the next sequence number. Never blocks: without a
+ *  broker the newest value of a retained topic is kept and published when it is back; others are
+ *  dropped. 0, or -1 when the catalogue contradicts the topic or a field: parts of both come from
+ *  outside, so that is counted and told (mlx_bus_on_unfit), and nothing is sent. */
+int mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
 
 /*  Publish a retained topic's value again only if it differs from the last or REFRESH_MS passed. */
-void mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
-                             int64_t refresh_ms);
+int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
+                            int64_t refresh_ms);
+
+/*  Do not publish TOPIC's last value again when a broker comes. */
+void mlx_bus_forget(mlx_bus_t *self, const char *topic);
+
+/*  Call FN for every publication that was refused; ERR says which and why. */
+typedef void (*mlx_unfit_fn)(void *arg, const mlx_error_t *err);
+void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg);
 
 /*  Call FN for every message whose topic begins with PREFIX ("" for all), retained values first.
  *  Several subscriptions may overlap; each FN is called. There is no unsubscribe: destroy the

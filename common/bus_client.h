@@ -29,6 +29,8 @@ struct mlx_bus {
     char boot[17];
     size_t hwm;
     mlx_bus_stats_t stats;
+    mlx_unfit_fn unfit_fn;
+    void *unfit_arg;
 
     zsock_t *publisher;
     last_value_t *last_values;

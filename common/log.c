@@ -2,6 +2,7 @@
 
 #include "common/bus_loop.h"
 #include "proto/json.h"
+#include "proto/utf8.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -102,16 +103,16 @@ static void put_escaped(mlx_buf_t *line, const char *text)
             mlx_buf_puts(line, "...");
             return;
         }
-        /* U+0080 to U+009F, two bytes in UTF-8, are terminal controls too. */
-        bool c1 = p[i] == 0xc2 && p[i + 1] >= 0x80 && p[i + 1] < 0xa0;
+        size_t len = p[i] < 0x80 ? 1 : mlx_utf8_sequence(p + i, strlen(text + i));
         if (p[i] == '\n')
             mlx_buf_puts(line, "\\n");
-        else if (c1)
-            mlx_buf_printf(line, "\\u%04x", p[++i]);
-        else if (p[i] < 0x20 || p[i] == 0x7f)
-            mlx_buf_printf(line, "\\x%02x", p[i]);
+        else if (len && mlx_utf8_plain(text + i, len))
+            mlx_buf_append(line, text + i, len);
+        else if (len > 1) /* terminal controls of two bytes, and what reorders text */
+            mlx_buf_printf(line, "\\u%04x", mlx_utf8_code_point(p + i, len));
         else
-            mlx_buf_putc(line, (char)p[i]);
+            mlx_buf_printf(line, "\\x%02x", p[i]);
+        i += len > 1 ? len - 1 : 0;
     }
 }
 

@@ -76,6 +76,13 @@ void mlx_os_trim(void);
  *  Linux: /proc/self/exe. macOS: _NSGetExecutablePath, dyld(3). */
 char *mlx_os_executable(mlx_error_t *err);
 
+/*  End the process PID (SIGTERM) if it runs PROGRAM (the name of its file without folders) for this
+ *  user. MLX_ERR_NOT_FOUND: there is no such process; MLX_ERR_USAGE: it runs something else, and is
+ *  left alone.
+ *  Linux: /proc/<pid>/exe behind a pidfd, so that a number given to another process meanwhile
+ *  reaches no one. macOS: proc_pidpath. */
+int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err);
+
 /*  Exchange two existing names of one volume in one step: each has the other's content at every
  *  moment, also after a power cut.
  *  Linux: renameat2(2) RENAME_EXCHANGE. macOS: renameatx_np(2) RENAME_SWAP. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <mach-o/dyld.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,25 @@ char *mlx_os_executable(mlx_error_t *err)
     if (!path)
         fail(err, raw);
     return path;
+}
+
+int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
+{
+    char what[48], path[PROC_PIDPATHINFO_MAXSIZE];
+    struct proc_bsdshortinfo info;
+    snprintf(what, sizeof what, "process %ld", (long)pid);
+    if (pid <= 1)
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no service", what);
+    int len = proc_pidpath(pid, path, sizeof path - 1);
+    if (len <= 0)
+        return fail(err, what);
+    path[len] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (strcmp(slash ? slash + 1 : path, program) != 0 ||
+        proc_pidinfo(pid, PROC_PIDT_SHORTBSDINFO, 0, &info, sizeof info) < (int)sizeof info ||
+        info.pbsi_uid != geteuid())
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no %s of this user", what, program);
+    return kill(pid, SIGTERM) == 0 ? 0 : fail(err, what);
 }
 
 int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err)

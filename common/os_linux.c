@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -255,6 +257,49 @@ char *mlx_os_executable(mlx_error_t *err)
         return mlx_strndup(path, (size_t)len);
     fail(err, "/proc/self/exe", len < 0 ? errno : ENAMETOOLONG);
     return NULL;
+}
+
+/*  The file that PID runs; after an upgrade " (deleted)" is behind its name. */
+static int program_of(pid_t pid, char *path, size_t size)
+{
+    static const char deleted[] = " (deleted)";
+    char link[32];
+    snprintf(link, sizeof link, "/proc/%ld/exe", (long)pid);
+    ssize_t len = readlink(link, path, size - 1);
+    if (len < 0)
+        return -1;
+    path[len] = '\0';
+    size_t tail = sizeof deleted - 1;
+    if ((size_t)len > tail && strcmp(path + len - tail, deleted) == 0)
+        path[(size_t)len - tail] = '\0';
+    return 0;
+}
+
+static bool runs_for_us(pid_t pid, const char *program)
+{
+    char path[PATH_MAX], folder[32];
+    struct stat status;
+    snprintf(folder, sizeof folder, "/proc/%ld", (long)pid);
+    if (stat(folder, &status) || status.st_uid != geteuid() || program_of(pid, path, sizeof path))
+        return false;
+    const char *slash = strrchr(path, '/');
+    return strcmp(slash ? slash + 1 : path, program) == 0;
+}
+
+int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
+{
+    char what[48];
+    snprintf(what, sizeof what, "process %ld", (long)pid);
+    if (pid <= 1)
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no service", what);
+    MLX_CLEANUP(mlx_close_p) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (fd < 0 && errno != ENOSYS)
+        return fail(err, what, errno);
+    if (!runs_for_us(pid, program))
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no %s of this user", what, program);
+    int rc =
+        fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) : kill(pid, SIGTERM);
+    return rc == 0 ? 0 : fail(err, what, errno);
 }
 
 int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err)

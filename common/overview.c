@@ -217,10 +217,11 @@ static void gather_gpu(void *arg, const mlx_message_t *message, int64_t age_us)
 static void gather_service(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     const gather_t *gather = arg;
-    if (strcmp(message->host, gather->overview->host) != 0)
+    /* The broker goes on telling that a service is down; what nobody tells any more is no service. */
+    if (!usable(gather, message, age_us))
         return;
     const char *state = mlx_value_str(message->d, "state");
-    bool up = state && strcmp(state, "up") == 0 && age_us <= MLX_OVERVIEW_STALE_US;
+    bool up = state && strcmp(state, "up") == 0;
     *(up ? &gather->headline->services_up : &gather->headline->services_down) += 1;
 }
 

@@ -11,9 +11,12 @@
 #include "common/os.h"
 #include "common/paths.h"
 #include "common/service_notify.h"
+#include "proto/utf8.h"
 
 enum {
-    HEALTH_MS = 5000
+    HEALTH_MS = 5000,
+    ERROR_MAX_CHARACTERS = 500, /* it may quote what came from outside */
+    OPEN_FILES = 8192
 };
 
 struct mlx_service {
@@ -102,8 +105,9 @@ void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, .
 {
     va_list args;
     va_start(args, fmt);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_vformat(fmt, args);
     free(self->last_error);
-    self->last_error = mlx_vformat(fmt, args);
+    self->last_error = mlx_utf8_line(text, ERROR_MAX_CHARACTERS);
     va_end(args);
     self->errors++;
     mlx_log_repeated(self->log, MLX_LOG_WARNING, kind, "%s", self->last_error);
@@ -156,6 +160,22 @@ static int open_config(mlx_service_t *self, const mlx_args_t *args, mlx_error_t 
     return 0;
 }
 
+static void on_unfit(void *arg, const mlx_error_t *err)
+{
+    mlx_service_error(arg, "publication", "not published: %s", err->text);
+}
+
+/*  Service managers begin with 1024 or less (256 on macOS); raising it up to the hard limit costs
+ *  nothing. */
+static void raise_open_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= OPEN_FILES)
+        return;
+    limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int open_bus(mlx_service_t *self, mlx_error_t *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
@@ -170,7 +190,10 @@ static int open_bus(mlx_service_t *self, mlx_error_t *err)
                                  .src = self->spec->name,
                                  .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
     self->bus = mlx_bus_new(self->loop, &options, err);
-    return self->bus ? 0 : -1;
+    if (!self->bus)
+        return -1;
+    mlx_bus_on_unfit(self->bus, on_unfit, self);
+    return 0;
 }
 
 static int start(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
@@ -209,6 +232,7 @@ static int run(void *arg, const mlx_args_t *args)
 {
     mlx_service_t self = {.spec = arg, .started_us = mlx_now_us()};
     mlx_error_t err = {0};
+    raise_open_files();
     self.health_topic = mlx_format("service.%s.health", self.spec->name);
     MLX_CLEANUP(mlx_free_p) char *program = program_name(self.spec);
     if (start(&self, args, &err)) {

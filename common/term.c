@@ -1,6 +1,6 @@
 #include "common/term.h"
 
-#include "proto/buf.h"
+#include "proto/utf8.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -63,7 +63,7 @@ static glyph_t glyph_at(const char *s, size_t left)
     if (bytes == 0 || bytes > left)
         return (glyph_t){.bytes = 1, .columns = 1};
     int columns = wcwidth(c);
-    if (columns < 0)
+    if (columns < 0 || (bytes > 1 && !mlx_utf8_plain(s, bytes)))
         return (glyph_t){.bytes = bytes, .columns = 1};
     return (glyph_t){.bytes = bytes, .columns = (size_t)columns, .printable = true};
 }
@@ -105,4 +105,10 @@ char *mlx_term_clean(const char *s, size_t width)
     if (cut)
         mlx_buf_puts(&out, ellipsis());
     return mlx_buf_take(&out);
+}
+
+void mlx_term_put(mlx_buf_t *out, const char *s)
+{
+    MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(s, 0);
+    mlx_buf_puts(out, clean);
 }

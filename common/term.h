@@ -8,7 +8,7 @@
 #define MLX_COMMON_TERM_H
 
 #include "common/env.h"
-#include "proto/base.h"
+#include "proto/buf.h"
 
 typedef struct {
     bool tty;
@@ -39,9 +39,12 @@ const char *mlx_term_style(const mlx_term_t *term, mlx_style_t style);
  *  mlx_term_clean makes them so. */
 size_t mlx_term_width(const char *s);
 
-/*  Copy of S fit for a terminal: control characters and broken bytes become "?", and what goes
- *  beyond WIDTH columns (0: no limit) is cut off with an ellipsis. Caller owns it and must free it.
+/*  Copy of S fit for a terminal: control characters, what reorders text, and broken bytes become "?",
+ *  and what goes beyond WIDTH columns (0: no limit) is cut off with an ellipsis. Caller owns it and must free it.
  */
 char *mlx_term_clean(const char *s, size_t width);
+
+/*  The door for text from outside on its way to a terminal: append mlx_term_clean(S) to OUT. */
+void mlx_term_put(mlx_buf_t *out, const char *s);
 
 #endif

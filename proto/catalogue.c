@@ -4,11 +4,13 @@
 #include <string.h>
 
 #include "proto/catalogue_tables.h"
+#include "proto/utf8.h"
 
 enum {
     SEGMENTS_MAX = 8,
     SEGMENT_MAX = 64,
-    TOPIC_MAX = 192
+    TOPIC_MAX = 192,
+    NAME_MAX_BYTES = 128,
 };
 
 static const char *const unit_names[] = {
@@ -94,6 +96,16 @@ bool mlx_topic_valid(const char *name, size_t len)
         }
     }
     return in_segment > 0;
+}
+
+bool mlx_segment_valid(const char *name, size_t len)
+{
+    return len <= SEGMENT_MAX && !memchr(name, '.', len) && mlx_topic_valid(name, len);
+}
+
+bool mlx_name_valid(const char *name, size_t len)
+{
+    return len > 0 && len <= NAME_MAX_BYTES && !memchr(name, ' ', len) && mlx_utf8_plain(name, len);
 }
 
 char *mlx_topic_segment(const char *text)

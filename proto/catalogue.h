@@ -86,6 +86,13 @@ const mlx_field_t *mlx_field_find(const mlx_field_t *fields, const char *key);
  */
 bool mlx_topic_valid(const char *name, size_t len);
 
+/*  Is NAME one segment of a topic? Names of services and alert rules are. */
+bool mlx_segment_valid(const char *name, size_t len);
+
+/*  Is NAME fit to name a host or a source: 1..128 bytes of UTF-8 without spaces and without
+ *  anything that cannot be shown on one line? */
+bool mlx_name_valid(const char *name, size_t len);
+
 /*  Turn TEXT into one topic segment: lower case, every other byte becomes '_', cut at 64. Caller
  * owns the result and must free it. */
 char *mlx_topic_segment(const char *text);

@@ -443,6 +443,8 @@ static const mlx_field_t snapshot_result[] = {
 static const mlx_field_t registered_service[] = {
     STR("name", "of the service"),
     BOOL("connected", "it can take commands now"),
+    BOOL("answers", "it has said so lately"),
+    INT("pid", "of its process, as the kernel tells it; absent where it does not"),
     END,
 };
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 static const struct {
     mlx_code_t code;
     const char *name;
@@ -18,15 +20,15 @@ static const struct {
 };
 
 /*  Text may quote outside input: keep it one line and free of terminal escapes, also of those that
- *  UTF-8 spells in two bytes (U+0080 .. U+009F: C2 80 .. C2 9F). */
+ *  UTF-8 spells in two bytes, and of what would reorder it. */
 static void make_printable(char *text)
 {
-    for (; *text; text++) {
-        bool c1 = (unsigned char)text[0] == 0xc2 && (text[1] & 0xe0) == 0x80;
-        if (c1)
-            *text++ = '?';
-        if (c1 || (unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
+    for (size_t left = strlen(text), len; left; text += len, left -= len) {
+        len = (unsigned char)*text < 0x80 ? 1 : mlx_utf8_sequence((unsigned char *)text, left);
+        bool plain = len && mlx_utf8_plain(text, len);
+        len = len ? len : 1;
+        if (!plain)
+            memset(text, '?', len);
     }
 }
 

@@ -37,6 +37,8 @@ void mlx_json_write_str(mlx_buf_t *buf, const char *s, size_t len)
             mlx_buf_printf(buf, "\\%c", p[i]);
         else if (p[i] < 0x20 || p[i] == 0x7f)
             write_control(buf, p[i]);
+        else if (sequence && !mlx_utf8_plain(s + i, sequence))
+            mlx_buf_printf(buf, "\\u%04x", mlx_utf8_code_point(p + i, sequence));
         else if (sequence)
             mlx_buf_append(buf, p + i, sequence);
         else

@@ -35,10 +35,11 @@ mlx_value_t *mlx_message_value(const mlx_message_t *message)
     return all;
 }
 
-static int take_str(char **out, const mlx_value_t *map, const char *key, mlx_error_t *err)
+static int take_name(char **out, const mlx_value_t *map, const char *key, mlx_error_t *err)
 {
-    const char *s = mlx_value_str(map, key);
-    if (!s || !*s || strlen(s) > 255)
+    size_t len = 0;
+    const char *s = mlx_value_as_str(mlx_value_get(map, key), &len);
+    if (!s || !mlx_name_valid(s, len))
         return mlx_error_set(err, MLX_ERR_USAGE, "message without a usable \"%s\"", key);
     *out = mlx_strdup(s);
     return 0;
@@ -57,17 +58,23 @@ static int check_version(const mlx_value_t *map, mlx_error_t *err)
 
 static int take_envelope(mlx_message_t *message, const mlx_value_t *map, mlx_error_t *err)
 {
-    if (take_str(&message->host, map, "host", err) || take_str(&message->src, map, "src", err) ||
-        take_str(&message->boot, map, "boot", err))
+    if (take_name(&message->host, map, "host", err) || take_name(&message->src, map, "src", err) ||
+        take_name(&message->boot, map, "boot", err))
         return -1;
-    if (!mlx_value_int(map, "seq", &message->seq) || message->seq < 1 ||
-        !mlx_value_int(map, "t", &message->t))
-        return mlx_error_set(err, MLX_ERR_USAGE, "message without a usable \"seq\" or \"t\"");
+    if (!mlx_value_int(map, "seq", &message->seq) || !mlx_value_int(map, "t", &message->t) ||
+        !mlx_message_bounded(message->seq, message->t) || strlen(message->boot) > MLX_BOOT_MAX)
+        return mlx_error_set(err, MLX_ERR_USAGE,
+                             "message without a usable \"boot\", \"seq\" or \"t\"");
     const mlx_value_t *d = mlx_value_get(map, "d");
     if (mlx_value_type(d) != MLX_MAP)
         return mlx_error_set(err, MLX_ERR_USAGE, "message without a data map \"d\"");
     message->d = mlx_value_copy(d);
     return 0;
+}
+
+bool mlx_message_bounded(int64_t seq, int64_t t)
+{
+    return seq >= 1 && seq <= MLX_SEQ_MAX && t >= 0 && t <= MLX_TIME_MAX_US;
 }
 
 int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_len,

@@ -2,11 +2,11 @@
  *
  *  On the wire a message is two frames: the topic, then one msgpack map with the keys
  *      v     catalogue major version (int)
- *      host  machine it comes from (string)
- *      src   service that published it (string)
- *      boot  random id of this run of the source (string of 16 hex digits)
- *      seq   number of the message within that run, from 1 (int)
- *      t     wall clock, microseconds since 1970 (int)
+ *      host  machine it comes from (string that mlx_name_valid takes)
+ *      src   who published it (the same)
+ *      boot  random id of this run of the source (the same, at most 64 bytes)
+ *      seq   number of the message within that run (int, 1 to MLX_SEQ_MAX)
+ *      t     wall clock, microseconds since 1970 (int, 0 to MLX_TIME_MAX_US)
  *      d     the data (map; see the catalogue)
  */
 #ifndef MLX_PROTO_MESSAGE_H
@@ -15,6 +15,13 @@
 #include "proto/buf.h"
 #include "proto/error.h"
 #include "proto/value.h"
+
+#define MLX_SEQ_MAX ((int64_t)1 << 53)
+#define MLX_TIME_MAX_US ((int64_t)253402300800 * 1000000) /* the end of the year 9999 */
+
+enum {
+    MLX_BOOT_MAX = 64
+}; /* bytes of a boot */
 
 typedef struct {
     char *topic;
@@ -28,6 +35,9 @@ typedef struct {
 
 /*  Append the body frame of MESSAGE (everything but the topic) to BUF. */
 void mlx_message_pack(const mlx_message_t *message, mlx_buf_t *buf);
+
+/*  Are the numbers of an envelope within their bounds? */
+bool mlx_message_bounded(int64_t seq, int64_t t);
 
 /*  Read two frames. 0 and *MESSAGE filled (caller must clear it), or -1 with ERR: bad topic,
  * malformed body, another major version, or an envelope key that is absent or of the wrong type. */

@@ -78,6 +78,7 @@ typedef struct {
     mlx_type_t type;
     size_t size; /* bytes of a string, entries of a container */
     const char *data;
+    int64_t number;
 } item_t;
 
 static int malformed(scan_t *scan, const char *what)
@@ -136,6 +137,13 @@ static const struct {
     [0x1e] = {SIZED, MLX_MAP, 2},      [0x1f] = {SIZED, MLX_MAP, 4},
 };
 
+/*  The integer that BYTES bytes of NUMBER spell. */
+static int64_t widened(uint64_t number, unsigned bytes, bool is_signed)
+{
+    unsigned spare = 64 - 8 * bytes;
+    return is_signed ? (int64_t)(number << spare) >> spare : (int64_t)number;
+}
+
 static int take_item(scan_t *scan, item_t *item)
 {
     if (left(scan) == 0)
@@ -144,7 +152,7 @@ static int take_item(scan_t *scan, item_t *item)
         return malformed(scan, "too many values");
     unsigned char head = *scan->at++;
     if (head < 0x80 || head >= 0xe0) {
-        *item = (item_t){.type = MLX_INT};
+        *item = (item_t){.type = MLX_INT, .number = (signed char)head};
         return 0;
     }
     if (head < 0x90)
@@ -163,6 +171,8 @@ static int take_item(scan_t *scan, item_t *item)
     if (forms[head - 0xc0].form == UNSIGNED64 && number > INT64_MAX)
         return malformed(scan, "integer above 2^63-1");
     *item = (item_t){.type = forms[head - 0xc0].type};
+    if (item->type == MLX_INT)
+        item->number = widened(number, forms[head - 0xc0].bytes, head >= 0xd0);
     return 0;
 }
 
@@ -280,9 +290,12 @@ int mlx_pack_peek(const void *data, size_t len, const char *const *keys, mlx_spa
     for (size_t i = 0; i < map.size; i++) {
         if (scan_key(&scan, &key) || scan_value(&scan, 1, &item))
             return -1;
-        for (size_t k = 0; item.type == MLX_STR && keys[k]; k++)
+        for (size_t k = 0; keys[k]; k++)
             if (strlen(keys[k]) == key.size && memcmp(keys[k], key.data, key.size) == 0)
-                spans[k] = (mlx_span_t){.data = item.data, .len = item.size};
+                spans[k] = (mlx_span_t){.type = item.type,
+                                        .data = item.type == MLX_STR ? item.data : NULL,
+                                        .len = item.type == MLX_STR ? item.size : 0,
+                                        .number = item.number};
     }
     return finish(&scan);
 }

@@ -26,13 +26,14 @@ mlx_value_t *mlx_unpack(const void *data, size_t len, mlx_error_t *err);
 
 /*  Borrowed pieces of a packed map, found without unpacking it: what a router needs to know. */
 typedef struct {
-    const char *data;
+    mlx_type_t type;  /* MLX_NULL: absent */
+    const char *data; /* of a string */
     size_t len;
+    int64_t number; /* of an int */
 } mlx_span_t;
 
-/*  Scan a packed map as mlx_unpack does and find the string values of KEYS (ends with NULL) at its
- * top level; an absent key or one that is no string leaves its span at {NULL, 0}. 0, or -1 with
- * ERR. */
+/*  Scan a packed map as mlx_unpack does and find the values of KEYS (ends with NULL) at its top
+ *  level; an absent key leaves its span empty. 0, or -1 with ERR. */
 int mlx_pack_peek(const void *data, size_t len, const char *const *keys, mlx_span_t *spans,
                   mlx_error_t *err);
 

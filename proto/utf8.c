@@ -26,7 +26,7 @@ size_t mlx_utf8_sequence(const unsigned char *s, size_t left)
     return 0;
 }
 
-static uint32_t code_point(const unsigned char *s, size_t len)
+uint32_t mlx_utf8_code_point(const unsigned char *s, size_t len)
 {
     static const unsigned char first_bits[] = {[2] = 0x1f, [3] = 0x0f, [4] = 0x07};
     uint32_t c = s[0] & first_bits[len];
@@ -42,6 +42,24 @@ static bool shown(uint32_t c)
              (c >= 0x2066 && c <= 0x2069) || c == 0xfeff);
 }
 
+/*  Bytes of the character at P if it may be shown, else 0. */
+static size_t shown_at(const unsigned char *p, size_t left)
+{
+    if (*p < 0x80)
+        return *p >= 0x20 && *p != 0x7f;
+    size_t len = mlx_utf8_sequence(p, left);
+    return len && shown(mlx_utf8_code_point(p, len)) ? len : 0;
+}
+
+bool mlx_utf8_plain(const char *s, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)s, *end = p + len;
+    size_t step = 1;
+    for (; p < end && step; p += step)
+        step = shown_at(p, (size_t)(end - p));
+    return step > 0;
+}
+
 char *mlx_utf8_line(const char *s, size_t max)
 {
     const unsigned char *p = (const unsigned char *)s;
@@ -55,9 +73,8 @@ char *mlx_utf8_line(const char *s, size_t max)
             break;
         }
         size_t len = *p >= 0x80 ? mlx_utf8_sequence(p, left) : 1;
-        bool good = len == 1 ? *p >= 0x20 && *p != 0x7f : len && shown(code_point(p, len));
         last = out.len;
-        if (good)
+        if (shown_at(p, left))
             mlx_buf_append(&out, p, len);
         else
             mlx_buf_putc(&out, '?');

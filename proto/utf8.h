@@ -14,6 +14,12 @@
  *  overlong forms) within LEFT bytes, or 0. */
 size_t mlx_utf8_sequence(const unsigned char *s, size_t left);
 
+/*  Are the LEN bytes at S well-formed UTF-8 in which mlx_utf8_line would change nothing? */
+bool mlx_utf8_plain(const char *s, size_t len);
+
+/*  The code point of a well-formed sequence of LEN bytes (two to four) at S. */
+uint32_t mlx_utf8_code_point(const unsigned char *s, size_t len);
+
 /*  Copy of S on one line: a control character (C0, DEL, C1, line and paragraph separators, and the
  *  bidirectional ones that reorder what follows) and a broken byte each become "?", and what goes
  *  beyond MAX characters (0: no limit) is cut off with an ellipsis. Caller owns it and must free

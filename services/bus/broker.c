@@ -10,6 +10,7 @@
 
 #include "common/bus_command.h"
 #include "common/bus_internal.h"
+#include "door.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
 #include "remote.h"
@@ -20,7 +21,18 @@ enum {
     BATCH = 512, /* messages taken before other sockets and timers get a turn */
     DEFAULT_HWM = 10000,
     EXPIRE_EVERY_MS = 1000,
-    NAME_MAX_BYTES = 128, /* of host and src */
+    HANDSHAKE_MS = 10000, /* then who connected and says nothing is gone */
+};
+
+/*  What is looked at of a message's body. */
+enum {
+    HOST,
+    SRC,
+    BOOT,
+    SEQ,
+    TIME,
+    DATA,
+    PEEKED
 };
 
 typedef struct {
@@ -44,6 +56,7 @@ struct mlx_broker {
     mlx_router_t *router;
     mlx_timer_t *expire;
     mlx_broker_stats_t stats;
+    int64_t turned_away; /* connections, as far as told */
 };
 
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
@@ -66,21 +79,29 @@ static bool span_is(mlx_span_t span, const char *text)
 
 static bool name_fits(mlx_span_t span)
 {
-    return span.len > 0 && span.len <= NAME_MAX_BYTES && !memchr(span.data, ' ', span.len);
+    return span.type == MLX_STR && mlx_name_valid(span.data, span.len);
 }
 
-/*  What is wrong with the message from this input, or NULL: host and src are set. */
+/*  What is wrong with the message from this input, or NULL: SPANS are set and within bounds. */
 static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body,
-                            mlx_span_t spans[2], mlx_error_t *err)
+                            mlx_span_t spans[PEEKED], mlx_error_t *err)
 {
-    static const char *const keys[] = {"host", "src", NULL};
+    static const char *const keys[] = {
+        [HOST] = "host", [SRC] = "src", [BOOT] = "boot", [SEQ] = "seq",
+        [TIME] = "t",    [DATA] = "d",  [PEEKED] = NULL};
     if (!mlx_topic_valid(zmq_msg_data(topic), zmq_msg_size(topic)))
         return "its topic is not valid";
     if (mlx_pack_peek(zmq_msg_data(body), zmq_msg_size(body), keys, spans, err))
         return err->text;
-    if (!name_fits(spans[0]) || !name_fits(spans[1]))
-        return "it has no usable \"host\" and \"src\"";
-    if (input->host && !span_is(spans[0], input->host))
+    if (!name_fits(spans[HOST]) || !name_fits(spans[SRC]) || !name_fits(spans[BOOT]) ||
+        spans[BOOT].len > MLX_BOOT_MAX)
+        return "it has no usable \"host\", \"src\" and \"boot\"";
+    if (spans[SEQ].type != MLX_INT || spans[TIME].type != MLX_INT ||
+        !mlx_message_bounded(spans[SEQ].number, spans[TIME].number))
+        return "its \"seq\" or \"t\" is missing or out of bounds";
+    if (spans[DATA].type != MLX_MAP)
+        return "it has no data map \"d\"";
+    if (input->host && !span_is(spans[HOST], input->host))
         return "a peer spoke for another host";
     return NULL;
 }
@@ -101,7 +122,7 @@ static void forward(mlx_broker_t *self, zmq_msg_t *topic, zmq_msg_t *body)
 static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_t now_us)
 {
     mlx_broker_t *self = input->broker;
-    mlx_span_t spans[2];
+    mlx_span_t spans[PEEKED];
     mlx_error_t err; /* read only after a fault: clearing it would cost more than the check */
     const char *fault = fault_of(input, topic, body, spans, &err);
     if (fault) {
@@ -112,8 +133,10 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
         refuse(self, "message", text);
         return;
     }
-    if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), spans[0],
-                          spans[1], (mlx_span_t){zmq_msg_data(body), zmq_msg_size(body)}, now_us))
+    const mlx_retained_from_t from = {spans[HOST], spans[SRC], spans[BOOT]};
+    const mlx_span_t value = {.data = zmq_msg_data(body), .len = zmq_msg_size(body)};
+    if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
+                          now_us))
         refuse(self, "table-full", "more sources or topics than the broker remembers");
     self->stats.forwarded++;
     forward(self, topic, body);
@@ -188,19 +211,19 @@ static int on_outward(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(self->loop);
 }
 
-static void on_gone(void *arg, const char *host, const char *src)
-{
-    mlx_broker_t *self = arg;
-    if (strcmp(host, self->host) == 0)
-        tell_presence(self, src, false);
-}
-
 static void expire(void *arg)
 {
     mlx_broker_t *self = arg;
-    mlx_retained_expire(self->retained, mlx_now_us() - self->options.retain_gone_ms * 1000, on_gone,
-                        self);
+    mlx_retained_expire(self->retained, mlx_now_us() - self->options.retain_gone_ms * 1000);
     self->stats.retained = mlx_retained_count(self->retained);
+    int64_t turned_away = mlx_door_refused();
+    if (turned_away == self->turned_away)
+        return;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("%lld connections more than there are descriptors for were turned away",
+                            (long long)(turned_away - self->turned_away));
+    self->turned_away = turned_away;
+    refuse(self, "connections", text);
 }
 
 /*  The lock tells a live broker from the stale sockets of a dead one: bind() succeeds over both. */
@@ -233,6 +256,7 @@ static zsock_t *bind_socket(mlx_broker_t *self, int type, const char *name, mlx_
     zsock_set_sndhwm(socket, hwm);
     zsock_set_rcvhwm(socket, hwm);
     zsock_set_maxmsgsize(socket, MLX_FRAME_MAX_BYTES);
+    zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
     if (unlink(path) && errno != ENOENT) {
         mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", path, strerror(errno));
         zsock_destroy(&socket);
@@ -293,6 +317,15 @@ static void on_presence(void *arg, const char *service, bool up)
     tell_presence(arg, service, up);
 }
 
+static void on_forgotten(void *arg, const char *service)
+{
+    mlx_broker_t *self = arg;
+    MLX_CLEANUP(mlx_free_p) char *topic = mlx_format("service.%s.health", service);
+    mlx_retained_forget(self->retained, self->host, topic);
+    if (self->options.on_forgotten)
+        self->options.on_forgotten(self->options.arg, service);
+}
+
 static void on_refused(void *arg, const char *kind, const char *text)
 {
     refuse(arg, kind, text);
@@ -303,6 +336,7 @@ static int open_all(mlx_broker_t *self, mlx_error_t *err)
     bool networked = self->options.peer_count || (self->options.tcp && *self->options.tcp);
     if (take_lock(self, err))
         return -1;
+    mlx_door_watch();
     if (networked && !(self->remote = mlx_remote_new(self->options.keys_dir, err)))
         return -1;
     if (open_inputs(self, err) || open_outward(self, err))
@@ -310,9 +344,11 @@ static int open_all(mlx_broker_t *self, mlx_error_t *err)
     self->commands = bind_socket(self, ZMQ_ROUTER, MLX_SOCKET_COMMAND, err);
     if (!self->commands)
         return -1;
-    self->router = mlx_router_new(
-        self->loop, self->commands, self->options.boot,
-        &(mlx_router_events_t){.on_presence = on_presence, .on_refused = on_refused, .arg = self});
+    self->router = mlx_router_new(self->loop, self->commands, self->options.boot,
+                                  &(mlx_router_events_t){.on_presence = on_presence,
+                                                         .on_forgotten = on_forgotten,
+                                                         .on_refused = on_refused,
+                                                         .arg = self});
     return 0;
 }
 
@@ -325,6 +361,7 @@ mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *optio
     self->run_dir = mlx_strdup(options->run_dir);
     self->host = mlx_strdup(options->host);
     self->lock = -1;
+    self->turned_away = mlx_door_refused();
     self->retained = mlx_retained_new(is_retained);
     if (open_all(self, err)) {
         mlx_broker_destroy(&self);
@@ -362,6 +399,7 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     }
     free(self->inputs);
     mlx_remote_destroy(&self->remote);
+    mlx_door_unwatch();
     mlx_retained_destroy(&self->retained);
     mlx_close_p(&self->lock);
     free(self->run_dir);

@@ -33,9 +33,11 @@ typedef struct {
     const mlx_peer_t *peers;
     size_t peer_count;
 
-    /*  What happened, called in the loop's thread; NULL: not interested. on_presence: a local service
-     *  came or went; a source fell silent for good (its values are dropped). */
+    /*  What happened, called in the loop's thread; NULL: not interested. on_presence: a registered
+     *  service came or went. on_forgotten: one that is away made room for another; its last health
+     *  is dropped. */
     void (*on_presence)(void *arg, const char *service, bool up);
+    void (*on_forgotten)(void *arg, const char *service);
     /*  on_refused: outside input was; KIND is a short stable word, TEXT says what and where. */
     void (*on_refused)(void *arg, const char *kind, const char *text);
     void *arg;

@@ -7,9 +7,16 @@
 #include "common/bus_keys.h"
 #include "common/service.h"
 
+static const char GONE[] = "the process is gone";
+
+enum {
+    TELL_DOWN_MS = 5000
+};
+
 typedef struct {
     mlx_service_t *service;
     mlx_broker_t *broker;
+    mlx_timer_t *tell_down;
     const char **tcp; /* ends with NULL; the strings belong to the config */
     mlx_peer_t *peers;
     char *keys_dir;
@@ -21,6 +28,20 @@ static void on_refused(void *arg, const char *kind, const char *text)
     mlx_service_error(self->service, kind, "%s", text);
 }
 
+static char *health_topic(const char *name)
+{
+    return mlx_format("service.%s.health", name);
+}
+
+static void tell_down(const state_t *self, const char *name, const char *reason, int64_t refresh_ms)
+{
+    MLX_CLEANUP(mlx_free_p) char *topic = health_topic(name);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
+    mlx_value_set_str(health, "state", "down");
+    mlx_value_set_str(health, "reason", reason);
+    mlx_bus_publish_changed(mlx_service_bus(self->service), topic, health, refresh_ms);
+}
+
 /*  A service that died cannot say so itself. */
 static void on_presence(void *arg, const char *name, bool up)
 {
@@ -28,19 +49,40 @@ static void on_presence(void *arg, const char *name, bool up)
     if (strcmp(name, "bus") == 0)
         return;
     mlx_service_info(self->service, "%s %s", name, up ? "is here" : "is gone");
-    if (up)
-        return;
-    MLX_CLEANUP(mlx_free_p) char *topic = mlx_format("service.%.64s.health", name);
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
-    mlx_value_set_str(health, "state", "down");
-    mlx_value_set_str(health, "reason", "the process is gone");
-    mlx_bus_publish(mlx_service_bus(self->service), topic, health);
+    if (!up)
+        tell_down(self, name, GONE, 0);
+}
+
+static void on_forgotten(void *arg, const char *name)
+{
+    const state_t *self = arg;
+    MLX_CLEANUP(mlx_free_p) char *topic = health_topic(name);
+    mlx_bus_forget(mlx_service_bus(self->service), topic);
+}
+
+/*  Nor can one that hangs; and what is said once only would look like the past. */
+static void tell_all_down(void *arg)
+{
+    const state_t *self = arg;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_broker_services(self->broker);
+    const mlx_value_t *list = mlx_value_get(all, "services");
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *service = mlx_value_at(list, i);
+        bool connected = false, answers = false;
+        mlx_value_bool(service, "connected", &connected);
+        mlx_value_bool(service, "answers", &answers);
+        if (!answers)
+            tell_down(self, mlx_value_str(service, "name"), connected ? "it does not answer" : GONE,
+                      TELL_DOWN_MS);
+    }
 }
 
 static void stop(void **state)
 {
     state_t *self = *state;
     if (self) {
+        if (self->tell_down)
+            mlx_loop_cancel(mlx_service_loop(self->service), &self->tell_down);
         mlx_broker_destroy(&self->broker);
         free(self->tcp);
         free(self->peers);
@@ -85,11 +127,15 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         .retain_gone_ms = (int64_t)(mlx_config_real(config, "bus.retain_gone_s") * 1000),
         .keys_dir = self->keys_dir,
         .on_presence = on_presence,
+        .on_forgotten = on_forgotten,
         .on_refused = on_refused,
         .arg = self};
     read_network(self, config, &options);
     self->broker = mlx_broker_new(mlx_service_loop(service), &options, err);
-    return self->broker ? 0 : -1;
+    if (!self->broker)
+        return -1;
+    self->tell_down = mlx_loop_every(mlx_service_loop(service), TELL_DOWN_MS, tell_all_down, self);
+    return 0;
 }
 
 static void serve(void *state, mlx_request_t *request, const char *cmd, const mlx_value_t *args)

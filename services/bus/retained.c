@@ -4,9 +4,10 @@
 #include <string.h>
 
 typedef struct {
-    char *host;
     char *src;
     size_t src_len;
+    char *boot;
+    size_t boot_len;
     int64_t heard_us;
 } source_t;
 
@@ -21,7 +22,7 @@ typedef struct {
 struct mlx_retained {
     bool (*wanted)(const char *topic);
     zhashx_t *values;  /* "host topic" -> value_t */
-    zhashx_t *sources; /* "host src" -> source_t */
+    zhashx_t *sources; /* "host src boot" -> source_t */
     size_t count;      /* values that are set */
 };
 
@@ -41,8 +42,8 @@ static void free_value(void **item)
 static void free_source(void **item)
 {
     source_t *source = *item;
-    free(source->host);
     free(source->src);
+    free(source->boot);
     free(source);
     *item = NULL;
 }
@@ -68,29 +69,42 @@ void mlx_retained_destroy(mlx_retained_t **self_p)
     *self_p = NULL;
 }
 
-/*  "host name"; a host holds no space (the broker checks), so keys cannot collide. Cut at the size
- * of the key: the broker bounds both parts well below it. */
-static const char *make_key(bus_key_t *key, mlx_span_t host, const char *name, size_t name_len)
+/*  The names with a space between: they hold none (the broker checks), so keys cannot collide. Cut at
+ *  the size of the key: the broker bounds the names well below it. */
+static const char *make_key(bus_key_t *key, const mlx_span_t *names, size_t count)
 {
-    size_t len = host.len < 255 ? host.len : 255;
-    size_t rest = name_len < 255 ? name_len : 255;
-    memcpy(key->text, host.data, len);
-    key->text[len] = ' ';
-    memcpy(key->text + len + 1, name, rest);
-    key->text[len + 1 + rest] = '\0';
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t room = sizeof key->text - 2 - at;
+        size_t len = names[i].len < room ? names[i].len : room;
+        memcpy(key->text + at, names[i].data, len);
+        at += len;
+        if (i + 1 < count)
+            key->text[at++] = ' ';
+    }
+    key->text[at] = '\0';
     return key->text;
 }
 
-static source_t *source_of(mlx_retained_t *self, mlx_span_t host, mlx_span_t src)
+static bool is_source(const source_t *source, const mlx_retained_from_t *from)
+{
+    return source->src_len == from->src.len && source->boot_len == from->boot.len &&
+           memcmp(source->src, from->src.data, from->src.len) == 0 &&
+           memcmp(source->boot, from->boot.data, from->boot.len) == 0;
+}
+
+static source_t *source_of(mlx_retained_t *self, const mlx_retained_from_t *from)
 {
     bus_key_t key;
-    source_t *source = zhashx_lookup(self->sources, make_key(&key, host, src.data, src.len));
+    const mlx_span_t names[] = {from->host, from->src, from->boot};
+    source_t *source = zhashx_lookup(self->sources, make_key(&key, names, MLX_COUNT(names)));
     if (source || zhashx_size(self->sources) >= MLX_RETAINED_SOURCES_MAX)
         return source;
     source = mlx_alloc(1, sizeof *source);
-    source->host = mlx_strndup(host.data, host.len);
-    source->src = mlx_strndup(src.data, src.len);
-    source->src_len = src.len;
+    source->src = mlx_strndup(from->src.data, from->src.len);
+    source->src_len = from->src.len;
+    source->boot = mlx_strndup(from->boot.data, from->boot.len);
+    source->boot_len = from->boot.len;
     zhashx_insert(self->sources, key.text, source);
     return source;
 }
@@ -98,7 +112,8 @@ static source_t *source_of(mlx_retained_t *self, mlx_span_t host, mlx_span_t src
 static value_t *value_of(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host)
 {
     bus_key_t key;
-    value_t *value = zhashx_lookup(self->values, make_key(&key, host, topic, topic_len));
+    const mlx_span_t names[] = {host, {.data = topic, .len = topic_len}};
+    value_t *value = zhashx_lookup(self->values, make_key(&key, names, MLX_COUNT(names)));
     if (value || zhashx_size(self->values) >= MLX_RETAINED_TOPICS_MAX)
         return value;
     value = mlx_alloc(1, sizeof *value);
@@ -108,13 +123,13 @@ static value_t *value_of(mlx_retained_t *self, const char *topic, size_t topic_l
     return value;
 }
 
-bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host,
-                      mlx_span_t src, mlx_span_t body, int64_t now_us)
+bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
+                      const mlx_retained_from_t *from, mlx_span_t body, int64_t now_us)
 {
-    value_t *value = value_of(self, topic, topic_len, host);
+    value_t *value = value_of(self, topic, topic_len, from->host);
     source_t *source = value ? value->source : NULL;
-    if (!source || source->src_len != src.len || memcmp(source->src, src.data, src.len) != 0)
-        source = source_of(self, host, src);
+    if (!source || !is_source(source, from))
+        source = source_of(self, from);
     if (!value || !source)
         return false;
     source->heard_us = now_us;
@@ -134,7 +149,7 @@ void mlx_retained_each(mlx_retained_t *self, const char *prefix, size_t prefix_l
     for (value_t *value = zhashx_first(self->values); value; value = zhashx_next(self->values))
         if (value->set && strlen(value->topic) >= prefix_len &&
             memcmp(value->topic, prefix, prefix_len) == 0)
-            fn(arg, value->topic, (mlx_span_t){value->body.data, value->body.len});
+            fn(arg, value->topic, (mlx_span_t){.data = value->body.data, .len = value->body.len});
 }
 
 static void drop_values(mlx_retained_t *self, const source_t *source)
@@ -150,7 +165,7 @@ static void drop_values(mlx_retained_t *self, const source_t *source)
     zlistx_destroy(&keys);
 }
 
-void mlx_retained_expire(mlx_retained_t *self, int64_t before_us, mlx_gone_fn fn, void *arg)
+void mlx_retained_expire(mlx_retained_t *self, int64_t before_us)
 {
     bool any = false;
     for (source_t *s = zhashx_first(self->sources); s; s = zhashx_next(self->sources))
@@ -159,14 +174,25 @@ void mlx_retained_expire(mlx_retained_t *self, int64_t before_us, mlx_gone_fn fn
         return;
     zlistx_t *keys = zhashx_keys(self->sources);
     for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
-        source_t *source = zhashx_lookup(self->sources, key);
+        const source_t *source = zhashx_lookup(self->sources, key);
         if (source->heard_us >= before_us)
             continue;
         drop_values(self, source);
-        fn(arg, source->host, source->src);
         zhashx_delete(self->sources, key);
     }
     zlistx_destroy(&keys);
+}
+
+void mlx_retained_forget(mlx_retained_t *self, const char *host, const char *topic)
+{
+    bus_key_t key;
+    const mlx_span_t names[] = {{.data = host, .len = strlen(host)},
+                                {.data = topic, .len = strlen(topic)}};
+    const value_t *value = zhashx_lookup(self->values, make_key(&key, names, MLX_COUNT(names)));
+    if (!value)
+        return;
+    self->count -= value->set;
+    zhashx_delete(self->values, key.text);
 }
 
 size_t mlx_retained_count(const mlx_retained_t *self)

@@ -1,6 +1,8 @@
 #include "router.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bus_command.h"
 #include "common/bus_internal.h"
@@ -16,6 +18,7 @@ enum {
     SILENT_US =
         1500 * 1000, /* without a "ready" for this long, see whether the peer still exists */
     CHECK_MS = 250,
+    HANGS_US = 10 * 1000 * 1000,
 };
 
 typedef struct service {
@@ -23,7 +26,9 @@ typedef struct service {
     char *name;
     char *boot;
     zframe_t *peer; /* NULL while it is away */
+    int64_t pid;    /* of the peer's process; 0: not known */
     int64_t ready_us;
+    int64_t gone_us;
 } service_t;
 
 typedef struct call {
@@ -42,6 +47,7 @@ struct mlx_router {
     call_t *calls;
     size_t call_count;
     mlx_timer_t *check;
+    int64_t sender_pid; /* who sent the message that is handled now; 0: not known */
 };
 
 /*  Send what is in MSG (consumed) to PEER. False when the peer is gone. */
@@ -105,6 +111,8 @@ static void cancel_call(mlx_router_t *self, const call_t *call)
 static void lose_service(mlx_router_t *self, service_t *service)
 {
     zframe_destroy(&service->peer);
+    service->pid = 0;
+    service->gone_us = mlx_now_us();
     MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%s went away", service->name);
     call_t *next;
     for (call_t *call = self->calls; call; call = next) {
@@ -134,6 +142,30 @@ static call_t *find_call(mlx_router_t *self, zframe_t *caller, const char *id)
     return NULL;
 }
 
+static void free_service(service_t *service)
+{
+    zframe_destroy(&service->peer);
+    free(service->name);
+    free(service->boot);
+    free(service);
+}
+
+/*  Make room: the service that has been away for longest is forgotten. */
+static bool forget_service(mlx_router_t *self)
+{
+    service_t **oldest = NULL;
+    for (service_t **at = &self->services; *at; at = &(*at)->next)
+        if (!(*at)->peer && (!oldest || (*at)->gone_us < (*oldest)->gone_us))
+            oldest = at;
+    if (!oldest)
+        return false;
+    service_t *service = *oldest;
+    *oldest = service->next;
+    self->events.on_forgotten(self->events.arg, service->name);
+    free_service(service);
+    return true;
+}
+
 /*  Each verb's handler takes the peer and the frames behind the verb; false: malformed. */
 
 static service_t *add_service(mlx_router_t *self, const char *name)
@@ -141,7 +173,7 @@ static service_t *add_service(mlx_router_t *self, const char *name)
     size_t count = 0;
     for (service_t *service = self->services; service; service = service->next)
         count++;
-    if (count >= SERVICES_MAX)
+    if (count >= SERVICES_MAX && !forget_service(self))
         return NULL;
     service_t *service = mlx_alloc(1, sizeof *service);
     service->name = mlx_strdup(name);
@@ -150,29 +182,44 @@ static service_t *add_service(mlx_router_t *self, const char *name)
     return service;
 }
 
+static void take_ready(mlx_router_t *self, service_t *service, zframe_t *peer, const char *boot)
+{
+    bool news = !service->peer || !zframe_eq(service->peer, peer);
+    if (service->peer && news)
+        lose_service(self, service);
+    if (news)
+        service->peer = zframe_dup(peer);
+    free(service->boot);
+    service->boot = mlx_strdup(boot);
+    service->pid = self->sender_pid;
+    service->ready_us = mlx_now_us();
+    send_to(self, peer, message("welcome", self->boot));
+    if (news)
+        self->events.on_presence(self->events.arg, service->name, true);
+}
+
+/*  May the sender register as NAME? What answers for the broker is in the broker's process. */
+static bool may_be(const mlx_router_t *self, const char *name)
+{
+    return strcmp(name, MLX_ROUTER_OWN) != 0 || self->sender_pid == 0 ||
+           self->sender_pid == getpid();
+}
+
 static bool on_ready(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
 {
     char *name = zmsg_popstr(frames), *boot = zmsg_popstr(frames);
-    bool valid = name && boot && mlx_topic_valid(name, strlen(name)) && strlen(boot) <= ID_MAX;
+    bool valid = name && boot && mlx_segment_valid(name, strlen(name)) && strlen(boot) <= ID_MAX &&
+                 may_be(self, name);
     service_t *service = valid ? find_service(self, name) : NULL;
     if (valid && !service)
         service = add_service(self, name);
-    if (service && service->peer && !zframe_eq(service->peer, peer) &&
-        send_to(self, service->peer, message("ping", NULL))) {
+    if (valid && !service)
+        send_to(self, peer, message("refused", "the broker knows too many services already"));
+    else if (service && service->peer && !zframe_eq(service->peer, peer) &&
+             send_to(self, service->peer, message("ping", NULL)))
         send_to(self, peer, message("refused", "a service of this name is running already"));
-    } else if (service) {
-        bool news = !service->peer || !zframe_eq(service->peer, peer);
-        if (service->peer && news)
-            lose_service(self, service);
-        if (news)
-            service->peer = zframe_dup(peer);
-        free(service->boot);
-        service->boot = mlx_strdup(boot);
-        service->ready_us = mlx_now_us();
-        send_to(self, peer, message("welcome", self->boot));
-        if (news)
-            self->events.on_presence(self->events.arg, name, true);
-    }
+    else if (service)
+        take_ready(self, service, peer, boot);
     free(name);
     free(boot);
     return valid;
@@ -298,11 +345,45 @@ static bool dispatch(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t 
     return false;
 }
 
+/*  libzmq asks the kernel who connected and writes it behind the address: "...:UID:GID:PID". */
+static int64_t pid_of(zmq_msg_t *frame)
+{
+    const char *address = zmq_msg_gets(frame, "Peer-Address");
+    const char *colon = address ? strrchr(address, ':') : NULL;
+    char *end = NULL;
+    long pid = colon ? strtol(colon + 1, &end, 10) : 0;
+    return colon && end > colon + 1 && !*end && pid > 0 ? pid : 0;
+}
+
+/*  One message with the first COMMAND_MAX_FRAMES + 1 of its frames; NULL when none is there. Caller
+ *  owns it. */
+static zmsg_t *receive(mlx_router_t *self)
+{
+    void *socket = zsock_resolve(self->socket);
+    zmsg_t *frames = zmsg_new();
+    bool more = true;
+    while (more) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0)
+            break;
+        more = zmq_msg_more(&frame);
+        self->sender_pid = pid_of(&frame);
+        if (zmsg_size(frames) <= MLX_COMMAND_MAX_FRAMES)
+            zmsg_addmem(frames, zmq_msg_data(&frame), zmq_msg_size(&frame));
+        zmq_msg_close(&frame);
+    }
+    if (zmsg_size(frames) == 0)
+        zmsg_destroy(&frames);
+    return frames;
+}
+
 static int on_message(zloop_t *zloop, zsock_t *reader, void *arg)
 {
     mlx_router_t *self = arg;
     (void)zloop;
-    zmsg_t *frames = zmsg_recv(reader);
+    (void)reader;
+    zmsg_t *frames = receive(self);
     if (!frames)
         return mlx_loop_verdict(self->loop);
     size_t count = zmsg_size(frames);
@@ -366,10 +447,7 @@ void mlx_router_destroy(mlx_router_t **self_p)
     while (self->services) {
         service_t *service = self->services;
         self->services = service->next;
-        zframe_destroy(&service->peer);
-        free(service->name);
-        free(service->boot);
-        free(service);
+        free_service(service);
     }
     free(self->boot);
     free(self);
@@ -381,5 +459,9 @@ void mlx_router_services(const mlx_router_t *self, mlx_value_t *list)
         mlx_value_t *map = mlx_value_append(list, mlx_value_map());
         mlx_value_set_str(map, "name", service->name);
         mlx_value_set_bool(map, "connected", service->peer != NULL);
+        mlx_value_set_bool(map, "answers",
+                           service->peer && mlx_now_us() - service->ready_us < HANGS_US);
+        if (service->pid > 0)
+            mlx_value_set_int(map, "pid", service->pid);
     }
 }

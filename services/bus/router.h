@@ -16,16 +16,22 @@ typedef struct mlx_router mlx_router_t;
 
 typedef struct {
     void (*on_presence)(void *arg, const char *service, bool up);      /* a service came or went */
+    void (*on_forgotten)(void *arg, const char *service);              /* one that is away */
     void (*on_refused)(void *arg, const char *kind, const char *text); /* frames made no sense */
     void *arg;
 } mlx_router_events_t;
+
+/*  The service that only this process may register as: it answers for the broker. */
+#define MLX_ROUTER_OWN "bus"
 
 /*  SOCKET is a bound ROUTER, borrowed; BOOT is the broker's own id, shown to services. */
 mlx_router_t *mlx_router_new(mlx_loop_t *loop, zsock_t *socket, const char *boot,
                              const mlx_router_events_t *events);
 void mlx_router_destroy(mlx_router_t **self);
 
-/*  Append {name, connected} of each service to LIST. */
+/*  Append {name, connected, answers, pid} of each service to LIST. One that is connected and does
+ *  not answer hangs. The pid is the kernel's word for who
+ *  holds the other end of the connection; absent where the system does not tell. */
 void mlx_router_services(const mlx_router_t *self, mlx_value_t *list);
 
 #endif

@@ -19,7 +19,8 @@ enum {
     BETWEEN_MS = 75000,
     SWEEP_MS = 500,
     STREAM_BLOCK = 1024,
-    RUNS_MAX = 16 /* of the server before others have their turn */
+    REST_MS = 100, /* from accepting, when there was nothing to accept with */
+    RUNS_MAX = 16  /* of the server before others have their turn */
 };
 
 typedef struct connection {
@@ -64,6 +65,9 @@ struct mlx_httpd {
     mlx_httpd_request_t *requests;
     mlx_httpd_stream_t *streams;
     size_t connection_count;
+    size_t connection_max;
+    uint64_t accepted;
+    mlx_timer_t *rest; /* while it runs nobody is accepted */
     size_t stream_count;
     mlx_watch_t *watches[FD_SETSIZE];
     int watched; /* highest descriptor watched, or -1 */
@@ -76,11 +80,25 @@ struct mlx_httpd {
 
 static void turn(mlx_httpd_t *self);
 
+static void on_rested(void *arg)
+{
+    mlx_httpd_t *self = arg;
+    self->rest = NULL;
+    turn(self);
+}
+
+/*  Somebody waits at the listener and could not be taken in: without a pause the loop would ask
+ *  again and again. */
 static void on_event(void *arg, int fd, unsigned events)
 {
-    (void)fd;
+    mlx_httpd_t *self = arg;
+    uint64_t before = self->accepted;
     (void)events;
-    turn(arg);
+    if (fd == self->listener.fd)
+        MHD_run(self->daemon);
+    if (fd == self->listener.fd && self->accepted == before && !self->rest)
+        self->rest = mlx_loop_after(self->options.loop, REST_MS, on_rested, self);
+    turn(self);
 }
 
 static void on_again(void *arg)
@@ -99,6 +117,8 @@ static void watch(mlx_httpd_t *self)
     FD_ZERO(&out);
     FD_ZERO(&bad);
     MHD_get_fdset(self->daemon, &in, &out, &bad, &highest);
+    if (self->rest || self->connection_count >= self->connection_max)
+        FD_CLR(self->listener.fd, &in);
     int last = highest > self->watched ? highest : self->watched;
     for (int fd = 0; fd <= last; fd++) {
         unsigned events =
@@ -176,6 +196,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
             .first = true};
         self->connections = *context = c;
         self->connection_count++;
+        self->accepted++;
         return;
     }
     for (connection_t **at = &self->connections; *at; at = &(*at)->next)
@@ -489,7 +510,7 @@ static struct MHD_Daemon *start_daemon(mlx_httpd_t *self)
 {
     return MHD_start_daemon(
         MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, self, MHD_OPTION_LISTEN_SOCKET,
-        self->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        self->listener.fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)self->connection_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)((self->options.between_ms + 999) / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, self,
@@ -511,6 +532,7 @@ mlx_httpd_t *mlx_httpd_new(const mlx_httpd_options_t *options, mlx_error_t *err)
     }
     self->guard =
         (mlx_guard_t){.port = self->listener.port, .open = self->listener.open, .name = self->name};
+    self->connection_max = mlx_listener_room(&self->listener, CONNECTIONS_MAX);
     self->daemon = start_daemon(self);
     if (!self->daemon)
         mlx_panic("cannot start an HTTP server on a socket that listens");
@@ -542,8 +564,8 @@ void mlx_httpd_destroy(mlx_httpd_t **self_p)
         return;
     if (self->daemon) {
         mlx_loop_cancel(self->options.loop, &self->sweep);
-        if (self->again)
-            mlx_loop_cancel(self->options.loop, &self->again);
+        mlx_loop_cancel(self->options.loop, &self->again);
+        mlx_loop_cancel(self->options.loop, &self->rest);
         stop_daemon(self);
     }
     free(self->name);

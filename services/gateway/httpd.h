@@ -11,8 +11,9 @@
  *      mlx_httpd_t *httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = loop,
  *          .listen = "127.0.0.1:11490", .fn = on_request}, &err);
  *
- *  Bounds: 512 connections, 8 KiB of request line and headers, 10 s for the first request of a
- *  connection, 75 s between requests and for a reader that takes nothing, 256 streams.
+ *  Bounds: 512 connections, or what the limit of open files leaves room for (more wait until one
+ *  ends), 8 KiB of request line and headers, 10 s for the first request of a connection, 75 s between
+ *  requests and for a reader that takes nothing, 256 streams.
  */
 #ifndef MLX_GATEWAY_HTTPD_H
 #define MLX_GATEWAY_HTTPD_H

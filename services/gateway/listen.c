@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum {
-    BACKLOG = 128
+    BACKLOG = 128,
+    SPARE_FILES = 16 /* descriptors that connections leave to the rest of the process */
 };
 
 static int no_address(const char *text, mlx_error_t *err)
@@ -103,4 +105,13 @@ int mlx_listen(mlx_listener_t *listener, const char *text, mlx_error_t *err)
     *listener = (mlx_listener_t){.fd = fd};
     describe(listener);
     return 0;
+}
+
+size_t mlx_listener_room(const mlx_listener_t *listener, size_t most)
+{
+    struct rlimit limit;
+    size_t taken = (size_t)listener->fd + SPARE_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= taken + most)
+        return most;
+    return limit.rlim_cur > taken ? (size_t)limit.rlim_cur - taken : 1;
 }

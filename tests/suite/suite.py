@@ -143,8 +143,8 @@ class Suite:
                                    msgpack.packb({"cmd": "bus.services"})])
             if not dealer.poll(1000):
                 continue
-            verb, _number, body = dealer.recv_multipart()
-            services = msgpack.unpackb(body).get("services", []) if verb == b"done" else []
+            verb, *rest = dealer.recv_multipart()
+            services = msgpack.unpackb(rest[1]).get("services", []) if verb == b"done" else []
             if any(entry["name"] == name and entry["connected"] for entry in services):
                 dealer.close()
                 return

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <czmq.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,14 +367,56 @@ static void broker_needs_no_handlers(void **state)
     mlx_bus_destroy(&self->service);
     WAIT_UNTIL(self, !is_connected(self, "bencher"));
 
-    char name[300] = "";
-    memset(name, 'x', sizeof name - 1);
-    mlx_bus_t *stranger = client(self, name);
-    publish_used(stranger, 1);
+    zsock_t *stranger = zsock_new(ZMQ_DEALER);
+    assert_int_equal(zsock_connect(stranger, "ipc://%s/command.sock", self->dir), 0);
+    zstr_send(stranger, "nonsense");
     WAIT_UNTIL(self, mlx_broker_stats(self->broker).refused == 1);
-    mlx_bus_destroy(&stranger);
+    zsock_destroy(&stranger);
     assert_int_equal(self->present, 0);
     assert_int_equal(self->refused, 0);
+}
+
+static void on_unfit(void *arg, const mlx_error_t *err)
+{
+    fixture_t *self = arg;
+    self->error = *err;
+    self->errors++;
+}
+
+/*  Names and values of a publication come from outside: what the catalogue refuses is told, counted
+ *  and not sent. */
+static void unfit_publications_are_refused(void **state)
+{
+    static const char *const topics[] = {"service.MyApp.health", "service.a.b.health", "nonsense",
+                                         "service..health", "sensor.\033[2J"};
+    fixture_t *self = *state;
+    mlx_bus_t *bus = client(self, "sampler");
+    mlx_bus_on_unfit(bus, on_unfit, self);
+    mlx_value_t *d = mlx_value_map();
+    for (size_t i = 0; i < MLX_COUNT(topics); i++)
+        assert_int_equal(mlx_bus_publish_changed(bus, topics[i], d, 1000), -1);
+    mlx_value_set_str(d, "used", "much");
+    assert_int_equal(mlx_bus_publish(bus, "sensor.memory", d), -1);
+    assert_non_null(strstr(self->error.text, "used"));
+    assert_int_equal(self->errors, MLX_COUNT(topics) + 1);
+    assert_int_equal(mlx_bus_stats(bus).unfit, self->errors);
+    assert_int_equal(mlx_bus_stats(bus).published, 0);
+    mlx_value_destroy(&d);
+    mlx_bus_destroy(&bus);
+}
+
+static void names_that_do_not_fit_make_no_client(void **state)
+{
+    static const char *const names[] = {"",       "Alice Mac", "alice\tmac",
+                                        "a\033b", "\xff",      "a\xc2\x9b"};
+    const fixture_t *self = *state;
+    for (size_t i = 0; i < 2 * MLX_COUNT(names); i++) {
+        mlx_error_t err = {0};
+        mlx_bus_options_t options = {.run_dir = self->dir};
+        *(i % 2 ? &options.host : &options.src) = names[i / 2];
+        assert_null(mlx_bus_new(self->loop, &options, &err));
+        assert_int_equal(err.code, MLX_ERR_USAGE);
+    }
 }
 
 static void probe_tells_whether_a_broker_is_there(void **state)
@@ -402,6 +445,8 @@ int main(void)
         TEST(vanished_caller_cancels),
         TEST(cancel_reaches_the_service),
         TEST(broker_needs_no_handlers),
+        TEST(unfit_publications_are_refused),
+        TEST(names_that_do_not_fit_make_no_client),
         TEST(probe_tells_whether_a_broker_is_there),
     };
     return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

@@ -64,9 +64,15 @@ static void open_bus(void)
     char *path = mlx_format("%s/" MLX_SOCKET_PUBLISH, run_dir ? run_dir : "");
     if (!run_dir || access(path, W_OK) != 0)
         return;
+    MLX_CLEANUP(mlx_config_destroy) mlx_config_t *config = cli_config(NULL);
+    if (!config)
+        return;
     hearers.loop = mlx_loop_new();
     hearers.bus = mlx_bus_new(hearers.loop,
-                              &(mlx_bus_options_t){.run_dir = run_dir, .src = "mlx-cache"}, NULL);
+                              &(mlx_bus_options_t){.run_dir = run_dir,
+                                                   .host = mlx_config_str(config, "host"),
+                                                   .src = "mlx-cache"},
+                              NULL);
 }
 
 static void close_bus(void)

@@ -1,16 +1,21 @@
 /*  mlxctl services: what runs, and restarting it through whatever manages it */
-#include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/os.h"
+#include "common/term.h"
 #include "common/units.h"
 #include "ctl.h"
 #include "proto/catalogue.h"
+
+enum {
+    ASK_MS = 5000,
+    STATE_COLUMNS = 9
+};
 
 static void print_unit(const mlx_value_t *d, const char *key, mlx_unit_t unit, int width)
 {
@@ -29,17 +34,45 @@ static void print_int(const mlx_value_t *d, const char *key, int width)
         printf("%*s  ", width, "-");
 }
 
+typedef struct {
+    const char *host;
+    const mlx_value_t *registered; /* list of {name, connected, answers, pid} */
+    mlx_value_t *list;             /* where rows go as JSON */
+} services_t;
+
+/*  What the broker knows of the service NAME; NULL: it never registered. Borrowed. */
+static const mlx_value_t *registered(const mlx_value_t *list, const char *name, size_t len)
+{
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const char *known = mlx_value_str(mlx_value_at(list, i), "name");
+        if (known && strlen(known) == len && memcmp(known, name, len) == 0)
+            return mlx_value_at(list, i);
+    }
+    return NULL;
+}
+
+/*  Who publishes is no service for that: on this machine only who registered is one. */
+static bool is_service(const services_t *self, const mlx_message_t *message)
+{
+    const char *name = message->topic + strlen("service.");
+    return strcmp(message->host, self->host) != 0 ||
+           registered(self->registered, name, strcspn(name, "."));
+}
+
 static void print_row(void *arg, const mlx_message_t *message, int64_t age_us)
 {
-    const char *host = arg;
+    const services_t *self = arg;
     const mlx_value_t *d = message->d;
-    const char *begin = message->topic + strlen("service.");
+    const char *name = message->topic + strlen("service.");
     const char *state = mlx_value_str(d, "state"), *error = mlx_value_str(d, "last_error");
     const char *reason = mlx_value_str(d, "reason");
-    if (strcmp(message->host, host) != 0)
+    if (strcmp(message->host, self->host) != 0 || !is_service(self, message))
         return;
-    printf("%-10.*s ", (int)strcspn(begin, "."), begin);
-    printf("%-9s ", age_us > MLX_OVERVIEW_STALE_US ? "silent" : (state ? state : "unknown"));
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_term_clean(state ? state : "unknown", STATE_COLUMNS);
+    MLX_CLEANUP(mlx_free_p)
+    char *last = mlx_term_clean(reason ? reason : (error ? error : ""), 0);
+    printf("%-10.*s ", (int)strcspn(name, "."), name);
+    printf("%-9s ", age_us > MLX_OVERVIEW_STALE_US ? "silent" : shown);
     print_int(d, "pid", 7);
     print_unit(d, "uptime", MLX_UNIT_SECONDS, 9);
     print_int(d, "messages", 9);
@@ -47,29 +80,39 @@ static void print_row(void *arg, const mlx_message_t *message, int64_t age_us)
     print_int(d, "errors", 6);
     print_unit(d, "memory", MLX_UNIT_BYTES, 9);
     print_unit(d, "cpu", MLX_UNIT_SECONDS, 8);
-    puts(reason ? reason : (error ? error : ""));
+    puts(last);
 }
 
 static void add_row(void *arg, const mlx_message_t *message, int64_t age_us)
 {
+    const services_t *self = arg;
     (void)age_us;
-    mlx_value_append(arg, mlx_message_value(message));
+    if (is_service(self, message))
+        mlx_value_append(self->list, mlx_message_value(message));
+}
+
+static mlx_value_t *ask_registered(mlx_ctl_t *ctl, mlx_error_t *err)
+{
+    return mlx_ctl_call(ctl, "bus", "bus.services", NULL, ASK_MS, err);
 }
 
 static int list_services(mlx_ctl_t *ctl, bool json, mlx_error_t *err)
 {
-    mlx_overview_t *overview = mlx_ctl_overview(ctl, err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *known = ask_registered(ctl, err);
+    mlx_overview_t *overview = known ? mlx_ctl_overview(ctl, err) : NULL;
     if (!overview)
         return -1;
+    services_t services = {.host = mlx_bus_host(ctl->bus),
+                           .registered = mlx_value_get(known, "services")};
     if (json) {
-        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
-        mlx_overview_each(overview, "service.", mlx_wall_us(), add_row, list);
-        mlx_ctl_print_json(list);
+        services.list = mlx_value_list();
+        mlx_overview_each(overview, "service.", mlx_wall_us(), add_row, &services);
+        mlx_ctl_print_json(services.list);
+        mlx_value_destroy(&services.list);
     } else {
         puts("SERVICE    STATE         PID     UPTIME   MESSAGES   DROPS  ERRORS     MEMORY      "
              "CPU");
-        mlx_overview_each(overview, "service.", mlx_wall_us(), print_row,
-                          (void *)(uintptr_t)mlx_bus_host(ctl->bus));
+        mlx_overview_each(overview, "service.", mlx_wall_us(), print_row, &services);
     }
     mlx_overview_destroy(&overview);
     return 0;
@@ -110,29 +153,43 @@ static bool restart_by_manager(const char *name)
     return restart_unit(name) || restart_unit(daemon_name);
 }
 
+/*  Only the broker is asked which process a service is: it has that from the kernel, not from a
+ *  message. And only a process that runs our program of that name is ended. */
+static int end_process(const char *name, int64_t pid, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *program = mlx_format("mlx-%s", name);
+    MLX_CLEANUP(mlx_free_p) char *daemon_program = mlx_format("mlx-%sd", name);
+    mlx_error_t why = {0};
+    if (pid <= 1 || pid > INT32_MAX) {
+        mlx_error_set(err, MLX_ERR_FAILED, "the broker does not know which process %s is", name);
+        return mlx_error_mend(err, "restart it through what started it");
+    }
+    if (mlx_os_end_process((pid_t)pid, program, &why) == 0 ||
+        mlx_os_end_process((pid_t)pid, daemon_program, NULL) == 0)
+        return 0;
+    mlx_error_set(err, MLX_ERR_FAILED, "service %s is not ours to restart: %s", name, why.text);
+    return mlx_error_mend(err, "end it yourself if you know what it is");
+}
+
 /*  Without a manager the supervisor of deploy/up starts again what ends. */
 static int restart(mlx_ctl_t *ctl, const char *name, mlx_error_t *err)
 {
-    if (!mlx_topic_valid(name, strlen(name)) || strchr(name, '.'))
+    if (!mlx_segment_valid(name, strlen(name)))
         return mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is no name of a service", name);
     if (restart_by_manager(name))
         return 0;
-    mlx_overview_t *overview = mlx_ctl_overview(ctl, err);
-    if (!overview)
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *known = ask_registered(ctl, err);
+    if (!known)
         return -1;
-    MLX_CLEANUP(mlx_free_p) char *topic = mlx_format("service.%s.health", name);
+    const mlx_value_t *service = registered(mlx_value_get(known, "services"), name, strlen(name));
+    bool connected = false;
     int64_t pid = 0;
-    const mlx_value_t *health = mlx_overview_get(overview, topic, mlx_wall_us(), NULL);
-    bool known = mlx_value_int(health, "pid", &pid) && pid > 1;
-    mlx_overview_destroy(&overview);
-    if (!known) {
+    if (!mlx_value_bool(service, "connected", &connected) || !connected) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "service %s is not running", name);
         return mlx_error_mend(err, "`mlxctl services` lists what is");
     }
-    if (kill((pid_t)pid, SIGTERM))
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot stop process %lld: %s", (long long)pid,
-                             strerror(errno));
-    return 0;
+    mlx_value_int(service, "pid", &pid);
+    return end_process(name, pid, err);
 }
 
 int mlx_cmd_services(void *arg, const mlx_args_t *args)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/term.h"
 #include "common/units.h"
 
 enum {
@@ -18,13 +19,6 @@ typedef struct {
 static void label(mlx_buf_t *out, const char *text)
 {
     mlx_buf_printf(out, "%-*s", LABEL_WIDTH, text);
-}
-
-/*  Outside text on its way to a terminal: no control characters. */
-static void put_safe(mlx_buf_t *out, const char *text)
-{
-    for (; *text; text++)
-        mlx_buf_putc(out, (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
 static void put_unit(mlx_buf_t *out, double value, mlx_unit_t unit)
@@ -62,7 +56,7 @@ static void not_available(mlx_buf_t *out, const char *why)
     mlx_buf_puts(out, "not available");
     if (why) {
         mlx_buf_puts(out, " (");
-        put_safe(out, why);
+        mlx_term_put(out, why);
         mlx_buf_putc(out, ')');
     }
     mlx_buf_putc(out, '\n');
@@ -75,10 +69,12 @@ static void head(const mlx_headline_t *now, mlx_buf_t *out)
     else
         mlx_buf_puts(out, now->busy ? "working" : "idle");
     mlx_buf_puts(out, "  ");
-    put_safe(out, now->model ? now->model : "no model loaded");
-    if (now->busy && now->source)
-        mlx_buf_printf(out, "  (from %s)", now->source);
-    else if (!isnan(now->last_tokens_per_second))
+    mlx_term_put(out, now->model ? now->model : "no model loaded");
+    if (now->busy && now->source) {
+        mlx_buf_puts(out, "  (from ");
+        mlx_term_put(out, now->source);
+        mlx_buf_puts(out, ")");
+    } else if (!isnan(now->last_tokens_per_second))
         mlx_buf_printf(out, "  (last request %.1f tok/s)", now->last_tokens_per_second);
     mlx_buf_puts(out, "\n\n");
 }
@@ -117,7 +113,7 @@ static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
         mlx_buf_puts(out, "  ");
     }
     const char *name = mlx_value_str(message->d, "name");
-    put_safe(out, name ? name : message->topic);
+    mlx_term_put(out, name ? name : message->topic);
     if (mlx_value_real(message->d, "memory_used", &used)) {
         mlx_value_real(message->d, "memory_total", &total);
         mlx_buf_puts(out, ", ");
@@ -150,7 +146,7 @@ static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64
     }
     const char *name = mlx_value_str(d, "name");
     if (name)
-        put_safe(out, name);
+        mlx_term_put(out, name);
     if (mlx_value_int(d, "cores", &cores))
         mlx_buf_printf(out, ", %lld core%s", (long long)cores, cores == 1 ? "" : "s");
     mlx_buf_putc(out, '\n');
@@ -192,10 +188,10 @@ static void model_row(const mlx_value_t *model, mlx_buf_t *out)
     const char *name = mlx_value_str(model, "name");
     const char *quantization = mlx_value_str(model, "quantization");
     mlx_buf_puts(out, "    ");
-    put_safe(out, name ? name : "?");
+    mlx_term_put(out, name ? name : "?");
     if (quantization) {
         mlx_buf_puts(out, "  ");
-        put_safe(out, quantization);
+        mlx_term_put(out, quantization);
     }
     if (mlx_value_real(model, "size", &size)) {
         mlx_buf_puts(out, "  ");
@@ -218,16 +214,17 @@ static void runtime_models(section_t *section, const mlx_value_t *d)
     mlx_value_bool(d, "reachable", &reachable);
     if (section->rows++ == 0)
         mlx_buf_puts(out, "\nRuntimes\n");
-    mlx_buf_printf(out, "  %-9s ", kind ? kind : "?");
-    put_safe(out, url ? url : "");
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_term_clean(kind ? kind : "?", 0);
+    mlx_buf_printf(out, "  %-9s ", shown);
+    mlx_term_put(out, url ? url : "");
     if (version) {
         mlx_buf_puts(out, "  ");
-        put_safe(out, version);
+        mlx_term_put(out, version);
     }
     mlx_buf_puts(out, reachable ? "" : "  not reachable");
     if (!reachable && reason) {
         mlx_buf_puts(out, " (");
-        put_safe(out, reason);
+        mlx_term_put(out, reason);
         mlx_buf_putc(out, ')');
     }
     if (reachable && mlx_value_size(models) == 0)
@@ -249,10 +246,11 @@ static void runtime_source(const section_t *section, const mlx_value_t *d)
         put_unit(section->out, rate, MLX_UNIT_TOKENS_PER_SECOND);
         mlx_buf_puts(section->out, ", ");
     }
-    mlx_buf_printf(section->out, "tok/s from: %s", source ? source : "nothing yet");
+    mlx_buf_puts(section->out, "tok/s from: ");
+    mlx_term_put(section->out, source ? source : "nothing yet");
     if (reason) {
         mlx_buf_puts(section->out, " (");
-        put_safe(section->out, reason);
+        mlx_term_put(section->out, reason);
         mlx_buf_putc(section->out, ')');
     }
     mlx_buf_putc(section->out, '\n');
@@ -294,10 +292,11 @@ static void service_row(void *arg, const mlx_message_t *message, int64_t age_us)
     char *name = mlx_format("%.*s", (int)strcspn(message->topic + strlen("service."), "."),
                             message->topic + strlen("service."));
     mlx_buf_printf(section->out, "%s ", name);
-    put_safe(section->out, age_us > MLX_OVERVIEW_STALE_US ? "silent" : (state ? state : "unknown"));
+    mlx_term_put(section->out,
+                 age_us > MLX_OVERVIEW_STALE_US ? "silent" : (state ? state : "unknown"));
     if (reason) {
         mlx_buf_puts(section->out, " (");
-        put_safe(section->out, reason);
+        mlx_term_put(section->out, reason);
         mlx_buf_putc(section->out, ')');
     }
 }
@@ -309,7 +308,7 @@ static void other_host(void *arg, const mlx_message_t *message, int64_t age_us)
         strcmp(message->topic, "sensor.memory") != 0)
         return;
     mlx_buf_puts(section->out, section->rows++ ? ", " : "\nAlso heard: ");
-    put_safe(section->out, message->host);
+    mlx_term_put(section->out, message->host);
 }
 
 void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)

@@ -76,11 +76,17 @@ public struct BusServices: BusCommand {
             public var name: String?
             /// It can take commands now.
             public var connected: Bool?
+            /// It has said so lately.
+            public var answers: Bool?
+            /// Of its process, as the kernel tells it; absent where it does not.
+            public var pid: Int?
 
             /// Reads the fields that are there.
             public init(_ data: BusData) {
                 name = data.read("name")
                 connected = data.read("connected")
+                answers = data.read("answers")
+                pid = data.read("pid")
             }
         }
     }
