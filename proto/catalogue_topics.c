@@ -66,6 +66,15 @@ static const mlx_field_t missing[] = {
 static const mlx_field_t gpu_process[] = {
     INT("pid", "process id"),
     NUM("memory", MLX_INT, MLX_UNIT_BYTES, "GPU memory the process holds"),
+    NUM("utilization", MLX_REAL, MLX_UNIT_RATIO, "share of the GPU's time the process used"),
+    END,
+};
+
+static const mlx_field_t gpu_instance[] = {
+    STR("id", "identity of the part"),
+    STR("name", "its kind: how large a part it is"),
+    NUM("memory_used", MLX_INT, MLX_UNIT_BYTES, "memory in use"),
+    NUM("memory_total", MLX_INT, MLX_UNIT_BYTES, "memory of the part"),
     END,
 };
 
@@ -79,6 +88,7 @@ static const mlx_field_t gpu[] = {
     GAUGE("memory_used", MLX_INT, MLX_UNIT_BYTES, "mlx_gpu_memory_used_bytes", "GPU memory in use"),
     GAUGE("memory_total", MLX_INT, MLX_UNIT_BYTES, "mlx_gpu_memory_total_bytes",
           "GPU memory installed"),
+    BOOL("unified", "memory_used and memory_total are of the machine's memory, which it shares"),
     GAUGE("frequency", MLX_REAL, MLX_UNIT_HERTZ, "mlx_gpu_frequency_hertz", "core clock"),
     GAUGE("memory_frequency", MLX_REAL, MLX_UNIT_HERTZ, "mlx_gpu_memory_frequency_hertz",
           "memory clock"),
@@ -90,6 +100,12 @@ static const mlx_field_t gpu[] = {
     GAUGE("temperature", MLX_REAL, MLX_UNIT_CELSIUS, "mlx_gpu_temperature_celsius",
           "core temperature"),
     GAUGE("fan", MLX_REAL, MLX_UNIT_RATIO, "mlx_gpu_fan_ratio", "fan speed of its maximum"),
+    NUM("encoder", MLX_REAL, MLX_UNIT_RATIO, "time the video encoder was busy"),
+    NUM("decoder", MLX_REAL, MLX_UNIT_RATIO, "time the video decoder was busy"),
+    NUM("media", MLX_REAL, MLX_UNIT_RATIO, "time the busiest video engine was busy"),
+    NUM("pcie_tx", MLX_REAL, MLX_UNIT_NONE, "bytes a second that the GPU sends over PCIe"),
+    NUM("pcie_rx", MLX_REAL, MLX_UNIT_NONE, "bytes a second that it receives"),
+    LIST("instances", gpu_instance, "the parts of a divided GPU (MIG)"),
     LIST("throttle", NULL, "why clocks are held down: power, thermal, ..."),
     LIST("processes", gpu_process, "processes with a context on the GPU"),
     MISSING,
@@ -106,7 +122,9 @@ static const mlx_field_t memory[] = {
     NUM("cached", MLX_INT, MLX_UNIT_BYTES, "page cache"),
     NUM("wired", MLX_INT, MLX_UNIT_BYTES, "memory that cannot be paged out (macOS)"),
     NUM("compressed", MLX_INT, MLX_UNIT_BYTES, "memory held by the compressor"),
+    STR("available_bound", "what bounds it: machine, cgroup v1 or cgroup v2"),
     NUM("limit", MLX_INT, MLX_UNIT_BYTES, "cgroup limit where it is below total"),
+    NUM("limit_used", MLX_INT, MLX_UNIT_BYTES, "charged to the cgroup that has the least left"),
     NUM("gpu_limit", MLX_INT, MLX_UNIT_BYTES, "unified memory the GPU may wire (macOS)"),
     GAUGE("swap_total", MLX_INT, MLX_UNIT_BYTES, "mlx_swap_total_bytes", "swap configured"),
     GAUGE("swap_used", MLX_INT, MLX_UNIT_BYTES, "mlx_swap_used_bytes", "swap in use"),
@@ -157,12 +175,16 @@ static const mlx_field_t temperature_sensor[] = {
     STR("label", "what it measures"),
     STR("source", "chip or back end"),
     NUM("celsius", MLX_REAL, MLX_UNIT_CELSIUS, "temperature"),
+    NUM("age", MLX_REAL, MLX_UNIT_SECONDS,
+        "how long before the message it was measured; absent: 0"),
     END,
 };
 
 static const mlx_field_t fan[] = {
     STR("label", "which fan"),
     NUM("rpm", MLX_REAL, MLX_UNIT_RPM, "speed"),
+    NUM("min", MLX_REAL, MLX_UNIT_RPM, "slowest speed it is set to"),
+    NUM("max", MLX_REAL, MLX_UNIT_RPM, "fastest speed"),
     END,
 };
 

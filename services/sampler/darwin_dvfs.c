@@ -32,7 +32,8 @@ static CFTypeRef copy_table(io_registry_entry_t pmgr, const char *key)
     return name ? mlx_io_copy_property(pmgr, name) : NULL;
 }
 
-static void read_table(io_registry_entry_t pmgr, const char *key, mlx_dvfs_table_t *table)
+/*  With OFF entries of 0 stay: the table counts the state in which it is off as well. */
+static void read_table(io_registry_entry_t pmgr, const char *key, bool off, mlx_dvfs_table_t *table)
 {
     MLX_CLEANUP(mlx_cf_release_p) CFTypeRef property = copy_table(pmgr, key);
     const uint8_t *data;
@@ -43,7 +44,7 @@ static void read_table(io_registry_entry_t pmgr, const char *key, mlx_dvfs_table
         return;
     for (size_t at = 0; at + ENTRY <= len && table->count < MLX_DVFS_STATES_MAX; at += ENTRY) {
         double value = little_endian(data + at);
-        if (value > 0)
+        if (value > 0 || off)
             table->hertz[table->count++] = value;
         fastest = fmax(fastest, value);
     }
@@ -84,7 +85,7 @@ static void read_cluster_table(io_registry_entry_t pmgr, size_t rank, mlx_dvfs_t
     if (!cluster)
         return;
     snprintf(key, sizeof key, "voltage-states%u-sram", cluster[0]);
-    read_table(pmgr, key, table);
+    read_table(pmgr, key, false, table);
 }
 
 void mlx_dvfs_read(mlx_dvfs_t *self)
@@ -94,11 +95,11 @@ void mlx_dvfs_read(mlx_dvfs_t *self)
     if (!pmgr)
         return;
     for (size_t i = 0; i < MLX_DVFS_TIERS; i++) {
-        read_table(pmgr, tiers[i].key, &self->tier[i]);
+        read_table(pmgr, tiers[i].key, false, &self->tier[i]);
         if (self->tier[i].count == 0)
             read_cluster_table(pmgr, i, &self->tier[i]);
     }
-    read_table(pmgr, "voltage-states9", &self->gpu);
+    read_table(pmgr, "voltage-states9", true, &self->gpu);
 }
 
 bool mlx_dvfs_tier(const char *channel, size_t *tier)
@@ -136,18 +137,12 @@ static kind_t kind_of(CFStringRef name)
     return STATE_ACTIVE;
 }
 
-/*  Frequency of active state INDEX of COUNT. The kernel may have more or fewer states than the
- * table has entries: the first and the last belong together, the rest lies evenly between. */
-static double state_hertz(const mlx_dvfs_table_t *table, size_t index, size_t count)
+/*  Frequency of the active state INDEX; NaN when the table has no entry for it. State n is entry n;
+ *  a table that begins with 0 counts the state in which the thing is off. */
+static double state_hertz(const mlx_dvfs_table_t *table, size_t index)
 {
-    if (count < 2 || table->count < 2)
-        return table->hertz[table->count - 1];
-    double place = (double)index * (double)(table->count - 1) / (double)(count - 1);
-    size_t lower = (size_t)place;
-    if (lower + 1 >= table->count)
-        return table->hertz[table->count - 1];
-    double part = place - (double)lower;
-    return table->hertz[lower] * (1 - part) + table->hertz[lower + 1] * part;
+    size_t entry = index + (table->hertz[0] <= 0);
+    return entry < table->count && table->hertz[entry] > 0 ? table->hertz[entry] : (double)NAN;
 }
 
 bool mlx_dvfs_use(const mlx_ioreport_t *api, CFDictionaryRef channel, const mlx_dvfs_table_t *table,
@@ -173,8 +168,13 @@ bool mlx_dvfs_use(const mlx_ioreport_t *api, CFDictionaryRef channel, const mlx_
         }
     }
     use->has_cycles = table && table->count > 0;
-    for (size_t i = 0; use->has_cycles && i < count; i++)
-        use->cycles += active[i] * state_hertz(table, i, count);
+    for (size_t i = 0; use->has_cycles && i < count; i++) {
+        if (active[i] <= 0)
+            continue; /* there may be more names than the chip has frequencies */
+        double hertz = state_hertz(table, i);
+        use->has_cycles = !isnan(hertz);
+        use->cycles += active[i] * hertz;
+    }
     return use->total > 0;
 }
 

@@ -1,7 +1,9 @@
 /*  darwin_heat.h - from single thermometers to sensor.temperature
  *
- *  cpu and gpu are the means of the sensors of that place, as other monitors of the Mac show them;
- *  max is the hottest of all. 0 and what no chip survives are "no reading" in Apple's sensors.
+ *  cpu is the hottest spot of the processor's die where a sensor of its own says so, else the mean
+ *  of the cores that run; gpu is the mean of the GPU's sensors; max is the hottest of all. The
+ *  sensor of a part that is switched off gives a few degrees or 0, and so does one that does not
+ *  work: below 15 degrees no processor or GPU is measured.
  *
  *      mlx_heat_t heat = {0};
  *      mlx_heat_add(&heat, MLX_HEAT_CPU, "CPU Tp01", "smc", 54.5, out);
@@ -13,7 +15,9 @@
 #include "sensor.h"
 
 typedef enum {
-    MLX_HEAT_CPU,
+    MLX_HEAT_DIE_MAX,  /* hottest spot of the processor's die */
+    MLX_HEAT_CPU,      /* one core, or a group of them */
+    MLX_HEAT_DIE_MEAN, /* mean of the die */
     MLX_HEAT_GPU,
     MLX_HEAT_OTHER,
     MLX_HEAT_PLACES
@@ -22,9 +26,13 @@ typedef enum {
 typedef struct {
     double sum[MLX_HEAT_PLACES];
     size_t count[MLX_HEAT_PLACES];
+    size_t off[MLX_HEAT_PLACES]; /* sensors of parts that are switched off */
     double hottest;
-    size_t sensors; /* added so far */
+    size_t sensors; /* that answered so far */
 } mlx_heat_t;
+
+/*  Is CELSIUS a temperature that something at PLACE can have? */
+bool mlx_heat_is_real(mlx_heat_place_t place, double celsius);
 
 /*  Take a thermometer's value in and list it; a value that is no temperature is left out. */
 void mlx_heat_add(mlx_heat_t *self, mlx_heat_place_t place, const char *label, const char *source,

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #define SCAN_US 15000000
-#define MAX_FILES 256
+#define MAX_FILES 16384
 #define MAX_ENGINES 12
+#define MAX_REGIONS 8
+#define MAX_CLASSES 32
 #define MAX_PROCESSES_SEEN 65536
 
 typedef struct {
@@ -23,11 +25,26 @@ typedef struct {
     double share; /* of this client in the span before; NAN: not known */
 } engine_t;
 
+/*  A region of memory, in the three ways of counting that drivers have; -1: not told. */
+typedef enum {
+    RESIDENT, /* there now */
+    MEMORY,   /* the older name of the same */
+    TOTAL,    /* asked for */
+    WAYS
+} way_t;
+
+typedef struct {
+    char name[16];
+    int64_t bytes[WAYS];
+} region_t;
+
 typedef struct {
     int pid;
     unsigned fd;
-    char slot[32];
+    char node[32];  /* the GPU that its device node belongs to; "": not known */
+    char slot[32];  /* the GPU that the account names */
     int64_t client; /* several descriptors may be one client */
+    bool first;     /* the first descriptor of its client */
     int64_t local, system;
     bool has_local;
     engine_t engines[MAX_ENGINES];
@@ -37,18 +54,19 @@ typedef struct {
 } file_t;
 
 struct mlx_fdinfo {
-    const char *proc_root;
-    file_t *files;
-    size_t count;
+    const char *proc_root, *sys_root;
+    file_t *files; /* in order of pid and descriptor */
+    size_t count, room;
+    bool cut; /* there are more */
     int64_t scanned_us;
     bool scanned;
 };
 
-mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root)
+mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root)
 {
     mlx_fdinfo_t *self = mlx_alloc(1, sizeof *self);
     self->proc_root = proc_root;
-    self->files = mlx_alloc(MAX_FILES, sizeof *self->files);
+    self->sys_root = sys_root;
     return self;
 }
 
@@ -84,18 +102,42 @@ static bool parse_bytes(const char *p, int64_t *out)
     return !__builtin_mul_overflow(value, unit, out);
 }
 
-/*  Regions are named by the drivers: vram0, local0 on a card; system0, gtt in main memory. The
- *  stolen part of main memory is counted in "system" already. */
-static void add_region(file_t *file, const char *region, const char *value)
+static void add_region(region_t *regions, const char *name, size_t len, way_t way,
+                       const char *value)
 {
-    int64_t bytes;
-    if (strncmp(region, "stolen", 6) == 0 || !parse_bytes(value, &bytes))
+    size_t at = 0;
+    while (at < MAX_REGIONS && regions[at].name[0] &&
+           !(strlen(regions[at].name) == len && !strncmp(regions[at].name, name, len)))
+        at++;
+    if (at == MAX_REGIONS || len == 0 || len >= sizeof regions->name)
         return;
-    bool local = strncmp(region, "vram", 4) == 0 || strncmp(region, "local", 5) == 0;
-    int64_t *sum = local ? &file->local : &file->system;
-    file->has_local = file->has_local || local;
-    if (__builtin_add_overflow(*sum, bytes, sum))
-        *sum = INT64_MAX;
+    if (!regions[at].name[0]) {
+        regions[at] = (region_t){.bytes = {-1, -1, -1}};
+        memcpy(regions[at].name, name, len);
+    }
+    int64_t bytes;
+    if (parse_bytes(value, &bytes))
+        regions[at].bytes[way] = bytes;
+}
+
+/*  Regions are named by the drivers: vram0, local0 on a card; system0, gtt, cpu in main memory. The
+ *  stolen part of main memory is counted in "system" already. */
+static void sum_regions(file_t *file, const region_t *regions)
+{
+    for (size_t i = 0; i < MAX_REGIONS && regions[i].name[0]; i++) {
+        const region_t *region = &regions[i];
+        size_t way = 0;
+        while (way < WAYS && region->bytes[way] < 0)
+            way++;
+        if (way == WAYS || strncmp(region->name, "stolen", 6) == 0)
+            continue;
+        bool local =
+            strncmp(region->name, "vram", 4) == 0 || strncmp(region->name, "local", 5) == 0;
+        int64_t *sum = local ? &file->local : &file->system;
+        file->has_local = file->has_local || local;
+        if (__builtin_add_overflow(*sum, region->bytes[way], sum))
+            *sum = INT64_MAX;
+    }
 }
 
 static void set_int(int64_t *slot, const char *value)
@@ -113,7 +155,7 @@ static bool after(const char *text, const char *prefix, const char **rest)
 }
 
 /*  One "drm-key: value" line; KEY ends at COLON. Longer prefixes first. */
-static void parse_line(file_t *file, const char *key, const char *colon)
+static void parse_line(file_t *file, region_t *regions, const char *key, const char *colon)
 {
     const char *value = colon + 1 + strspn(colon + 1, " \t");
     const char *name;
@@ -125,7 +167,9 @@ static void parse_line(file_t *file, const char *key, const char *colon)
     } else if (after(key, "drm-client-id:", &name)) {
         set_int(&file->client, value);
     } else if (after(key, "drm-resident-", &name)) {
-        add_region(file, name, value);
+        add_region(regions, name, (size_t)(colon - name), RESIDENT, value);
+    } else if (after(key, "drm-memory-", &name)) {
+        add_region(regions, name, (size_t)(colon - name), MEMORY, value);
     } else if (after(key, "drm-engine-capacity-", &name)) {
         engine = find_engine(file, name, (size_t)(colon - name));
         set_int(engine ? &engine->capacity : NULL, value);
@@ -135,12 +179,15 @@ static void parse_line(file_t *file, const char *key, const char *colon)
     } else if (after(key, "drm-total-cycles-", &name)) {
         engine = find_engine(file, name, (size_t)(colon - name));
         set_int(engine ? &engine->total : NULL, value);
+    } else if (after(key, "drm-total-", &name)) {
+        add_region(regions, name, (size_t)(colon - name), TOTAL, value);
     }
 }
 
 static bool read_file(const mlx_fdinfo_t *self, file_t *file)
 {
     char text[8192];
+    region_t regions[MAX_REGIONS] = {0};
     MLX_CLEANUP(mlx_close_p)
     int fd = mlx_sysfile_open("%s/%d/fdinfo/%u", self->proc_root, file->pid, file->fd);
     if (mlx_sysfile_read(fd, text, sizeof text) < 0)
@@ -150,8 +197,9 @@ static bool read_file(const mlx_fdinfo_t *self, file_t *file)
         line += *line == '\n';
         const char *colon = line + strcspn(line, ":\n");
         if (*colon == ':' && strncmp(line, "drm-", 4) == 0)
-            parse_line(file, line, colon);
+            parse_line(file, regions, line, colon);
     }
+    sum_regions(file, regions);
     return file->slot[0] && file->client >= 0;
 }
 
@@ -169,6 +217,7 @@ static double share(const engine_t *before, const engine_t *now, int64_t span_us
 static void update_file(const mlx_fdinfo_t *self, file_t *file, int64_t now_us)
 {
     file_t now = {.pid = file->pid, .fd = file->fd, .read_us = now_us};
+    memcpy(now.node, file->node, sizeof now.node);
     now.valid = read_file(self, &now);
     if (file->valid && now.valid && file->client == now.client)
         for (size_t i = 0; i < now.engine_count; i++) {
@@ -180,17 +229,52 @@ static void update_file(const mlx_fdinfo_t *self, file_t *file, int64_t now_us)
     *file = now;
 }
 
-static void add_file(mlx_fdinfo_t *self, int pid, unsigned fd)
+/*  The PCI slot behind device node NAME ("renderD128"); "" when that cannot be told. */
+static void slot_of_node(const mlx_fdinfo_t *self, const char *name, char *slot, size_t size)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (self->files[i].pid == pid && self->files[i].fd == fd)
-            return;
-    if (self->count < MAX_FILES)
-        self->files[self->count++] = (file_t){.pid = pid, .fd = fd};
+    char target[256];
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/class/drm/%s/device", self->sys_root, name);
+    ssize_t len = readlink(path, target, sizeof target - 1);
+    slot[0] = '\0';
+    if (len <= 0)
+        return;
+    target[len] = '\0';
+    const char *slash = strrchr(target, '/');
+    const char *base = slash ? slash + 1 : target;
+    if (strlen(base) < size)
+        memcpy(slot, base, strlen(base) + 1);
 }
 
-static void scan_process(mlx_fdinfo_t *self, int pid)
+static int by_pid(const void *a, const void *b)
 {
+    const file_t *x = a;
+    const file_t *y = b;
+    if (x->pid != y->pid)
+        return x->pid < y->pid ? -1 : 1;
+    return (x->fd > y->fd) - (x->fd < y->fd);
+}
+
+/*  KNOWN: how many of the files, sorted, were there before this scan. */
+static void add_file(mlx_fdinfo_t *self, size_t known, int pid, unsigned fd, const char *node)
+{
+    file_t file = {.pid = pid, .fd = fd};
+    if (known && bsearch(&file, self->files, known, sizeof file, by_pid))
+        return;
+    if (self->count == MAX_FILES) {
+        self->cut = true;
+        return;
+    }
+    if (self->count == self->room) {
+        self->room = self->room ? self->room * 2 : 64;
+        self->files = mlx_realloc(self->files, self->room, sizeof *self->files);
+    }
+    slot_of_node(self, node, file.node, sizeof file.node);
+    self->files[self->count++] = file;
+}
+
+static void scan_process(mlx_fdinfo_t *self, size_t known, int pid)
+{
+    static const char prefix[] = "/dev/dri/";
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%d/fd", self->proc_root, pid);
     DIR *dir = opendir(path);
     if (!dir)
@@ -198,12 +282,15 @@ static void scan_process(mlx_fdinfo_t *self, int pid)
     const struct dirent *entry;
     while ((entry = readdir(dir))) {
         char target[64];
-        ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target);
+        ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
         const char *p = entry->d_name;
         int64_t fd;
-        if (len > 9 && memcmp(target, "/dev/dri/", 9) == 0 && mlx_sysfile_parse_int(&p, &fd) &&
+        if (len <= 0)
+            continue;
+        target[len] = '\0';
+        if (strncmp(target, prefix, sizeof prefix - 1) == 0 && mlx_sysfile_parse_int(&p, &fd) &&
             fd >= 0 && fd <= INT32_MAX)
-            add_file(self, pid, (unsigned)fd);
+            add_file(self, known, pid, (unsigned)fd, target + sizeof prefix - 1);
     }
     closedir(dir);
 }
@@ -212,12 +299,50 @@ static void scan(mlx_fdinfo_t *self)
 {
     unsigned *pids = mlx_alloc(MAX_PROCESSES_SEEN, sizeof *pids);
     size_t count = mlx_sysfile_numbers(pids, MAX_PROCESSES_SEEN, "", "", "%s", self->proc_root);
+    size_t known = self->count;
+    self->cut = false;
     for (size_t i = 0; i < count; i++)
-        scan_process(self, (int)pids[i]);
+        scan_process(self, known, (int)pids[i]);
     free(pids);
+    if (self->count)
+        qsort(self->files, self->count, sizeof *self->files, by_pid);
 }
 
-void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us)
+static int by_client(const void *a, const void *b)
+{
+    const file_t *x = *(file_t *const *)a;
+    const file_t *y = *(file_t *const *)b;
+    int order = strcmp(x->slot, y->slot);
+    if (order)
+        return order;
+    if (x->client != y->client)
+        return x->client < y->client ? -1 : 1;
+    return x < y ? -1 : 1;
+}
+
+/*  Of several descriptors of one client only the first counts. */
+static void mark_first(mlx_fdinfo_t *self)
+{
+    if (!self->count)
+        return;
+    MLX_CLEANUP(mlx_free_p) file_t **order = mlx_alloc(self->count, sizeof(file_t *));
+    for (size_t i = 0; i < self->count; i++)
+        order[i] = &self->files[i];
+    qsort(order, self->count, sizeof *order, by_client);
+    for (size_t i = 0; i < self->count; i++)
+        order[i]->first = i == 0 || order[i]->client != order[i - 1]->client ||
+                          strcmp(order[i]->slot, order[i - 1]->slot) != 0;
+}
+
+/*  Its GPU rests: what it did meanwhile is not known. */
+static void leave_alone(file_t *file)
+{
+    for (size_t i = 0; i < file->engine_count; i++)
+        file->engines[i].share = NAN;
+}
+
+void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us, mlx_fdinfo_may_read_fn may_read,
+                       void *arg)
 {
     if (!self->scanned || now_us - self->scanned_us >= SCAN_US) {
         scan(self);
@@ -226,100 +351,137 @@ void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us)
     }
     size_t kept = 0;
     for (size_t i = 0; i < self->count; i++) {
-        update_file(self, &self->files[i], now_us);
-        if (self->files[i].valid)
-            self->files[kept++] = self->files[i];
+        file_t *file = &self->files[i];
+        bool ask = may_read(arg, file->valid ? file->slot : file->node);
+        if (ask)
+            update_file(self, file, now_us);
+        else
+            leave_alone(file);
+        if (!ask || file->valid)
+            self->files[kept++] = *file;
     }
     self->count = kept;
+    mark_first(self);
+}
+
+bool mlx_fdinfo_complete(const mlx_fdinfo_t *self)
+{
+    return !self->cut;
 }
 
 /*  FILE counts for SLOT: on that GPU, and the first descriptor of its client. */
-static bool counts(const mlx_fdinfo_t *self, const file_t *file, const char *slot)
+static bool counts(const file_t *file, const char *slot)
 {
-    if (strcmp(file->slot, slot) != 0)
-        return false;
-    for (const file_t *other = self->files; other < file; other++)
-        if (other->client == file->client && strcmp(other->slot, slot) == 0)
-            return false;
-    return true;
+    return file->valid && file->first && strcmp(file->slot, slot) == 0;
 }
 
 size_t mlx_fdinfo_clients(const mlx_fdinfo_t *self, const char *slot)
 {
     size_t clients = 0;
     for (size_t i = 0; i < self->count; i++)
-        clients += counts(self, &self->files[i], slot);
+        clients += counts(&self->files[i], slot);
     return clients;
 }
 
-/*  What all clients together used of one engine class; a client seen for the first time adds
- *  nothing yet. */
-static double engine_share(const mlx_fdinfo_t *self, const char *slot, const char *name)
+typedef struct {
+    const char *name;
+    double share;
+} class_t;
+
+static bool is_media(const char *engine)
 {
-    double sum = NAN;
-    for (size_t i = 0; i < self->count; i++) {
+    static const char *const prefixes[] = {"video", "vcs", "vecs", "dec", "enc", "jpeg", "vcn"};
+    for (size_t i = 0; i < MLX_COUNT(prefixes); i++)
+        if (strncmp(engine, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+/*  What the files FROM to END used of each engine class together; a client seen for the first time
+ *  adds nothing yet. Returns the busiest, NAN when nothing is known; not above 1. */
+static double busiest(const mlx_fdinfo_t *self, size_t from, size_t end, const char *slot,
+                      bool media_only)
+{
+    class_t classes[MAX_CLASSES];
+    size_t count = 0;
+    double most = NAN;
+    for (size_t i = from; i < end; i++) {
         const file_t *file = &self->files[i];
-        if (!counts(self, file, slot))
-            continue;
-        for (size_t k = 0; k < file->engine_count; k++) {
-            double part = file->engines[k].share;
-            if (strcmp(file->engines[k].name, name) == 0 && !isnan(part))
-                sum = isnan(sum) ? part : sum + part;
+        for (size_t k = 0; counts(file, slot) && k < file->engine_count; k++) {
+            const engine_t *engine = &file->engines[k];
+            if (isnan(engine->share) || (media_only && !is_media(engine->name)))
+                continue;
+            size_t at = 0;
+            while (at < count && strcmp(classes[at].name, engine->name) != 0)
+                at++;
+            if (at == MAX_CLASSES)
+                continue;
+            if (at == count)
+                classes[count++] = (class_t){.name = engine->name};
+            classes[at].share += engine->share;
         }
     }
-    return sum;
+    for (size_t i = 0; i < count; i++)
+        most = fmax(most, classes[i].share);
+    return most > 1 ? 1 : most; /* not fmin: NAN stays NAN */
 }
 
 double mlx_fdinfo_utilization(const mlx_fdinfo_t *self, const char *slot)
 {
-    double busiest = NAN;
-    for (size_t i = 0; i < self->count; i++)
-        for (size_t k = 0; k < self->files[i].engine_count; k++)
-            busiest = fmax(busiest, engine_share(self, slot, self->files[i].engines[k].name));
-    return busiest > 1 ? 1 : busiest; /* not fmin: NAN stays NAN */
+    return busiest(self, 0, self->count, slot, false);
+}
+
+double mlx_fdinfo_media(const mlx_fdinfo_t *self, const char *slot)
+{
+    return busiest(self, 0, self->count, slot, true);
 }
 
 static bool has_local(const mlx_fdinfo_t *self, const char *slot)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (self->files[i].has_local && counts(self, &self->files[i], slot))
+        if (self->files[i].has_local && counts(&self->files[i], slot))
             return true;
     return false;
 }
 
-/*  Of one process, or of all when PID is 0. */
-static int64_t sum_memory(const mlx_fdinfo_t *self, const char *slot, int pid)
+/*  Of the files FROM to END: the GPU's own memory (LOCAL), main memory (SYSTEM). */
+static int64_t sum_memory(const mlx_fdinfo_t *self, size_t from, size_t end, const char *slot,
+                          bool local, bool system)
 {
-    bool local = has_local(self, slot);
     int64_t sum = 0;
-    for (size_t i = 0; i < self->count; i++) {
+    for (size_t i = from; i < end; i++) {
         const file_t *file = &self->files[i];
-        int64_t part = local ? file->local : file->system;
-        if (counts(self, file, slot) && (!pid || file->pid == pid) &&
-            __builtin_add_overflow(sum, part, &sum))
-            sum = INT64_MAX;
+        if (!counts(file, slot))
+            continue;
+        if ((local && __builtin_add_overflow(sum, file->local, &sum)) ||
+            (system && __builtin_add_overflow(sum, file->system, &sum)))
+            return INT64_MAX;
     }
     return sum;
 }
 
-int64_t mlx_fdinfo_memory(const mlx_fdinfo_t *self, const char *slot)
+int64_t mlx_fdinfo_memory(const mlx_fdinfo_t *self, const char *slot, bool unified)
 {
-    return sum_memory(self, slot, 0);
+    bool local = has_local(self, slot);
+    return sum_memory(self, 0, self->count, slot, local || unified, !local || unified);
 }
 
-mlx_value_t *mlx_fdinfo_processes(const mlx_fdinfo_t *self, const char *slot)
+mlx_value_t *mlx_fdinfo_processes(const mlx_fdinfo_t *self, const char *slot, bool unified)
 {
     mlx_value_t *list = mlx_value_list();
-    int last = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        const file_t *file = &self->files[i];
-        /* files of one process follow each other */
-        if (file->pid == last || !counts(self, file, slot))
+    bool local = has_local(self, slot);
+    size_t end;
+    for (size_t from = 0; from < self->count; from = end) {
+        bool any = false;
+        for (end = from; end < self->count && self->files[end].pid == self->files[from].pid; end++)
+            any = any || counts(&self->files[end], slot);
+        if (!any)
             continue;
-        last = file->pid;
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
-        mlx_value_set_int(item, "pid", file->pid);
-        mlx_value_set_int(item, "memory", sum_memory(self, slot, file->pid));
+        mlx_value_set_int(item, "pid", self->files[from].pid);
+        mlx_value_set_int(item, "memory",
+                          sum_memory(self, from, end, slot, local || unified, !local || unified));
+        mlx_value_set_real(item, "utilization", busiest(self, from, end, slot, false));
     }
     return list;
 }

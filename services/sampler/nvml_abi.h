@@ -52,6 +52,44 @@ typedef struct {
     unsigned gpu_instance, compute_instance;
 } nvml_process_t;
 
+typedef struct {
+    char legacy_bus[16];
+    unsigned domain, bus, device;
+    unsigned pci_device, pci_subsystem;
+    char address[32]; /* "00000000:01:00.0" */
+} nvml_pci_t;
+
+typedef struct {
+    unsigned pid;
+    unsigned long long t;                  /* microseconds since the epoch */
+    unsigned sm, memory, encoder, decoder; /* percent */
+} nvml_process_use_t;
+
+typedef struct {
+    unsigned field; /* NVML_FIELD_* */
+    unsigned scope;
+    long long t;
+    long long latency_us;
+    int type;   /* NVML_VALUE_* */
+    int answer; /* nvml_return_t of this field */
+    union {
+        double real;
+        unsigned u32;
+        unsigned long u64;
+        unsigned long long ull;
+    } value;
+} nvml_field_t;
+
+enum {
+    NVML_FIELD_PCIE_TX = 197, /* bytes that the GPU sent since the driver was loaded */
+    NVML_FIELD_PCIE_RX = 198
+};
+enum {
+    NVML_VALUE_U32 = 1,
+    NVML_VALUE_U64 = 2,
+    NVML_VALUE_ULL = 3
+};
+
 #define NVML_NAME_SIZE 96
 #define NVML_UUID_SIZE 96
 

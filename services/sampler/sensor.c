@@ -88,11 +88,11 @@ void mlx_sensor_derive(mlx_readings_t *readings)
 {
     gpus_t gpus = sum_gpus(readings);
     mlx_value_t *temperature = mlx_readings_topic(readings, "sensor.temperature");
-    double chip = NAN; /* what a hwmon chip says of a GPU */
-    mlx_value_real(temperature, "gpu", &chip);
-    mlx_value_set_real(temperature, "gpu", fmax(chip, gpus.hottest));
-    if (!mlx_value_get(temperature, "max"))
-        mlx_value_set_real(temperature, "max", hottest(temperature));
+    /* The GPU's own word goes before a chip's, which is asked less often. */
+    mlx_value_set_real(temperature, "gpu", gpus.hottest);
+    double max = hottest(temperature);
+    mlx_value_real(temperature, "max", &max); /* a back end knows which sensors count */
+    mlx_value_set_real(temperature, "max", fmax(max, gpus.hottest));
     /* A card's own measurement goes before the processor package's share for its GPU. */
     mlx_value_set_real(mlx_readings_topic(readings, "sensor.power"), "gpu", gpus.power);
 }

@@ -2,6 +2,7 @@
  *  driver-misc.rst), i915 and xe (Documentation/ABI/testing/sysfs-driver-intel-*), and the clients'
  *  accounts of drm_fdinfo.h. NVIDIA's own driver answers through NVML instead. */
 #include "drm_fdinfo.h"
+#include "rest.h"
 #include "sensor.h"
 #include "sysfile.h"
 
@@ -23,7 +24,7 @@ typedef struct {
     double scale, min, max;
 } gauge_t;
 
-/*  Of rows with the same field the first whose file is there is used. */
+/*  Of rows with the same field the first that can be read is used. */
 static const gauge_t amdgpu_gauges[] = {
     {"utilization", "device/gpu_busy_percent", 1e-2, 0, 1},
     {"memory_used", "device/mem_info_vram_used", 1, 0, MAX_BYTES},
@@ -71,6 +72,7 @@ typedef struct {
     const driver_t *driver;
     char id[40];
     char slot[32];
+    char pci[16];
     char name[64];
     struct {
         const gauge_t *gauge;
@@ -78,8 +80,12 @@ typedef struct {
     } gauges[MAX_GAUGES];
     size_t gauge_count;
     int gtt_used, gtt_total; /* -1 unless the GPU works in main memory */
-    int runtime_status;
-    double joules; /* NAN before the first reading */
+    bool unified;            /* it does */
+    char *dir;
+    bool opened; /* its files: not before it is awake */
+    mlx_rest_t rest;
+    mlx_rest_state_t state; /* in this sample */
+    double joules;          /* NAN before the first reading */
     int64_t read_us;
 } card_t;
 
@@ -102,7 +108,8 @@ static void forget(drm_t *self)
             mlx_close_p(&card->gauges[k].fd);
         mlx_close_p(&card->gtt_used);
         mlx_close_p(&card->gtt_total);
-        mlx_close_p(&card->runtime_status);
+        mlx_rest_close(&card->rest);
+        free(card->dir);
     }
     self->card_count = 0;
 }
@@ -148,8 +155,8 @@ static void open_gauges(card_t *card, const char *dir)
     unsigned hwmon = 0;
     mlx_sysfile_numbers(&hwmon, 1, "hwmon", "", "%s/device/hwmon", dir);
     for (const gauge_t *gauge = card->driver->gauges; gauge->field; gauge++) {
-        if (has_gauge(card, gauge->field) || card->gauge_count == MAX_GAUGES)
-            continue;
+        if (card->gauge_count == MAX_GAUGES)
+            break;
         int fd = gauge->path[0] == '@'
                      ? mlx_sysfile_open("%s/device/hwmon/hwmon%u%s", dir, hwmon, gauge->path + 1)
                      : mlx_sysfile_open("%s/%s", dir, gauge->path);
@@ -160,32 +167,60 @@ static void open_gauges(card_t *card, const char *dir)
     }
 }
 
-/*  An AMD GPU in the processor's package calls a small carve-out VRAM and works in GTT, which is
- *  main memory: the two together are what a model can use. Its gpu_metrics table is of format 2 or
- *  3; cards have 1. */
-static void open_gtt(card_t *card, const char *dir)
+/*  The first byte of the device ids of AMD's processors with graphics; cards have others. */
+static bool is_apu_id(const char *pci)
 {
-    unsigned char header[4];
-    MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/device/gpu_metrics", dir);
-    if (fd < 0 || pread(fd, header, sizeof header, 0) != sizeof header || header[2] < 2)
-        return;
-    card->gtt_used = mlx_sysfile_open("%s/device/mem_info_gtt_used", dir);
-    card->gtt_total = mlx_sysfile_open("%s/device/mem_info_gtt_total", dir);
+    static const char *const series[] = {"1002:11", "1002:13", "1002:15",
+                                         "1002:16", "1002:19", "1002:98"};
+    for (size_t i = 0; i < MLX_COUNT(series); i++)
+        if (strncmp(pci, series[i], strlen(series[i])) == 0)
+            return true;
+    return false;
 }
 
-static void name_card(card_t *card, const char *dir, const char *uevent, unsigned number)
+/*  An AMD GPU in the processor's package calls a small carve-out VRAM and works in GTT, which is
+ *  main memory: the two together are what a model can use. Its gpu_metrics table is of format 2 or
+ *  3; cards have 1. Old kernels have no table: there the device's id tells. */
+static void open_gtt(card_t *card)
 {
-    char slot[32];
-    char pci[16];
+    unsigned char header[4];
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/device/gpu_metrics", card->dir);
+    bool has_format = fd >= 0 && pread(fd, header, sizeof header, 0) == sizeof header;
+    if (has_format ? header[2] < 2 : !is_apu_id(card->pci))
+        return;
+    card->unified = true;
+    card->gtt_used = mlx_sysfile_open("%s/device/mem_info_gtt_used", card->dir);
+    card->gtt_total = mlx_sysfile_open("%s/device/mem_info_gtt_total", card->dir);
+}
+
+/*  What the kernel tells of a card whether it sleeps or not. */
+static void name_card(card_t *card, const char *uevent, unsigned number)
+{
+    char slot[sizeof card->slot];
+    char pci[sizeof card->pci];
     copy_key(slot, sizeof slot, uevent, "PCI_SLOT_NAME");
     copy_key(pci, sizeof pci, uevent, "PCI_ID");
     memcpy(card->slot, slot, sizeof slot);
+    memcpy(card->pci, pci, sizeof pci);
     if (slot[0])
         (void)snprintf(card->id, sizeof card->id, "drm:%s", slot);
     else
         (void)snprintf(card->id, sizeof card->id, "drm:card%u", number);
-    if (!mlx_sysfile_line(card->name, sizeof card->name, "%s/device/product_name", dir))
-        (void)snprintf(card->name, sizeof card->name, "%s GPU %s", card->driver->brand, pci);
+    (void)snprintf(card->name, sizeof card->name, "%s GPU %s", card->driver->brand, pci);
+}
+
+/*  Open the driver's own files, at the first moment at which the card is awake. */
+static void open_card(card_t *card)
+{
+    char name[sizeof card->name];
+    if (card->opened)
+        return;
+    card->opened = true;
+    if (mlx_sysfile_line(name, sizeof name, "%s/device/product_name", card->dir))
+        memcpy(card->name, name, sizeof name);
+    open_gauges(card, card->dir);
+    if (strcmp(card->driver->name, "amdgpu") == 0)
+        open_gtt(card);
 }
 
 static void add_card(drm_t *self, unsigned number)
@@ -203,11 +238,10 @@ static void add_card(drm_t *self, unsigned number)
         return;
     card_t *card = &self->cards[self->card_count++];
     *card = (card_t){.driver = driver, .gtt_used = -1, .gtt_total = -1, .joules = NAN};
-    name_card(card, dir, uevent, number);
-    card->runtime_status = mlx_sysfile_open("%s/device/power/runtime_status", dir);
-    open_gauges(card, dir);
-    if (strcmp(driver->name, "amdgpu") == 0)
-        open_gtt(card, dir);
+    name_card(card, uevent, number);
+    MLX_CLEANUP(mlx_free_p) char *device = mlx_format("%s/device", dir);
+    mlx_rest_open(&card->rest, device);
+    card->dir = mlx_strdup(dir);
 }
 
 static size_t list_cards(const drm_t *self, unsigned *numbers)
@@ -241,7 +275,7 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
 {
     drm_t *self = mlx_alloc(1, sizeof *self);
     self->env = env;
-    self->usage = mlx_fdinfo_new(env->proc_root);
+    self->usage = mlx_fdinfo_new(env->proc_root, env->sys_root);
     scan(self);
     *state = self;
     if (self->card_count)
@@ -251,16 +285,9 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
                          env->sys_root);
 }
 
-static bool is_suspended(const card_t *card)
-{
-    char status[32];
-    return mlx_sysfile_read(card->runtime_status, status, sizeof status) > 0 &&
-           strncmp(status, "suspended", 9) == 0;
-}
-
 static void set_reading(mlx_value_t *data, const char *field, double value)
 {
-    if (isnan(value))
+    if (isnan(value) || mlx_value_get(data, field))
         return;
     if (strncmp(field, "memory_used", 11) == 0 || strncmp(field, "memory_total", 12) == 0)
         mlx_value_set_int(data, field, (int64_t)value);
@@ -292,15 +319,22 @@ static void add_power(card_t *card, int64_t now_us, mlx_value_t *data)
     card->read_us = now_us;
 }
 
-static void add_usage(const mlx_fdinfo_t *usage, const card_t *card, mlx_value_t *data)
+static void add_usage(const mlx_fdinfo_t *usage, const card_t *card, mlx_readings_t *out)
 {
+    mlx_value_t *data = mlx_readings_gpu(out, card->id);
     if (!mlx_fdinfo_clients(usage, card->slot))
         return;
     if (!mlx_value_get(data, "utilization"))
         mlx_value_set_real(data, "utilization", mlx_fdinfo_utilization(usage, card->slot));
+    mlx_value_set_real(data, "media", mlx_fdinfo_media(usage, card->slot));
+    if (!mlx_fdinfo_complete(usage)) {
+        mlx_readings_missing(out, mlx_readings_gpu_topic(out, card->id), "processes",
+                             "more than 16384 open GPU files: their sums would be too low");
+        return;
+    }
     if (!has_gauge(card, "memory_used"))
-        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot));
-    mlx_value_set(data, "processes", mlx_fdinfo_processes(usage, card->slot));
+        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot, card->unified));
+    mlx_value_set(data, "processes", mlx_fdinfo_processes(usage, card->slot, card->unified));
 }
 
 static void note_missing(mlx_readings_t *out, const char *topic, const char *why)
@@ -335,17 +369,26 @@ static mlx_value_t *add_identity(const card_t *card, mlx_readings_t *out)
     return data;
 }
 
+/*  Idle: it says so, or nobody has it open. */
+static bool is_busy(const mlx_fdinfo_t *usage, const card_t *card, const mlx_value_t *data)
+{
+    double utilization;
+    if (mlx_value_real(data, "utilization", &utilization))
+        return utilization > 0;
+    return mlx_fdinfo_clients(usage, card->slot) > 0;
+}
+
 /*  Returns false when the card is gone. */
 static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_readings_t *out)
 {
-    if (is_suspended(card)) {
+    if (card->state != MLX_REST_AWAKE) {
         add_identity(card, out);
-        note_missing(out, mlx_readings_gpu_topic(out, card->id),
-                     "the GPU is suspended, reading it would wake it");
+        note_missing(out, mlx_readings_gpu_topic(out, card->id), mlx_rest_why(card->state));
         card->joules = NAN;
         return true;
     }
     double values[MAX_GAUGES] = {0};
+    open_card(card);
     if (!read_gauges(card, values))
         return false;
     mlx_value_t *data = add_identity(card, out);
@@ -353,18 +396,37 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
         set_reading(data, card->gauges[i].gauge->field, values[i]);
     add_gtt(card->gtt_used, data, "memory_used");
     add_gtt(card->gtt_total, data, "memory_total");
+    if (card->unified)
+        mlx_value_set_bool(data, "unified", true);
     add_power(card, now_us, data);
-    add_usage(self->usage, card, data);
+    add_usage(self->usage, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
                  "the driver does not tell, or tells root only");
+    mlx_rest_note(&card->rest, is_busy(self->usage, card, data), now_us);
     return true;
+}
+
+/*  Accounts of a card that rests are not read, nor those of a GPU that is another back end's. */
+static bool may_read(void *arg, const char *slot)
+{
+    const drm_t *self = arg;
+    bool all_awake = true;
+    for (size_t i = 0; i < self->card_count; i++) {
+        bool awake = self->cards[i].state == MLX_REST_AWAKE;
+        if (slot[0] && strcmp(self->cards[i].slot, slot) == 0)
+            return awake;
+        all_awake = all_awake && awake;
+    }
+    return !slot[0] && all_awake;
 }
 
 static int drm_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
 {
     drm_t *self = state;
     look_again(self, now_us);
-    mlx_fdinfo_update(self->usage, now_us);
+    for (size_t i = 0; i < self->card_count; i++)
+        self->cards[i].state = mlx_rest_look(&self->cards[i].rest, now_us);
+    mlx_fdinfo_update(self->usage, now_us, may_read, self);
     size_t answered = 0;
     for (size_t i = 0; i < self->card_count; i++)
         answered += sample_card(self, &self->cards[i], now_us, out);

@@ -1,6 +1,7 @@
 /*  hid: temperatures of an Apple SoC from its HID sensors, where the SMC shows none
  *
- *  macOS 13 and older on M1 have no temperature keys in the SMC, but a HID service for each sensor
+ *  macOS 13 and older on M1 have no temperature keys in the SMC, and macOS 26 on M1 has the GPU's
+ *  but gives 0 for them; there is a HID service for each sensor
  *  (usage page 0xff00, usage 5). The functions are exported by IOKit and declared in no public
  *  header: they are looked up at run time, so that a macOS without them costs a reading and not the
  *  sampler.
@@ -17,7 +18,7 @@ enum {
     USAGE_PAGE_APPLE = 0xff00,
     USAGE_TEMPERATURE = 5,
     EVENT_TEMPERATURE = 15,
-    SENSORS_MAX = 96,
+    SENSORS_MAX = 512,
     SMC_KEYS_MAX = 8192,
 };
 
@@ -39,6 +40,7 @@ typedef struct {
     void *library;
     client_t client;
     CFArrayRef services;
+    bool gpu_only; /* the SMC has the processor's */
 } state_t;
 
 static const struct {
@@ -108,30 +110,79 @@ static int find_services(state_t *self, mlx_error_t *err)
     return 0;
 }
 
-/*  Do the keys of the SMC name a core's temperature? Then the HID sensors are the same once more.
- */
-static bool smc_has_temperatures(void)
+typedef struct {
+    bool cpu, gpu;
+} smc_t;
+
+/*  What do the keys of the SMC measure? A GPU's key counts when it gives a temperature; a core's
+ *  when it is there, as a core that is switched off gives none. */
+static smc_t what_smc_has(void)
 {
+    smc_t has = {false, false};
     MLX_CLEANUP(mlx_smc_destroy) mlx_smc_t *smc = mlx_smc_new(NULL);
     uint32_t count = smc ? mlx_smc_count(smc) : 0;
     for (uint32_t i = 0; i < count && i < SMC_KEYS_MAX; i++) {
         char name[5];
         mlx_smc_key_t key;
-        if (mlx_smc_name(smc, i, name) &&
-            (strncmp(name, "Tp", 2) == 0 || strncmp(name, "TC", 2) == 0) &&
-            mlx_smc_key(smc, name, &key))
-            return true;
+        double celsius;
+        if (!mlx_smc_name(smc, i, name) || name[0] != 'T')
+            continue;
+        bool is_cpu = name[1] == 'p' || name[1] == 'C';
+        bool is_gpu = name[1] == 'g' || name[1] == 'G';
+        if ((!is_cpu && !is_gpu) || !mlx_smc_key(smc, name, &key))
+            continue;
+        has.cpu = has.cpu || is_cpu;
+        has.gpu = has.gpu || (is_gpu && mlx_smc_read(smc, &key, &celsius) &&
+                              mlx_heat_is_real(MLX_HEAT_GPU, celsius));
     }
+    return has;
+}
+
+static mlx_heat_place_t place_of(const char *product)
+{
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++)
+        if (strncmp(product, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+            return kinds[i].place;
+    return MLX_HEAT_OTHER;
+}
+
+static bool product_of(const state_t *self, CFIndex index, char *out, size_t size)
+{
+    CFTypeRef service = CFArrayGetValueAtIndex(self->services, index);
+    MLX_CLEANUP(mlx_cf_release_p)
+    CFTypeRef name = self->api.copy_property((service_t)(uintptr_t)service, CFSTR("Product"));
+    return mlx_cf_text(name, out, size);
+}
+
+static bool has_gpu_sensor(const state_t *self)
+{
+    CFIndex count = CFArrayGetCount(self->services);
+    char product[64];
+    for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++)
+        if (product_of(self, i, product, sizeof product) && place_of(product) == MLX_HEAT_GPU)
+            return true;
     return false;
+}
+
+static int start(state_t *self, mlx_error_t *err)
+{
+    static const char same[] = "AppleSMC has the same temperatures";
+    smc_t smc = what_smc_has();
+    if (smc.cpu && smc.gpu)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, same);
+    self->gpu_only = smc.cpu;
+    if (load_api(self, err) || find_services(self, err))
+        return -1;
+    if (self->gpu_only && !has_gpu_sensor(self))
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, same);
+    return 0;
 }
 
 static int probe_hid(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
 {
     (void)env;
-    if (smc_has_temperatures())
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has the same temperatures");
     void *self = mlx_alloc(1, sizeof(state_t));
-    if (load_api(self, err) || find_services(self, err)) {
+    if (start(self, err)) {
         close_hid(&self);
         return -1;
     }
@@ -150,21 +201,15 @@ static bool read_celsius(const api_t *api, service_t service, double *celsius)
     return true;
 }
 
-static mlx_heat_place_t place_of(const char *product)
-{
-    for (size_t i = 0; i < MLX_COUNT(kinds); i++)
-        if (strncmp(product, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
-            return kinds[i].place;
-    return MLX_HEAT_OTHER;
-}
-
-static void read_sensor(const api_t *api, service_t service, mlx_heat_t *heat, mlx_readings_t *out)
+static void read_sensor(const state_t *self, CFIndex index, mlx_heat_t *heat, mlx_readings_t *out)
 {
     char product[64];
     double celsius;
-    MLX_CLEANUP(mlx_cf_release_p)
-    CFTypeRef name = api->copy_property(service, CFSTR("Product"));
-    if (mlx_cf_text(name, product, sizeof product) && read_celsius(api, service, &celsius))
+    CFTypeRef service = CFArrayGetValueAtIndex(self->services, index);
+    if (!product_of(self, index, product, sizeof product) ||
+        (self->gpu_only && place_of(product) != MLX_HEAT_GPU))
+        return;
+    if (read_celsius(&self->api, (service_t)(uintptr_t)service, &celsius))
         mlx_heat_add(heat, place_of(product), product, "hid", celsius, out);
 }
 
@@ -174,10 +219,8 @@ static int sample_hid(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     state_t *self = state;
     mlx_heat_t heat = {.sensors = 0};
     CFIndex count = CFArrayGetCount(self->services);
-    for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++) {
-        CFTypeRef service = CFArrayGetValueAtIndex(self->services, i);
-        read_sensor(&self->api, (service_t)(uintptr_t)service, &heat, out);
-    }
+    for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++)
+        read_sensor(self, i, &heat, out);
     if (heat.sensors == 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "no HID temperature sensor answers any more");
     mlx_heat_publish(&heat, "no HID sensor is named so", out);

@@ -2,17 +2,20 @@
  *
  *  libIOReport.dylib is private: it is opened at run time and its absence is an ordinary answer.
  *  A subscription to three groups of channels is sampled; the difference of two samples gives
- *    Energy Model   energy by part, in a unit that each channel names for itself (mJ, uJ, nJ);
+ *    Energy Model   energy by part, in a unit that each channel names for itself (mJ, uJ, nJ),
+ *                   published in batches (darwin_energy.h);
  *    CPU Stats      time of each core in each of its states (IDLE, DOWN, then one per frequency);
  *    GPU Stats      the same for the GPU (OFF, P1, P2, ...).
  *  What frequency a state has comes from the tables of the power manager (darwin_dvfs.h).
  */
 #include "darwin_dvfs.h"
+#include "darwin_energy.h"
 #include "darwin_get.h"
 #include "darwin_ioreport.h"
 #include "sensor.h"
 
 #include <dlfcn.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +43,12 @@ typedef struct {
     CFDictionaryRef before; /* the previous sample, NULL before the first */
     int64_t before_us;
     double joules; /* since the first sample */
+    mlx_energy_t energy[PARTS];
     mlx_dvfs_t dvfs;
 } state_t;
 
 /*  What one difference of samples tells. */
 typedef struct {
-    double seconds;
     double joules[PARTS];
     bool has[PARTS];
     mlx_dvfs_use_t gpu;
@@ -256,41 +259,87 @@ static int read_channels(const state_t *self, CFDictionaryRef delta, CFDictionar
     return 0;
 }
 
-/*  package and energy are the parts that have a counter, together. */
-static void publish_power(state_t *self, const tick_t *tick, mlx_readings_t *out)
+/*  Watts of a part; NaN with the reason in *WHY. An engine that is off uses nothing and its counter
+ *  need not move at once; the processor's moves always. */
+static double part_watts(const state_t *self, const tick_t *tick, part_t part, int64_t now_us,
+                         const char **why)
 {
-    mlx_value_t *map = mlx_readings_topic(out, power_topic);
-    double sum = 0;
-    bool any = false;
-    for (size_t i = 0; i < PARTS; i++) {
-        if (!tick->has[i]) {
-            mlx_readings_missing(out, power_topic, part_field[i], "no such energy counter");
-            continue;
-        }
-        mlx_value_set_real(map, part_field[i], tick->joules[i] / tick->seconds);
-        sum += tick->joules[i];
-        any = true;
-    }
-    if (!any)
-        return;
-    self->joules += sum;
-    mlx_value_set_real(map, "package", sum / tick->seconds);
-    mlx_value_set_real(map, "energy", self->joules);
+    const mlx_energy_t *energy = &self->energy[part];
+    double watts = mlx_energy_watts(energy, now_us);
+    bool may_be_off = part == PART_ANE || part == PART_GPU;
+    if (!tick->has[part])
+        *why = "no such energy counter";
+    else if (mlx_energy_stands(energy, now_us))
+        *why = "its energy counter has not moved for 10 s: off, or this macOS counts it no more";
+    else if (may_be_off && !mlx_energy_moved(energy) && mlx_energy_moved(&self->energy[PART_CPU]))
+        return 0;
+    else
+        *why = "its energy counter has not moved yet";
+    return tick->has[part] ? watts : (double)NAN;
 }
 
-static void publish_gpu(const tick_t *tick, mlx_readings_t *out)
+/*  package and energy are the parts that have a counter, together: not without the processor, nor
+ *  without the memory where that has one. */
+static void publish_package(state_t *self, const tick_t *tick, const double *watts, int64_t now_us,
+                            mlx_readings_t *out)
 {
-    if (tick->gpu.total <= 0 && !tick->has[PART_GPU])
+    mlx_value_t *map = mlx_readings_topic(out, power_topic);
+    double sum = watts[PART_CPU];
+    bool stands = !tick->has[PART_CPU] || mlx_energy_stands(&self->energy[PART_CPU], now_us);
+    if (tick->has[PART_DRAM]) {
+        sum += watts[PART_DRAM];
+        stands = stands || mlx_energy_stands(&self->energy[PART_DRAM], now_us);
+    }
+    sum += isnan(watts[PART_GPU]) ? 0 : watts[PART_GPU];
+    sum += isnan(watts[PART_ANE]) ? 0 : watts[PART_ANE];
+    mlx_value_set_real(map, "package", sum);
+    if (!stands)
+        mlx_value_set_real(map, "energy", self->joules);
+    const char *why = stands ? "the processor's or the memory's energy is not counted"
+                             : "the energy counters have not moved yet";
+    mlx_readings_missing(out, power_topic, "package", why);
+    mlx_readings_missing(out, power_topic, "energy", why);
+}
+
+static void publish_power(state_t *self, const tick_t *tick, int64_t now_us, mlx_readings_t *out)
+{
+    mlx_value_t *map = mlx_readings_topic(out, power_topic);
+    double watts[PARTS];
+    for (size_t i = 0; i < PARTS; i++) {
+        const char *why = NULL;
+        self->joules += tick->joules[i];
+        mlx_energy_move(&self->energy[i], tick->joules[i], now_us);
+        watts[i] = part_watts(self, tick, (part_t)i, now_us, &why);
+        mlx_value_set_real(map, part_field[i], watts[i]);
+        if (isnan(watts[i]))
+            mlx_readings_missing(out, power_topic, part_field[i], why);
+    }
+    publish_package(self, tick, watts, now_us, out);
+    if (!tick->has[PART_GPU])
+        return;
+    mlx_value_set_real(mlx_readings_gpu(out, gpu_id), "power", watts[PART_GPU]);
+    mlx_readings_missing(out, mlx_readings_gpu_topic(out, gpu_id), "power",
+                         "the GPU's energy counter does not move");
+}
+
+/*  Why there is no frequency, for a person. */
+static const char *no_frequency(const mlx_dvfs_t *dvfs, const mlx_dvfs_use_t *use)
+{
+    if (use->active <= 0)
+        return "the GPU was off all the time";
+    return dvfs->gpu.count ? "the GPU was in a state that the registry's table does not have"
+                           : "no frequency table in the registry";
+}
+
+static void publish_gpu(const state_t *self, const tick_t *tick, mlx_readings_t *out)
+{
+    if (tick->gpu.total <= 0)
         return;
     mlx_value_t *map = mlx_readings_gpu(out, gpu_id);
     mlx_value_set_real(map, "utilization", mlx_dvfs_busy(&tick->gpu));
     mlx_value_set_real(map, "frequency", mlx_dvfs_hertz(&tick->gpu));
-    if (!mlx_value_get(map, "frequency"))
-        mlx_readings_missing(out, mlx_readings_gpu_topic(out, gpu_id), "frequency",
-                             tick->gpu.active > 0 ? "no frequency table in the registry"
-                                                  : "the GPU was off all the time");
-    if (tick->has[PART_GPU])
-        mlx_value_set_real(map, "power", tick->joules[PART_GPU] / tick->seconds);
+    mlx_readings_missing(out, mlx_readings_gpu_topic(out, gpu_id), "frequency",
+                         no_frequency(&self->dvfs, &tick->gpu));
 }
 
 /*  Tiers and the levels of hw.perflevelN are both counted from the fastest: the n-th tier that has
@@ -317,18 +366,18 @@ static void publish_clusters(const tick_t *tick, mlx_readings_t *out)
     mlx_value_set_real(mlx_readings_topic(out, cpu_topic), "frequency", mlx_dvfs_hertz(&all));
 }
 
-static int publish(state_t *self, CFDictionaryRef newest, double seconds, mlx_readings_t *out,
+static int publish(state_t *self, CFDictionaryRef newest, int64_t now_us, mlx_readings_t *out,
                    mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_cf_release_p)
     CFDictionaryRef delta = self->api.create_delta(self->before, newest, NULL);
     if (!delta)
         return mlx_error_set(err, MLX_ERR_FAILED, "IOReport gives no difference of two samples");
-    tick_t tick = {.seconds = seconds};
+    tick_t tick = {.cores = 0};
     if (read_channels(self, delta, newest, &tick, out, err))
         return -1;
-    publish_power(self, &tick, out);
-    publish_gpu(&tick, out);
+    publish_power(self, &tick, now_us, out);
+    publish_gpu(self, &tick, out);
     publish_clusters(&tick, out);
     return 0;
 }
@@ -339,10 +388,12 @@ static int sample_ioreport(void *state, int64_t now_us, mlx_readings_t *out, mlx
     CFDictionaryRef newest = self->api.create_samples(self->subscription, self->channels, NULL);
     if (!newest)
         return mlx_error_set(err, MLX_ERR_FAILED, "IOReport gives no sample");
-    double seconds = (double)(now_us - self->before_us) * 1e-6;
     int result = 0;
-    if (self->before && seconds > 0)
-        result = publish(self, newest, seconds, out, err);
+    if (!self->before)
+        for (size_t i = 0; i < PARTS; i++)
+            mlx_energy_start(&self->energy[i], now_us);
+    else if (now_us > self->before_us)
+        result = publish(self, newest, now_us, out, err);
     mlx_cf_release_p(&self->before);
     self->before = newest;
     self->before_us = now_us;

@@ -1,315 +1,246 @@
-/*  NVIDIA GPUs through the driver's management library, loaded at run time (nvml_abi.h). */
-#include "nvml_abi.h"
-#include "sensor.h"
+/*  NVIDIA GPUs through the driver's management library, loaded at run time (nvml_abi.h), and only
+ *  while there is a GPU that is awake: a session keeps every GPU that it opened from sleeping. */
+#include "nvml_pci.h"
+#include "nvml_read.h"
+#include "sysfile.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_GPUS 64
-#define MAX_PROCESSES 256
+#define RESCAN_US 60000000
 
 typedef struct {
-    nvml_device_t handle;
-    char name[NVML_NAME_SIZE];
-    char id[NVML_UUID_SIZE + 8];
-} gpu_t;
-
-typedef struct {
-    void *library;
-    bool initialised;
-    nvml_return_t (*init)(void);
-    nvml_return_t (*shutdown)(void);
-    nvml_return_t (*count)(unsigned *);
-    nvml_return_t (*handle)(unsigned, nvml_device_t *);
-    nvml_return_t (*name)(nvml_device_t, char *, unsigned);
-    nvml_return_t (*uuid)(nvml_device_t, char *, unsigned);
-    nvml_return_t (*utilization)(nvml_device_t, nvml_utilization_t *);
-    nvml_return_t (*memory)(nvml_device_t, nvml_memory_t *);
-    nvml_return_t (*memory_v2)(nvml_device_t, nvml_memory_v2_t *);
-    nvml_return_t (*temperature)(nvml_device_t, int, unsigned *);
-    nvml_return_t (*power)(nvml_device_t, unsigned *);
-    nvml_return_t (*limit)(nvml_device_t, unsigned *);
-    nvml_return_t (*energy)(nvml_device_t, unsigned long long *);
-    nvml_return_t (*clock)(nvml_device_t, int, unsigned *);
-    nvml_return_t (*fan)(nvml_device_t, unsigned *);
-    nvml_return_t (*reasons)(nvml_device_t, unsigned long long *);
-    nvml_return_t (*processes)(nvml_device_t, unsigned *, nvml_process_t *);
-    gpu_t gpus[MAX_GPUS];
+    const mlx_sensor_env_t *env;
+    int meminfo;
+    mlx_nvml_pci_t known[MAX_GPUS]; /* on the PCI bus; none where the GPU is no PCI device */
+    size_t known_count;
+    int64_t scanned_us;
+    bool open; /* a session */
+    mlx_nvml_t api;
+    mlx_nvml_gpu_t gpus[MAX_GPUS];
     size_t gpu_count;
-    nvml_return_t fatal; /* what a call of this sample said, if that ends the session */
 } nvml_t;
 
-#define FUNCTION(member, name)                                                                     \
-    {                                                                                              \
-        offsetof(nvml_t, member), name                                                             \
-    }
-
-/*  In order of preference: a later row fills in where the library lacks an earlier one. */
-static const struct {
-    size_t offset;
-    const char *name;
-} functions[] = {
-    FUNCTION(init, "nvmlInit_v2"),
-    FUNCTION(shutdown, "nvmlShutdown"),
-    FUNCTION(count, "nvmlDeviceGetCount_v2"),
-    FUNCTION(handle, "nvmlDeviceGetHandleByIndex_v2"),
-    FUNCTION(name, "nvmlDeviceGetName"),
-    FUNCTION(uuid, "nvmlDeviceGetUUID"),
-    FUNCTION(utilization, "nvmlDeviceGetUtilizationRates"),
-    FUNCTION(memory, "nvmlDeviceGetMemoryInfo"),
-    FUNCTION(memory_v2, "nvmlDeviceGetMemoryInfo_v2"),
-    FUNCTION(temperature, "nvmlDeviceGetTemperature"),
-    FUNCTION(power, "nvmlDeviceGetPowerUsage"),
-    FUNCTION(limit, "nvmlDeviceGetEnforcedPowerLimit"),
-    FUNCTION(energy, "nvmlDeviceGetTotalEnergyConsumption"),
-    FUNCTION(clock, "nvmlDeviceGetClockInfo"),
-    FUNCTION(fan, "nvmlDeviceGetFanSpeed"),
-    FUNCTION(reasons, "nvmlDeviceGetCurrentClocksEventReasons"),
-    FUNCTION(reasons, "nvmlDeviceGetCurrentClocksThrottleReasons"),
-    FUNCTION(processes, "nvmlDeviceGetComputeRunningProcesses_v3"),
-    FUNCTION(processes, "nvmlDeviceGetComputeRunningProcesses_v2"),
-};
-
-/*  Bits of the clocks event reasons. Being idle (bit 0) holds clocks down too and is no throttle.
- */
-static const struct {
-    unsigned long long bit;
-    const char *name;
-} reasons[] = {
-    {0x002, "applications_clocks"}, {0x004, "sw_power_cap"},        {0x008, "hw_slowdown"},
-    {0x010, "sync_boost"},          {0x020, "sw_thermal_slowdown"}, {0x040, "hw_thermal_slowdown"},
-    {0x080, "hw_power_brake"},      {0x100, "display_clocks"},
-};
-
-static const struct {
-    nvml_return_t code;
-    const char *text;
-} answers[] = {
-    {NVML_UNINITIALIZED, "not initialised (the driver was reloaded)"},
-    {NVML_NO_PERMISSION, "no permission to use the GPU"},
-    {NVML_DRIVER_NOT_LOADED, "the NVIDIA driver is not loaded"},
-    {NVML_GPU_IS_LOST, "the GPU is lost (fallen off the bus)"},
-    {NVML_RESET_REQUIRED, "the GPU needs a reset"},
-    {NVML_LIB_RM_VERSION_MISMATCH, "driver and library versions differ (reboot after an update)"},
-};
-
-static const char *explain(nvml_return_t code)
+static void end_session(nvml_t *self)
 {
-    for (size_t i = 0; i < MLX_COUNT(answers); i++)
-        if (answers[i].code == code)
-            return answers[i].text;
-    return "unexpected answer";
+    if (self->open)
+        mlx_nvml_close(&self->api);
+    self->open = false;
+    self->gpu_count = 0;
 }
 
 static void nvml_close(void **state)
 {
     nvml_t *self = *state;
-    if (self->initialised)
-        self->shutdown();
-    if (self->library)
-        dlclose(self->library);
+    end_session(self);
+    mlx_nvml_pci_close(self->known, self->known_count);
+    mlx_close_p(&self->meminfo);
     mlx_free_p(state);
 }
 
-static void load(nvml_t *self)
+/*  Which of the bus's GPUs is the one that was opened as number INDEX? */
+static mlx_nvml_pci_t *place_of(nvml_t *self, const mlx_nvml_gpu_t *gpu, unsigned index)
 {
-    for (size_t i = 0; i < MLX_COUNT(functions); i++) {
-        /* ISO C has no cast from object to function pointer; their bytes are the same in POSIX. */
-        void *found = dlsym(self->library, functions[i].name);
-        char *slot = (char *)self + functions[i].offset;
-        void *present;
-        memcpy(&present, slot, sizeof present);
-        if (!present)
-            memcpy(slot, &found, sizeof found);
+    nvml_pci_t pci = {0};
+    if (!self->known_count)
+        return NULL;
+    if (self->api.pci && self->api.pci(gpu->handle, &pci) == NVML_SUCCESS) {
+        pci.address[sizeof pci.address - 1] = '\0';
+        return mlx_nvml_pci_find(self->known, self->known_count, pci.address);
     }
+    unsigned count = 0; /* both count in order of address */
+    bool same = self->api.count(&count) == NVML_SUCCESS && count == self->known_count;
+    return same && index < count ? &self->known[index] : NULL;
 }
 
-static bool is_fatal(nvml_return_t code)
+static void name_gpu(nvml_t *self, mlx_nvml_gpu_t *gpu, unsigned index, mlx_nvml_pci_t *place)
 {
-    return code == NVML_UNINITIALIZED || code == NVML_GPU_IS_LOST || code == NVML_RESET_REQUIRED ||
-           code == NVML_DRIVER_NOT_LOADED;
+    const mlx_nvml_t *api = &self->api;
+    char uuid[NVML_UUID_SIZE] = "";
+    if (!api->name || api->name(gpu->handle, gpu->name, sizeof gpu->name) != NVML_SUCCESS)
+        gpu->name[0] = '\0';
+    gpu->name[sizeof gpu->name - 1] = '\0';
+    if (!api->uuid || api->uuid(gpu->handle, uuid, sizeof uuid) != NVML_SUCCESS)
+        (void)snprintf(uuid, sizeof uuid, "%u", index);
+    (void)snprintf(gpu->id, sizeof gpu->id, "nvml:%.*s", NVML_UUID_SIZE - 1, uuid);
+    if (!place)
+        place = place_of(self, gpu, index);
+    (void)snprintf(gpu->key, sizeof gpu->key, "%s", place ? place->key : gpu->id);
+    if (!place)
+        return;
+    if (gpu->name[0])
+        memcpy(place->name, gpu->name, sizeof place->name);
+    memcpy(place->id, gpu->id, sizeof place->id);
 }
 
-/*  True when CODE brought a value; remembers what ends the session. */
-static bool ok(nvml_t *self, nvml_return_t code)
-{
-    if (is_fatal(code))
-        self->fatal = code;
-    return code == NVML_SUCCESS;
-}
-
-/*  A lost GPU has no handle; the others of the machine are still good. */
-static nvml_return_t open_gpus(nvml_t *self)
+/*  All GPUs, by their number. A lost one has no handle; the others are still good. */
+static nvml_return_t open_all(nvml_t *self)
 {
     unsigned count = 0;
-    nvml_return_t code = self->count(&count);
+    nvml_return_t lost = NVML_SUCCESS;
+    nvml_return_t code = self->api.count(&count);
     for (unsigned i = 0; code == NVML_SUCCESS && i < count && self->gpu_count < MAX_GPUS; i++) {
-        gpu_t *gpu = &self->gpus[self->gpu_count];
-        nvml_return_t answer = self->handle(i, &gpu->handle);
+        mlx_nvml_gpu_t *gpu = &self->gpus[self->gpu_count];
+        *gpu = (mlx_nvml_gpu_t){0};
+        nvml_return_t answer = self->api.handle(i, &gpu->handle);
         if (answer != NVML_SUCCESS) {
-            self->fatal = answer;
+            lost = answer;
             continue;
         }
-        if (!self->name || self->name(gpu->handle, gpu->name, sizeof gpu->name) != NVML_SUCCESS)
-            gpu->name[0] = '\0';
-        gpu->name[sizeof gpu->name - 1] = '\0';
-        char uuid[NVML_UUID_SIZE] = "";
-        if (!self->uuid || self->uuid(gpu->handle, uuid, sizeof uuid) != NVML_SUCCESS)
-            (void)snprintf(uuid, sizeof uuid, "%u", i);
-        (void)snprintf(gpu->id, sizeof gpu->id, "nvml:%.*s", NVML_UUID_SIZE - 1, uuid);
+        name_gpu(self, gpu, i, NULL);
         self->gpu_count++;
     }
-    if (code == NVML_SUCCESS && self->gpu_count == 0)
-        code = self->fatal;
-    return code;
+    return code == NVML_SUCCESS && self->gpu_count == 0 ? lost : code;
 }
 
-static int start(nvml_t *self, const char *library, mlx_error_t *err)
+/*  Those that are awake, by their address: the others are not touched. */
+static nvml_return_t open_awake(nvml_t *self)
 {
-    self->library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    if (!self->library)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "no NVIDIA driver library (%s)", library);
-    load(self);
-    if (!self->init || !self->shutdown || !self->count || !self->handle)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s lacks the basic NVML functions", library);
-    nvml_return_t code = self->init();
-    self->initialised = code == NVML_SUCCESS;
-    if (self->initialised)
-        code = open_gpus(self);
+    nvml_return_t lost = NVML_NOT_SUPPORTED;
+    for (unsigned i = 0; self->api.by_bus && i < self->known_count; i++) {
+        mlx_nvml_pci_t *place = &self->known[i];
+        mlx_nvml_gpu_t *gpu = &self->gpus[self->gpu_count];
+        *gpu = (mlx_nvml_gpu_t){0};
+        if (place->state != MLX_REST_AWAKE)
+            continue;
+        nvml_return_t answer = self->api.by_bus(place->bus, &gpu->handle);
+        if (answer != NVML_SUCCESS) {
+            lost = answer;
+            continue;
+        }
+        name_gpu(self, gpu, i, place);
+        self->gpu_count++;
+    }
+    return self->gpu_count ? NVML_SUCCESS : lost;
+}
+
+static int start_session(nvml_t *self, bool all, mlx_error_t *err)
+{
+    if (mlx_nvml_open(&self->api, self->env->nvml_library, err))
+        return -1;
+    self->open = true;
+    nvml_return_t code = all ? open_all(self) : open_awake(self);
+    if (code == NVML_SUCCESS && self->gpu_count)
+        return 0;
+    end_session(self);
     if (code != NVML_SUCCESS)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML: %s (%d)", explain(code), (int)code);
-    if (self->gpu_count == 0)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML knows no GPU");
-    return 0;
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML: %s (%d)", mlx_nvml_explain(code),
+                             (int)code);
+    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML knows no GPU");
+}
+
+/*  How many GPUs of the bus may be asked at NOW_US; *CHANGED when those are others than before. */
+static size_t look(nvml_t *self, int64_t now_us, bool *changed)
+{
+    size_t awake = 0;
+    *changed = false;
+    for (size_t i = 0; i < self->known_count; i++) {
+        mlx_nvml_pci_t *place = &self->known[i];
+        mlx_rest_state_t before = place->state;
+        place->state = mlx_rest_look(&place->rest, now_us);
+        awake += place->state == MLX_REST_AWAKE;
+        *changed = *changed || (before == MLX_REST_AWAKE) != (place->state == MLX_REST_AWAKE);
+    }
+    return awake;
+}
+
+/*  Have a session with the GPUs that are awake, and none without such. */
+static int adjust_session(nvml_t *self, int64_t now_us, mlx_error_t *err)
+{
+    bool changed;
+    size_t awake = look(self, now_us, &changed);
+    if (changed || (self->known_count && !awake))
+        end_session(self);
+    if (self->open || (self->known_count && !awake))
+        return 0;
+    return start_session(self, awake == self->known_count, err);
+}
+
+/*  An external GPU comes and goes: look at the bus again, and begin anew when it shows others. */
+static void look_at_bus(nvml_t *self, int64_t now_us)
+{
+    if (now_us - self->scanned_us < RESCAN_US)
+        return;
+    self->scanned_us = now_us;
+    mlx_nvml_pci_t found[MAX_GPUS];
+    size_t count = mlx_nvml_pci_scan(found, MAX_GPUS, self->env->sys_root);
+    bool same = count == self->known_count;
+    for (size_t i = 0; same && i < count; i++)
+        same = strcmp(found[i].bus, self->known[i].bus) == 0;
+    if (same) {
+        mlx_nvml_pci_close(found, count);
+        return;
+    }
+    end_session(self);
+    mlx_nvml_pci_close(self->known, self->known_count);
+    memcpy(self->known, found, count * sizeof *found);
+    self->known_count = count;
 }
 
 static int nvml_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
 {
     nvml_t *self = mlx_alloc(1, sizeof *self);
     *state = self;
-    int rc = start(self, env->nvml_library, err);
+    self->env = env;
+    self->meminfo = mlx_sysfile_open("%s/meminfo", env->proc_root);
+    self->known_count = mlx_nvml_pci_scan(self->known, MAX_GPUS, env->sys_root);
+    int rc = 0;
+    if (!mlx_nvml_is_there(env->nvml_library))
+        rc = mlx_error_set(err, MLX_ERR_NOT_FOUND, "no NVIDIA driver library (%s)",
+                           env->nvml_library);
+    else
+        rc = adjust_session(self, 0, err);
     if (rc)
         nvml_close(state);
     return rc;
 }
 
-/*  One figure that NVML gives as an unsigned int, times SCALE. */
-static void add_scaled(nvml_t *self, nvml_device_t gpu, mlx_value_t *data, const char *field,
-                       nvml_return_t (*get)(nvml_device_t, unsigned *), double scale)
-{
-    unsigned value;
-    if (get && ok(self, get(gpu, &value)))
-        mlx_value_set_real(data, field, value * scale);
-}
-
-/*  All ones, and what no machine has, mean "not available". */
-static void add_bytes(mlx_value_t *data, const char *field, unsigned long long bytes)
-{
-    if (bytes <= INT64_MAX)
-        mlx_value_set_int(data, field, (int64_t)bytes);
-}
-
-/*  Version 2 tells what is used apart from what the driver reserves, as nvidia-smi shows it. */
-static void add_memory(nvml_t *self, nvml_device_t gpu, mlx_value_t *data)
-{
-    nvml_memory_v2_t v2 = {.version = NVML_MEMORY_V2};
-    nvml_memory_t v1;
-    if (self->memory_v2 && ok(self, self->memory_v2(gpu, &v2))) {
-        add_bytes(data, "memory_used", v2.used);
-        add_bytes(data, "memory_total", v2.total);
-    } else if (self->memory && ok(self, self->memory(gpu, &v1))) {
-        add_bytes(data, "memory_used", v1.used);
-        add_bytes(data, "memory_total", v1.total);
-    }
-}
-
-static void add_clock(nvml_t *self, nvml_device_t gpu, mlx_value_t *data, const char *field,
-                      int kind)
-{
-    unsigned megahertz;
-    if (self->clock && ok(self, self->clock(gpu, kind, &megahertz)))
-        mlx_value_set_real(data, field, megahertz * 1e6);
-}
-
-static void add_throttle(nvml_t *self, nvml_device_t gpu, mlx_value_t *data)
-{
-    unsigned long long mask;
-    if (!self->reasons || !ok(self, self->reasons(gpu, &mask)))
-        return;
-    mlx_value_t *list = mlx_value_set(data, "throttle", mlx_value_list());
-    for (size_t i = 0; i < MLX_COUNT(reasons); i++)
-        if (mask & reasons[i].bit)
-            mlx_value_append(list, mlx_value_new_str(reasons[i].name));
-}
-
-static void add_processes(nvml_t *self, nvml_device_t gpu, mlx_value_t *data)
-{
-    nvml_process_t processes[MAX_PROCESSES];
-    unsigned count = MAX_PROCESSES;
-    if (!self->processes || !ok(self, self->processes(gpu, &count, processes)))
-        return;
-    mlx_value_t *list = mlx_value_set(data, "processes", mlx_value_list());
-    for (unsigned i = 0; i < count && i < MAX_PROCESSES; i++) {
-        mlx_value_t *item = mlx_value_append(list, mlx_value_map());
-        mlx_value_set_int(item, "pid", processes[i].pid);
-        add_bytes(item, "memory", processes[i].memory);
-    }
-}
-
-/*  What a person looks for first, and is told about when this card does not give it. */
-static void note_missing(mlx_readings_t *out, const gpu_t *gpu)
+/*  A GPU that is not asked is still there. */
+static void add_resting(const mlx_nvml_pci_t *place, mlx_readings_t *out)
 {
     static const char *const fields[] = {
         "utilization", "memory_used", "memory_total", "frequency", "power",
         "energy",      "temperature", "fan",          "throttle",  "processes",
     };
-    const char *topic = mlx_readings_gpu_topic(out, gpu->id);
-    for (size_t i = 0; i < MLX_COUNT(fields); i++)
-        if (!mlx_readings_has(out, topic, fields[i]))
-            mlx_readings_missing(out, topic, fields[i], "not supported by this GPU or its driver");
-}
-
-static void sample_gpu(nvml_t *self, const gpu_t *gpu, mlx_readings_t *out)
-{
-    mlx_value_t *data = mlx_readings_gpu(out, gpu->id);
-    mlx_value_set_str(data, "name", gpu->name[0] ? gpu->name : NULL);
+    mlx_value_t *data = mlx_readings_gpu(out, place->key);
+    mlx_value_set_str(data, "name", place->name);
     mlx_value_set_str(data, "vendor", "nvidia");
     mlx_value_set_str(data, "backend", "nvml");
-    mlx_value_set_str(data, "id", gpu->id);
-    nvml_utilization_t utilization;
-    if (self->utilization && ok(self, self->utilization(gpu->handle, &utilization)))
-        mlx_value_set_real(data, "utilization", utilization.gpu / 100.0);
-    add_memory(self, gpu->handle, data);
-    add_clock(self, gpu->handle, data, "frequency", NVML_CLOCK_GRAPHICS);
-    add_clock(self, gpu->handle, data, "memory_frequency", NVML_CLOCK_MEM);
-    add_scaled(self, gpu->handle, data, "power", self->power, 1e-3);
-    add_scaled(self, gpu->handle, data, "power_limit", self->limit, 1e-3);
-    add_scaled(self, gpu->handle, data, "fan", self->fan, 1e-2);
-    unsigned long long millijoules;
-    if (self->energy && ok(self, self->energy(gpu->handle, &millijoules)))
-        mlx_value_set_real(data, "energy", (double)millijoules * 1e-3);
-    unsigned celsius;
-    if (self->temperature &&
-        ok(self, self->temperature(gpu->handle, NVML_TEMPERATURE_GPU, &celsius)))
-        mlx_value_set_real(data, "temperature", celsius);
-    add_throttle(self, gpu->handle, data);
-    add_processes(self, gpu->handle, data);
-    note_missing(out, gpu);
+    mlx_value_set_str(data, "id", place->id[0] ? place->id : place->key);
+    const char *topic = mlx_readings_gpu_topic(out, place->key);
+    for (size_t i = 0; i < MLX_COUNT(fields); i++)
+        mlx_readings_missing(out, topic, fields[i], mlx_rest_why(place->state));
+}
+
+static mlx_nvml_pci_t *place_by_key(nvml_t *self, const char *key)
+{
+    for (size_t i = 0; i < self->known_count; i++)
+        if (strcmp(self->known[i].key, key) == 0)
+            return &self->known[i];
+    return NULL;
 }
 
 static int nvml_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
 {
-    (void)now_us;
     nvml_t *self = state;
-    self->fatal = NVML_SUCCESS;
+    look_at_bus(self, now_us);
+    if (adjust_session(self, now_us, err))
+        return -1;
     for (size_t i = 0; i < self->gpu_count; i++) {
-        sample_gpu(self, &self->gpus[i], out);
-        if (self->fatal)
-            return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "NVML: %s: %s", self->gpus[i].name,
-                                 explain(self->fatal));
+        mlx_nvml_gpu_t *gpu = &self->gpus[i];
+        mlx_nvml_pci_t *place = place_by_key(self, gpu->key);
+        bool busy;
+        nvml_return_t code = mlx_nvml_read(&self->api, gpu, self->meminfo, now_us, out, &busy);
+        if (code != NVML_SUCCESS)
+            return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "NVML: %s: %s", gpu->name,
+                                 mlx_nvml_explain(code));
+        if (place)
+            mlx_rest_note(&place->rest, busy, now_us);
     }
+    for (size_t i = 0; i < self->known_count; i++)
+        if (self->known[i].state != MLX_REST_AWAKE)
+            add_resting(&self->known[i], out);
     return 0;
 }
 

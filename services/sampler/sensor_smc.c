@@ -5,6 +5,7 @@
  * that fit are read at each sample. A temperature or a power of 0 is the controller's "no reading";
  * a fan of 0 rpm stands still.
  */
+#include "darwin_get.h"
 #include "darwin_heat.h"
 #include "darwin_smc.h"
 
@@ -13,22 +14,39 @@
 #include <string.h>
 
 enum {
-    KEYS_MAX = 8192, /* of the controller; today's have fewer than 4000 */
-    SENSORS_MAX = 96,
+    KEYS_MAX = 8192,   /* of the controller; today's have fewer than 4000 */
+    SENSORS_MAX = 512, /* of temperature; an M1 Ultra has 109 of its cores alone */
     FANS_MAX = 16,
 };
 
 static const char power_topic[] = "sensor.power";
 
+/*  What the first letters of a key mean on which Macs; the first row that fits counts. */
+typedef enum {
+    ANY_MAC,
+    APPLE_SILICON,
+    SUPER_CORES, /* a chip whose fastest cores are called so (M5) */
+    INTEL
+} mac_t;
+
 static const struct {
     const char *prefix;
+    mac_t mac;
     mlx_heat_place_t place;
     const char *label;
 } kinds[] = {
-    {"Tp", MLX_HEAT_CPU, "CPU"},       {"Te", MLX_HEAT_CPU, "CPU efficiency"},
-    {"Ts", MLX_HEAT_CPU, "CPU super"}, {"TC", MLX_HEAT_CPU, "CPU"}, /* Intel */
-    {"Tg", MLX_HEAT_GPU, "GPU"},       {"TG", MLX_HEAT_GPU, "GPU"}, /* Intel */
-    {"TB", MLX_HEAT_OTHER, "battery"}, {"TH", MLX_HEAT_OTHER, "SSD"},
+    {"TCMz", APPLE_SILICON, MLX_HEAT_DIE_MAX, "CPU die, hottest spot"},
+    {"TCMb", APPLE_SILICON, MLX_HEAT_DIE_MEAN, "CPU die"},
+    {"TC", APPLE_SILICON, MLX_HEAT_OTHER, "SoC"},
+    {"TC", INTEL, MLX_HEAT_CPU, "CPU"},
+    {"Tp", ANY_MAC, MLX_HEAT_CPU, "CPU"},
+    {"Te", ANY_MAC, MLX_HEAT_CPU, "CPU efficiency"},
+    {"Ts", SUPER_CORES, MLX_HEAT_CPU, "CPU super"},
+    {"Ts", ANY_MAC, MLX_HEAT_OTHER, "SoC"},
+    {"Tg", ANY_MAC, MLX_HEAT_GPU, "GPU"},
+    {"TG", INTEL, MLX_HEAT_GPU, "GPU"},
+    {"TB", ANY_MAC, MLX_HEAT_OTHER, "battery"},
+    {"TH", ANY_MAC, MLX_HEAT_OTHER, "SSD"},
 };
 
 typedef struct {
@@ -38,6 +56,7 @@ typedef struct {
 
 typedef struct {
     mlx_smc_t *smc;
+    bool is[INTEL + 1]; /* what kinds of Mac this is */
     thermometer_t sensors[SENSORS_MAX];
     size_t sensor_count;
     mlx_smc_key_t fans[FANS_MAX];
@@ -66,13 +85,25 @@ static void take_key(state_t *self, const char *name)
     if (is_fan(name) && self->fan_count < FANS_MAX)
         self->fan_count += mlx_smc_key(self->smc, name, &self->fans[self->fan_count]);
     for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
-        if (strncmp(name, kinds[i].prefix, 2) != 0 || self->sensor_count == SENSORS_MAX)
+        if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) != 0 ||
+            !self->is[kinds[i].mac] || self->sensor_count == SENSORS_MAX)
             continue;
         thermometer_t *sensor = &self->sensors[self->sensor_count];
         sensor->kind = i;
         self->sensor_count += mlx_smc_key(self->smc, name, &sensor->key);
         return;
     }
+}
+
+static void learn_mac(state_t *self)
+{
+    int64_t arm = 0;
+    char name[64];
+    self->is[ANY_MAC] = true;
+    self->is[APPLE_SILICON] = mlx_sysctl_int("hw.optional.arm64", &arm) && arm;
+    self->is[INTEL] = !self->is[APPLE_SILICON];
+    self->is[SUPER_CORES] =
+        mlx_sysctl_text("hw.perflevel0.name", name, sizeof name) && strncmp(name, "Super", 5) == 0;
 }
 
 static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
@@ -83,6 +114,7 @@ static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
         return -1;
     state_t *self = mlx_alloc(1, sizeof *self);
     self->smc = smc;
+    learn_mac(self);
     uint32_t count = mlx_smc_count(smc);
     for (uint32_t i = 0; i < count && i < KEYS_MAX; i++) {
         char name[5];

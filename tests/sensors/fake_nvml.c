@@ -9,6 +9,9 @@
  *      0.power=251300      a value of GPU 0
  *      0.power.rc=3        what that function returns instead
  *      0.handle.rc=15
+ *
+ *  Each call adds a byte to the file named by MLX_FAKE_NVML_CALLS. The GPUs' addresses are
+ *  0000:01:00.0, 0000:02:00.0, ...
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +46,45 @@ typedef struct {
     unsigned int computeInstanceId;
 } nvmlProcessInfo_t;
 
+typedef struct {
+    char busIdLegacy[16];
+    unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+    char busId[32];
+} nvmlPciInfo_t;
+typedef struct {
+    unsigned int fieldId, scopeId;
+    long long timestamp, latencyUsec;
+    int valueType;
+    nvmlReturn_t nvmlReturn;
+    union {
+        double dVal;
+        unsigned int uiVal;
+        unsigned long ulVal;
+        unsigned long long ullVal;
+        long long sllVal;
+    } value;
+} nvmlFieldValue_t;
+typedef struct {
+    unsigned int pid;
+    unsigned long long timeStamp;
+    unsigned int smUtil, memUtil, encUtil, decUtil;
+} nvmlProcessUtilizationSample_t;
+
 nvmlReturn_t nvmlInit_v2(void);
+nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus, nvmlDevice_t *device);
+nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci);
+nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t device, unsigned *percent,
+                                             unsigned *period);
+nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigned *percent,
+                                             unsigned *period);
+nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values);
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
+                                             nvmlProcessUtilizationSample_t *samples,
+                                             unsigned *count, unsigned long long last);
+nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *current, unsigned *pending);
+nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned *count);
+nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
+                                                 nvmlDevice_t *part);
 nvmlReturn_t nvmlShutdown(void);
 nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count);
 nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device);
@@ -78,14 +119,27 @@ static unsigned long long setting(const char *key, unsigned long long otherwise)
     return otherwise;
 }
 
+static void called(void)
+{
+    const char *path = getenv("MLX_FAKE_NVML_CALLS");
+    FILE *file = path ? fopen(path, "ae") : NULL;
+    if (!file)
+        return;
+    fputc('x', file);
+    fclose(file);
+}
+
 /*  Handles are only good between init and shutdown. */
 static int initialised;
-static unsigned indices[8];
+static struct {
+    unsigned index;
+} devices[8];
 
 /*  What function NAME of DEVICE says; *VALUE gets its value when that is SUCCESS. */
 static nvmlReturn_t answer(nvmlDevice_t device, const char *name, unsigned long long *value)
 {
     char key[64];
+    called();
     if (!initialised)
         return 1;
     snprintf(key, sizeof key, "%u.%s.rc", device->index, name);
@@ -108,6 +162,7 @@ static nvmlReturn_t answer_unsigned(nvmlDevice_t device, const char *name, unsig
 
 EXPORT nvmlReturn_t nvmlInit_v2(void)
 {
+    called();
     nvmlReturn_t rc = (nvmlReturn_t)setting("init", 0);
     if (rc == 0)
         initialised++;
@@ -116,6 +171,7 @@ EXPORT nvmlReturn_t nvmlInit_v2(void)
 
 EXPORT nvmlReturn_t nvmlShutdown(void)
 {
+    called();
     if (!initialised)
         abort();
     initialised--;
@@ -124,6 +180,7 @@ EXPORT nvmlReturn_t nvmlShutdown(void)
 
 EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count)
 {
+    called();
     *count = (unsigned)setting("gpus", 1);
     return initialised ? (nvmlReturn_t)setting("count", 0) : 1;
 }
@@ -131,10 +188,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count)
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device)
 {
     unsigned long long unused;
-    if (index >= sizeof indices / sizeof indices[0])
+    if (index >= sizeof devices / sizeof devices[0])
         return 2;
-    indices[index] = index;
-    *device = (nvmlDevice_t)&indices[index];
+    devices[index].index = index;
+    *device = (nvmlDevice_t)&devices[index];
     return answer(*device, "handle", &unused);
 }
 
@@ -219,6 +276,93 @@ EXPORT nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t devic
                                                               unsigned long long *reasons)
 {
     return answer(device, "reasons", reasons);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus, nvmlDevice_t *device)
+{
+    unsigned number;
+    if (sscanf(bus, "%*x:%x:", &number) != 1 || number == 0 || number > setting("gpus", 1))
+        return 6; /* not found */
+    return nvmlDeviceGetHandleByIndex_v2(number - 1, device);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *pci)
+{
+    unsigned long long unused;
+    memset(pci, 0, sizeof *pci);
+    snprintf(pci->busId, sizeof pci->busId, "00000000:%02X:00.0", device->index + 1);
+    return answer(device, "pci", &unused);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetEncoderUtilization(nvmlDevice_t device, unsigned *percent,
+                                                    unsigned *period)
+{
+    *period = 167000;
+    return answer_unsigned(device, "encoder", percent);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetDecoderUtilization(nvmlDevice_t device, unsigned *percent,
+                                                    unsigned *period)
+{
+    *period = 167000;
+    return answer_unsigned(device, "decoder", percent);
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count,
+                                             nvmlFieldValue_t *values)
+{
+    for (int i = 0; i < count; i++) {
+        const char *name = values[i].fieldId == 197 ? "tx" : values[i].fieldId == 198 ? "rx" : "?";
+        values[i].nvmlReturn = answer(device, name, &values[i].value.ullVal);
+        values[i].valueType = 3; /* unsigned long long */
+    }
+    return 0;
+}
+
+/*  Process 1000 used what "0.use" says. */
+EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
+                                                    nvmlProcessUtilizationSample_t *samples,
+                                                    unsigned *count, unsigned long long last)
+{
+    unsigned percent;
+    (void)last;
+    nvmlReturn_t rc = answer_unsigned(device, "use", &percent);
+    if (rc)
+        return rc;
+    if (!samples || *count < 1) {
+        *count = 1;
+        return 7;
+    }
+    *count = 1;
+    samples[0] = (nvmlProcessUtilizationSample_t){1000, last + 1000000, percent, 0, 0, 0};
+    return 0;
+}
+
+/*  "0.mig" is the number of parts; 0: the GPU cannot be divided. */
+EXPORT nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *current, unsigned *pending)
+{
+    unsigned parts;
+    nvmlReturn_t rc = answer_unsigned(device, "mig", &parts);
+    *current = *pending = 1;
+    return rc == 0 && parts == 0 ? 3 : rc;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMaxMigDeviceCount(nvmlDevice_t device, unsigned *count)
+{
+    nvmlReturn_t rc = answer_unsigned(device, "mig", count);
+    *count += 3; /* places, not all of them taken */
+    return rc;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, unsigned index,
+                                                        nvmlDevice_t *part)
+{
+    unsigned parts;
+    nvmlReturn_t rc = answer_unsigned(device, "mig", &parts);
+    if (rc || index >= parts)
+        return rc ? rc : 6;
+    *part = device;
+    return 0;
 }
 
 /*  The value is how many processes there are; the second one's memory is not available. */

@@ -51,20 +51,54 @@ int rig_probe(rig_t *rig)
     return rc;
 }
 
-void rig_open(rig_t *rig, const char *machine, const char *backend)
+static void make_root(rig_t *rig)
 {
     const char *tmp = getenv("TMPDIR");
     rig->root = mlx_format("%s/mlx-rig-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(rig->root));
-    MLX_CLEANUP(mlx_free_p) char *from = mlx_format("%s/%s/.", FIXTURES, machine);
-    copy_tree(from, rig->root);
     rig->proc = mlx_format("%s/proc", rig->root);
     rig->sys = mlx_format("%s/sys", rig->root);
     rig->env = (mlx_sensor_env_t){rig->proc, rig->sys, "libmlx-no-such-library.so"};
-    rig->backend = rig_backend(backend);
     rig->readings = mlx_readings_new();
     rig->now_us = 1000000000;
+}
+
+void rig_open(rig_t *rig, const char *machine, const char *backend)
+{
+    make_root(rig);
+    MLX_CLEANUP(mlx_free_p) char *from = mlx_format("%s/%s/.", FIXTURES, machine);
+    copy_tree(from, rig->root);
+    rig->backend = rig_backend(backend);
     (void)rig_probe(rig);
+}
+
+void rig_open_empty(rig_t *rig, const char *backend)
+{
+    make_root(rig);
+    rig->backend = rig_backend(backend);
+}
+
+static char *make_folders(const rig_t *rig, const char *path)
+{
+    char *whole = mlx_format("%s/%s", rig->root, path);
+    for (char *p = whole + strlen(rig->root) + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        (void)mkdir(whole, 0700);
+        *p = '/';
+    }
+    return whole;
+}
+
+void rig_plant(const rig_t *rig, const char *path, const char *text)
+{
+    MLX_CLEANUP(mlx_free_p) char *whole = make_folders(rig, path);
+    rig_write(rig, path, text);
+}
+
+void rig_plant_link(const rig_t *rig, const char *path, const char *target)
+{
+    MLX_CLEANUP(mlx_free_p) char *whole = make_folders(rig, path);
+    assert_int_equal(symlink(target, whole), 0);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -27,6 +27,11 @@ typedef struct {
 void rig_open(rig_t *rig, const char *machine, const char *backend);
 void rig_close(rig_t *rig);
 
+/*  A machine of no file yet, not probed; put files and links there, with the folders they need. */
+void rig_open_empty(rig_t *rig, const char *backend);
+void rig_plant(const rig_t *rig, const char *path, const char *text);
+void rig_plant_link(const rig_t *rig, const char *path, const char *target);
+
 /*  Drop the state and probe again. Returns the probe's result. */
 int rig_probe(rig_t *rig);
 

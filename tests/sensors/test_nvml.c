@@ -100,17 +100,19 @@ static void test_older_memory_call_fills_in(void **state)
     start(&rig, GOOD "0.memory_v2.rc=3\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check(&rig, GPU, "memory_used", 9000000000.0);
-    configure(&rig, GOOD "0.memory_v2.rc=3\n0.memory.rc=3\n");
+    check_absent(&rig, GPU, "unified");
+    configure(&rig, GOOD "0.memory_v2.rc=4\n0.memory.rc=4\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check_absent(&rig, GPU, "memory_used");
     check_absent(&rig, GPU, "memory_total");
+    check_absent(&rig, GPU, "unified");
 }
 
 static void test_nothing_supported_still_names_the_gpu(void **state)
 {
     (void)state;
     MLX_CLEANUP(rig_close) rig_t rig = {0};
-    start(&rig, "0.name.rc=3\n0.uuid.rc=3\n0.utilization.rc=3\n0.memory.rc=3\n0.memory_v2.rc=3\n"
+    start(&rig, "0.name.rc=3\n0.uuid.rc=3\n0.utilization.rc=3\n0.memory.rc=4\n0.memory_v2.rc=4\n"
                 "0.temperature.rc=3\n0.power.rc=3\n0.limit.rc=3\n0.energy.rc=3\n0.graphics.rc=3\n"
                 "0.mem.rc=3\n0.fan.rc=3\n0.reasons.rc=999\n0.processes.rc=4\n");
     assert_int_equal(rig_sample(&rig, 1), 0);

@@ -28,7 +28,7 @@ enum {
     DD_PROPERTIES = 16,
     DD_CHANNELS = 64,
     DD_STATES = 16,
-    DD_SMC_KEYS = 32,
+    DD_SMC_KEYS = 160,
     DD_SYSCTLS = 48,
     DD_HID_SENSORS = 16,
     DD_PROCESSES = 8,
@@ -79,7 +79,9 @@ typedef struct {
 
 typedef struct {
     const char *group, *subgroup, *name, *unit;
-    int64_t value[3]; /* at the first, second, third sample */
+    int64_t value[3];      /* at the first, second, third sample */
+    const int64_t *series; /* instead: at as many samples as there are; borrowed */
+    int series_len;
     const char *states[DD_STATES];
     int64_t residency[3][DD_STATES];
     int state_count;
@@ -160,6 +162,8 @@ void dd_sysctl_remove(const char *name);
 void dd_smc_flt(const char *key, float value);
 void dd_smc_bytes(const char *key, const char *type, const void *bytes, uint32_t size);
 dd_channel_t *dd_energy(const char *name, const char *unit, int64_t first, int64_t second);
+dd_channel_t *dd_energy_series(const char *name, const char *unit, const int64_t *values,
+                               int count);
 dd_channel_t *dd_states(const char *group, const char *subgroup, const char *name,
                         const char *const *states, const int64_t *residency, int count);
 

@@ -22,6 +22,14 @@ dd_channel_t *dd_energy(const char *name, const char *unit, int64_t first, int64
     return self;
 }
 
+dd_channel_t *dd_energy_series(const char *name, const char *unit, const int64_t *values, int count)
+{
+    dd_channel_t *self = dd_energy(name, unit, values[0], values[0]);
+    self->series = values;
+    self->series_len = count;
+    return self;
+}
+
 /*  RESIDENCY is the time in each state between the first and the second sample. */
 dd_channel_t *dd_states(const char *group, const char *subgroup, const char *name,
                         const char *const *states, const int64_t *residency, int count)
@@ -103,16 +111,30 @@ static int64_t integer(CFDictionaryRef channel, CFStringRef key)
     return value;
 }
 
+static int64_t value_at(const dd_channel_t *from, int sample)
+{
+    if (!from->series)
+        return from->value[sample > 2 ? 2 : sample];
+    if (sample >= from->series_len)
+        dd_die("IOReportCreateSamples", "the series is at its end");
+    return from->series[sample];
+}
+
+static int64_t residency_at(const dd_channel_t *from, int sample, int state)
+{
+    return from->residency[sample > 2 ? 2 : sample][state];
+}
+
 static CFTypeRef sample_of(int index, int sample, int before)
 {
     const dd_channel_t *from = &dd.channels[index];
     CFMutableDictionaryRef channel = (CFMutableDictionaryRef)(uintptr_t)describe(index);
-    int64_t base = before < 0 ? 0 : from->value[before];
-    dd_dict_put(channel, "value", dd_number(from->value[sample] - base));
+    int64_t base = before < 0 ? 0 : value_at(from, before);
+    dd_dict_put(channel, "value", dd_number(value_at(from, sample) - base));
     CFTypeRef times = dd_array();
     for (int i = 0; i < from->state_count; i++) {
-        base = before < 0 ? 0 : from->residency[before][i];
-        dd_array_add(times, dd_number(from->residency[sample][i] - base));
+        base = before < 0 ? 0 : residency_at(from, before, i);
+        dd_array_add(times, dd_number(residency_at(from, sample, i) - base));
     }
     dd_dict_put(channel, "times", times);
     return channel;
@@ -135,8 +157,8 @@ static CFTypeRef create_samples(CFTypeRef subscription, CFMutableDictionaryRef c
                                 CFTypeRef nothing)
 {
     dd_opaque_number(subscription, subscription_kind);
-    if (nothing || dd.sample > 2)
-        dd_die("IOReportCreateSamples", "argument or a fourth sample is not modelled");
+    if (nothing)
+        dd_die("IOReportCreateSamples", "argument is not modelled");
     return samples_of(CFDictionaryGetValue(channels, CFSTR("IOReportChannels")), dd.sample++, -1);
 }
 

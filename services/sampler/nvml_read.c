@@ -1,0 +1,305 @@
+#include "nvml_read.h"
+
+#include "meminfo.h"
+#include "sysfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_PROCESSES 64
+#define MAX_PROCESSES 8192
+#define MAX_INSTANCES 16
+
+typedef struct {
+    const mlx_nvml_t *api;
+    mlx_nvml_gpu_t *gpu;
+    nvml_device_t handle;
+    mlx_value_t *data;
+    nvml_return_t fatal; /* what a call said, if that ends the session */
+} look_t;
+
+/*  Bits of the clocks event reasons. Being idle (bit 0) holds clocks down too and is no throttle.
+ */
+static const struct {
+    unsigned long long bit;
+    const char *name;
+} reasons[] = {
+    {0x002, "applications_clocks"}, {0x004, "sw_power_cap"},        {0x008, "hw_slowdown"},
+    {0x010, "sync_boost"},          {0x020, "sw_thermal_slowdown"}, {0x040, "hw_thermal_slowdown"},
+    {0x080, "hw_power_brake"},      {0x100, "display_clocks"},
+};
+
+static bool is_fatal(nvml_return_t code)
+{
+    return code == NVML_UNINITIALIZED || code == NVML_GPU_IS_LOST || code == NVML_RESET_REQUIRED ||
+           code == NVML_DRIVER_NOT_LOADED;
+}
+
+/*  True when CODE brought a value; remembers what ends the session. */
+static bool ok(look_t *look, nvml_return_t code)
+{
+    if (is_fatal(code))
+        look->fatal = code;
+    return code == NVML_SUCCESS;
+}
+
+/*  One figure that NVML gives as an unsigned int, times SCALE. */
+static void add_scaled(look_t *look, const char *field,
+                       nvml_return_t (*get)(nvml_device_t, unsigned *), double scale)
+{
+    unsigned value;
+    if (get && ok(look, get(look->handle, &value)))
+        mlx_value_set_real(look->data, field, value * scale);
+}
+
+/*  All ones, and what no machine has, mean "not available". */
+static void add_bytes(mlx_value_t *data, const char *field, unsigned long long bytes)
+{
+    if (bytes <= INT64_MAX)
+        mlx_value_set_int(data, field, (int64_t)bytes);
+}
+
+/*  Version 2 tells what is used apart from what the driver reserves, as nvidia-smi shows it. What
+ *  the library says of HANDLE's memory; a total of 0 is how some of them say that it has none. */
+static nvml_return_t read_memory(look_t *look, nvml_device_t handle, mlx_value_t *data)
+{
+    nvml_memory_v2_t v2 = {.version = NVML_MEMORY_V2};
+    nvml_memory_t v1 = {0};
+    nvml_return_t code = NVML_NOT_SUPPORTED;
+    if (look->api->memory_v2)
+        code = look->api->memory_v2(handle, &v2);
+    if (code != NVML_SUCCESS && look->api->memory) {
+        code = look->api->memory(handle, &v1);
+        v2.total = v1.total;
+        v2.used = v1.used;
+    }
+    if (!ok(look, code))
+        return code;
+    if (v2.total == 0)
+        return NVML_NOT_SUPPORTED;
+    add_bytes(data, "memory_used", v2.used);
+    add_bytes(data, "memory_total", v2.total);
+    return code;
+}
+
+static void add_memory(look_t *look, int meminfo)
+{
+    char text[8192];
+    int64_t total;
+    int64_t available;
+    if (read_memory(look, look->handle, look->data) != NVML_NOT_SUPPORTED)
+        return;
+    if (mlx_sysfile_read(meminfo, text, sizeof text) < 0 ||
+        !mlx_meminfo_amount(text, "MemTotal", &total) ||
+        !mlx_meminfo_amount(text, "MemAvailable", &available) || available > total)
+        return;
+    mlx_value_set_bool(look->data, "unified", true);
+    mlx_value_set_int(look->data, "memory_total", total);
+    mlx_value_set_int(look->data, "memory_used", total - available);
+}
+
+static void add_clock(look_t *look, const char *field, int kind)
+{
+    unsigned megahertz;
+    if (look->api->clock && ok(look, look->api->clock(look->handle, kind, &megahertz)))
+        mlx_value_set_real(look->data, field, megahertz * 1e6);
+}
+
+static void add_media(look_t *look, const char *field,
+                      nvml_return_t (*get)(nvml_device_t, unsigned *, unsigned *))
+{
+    unsigned percent;
+    unsigned period_us;
+    if (get && ok(look, get(look->handle, &percent, &period_us)) && percent <= 100)
+        mlx_value_set_real(look->data, field, percent / 100.0);
+}
+
+static void add_throttle(look_t *look)
+{
+    unsigned long long mask;
+    if (!look->api->reasons || !ok(look, look->api->reasons(look->handle, &mask)))
+        return;
+    mlx_value_t *list = mlx_value_set(look->data, "throttle", mlx_value_list());
+    for (size_t i = 0; i < MLX_COUNT(reasons); i++)
+        if (mask & reasons[i].bit)
+            mlx_value_append(list, mlx_value_new_str(reasons[i].name));
+}
+
+/*  The GPU's processes, or NULL. Caller frees. *COUNT is set. */
+static nvml_process_t *read_processes(look_t *look, unsigned *count)
+{
+    for (unsigned room = FIRST_PROCESSES; look->api->processes && room <= MAX_PROCESSES;) {
+        nvml_process_t *list = mlx_alloc(room, sizeof *list);
+        *count = room;
+        nvml_return_t code = look->api->processes(look->handle, count, list);
+        if (ok(look, code) && *count <= room)
+            return list;
+        free(list);
+        if (code != NVML_INSUFFICIENT_SIZE)
+            break;
+        room = *count > room ? *count + FIRST_PROCESSES : room * 2;
+    }
+    return NULL;
+}
+
+/*  The share of the GPU that each process used since the last look, into the list's items. */
+static void add_process_use(look_t *look, mlx_value_t *list)
+{
+    unsigned count = 0;
+    if (!look->api->process_use || !mlx_value_size(list))
+        return;
+    nvml_return_t code = look->api->process_use(look->handle, NULL, &count, look->gpu->use_seen);
+    if (code != NVML_INSUFFICIENT_SIZE || count == 0 || count > MAX_PROCESSES)
+        return;
+    MLX_CLEANUP(mlx_free_p) nvml_process_use_t *use = mlx_alloc(count, sizeof *use);
+    unsigned room = count;
+    if (!ok(look, look->api->process_use(look->handle, use, &count, look->gpu->use_seen)))
+        return;
+    for (unsigned i = 0; i < count && i < room; i++) {
+        if (use[i].t > look->gpu->use_seen)
+            look->gpu->use_seen = use[i].t;
+        for (size_t k = 0; k < mlx_value_size(list); k++) {
+            mlx_value_t *item = mlx_value_at(list, k);
+            int64_t pid;
+            if (mlx_value_int(item, "pid", &pid) && pid == use[i].pid && use[i].sm <= 100)
+                mlx_value_set_real(item, "utilization", use[i].sm / 100.0);
+        }
+    }
+}
+
+static void add_processes(look_t *look)
+{
+    unsigned count = 0;
+    MLX_CLEANUP(mlx_free_p) nvml_process_t *processes = read_processes(look, &count);
+    if (!processes)
+        return;
+    mlx_value_t *list = mlx_value_set(look->data, "processes", mlx_value_list());
+    for (unsigned i = 0; i < count; i++) {
+        mlx_value_t *item = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_int(item, "pid", processes[i].pid);
+        add_bytes(item, "memory", processes[i].memory);
+    }
+    add_process_use(look, list);
+}
+
+static bool counter(const nvml_field_t *field, unsigned long long *out)
+{
+    if (field->answer != NVML_SUCCESS)
+        return false;
+    if (field->type == NVML_VALUE_ULL)
+        *out = field->value.ull;
+    else if (field->type == NVML_VALUE_U64)
+        *out = field->value.u64;
+    else if (field->type == NVML_VALUE_U32)
+        *out = field->value.u32;
+    else
+        return false;
+    return true;
+}
+
+/*  Bytes a second over PCIe, from the driver's counters: the older question for the throughput holds
+ *  its caller up for 20 ms. */
+static void add_pcie(look_t *look, int64_t now_us)
+{
+    mlx_nvml_gpu_t *gpu = look->gpu;
+    nvml_field_t fields[] = {{.field = NVML_FIELD_PCIE_TX}, {.field = NVML_FIELD_PCIE_RX}};
+    unsigned long long sent;
+    unsigned long long taken;
+    if (!look->api->fields || !ok(look, look->api->fields(look->handle, 2, fields)) ||
+        !counter(&fields[0], &sent) || !counter(&fields[1], &taken))
+        return;
+    double seconds = (double)(now_us - gpu->read_us) * 1e-6;
+    if (gpu->read_us && seconds > 0 && sent >= gpu->sent && taken >= gpu->taken) {
+        mlx_value_set_real(look->data, "pcie_tx", (double)(sent - gpu->sent) / seconds);
+        mlx_value_set_real(look->data, "pcie_rx", (double)(taken - gpu->taken) / seconds);
+    }
+    gpu->sent = sent;
+    gpu->taken = taken;
+    gpu->read_us = now_us;
+}
+
+/*  The parts that a GPU in MIG mode is cut into; it counts no utilization as a whole then. */
+static bool add_instances(look_t *look)
+{
+    unsigned mode;
+    unsigned pending;
+    unsigned count;
+    const mlx_nvml_t *api = look->api;
+    if (!api->mig_mode || !api->mig_count || !api->mig_handle ||
+        !ok(look, api->mig_mode(look->handle, &mode, &pending)) || mode != 1 ||
+        !ok(look, api->mig_count(look->handle, &count)))
+        return false;
+    mlx_value_t *list = mlx_value_set(look->data, "instances", mlx_value_list());
+    for (unsigned i = 0; i < count && i < MAX_INSTANCES; i++) {
+        nvml_device_t part;
+        char text[NVML_NAME_SIZE] = "";
+        if (!ok(look, api->mig_handle(look->handle, i, &part)))
+            continue;
+        mlx_value_t *item = mlx_value_append(list, mlx_value_map());
+        if (api->uuid && ok(look, api->uuid(part, text, sizeof text)))
+            mlx_value_set_str(item, "id", text);
+        if (api->name && ok(look, api->name(part, text, sizeof text)))
+            mlx_value_set_str(item, "name", text);
+        (void)read_memory(look, part, item);
+    }
+    return true;
+}
+
+/*  What a person looks for first, and is told about when this card does not give it. */
+static void note_missing(mlx_readings_t *out, const mlx_nvml_gpu_t *gpu, bool divided)
+{
+    static const char *const fields[] = {
+        "utilization", "memory_used", "memory_total", "frequency", "power",
+        "energy",      "temperature", "fan",          "throttle",  "processes",
+    };
+    const char *topic = mlx_readings_gpu_topic(out, gpu->key);
+    if (divided)
+        mlx_readings_missing(out, topic, "utilization",
+                             "the GPU is divided (MIG): it is counted for no part of it");
+    for (size_t i = 0; i < MLX_COUNT(fields); i++)
+        if (!mlx_readings_has(out, topic, fields[i]))
+            mlx_readings_missing(out, topic, fields[i], "not supported by this GPU or its driver");
+}
+
+static bool is_busy(const mlx_value_t *data)
+{
+    double utilization;
+    const mlx_value_t *processes = mlx_value_get(data, "processes");
+    return !mlx_value_real(data, "utilization", &utilization) || utilization > 0 || !processes ||
+           mlx_value_size(processes) > 0;
+}
+
+nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu, int meminfo, int64_t now_us,
+                            mlx_readings_t *out, bool *busy)
+{
+    mlx_value_t *data = mlx_readings_gpu(out, gpu->key);
+    look_t look = {.api = api, .gpu = gpu, .handle = gpu->handle, .data = data};
+    mlx_value_set_str(data, "name", gpu->name[0] ? gpu->name : NULL);
+    mlx_value_set_str(data, "vendor", "nvidia");
+    mlx_value_set_str(data, "backend", "nvml");
+    mlx_value_set_str(data, "id", gpu->id);
+    nvml_utilization_t utilization;
+    if (api->utilization && ok(&look, api->utilization(gpu->handle, &utilization)))
+        mlx_value_set_real(data, "utilization", utilization.gpu / 100.0);
+    add_media(&look, "encoder", api->encoder);
+    add_media(&look, "decoder", api->decoder);
+    add_memory(&look, meminfo);
+    add_clock(&look, "frequency", NVML_CLOCK_GRAPHICS);
+    add_clock(&look, "memory_frequency", NVML_CLOCK_MEM);
+    add_scaled(&look, "power", api->power, 1e-3);
+    add_scaled(&look, "power_limit", api->limit, 1e-3);
+    add_scaled(&look, "fan", api->fan, 1e-2);
+    unsigned long long millijoules;
+    if (api->energy && ok(&look, api->energy(gpu->handle, &millijoules)))
+        mlx_value_set_real(data, "energy", (double)millijoules * 1e-3);
+    unsigned celsius;
+    if (api->temperature &&
+        ok(&look, api->temperature(gpu->handle, NVML_TEMPERATURE_GPU, &celsius)))
+        mlx_value_set_real(data, "temperature", celsius);
+    add_throttle(&look);
+    add_processes(&look);
+    add_pcie(&look, now_us);
+    note_missing(out, gpu, add_instances(&look));
+    *busy = is_busy(data);
+    return look.fatal;
+}

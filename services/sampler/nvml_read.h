@@ -1,0 +1,25 @@
+/*  nvml_read.h - the readings of one NVIDIA GPU through its driver's library */
+#ifndef MLX_SAMPLER_NVML_READ_H
+#define MLX_SAMPLER_NVML_READ_H
+
+#include "nvml_api.h"
+#include "sensor.h"
+
+/*  A GPU of the present session. */
+typedef struct {
+    nvml_device_t handle;
+    char name[NVML_NAME_SIZE];
+    char id[NVML_UUID_SIZE + 8];
+    char key[NVML_UUID_SIZE + 8];   /* under which its readings go */
+    unsigned long long use_seen;    /* time of the newest account of its processes */
+    unsigned long long sent, taken; /* bytes over PCIe at read_us; 0 before the first */
+    int64_t read_us;
+} mlx_nvml_gpu_t;
+
+/*  Add the readings of GPU to OUT. MEMINFO is the descriptor of /proc/meminfo: a GPU that says "not
+ *  supported" to the question for its memory has none of its own and shares the machine's. *BUSY is
+ *  set unless it is known to be idle. Returns what ends the session, or NVML_SUCCESS. */
+nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu, int meminfo, int64_t now_us,
+                            mlx_readings_t *out, bool *busy);
+
+#endif
