@@ -10,13 +10,15 @@ let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 // MLX runs on Apple's GPUs only; everywhere else the package resolves without any network.
 #if os(macOS)
 let mlxPackages: [Package.Dependency] = [
-    .package(url: "https://github.com/ml-explore/mlx-swift-lm", .upToNextMajor(from: "3.31.3")),
+    .package(url: "https://github.com/ml-explore/mlx-swift-lm", .upToNextMajor(from: "3.31.4")),
+    .package(url: "https://github.com/ml-explore/mlx-swift", from: "0.31.4"),
     .package(url: "https://github.com/huggingface/swift-transformers", from: "1.3.0"),
 ]
 let mlxProducts: [Target.Dependency] = [
     .product(name: "MLXLLM", package: "mlx-swift-lm"),
     .product(name: "MLXVLM", package: "mlx-swift-lm"),
     .product(name: "MLXLMCommon", package: "mlx-swift-lm"),
+    .product(name: "MLX", package: "mlx-swift"),
     .product(name: "Tokenizers", package: "swift-transformers"),
 ]
 #else

@@ -21,7 +21,7 @@ echo "module CMLXBus { header \"$PWD/tools/SwiftMLX/Sources/CMLXBus/include/cmlx
     >"$out/module.modulemap"
 
 # Stand-ins in the order of their imports. They promise nothing about warnings.
-standins=(CoreImage MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
+standins=(CoreImage MLX MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
           ServiceManagement SwiftUI Charts)
 for name in "${standins[@]}"; do
     "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \

@@ -1,4 +1,4 @@
-// The part of mlx-swift-lm 3.31 that SwiftMLXCore uses, declared only.
+// The part of mlx-swift-lm 3.31.4 that SwiftMLXCore uses, declared only.
 import CoreImage
 import Foundation
 
@@ -36,8 +36,13 @@ public struct ToolCall: Hashable, Codable, Sendable {
     public struct Function: Hashable, Codable, Sendable {
         public let name: String
         public let arguments: [String: JSONValue]
+        public init(name: String, arguments: [String: JSONValue]) {
+            (self.name, self.arguments) = (name, arguments)
+        }
     }
     public let function: Function
+    public let id: String?
+    public init(function: Function, id: String? = nil) { (self.function, self.id) = (function, id) }
 }
 
 public struct UserInput {
@@ -52,9 +57,10 @@ public struct UserInput {
 public enum Chat {
     public struct Message {
         public static func system(_ content: String, images: [UserInput.Image] = []) -> Self { Self() }
-        public static func assistant(_ content: String, images: [UserInput.Image] = []) -> Self { Self() }
+        public static func assistant(_ content: String, images: [UserInput.Image] = [],
+                                     toolCalls: [ToolCall]? = nil) -> Self { Self() }
         public static func user(_ content: String, images: [UserInput.Image] = []) -> Self { Self() }
-        public static func tool(_ content: String) -> Self { Self() }
+        public static func tool(_ content: String, id: String? = nil) -> Self { Self() }
     }
 }
 
@@ -64,6 +70,10 @@ public struct GenerateParameters: Sendable {
     public var maxTokens: Int?
     public var temperature: Float = 0.6
     public var topP: Float = 1
+    public var topK: Int = 0
+    public var minP: Float = 0
+    public var maxKVSize: Int?
+    public var seed: UInt64?
     public var repetitionPenalty: Float?
     public init() {}
 }
@@ -87,6 +97,11 @@ public enum Generation: Sendable {
     public var chunk: String? { nil }
     public var info: GenerateCompletionInfo? { nil }
     public var toolCall: ToolCall? { nil }
+}
+
+public enum ModelFactoryError: Error {
+    case unsupportedModelType(String)
+    case noModelFactoryAvailable
 }
 
 public final class ModelContainer: Sendable {

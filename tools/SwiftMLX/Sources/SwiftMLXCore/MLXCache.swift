@@ -20,7 +20,7 @@ public struct CachedModel: Sendable, Hashable {
         case gguf
     }
 
-    /// The name it was asked for by.
+    /// The name that its store has for it.
     public let name: String
     /// Where it was found.
     public let store: Store
@@ -28,31 +28,41 @@ public struct CachedModel: Sendable, Hashable {
     public let format: Format
     /// The model's directory; in Ollama's store, its manifest.
     public let location: URL
+    /// The file with the weights, for a program that takes one; nil where that is ``location``.
+    public let file: URL?
+    /// The kind of model that its `config.json` names, such as `qwen3`; nil where nothing does.
+    public let modelType: String?
+
+    /// Types of models for other things than text, which no runner of text loads.
+    static let typesWithoutText: Set<String> = [
+        "albert", "bert", "clap", "clip", "deberta", "deberta-v2", "distilbert", "electra", "encodec",
+        "hubert", "mimi", "modernbert", "mpnet", "nomic_bert", "parakeet", "roberta", "sam", "siglip",
+        "vit", "vits", "wav2vec2", "wav2vec2-bert", "whisper", "xlm-roberta",
+    ]
 }
 
 /// Finds models in the stores of this computer: the shared cache, the Hugging Face cache, Ollama's.
 ///
-/// It only looks. Downloads, sharing and clean-up are `mlx-cache`'s.
+/// Only whole models count: half a download is one that `mlx-cache` goes on with. It only looks;
+/// downloads, sharing and clean-up are `mlx-cache`'s.
 public struct ModelCache: Sendable {
     private let sharedRoot: URL
     private let huggingFaceRoot: URL
     private let ollamaRoots: [URL]
 
-    /// Reads the places from `environment` (`MLX_CACHE_DIR`, `HF_HUB_CACHE`, `HF_HOME`,
-    /// `OLLAMA_MODELS`, …) as each owner documents them.
+    /// Reads the places from `environment` (`HOME`, `MLX_CACHE_DIR`, `HF_HUB_CACHE`, `HF_HOME`,
+    /// `OLLAMA_MODELS`, …) and from `cache.dir` of the suite's configuration, as each owner
+    /// documents them. `home` stands in for `HOME`.
     public init(environment: [String: String] = ProcessInfo.processInfo.environment,
-                home: URL = URL(fileURLWithPath: NSHomeDirectory())) {
-        func directory(_ name: String) -> URL? {
-            guard let path = environment[name], !path.isEmpty else { return nil }
-            return URL(fileURLWithPath: (path as NSString).expandingTildeInPath)
-        }
-        sharedRoot = directory("MLX_CACHE_DIR") ?? home.appendingPathComponent(".mlx-cache")
-        huggingFaceRoot = directory("HF_HUB_CACHE") ?? directory("HUGGINGFACE_HUB_CACHE")
-            ?? directory("HF_HOME")?.appendingPathComponent("hub")
-            ?? directory("XDG_CACHE_HOME")?.appendingPathComponent("huggingface/hub")
-            ?? home.appendingPathComponent(".cache/huggingface/hub")
-        ollamaRoots = directory("OLLAMA_MODELS").map { [$0] } ?? [
-            home.appendingPathComponent(".ollama/models"),
+                home: URL? = nil) {
+        let places = CachePlaces(environment: environment, home: home)
+        sharedRoot = places.sharedCache
+        huggingFaceRoot = places.directory("HF_HUB_CACHE") ?? places.directory("HUGGINGFACE_HUB_CACHE")
+            ?? places.directory("HF_HOME")?.appendingPathComponent("hub")
+            ?? places.directory("XDG_CACHE_HOME")?.appendingPathComponent("huggingface/hub")
+            ?? places.home.appendingPathComponent(".cache/huggingface/hub")
+        ollamaRoots = places.directory("OLLAMA_MODELS").map { [$0] } ?? [
+            places.home.appendingPathComponent(".ollama/models"),
             URL(fileURLWithPath: "/usr/share/ollama/.ollama/models"),
         ]
     }
@@ -67,12 +77,17 @@ public struct ModelCache: Sendable {
     private func inShared(_ name: ModelName) -> CachedModel? {
         let models = sharedRoot.appendingPathComponent("models")
         let folders = (try? FileManager.default.contentsOfDirectory(atPath: models.path)) ?? []
-        let exact = name.sharedFolders.first(where: folders.contains)
+        if let (folder, known) = name.sharedFolders.first(where: { folders.contains($0.folder) }) {
+            return model(known, .shared, models.appendingPathComponent(folder))
+        }
         // A name without an organisation counts when only one organisation has it.
-        let endings = name.sharedFolders.map { "--" + $0 }
-        let others = folders.filter { folder in endings.contains(where: folder.hasSuffix) }
-        guard let folder = exact ?? others.only else { return nil }
-        return model(name, .shared, models.appendingPathComponent(folder))
+        let others = name.sharedFolders.flatMap { ending, known in
+            folders.filter { $0.hasSuffix("--" + ending) }.map { folder in
+                (folder, folder.dropLast(ending.count + 2) + "/" + known)
+            }
+        }
+        guard others.count == 1, let (folder, known) = others.first else { return nil }
+        return model(known, .shared, models.appendingPathComponent(folder))
     }
 
     private func inHuggingFace(_ name: ModelName) -> CachedModel? {
@@ -81,87 +96,60 @@ public struct ModelCache: Sendable {
         guard let commit = try? String(contentsOf: reference, encoding: .utf8),
               commit.count == 40, commit.allSatisfy(\.isHexDigit)
         else { return nil }
-        return model(name, .huggingFace, repository.appendingPathComponent("snapshots/\(commit)"))
+        return model(name.text, .huggingFace,
+                     repository.appendingPathComponent("snapshots/\(commit)"))
     }
 
     private func inOllama(_ name: ModelName) -> CachedModel? {
-        let manifest = "manifests/" + name.ollamaPath
-        return ollamaRoots.map { $0.appendingPathComponent(manifest) }
-            .first { FileManager.default.isReadableFile(atPath: $0.path) }
-            .map { CachedModel(name: name.text, store: .ollama, format: .gguf, location: $0) }
-    }
-
-    private func model(_ name: ModelName, _ store: CachedModel.Store, _ folder: URL) -> CachedModel? {
-        let files = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        let format: CachedModel.Format
-        if files.contains("config.json"), files.contains(where: { $0.hasSuffix(".safetensors") }) {
-            format = .safetensors
-        } else if files.contains(where: { $0.hasSuffix(".gguf") }) {
-            format = .gguf
-        } else {
-            return nil
+        for root in ollamaRoots {
+            let manifest = root.appendingPathComponent("manifests/" + name.ollamaPath)
+            guard let weights = Self.ollamaWeights(manifest, root) else { continue }
+            return CachedModel(name: name.text, store: .ollama, format: .gguf, location: manifest,
+                               file: weights, modelType: nil)
         }
-        return CachedModel(name: name.text, store: store, format: format, location: folder)
+        return nil
     }
-}
 
-/// A model's name, checked before it becomes part of a path or of a command line.
-///
-/// `name[:tag]` as Ollama has it, or `organisation/name` as Hugging Face has it, either behind a host.
-package struct ModelName {
-    let text: String
-    private let parts: [String]
-    private let tag: String?
-
-    package init(_ text: String) throws {
-        var parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        let tagged = (parts.last ?? "").split(separator: ":", omittingEmptySubsequences: false)
-        let tag = tagged.count == 2 ? String(tagged[1]) : nil
-        parts[parts.count - 1] = tagged.first.map(String.init) ?? ""
-        let isSound = tagged.count <= 2 && (1...4).contains(parts.count) && text.utf8.count <= 400
-            && (parts + [tag ?? "x"]).allSatisfy(Self.isComponent)
-        guard isSound else {
-            throw MLXError(.badRequest, "\"\(text.utf8.prefix(80).printable)\" is no model name",
-                           mend: "write it like deepseek-r1:14b or mlx-community/Qwen3-4B-4bit")
+    /// Whether a folder of models that this program may write is the one that an Ollama with the
+    /// models `names` reads. A server that runs as another user mostly has its own.
+    func holdsOllamaStore(with names: [String]) -> Bool {
+        guard let root = ollamaRoots.first else { return false }
+        let manifests = root.appendingPathComponent("manifests")
+        let files = FileManager.default
+        guard files.isWritableFile(atPath: root.path) else { return false }
+        if names.isEmpty {
+            let hosts = (try? files.contentsOfDirectory(atPath: manifests.path)) ?? []
+            return hosts.allSatisfy { $0.hasPrefix(".") }
         }
-        self.text = text
-        self.parts = parts
-        self.tag = tag
-    }
-
-    /// Whether two names mean one model: a missing tag is `latest`.
-    package func matches(_ other: String) -> Bool {
-        func full(_ name: String) -> String { name.contains(":") ? name : name + ":latest" }
-        return text == other || full(text).lowercased() == full(other).lowercased()
-    }
-
-    /// Folders in the shared cache: it puts `--` for every `/` and `:`, and names models of Ollama's
-    /// library with their tag.
-    var sharedFolders: [String] {
-        let plain = parts.joined(separator: "--")
-        return tag.map { [plain + "--" + $0] } ?? [plain, plain + "--latest"]
-    }
-
-    /// Folder in the Hugging Face cache, which knows no tags.
-    var hubFolder: String { "models--" + parts.joined(separator: "--") + (tag.map { ":" + $0 } ?? "") }
-
-    /// Path below Ollama's manifests.
-    var ollamaPath: String {
-        let defaults = ["registry.ollama.ai", "library"]
-        let full = defaults.prefix(max(0, 3 - parts.count)) + parts
-        return full.joined(separator: "/") + "/" + (tag ?? "latest")
-    }
-
-    private static func isComponent(_ part: String) -> Bool {
-        guard let first = part.unicodeScalars.first, first != ".", first != "-" else { return false }
-        return part.utf8.count <= 128 && part.unicodeScalars.allSatisfy {
-            $0.isASCII && ($0.properties.isAlphabetic || $0.properties.numericType != nil
-                || "._-".unicodeScalars.contains($0))
+        return names.allSatisfy { name in
+            guard let path = (try? ModelName(name))?.ollamaPath else { return true }
+            return files.fileExists(atPath: manifests.appendingPathComponent(path).path)
         }
     }
-}
 
-extension Array {
-    /// The element, when there is exactly one.
-    fileprivate var only: Element? { count == 1 ? first : nil }
+    /// The weights that `manifest` names, when all its blobs are there in full.
+    private static func ollamaWeights(_ manifest: URL, _ root: URL) -> URL? {
+        guard let data = try? Data(contentsOf: manifest), let json = try? JSONValue(parsing: data)
+        else { return nil }
+        var weights: URL?
+        for layer in json["layers"]?.arrayValue ?? [] {
+            guard let digest = layer["digest"]?.stringValue, digest.hasPrefix("sha256:"),
+                  case let hex = digest.dropFirst(7), hex.count == 64, hex.allSatisfy(\.isHexDigit)
+            else { return nil }
+            let blob = root.appendingPathComponent("blobs/sha256-\(hex)").resolvingSymlinksInPath()
+            let size = (try? FileManager.default.attributesOfItem(atPath: blob.path))?[.size]
+            guard let size = (size as? NSNumber)?.intValue,
+                  size == layer["size"]?.intValue ?? size
+            else { return nil }
+            if layer["mediaType"]?.stringValue == "application/vnd.ollama.image.model" { weights = blob }
+        }
+        return weights
+    }
+
+    private func model(_ name: String, _ store: CachedModel.Store, _ folder: URL) -> CachedModel? {
+        WholeModel(folder: folder).map { whole in
+            CachedModel(name: name, store: store, format: whole.format, location: folder,
+                        file: whole.file, modelType: whole.type)
+        }
+    }
 }

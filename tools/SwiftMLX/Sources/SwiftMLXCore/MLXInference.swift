@@ -5,6 +5,7 @@ struct GenerationPipeline {
     private var previous: ContinuousClock.Instant
     private var first: ContinuousClock.Instant?
     private var pieces = 0
+    private var thinking = ThinkingSplitter()
     private var stops: StopSequences
 
     /// `now` is the clock; tests give their own.
@@ -23,12 +24,20 @@ struct GenerationPipeline {
         case .thinking(let text):
             return token(text, .thinking)
         case .text(let text):
-            let shown = token(stops.take(text), .answer)
+            let shown = show(thinking.take(text))
             return stops.isStopped ? shown + [.finished(finish(GenerationStatistics()))] : shown
         case .toolCall(let call):
             return [.toolCall(call)]
         case .finished(let figures):
-            return token(stops.flush(), .answer) + [.finished(finish(figures))]
+            let rest = show(thinking.flush())
+            return rest + token(stops.flush(), .answer) + [.finished(finish(figures))]
+        }
+    }
+
+    /// Stop sequences hold for the answer, not for the thinking before it.
+    private mutating func show(_ parts: [ThinkingSplitter.Part]) -> [GenerationEvent] {
+        parts.flatMap { part in
+            part.isThinking ? token(part.text, .thinking) : token(stops.take(part.text), .answer)
         }
     }
 

@@ -52,8 +52,7 @@ public struct MLXModel: Sendable, Identifiable {
                             progress: (@Sendable (DownloadProgress) -> Void)? = nil) async throws
         -> MLXModel
     {
-        let (backend, model) = try await resolver.resolve(name, progress: progress)
-        return try await load(model, using: backend)
+        try await resolver.load(name, progress: progress)
     }
 
     /// Loads a model of one back end.

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What a model can do.
 public struct ModelCapabilities: OptionSet, Sendable, Hashable {
     /// The set as bits.
@@ -89,4 +91,15 @@ public protocol ModelBackend: Sendable {
     /// Generates. The stream ends after one `finished`, or throws. Cancelling the task that reads
     /// it, or dropping the stream, stops the work at its source.
     func generate(_ request: GenerationRequest) -> AsyncThrowingStream<BackendEvent, any Error>
+}
+
+/// A back end of this package's own, and the app of `mlx-cache` whose store its server reads.
+protocol LinkableBackend: ModelBackend {
+    /// The app, or nil where the server reads no store of this computer.
+    var cacheApp: String? { get }
+}
+
+extension URL {
+    /// Whether the address is this computer's own.
+    var isLocal: Bool { ["127.0.0.1", "localhost", "::1", "[::1]"].contains(host ?? "") }
 }

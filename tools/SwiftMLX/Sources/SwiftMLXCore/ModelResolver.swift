@@ -2,15 +2,19 @@ import Foundation
 
 /// Decides who runs a model: MLX in this process, or a server of this computer.
 ///
-/// The order is the shared cache, the Hugging Face cache, Ollama's store, then the servers that
-/// answer; what none of them has is downloaded.
+/// Who could run it is asked first. MLX takes what lies in a cache in its own format; a server takes
+/// what it has; a GGUF of a cache is linked to the server that is there. Only what is nowhere, and
+/// what something here can run, is downloaded.
 public struct ModelResolver: Sendable {
     /// Where models lie on disk.
     public var cache: ModelCache
-    /// Servers that are asked, in this order.
+    /// Servers that are asked, all at once; of those that have a model the first here runs it.
     public var servers: [any ModelBackend]
-    /// What downloads a model that is nowhere, in order of preference; empty downloads nothing.
+    /// What downloads a model that is nowhere, in order of preference; empty downloads nothing. One
+    /// that is a ``ModelLinker`` as well gives models of the cache to servers.
     public var downloaders: [any ModelDownloader]
+    /// Asked what a repository holds before it is downloaded; nil asks nobody.
+    var hub: HubQuestion?
 
     /// A resolver of your own.
     public init(cache: ModelCache = ModelCache(), servers: [any ModelBackend],
@@ -32,79 +36,239 @@ public struct ModelResolver: Sendable {
         #if !os(iOS) && !os(tvOS) && !os(visionOS) && !os(watchOS)
         if let tool = CacheToolDownloader.installed() { downloaders.insert(tool, at: 0) }
         #endif
-        return ModelResolver(servers: servers, downloaders: downloaders)
+        var resolver = ModelResolver(servers: servers, downloaders: downloaders)
+        resolver.hub = HubQuestion()
+        return resolver
     }
 
-    /// Every model that the servers have, by server.
+    /// Every model that the servers have, by server. A server that stays silent for two seconds has
+    /// none.
     public func models() async -> [(backend: any ModelBackend, models: [ModelInfo])] {
-        var all: [(any ModelBackend, [ModelInfo])] = []
-        for server in servers {
-            if let models = try? await server.models(), !models.isEmpty { all.append((server, models)) }
+        await survey().compactMap { offer in
+            offer.models.flatMap { $0.isEmpty ? nil : (offer.server, $0) }
         }
-        return all
     }
 
-    /// Finds who runs `name`, downloading it where it is nowhere.
-    func resolve(_ name: String, progress: (@Sendable (DownloadProgress) -> Void)?) async throws
-        -> (backend: any ModelBackend, model: String)
+    /// Finds who runs `name`, downloading it where it is nowhere, and has it loaded.
+    func load(_ name: String, progress: (@Sendable (DownloadProgress) -> Void)?) async throws
+        -> MLXModel
     {
         let parsed = try ModelName(name)
-        if let found = try await find(parsed) { return found }
-        if let model = try cache.locate(name) { throw Self.nobodyRuns(model) }
-        try await download(parsed, progress)
-        if let found = try await find(parsed) { return found }
-        guard let model = try cache.locate(name) else {
-            throw MLXError(.modelNotFound, "\(name) was downloaded, but nothing here has it",
-                           mend: "see `mlx-cache status`")
+        async let asked = survey()
+        let cached = try cache.locate(name)
+        let offers = await asked
+        try Task.checkCancellation()
+        if let model = try await start(parsed, cached, offers) { return model }
+        if let cached, cached.format == .safetensors { throw Self.nobodyRuns(cached) }
+        do {
+            try await checkThatSomethingRuns(parsed, offers)
+            try await download(parsed, cached, offers, progress)
+        } catch let error as MLXError {
+            throw cached.map { Self.nobodyRuns($0) } ?? error
         }
-        throw Self.nobodyRuns(model)
+        let found = try cache.locate(name)
+        if let model = try await start(parsed, found, await survey()) { return model }
+        throw found.map { Self.nobodyRuns($0) } ?? MLXError(
+            .modelNotFound, "\(name) was downloaded, but nothing here has it",
+            mend: "see `mlx-cache status`")
+    }
+}
+
+/// What one server said to the question for its models.
+private struct Offer {
+    let server: any ModelBackend
+    /// Nil where nothing answered.
+    let models: [ModelInfo]?
+
+    /// The name under which the server has the model.
+    func name(of name: ModelName, _ cached: CachedModel?) -> String? {
+        let names = (models ?? []).map(\.name)
+        return names.first(where: name.matches) ?? names.first(where: name.isHub)
+            ?? cached.flatMap { model in
+                // llama-server and mlx_lm.server may call a model by its file or folder.
+                let place = model.file ?? model.location
+                return names.first { $0 == place.path || $0 == place.lastPathComponent }
+            }
+    }
+}
+
+extension ModelResolver {
+    private func survey() async -> [Offer] {
+        await withTaskGroup(of: (Int, Offer).self) { group in
+            for (index, server) in servers.enumerated() {
+                group.addTask {
+                    // A server that does not answer simply has nothing to offer.
+                    let models = try? await within(probeLimit, asking: server.name) {
+                        try await server.models()
+                    }
+                    return (index, Offer(server: server, models: models))
+                }
+            }
+            var offers: [Int: Offer] = [:]
+            for await (index, offer) in group { offers[index] = offer }
+            return servers.indices.compactMap { offers[$0] }
+        }
     }
 
-    private func find(_ name: ModelName) async throws -> (any ModelBackend, String)? {
-        if let model = try cache.locate(name.text), let mlx = mlxBackend(for: model) {
-            return (mlx, name.text)
-        }
-        for server in servers {
-            // A server that does not answer simply has nothing to offer.
-            let models = (try? await server.models()) ?? []
-            try Task.checkCancellation()
-            if let model = models.first(where: { name.matches($0.name) }) {
-                return (server, model.name)
+    /// Has whoever can run the model without a download load it: MLX, a server that has it, a server
+    /// that the cache's file can be linked to. Nil when there is nobody.
+    private func start(_ name: ModelName, _ cached: CachedModel?, _ offers: [Offer]) async throws
+        -> MLXModel?
+    {
+        var refusal: MLXError?
+        if let cached, let mlx = mlxBackend(for: cached) {
+            do {
+                return try await MLXModel.load(name.text, using: mlx)
+            } catch let error as MLXError where error.code == .unsupported {
+                refusal = error // of a kind that MLX does not know: somebody else may
             }
+        }
+        for offer in offers {
+            if let known = offer.name(of: name, cached) {
+                return try await MLXModel.load(known, using: offer.server)
+            }
+        }
+        if let model = try await link(name, cached, offers) { return model }
+        if let refusal { throw refusal }
+        return nil
+    }
+
+    /// Links a GGUF of the shared cache to a server, which then runs it under the name it has there.
+    private func link(_ name: ModelName, _ cached: CachedModel?, _ offers: [Offer]) async throws
+        -> MLXModel?
+    {
+        guard let cached, cached.store == .shared, cached.format == .gguf, let linker else { return nil }
+        for offer in offers {
+            guard let app = app(of: offer) else { continue }
+            do {
+                try await linker.link(cached.name, to: app)
+            } catch let error as MLXError {
+                // Pulling may still bring it; else the error is the one that names the file.
+                if pullers(offers).isEmpty { throw error }
+                continue
+            }
+            let models = try await within(probeLimit, asking: offer.server.name) {
+                try await offer.server.models()
+            }
+            let known = Set((offer.models ?? []).map(\.name))
+            let now = Offer(server: offer.server, models: models)
+            let new = models.map(\.name).filter { !known.contains($0) }
+            guard let model = now.name(of: name, cached) ?? (new.count == 1 ? new[0] : nil) else {
+                continue
+            }
+            return try await MLXModel.load(model, using: offer.server)
         }
         return nil
     }
 
-    private func download(_ name: ModelName,
+    /// The app of `mlx-cache` whose store the server reads; nil where it reads none that is ours.
+    private func app(of offer: Offer) -> String? {
+        guard let models = offer.models, let app = (offer.server as? any LinkableBackend)?.cacheApp
+        else { return nil }
+        return app != "ollama" || cache.holdsOllamaStore(with: models.map(\.name)) ? app : nil
+    }
+
+    private var linker: (any ModelLinker)? {
+        downloaders.lazy.compactMap { $0 as? any ModelLinker }.first
+    }
+
+    /// Servers that answer and download for themselves.
+    private func pullers(_ offers: [Offer]) -> [any ModelDownloader] {
+        let answering = Set(offers.filter { $0.models != nil }.map(\.server.name))
+        return downloaders.filter { downloader in
+            (downloader as? any ModelBackend).map { answering.contains($0.name) } ?? false
+        }
+    }
+
+    // MARK: downloading
+
+    /// Throws where nothing on this computer could run what a download would bring.
+    private func checkThatSomethingRuns(_ name: ModelName, _ offers: [Offer]) async throws {
+        guard !downloaders.isEmpty else {
+            throw MLXError(.modelNotFound, "no store or server of this computer has \(name.text)",
+                           mend: "get it with `mlx-cache add \(name.text)`")
+        }
+        if Self.runsInProcess, !name.isOfOllamasLibrary { return }
+        guard offers.contains(where: { takesModels($0, offers) }) else {
+            throw MLXError(.unavailable, "\(name.text) is not on this computer, and no server that "
+                + "could run it answers", mend: "start Ollama, then try again")
+        }
+        guard let hub, let repository = name.hubRepository,
+              let files = await hub.files(of: repository), !files.isEmpty,
+              !files.contains(where: { $0.lowercased().hasSuffix(".gguf") })
+        else { return }
+        throw MLXError(.unsupported, "\(name.text) holds no GGUF, and nothing here runs anything else",
+                       mend: "load a repository with a GGUF of it; their names mostly end in -GGUF")
+    }
+
+    /// Whether a server can be given a model that it does not have. Those of an app's own can.
+    private func takesModels(_ offer: Offer, _ offers: [Offer]) -> Bool {
+        guard offer.models != nil else { return false }
+        guard offer.server is any LinkableBackend else { return true }
+        return linker != nil && app(of: offer) != nil
+            || pullers(offers).contains { ($0 as? any ModelBackend)?.name == offer.server.name }
+    }
+
+    private func download(_ name: ModelName, _ cached: CachedModel?, _ offers: [Offer],
                           _ progress: (@Sendable (DownloadProgress) -> Void)?) async throws {
-        var failure: (any Error)?
+        let pullers = pullers(offers)
+        let isLinkable = Self.runsInProcess || offers.contains { app(of: $0) != nil }
+        var failure: MLXError?
         for downloader in downloaders {
+            let isPuller = pullers.contains { same($0, downloader) }
+            // A silent server, a cache that no server reads, and what is in the cache already are
+            // of no use.
+            if downloader is any ModelBackend, !isPuller { continue }
+            if downloader is any ModelLinker, !isLinkable || cached?.store == .shared { continue }
             do {
                 for try await report in downloader.download(name.text) { progress?(report) }
                 try Task.checkCancellation()
                 return
-            } catch let error as MLXError {
-                failure = failure ?? error
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                failure = failure ?? error as? MLXError
+                    ?? MLXError(.downloadFailed, "\(name.text): \(error.localizedDescription)")
             }
         }
-        throw failure ?? MLXError(.modelNotFound, "no store or server of this computer has \(name.text)",
-                                  mend: "get it with `mlx-cache add \(name.text)`")
+        throw failure ?? MLXError(.unavailable, "nothing here can download \(name.text)",
+                                  mend: "start Ollama, then try again")
     }
+
+    private func same(_ one: any ModelDownloader, _ other: any ModelDownloader) -> Bool {
+        guard let one = one as? any ModelBackend, let other = other as? any ModelBackend else {
+            return false
+        }
+        return one.name == other.name
+    }
+
+    // MARK: in this process
+
+    #if canImport(MLXLLM) && canImport(MLXVLM) && canImport(Tokenizers)
+    private static let runsInProcess = true
 
     private func mlxBackend(for model: CachedModel) -> (any ModelBackend)? {
-        #if canImport(MLXLLM) && canImport(MLXVLM) && canImport(Tokenizers)
-        return model.format == .safetensors ? MLXBackend(directory: model.location) : nil
-        #else
-        return nil
-        #endif
+        model.format == .safetensors ? MLXBackend(directory: model.location) : nil
     }
+    #else
+    private static let runsInProcess = false
+
+    private func mlxBackend(for model: CachedModel) -> (any ModelBackend)? { nil }
+    #endif
 
     private static func nobodyRuns(_ model: CachedModel) -> MLXError {
-        let mend = switch model.format {
-        case .gguf: "start Ollama and run `mlx-cache link ollama`, or start llama-server with the file"
-        case .safetensors: "start `mlx_lm.server --model \(model.location.path)`"
+        if let type = model.modelType, CachedModel.typesWithoutText.contains(type) {
+            return MLXError(.unsupported, "\(model.name) is a model of the type \(type), which "
+                + "generates no text", mend: "load a language model")
         }
-        return MLXError(.unavailable, "\(model.name) lies at \(model.location.path), "
-            + "but nothing here runs it", mend: mend)
+        let place = (model.file ?? model.location).path
+        let mend = switch (model.format, model.store) {
+        case (.gguf, .ollama): "start Ollama, then try again"
+        case (.gguf, _): "run `llama-server -m \(place)`, then try again"
+        case (.safetensors, _): "run `mlx_lm.server --model \(place)`, then try again"
+        }
+        let type = model.modelType.map { " (\($0))" } ?? ""
+        return MLXError(.unavailable, "\(model.name)\(type) lies at \(place), but nothing here runs it",
+                        mend: mend)
     }
 }

@@ -6,7 +6,7 @@ import Foundation
 /// let ollama = OllamaBackend()            // OLLAMA_HOST, else 127.0.0.1:11434
 /// let model = try await MLXModel.load("llama3.2:3b", using: ollama)
 /// ```
-public struct OllamaBackend: ModelBackend {
+public struct OllamaBackend: LinkableBackend {
     /// Where the server listens.
     public let url: URL
     /// How long the server keeps the model in memory afterwards; nil is the server's own setting.
@@ -24,9 +24,11 @@ public struct OllamaBackend: ModelBackend {
     /// Name and place of the server.
     public var name: String { "Ollama at \(url.origin)" }
 
+    var cacheApp: String? { url.isLocal ? "ollama" : nil }
+
     /// The models in the server's store.
     public func models() async throws -> [ModelInfo] {
-        let reply = try await get("api/tags")
+        let reply = try await within(questionLimit, asking: name) { try await get("api/tags") }
         return (reply["models"]?.arrayValue ?? []).compactMap { model in
             model["name"]?.stringValue.map { name in
                 ModelInfo(name: name, size: model["size"]?.countValue,
@@ -38,7 +40,9 @@ public struct OllamaBackend: ModelBackend {
 
     /// What the server says the model can do.
     public func capabilities(of model: String) async throws -> ModelCapabilities? {
-        let reply = try await post("api/show", ["model": .string(model)], model: model)
+        let reply = try await within(questionLimit, asking: name) {
+            try await post("api/show", ["model": .string(model)], model: model)
+        }
         let known: [String: ModelCapabilities] = [
             "completion": .text, "vision": .vision, "tools": .tools, "thinking": .thinking,
         ]

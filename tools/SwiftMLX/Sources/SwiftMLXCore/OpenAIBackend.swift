@@ -6,7 +6,7 @@ import Foundation
 /// let studio = OpenAIBackend.lmStudio
 /// let model = try await MLXModel.load("qwen2.5-7b-instruct", using: studio)
 /// ```
-public struct OpenAIBackend: ModelBackend {
+public struct OpenAIBackend: LinkableBackend {
     /// Address of the API, with its `/v1`.
     public let url: URL
     /// Sent as bearer token; nil sends none. Only over https, or to this computer.
@@ -21,9 +21,11 @@ public struct OpenAIBackend: ModelBackend {
     }
 
     /// LM Studio's server at its default address.
-    public static var lmStudio: OpenAIBackend { local(port: 1234) }
+    public static var lmStudio: OpenAIBackend { local(port: lmStudioPort) }
     /// llama-server or mlx_lm.server at their common default address.
     public static var llamaServer: OpenAIBackend { local(port: 8080) }
+
+    private static let lmStudioPort = 1234
 
     /// A server on this computer.
     public static func local(port: Int) -> OpenAIBackend {
@@ -33,9 +35,13 @@ public struct OpenAIBackend: ModelBackend {
     /// Name and place of the server.
     public var name: String { "the server at \(url.origin)" }
 
+    /// LM Studio reads a store; the others run what they were started with.
+    var cacheApp: String? { url.isLocal && url.port == Self.lmStudioPort ? "lmstudio" : nil }
+
     /// The models that the server lists.
     public func models() async throws -> [ModelInfo] {
-        let reply = try await client.send(try request("models"))
+        let request = try request("models")
+        let reply = try await within(questionLimit, asking: name) { try await client.send(request) }
         guard reply.status == 200 else { throw failure(reply.status, reply.body, model: "") }
         let list = try JSONValue(parsing: reply.body)["data"]?.arrayValue ?? []
         return list.compactMap { $0["id"]?.stringValue }.map { ModelInfo(name: $0) }
@@ -67,8 +73,7 @@ extension OpenAIBackend {
         let target = url.appendingPathComponent(path)
         var request = body.map { HTTPRequest.post(target, $0) } ?? HTTPRequest(url: target)
         if let apiKey {
-            let isLocal = ["127.0.0.1", "localhost", "::1", "[::1]"].contains(url.host ?? "")
-            guard url.scheme == "https" || isLocal else {
+            guard url.scheme == "https" || url.isLocal else {
                 throw MLXError(.badRequest, "the key would travel to \(url.origin) unencrypted",
                                mend: "use an https address")
             }

@@ -93,12 +93,39 @@ final class TemporaryDirectory: Sendable {
 
     @discardableResult
     func write(_ path: String, _ text: String = "", mode: Int = 0o644) throws -> URL {
+        try write(path, Data(text.utf8), mode: mode)
+    }
+
+    @discardableResult
+    func write(_ path: String, _ data: Data, mode: Int = 0o644) throws -> URL {
         let file = url.appendingPathComponent(path)
         try FileManager.default.createDirectory(at: file.deletingLastPathComponent(),
                                                 withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
+        try data.write(to: file)
         try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file.path)
         return file
+    }
+}
+
+/// The smallest files that count as weights.
+enum Weights {
+    /// A safetensors file with one tensor of `size` bytes.
+    static func safetensors(_ size: Int = 64) -> Data {
+        let header = Data(#"{"w":{"dtype":"U8","shape":[\#(size)],"data_offsets":[0,\#(size)]}}"#.utf8)
+        return number(header.count, 8) + header + Data(count: size)
+    }
+
+    /// A GGUF of this architecture.
+    static func gguf(architecture: String = "qwen3") -> Data {
+        Data("GGUF".utf8) + number(3, 4) + number(1, 8) + number(1, 8)
+            + text("general.architecture") + number(8, 4) + text(architecture)
+            + text("w") + number(1, 4) + number(32, 8) + number(0, 4) + number(0, 8) + Data(count: 160)
+    }
+
+    private static func text(_ text: String) -> Data { number(text.utf8.count, 8) + Data(text.utf8) }
+
+    private static func number(_ value: Int, _ bytes: Int) -> Data {
+        Data((0..<bytes).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) })
     }
 }
 

@@ -24,6 +24,8 @@ final class TestServer: Sendable {
 
         enum End: Sendable {
             case complete, hold, cut
+            /// No reply at all, not even its head.
+            case mute
         }
     }
 
@@ -110,6 +112,11 @@ private struct Connection {
         guard let request = readRequest() else { return }
         received.yield(request)
         let reply = answer(request)
+        if case .mute = reply.end {
+            while !read(1).isEmpty {}
+            departed.yield()
+            return
+        }
         var head = "HTTP/1.1 \(reply.status) Test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
         for (name, value) in reply.headers { head += "\(name): \(value)\r\n" }
         guard write(Data((head + "\r\n").utf8)) else { return }
@@ -119,7 +126,7 @@ private struct Connection {
         }
         switch reply.end {
         case .complete: _ = write(Data("0\r\n\r\n".utf8))
-        case .cut: break
+        case .cut, .mute: break
         case .hold:
             while !read(1).isEmpty {}
             departed.yield()
