@@ -197,7 +197,7 @@ int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
 {
     if (drop_old_names(self, model, err) ||
         mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
-        mlx_registry_put_model(self->db, model, err))
+        mlx_registry_put_model(self->db, model, err) || mlx_cache_mend_names(self, model, err))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *view = mlx_format("models/%s", model->view);
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("add", model->name, NULL);

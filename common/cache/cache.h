@@ -120,9 +120,15 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err);
 
-/*  Check every blob: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
- *  "bad": [{sha256, text}]}; bad ones are set aside in tmp/../quarantine when REPAIR. */
+/*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
+ *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it. */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
+
+/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from this
+ *  machine or from where they came; names that this cache made get the right bytes. "bad" is what is
+ *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
+mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
+                              const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  What is wrong and the mend: {"checks": [{name, ok, text, mend}]}. */
 mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);

@@ -1,4 +1,4 @@
-/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs; and checking.
+/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs.
  */
 #include "common/cache/inodes.h"
 
@@ -340,17 +340,22 @@ static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, const 
     return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
-/*  Downloads that nobody went on with. */
-static void plan_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_plan_t *plan)
+/*  Downloads that nobody went on with, or damaged files that nobody wanted back. */
+static void plan_old(mlx_cache_t *self, const mlx_cache_how_t *how, const char *where,
+                     mlx_plan_t *plan)
 {
     int64_t before = self->options.now_s() - (how->older_s >= 0 ? how->older_s : PARTIAL_AGE_S);
-    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "partial");
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, where);
     DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("partial/%s", e->d_name);
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", where, e->d_name);
         struct stat st;
-        if (mlx_fs_stat(self->home, path, &st, NULL) > 0 && S_ISREG(st.st_mode) &&
-            (int64_t)st.st_mtime <= before)
+        if (mlx_fs_stat(self->home, path, &st, NULL) <= 0 || !S_ISREG(st.st_mode))
+            continue;
+        /* A file in quarantine keeps its time; it came there when its name was moved. */
+        bool moved = strcmp(where, "quarantine") == 0;
+        int64_t since = (int64_t)(moved ? st.st_ctime : st.st_mtime);
+        if (since <= before)
             mlx_cache_plan_remove(self, plan, path, "");
     }
     if (dir)
@@ -361,7 +366,8 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
                           mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
-    plan_partials(self, how, *plan);
+    plan_old(self, how, "partial", *plan);
+    plan_old(self, how, "quarantine", *plan);
     return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
@@ -466,86 +472,5 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
     models = NULL;
     mlx_value_t *report = clean_report(self, plan, given, unknown, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
-    return report;
-}
-
-/* ---- verify ---- */
-
-typedef struct {
-    mlx_cache_t *cache;
-    mlx_hash_job_t *jobs;
-    char **sha256s;
-    size_t count;
-    uint64_t total; /* bytes to be read, as far as that is sure */
-    bool full;
-} verify_t;
-
-static void collect(verify_t *v, const char *sha256, uint64_t size)
-{
-    v->jobs = mlx_realloc(v->jobs, v->count + 1, sizeof *v->jobs);
-    v->sha256s = mlx_realloc(v->sha256s, v->count + 1, sizeof *v->sha256s);
-    v->sha256s[v->count] = mlx_strdup(sha256);
-    v->jobs[v->count++] =
-        (mlx_hash_job_t){.root = v->cache->home, .path = mlx_blob_path(sha256), .again = v->full};
-    v->total += v->full ? size : 0;
-}
-
-static int collect_blob(void *arg, const char *sha256, const struct stat *st)
-{
-    collect(arg, sha256, (uint64_t)st->st_size);
-    return 0;
-}
-
-static void collect_model(verify_t *v, const mlx_model_t *model)
-{
-    for (size_t i = 0; i < model->count; i++)
-        collect(v, model->files[i].sha256, model->files[i].size);
-}
-
-static mlx_value_t *verify_report(const verify_t *v)
-{
-    mlx_value_t *report = mlx_value_map();
-    mlx_value_t *bad = mlx_value_set(report, "bad", mlx_value_list());
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        bytes += v->jobs[i].id.size;
-        if (strcmp(v->jobs[i].hex, v->sha256s[i]) == 0)
-            continue;
-        mlx_value_t *one = mlx_value_append(bad, mlx_value_map());
-        mlx_value_set_str(one, "sha256", v->sha256s[i]);
-        mlx_value_set_str(one, "text",
-                          v->jobs[i].hex[0] ? "its content has another hash"
-                                            : v->jobs[i].error.text);
-    }
-    mlx_value_set_int(report, "checked", (int64_t)v->count);
-    mlx_value_set_int(report, "bytes", (int64_t)bytes);
-    return report;
-}
-
-mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, mlx_error_t *err)
-{
-    verify_t v = {.cache = self, .full = full};
-    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = NULL;
-    if (name && !(model = mlx_registry_get_model(self->db, name, err)))
-        return NULL;
-    if (model)
-        collect_model(&v, model);
-    else
-        mlx_store_each(self->home, collect_blob, &v);
-    mlx_cache_tell_begin(self, "verify", "verify", name, v.total, MLX_DIGEST_PIECE);
-    int rc = mlx_hash_files(self->db, v.jobs, v.count, 0, mlx_cache_piece, self, err);
-    if (!rc)
-        mlx_cache_tell_done(self, v.total);
-    for (size_t i = 0; !rc && full && i < v.count; i++)
-        if (strcmp(v.jobs[i].hex, v.sha256s[i]) == 0)
-            mlx_cache_tell_file(self, name ? name : "", model ? model->files[i].path : v.sha256s[i],
-                                v.jobs[i].id.size, "read", NULL);
-    mlx_value_t *report = rc ? NULL : verify_report(&v);
-    for (size_t i = 0; i < v.count; i++) {
-        free((char *)v.jobs[i].path);
-        free(v.sha256s[i]);
-    }
-    free(v.jobs);
-    free(v.sha256s);
     return report;
 }

@@ -139,6 +139,9 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    for (size_t i = 0; model && i < model->count; i++)
+        if (mlx_cache_need_sound(self, name, &model->files[i], err))
+            return NULL;
     MLX_CLEANUP(mlx_free_p) char *path = model ? choose_store(self, adapter, store, err) : NULL;
     const mlx_root_t *root = path ? open_store(self, path, !how->dry_run, err) : NULL;
     if (!root)

@@ -254,6 +254,7 @@ static mlx_replace_t replace_of(const work_t *w, mlx_root_t **from)
                            .step = w->step,
                            .stop = w->engine->stop,
                            .stop_arg = w->engine->arg,
+                           .mends = strcmp(w->plan->kind, "repair") == 0,
                            .temporary = mlx_step_temporary(w->plan->id, w->seq, w->step)};
 }
 

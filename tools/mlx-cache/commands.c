@@ -115,7 +115,9 @@ static int run_adopt(const mlx_args_t *args)
     mlx_value_t *report = cache ? mlx_cache_adopt(cache, mlx_args_operand(args, 0),
                                                   mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
-    return finish(args, report, &err, cli_view_models);
+    bool whole = mlx_value_size(mlx_value_get(report, "problems")) == 0;
+    int status = finish(args, report, &err, cli_view_models);
+    return status || whole ? status : MLX_ERR_FAILED;
 }
 
 static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
@@ -268,16 +270,26 @@ static int run_clean(const mlx_args_t *args)
     return status;
 }
 
+/*  There were steps, and each of them was passed over. */
+static bool nothing_done(const mlx_value_t *steps)
+{
+    for (size_t i = 0; i < mlx_value_size(steps); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(steps, i), "state"), "done") == 0)
+            return false;
+    return mlx_value_size(steps) > 0;
+}
+
 static int run_dedup(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
     bool apply = is_agreed(args);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
-    int status =
-        finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
+    mlx_value_t *report = cache ? mlx_cache_dedup(cache, apply, &err) : NULL;
+    bool failed = apply && nothing_done(mlx_value_get(report, "steps"));
+    int status = finish(args, report, &err, cli_view_plan);
     if (!status)
         say_how(args, "dedup");
-    return status;
+    return status ? status : (failed ? MLX_ERR_FAILED : MLX_OK);
 }
 
 static int run_undo(const mlx_args_t *args)
@@ -301,10 +313,14 @@ static int run_undo(const mlx_args_t *args)
 static int run_verify(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
-    mlx_value_t *report = cache ? mlx_cache_verify(cache, mlx_args_operand(args, 0),
-                                                   mlx_args_count(args, "full") > 0, &err)
-                                : NULL;
+    const mlx_cache_how_t how = {0};
+    const char *model = mlx_args_operand(args, 0);
+    bool full = mlx_args_count(args, "full") > 0, repair = mlx_args_count(args, "repair") > 0;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, repair, &err);
+    mlx_value_t *report = NULL;
+    if (cache)
+        report = repair ? mlx_cache_repair(cache, model, full, &how, &err)
+                        : mlx_cache_verify(cache, model, full, &err);
     bool bad = mlx_value_size(mlx_value_get(report, "bad")) > 0;
     int status = finish(args, report, &err, cli_view_verify);
     return status ? status : (bad ? MLX_ERR_FAILED : MLX_OK);

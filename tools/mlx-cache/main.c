@@ -69,6 +69,8 @@ static const mlx_option_t undo_options[] = {
 
 static const mlx_option_t verify_options[] = {
     {.name = "full", .help = "Read every byte, also of files that did not change."},
+    {.name = "repair",
+     .help = "Set damaged files aside and get them again, from here or from where they came."},
     {0},
 };
 
