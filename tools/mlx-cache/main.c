@@ -157,7 +157,8 @@ static const mlx_args_command_t commands[] = {
      .summary = "Remove models that no app uses and files that no model needs",
      .about = "What would be removed is shown; --yes removes it, wherever the output goes. "
               "Downloads that nobody went on with "
-              "are removed after 7 days, or as --older-than says. undo brings the models back.",
+              "are removed after 7 days, with the files that came whole, or as --older-than says. "
+              "undo brings the models back.",
      .options = clean_options,
      .run = cli_change},
     {.name = "undo",
