@@ -78,6 +78,7 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .now_s = options->now_s,
                                   .in_use = in_use,
                                   .is_away = is_away,
+                                  .one_command = options->one_command,
                                   .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)

@@ -26,6 +26,7 @@ typedef struct {
     mlx_env_t env;
     int64_t (*now_s)(void);  /* seconds since the epoch */
     bool write;              /* take the lock, recover */
+    bool one_command;        /* all that is done is one command, which undo takes back as one */
     mlx_fs_t fs;             /* zero: the real file system, never failing */
     bool (*stop)(void *arg); /* asked now and then: true ends the command (may be NULL) */
     void (*progress)(void *arg, const mlx_value_t *event); /* cache.progress (may be NULL) */
@@ -114,7 +115,8 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
                               mlx_error_t *err);
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Take back the operation ID, or the newest one that can be (0). What remove or clean freed comes back
+/*  Take back the command that operation ID belongs to, or the newest one that changed something (0).
+ *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
  *  from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,

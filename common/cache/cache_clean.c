@@ -373,11 +373,11 @@ static void add_unknown_view(const char *path, mlx_value_t *problems)
 
 /*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of
  *  unknown_view. */
-static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, const digests_t *freed,
-                         const char *unknown, const mlx_cache_how_t *how, mlx_plan_t **plan,
-                         mlx_error_t *err)
+static int sweep_orphans(mlx_cache_t *self, const char *kind, const mlx_value_t *forgotten,
+                         const digests_t *freed, const char *unknown, const mlx_cache_how_t *how,
+                         mlx_plan_t **plan, mlx_error_t *err)
 {
-    *plan = mlx_plan_new("clean", NULL, NULL);
+    *plan = mlx_plan_new(kind, NULL, NULL);
     if (unknown)
         return 0;
     sweep_t s = {.cache = self,
@@ -454,7 +454,7 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     MLX_CLEANUP(free_digests) digests_t freed = {0};
     add_digests(&freed, model);
     const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
-    if (sweep_orphans(self, names, &freed, unknown, &usual, &plan, err))
+    if (sweep_orphans(self, "remove", names, &freed, unknown, &usual, &plan, err))
         return NULL;
     mlx_value_t *models = names;
     names = NULL;
@@ -521,7 +521,7 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
     MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
-    if (sweep_orphans(self, models, &freed, unknown, how, &plan, err) ||
+    if (sweep_orphans(self, "clean", models, &freed, unknown, how, &plan, err) ||
         sweep_partials(self, how, &partials, err))
         return NULL;
     mlx_value_t *given = models;

@@ -17,6 +17,7 @@ static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *
                                                  .env = {.get = cli_variable},
                                                  .now_s = cli_seconds,
                                                  .write = write,
+                                                 .one_command = true,
                                                  .stop = cli_interrupted,
                                                  .progress = cli_progress},
                           err);
@@ -258,7 +259,7 @@ static int run_clean(const mlx_args_t *args)
     if (days) {
         int64_t number;
         if (cli_number(days, 0, 36500, &number, &err))
-            return mlx_error_report("mlx-cache", &err);
+            return cli_fail(args, &err);
         how.older_s = number * 24 * 3600;
     }
     how.dry_run = !is_agreed(args);
@@ -300,11 +301,11 @@ static int run_undo(const mlx_args_t *args)
     const char *operand = mlx_args_operand(args, 0);
     how.forget = mlx_args_count(args, "forget") > 0;
     if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
-        return mlx_error_report("mlx-cache", &err);
+        return cli_fail(args, &err);
     if (how.forget && !id) {
         mlx_error_set(&err, MLX_ERR_USAGE, "undo --forget needs the number of an operation");
         mlx_error_mend(&err, "mlx-cache doctor names those that are set aside");
-        return mlx_error_report("mlx-cache", &err);
+        return cli_fail(args, &err);
     }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     return finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err, cli_view_plan);
