@@ -40,6 +40,11 @@ static bool in_use(void *arg, const mlx_plan_t *plan, const mlx_step_t *step)
     return adapter && adapter->in_use && adapter->in_use(root, step->path);
 }
 
+static bool is_away(void *arg, const mlx_plan_t *plan, const mlx_step_t *step)
+{
+    return mlx_volumes_away(arg, step->root, plan->volume);
+}
+
 static int open_registry(mlx_cache_t *self, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(self->home, "registry.db");
@@ -49,7 +54,7 @@ static int open_registry(mlx_cache_t *self, mlx_error_t *err)
 
 static int prepare_to_write(mlx_cache_t *self, mlx_error_t *err)
 {
-    if (mlx_engine_recover(&self->engine, NULL, err))
+    if (mlx_registry_at(self->db, self->home, err) || mlx_engine_recover(&self->engine, NULL, err))
         return -1;
     return mlx_store_sweep(&self->options.fs, self->home, err);
 }
@@ -72,6 +77,8 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .roots = self->roots,
                                   .now_s = options->now_s,
                                   .in_use = in_use,
+                                  .is_away = is_away,
+                                  .one_command = options->one_command,
                                   .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)
@@ -191,7 +198,7 @@ int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
 {
     if (drop_old_names(self, model, err) ||
         mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
-        mlx_registry_put_model(self->db, model, err))
+        mlx_registry_put_model(self->db, model, err) || mlx_cache_mend_names(self, model, err))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *view = mlx_format("models/%s", model->view);
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("add", model->name, NULL);
