@@ -206,13 +206,21 @@ static const mlx_field_t model[] = {
     END,
 };
 
+static const mlx_field_t available_model[] = {
+    STR("name", "name as the runtime gives it"),
+    STR("state", "loaded, unloaded, loading, sleeping, failed, ..."),
+    END,
+};
+
 static const mlx_field_t runtime_models[] = {
     GAUGE("reachable", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_up", "the runtime answers"),
     STR("reason", "why not, for a person"),
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
+    BOOL("sleeping", "it has freed its model until the next request; absent: it never does"),
     INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
+    LIST("available", available_model, "all it could load, where it tells them apart"),
     END,
 };
 

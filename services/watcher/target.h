@@ -58,4 +58,7 @@ bool mlx_target_busy(const mlx_target_t *self);
 /*  Something was seen going there: ask now instead of at the next turn. */
 void mlx_target_hurry(mlx_target_t *self);
 
+/*  A request is under way there at this moment. */
+void mlx_target_working(mlx_target_t *self);
+
 #endif

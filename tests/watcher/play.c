@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "common/json.h"
+#include "tests/double/play.h"
 
 static void on_tick(void *arg)
 {
@@ -169,6 +170,24 @@ void play_generate(play_t *self, const char *address, int tokens)
                             "\"num_predict\":%d}}",
                             tokens);
     play_post(self, address, "/api/generate", body);
+}
+
+pid_t play_client(const play_t *self, const char *path, const char *body)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    int fd = mlx_play_dial(self->port);
+    mlx_play_send(fd, "POST", path, body);
+    mlx_play_reply_t reply = mlx_play_receive(fd);
+    _exit(reply.status == 200 ? 0 : 1);
+}
+
+bool play_client_ended(pid_t *pid)
+{
+    if (*pid && waitpid(*pid, NULL, WNOHANG) == *pid)
+        *pid = 0;
+    return *pid == 0;
 }
 
 /* ---- what was published ---- */
