@@ -24,6 +24,7 @@ enum {
     MLX_RUNTIME_MODELS_MAX = 128, /* a longer list is cut */
     MLX_RUNTIME_TEXT_MAX = 200,   /* bytes of a name from outside; longer ones are cut */
     MLX_RUNTIME_QUERIES_MAX = 4,
+    MLX_RUNTIME_KINDS_MAX = 16,
 };
 
 /*  What /metrics counts, since the server's start. NaN: not said. */

@@ -7,6 +7,7 @@
 #include "gate.h"
 #include "meter.h"
 #include "runner.h"
+#include "totals.h"
 
 enum {
     STRANGER_MS = 30000, /* pause while another program has the port */
@@ -44,9 +45,10 @@ struct mlx_target {
     mlx_runtime_state_t state;
     mlx_slots_t *slots;
     mlx_meter_t meter;
-    mlx_runner_t *runner; /* Ollama on this machine only */
-    mlx_gate_t *gate;     /* of a kind that may sleep */
-    int64_t look_us;      /* when to look through the gate next */
+    mlx_runner_t *runner;                       /* Ollama on this machine only */
+    mlx_gate_t *gate;                           /* of a kind that may sleep */
+    mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
+    int64_t look_us;                            /* when to look through the gate next */
 };
 
 static void on_turn(void *arg);
@@ -556,29 +558,47 @@ static const char *why_silent(const mlx_target_t *self)
     return "this kind of server does not tell what it does: use the tap";
 }
 
-/*  The best of what the runtime itself tells: the runner's slots, its own slots, its counters. */
-static const char *own_activity(const mlx_target_t *self, int64_t now_us, mlx_activity_t *out)
+/*  What the runtime itself tells: its slots or its runners', and its counters. */
+typedef struct {
+    mlx_activity_t slots;
+    mlx_activity_t metrics;
+    const char *slots_source;
+} own_t;
+
+static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
 {
-    if (self->runner) {
-        mlx_runner_activity(self->runner, now_us, out);
-        return mlx_runner_found(self->runner) ? "runner" : NULL;
+    mlx_meter_activity(&self->meter, now_us, &out->metrics);
+    out->metrics.last.source = "metrics";
+    out->slots_source = "slots";
+    if (!self->runner) {
+        mlx_slots_activity(self->slots, now_us, &out->slots);
+        out->slots.last.source = "slots";
+        return;
     }
-    mlx_activity_t counted;
-    mlx_meter_activity(&self->meter, now_us, &counted);
-    counted.last.source = "metrics";
-    mlx_slots_activity(self->slots, now_us, out);
-    out->last.source = "slots";
-    if (!out->available) {
-        *out = counted;
+    mlx_runner_activity(self->runner, now_us, &out->slots);
+    out->slots_source = mlx_runner_found(self->runner) ? "runner" : NULL;
+}
+
+/*  The better of the two for what happens now; the counters know more of what has ended. */
+static const char *best_own(own_t *own, mlx_activity_t *out)
+{
+    if (!own->slots.available && own->metrics.available) {
+        *out = own->metrics;
         return "metrics";
     }
-    if (counted.available) { /* the server's own sums are complete, ours of the slots are not */
-        out->tokens_total = counted.tokens_total;
-        out->prompt_tokens_total = counted.prompt_tokens_total;
-        if (counted.last.t_us)
-            out->last = counted.last;
-    }
-    return "slots";
+    *out = own->slots;
+    if (own->metrics.available && own->metrics.last.t_us)
+        out->last = own->metrics.last;
+    return own->slots_source;
+}
+
+static mlx_totals_t *totals_of(mlx_target_t *self)
+{
+    size_t count, i = 0;
+    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
+    while (i + 1 < count && all[i] != self->backend)
+        i++;
+    return &self->totals[i];
 }
 
 /*  A server with one model loaded is working on that one. */
@@ -593,13 +613,21 @@ static void name_model(const mlx_target_t *self, mlx_activity_t *own)
         own->list[i].model = name;
 }
 
-mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t *tap)
+mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
 {
-    mlx_activity_t own;
-    const char *source = own_activity(self, mlx_now_us(), &own);
+    int64_t now_us = mlx_now_us();
+    own_t own;
+    mlx_activity_t best;
+    read_own(self, now_us, &own);
+    const char *source = best_own(&own, &best);
+    mlx_totals_t *totals = totals_of(self);
+    mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
     if (self->backend != &mlx_runtime_openai)
-        name_model(self, &own);
-    mlx_activity_sources_t sources = {
-        .tap = tap, .own = &own, .own_source = source, .reason = why_silent(self)};
+        name_model(self, &best);
+    mlx_activity_sources_t sources = {.tap = tap,
+                                      .own = &best,
+                                      .own_source = source,
+                                      .totals = totals,
+                                      .reason = why_silent(self)};
     return mlx_activity_message(&sources);
 }

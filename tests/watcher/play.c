@@ -38,10 +38,11 @@ int play_teardown(void **state)
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0);
     }
+    int falls = self->falls;
     mlx_value_destroy(&self->topics);
     mlx_value_destroy(&self->reply);
     free(self);
-    return 0;
+    return falls ? -1 : 0;
 }
 
 /* ---- the double ---- */
@@ -103,10 +104,27 @@ int play_free_port(void)
 
 /* ---- the watcher ---- */
 
+static void note_falls(play_t *self, const char *topic, const mlx_value_t *d)
+{
+    static const char *const totals[] = {"tokens_total", "prompt_tokens_total", "requests_total",
+                                         "errors_total"};
+    const mlx_value_t *before = mlx_value_get(self->topics, topic);
+    for (size_t i = 0; i < MLX_COUNT(totals); i++) {
+        double was, is = -1;
+        if (!mlx_value_real(before, totals[i], &was))
+            continue;
+        mlx_value_real(d, totals[i], &is);
+        self->falls += is < was;
+        if (is < was)
+            print_error("%s: %s fell from %g to %g\n", topic, totals[i], was, is);
+    }
+}
+
 static void on_publish(void *arg, const char *topic, const mlx_value_t *d)
 {
     play_t *self = arg;
     self->publications++;
+    note_falls(self, topic, d);
     mlx_value_set(self->topics, topic, mlx_value_copy(d));
     mlx_loop_stop(self->loop);
 }

@@ -44,6 +44,7 @@ typedef struct {
     char address[32];    /* "127.0.0.1:PORT" of it */
     mlx_value_t *topics; /* topic: newest data */
     int publications;
+    int falls; /* times that a total was lower than before; none is allowed */
     int problems;
     char last_problem[512];
 
