@@ -228,13 +228,21 @@ static const mlx_field_t model[] = {
     END,
 };
 
+static const mlx_field_t available_model[] = {
+    STR("name", "name as the runtime gives it"),
+    STR("state", "loaded, unloaded, loading, sleeping, failed, ..."),
+    END,
+};
+
 static const mlx_field_t runtime_models[] = {
     GAUGE("reachable", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_up", "the runtime answers"),
     STR("reason", "why not, for a person"),
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
+    BOOL("sleeping", "it has freed its model until the next request; absent: it never does"),
     INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
+    LIST("available", available_model, "all it could load, where it tells them apart"),
     END,
 };
 
@@ -271,7 +279,8 @@ static const mlx_field_t runtime_activity[] = {
           "mlx_prompt_tokens_per_second", "prompt processing speed now"),
     GAUGE("ttft", MLX_REAL, MLX_UNIT_SECONDS, "mlx_time_to_first_token_seconds",
           "time to first token of the newest request"),
-    COUNTER("tokens_total", MLX_INT, MLX_UNIT_NONE, "mlx_generation_tokens", "tokens generated"),
+    COUNTER("tokens_total", MLX_INT, MLX_UNIT_NONE, "mlx_generation_tokens",
+            "tokens generated since the watcher started, as far as it saw them"),
     COUNTER("prompt_tokens_total", MLX_INT, MLX_UNIT_NONE, "mlx_prompt_tokens",
             "prompt tokens processed"),
     COUNTER("requests_total", MLX_INT, MLX_UNIT_NONE, "mlx_requests", "requests ended"),

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "totals.h"
+
 void mlx_activity_clear(mlx_activity_t *self)
 {
     *self = (mlx_activity_t){
@@ -39,6 +41,8 @@ void mlx_activity_add(mlx_activity_t *self, const mlx_activity_t *part)
         return;
     bool alone = !(self->requests > 0);
     self->available = true;
+    if (part->looked_us && (!self->looked_us || part->looked_us < self->looked_us))
+        self->looked_us = part->looked_us; /* the sum is as old as its oldest part */
     if (part->requests > 0)
         self->model = alone ? part->model : NULL;
     add(&self->requests, part->requests);
@@ -135,18 +139,14 @@ static void fill(mlx_value_t *d, const mlx_activity_t *best)
         mlx_value_set(d, "running", list_of(best));
 }
 
-/*  Each source counts what it saw, so the larger number is nearer the truth; and a total does not
- *  jump when another source becomes the best. */
-static void fill_totals(mlx_value_t *d, const mlx_activity_sources_t *s)
+static void fill_totals(mlx_value_t *d, const mlx_totals_t *totals)
 {
-    mlx_activity_t none;
-    mlx_activity_clear(&none);
-    const mlx_activity_t *a = usable(s->tap) ? s->tap : &none;
-    const mlx_activity_t *b = usable(s->own) ? s->own : &none;
-    set_count(d, "tokens_total", fmax(a->tokens_total, b->tokens_total));
-    set_count(d, "prompt_tokens_total", fmax(a->prompt_tokens_total, b->prompt_tokens_total));
-    set_count(d, "requests_total", fmax(a->requests_total, b->requests_total));
-    set_count(d, "errors_total", fmax(a->errors_total, b->errors_total));
+    if (!totals)
+        return;
+    set_count(d, "tokens_total", mlx_ledger_total(&totals->tokens));
+    set_count(d, "prompt_tokens_total", mlx_ledger_total(&totals->prompt_tokens));
+    set_count(d, "requests_total", mlx_ledger_total(&totals->requests));
+    set_count(d, "errors_total", mlx_ledger_total(&totals->errors));
 }
 
 mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
@@ -160,7 +160,7 @@ mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
         double ttft = usable(s->tap) && !isnan(s->tap->ttft_s) ? s->tap->ttft_s : best->ttft_s;
         mlx_value_set_real(d, "ttft", ttft);
     }
-    fill_totals(d, s);
+    fill_totals(d, s->totals);
     mlx_value_set_str(d, "source_reason", s->reason);
     const mlx_activity_last_t *last = last_request(s);
     if (last)

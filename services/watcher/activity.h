@@ -45,6 +45,7 @@ typedef struct {
 } mlx_activity_last_t;
 
 typedef struct {
+    int64_t looked_us; /* monotonic, when the source was looked at last; 0: it is always current */
     bool available;    /* the source works; false: nothing below counts */
     double requests;   /* running */
     double generating; /* of those, the ones that produce tokens at the moment */
@@ -70,14 +71,14 @@ void mlx_activity_add(mlx_activity_t *self, const mlx_activity_t *part);
 /*  All that is known of one endpoint; NULL or not available: the source has nothing. */
 typedef struct {
     const mlx_activity_t *tap;
-    const mlx_activity_t *own; /* runner, slots or metrics */
-    const char *own_source;    /* their name in the message */
-    const char *reason;        /* why OWN is not there or not better; NULL: nothing to say */
+    const mlx_activity_t *own;       /* runner, slots or metrics */
+    const char *own_source;          /* their name in the message */
+    const struct mlx_totals *totals; /* NULL: none are told */
+    const char *reason;              /* why OWN is not there or not better; NULL: nothing to say */
 } mlx_activity_sources_t;
 
 /*  The data of runtime.<kind>.<endpoint>.activity. The tap is believed while it streams, unless OWN
- *  sees more requests than it; then OWN; then the tap when it is all there is. Totals are the
- * larger of what the two counted. The caller owns it. */
+ *  sees more requests than it; then OWN; then the tap when it is all there is. The caller owns it. */
 mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *sources);
 
 #endif

@@ -73,6 +73,7 @@ void mlx_meter_activity(const mlx_meter_t *self, int64_t now_us, mlx_activity_t 
         return;
     bool stale = now_us - self->seen_us > STALE_US;
     out->available = true;
+    out->looked_us = self->seen_us;
     out->requests = self->seen.running;
     out->generating = self->seen.running;
     if (!stale)

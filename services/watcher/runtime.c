@@ -34,6 +34,7 @@ void mlx_runtime_counters_clear(mlx_runtime_counters_t *counters)
 void mlx_runtime_clear(mlx_runtime_state_t *state)
 {
     mlx_value_destroy(&state->models);
+    mlx_value_destroy(&state->available);
     *state = (mlx_runtime_state_t){.models = NULL};
     mlx_runtime_counters_clear(&state->counters);
 }
@@ -119,6 +120,17 @@ void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list)
     state->models = list;
 }
 
+static void add_available(mlx_value_t **list, const mlx_value_t *entry, const char *value)
+{
+    if (!*list)
+        *list = mlx_value_list();
+    bool failed = false;
+    mlx_value_bool(mlx_value_get(entry, "status"), "failed", &failed);
+    mlx_value_t *item = mlx_value_append(*list, mlx_value_map());
+    mlx_runtime_set_text(item, "name", mlx_value_str(entry, "id"));
+    mlx_runtime_set_text(item, "state", failed ? "failed" : value);
+}
+
 int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t *state,
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err)
@@ -127,13 +139,21 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
     if (!entries)
         return -1;
     mlx_value_t *list = mlx_value_list();
+    mlx_value_t *available = NULL;
     for (size_t i = 0; i < mlx_value_size(entries); i++) {
         const mlx_value_t *entry = mlx_value_at(entries, i);
+        const char *value = mlx_value_str(mlx_value_get(entry, "status"), "value");
+        if (value)
+            add_available(&available, entry, value);
+        if (value && strcmp(value, "loaded") != 0)
+            continue;
         mlx_value_t *model = mlx_value_append(list, mlx_value_map());
         mlx_runtime_set_text(model, "name", mlx_value_str(entry, "id"));
         if (fill)
             fill(model, entry);
     }
     mlx_runtime_set_models(state, list);
+    mlx_value_destroy(&state->available);
+    state->available = available;
     return 0;
 }

@@ -24,6 +24,7 @@ enum {
     MLX_RUNTIME_MODELS_MAX = 128, /* a longer list is cut */
     MLX_RUNTIME_TEXT_MAX = 200,   /* bytes of a name from outside; longer ones are cut */
     MLX_RUNTIME_QUERIES_MAX = 4,
+    MLX_RUNTIME_KINDS_MAX = 16,
 };
 
 /*  What /metrics counts, since the server's start. NaN: not said. */
@@ -39,11 +40,22 @@ typedef struct {
     double ttft_count;
 } mlx_runtime_counters_t;
 
+/*  Whether the server frees its model when nobody asks for it, and has done so. */
+typedef enum {
+    MLX_SLEEP_UNKNOWN,
+    MLX_SLEEP_NEVER, /* it has no such thing */
+    MLX_SLEEP_AWAKE,
+    MLX_SLEEP_ASLEEP,
+} mlx_runtime_sleep_t;
+
 typedef struct {
     char version[MLX_RUNTIME_TEXT_MAX]; /* "" unknown */
     mlx_value_t *models;                /* list of {name, digest, size, vram, context, quantization,
                     parameter_size,                family, format, expires_at}; NULL unknown. bytes,
                     tokens, µs since the                epoch; no expires_at: stays loaded */
+    mlx_value_t *available; /* list of {name, state}: what it could load; NULL unknown */
+    bool router;            /* it hands requests on to servers of its own */
+    mlx_runtime_sleep_t sleep;
     bool has_slots;
     mlx_slot_list_t slots;
     bool has_counters;
@@ -69,6 +81,8 @@ typedef struct {
     size_t max_body;
     int64_t busy_ms;     /* ACTIVITY: how often while it works */
     int64_t idle_ms;     /* and while it does not */
+    bool disturbs;       /* it counts as use: only through the gate (gate.h) */
+    bool tells_sleep;    /* it says whether the server sleeps, and is free */
     const char *refused; /* what a 4xx or 5xx status means, for a person; may be NULL */
 
     /*  Put what BODY says into STATE; -1 with ERR when it is not what was asked for. */
@@ -114,8 +128,8 @@ void mlx_runtime_set_size(mlx_value_t *map, const char *key, const mlx_value_t *
 mlx_value_t *mlx_runtime_object(const char *body, size_t len, mlx_error_t *err);
 
 /*  GET /v1/models of every kind but Ollama: {"data": [{"id", "owned_by", ...}]}. Makes the entries that
- *  have an id the models of STATE, named by it; FILL (may be NULL) adds what else an entry says. 0, or
- *  -1 with ERR when it is no such reply: then STATE is as it was. */
+ *  have an id the models of STATE, named by it; FILL (may be NULL) adds what else an entry says. Entries
+ *  with a status are also what is available, and models only while it is "loaded". 0, or -1 with ERR when it is no such reply: then STATE is as it was. */
 int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t *state,
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err);

@@ -1,6 +1,9 @@
 /*  Sources: llama.cpp tools/server/README.md: GET /v1/models, /props, /slots, /metrics. Slots are
  *  on by default, metrics only with --metrics (501 without). A llama-server has one model, loaded
- *  from start to end. Its token counters move when a request ends, so the slots give live speed. */
+ *  from start to end, or as a router several that it loads when they are asked for by name. Its token
+ *  counters move when a request ends, so the slots give live speed. Measured with --sleep-idle-seconds
+ *  (b11549): /slots wakes it and keeps it awake, /props, /v1/models, /health and unknown paths do not,
+ *  /metrics does in builds before August 2026. */
 #include "runtime.h"
 
 #include <string.h>
@@ -38,9 +41,12 @@ static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
     mlx_value_set_str(model, "format", "gguf");
 }
 
+/*  A router lists what it could load, with the state of each; without one a model is loaded. */
 static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
-    return mlx_runtime_take_v1_models(body, len, state, fill_model, err);
+    int status = mlx_runtime_take_v1_models(body, len, state, fill_model, err);
+    state->router = state->available != NULL;
+    return status;
 }
 
 /*  The context that was allocated, per slot, is not in every version's /v1/models. */
@@ -57,6 +63,13 @@ static int parse_props(const char *body, size_t len, mlx_runtime_state_t *state,
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
     if (!root)
         return -1;
+    bool asleep;
+    if (mlx_value_bool(root, "is_sleeping", &asleep))
+        state->sleep = asleep ? MLX_SLEEP_ASLEEP : MLX_SLEEP_AWAKE;
+    else
+        state->sleep = MLX_SLEEP_NEVER;
+    const char *role = mlx_value_str(root, "role");
+    state->router = state->router || (role && !strcmp(role, "router"));
     const char *build = mlx_value_str(root, "build_info");
     if (build)
         mlx_runtime_copy_text(state->version, build);
@@ -117,6 +130,7 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
              .max_body = 1 << 20,
              .busy_ms = 250,
              .idle_ms = 1000,
+             .disturbs = true,
              .refused = "llama-server was started with --no-slots",
              .parse = parse_slots},
             {.role = MLX_QUERY_ACTIVITY,
@@ -124,8 +138,13 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
              .max_body = 1 << 20,
              .busy_ms = 2000,
              .idle_ms = 5000,
+             .disturbs = true,
              .refused = "llama-server was started without --metrics",
              .parse = parse_metrics},
-            {.role = MLX_QUERY_FACTS, .path = "/props", .max_body = 1 << 20, .parse = parse_props},
+            {.role = MLX_QUERY_FACTS,
+             .path = "/props",
+             .max_body = 1 << 20,
+             .tells_sleep = true,
+             .parse = parse_props},
         },
 };

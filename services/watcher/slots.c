@@ -218,6 +218,7 @@ void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t 
         return;
     bool stale = now_us - self->last_look_us > STALE_US;
     out->available = true;
+    out->looked_us = self->last_look_us;
     out->requests = 0;
     out->generating = 0;
     for (size_t i = 0; i < self->count; i++)

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate.h"
 #include "meter.h"
 #include "runner.h"
+#include "totals.h"
 
 enum {
     STRANGER_MS = 30000, /* pause while another program has the port */
@@ -23,7 +25,8 @@ typedef struct {
     const mlx_runtime_query_t *query;
     mlx_http_call_t *call; /* being asked */
     int64_t due_us;        /* monotonic */
-    char refused[160];     /* why there is no answer; "" when there is */
+    bool owed;         /* disturbs, and is asked once more all the same: what was seen has ended */
+    char refused[160]; /* why there is no answer; "" when there is */
 } ask_t;
 
 struct mlx_target {
@@ -42,7 +45,10 @@ struct mlx_target {
     mlx_runtime_state_t state;
     mlx_slots_t *slots;
     mlx_meter_t meter;
-    mlx_runner_t *runner; /* Ollama on this machine only */
+    mlx_runner_t *runner;                       /* Ollama on this machine only */
+    mlx_gate_t *gate;                           /* of a kind that may sleep */
+    mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
+    int64_t look_us;                            /* when to look through the gate next */
 };
 
 static void on_turn(void *arg);
@@ -68,8 +74,19 @@ static void forget_activity(mlx_target_t *self)
     mlx_slots_destroy(&self->slots);
     self->slots = mlx_slots_new();
     mlx_meter_reset(&self->meter);
+    if (self->gate)
+        mlx_gate_forget(self->gate);
     self->state.has_slots = false;
     self->state.has_counters = false;
+}
+
+/*  A kind with a question that disturbs it is asked that one through the gate. */
+static void make_gate(mlx_target_t *self)
+{
+    const mlx_endpoint_t *at = &self->options.endpoint;
+    for (size_t i = 0; i < self->ask_count && !self->gate; i++)
+        if (self->asks[i].query->disturbs)
+            self->gate = mlx_gate_new(mlx_endpoint_local(at) ? at->port : 0);
 }
 
 static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
@@ -78,6 +95,7 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
         self->asks[self->ask_count++] = (ask_t){.owner = self, .query = &backend->queries[i]};
+    make_gate(self);
     if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
         self->runner = mlx_runner_new(&(mlx_runner_options_t){
@@ -105,6 +123,7 @@ static void become_unknown(mlx_target_t *self)
 {
     abort_calls(self);
     mlx_runner_destroy(&self->runner);
+    mlx_gate_destroy(&self->gate);
     self->ask_count = 0;
     self->backend = NULL;
     self->seen = false;
@@ -130,6 +149,7 @@ void mlx_target_destroy(mlx_target_t **self_p)
         return;
     abort_calls(self);
     mlx_runner_destroy(&self->runner);
+    mlx_gate_destroy(&self->gate);
     if (self->timer)
         mlx_loop_cancel(self->options.loop, &self->timer);
     mlx_slots_destroy(&self->slots);
@@ -153,6 +173,8 @@ static int64_t pause_ms(const mlx_target_t *self, const ask_t *ask)
     bool awake = busy || (self->backend->on_demand && mlx_value_size(self->state.models) > 0);
     if (!self->reachable)
         return self->options.idle_ms;
+    if (query->tells_sleep)
+        return self->options.idle_ms;
     if (ask->refused[0])
         return REFUSED_MS;
     switch (query->role) {
@@ -172,7 +194,18 @@ static void set_timer(mlx_target_t *self, int64_t delay_ms)
     self->timer = mlx_loop_after(self->options.loop, delay_ms, on_turn, self);
 }
 
-/*  Wake for the question that is due first. */
+/*  Whether the question may be put at all. A router has no slots of its own, and naming a model to
+ *  it would load that one. */
+static bool may_ask(const mlx_target_t *self, const ask_t *ask, int64_t now_us)
+{
+    if (ask->call || (!self->reachable && ask->query->role != MLX_QUERY_STATE))
+        return false;
+    if (!ask->query->disturbs)
+        return true;
+    return !self->state.router && (ask->owed || mlx_gate_open(self->gate, now_us));
+}
+
+/*  Wake for the question that is due first, or for a look whether there is something to ask. */
 static void arm(mlx_target_t *self)
 {
     if (!self->backend)
@@ -181,10 +214,11 @@ static void arm(mlx_target_t *self)
     int64_t due_us = now_us + (int64_t)REFUSED_MS * 1000;
     for (size_t i = 0; i < self->ask_count; i++) {
         const ask_t *ask = &self->asks[i];
-        bool waits = !ask->call && (self->reachable || ask->query->role == MLX_QUERY_STATE);
-        if (waits && ask->due_us < due_us)
+        if (may_ask(self, ask, now_us) && ask->due_us < due_us)
             due_us = ask->due_us;
     }
+    if (self->gate && mlx_gate_looks(self->gate) && self->reachable && self->look_us < due_us)
+        due_us = self->look_us;
     set_timer(self, due_us <= now_us ? 0 : (due_us - now_us + 999) / 1000);
 }
 
@@ -267,10 +301,40 @@ static void take_activity(mlx_target_t *self)
     self->state.has_counters = false;
 }
 
+/*  It is awake and works: no need to wait for the turn. */
+static void ask_through_gate(mlx_target_t *self)
+{
+    for (size_t i = 0; i < self->ask_count; i++) {
+        ask_t *ask = &self->asks[i];
+        if (ask->query->disturbs && !ask->refused[0] && !mlx_target_busy(self))
+            ask->due_us = 0;
+    }
+}
+
+/*  What disturbs is asked again after the last request has ended: counters move only then. */
+static void tell_gate(mlx_target_t *self, const ask_t *answered, bool was_busy)
+{
+    bool busy = mlx_slots_busy(self->slots) || mlx_meter_busy(&self->meter);
+    mlx_gate_answered(self->gate, busy);
+    for (size_t i = 0; i < self->ask_count && was_busy && !busy; i++) {
+        ask_t *ask = &self->asks[i];
+        ask->owed = ask != answered && ask->query->disturbs && !ask->refused[0];
+        if (ask->owed)
+            ask->due_us = 0;
+    }
+}
+
 static void good_reply(mlx_target_t *self, const ask_t *ask)
 {
+    bool was_busy = mlx_target_busy(self);
     if (ask->query->role == MLX_QUERY_ACTIVITY)
         take_activity(self);
+    if (self->gate && ask->query->disturbs)
+        tell_gate(self, ask, was_busy);
+    if (self->gate && ask->query->tells_sleep) {
+        mlx_gate_told(self->gate, self->state.sleep, mlx_now_us());
+        ask_through_gate(self);
+    }
     if (ask->query->role != MLX_QUERY_STATE)
         return;
     now_reachable(self);
@@ -287,6 +351,10 @@ static void bad_reply(mlx_target_t *self, ask_t *ask, const mlx_http_reply_t *re
         state_missed(self, query->path, reply->refused, why);
         return;
     }
+    if (self->gate && query->tells_sleep)
+        mlx_gate_told(self->gate, MLX_SLEEP_UNKNOWN, mlx_now_us());
+    if (self->gate && query->disturbs)
+        mlx_gate_unanswered(self->gate);
     snprintf(ask->refused, sizeof ask->refused, "%.159s",
              reply->status >= 400 && query->refused ? query->refused : why);
     if (reply->status < 400 && !reply->refused)
@@ -327,15 +395,30 @@ static mlx_http_call_t *get(mlx_target_t *self, const char *path, size_t max_bod
     return mlx_http_start(self->options.http, &request, fn, arg);
 }
 
+/*  Look for signs of work; with one, ask at once whether it is awake. */
+static void look_through_gate(mlx_target_t *self, int64_t now_us)
+{
+    if (!self->gate || !self->reachable || now_us < self->look_us)
+        return;
+    self->look_us = now_us + (int64_t)MLX_GATE_LOOK_MS * 1000;
+    mlx_gate_look(self->gate);
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (self->asks[i].query->tells_sleep && mlx_gate_wants_state(self->gate, now_us))
+            self->asks[i].due_us = 0;
+}
+
 static void ask_what_is_due(mlx_target_t *self)
 {
     int64_t now_us = mlx_now_us();
+    look_through_gate(self, now_us);
     for (size_t i = 0; i < self->ask_count; i++) {
         ask_t *ask = &self->asks[i];
         bool state = ask->query->role == MLX_QUERY_STATE;
-        if (!ask->call && ask->due_us <= now_us && (self->reachable || state))
-            ask->call = get(self, ask->query->path, ask->query->max_body,
-                            state ? STATE_TIMEOUT_MS : ACTIVITY_TIMEOUT_MS, on_reply, ask);
+        if (!may_ask(self, ask, now_us) || ask->due_us > now_us)
+            continue;
+        ask->owed = false;
+        ask->call = get(self, ask->query->path, ask->query->max_body,
+                        state ? STATE_TIMEOUT_MS : ACTIVITY_TIMEOUT_MS, on_reply, ask);
     }
     arm(self);
 }
@@ -410,6 +493,15 @@ void mlx_target_hurry(mlx_target_t *self)
     arm(self);
 }
 
+void mlx_target_working(mlx_target_t *self)
+{
+    if (!self->gate)
+        return;
+    mlx_gate_hint(self->gate, mlx_now_us());
+    self->look_us = 0;
+    arm(self);
+}
+
 /* ---- what it knows ---- */
 
 const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
@@ -436,8 +528,12 @@ mlx_value_t *mlx_target_models(const mlx_target_t *self)
     mlx_value_set_str(d, "url", self->options.endpoint.url);
     if (self->reachable && self->state.version[0])
         mlx_value_set_str(d, "version", self->state.version);
+    if (self->reachable && self->state.sleep >= MLX_SLEEP_AWAKE)
+        mlx_value_set_bool(d, "sleeping", self->state.sleep == MLX_SLEEP_ASLEEP);
     if (self->reachable && self->state.models)
         mlx_value_set(d, "models", mlx_value_copy(self->state.models));
+    if (self->reachable && self->state.available)
+        mlx_value_set(d, "available", mlx_value_copy(self->state.available));
     return d;
 }
 
@@ -451,37 +547,58 @@ static const char *why_silent(const mlx_target_t *self)
     if (self->backend == &mlx_runtime_ollama)
         return self->options.runner_probe ? "it runs on another machine: use the tap"
                                           : "watcher.runner_probe is off";
+    if (self->state.router)
+        return "a router's models are served by its children, and asking it about one would load "
+               "that: use the tap";
     for (size_t i = 0; i < self->ask_count; i++) {
         const ask_t *ask = &self->asks[i];
         if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
-            return ask->refused[0] ? ask->refused : NULL;
+            return ask->refused[0] ? ask->refused : self->gate ? mlx_gate_reason(self->gate) : NULL;
     }
     return "this kind of server does not tell what it does: use the tap";
 }
 
-/*  The best of what the runtime itself tells: the runner's slots, its own slots, its counters. */
-static const char *own_activity(const mlx_target_t *self, int64_t now_us, mlx_activity_t *out)
+/*  What the runtime itself tells: its slots or its runners', and its counters. */
+typedef struct {
+    mlx_activity_t slots;
+    mlx_activity_t metrics;
+    const char *slots_source;
+} own_t;
+
+static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
 {
-    if (self->runner) {
-        mlx_runner_activity(self->runner, now_us, out);
-        return mlx_runner_found(self->runner) ? "runner" : NULL;
+    mlx_meter_activity(&self->meter, now_us, &out->metrics);
+    out->metrics.last.source = "metrics";
+    out->slots_source = "slots";
+    if (!self->runner) {
+        mlx_slots_activity(self->slots, now_us, &out->slots);
+        out->slots.last.source = "slots";
+        return;
     }
-    mlx_activity_t counted;
-    mlx_meter_activity(&self->meter, now_us, &counted);
-    counted.last.source = "metrics";
-    mlx_slots_activity(self->slots, now_us, out);
-    out->last.source = "slots";
-    if (!out->available) {
-        *out = counted;
+    mlx_runner_activity(self->runner, now_us, &out->slots);
+    out->slots_source = mlx_runner_found(self->runner) ? "runner" : NULL;
+}
+
+/*  The better of the two for what happens now; the counters know more of what has ended. */
+static const char *best_own(own_t *own, mlx_activity_t *out)
+{
+    if (!own->slots.available && own->metrics.available) {
+        *out = own->metrics;
         return "metrics";
     }
-    if (counted.available) { /* the server's own sums are complete, ours of the slots are not */
-        out->tokens_total = counted.tokens_total;
-        out->prompt_tokens_total = counted.prompt_tokens_total;
-        if (counted.last.t_us)
-            out->last = counted.last;
-    }
-    return "slots";
+    *out = own->slots;
+    if (own->metrics.available && own->metrics.last.t_us)
+        out->last = own->metrics.last;
+    return own->slots_source;
+}
+
+static mlx_totals_t *totals_of(mlx_target_t *self)
+{
+    size_t count, i = 0;
+    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
+    while (i + 1 < count && all[i] != self->backend)
+        i++;
+    return &self->totals[i];
 }
 
 /*  A server with one model loaded is working on that one. */
@@ -496,13 +613,21 @@ static void name_model(const mlx_target_t *self, mlx_activity_t *own)
         own->list[i].model = name;
 }
 
-mlx_value_t *mlx_target_activity(const mlx_target_t *self, const mlx_activity_t *tap)
+mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
 {
-    mlx_activity_t own;
-    const char *source = own_activity(self, mlx_now_us(), &own);
+    int64_t now_us = mlx_now_us();
+    own_t own;
+    mlx_activity_t best;
+    read_own(self, now_us, &own);
+    const char *source = best_own(&own, &best);
+    mlx_totals_t *totals = totals_of(self);
+    mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
     if (self->backend != &mlx_runtime_openai)
-        name_model(self, &own);
-    mlx_activity_sources_t sources = {
-        .tap = tap, .own = &own, .own_source = source, .reason = why_silent(self)};
+        name_model(self, &best);
+    mlx_activity_sources_t sources = {.tap = tap,
+                                      .own = &best,
+                                      .own_source = source,
+                                      .totals = totals,
+                                      .reason = why_silent(self)};
     return mlx_activity_message(&sources);
 }

@@ -104,7 +104,9 @@ static void on_stream_timer(void *arg)
 {
     mlx_watcher_t *self = arg;
     fetch_tap(self);
-    if (!(self->view.activity.requests > 0))
+    if (self->view.activity.requests > 0)
+        mlx_target_working(self->tapped);
+    else
         mlx_loop_cancel(self->options.loop, &self->stream_timer);
 }
 
@@ -116,6 +118,7 @@ static void on_tap_news(void *arg)
     fetch_tap(self);
     if (self->view.activity.requests > 0 && !self->stream_timer) {
         self->stream_timer = mlx_loop_every(self->options.loop, STREAM_MS, on_stream_timer, self);
+        mlx_target_working(self->tapped);
         mlx_target_hurry(self->tapped);
     }
 }

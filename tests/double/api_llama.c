@@ -70,13 +70,22 @@ static void page_props(mlx_app_t *app, mlx_conn_t *conn, const mlx_value_t *body
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t placed = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t slotted = {0};
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t state = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     char slots[32];
     (void)body;
+    if (app->options.no_props) {
+        mlx_reply_json(conn, 401,
+                       "{\"error\":{\"code\":401,\"message\":\"Invalid API Key\",\"type\":"
+                       "\"authentication_error\"}}");
+        return;
+    }
     snprintf(slots, sizeof(slots), "\"total_slots\":%d", app->options.parallel);
     mlx_words_replace(&placed, mlx_rec_props, RECORDED_PATH, app->model_path);
     mlx_words_replace(&slotted, mlx_buf_str(&placed), "\"total_slots\":1", slots);
-    mlx_words_replace(&out, mlx_buf_str(&slotted), "\"endpoint_metrics\":false",
+    mlx_words_replace(&state, mlx_buf_str(&slotted), "\"is_sleeping\":false",
+                      mlx_app_sleeps(app) ? "\"is_sleeping\":true" : "\"is_sleeping\":false");
+    mlx_words_replace(&out, mlx_buf_str(&state), "\"endpoint_metrics\":false",
                       app->options.metrics ? "\"endpoint_metrics\":true"
                                            : "\"endpoint_metrics\":false");
     mlx_net_reply(conn, 200, MLX_TYPE_JSON, out.data, out.len);

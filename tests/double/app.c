@@ -8,7 +8,8 @@
 #include "tests/double/http_out.h"
 
 enum {
-    DEEP = 100000
+    DEEP = 100000,
+    LOG_BYTES = 1 << 20, /* the log stops there */
 };
 static const uint64_t HUGE_BODY = 1000000000ULL;
 static const int64_t REFUSAL_NS = 2000000000LL;
@@ -58,11 +59,11 @@ static void page_stats(mlx_app_t *self, mlx_conn_t *conn)
     mlx_reply_json(conn, 200,
                    "{\"requests\":%lld,\"connections\":%lld,\"aborted\":%lld,\"bytes_in\":%lld,"
                    "\"bytes_out\":%lld,\"generations\":%lld,\"stopped\":%lld,\"generating\":%d,"
-                   "\"tokens\":%lld}",
+                   "\"tokens\":%lld,\"wakes\":%lld,\"asleep\":%d}",
                    (long long)net->requests, (long long)net->connections, (long long)net->aborted,
                    (long long)net->bytes_in, (long long)net->bytes_out,
                    (long long)self->generations, (long long)self->stopped, self->generating,
-                   (long long)self->tokens);
+                   (long long)self->tokens, (long long)self->wakes, mlx_app_sleeps(self));
 }
 
 static void page_fault(mlx_app_t *self, mlx_conn_t *conn, const mlx_value_t *body)
@@ -77,6 +78,31 @@ static void page_fault(mlx_app_t *self, mlx_conn_t *conn, const mlx_value_t *bod
         mlx_reply_json(conn, 200, "{\"ok\":true}");
 }
 
+bool mlx_app_sleeps(mlx_app_t *self)
+{
+    int64_t now = mlx_net_now(self->net);
+    if (self->generating > 0)
+        self->used = now;
+    if (self->options.sleep_ns && now - self->used >= self->options.sleep_ns)
+        self->asleep = true;
+    return self->asleep;
+}
+
+/*  As in llama-server: what is not one of these counts as use, unknown paths apart. */
+static void note_use(mlx_app_t *self, const mlx_net_request_t *request)
+{
+    static const char *const uses[] = {"/slots", "/metrics", "/v1/chat/completions",
+                                       "/v1/completions"};
+    bool asleep = mlx_app_sleeps(self);
+    for (size_t i = 0; i < MLX_COUNT(uses); i++) {
+        if (strcmp(uses[i], request->path) != 0)
+            continue;
+        self->wakes += asleep;
+        self->asleep = false;
+        self->used = mlx_net_now(self->net);
+    }
+}
+
 static bool own_page(mlx_app_t *self, mlx_conn_t *conn, const mlx_net_request_t *request)
 {
     if (strncmp(request->path, "/double/", 8) != 0)
@@ -85,6 +111,8 @@ static bool own_page(mlx_app_t *self, mlx_conn_t *conn, const mlx_net_request_t 
     mlx_value_t *body = mlx_json_parse(request->body, request->body_len, NULL);
     if (strcmp(request->path, "/double/stats") == 0)
         page_stats(self, conn);
+    else if (strcmp(request->path, "/double/log") == 0)
+        mlx_net_reply(conn, 200, "text/plain", mlx_buf_str(&self->log), self->log.len);
     else if (strcmp(request->path, "/double/fault") == 0 && body)
         page_fault(self, conn, body);
     else
@@ -164,6 +192,9 @@ static void on_request(void *arg, mlx_conn_t *conn, const mlx_net_request_t *req
     mlx_app_t *self = arg;
     if (own_page(self, conn, request))
         return;
+    if (self->log.len < LOG_BYTES)
+        mlx_buf_printf(&self->log, "%s %s\n", request->method, request->path);
+    note_use(self, request);
     mlx_fault_t fault = mlx_fault_take(&self->fault);
     mlx_net_set_fault(conn, fault);
     if (fault_answers(self, conn, fault.kind))
@@ -187,6 +218,7 @@ mlx_app_t *mlx_app_new(const mlx_app_options_t *options, const mlx_role_t *role,
     self->random = 0x9e3779b97f4a7c15ULL;
     self->model_path = "model.gguf";
     self->net = mlx_net_new(on_request, self);
+    self->used = mlx_net_now(self->net);
     mlx_net_set_head(self->net, role->head, role->old);
     self->refusal = mlx_net_timer_new(self->net, end_refusal, self);
     self->words = mlx_words_new();
@@ -203,6 +235,7 @@ void mlx_app_destroy(mlx_app_t **self)
         return;
     for (size_t i = 0; i < (*self)->model_count; i++)
         mlx_model_destroy(&(*self)->models[i]);
+    mlx_buf_clear(&(*self)->log);
     mlx_net_timer_destroy(&(*self)->refusal);
     mlx_words_destroy(&(*self)->words);
     mlx_net_destroy(&(*self)->net);

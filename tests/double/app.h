@@ -40,13 +40,15 @@ typedef struct {
     bool noise;         /* uneven gaps between tokens, the mean kept */
     int64_t multi;      /* every MULTI-th piece carries two tokens; 0: none does */
     int64_t load_ns;
-    int64_t tokens;  /* length of a reply that asks for none */
-    int parallel;    /* slots of each model */
-    int64_t keep_ns; /* keep_alive of requests that give none; negative: for ever */
-    int64_t context; /* tokens */
-    double vram;     /* share of a loaded model that is said to be in GPU memory */
-    bool runner;     /* a child process per loaded model */
-    bool metrics;    /* llama-server: serve /metrics */
+    int64_t sleep_ns; /* llama-server: sleeps when nothing was asked for so long; 0: never */
+    int64_t tokens;   /* length of a reply that asks for none */
+    int parallel;     /* slots of each model */
+    int64_t keep_ns;  /* keep_alive of requests that give none; negative: for ever */
+    int64_t context;  /* tokens */
+    double vram;      /* share of a loaded model that is said to be in GPU memory */
+    bool runner;      /* a child process per loaded model */
+    bool metrics;     /* llama-server: serve /metrics */
+    bool no_props;    /* llama-server: refuse /props */
     const char *models_dir;
 } mlx_app_options_t;
 
@@ -64,6 +66,10 @@ struct mlx_app {
     int64_t stopped; /* generations ended by their client */
     int generating;  /* now */
     int next_task;
+    int64_t used; /* llama-server: when it was last asked for what counts as use */
+    bool asleep;
+    int64_t wakes;          /* times that something woke it */
+    mlx_buf_t log;          /* "METHOD path" of each request, one a line */
     const char *model_path; /* llama-server: what /props names */
     uint64_t random;
 };
@@ -78,6 +84,9 @@ mlx_model_t *mlx_app_model(mlx_app_t *self, const char *name);
 
 /*  Child PID has ended and is reaped: a model whose runner it was is no longer loaded. */
 void mlx_app_child_ended(mlx_app_t *self, pid_t pid);
+
+/*  llama-server: whether it sleeps now. */
+bool mlx_app_sleeps(mlx_app_t *self);
 
 /*  0 <= r < 1, the same sequence in each run. */
 double mlx_app_random(mlx_app_t *self);

@@ -31,12 +31,14 @@ static const char USAGE[] =
     "  --noise              uneven gaps between tokens\n"
     "  --multi N            two tokens in one piece after every N-1 single ones\n"
     "  --load-ms MS         time that loading a model takes (50)\n"
+    "  --sleep-idle S       llama-server: fall asleep after S seconds without use; 0: never (0)\n"
     "  --keep-alive S       seconds a model stays loaded; negative: for ever (300)\n"
     "  --context N          context length in tokens (2048)\n"
     "  --vram RATIO         share of a loaded model said to be in GPU memory (0)\n"
     "  --models-dir DIR     where the weights are said to lie (/opt/ol/models)\n"
     "  --runner             look like `ollama serve` with a `llama-server` child per loaded model\n"
     "  --metrics            llama-server, also the child: serve /metrics\n"
+    "  --no-props           llama-server: /props is refused\n"
     "  --fault NAME         do this wrong with every request (see tests/double/fault.h);\n"
     "                       at run time: POST /double/fault {\"name\":NAME,\"count\":N}\n"
     "  --autoplay           be one's own client: busy 20 s, idle 8 s, over and over\n"
@@ -67,12 +69,14 @@ enum {
     OPT_NOISE,
     OPT_MULTI,
     OPT_LOAD,
+    OPT_SLEEP,
     OPT_KEEP,
     OPT_CONTEXT,
     OPT_VRAM,
     OPT_DIR,
     OPT_RUNNER,
     OPT_METRICS,
+    OPT_NO_PROPS,
     OPT_FAULT,
     OPT_AUTOPLAY,
     OPT_THROUGH,
@@ -91,11 +95,13 @@ static const struct option LONG[] = {
     {"noise", no_argument, NULL, OPT_NOISE},
     {"multi", required_argument, NULL, OPT_MULTI},
     {"load-ms", required_argument, NULL, OPT_LOAD},
+    {"sleep-idle", required_argument, NULL, OPT_SLEEP},
     {"keep-alive", required_argument, NULL, OPT_KEEP},
     {"context", required_argument, NULL, OPT_CONTEXT},
     {"vram", required_argument, NULL, OPT_VRAM},
     {"models-dir", required_argument, NULL, OPT_DIR},
     {"runner", no_argument, NULL, OPT_RUNNER},
+    {"no-props", no_argument, NULL, OPT_NO_PROPS},
     {"metrics", no_argument, NULL, OPT_METRICS},
     {"fault", required_argument, NULL, OPT_FAULT},
     {"autoplay", no_argument, NULL, OPT_AUTOPLAY},
@@ -117,6 +123,7 @@ static const struct {
     {OPT_PARALLEL, 1, MLX_VIEW_SLOTS},
     {OPT_MULTI, 1, 1e6},
     {OPT_LOAD, 0, 1e6},
+    {OPT_SLEEP, 0, 1e6},
     {OPT_KEEP, -1, 1e9},
     {OPT_CONTEXT, 64, 1e7},
     {OPT_VRAM, 0, 1},
@@ -164,6 +171,9 @@ static void set_number(options_t *options, int code, double number)
     case OPT_LOAD:
         app->load_ns = (int64_t)(number * 1e6);
         break;
+    case OPT_SLEEP:
+        app->sleep_ns = (int64_t)(number * 1e9);
+        break;
     case OPT_KEEP:
         app->keep_ns = number < 0 ? -1 : (int64_t)(number * 1e9);
         break;
@@ -204,6 +214,7 @@ static bool set_flag(options_t *options, int code)
     bool *const flags[] = {[OPT_NOISE - OPT_FIRST] = &options->app.noise,
                            [OPT_RUNNER - OPT_FIRST] = &options->app.runner,
                            [OPT_METRICS - OPT_FIRST] = &options->app.metrics,
+                           [OPT_NO_PROPS - OPT_FIRST] = &options->app.no_props,
                            [OPT_AUTOPLAY - OPT_FIRST] = &options->autoplay,
                            [OPT_LAST - OPT_FIRST] = NULL};
     bool *flag = code > OPT_FIRST && code < OPT_LAST ? flags[code - OPT_FIRST] : NULL;

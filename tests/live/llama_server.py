@@ -20,7 +20,7 @@ SCRIPT = Path(__file__)
 VARIABLE = "MLX_LIVE_LLAMA_SERVER"
 
 
-def command(words, metrics):
+def command(words, metrics, sleep_idle_s=0):
     """What to execute so that the process's command line can become WORDS: (argv, environment)."""
     argv = ["python", SCRIPT.name, ""]
     wanted = sum(len(word.encode()) + 1 for word in words)
@@ -29,7 +29,9 @@ def command(words, metrics):
         raise ValueError(f"the command line is shorter than this script's own: {words}")
     argv[2] = "-" * spare
     environment = dict(os.environ)
-    environment[VARIABLE] = json.dumps({"words": words, "metrics": metrics})
+    environment[VARIABLE] = json.dumps(
+        {"words": words, "metrics": metrics, "sleep_idle_s": sleep_idle_s}
+    )
     environment["PYTHONPATH"] = sysconfig.get_path("purelib")
     return argv, environment
 
@@ -69,6 +71,8 @@ def main():
     params.cpuparams.n_threads = 1  # steady also when others use the machine
     params.endpoint_slots = True
     params.endpoint_metrics = wanted["metrics"]
+    if wanted["sleep_idle_s"]:
+        params.sleep_idle_seconds = wanted["sleep_idle_s"]
     server = xllamacpp.Server(params)
     print("listening", server.listening_address, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
@@ -26,6 +27,7 @@ import time
 import urllib.parse
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 import catalogue
 import load
@@ -173,6 +175,74 @@ def run_one(name, start, binaries):
                 )
 
 
+SLEEP_IDLE_S = 4
+SLEEP_WATCHED_S = 20
+
+
+def resident_mb(process):
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1e3
+
+
+def asleep(server):
+    return json.loads(servers.get(server.port, "/props"))["is_sleeping"]
+
+
+def wait_asleep(server, seconds):
+    """How long it took; another asker of /props would not keep it awake either."""
+    start = time.monotonic()
+    while not asleep(server):
+        if time.monotonic() - start > seconds:
+            raise Failure(f"llama-server is still awake after {seconds} s")
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def client_of(server, tokens):
+    """A client in a process of its own; as any client it may come and go at any time."""
+    code = "import sys, load; print(load.openai(int(sys.argv[1]), 'smollm2', int(sys.argv[2])).tokens)"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(server.port), str(tokens)],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def sleeps_while_watched(server, suite):
+    loaded = resident_mb(server.process)
+    took = wait_asleep(server, SLEEP_IDLE_S * 3)
+    end = time.monotonic() + SLEEP_WATCHED_S
+    while time.monotonic() < end:
+        if not asleep(server):
+            raise Failure("llama-server woke up though nobody but the watcher asked it")
+        time.sleep(0.25)
+    resting = resident_mb(server.process)
+    if resting > loaded * 0.7:
+        raise Failure(f"asleep it has {resting:.0f} MB of {loaded:.0f}")
+    subscriber = suite.subscriber()
+    process = client_of(server, 300)
+    busy = subscriber.wait(".activity", lambda data: data.get("tokens_per_second", 0) > 0, 20)["d"]
+    tokens = int(process.communicate(timeout=120)[0])
+    total = lambda data: data.get("tokens_total") == tokens  # noqa: E731
+    subscriber.wait(".activity", total, 10)
+    again = wait_asleep(server, SLEEP_IDLE_S * 3)
+    subscriber.wait(".models", lambda data: data.get("sleeping"), 10)
+    subscriber.close()
+    print(
+        f"llama-server   asleep after {took:.1f} s and for {SLEEP_WATCHED_S} s while watched, "
+        f"{loaded:.0f} -> {resting:.0f} MB; {tokens} tokens seen at {busy['tokens_per_second']:.1f} "
+        f"tok/s by {busy['source']}; asleep again after {again:.1f} s"
+    )
+
+
+def run_sleeping(binaries):
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        with servers.llama_server(folder, sleep_idle_s=SLEEP_IDLE_S) as server:
+            with suites.watching(binaries, folder, server) as suite:
+                sleeps_while_watched(server, suite)
+
+
 DAEMONS = ("mlx-bus", "mlx-watcher", "mlx-sampler")
 CATALOGUE_S = 8
 EXPECTED_TOPICS = (
@@ -262,10 +332,11 @@ def attempt(name, run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binaries", help="folder of the daemons, mlxctl and the double")
-    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, catalogue")
+    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, sleeping, catalogue")
     arguments = parser.parse_args()
     binaries = arguments.binaries
     runs = {name: partial(run_one, name, start, binaries) for name, start in RUNTIMES.items()}
+    runs["sleeping"] = partial(run_sleeping, binaries)
     runs["catalogue"] = partial(run_catalogue, binaries)
     if os.environ.get("OLLAMA_HOST"):
         runs["OLLAMA_HOST"] = partial(run_real_ollama, binaries)

@@ -90,9 +90,10 @@ def llama_words(model, port):
 
 
 @contextlib.contextmanager
-def llama_server(folder, model=None):
+def llama_server(folder, model=None, sleep_idle_s=0):
     port = free_port()
-    argv, environment = llama.command(llama_words(model or smollm2(), port), metrics=True)
+    words = llama_words(model or smollm2(), port)
+    argv, environment = llama.command(words, metrics=True, sleep_idle_s=sleep_idle_s)
     options = {"executable": sys.executable, "env": environment, "cwd": HERE}
     with running(argv, Path(folder) / "llama-server.log", **options) as process:
         wait_until_answers(process, port, "/health")

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "common/json.h"
+#include "tests/double/play.h"
 
 static void on_tick(void *arg)
 {
@@ -37,10 +38,11 @@ int play_teardown(void **state)
         kill(pid, SIGTERM);
         waitpid(pid, NULL, 0);
     }
+    int falls = self->falls;
     mlx_value_destroy(&self->topics);
     mlx_value_destroy(&self->reply);
     free(self);
-    return 0;
+    return falls ? -1 : 0;
 }
 
 /* ---- the double ---- */
@@ -102,10 +104,27 @@ int play_free_port(void)
 
 /* ---- the watcher ---- */
 
+static void note_falls(play_t *self, const char *topic, const mlx_value_t *d)
+{
+    static const char *const totals[] = {"tokens_total", "prompt_tokens_total", "requests_total",
+                                         "errors_total"};
+    const mlx_value_t *before = mlx_value_get(self->topics, topic);
+    for (size_t i = 0; i < MLX_COUNT(totals); i++) {
+        double was, is = -1;
+        if (!mlx_value_real(before, totals[i], &was))
+            continue;
+        mlx_value_real(d, totals[i], &is);
+        self->falls += is < was;
+        if (is < was)
+            print_error("%s: %s fell from %g to %g\n", topic, totals[i], was, is);
+    }
+}
+
 static void on_publish(void *arg, const char *topic, const mlx_value_t *d)
 {
     play_t *self = arg;
     self->publications++;
+    note_falls(self, topic, d);
     mlx_value_set(self->topics, topic, mlx_value_copy(d));
     mlx_loop_stop(self->loop);
 }
@@ -169,6 +188,24 @@ void play_generate(play_t *self, const char *address, int tokens)
                             "\"num_predict\":%d}}",
                             tokens);
     play_post(self, address, "/api/generate", body);
+}
+
+pid_t play_client(const play_t *self, const char *path, const char *body)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    int fd = mlx_play_dial(self->port);
+    mlx_play_send(fd, "POST", path, body);
+    mlx_play_reply_t reply = mlx_play_receive(fd);
+    _exit(reply.status == 200 ? 0 : 1);
+}
+
+bool play_client_ended(pid_t *pid)
+{
+    if (*pid && waitpid(*pid, NULL, WNOHANG) == *pid)
+        *pid = 0;
+    return *pid == 0;
 }
 
 /* ---- what was published ---- */

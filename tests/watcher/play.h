@@ -44,6 +44,7 @@ typedef struct {
     char address[32];    /* "127.0.0.1:PORT" of it */
     mlx_value_t *topics; /* topic: newest data */
     int publications;
+    int falls; /* times that a total was lower than before; none is allowed */
     int problems;
     char last_problem[512];
 
@@ -72,6 +73,13 @@ void play_generate(play_t *self, const char *address, int tokens);
 
 /*  The same by PATH with BODY; reply is not kept. */
 void play_post(play_t *self, const char *address, const char *path, const char *body);
+
+/*  The same as POST by a process of its own, at the double that was started last: the watcher takes
+ *  connections of its own process for its own questions. */
+pid_t play_client(const play_t *self, const char *path, const char *body);
+
+/*  Whether it has ended; *PID becomes 0. */
+bool play_client_ended(pid_t *pid);
 
 /*  Newest data of runtime.KIND.127_0_0_1-<port>.WHAT, or NULL. Borrowed. */
 const mlx_value_t *play_data(const play_t *self, const char *kind, const char *what);

@@ -151,12 +151,14 @@ static void slots_tell_the_pace(void **state)
     mlx_value_set_str(item, "url", self->address);
     play_watch(self, &(mlx_watcher_options_t){.runtimes = list});
     PLAY_UNTIL(self, play_reachable(self, "llamacpp"));
-    play_post(
-        self, self->address, "/v1/completions",
+    self->running = 1;
+    pid_t pid = play_client(
+        self, "/v1/completions",
         "{\"model\":\"tiny-random\",\"prompt\":\"hello\",\"max_tokens\":320,\"stream\":true}");
     assert_within(median_speed(self, "llamacpp", "slots"), 40, 0.05);
     assert_string_equal(play_str(self, "llamacpp", "activity", "model"), "tiny-random:latest");
-    PLAY_UNTIL(self, self->running == 0);
+    PLAY_UNTIL(self, play_client_ended(&pid));
+    self->running = 0;
     /*  The server's own sums, from its metrics, are complete. */
     PLAY_UNTIL(self, play_real(self, "llamacpp", "activity", "tokens_total") == 320);
     const mlx_value_t *last = mlx_value_get(play_data(self, "llamacpp", "activity"), "last");

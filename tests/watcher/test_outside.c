@@ -1,6 +1,7 @@
 /*  What the outside may do to the watcher: addresses in every form, runtimes that die and return,
  *  servers of any kind, and servers that answer what they should not. */
 #include <math.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "common/file.h"
@@ -181,6 +182,29 @@ static void sees_a_model_come_and_go(void **state)
     assert_true(play_real(self, "ollama", "activity", "requests") == 0);
 }
 
+/*  Killed at work, loaded anew for another request, killed again, gone: the total only rises. */
+static void keeps_its_totals_when_a_runner_dies(void **state)
+{
+    play_t *self = *state;
+    play_double(self, 0, ARGS("--runner", "--rate", "100", "--keep-alive", "2"));
+    play_watch(self, &(mlx_watcher_options_t){
+                         .discover = true, .ollama_host = self->address, .runner_probe = true});
+    double before = 0;
+    for (int i = 0; i < 3; i++) {
+        play_generate(self, self->address, 400);
+        PLAY_UNTIL(self, play_real(self, "ollama", "activity", "tokens_total") > before + 100);
+        MLX_CLEANUP(mlx_free_p) mlx_runner_scan_t *found = mlx_alloc(1, sizeof *found);
+        mlx_runner_scan(found, "/proc", geteuid(), (uint16_t)self->port);
+        assert_int_equal(found->count, 1);
+        assert_int_equal(kill(found->processes[0].pid, SIGKILL), 0);
+        PLAY_UNTIL(self, play_real(self, "ollama", "activity", "requests") == 0);
+        before = play_real(self, "ollama", "activity", "tokens_total");
+        assert_true(before > (i + 1) * 100 && before < (i + 1) * 300);
+        PLAY_UNTIL(self, self->running == 0);
+    }
+    assert_int_equal(self->falls, 0);
+}
+
 /*  A store whose manifests give the weights another name than the one model that is loaded. */
 static void names_a_model_by_its_manifest(void **state)
 {
@@ -262,6 +286,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(says_nothing_of_ports_that_nobody_has, play_setup,
                                         play_teardown),
         cmocka_unit_test_setup_teardown(sees_a_model_come_and_go, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(keeps_its_totals_when_a_runner_dies, play_setup,
+                                        play_teardown),
         cmocka_unit_test_setup_teardown(names_a_model_by_its_manifest, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(survives_whatever_a_server_answers, play_setup,
                                         play_teardown),

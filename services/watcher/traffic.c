@@ -1,0 +1,107 @@
+#include "traffic.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "traffic_table.h"
+
+enum {
+    CONNECTIONS_MAX = 128, /* those beyond are not looked at */
+    WORK_MS = 100,         /* a reply takes that long when there is something to do for it */
+    OLD_MS = 2000,         /* an exchange that ended before the first look at it */
+    QUIET_MS = 200,        /* a stream pauses less than that; mostly */
+    DENIALS = 4,
+};
+
+typedef struct {
+    mlx_traffic_connection_t seen;
+    bool working;
+    int denied; /* times that the server said it is idle, during this exchange */
+} connection_t;
+
+struct mlx_traffic {
+    int port;
+    connection_t connections[CONNECTIONS_MAX];
+    size_t count;
+};
+
+mlx_traffic_t *mlx_traffic_new(int port)
+{
+    mlx_traffic_t *self = mlx_alloc(1, sizeof *self);
+    self->port = port;
+    return self;
+}
+
+void mlx_traffic_destroy(mlx_traffic_t **self)
+{
+    free(*self);
+    *self = NULL;
+}
+
+static bool is_work(const mlx_traffic_connection_t *now)
+{
+    if (now->received == 0)
+        return false;
+    if (now->sent_ago >= now->received_ago) /* nothing was sent since */
+        return now->received_ago >= WORK_MS;
+    return now->received_ago - now->sent_ago >= WORK_MS;
+}
+
+static const connection_t *known(const connection_t *list, size_t count, uint64_t id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].seen.id == id)
+            return &list[i];
+    return NULL;
+}
+
+static connection_t judge(const connection_t *before, const mlx_traffic_connection_t *now)
+{
+    connection_t next = {.seen = *now};
+    if (before && before->seen.received == now->received)
+        next.denied = before->denied;
+    else if (!before && now->sent_ago < now->received_ago && now->sent_ago > OLD_MS)
+        next.denied = DENIALS;
+    next.working = next.denied < DENIALS && is_work(now);
+    return next;
+}
+
+void mlx_traffic_take(mlx_traffic_t *self, const mlx_traffic_connection_t *seen, size_t count)
+{
+    MLX_CLEANUP(mlx_free_p) connection_t *before = mlx_alloc(self->count + 1, sizeof *before);
+    size_t known_count = self->count;
+    memcpy(before, self->connections, known_count * sizeof *before);
+    self->count = count < CONNECTIONS_MAX ? count : CONNECTIONS_MAX;
+    for (size_t i = 0; i < self->count; i++)
+        self->connections[i] = judge(known(before, known_count, seen[i].id), &seen[i]);
+}
+
+bool mlx_traffic_look(mlx_traffic_t *self)
+{
+    mlx_traffic_connection_t seen[CONNECTIONS_MAX];
+    size_t count;
+    if (!mlx_traffic_table(self->port, seen, CONNECTIONS_MAX, &count))
+        return false;
+    mlx_traffic_take(self, seen, count);
+    return true;
+}
+
+bool mlx_traffic_working(const mlx_traffic_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->connections[i].working)
+            return true;
+    return false;
+}
+
+void mlx_traffic_idle(mlx_traffic_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        connection_t *c = &self->connections[i];
+        bool ended = c->seen.sent_ago < c->seen.received_ago && c->seen.sent_ago >= QUIET_MS;
+        if (c->working && (ended || ++c->denied >= DENIALS)) {
+            c->denied = DENIALS;
+            c->working = false;
+        }
+    }
+}
