@@ -48,9 +48,10 @@ void mlx_bus_destroy(mlx_bus_t **self);
  * a retained topic is kept and published when it is back; others are dropped. */
 void mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
 
-/*  Publish a retained topic's value again only if it differs from the last or REFRESH_MS passed. */
-void mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
-                             int64_t refresh_ms);
+/*  Publish a retained topic's value if it differs from the last one or is due by the topic's period
+ * in the catalogue: a caller who calls at least that often keeps its readers from taking the value
+ * for stale. */
+void mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
 
 /*  Call FN for every message whose topic begins with PREFIX ("" for all), retained values first.
  *  Several subscriptions may overlap; each FN is called. There is no unsubscribe: destroy the

@@ -13,7 +13,7 @@
 #include "common/service_notify.h"
 
 enum {
-    HEALTH_MS = 5000
+    HEALTH_MS = 2000 /* the period of service.<name>.health in the catalogue */
 };
 
 struct mlx_service {

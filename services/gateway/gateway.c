@@ -87,7 +87,7 @@ static void on_heartbeat(void *arg)
 static void on_message(void *arg, const mlx_message_t *message)
 {
     mlx_gateway_t *self = arg;
-    mlx_overview_put(self->overview, message);
+    mlx_overview_hear(self->overview, message, mlx_wall_us());
     mlx_events_put(self->events, message);
     if (!self->gather)
         self->gather = mlx_loop_after(self->options.loop, GATHER_MS, on_gather, self);

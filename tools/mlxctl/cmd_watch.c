@@ -96,7 +96,10 @@ static void print_page(void)
         MLX_CATALOGUE_VERSION);
     const mlx_topic_t *topics = mlx_catalogue_topics(&count);
     for (size_t i = 0; i < count; i++) {
-        printf("\n  %s%s  %s\n", topics[i].pattern, topics[i].retained ? " *" : "", topics[i].help);
+        printf("\n  %s%s  %s", topics[i].pattern, topics[i].retained ? " *" : "", topics[i].help);
+        if (topics[i].period_s)
+            printf(", every %d s", topics[i].period_s);
+        putchar('\n');
         print_fields(topics[i].fields, 0);
     }
     puts("\nCommands");

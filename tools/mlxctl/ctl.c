@@ -80,7 +80,7 @@ mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err)
     for (size_t i = 0; i < mlx_value_size(messages); i++) {
         MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
         if (mlx_message_from_value(&message, mlx_value_at(messages, i), NULL) == 0)
-            mlx_overview_put(overview, &message);
+            mlx_overview_hear(overview, &message, mlx_wall_us());
     }
     return overview;
 }

@@ -10,12 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/overview.h"
+#include "common/overview_state.h"
 #include "top_view.h"
 
 enum {
     TICK_MS = 1000,
     FRAME_MS = 250,
+    PING_TIMEOUT_MS = 3000,
     BENCH_TIMEOUT_MS = 90000
 };
 
@@ -27,6 +28,7 @@ typedef struct {
     bool utf8;
     bool dirty;
     mlx_call_t *bench;
+    bool asking; /* whether the bus answers, before a benchmark is begun */
     char *note;
 } screen_t;
 
@@ -78,7 +80,7 @@ static void set_note(screen_t *self, char *note)
 static void on_message(void *arg, const mlx_message_t *message)
 {
     screen_t *self = arg;
-    mlx_overview_put(self->overview, message);
+    mlx_overview_hear(self->overview, message, mlx_wall_us());
     self->dirty = true;
 }
 
@@ -126,6 +128,39 @@ static void on_bench(void *arg, mlx_reply_t kind, const mlx_value_t *value, cons
         set_note(self, mlx_strdup("benchmark: done"));
 }
 
+/*  Whatever the state of the bus, the key has its answer at once or when the bus had time for one. */
+static void on_ping(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    screen_t *self = arg;
+    (void)value;
+    if (kind == MLX_REPLY_PROGRESS)
+        return;
+    self->asking = false;
+    if (kind == MLX_REPLY_ERROR) {
+        set_note(self, mlx_format("benchmark: %s", err->text));
+        return;
+    }
+    self->bench = mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS, on_bench,
+                               self);
+}
+
+static void begin_or_cancel(screen_t *self)
+{
+    mlx_connection_t link = mlx_overview_connection(self->overview, mlx_wall_us());
+    if (self->asking)
+        return;
+    if (self->bench) {
+        set_note(self, mlx_strdup("benchmark: cancelling"));
+        mlx_bus_cancel(self->bus, self->bench);
+    } else if (link.state == MLX_LINK_LOST) {
+        set_note(self, mlx_format("benchmark: %s", link.text));
+    } else {
+        set_note(self, mlx_strdup("benchmark: starting"));
+        self->asking = true;
+        mlx_bus_call(self->bus, "bus", "bus.services", NULL, PING_TIMEOUT_MS, on_ping, self);
+    }
+}
+
 static void on_key(void *arg, int fd, unsigned events)
 {
     screen_t *self = arg;
@@ -133,12 +168,8 @@ static void on_key(void *arg, int fd, unsigned events)
     for (int key = getch(); key != ERR; key = getch()) {
         if (key == 'q' || key == 'Q') {
             mlx_loop_stop(self->loop);
-        } else if (key == 'b' && self->bench) {
-            mlx_bus_cancel(self->bus, self->bench);
         } else if (key == 'b') {
-            set_note(self, mlx_strdup("benchmark: starting"));
-            self->bench = mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS,
-                                       on_bench, self);
+            begin_or_cancel(self);
         }
     }
 }
