@@ -57,6 +57,17 @@ static void add_text(mlx_menu_t *self, const char *id, char *text)
     add(self, MLX_ITEM_TEXT, id, text, MLX_ACTION_NONE);
 }
 
+/*  The same for a figure that may come from a source that has fallen silent. */
+static void add_figure(mlx_menu_t *self, const char *id, char *text, bool late)
+{
+    if (!late || strstr(text, "not available")) {
+        add_text(self, id, text);
+        return;
+    }
+    add_text(self, id, mlx_format("%s (not live)", text));
+    free(text);
+}
+
 static char *rate_text(const mlx_headline_t *now)
 {
     if (!isnan(now->tokens_per_second))
@@ -174,13 +185,14 @@ static void add_readings(mlx_menu_t *self, const scene_t *scene)
     add_warnings(self, scene);
     add_text(self, "model", model_text(now));
     add_work(self, scene);
-    add_text(self, "performance", rate_text(now));
-    add_text(self, "memory", memory_text("Memory", now->memory_used, now->memory_total));
-    add_text(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO));
+    bool late = now->sensors_late;
+    add_figure(self, "performance", rate_text(now), now->runtimes_late);
+    add_figure(self, "memory", memory_text("Memory", now->memory_used, now->memory_total), late);
+    add_figure(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO), late);
     if (!isnan(now->gpu_memory_used))
-        add_text(self, "vram",
-                 memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total));
-    add_text(self, "temperature", temperature_text(now, scene->options->fahrenheit));
+        add_figure(self, "vram",
+                   memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total), late);
+    add_figure(self, "temperature", temperature_text(now, scene->options->fahrenheit), late);
     add_text(self, "cache", cache_text(now));
 }
 

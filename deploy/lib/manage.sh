@@ -32,7 +32,36 @@ demo_commands() {
         say "Ollama is installed: the demo is not needed and not started"
         return 0
     fi
-    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --port $demo_port --runner --autoplay --model simulated:demo"
+    printf '%s\n' "$prefix/libexec/mlx/mlx-ollama-double --port $demo_port --runner --autoplay --model $demo_model"
+}
+
+demo_model="simulated:demo"
+demo_patience=40 # seconds: its client pauses, a server is noticed within 5 s, and speeds take a few more
+
+# Without a demo to play nothing of it is waited for or told.
+demo_plays() { [ -n "$(demo_commands 2>/dev/null)" ]; }
+
+demo_shown() { case $report in *" tok/s  $demo_model"*) true ;; *) false ;; esac }
+
+# The report again, until it has the demo's model with its speed.
+demo_wait() {
+    demo_plays || return 0
+    say "waiting for the demo's first answers"
+    demo_end=$((SECONDS + demo_patience))
+    until demo_shown || [ $SECONDS -ge $demo_end ]; do
+        sleep 0.5
+        report=$("$prefix/bin/mlxctl" status)
+    done
+}
+
+demo_note() {
+    demo_plays || return 0
+    if demo_shown; then
+        say "demo: model $demo_model is played by a simulated server; its figures are not this machine's"
+    else
+        say "demo: $demo_model did not answer within $demo_patience s: is port $demo_port in use? see" \
+            "$(run_dir)/suite.log and mlxctl status"
+    fi
 }
 
 group_start() {

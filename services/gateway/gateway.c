@@ -14,7 +14,7 @@
 enum {
     GATHER_MS = 100,     /* messages of one moment go out together */
     REFRESH_MS = 1000,   /* what only time changes: a value that goes stale */
-    HEARTBEAT_MS = 5000, /* a client that is gone is noticed then */
+    HEARTBEAT_MS = 1000, /* a page knows by it that we live, and we that the page does */
     ASK_MS = 5000,       /* for the recorder's answer */
     ASKING_MAX = 64
 };
@@ -127,9 +127,9 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
 static void fill(void *arg, mlx_buf_t *out)
 {
     listener_t *listener = arg;
-    bool news = mlx_events_read(listener->gateway->events, &listener->seen, out);
-    if (!news && listener->beats != listener->gateway->beats)
-        mlx_buf_puts(out, ":\n\n");
+    mlx_events_read(listener->gateway->events, &listener->seen, out);
+    if (listener->beats != listener->gateway->beats)
+        mlx_buf_printf(out, "event: beat\ndata: {\"t\":%lld}\n\n", (long long)mlx_wall_us());
     listener->beats = listener->gateway->beats;
 }
 

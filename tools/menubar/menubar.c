@@ -16,7 +16,7 @@
 
 enum {
     TICK_MS = 1000, /* at most one update in this time */
-    SNAPSHOT_MS = 2000,
+    SNAPSHOT_MS = 1500,
     OPENER_MS = 3000, /* an opener may stay as long as what it opened */
     NOTICE_US = 30 * 1000000,
     NOTE_MAX_CHARACTERS = 200

@@ -42,6 +42,17 @@ function timeLabel(t, step) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined });
 }
 
+const SUFFIX = { bytes: "B", ratio: " %", seconds: " s", watts: " W", joules: "J", celsius: " °C", hertz: "Hz" };
+
+// VALUE as a label of an axis whose lines are STEP apart and whose largest value is MOST.
+export function axisText(value, step, most, unit) {
+  const scaled = unit === "bytes" || unit === "joules" || unit === "hertz" || (!(unit in SUFFIX) && most >= 1e4);
+  const [size, prefix] = (scaled && [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([limit]) => most >= limit)) || [1, ""];
+  const factor = unit === "ratio" ? 100 : 1 / size;
+  const digits = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step * factor) - 1e-9)));
+  return (value * factor).toFixed(digits) + (scaled ? ` ${prefix}${SUFFIX[unit] || ""}`.trimEnd() : SUFFIX[unit] || "");
+}
+
 export class Plot {
   // SHARED: {from, to, cursor, onZoom(from, to), onCursor(t), onReset()}; from, to in ms.
   constructor(title, unit, names, shared, onClose) {
@@ -147,10 +158,9 @@ export class Plot {
       if (this.xOf(t) < w - 26) g.fillText(timeLabel(t, step), this.xOf(t), h - 9);
   }
 
-  // Only as many digits as tell one line from the next.
+  // Only as many digits as tell one line from the next, and the same prefix on all.
   axisLabel(value) {
-    const suffix = { "tokens per second": "", watts: " W", celsius: " °C" }[this.unit];
-    return suffix === undefined ? figure(value, this.unit) : value.toFixed(this.tick < 1 ? 1 : 0) + suffix;
+    return axisText(value, this.tick, Math.max(Math.abs(this.low), Math.abs(this.high)), this.unit);
   }
 
   drawSeries(g, columns, stroke) {
@@ -211,7 +221,9 @@ export class Plot {
 
   listen() {
     const { canvas, shared } = this;
+    // The wheel alone scrolls the page; with Ctrl, as a pinch on a touchpad sends it, it zooms.
     canvas.addEventListener("wheel", event => {
+      if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 0.7 : 1 / 0.7, this.timeAt(event.offsetX));
     }, { passive: false });
