@@ -336,11 +336,11 @@ static void history_opens_where_it_is_served(void **state)
     UNTIL(rig, rig_find(rig, "Temperature: 61", NULL) > 0); /* so the health has arrived */
     click(rig, history);
     UNTIL(rig, rig->opened[0]);
-    assert_string_equal(rig->opened, "http://127.0.0.1:11490/");
+    assert_string_equal(rig->opened, "http://127.0.0.1:11490/#history");
     rig->opened[0] = 0;
     assert_non_null(rig_call(rig, ITEM, "Activate", "ii", 5, 5));
     UNTIL(rig, rig->opened[0]);
-    assert_string_equal(rig->opened, "http://127.0.0.1:11490/");
+    assert_string_equal(rig->opened, "http://127.0.0.1:11490/#history");
 }
 
 static void preferences_open_an_example_first(void **state)

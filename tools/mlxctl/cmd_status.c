@@ -77,8 +77,7 @@ static int print_status(const mlx_overview_t *overview, bool json)
     }
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     mlx_status_text(overview, mlx_wall_us(), &text);
-    fputs(mlx_buf_str(&text), stdout);
-    return MLX_OK;
+    return mlx_ctl_print_text(mlx_buf_str(&text));
 }
 
 int mlx_cmd_status(void *arg, const mlx_args_t *args)

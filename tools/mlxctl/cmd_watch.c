@@ -58,6 +58,7 @@ int mlx_cmd_watch(void *arg, const mlx_args_t *args)
     if (read_count(args, &watch.left, &err) || mlx_ctl_connect(&ctl, args, &err) ||
         mlx_loop_signals(ctl.loop, signals, on_signal, &watch, &err))
         return mlx_ctl_fail(&err);
+    mlx_ctl_watch_bus(&ctl);
     watch.loop = ctl.loop;
     if (mlx_args_operands(args) == 0)
         mlx_bus_subscribe(ctl.bus, "", on_message, &watch);

@@ -188,22 +188,37 @@ static void on_signal(void *arg, int number)
     draw(self);
 }
 
-static void open_screen(screen_t *self)
+/*  0, or -1 with ERR: the terminal cannot move its cursor, or is not known here. */
+static int open_screen(screen_t *self, mlx_error_t *err)
 {
+    const char *kind = getenv("TERM");
     setlocale(LC_ALL, "");
     self->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    initscr();
+    bool dumb = !kind || !*kind || strcmp(kind, "dumb") == 0;
+    if (dumb || !newterm(NULL, stdout, stdin)) {
+        mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of kind \"%.32s\"",
+                      kind ? kind : "");
+        return mlx_error_mend(err, "use `mlxctl status` here, or set TERM to what it is");
+    }
     cbreak();
     noecho();
     nodelay(stdscr, TRUE);
     curs_set(0);
     if (!has_colors())
-        return;
+        return 0;
     start_color();
     use_default_colors();
     for (int ink = 0; ink < MLX_INKS; ink++)
         if (inks[ink].colour >= 0)
             init_pair((short)(ink + 1), inks[ink].colour, -1);
+    return 0;
+}
+
+static void close_screen(screen_t *self)
+{
+    free(self->note);
+    mlx_top_destroy(&self->top);
+    mlx_overview_destroy(&self->overview);
 }
 
 int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
@@ -217,7 +232,10 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
                      .bus = bus,
                      .overview = mlx_overview_new(mlx_bus_host(bus)),
                      .top = mlx_top_new()};
-    open_screen(&self);
+    if (open_screen(&self, err)) {
+        close_screen(&self);
+        return -1;
+    }
     int rc = mlx_loop_signals(loop, signals, on_signal, &self, err);
     if (rc == 0) {
         mlx_watch_t *keys = mlx_loop_watch(loop, STDIN_FILENO, MLX_READ, on_key, &self);
@@ -231,8 +249,6 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
         mlx_loop_cancel(loop, &frame);
     }
     endwin();
-    free(self.note);
-    mlx_top_destroy(&self.top);
-    mlx_overview_destroy(&self.overview);
+    close_screen(&self);
     return rc;
 }

@@ -1,6 +1,6 @@
 // The page: live values over server-sent events, and the theme.
 
-import { $, color, el, figure, seconds } from "./format.js";
+import { $, color, el, figure, seconds, soft } from "./format.js";
 import * as history from "./history.js";
 import * as tables from "./tables.js";
 
@@ -10,7 +10,7 @@ const SPARK_S = 120;
 const messages = new Map(); // topic -> message, of this host
 const sparks = new Map();   // tile -> [[t, value]]
 let headline = {}, host = "", connection = {};
-let heard = null, skew = 0; // performance.now() of the last event; the gateway's clock against ours
+let heard = null, arrived = false, skew = 0; // performance.now() of the last event; the gateway's clock against ours
 
 const now = () => Date.now() + skew;
 
@@ -22,8 +22,8 @@ const maps = value => Array.isArray(value) ? value.filter(item => item && typeof
 function tile(id, value, note, ratio) {
   const node = $(`#${id}`);
   const [valueNode, noteNode] = [node.querySelector(".value"), node.querySelector(".note")];
-  if (valueNode.textContent !== value) valueNode.textContent = value;
-  if (noteNode.textContent !== note) noteNode.textContent = note || "\u00a0";
+  if (valueNode.textContent !== value) valueNode.replaceChildren(...soft(value));
+  if (noteNode.textContent !== note) noteNode.replaceChildren(...soft(note || "\u00a0"));
   if (ratio === undefined) return;
   if (!sparks.has(id)) sparks.set(id, []);
   const points = sparks.get(id), now = Date.now();
@@ -208,6 +208,9 @@ function onHeadline(said) {
   connection = headline.connection || {};
   $("#host").textContent = host;
   history.setHost(host);
+  // The browser went to the section of the address before there was anything above it.
+  if (!arrived && location.hash) requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView());
+  arrived = true;
 }
 
 function connect() {

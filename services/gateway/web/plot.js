@@ -53,6 +53,14 @@ export function axisText(value, step, most, unit) {
   return (value * factor).toFixed(digits) + (scaled ? ` ${prefix}${SUFFIX[unit] || ""}`.trimEnd() : SUFFIX[unit] || "");
 }
 
+// Points farther apart than this have nothing between them: a runtime that was idle, a machine that
+// was off. By the distance that most of them have.
+export function gapOf(points) {
+  const distances = points.slice(-300).map((point, i, all) => i ? point[0] - all[i - 1][0] : Infinity).sort((a, b) => a - b);
+  const usual = distances[Math.floor((distances.length - 1) / 2)];
+  return Math.min(12000, Math.max(2500, 2.5 * (Number.isFinite(usual) ? usual : 12000)));
+}
+
 export class Plot {
   // SHARED: {from, to, cursor, onZoom(from, to), onCursor(t), onReset()}; from, to in ms.
   constructor(title, unit, names, shared, onClose) {
@@ -104,8 +112,9 @@ export class Plot {
     let low = Infinity, high = -Infinity;
     this.columns = this.names.map(name => {
       const series = this.data.get(name);
-      const gap = Math.max(12000, 3 * series.step);
-      const columns = decimate(this.pointsOf(series), shared.from, shared.to, this.width(), gap);
+      const points = this.pointsOf(series);
+      const gap = Math.max(3 * series.step, gapOf(points));
+      const columns = decimate(points, shared.from, shared.to, this.width(), gap);
       for (const c of columns) { low = Math.min(low, c.min); high = Math.max(high, c.max); }
       return columns;
     });
