@@ -11,9 +11,9 @@
 
 enum {
     ITEMS_MAX = 28,
-    WORK_MAX = 32,      /* looked at */
-    LINES_MAX = 4,      /* of models at work, and of warnings: a menu is short */
-    COARSE_S = 10,      /* the age of what is past need not be redrawn every second */
+    WORK_MAX = 32, /* looked at */
+    LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
+    COARSE_S = 10, /* the age of what is past need not be redrawn every second */
     NAME_MAX_CHARACTERS = 60,
     TEXT_MAX_CHARACTERS = 120
 };
@@ -245,8 +245,7 @@ static char *title_of(const scene_t *scene, bool offline)
     if (options->title == MLX_TITLE_GPU)
         return share_title(now->gpu_utilization, "n/a");
     if (!isnan(now->tokens_per_second) && now->models_busy > 1)
-        return mlx_format("%zu models \u00b7 %.0f tok/s", now->models_busy,
-                          now->tokens_per_second);
+        return mlx_format("%zu models \u00b7 %.0f tok/s", now->models_busy, now->tokens_per_second);
     if (!isnan(now->tokens_per_second))
         return mlx_format("%.0f tok/s", now->tokens_per_second);
     return mlx_strdup(now->busy ? "working" : "idle");

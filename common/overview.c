@@ -131,6 +131,23 @@ void mlx_overview_select(mlx_overview_t *self, const char *host)
     self->host = copy;
 }
 
+size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        const char *host = self->entries[i].message.host;
+        size_t at = 0;
+        while (at < count && strcmp(hosts[at], host) < 0)
+            at++;
+        if (count == max || (at < count && strcmp(hosts[at], host) == 0))
+            continue;
+        memmove(&hosts[at + 1], &hosts[at], (count - at) * sizeof *hosts);
+        hosts[at] = host;
+        count++;
+    }
+    return count;
+}
+
 static int64_t age_of(const entry_t *entry, int64_t now_us)
 {
     return now_us > entry->t ? now_us - entry->t : 0;
@@ -342,8 +359,11 @@ mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us)
                                .cache_models = NAN};
     if (!self->host)
         return headline;
-    gather_t gather = {
-        .overview = self, .headline = &headline, .now_us = now_us, .gpu_power = NAN, .gpu_temperature = NAN};
+    gather_t gather = {.overview = self,
+                       .headline = &headline,
+                       .now_us = now_us,
+                       .gpu_power = NAN,
+                       .gpu_temperature = NAN};
     mlx_overview_each(self, "runtime.", now_us, gather_runtime, &gather);
     mlx_overview_each(self, "sensor.gpu.", now_us, gather_gpu, &gather);
     mlx_overview_each(self, "service.", now_us, gather_service, &gather);

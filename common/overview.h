@@ -90,6 +90,10 @@ int64_t mlx_overview_pace(const mlx_overview_t *self, const mlx_message_t *messa
 /*  Whose values the headline shows; NULL before the first message. */
 const char *mlx_overview_host(const mlx_overview_t *self);
 
+/*  The hosts that values are known of, each once, at most MAX; borrowed until the next put. Returns
+ *  their number. */
+size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t max);
+
 /*  Show the values of HOST from now on. */
 void mlx_overview_select(mlx_overview_t *self, const char *host);
 

@@ -140,8 +140,8 @@ static mlx_connection_t lost(int64_t age_us, const char *who, const char *why)
 {
     mlx_connection_t link = {.state = MLX_LINK_LOST, .seconds = (double)age_us / 1e6};
     double whole = floor(link.seconds);
-    MLX_CLEANUP(mlx_free_p) char *age =
-        whole < 60 ? mlx_format("%.0f s", whole) : mlx_format_unit(whole, MLX_UNIT_SECONDS);
+    MLX_CLEANUP(mlx_free_p)
+    char *age = whole < 60 ? mlx_format("%.0f s", whole) : mlx_format_unit(whole, MLX_UNIT_SECONDS);
     snprintf(link.text, sizeof link.text, "no data%s%s for %s%s%s", who ? " from " : "",
              who ? who : "", age, why ? ": " : "", why ? why : "");
     return link;
@@ -379,8 +379,8 @@ static void see_service(void *arg, const mlx_message_t *message, int64_t age_us)
     const char *state = mlx_value_str(message->d, "state");
     const char *reason = mlx_value_str(message->d, "reason");
     MLX_CLEANUP(mlx_free_p)
-    char *name = mlx_format("%.*s", (int)name_length(message->topic),
-                            message->topic + strlen("service."));
+    char *name =
+        mlx_format("%.*s", (int)name_length(message->topic), message->topic + strlen("service."));
     bool up = state && strcmp(state, "up") == 0;
     /* A service that fell silent is told of with the connection. */
     if (!is_here(self, message) ||

@@ -16,7 +16,7 @@ typedef struct {
     mlx_service_t *service;
     mlx_recorder_t *recorder;
     mlx_timer_t *tick;
-    mlx_timer_t *report; /* where flushes are farther apart */
+    mlx_timer_t *report;   /* where flushes are farther apart */
     mlx_request_t *vacuum; /* the one under way, or NULL */
     mlx_timer_t *vacuum_step;
     int64_t vacuum_before;

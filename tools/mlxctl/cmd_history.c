@@ -155,9 +155,8 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     if (which == MLX_COUNT(short_names))
         return show_one(ctl, args, operand, err);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
-    const char *name = reply ? series_of(which, mlx_bus_host(ctl->bus),
-                                         mlx_value_get(reply, "series"))
-                             : NULL;
+    const char *name =
+        reply ? series_of(which, mlx_bus_host(ctl->bus), mlx_value_get(reply, "series")) : NULL;
     if (reply && !name) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no series of this machine is the %s", operand);
         return mlx_error_mend(err, "see `mlxctl history list`, and `mlxctl status` for the reason");

@@ -27,8 +27,7 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
 {
     mlx_error_t problem = {0};
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *reply =
-        mlx_ctl_call(self, "bus", "bus.services", NULL, PING_TIMEOUT_MS, &problem);
+    mlx_value_t *reply = mlx_ctl_call(self, "bus", "bus.services", NULL, PING_TIMEOUT_MS, &problem);
     if (reply)
         return 0;
     if (problem.code != MLX_ERR_UNAVAILABLE) {

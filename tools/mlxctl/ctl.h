@@ -41,8 +41,8 @@ int mlx_ctl_print_text(const char *text);
 /*  Report ERR on stderr. Returns its exit status. */
 int mlx_ctl_fail(const mlx_error_t *err);
 
-/*  Append the names of KIND for completion, one a line: "service", "topic", "history", "key" or
- *  "model". */
+/*  Append the names of KIND for completion, one a line: "service", "topic", "history", "key",
+ *  "model" or "host". */
 void mlx_ctl_names(const char *kind, mlx_buf_t *out);
 
 /*  The commands; each returns the exit status. */

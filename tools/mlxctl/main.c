@@ -14,6 +14,13 @@ static const mlx_option_t common_options[] = {
 
 static const mlx_option_t status_options[] = {
     {.name = "wait", .value = "SECONDS", .help = "Wait up to SECONDS until all values are live."},
+    {.name = "host", .value = "NAME", .help = "Show the machine NAME.", .complete = "host"},
+    {.name = "all", .help = "Show one row for each machine."},
+    {0},
+};
+
+static const mlx_option_t top_options[] = {
+    {.name = "host", .value = "NAME", .help = "Show the machine NAME first.", .complete = "host"},
     {0},
 };
 
@@ -69,7 +76,10 @@ static const mlx_args_command_t commands[] = {
          "speed comes from, services. What the machine does not have is named with the reason.",
      .options = status_options,
      .run = mlx_cmd_status},
-    {.name = "top", .summary = "Full-screen live monitor", .run = mlx_cmd_top},
+    {.name = "top",
+     .summary = "Full-screen live monitor",
+     .options = top_options,
+     .run = mlx_cmd_top},
     {.name = "watch",
      .operands = "[<prefix>...]",
      .max = -1,
@@ -97,7 +107,8 @@ static const mlx_args_command_t commands[] = {
      .about =
          "Without an operand the main series of this machine are plotted; short names stand for "
          "them. A series is host/topic/field, as `mlxctl history list` shows them; without the "
-         "host it is this machine's. Gaps in the record stay gaps. With export, a name that ends in \"*\" "
+         "host it is this machine's. Gaps in the record stay gaps. With export, a name that ends "
+         "in \"*\" "
          "stands for all that begin so, and --json gives one JSON object a line.",
      .options = history_options,
      .complete = "history",

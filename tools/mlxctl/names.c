@@ -55,8 +55,7 @@ static void put_topics(mlx_buf_t *out)
 static void put_series(mlx_ctl_t *ctl, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *reply =
-        mlx_ctl_call(ctl, "recorder", "history.series", NULL, PATIENCE_MS, NULL);
+    mlx_value_t *reply = mlx_ctl_call(ctl, "recorder", "history.series", NULL, PATIENCE_MS, NULL);
     const mlx_value_t *names = mlx_value_get(reply, "series");
     const char *host = mlx_bus_host(ctl->bus);
     size_t len = strlen(host);
@@ -78,11 +77,20 @@ static void put_models(mlx_ctl_t *ctl, mlx_buf_t *out)
         const mlx_value_t *message = mlx_value_at(messages, i);
         const char *host = mlx_value_str(message, "host");
         const mlx_value_t *models = mlx_value_get(mlx_value_get(message, "d"), "models");
-        for (size_t k = 0; host && strcmp(host, mlx_bus_host(ctl->bus)) == 0 &&
-                           k < mlx_value_size(models);
-             k++)
+        for (size_t k = 0;
+             host && strcmp(host, mlx_bus_host(ctl->bus)) == 0 && k < mlx_value_size(models); k++)
             put_name(out, mlx_value_str(mlx_value_at(models, k), "name"));
     }
+}
+
+static void put_hosts(mlx_ctl_t *ctl, mlx_buf_t *out)
+{
+    const char *hosts[64];
+    mlx_overview_t *overview = mlx_ctl_overview(ctl, NULL);
+    size_t count = overview ? mlx_overview_hosts(overview, hosts, MLX_COUNT(hosts)) : 0;
+    for (size_t i = 0; i < count; i++)
+        put_name(out, hosts[i]);
+    mlx_overview_destroy(&overview);
 }
 
 void mlx_ctl_names(const char *kind, mlx_buf_t *out)
@@ -96,6 +104,7 @@ void mlx_ctl_names(const char *kind, mlx_buf_t *out)
         {"history", "list\nexport\ninfo\nvacuum\n", put_series},
         {"key", "init\nshow\nlist\nallow\ndeny\n", NULL},
         {"model", "", put_models},
+        {"host", "", put_hosts},
     };
     if (strcmp(kind, "topic") == 0)
         put_topics(out);

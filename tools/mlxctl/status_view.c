@@ -391,8 +391,7 @@ static void runtime_row(void *arg, const mlx_message_t *message, int64_t age_us)
     MLX_CLEANUP(mlx_free_p)
     char *activity = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
     const mlx_value_t *d = mlx_overview_get(runtimes->overview, activity, runtimes->now_us, NULL);
-    runtimes->section.late =
-        mlx_overview_late(runtimes->overview, message, runtimes->now_us);
+    runtimes->section.late = mlx_overview_late(runtimes->overview, message, runtimes->now_us);
     runtime_models(&runtimes->section, message->d, d);
     if (d)
         runtime_source(&runtimes->section, d);
@@ -421,16 +420,6 @@ static void service_row(void *arg, const mlx_message_t *message, int64_t age_us)
     }
 }
 
-static void other_host(void *arg, const mlx_message_t *message, int64_t age_us)
-{
-    section_t *section = arg;
-    if (age_us > MLX_OVERVIEW_STALE_US || strcmp(message->host, section->host) == 0 ||
-        strcmp(message->topic, "sensor.memory") != 0)
-        return;
-    mlx_buf_puts(section->out, section->rows++ ? ", " : "\nAlso heard: ");
-    put_safe(section->out, message->host);
-}
-
 void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
@@ -447,10 +436,10 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
                                : "no GPU that a sensor back end knows");
     }
     cpu(overview, &now, now_us, out);
-    const figure_t figures[] = {{"Temperature", now.temperature, MLX_UNIT_CELSIUS,
-                                 "sensor.temperature", "cpu", now.sensors_late},
-                                {"Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package",
-                                 now.sensors_late}};
+    const figure_t figures[] = {
+        {"Temperature", now.temperature, MLX_UNIT_CELSIUS, "sensor.temperature", "cpu",
+         now.sensors_late},
+        {"Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now.sensors_late}};
     for (size_t i = 0; i < MLX_COUNT(figures); i++)
         figure(overview, &figures[i], now_us, out);
     cache(&now, out);
@@ -463,10 +452,6 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
     section_t services = {.out = out, .host = gpus.host};
     mlx_overview_each(overview, "service.", now_us, service_row, &services);
     if (services.rows)
-        mlx_buf_putc(out, '\n');
-    section_t others = {.out = out, .host = gpus.host};
-    mlx_overview_each(overview, "sensor.memory", now_us, other_host, &others);
-    if (others.rows)
         mlx_buf_putc(out, '\n');
 }
 

@@ -16,6 +16,7 @@
 enum {
     TICK_MS = 1000,
     FRAME_MS = 250,
+    HOSTS_MAX = 64,
     PING_TIMEOUT_MS = 3000,
     BENCH_TIMEOUT_MS = 90000
 };
@@ -140,8 +141,8 @@ static void on_ping(void *arg, mlx_reply_t kind, const mlx_value_t *value, const
         set_note(self, mlx_format("benchmark: %s", err->text));
         return;
     }
-    self->bench = mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS, on_bench,
-                               self);
+    self->bench =
+        mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS, on_bench, self);
 }
 
 static void begin_or_cancel(screen_t *self)
@@ -161,6 +162,23 @@ static void begin_or_cancel(screen_t *self)
     }
 }
 
+/*  The next machine of those that are heard; its plots begin anew. */
+static void next_host(screen_t *self)
+{
+    const char *hosts[HOSTS_MAX], *shown = mlx_overview_host(self->overview);
+    size_t count = mlx_overview_hosts(self->overview, hosts, HOSTS_MAX), at = 0;
+    while (at < count && shown && strcmp(hosts[at], shown) != 0)
+        at++;
+    if (count < 2) {
+        set_note(self, mlx_strdup("no other machine is heard"));
+        return;
+    }
+    mlx_overview_select(self->overview, hosts[(at + 1) % count]);
+    mlx_top_destroy(&self->top);
+    self->top = mlx_top_new();
+    set_note(self, NULL);
+}
+
 static void on_key(void *arg, int fd, unsigned events)
 {
     screen_t *self = arg;
@@ -168,6 +186,8 @@ static void on_key(void *arg, int fd, unsigned events)
     for (int key = getch(); key != ERR; key = getch()) {
         if (key == 'q' || key == 'Q') {
             mlx_loop_stop(self->loop);
+        } else if (key == 'h') {
+            next_host(self);
         } else if (key == 'b') {
             begin_or_cancel(self);
         }
@@ -221,7 +241,7 @@ static void close_screen(screen_t *self)
     mlx_overview_destroy(&self->overview);
 }
 
-int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
+int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
@@ -230,7 +250,7 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
     }
     screen_t self = {.loop = loop,
                      .bus = bus,
-                     .overview = mlx_overview_new(mlx_bus_host(bus)),
+                     .overview = mlx_overview_new(host ? host : mlx_bus_host(bus)),
                      .top = mlx_top_new()};
     if (open_screen(&self, err)) {
         close_screen(&self);

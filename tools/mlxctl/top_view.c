@@ -107,7 +107,10 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     if (localtime_r(&seconds, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
     MLX_CLEANUP(mlx_free_p) char *name = mlx_term_clean(host ? host : "", 24);
-    MLX_CLEANUP(mlx_free_p) char *right = mlx_format("%s %s", name, clock);
+    const char *hosts[2];
+    bool fleet = mlx_overview_hosts(overview, hosts, MLX_COUNT(hosts)) > 1;
+    MLX_CLEANUP(mlx_free_p)
+    char *right = mlx_format("%s%s %s", name, fleet ? " (h: next machine)" : "", clock);
     int at = canvas->columns - (int)mlx_term_width(right) - 1;
     bool small = canvas->columns < NARROW;
     int x = draw_headline(now, small ? canvas->columns - 2 : at - 2, canvas) + 1;
@@ -306,8 +309,8 @@ static void draw_figures(const table_t *table, const mlx_value_t *model)
     }
     if (mlx_value_int(model, "expires_at", &expires)) {
         MLX_CLEANUP(mlx_free_p)
-        char *left = mlx_format_unit(((double)expires - (double)table->now_us) / 1e6,
-                                     MLX_UNIT_SECONDS);
+        char *left =
+            mlx_format_unit(((double)expires - (double)table->now_us) / 1e6, MLX_UNIT_SECONDS);
         put_column(table, COLUMN_EXPIRES, MLX_INK_DIM, expires > table->now_us ? left : "now");
     }
 }
