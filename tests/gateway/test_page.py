@@ -19,7 +19,7 @@ if not find():
     sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
 FIRST_PAINT_MS = 200
-PAGE_BYTES = 60_000
+PAGE_BYTES = 120_000
 SHOTS = os.environ.get("MLX_SHOTS")
 
 
@@ -326,6 +326,24 @@ def test_two_models_have_their_own_speed():
         shot(browser, "two-models.png", 1280)
 
 
+def test_one_machine_of_several_is_shown():
+    with Scene(life=False) as (stand, browser, _life):
+        with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", "hosts.json")) as file:
+            messages = json.load(file)
+        for message in messages:
+            stand.publish(message["topic"], message["data"], host=message["host"])
+        browser.until("document.querySelectorAll('#machines button').length === 2")
+        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
+        assert "llama-away" not in text(browser, "#now")
+        assert "23.0 tok/s, llama-away:3b" in text(browser, "#machines button[data-host=mini]")
+        browser.click("#machines button[data-host=mini]")
+        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
+        browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
+        assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
+        assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
+        shot(browser, "machines.png", 1280)
+
+
 def test_values_of_a_wrong_type_stop_nothing():
     with Scene(life=False) as (stand, browser, _life):
         play(stand, "wrong-types.json")
@@ -390,7 +408,7 @@ def test_no_label_is_twice_on_an_axis():
             assert len(set(labels)) == len(labels), (unit, labels)
 
 
-run(test_two_models_have_their_own_speed, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
+run(test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
     test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
     test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)

@@ -7,7 +7,8 @@ import * as tables from "./tables.js";
 const STALE_MS = 20000;
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
 const SPARK_S = 120;
-const messages = new Map(); // topic -> message, of this host
+const machines = new Map(); // host -> (topic -> message)
+let messages = new Map();   // those of the machine that is shown
 const sparks = new Map();   // tile -> [[t, value]]
 let headline = {}, host = "", connection = {};
 let heard = null, arrived = false, skew = 0; // performance.now() of the last event; the gateway's clock against ours
@@ -194,20 +195,49 @@ function draw() {
 }
 
 function onMessage(message) {
-  if (!host || message.host !== host || !message.d || typeof message.d !== "object") return;
-  messages.set(message.topic, message);
+  if (!message.d || typeof message.d !== "object") return;
+  if (!machines.has(message.host)) machines.set(message.host, new Map());
+  machines.get(message.host).set(message.topic, message);
+  if (message.host !== host) return;
   safely(() => history.onLive(message));
   if (message.topic === "cache.status") safely(() => tables.onCache(message));
   if (message.topic === "bench.result") safely(() => tables.onBenchResult(message));
   if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
 }
 
+// The machines to choose from, where there are several: one card each, with its speed and what is wrong.
+function drawMachines(all) {
+  const cards = Object.entries(all).sort().map(([name, one]) => {
+    const speed = one.tokens_per_second === undefined ? one.busy ? "working" : "idle" : figure(one.tokens_per_second, "tokens per second");
+    const said = [speed, one.models_busy > 1 ? `${one.models_busy} models` : one.model, one.gpu_utilization !== undefined && `GPU ${figure(one.gpu_utilization, "ratio")}`,
+      one.connection?.state === "lost" ? one.connection.text : maps(one.warnings)[0]?.text].filter(Boolean).join(", ");
+    const button = el("button", { type: "button", "aria-pressed": String(name === host), "data-host": name }, el("b", {}, name), el("span", {}, said));
+    button.addEventListener("click", () => { chosen = name; onHeadline(newest); draw(); });
+    return button;
+  });
+  const focused = document.activeElement?.dataset?.host;
+  $("#machines").hidden = cards.length < 2;
+  $("#machines").replaceChildren(...cards);
+  if (focused) cards.find(card => card.dataset.host === focused)?.focus();
+}
+
+let newest = null, chosen = null; // what the gateway said last; the machine that somebody clicked
+
 function onHeadline(said) {
-  host = said.host;
-  headline = said.headline;
+  newest = said;
+  const all = { ...said.others, [said.host]: said.headline };
+  const before = host;
+  host = all[chosen] ? chosen : said.host;
+  headline = all[host];
   connection = headline.connection || {};
+  if (!machines.has(host)) machines.set(host, new Map());
+  messages = machines.get(host);
+  if (host !== before) sparks.clear();
   $("#host").textContent = host;
+  safely(() => drawMachines(all));
   history.setHost(host);
+  if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
+  else if (host !== before && before) tables.noCache();
   // The browser went to the section of the address before there was anything above it.
   if (!arrived && location.hash) requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView());
   arrived = true;

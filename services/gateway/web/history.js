@@ -157,6 +157,9 @@ export function onLive(message) {
 export function setHost(name) {
   if (host === name) return;
   host = name;
+  for (const plot of plots) plot.node.remove();
+  plots = [];
+  live.clear();
   learn();
 }
 

@@ -110,6 +110,12 @@ export function onBenchProgress(message) {
   node.querySelector("progress").value = d.prompts > 0 && d.prompt > 0 ? Math.min(1, d.prompt / d.prompts) : 0;
 }
 
+// Another machine is shown, of which no cache is known.
+export function noCache() {
+  $("#cache-note").textContent = "The cache has not reported.";
+  $("#models").parentNode.hidden = true;
+}
+
 export function onCache(message) {
   const d = message.d, models = (Array.isArray(d.models) ? d.models : []).filter(model => model && typeof model === "object");
   const count = typeof d.models_count === "number" ? d.models_count : models.length;
