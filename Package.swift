@@ -53,7 +53,7 @@ let protocolSources = [
     "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [
-    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c",
+    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c", "overview_state.c",
     "paths.c", "units.c",
 ].map { "common/" + $0 }
 

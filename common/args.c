@@ -26,6 +26,7 @@ struct mlx_args {
     char **argv; /* our copy: getopt sorts it */
     char **operands;
     size_t operand_count;
+    bool help; /* asked for by no option */
 };
 
 /*  The options that are valid at one place, in getopt's form. */
@@ -165,8 +166,17 @@ static int find_command(mlx_args_t *self, const char *name, mlx_error_t *err)
                      : mend_by_help(self, err);
 }
 
+/*  `mlxctl help status`: the same as `mlxctl status --help`. */
+static int read_help(mlx_args_t *self, int argc, char **argv, mlx_error_t *err)
+{
+    self->help = true;
+    return argc > 1 ? find_command(self, argv[1], err) : 0;
+}
+
 static bool asks_for_text(const mlx_args_t *self)
 {
+    if (self->help)
+        return true;
     for (const mlx_option_t *option = mlx_args_standard; option->name; option++)
         if (mlx_args_count(self, option->name))
             return true;
@@ -186,6 +196,8 @@ static int read_line(mlx_args_t *self, int argc, mlx_error_t *err)
     if (first < 0)
         return -1;
     if (program->commands && first < argc && !asks_for_text(self)) {
+        if (strcmp(self->argv[first], "help") == 0)
+            return read_help(self, argc - first, self->argv + first, err);
         if (find_command(self, self->argv[first], err))
             return -1;
         option_set_t inner = {.letters = ":"};
@@ -199,6 +211,8 @@ static int read_line(mlx_args_t *self, int argc, mlx_error_t *err)
     }
     self->operands = self->argv + first;
     self->operand_count = (size_t)(argc - first);
+    /* The bare name of a program is the question what it can do. */
+    self->help = program->commands && argc == 1;
     return 0;
 }
 
@@ -249,7 +263,7 @@ static int generate(const mlx_program_t *program, const char *kind, mlx_buf_t *o
 static void write_text(const mlx_args_t *self, mlx_buf_t *out, mlx_error_t *err)
 {
     const mlx_program_t *program = self->program;
-    if (mlx_args_count(self, "help"))
+    if (self->help || mlx_args_count(self, "help"))
         mlx_args_help(program, self->command == &program->self ? NULL : self->command, out);
     else if (mlx_args_count(self, "version"))
         mlx_buf_printf(out, "%s (mlx-suite) %s\n", program->self.name, MLX_VERSION);

@@ -62,9 +62,15 @@ static void put_command_names(mlx_buf_t *out, const mlx_program_t *program, char
 static void put_bash_reply(mlx_buf_t *out, const mlx_program_t *program, const char *words,
                            const char *complete)
 {
-    MLX_CLEANUP(mlx_free_p) char *list = mlx_args_shell_words(program, words, complete);
-    if (list)
+    if (words) {
+        MLX_CLEANUP(mlx_free_p) char *list = mlx_args_shell_words(program, words, complete);
         mlx_buf_printf(out, "COMPREPLY=($(compgen -W \"%s\" -- \"$cur\"))", list);
+    } else if (complete && !is_path(complete))
+        /* Not by compgen -W, which would expand what a name holds. */
+        mlx_buf_printf(out,
+                       "while IFS= read -r i; do [[ $i == \"$cur\"* ]] && COMPREPLY+=(\"$i\"); "
+                       "done < <(%s --generate names:%s 2>/dev/null)",
+                       program->self.name, complete);
     else if (complete)
         mlx_buf_printf(out, "COMPREPLY=($(compgen -%c -- \"$cur\"))",
                        strcmp(complete, "dir") == 0 ? 'd' : 'f');
@@ -109,13 +115,19 @@ void mlx_args_bash(const mlx_program_t *program, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_free_p) char *function = function_name(program);
     mlx_buf_printf(out, "# bash completion for %s\n%s() {\n", program->self.name, function);
-    mlx_buf_puts(out, "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}"
-                      " command= i\n");
+    /* Words as they are typed: bash itself splits them at colons. */
+    mlx_buf_puts(out, "  local line=${COMP_LINE:0:${COMP_POINT:-0}} cur= prev= command= i\n"
+                      "  local -a words=(\"${COMP_WORDS[@]:0:COMP_CWORD+1}\")\n"
+                      "  if [ -n \"$line\" ]; then\n"
+                      "    IFS=$' \\t' read -ra words <<<\"$line\"\n"
+                      "    case $line in *[[:space:]]) words+=('');; esac\n  fi\n"
+                      "  cur=${words[${#words[@]}-1]} COMPREPLY=()\n"
+                      "  [ ${#words[@]} -lt 2 ] || prev=${words[${#words[@]}-2]}\n");
     if (program->commands) {
-        mlx_buf_puts(out, "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-                          "    case ${COMP_WORDS[i]} in\n    ");
+        mlx_buf_puts(out, "  for ((i = 1; i < ${#words[@]} - 1; i++)); do\n"
+                          "    case ${words[i]} in\n    ");
         put_command_names(out, program, '|');
-        mlx_buf_puts(out, ") command=${COMP_WORDS[i]}; break;;\n    esac\n  done\n");
+        mlx_buf_puts(out, ") command=${words[i]}; break;;\n    esac\n  done\n");
     }
     mlx_buf_puts(out, "  case $command,$prev in\n");
     for (const mlx_args_command_t *c = program->commands; c && c->name; c++)
@@ -134,7 +146,10 @@ void mlx_args_bash(const mlx_program_t *program, mlx_buf_t *out)
     } else {
         put_bash_operands(out, program, &program->self);
     }
-    mlx_buf_printf(out, "  esac\n}\ncomplete -F %s %s\n", function, program->self.name);
+    mlx_buf_puts(out, "  esac\n  [[ $cur == *:* && $COMP_WORDBREAKS == *:* ]] || return 0\n"
+                      "  for i in ${!COMPREPLY[@]}; do\n"
+                      "    COMPREPLY[i]=${COMPREPLY[i]#\"${cur%\"${cur##*:}\"}\"}\n  done\n}\n");
+    mlx_buf_printf(out, "complete -F %s %s\n", function, program->self.name);
 }
 
 /* -- zsh -- */
@@ -249,7 +264,7 @@ static void put_fish_options(mlx_buf_t *out, const mlx_program_t *program, const
         put_quoted(out, options->help, "\\");
         mlx_buf_putc(out, '\'');
         if (options->value) {
-            mlx_buf_puts(out, " -r");
+            mlx_buf_puts(out, is_path(options->complete) ? " -r" : " -x");
             put_fish_words(out, program, options->words, options->complete);
         }
         mlx_buf_putc(out, '\n');

@@ -250,11 +250,17 @@ int mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
     return 0;
 }
 
-int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
-                            int64_t refresh_ms)
+/*  A call that comes a little early need not wait for the next one. */
+static bool is_due(const last_value_t *last)
+{
+    const mlx_topic_t *entry = mlx_catalogue_find(last->topic);
+    return entry && mlx_now_us() - last->sent_us >= (int64_t)entry->period_s * 900000;
+}
+
+int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
 {
     const last_value_t *last = find_last(self, topic);
-    if (last && mlx_value_equal(last->d, d) && mlx_now_us() - last->sent_us < refresh_ms * 1000)
+    if (last && mlx_value_equal(last->d, d) && !is_due(last))
         return 0;
     return mlx_bus_publish(self, topic, d);
 }

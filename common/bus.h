@@ -50,9 +50,10 @@ void mlx_bus_destroy(mlx_bus_t **self);
  *  outside, so that is counted and told (mlx_bus_on_unfit), and nothing is sent. */
 int mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
 
-/*  Publish a retained topic's value again only if it differs from the last or REFRESH_MS passed. */
-int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d,
-                            int64_t refresh_ms);
+/*  Publish a retained topic's value if it differs from the last one or is due by the topic's period
+ *  in the catalogue: a caller who calls at least that often keeps its readers from taking the value
+ *  for stale. */
+int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_t *d);
 
 /*  Do not publish TOPIC's last value again when a broker comes. */
 void mlx_bus_forget(mlx_bus_t *self, const char *topic);

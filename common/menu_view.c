@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/overview_state.h"
 #include "common/units.h"
 #include "proto/buf.h"
 #include "proto/utf8.h"
 
 enum {
-    ITEMS_MAX = 16,
+    ITEMS_MAX = 28,
+    WORK_MAX = 32, /* looked at */
+    LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
+    COARSE_S = 10, /* the age of what is past need not be redrawn every second */
     NAME_MAX_CHARACTERS = 60,
     TEXT_MAX_CHARACTERS = 120
 };
@@ -24,7 +28,15 @@ struct mlx_menu {
     int percentage;
 };
 
-static const double MEMORY_NEARLY_FULL = 0.95;
+/*  What a menu is made of. */
+typedef struct {
+    const mlx_menu_options_t *options;
+    mlx_headline_t now;
+    mlx_connection_t link;
+    mlx_work_t work[WORK_MAX];
+    size_t work_count;
+    mlx_value_t *warnings;
+} scene_t;
 
 /*  Takes over TEXT. */
 static void add(mlx_menu_t *self, mlx_item_kind_t kind, const char *id, char *text,
@@ -43,6 +55,17 @@ static void add(mlx_menu_t *self, mlx_item_kind_t kind, const char *id, char *te
 static void add_text(mlx_menu_t *self, const char *id, char *text)
 {
     add(self, MLX_ITEM_TEXT, id, text, MLX_ACTION_NONE);
+}
+
+/*  The same for a figure that may come from a source that has fallen silent. */
+static void add_figure(mlx_menu_t *self, const char *id, char *text, bool late)
+{
+    if (!late || strstr(text, "not available")) {
+        add_text(self, id, text);
+        return;
+    }
+    add_text(self, id, mlx_format("%s (not live)", text));
+    free(text);
 }
 
 static char *rate_text(const mlx_headline_t *now)
@@ -82,6 +105,8 @@ static char *temperature_text(const mlx_headline_t *now, bool fahrenheit)
 
 static char *model_text(const mlx_headline_t *now)
 {
+    if (now->models_busy > 1)
+        return mlx_format("Current Model: %zu models", now->models_busy);
     if (!now->model)
         return mlx_strdup("Current Model: none loaded");
     MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(now->model, NAME_MAX_CHARACTERS);
@@ -99,23 +124,76 @@ static char *cache_text(const mlx_headline_t *now)
     return mlx_format("Cache: %s (%s saved)", bytes, saved);
 }
 
-static void add_readings(mlx_menu_t *self, const mlx_menu_options_t *options,
-                         const mlx_headline_t *now)
+/*  "alpha:1b: 128.0 tok/s, 2 requests"; only where one line does not say it all. */
+static void add_work(mlx_menu_t *self, const scene_t *scene)
 {
-    if (options->notice)
-        add_text(self, "notice", mlx_strdup(options->notice));
+    static const char *const ids[LINES_MAX] = {"work1", "work2", "work3", "work4"};
+    for (size_t i = 0; scene->work_count > 1 && i < scene->work_count && i < LINES_MAX; i++) {
+        const mlx_work_t *work = &scene->work[i];
+        MLX_CLEANUP(mlx_free_p)
+        char *name = mlx_utf8_line(work->model ? work->model : "?", NAME_MAX_CHARACTERS);
+        MLX_CLEANUP(mlx_free_p)
+        char *rate = isnan(work->tokens_per_second)
+                         ? mlx_strdup("working")
+                         : mlx_format("%.1f tok/s", work->tokens_per_second);
+        bool many = work->requests > 1;
+        MLX_CLEANUP(mlx_free_p)
+        char *requests = many ? mlx_format(", %zu requests", work->requests) : mlx_strdup("");
+        add_text(self, ids[i], mlx_format("  %s: %s%s", name, rate, requests));
+    }
+}
+
+/*  Why the icon is amber. */
+static void add_warnings(mlx_menu_t *self, const scene_t *scene)
+{
+    static const char *const ids[LINES_MAX] = {"warning1", "warning2", "warning3", "warning4"};
+    size_t count = mlx_value_size(scene->warnings), shown = 0;
+    for (size_t i = 0; i < count && shown < LINES_MAX; i++) {
+        const mlx_value_t *warning = mlx_value_at(scene->warnings, i);
+        if (strcmp(mlx_value_str(warning, "kind"), "silent") == 0)
+            continue; /* the line above says it */
+        bool last = shown == LINES_MAX - 1 && i + 1 < count;
+        add_text(self, ids[shown++],
+                 last ? mlx_format("\u26a0 and %zu more", count - i)
+                      : mlx_format("\u26a0 %s", mlx_value_str(warning, "text")));
+    }
+}
+
+/*  "No data for 7 s: the bus does not answer", in steps of ten seconds. */
+static void add_connection(mlx_menu_t *self, const mlx_connection_t *link)
+{
+    const char *why = strchr(link->text, ':');
+    if (link->state != MLX_LINK_LOST && link->state != MLX_LINK_PARTLY)
+        return;
+    if (link->seconds < COARSE_S) {
+        add_text(self, "connection", mlx_format("\u26a0 %s", link->text));
+        return;
+    }
+    MLX_CLEANUP(mlx_free_p)
+    char *head = mlx_strndup(link->text, (size_t)(strstr(link->text, " for ") - link->text));
+    MLX_CLEANUP(mlx_free_p)
+    char *age = mlx_format_unit(floor(link->seconds / COARSE_S) * COARSE_S, MLX_UNIT_SECONDS);
+    add_text(self, "connection", mlx_format("\u26a0 %s for %s%s", head, age, why ? why : ""));
+}
+
+static void add_readings(mlx_menu_t *self, const scene_t *scene)
+{
+    const mlx_headline_t *now = &scene->now;
+    if (scene->options->notice)
+        add_text(self, "notice", mlx_strdup(scene->options->notice));
+    add_connection(self, &scene->link);
+    add_warnings(self, scene);
     add_text(self, "model", model_text(now));
-    add_text(self, "performance", rate_text(now));
-    add_text(self, "memory", memory_text("Memory", now->memory_used, now->memory_total));
-    add_text(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO));
+    add_work(self, scene);
+    bool late = now->sensors_late;
+    add_figure(self, "performance", rate_text(now), now->runtimes_late);
+    add_figure(self, "memory", memory_text("Memory", now->memory_used, now->memory_total), late);
+    add_figure(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO), late);
     if (!isnan(now->gpu_memory_used))
-        add_text(self, "vram",
-                 memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total));
-    add_text(self, "temperature", temperature_text(now, options->fahrenheit));
+        add_figure(self, "vram",
+                   memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total), late);
+    add_figure(self, "temperature", temperature_text(now, scene->options->fahrenheit), late);
     add_text(self, "cache", cache_text(now));
-    if (now->alerts)
-        add_text(self, "alerts",
-                 mlx_format("%zu alert%s", now->alerts, now->alerts == 1 ? "" : "s"));
 }
 
 static void add_benchmark(mlx_menu_t *self, const mlx_menu_options_t *options,
@@ -139,12 +217,11 @@ static void add_benchmark(mlx_menu_t *self, const mlx_menu_options_t *options,
         (options->bench == MLX_BENCH_NONE && now->runtimes_up > 0);
 }
 
-static void add_items(mlx_menu_t *self, const mlx_menu_options_t *options,
-                      const mlx_headline_t *now)
+static void add_items(mlx_menu_t *self, const scene_t *scene)
 {
-    add_readings(self, options, now);
+    add_readings(self, scene);
     add(self, MLX_ITEM_SEPARATOR, "separator", mlx_strdup(""), MLX_ACTION_NONE);
-    add_benchmark(self, options, now);
+    add_benchmark(self, scene->options, &scene->now);
     add(self, MLX_ITEM_ACTION, "history", mlx_strdup("View History"), MLX_ACTION_HISTORY);
     add(self, MLX_ITEM_ACTION, "preferences", mlx_strdup("Preferences"), MLX_ACTION_PREFERENCES);
     add(self, MLX_ITEM_ACTION, "quit", mlx_strdup("Quit"), MLX_ACTION_QUIT);
@@ -155,14 +232,20 @@ static char *share_title(double share, const char *otherwise)
     return isnan(share) ? mlx_strdup(otherwise) : mlx_format("%.0f%%", share * 100);
 }
 
-static char *title_of(const mlx_menu_options_t *options, const mlx_headline_t *now, bool offline)
+static char *title_of(const scene_t *scene, bool offline)
 {
+    const mlx_menu_options_t *options = scene->options;
+    const mlx_headline_t *now = &scene->now;
     if (offline)
         return mlx_strdup("offline");
+    if (scene->link.state == MLX_LINK_LOST)
+        return mlx_strdup("no data");
     if (options->title == MLX_TITLE_MEMORY)
         return share_title(now->memory_used / now->memory_total, "n/a");
     if (options->title == MLX_TITLE_GPU)
         return share_title(now->gpu_utilization, "n/a");
+    if (!isnan(now->tokens_per_second) && now->models_busy > 1)
+        return mlx_format("%zu models \u00b7 %.0f tok/s", now->models_busy, now->tokens_per_second);
     if (!isnan(now->tokens_per_second))
         return mlx_format("%.0f tok/s", now->tokens_per_second);
     return mlx_strdup(now->busy ? "working" : "idle");
@@ -182,14 +265,13 @@ static char *badge_of(const mlx_menu_options_t *options, const mlx_headline_t *n
     return mlx_format("%.0f", value);
 }
 
-static mlx_level_t level_of(const mlx_headline_t *now, bool offline)
+static mlx_level_t level_of(const scene_t *scene, bool offline)
 {
-    if (offline)
+    if (offline || scene->link.state == MLX_LINK_LOST)
         return MLX_LEVEL_OFFLINE;
-    if (now->alerts || now->services_down ||
-        now->memory_used / now->memory_total > MEMORY_NEARLY_FULL)
+    if (mlx_value_size(scene->warnings) > 0)
         return MLX_LEVEL_WARNING;
-    return now->busy ? MLX_LEVEL_BUSY : MLX_LEVEL_IDLE;
+    return scene->now.busy ? MLX_LEVEL_BUSY : MLX_LEVEL_IDLE;
 }
 
 static char *tooltip_of(const mlx_menu_t *self)
@@ -201,20 +283,33 @@ static char *tooltip_of(const mlx_menu_t *self)
     return mlx_buf_take(&text);
 }
 
+static void look(scene_t *scene, const mlx_menu_options_t *options, const mlx_overview_t *overview,
+                 int64_t now_us)
+{
+    *scene = (scene_t){.options = options,
+                       .now = mlx_overview_headline(overview, now_us),
+                       .link = mlx_overview_connection(overview, now_us),
+                       .warnings = mlx_overview_warnings(overview, now_us)};
+    scene->work_count = mlx_overview_work(overview, now_us, scene->work, WORK_MAX);
+}
+
 mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t *overview,
                          int64_t now_us)
 {
     mlx_menu_t *self = mlx_alloc(1, sizeof *self);
-    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    scene_t scene;
+    look(&scene, options, overview, now_us);
     /* Offline: no service is up any more, or none was ever heard. */
-    bool offline = now.services_up == 0 && isnan(now.memory_used);
-    double share = now.memory_used / now.memory_total;
-    add_items(self, options, &now);
-    self->title = title_of(options, &now, offline);
-    self->badge = badge_of(options, &now, offline);
-    self->level = level_of(&now, offline);
-    self->percentage = isnan(share) ? -1 : (int)lround(fmin(fmax(share, 0), 1) * 100);
+    bool offline = scene.now.services_up == 0 && isnan(scene.now.memory_used);
+    double share = scene.now.memory_used / scene.now.memory_total;
+    bool lost = offline || scene.link.state == MLX_LINK_LOST;
+    add_items(self, &scene);
+    self->title = title_of(&scene, offline);
+    self->badge = badge_of(options, &scene.now, lost);
+    self->level = level_of(&scene, offline);
+    self->percentage = isnan(share) || lost ? -1 : (int)lround(fmin(fmax(share, 0), 1) * 100);
     self->tooltip = tooltip_of(self);
+    mlx_value_destroy(&scene.warnings);
     return self;
 }
 

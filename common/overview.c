@@ -1,5 +1,8 @@
 #include "common/overview.h"
 
+#include "common/overview_state.h"
+#include "proto/catalogue.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +11,15 @@ enum {
     MESSAGES_MAX = 4096
 };
 
+typedef struct {
+    mlx_message_t message; /* first: mlx_overview_pace gets its address */
+    int64_t t;             /* when it was made, as far as that can be believed */
+    int64_t pace_us;
+} entry_t;
+
 struct mlx_overview {
     char *host;
-    mlx_message_t *messages; /* in order of topic, then host */
+    entry_t *entries; /* in order of topic, then host */
     size_t count;
     size_t cap;
 };
@@ -29,16 +38,16 @@ void mlx_overview_destroy(mlx_overview_t **self_p)
     if (!self)
         return;
     for (size_t i = 0; i < self->count; i++)
-        mlx_message_clear(&self->messages[i]);
-    free(self->messages);
+        mlx_message_clear(&self->entries[i].message);
+    free(self->entries);
     free(self->host);
     free(self);
 }
 
-static int compare(const mlx_message_t *message, const char *topic, const char *host)
+static int compare(const entry_t *entry, const char *topic, const char *host)
 {
-    int order = strcmp(message->topic, topic);
-    return order ? order : strcmp(message->host, host);
+    int order = strcmp(entry->message.topic, topic);
+    return order ? order : strcmp(entry->message.host, host);
 }
 
 /*  Index of the first message not before (topic, host). */
@@ -47,7 +56,7 @@ static size_t lower_bound(const mlx_overview_t *self, const char *topic, const c
     size_t low = 0, high = self->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(&self->messages[middle], topic, host) < 0)
+        if (compare(&self->entries[middle], topic, host) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -66,26 +75,89 @@ static mlx_message_t copy_of(const mlx_message_t *message)
                            .d = mlx_value_copy(message->d)};
 }
 
-void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message)
+/*  Seconds between messages of one source run; 0 when there is no telling. */
+static int64_t pace_of(const entry_t *before, const mlx_message_t *message, int64_t t)
+{
+    bool same = strcmp(before->message.boot, message->boot) == 0 && t > before->t;
+    return same ? t - before->t : 0;
+}
+
+/*  A place for the first message of its topic and host; NULL: there are too many. */
+static entry_t *make_room(mlx_overview_t *self, size_t at)
+{
+    if (self->count >= MESSAGES_MAX)
+        return NULL;
+    if (self->count == self->cap) {
+        self->cap = self->cap ? self->cap * 2 : 64;
+        self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
+    }
+    memmove(&self->entries[at + 1], &self->entries[at], (self->count - at) * sizeof *self->entries);
+    self->count++;
+    return &self->entries[at];
+}
+
+void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64_t heard_us)
 {
     if (!self->host)
         self->host = mlx_strdup(message->host);
     size_t at = lower_bound(self, message->topic, message->host);
-    if (at < self->count && compare(&self->messages[at], message->topic, message->host) == 0) {
-        mlx_message_clear(&self->messages[at]);
-        self->messages[at] = copy_of(message);
-        return;
+    int64_t t = message->t < 0 ? 0 : message->t > heard_us ? heard_us : message->t, pace = 0;
+    entry_t *entry = &self->entries[at];
+    if (at < self->count && compare(entry, message->topic, message->host) == 0) {
+        pace = pace_of(entry, message, t);
+        mlx_message_clear(&entry->message);
+    } else {
+        entry = make_room(self, at);
     }
-    if (self->count >= MESSAGES_MAX)
-        return;
-    if (self->count == self->cap) {
-        self->cap = self->cap ? self->cap * 2 : 64;
-        self->messages = mlx_realloc(self->messages, self->cap, sizeof *self->messages);
+    if (entry)
+        *entry = (entry_t){.message = copy_of(message), .t = t, .pace_us = pace};
+}
+
+void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message)
+{
+    mlx_overview_hear(self, message, INT64_MAX);
+}
+
+int64_t mlx_overview_pace(const mlx_overview_t *self, const mlx_message_t *message)
+{
+    (void)self;
+    return ((const entry_t *)(const void *)message)->pace_us;
+}
+
+void mlx_overview_select(mlx_overview_t *self, const char *host)
+{
+    char *copy = mlx_strdup(host); /* HOST may be ours */
+    free(self->host);
+    self->host = copy;
+}
+
+size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        const char *host = self->entries[i].message.host;
+        size_t at = 0;
+        while (at < count && strcmp(hosts[at], host) < 0)
+            at++;
+        if (count == max || (at < count && strcmp(hosts[at], host) == 0))
+            continue;
+        memmove(&hosts[at + 1], &hosts[at], (count - at) * sizeof *hosts);
+        hosts[at] = host;
+        count++;
     }
-    memmove(&self->messages[at + 1], &self->messages[at],
-            (self->count - at) * sizeof *self->messages);
-    self->messages[at] = copy_of(message);
-    self->count++;
+    return count;
+}
+
+static int64_t age_of(const entry_t *entry, int64_t now_us)
+{
+    return now_us > entry->t ? now_us - entry->t : 0;
+}
+
+bool mlx_overview_stale(const char *topic, int64_t age_us)
+{
+    const mlx_topic_t *entry = mlx_catalogue_find(topic);
+    bool event = entry && entry->retained && entry->period_s == 0;
+    return !event && age_us > MLX_OVERVIEW_STALE_US;
 }
 
 const char *mlx_overview_host(const mlx_overview_t *self)
@@ -99,14 +171,14 @@ const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topi
     if (!self->host)
         return NULL;
     size_t at = lower_bound(self, topic, self->host);
-    if (at >= self->count || compare(&self->messages[at], topic, self->host) != 0)
+    if (at >= self->count || compare(&self->entries[at], topic, self->host) != 0)
         return NULL;
-    int64_t age = now_us - self->messages[at].t;
-    if (age > MLX_OVERVIEW_STALE_US)
+    int64_t age = age_of(&self->entries[at], now_us);
+    if (mlx_overview_stale(topic, age))
         return NULL;
     if (age_us)
         *age_us = age;
-    return self->messages[at].d;
+    return self->entries[at].message.d;
 }
 
 void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,
@@ -114,8 +186,8 @@ void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t n
 {
     size_t len = strlen(prefix);
     for (size_t at = lower_bound(self, prefix, "");
-         at < self->count && strncmp(self->messages[at].topic, prefix, len) == 0; at++)
-        fn(arg, &self->messages[at], now_us - self->messages[at].t);
+         at < self->count && strncmp(self->entries[at].message.topic, prefix, len) == 0; at++)
+        fn(arg, &self->entries[at].message, age_of(&self->entries[at], now_us));
 }
 
 /*  The headline. */
@@ -140,6 +212,7 @@ static double first_known(double a, double b)
 typedef struct {
     const mlx_overview_t *overview;
     mlx_headline_t *headline;
+    int64_t now_us;
     int64_t newest_request;
     const char *loaded_model;
     double gpu_power;
@@ -176,8 +249,7 @@ static void gather_activity(gather_t *gather, const mlx_value_t *d)
     mlx_value_bool(d, "busy", &busy);
     if (busy) {
         headline->busy = true;
-        headline->tokens_per_second =
-            sum(headline->tokens_per_second, real_of(d, "tokens_per_second"));
+        headline->tokens_per_second = sum(headline->tokens_per_second, mlx_activity_rate(d));
         if (!headline->model)
             headline->model = mlx_value_str(d, "model");
         if (!headline->source)
@@ -234,6 +306,21 @@ static void gather_alert(void *arg, const mlx_message_t *message, int64_t age_us
         gather->headline->alerts++;
 }
 
+static void count_work(gather_t *gather)
+{
+    enum {
+        WORK_MAX = 64
+    };
+    mlx_work_t work[WORK_MAX];
+    mlx_headline_t *headline = gather->headline;
+    size_t count = mlx_overview_work(gather->overview, gather->now_us, work, WORK_MAX);
+    for (size_t i = 0; i < count; i++)
+        headline->requests += work[i].requests;
+    headline->models_busy = count;
+    if (count)
+        headline->model = work[0].model ? work[0].model : headline->model;
+}
+
 static void gather_machine(gather_t *gather, int64_t now_us)
 {
     const mlx_overview_t *self = gather->overview;
@@ -273,13 +360,20 @@ mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us)
                                .cache_models = NAN};
     if (!self->host)
         return headline;
-    gather_t gather = {
-        .overview = self, .headline = &headline, .gpu_power = NAN, .gpu_temperature = NAN};
+    gather_t gather = {.overview = self,
+                       .headline = &headline,
+                       .now_us = now_us,
+                       .gpu_power = NAN,
+                       .gpu_temperature = NAN};
     mlx_overview_each(self, "runtime.", now_us, gather_runtime, &gather);
     mlx_overview_each(self, "sensor.gpu.", now_us, gather_gpu, &gather);
     mlx_overview_each(self, "service.", now_us, gather_service, &gather);
     mlx_overview_each(self, "alert.", now_us, gather_alert, &gather);
+    mlx_lateness_t late = mlx_overview_lateness(self, now_us);
+    headline.sensors_late = late.sensors;
+    headline.runtimes_late = late.runtimes;
     gather_machine(&gather, now_us);
+    count_work(&gather);
     if (!headline.model)
         headline.model = gather.loaded_model;
     return headline;
@@ -291,6 +385,9 @@ mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now
     mlx_value_t *headline = mlx_value_map();
     mlx_value_set_str(headline, "model", now.model);
     mlx_value_set_int(headline, "models_loaded", (int64_t)now.models_loaded);
+    mlx_value_set_int(headline, "models_busy", (int64_t)now.models_busy);
+    mlx_value_set_int(headline, "requests", (int64_t)now.requests);
+    mlx_value_set(headline, "work", mlx_overview_work_value(self, now_us));
     mlx_value_set_bool(headline, "busy", now.busy);
     mlx_value_set_real(headline, "tokens_per_second", now.tokens_per_second);
     mlx_value_set_real(headline, "last_tokens_per_second", now.last_tokens_per_second);
@@ -308,6 +405,8 @@ mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now
     mlx_value_set_int(headline, "services_up", (int64_t)now.services_up);
     mlx_value_set_int(headline, "services_down", (int64_t)now.services_down);
     mlx_value_set_int(headline, "alerts", (int64_t)now.alerts);
+    mlx_value_set(headline, "warnings", mlx_overview_warnings(self, now_us));
+    mlx_value_set(headline, "connection", mlx_overview_connection_value(self, now_us));
     return headline;
 }
 

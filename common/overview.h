@@ -24,6 +24,8 @@ enum {
 typedef struct {
     const char *model; /* at work, else loaded, else NULL */
     size_t models_loaded;
+    size_t models_busy;            /* different models at work now */
+    size_t requests;               /* they work on */
     bool busy;                     /* some runtime works on a request */
     double tokens_per_second;      /* sum over busy runtimes; NaN: idle or unknown */
     double last_tokens_per_second; /* of the newest request that ended */
@@ -42,7 +44,9 @@ typedef struct {
     size_t services_up;
     size_t services_down; /* down or degraded */
     size_t runtimes_up;
-    size_t alerts; /* firing */
+    size_t alerts;     /* firing */
+    bool sensors_late; /* the source of these figures has fallen silent: they were true once */
+    bool runtimes_late;
 } mlx_headline_t;
 
 /*  HOST: whose values the headline shows; NULL: the first host heard. */
@@ -52,6 +56,10 @@ void mlx_overview_destroy(mlx_overview_t **self);
 /*  Remember MESSAGE (copied) as the newest of its topic and host. */
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
+/*  The same for one that came at HEARD_US: a sender whose clock is ahead, or lies, makes its values
+ *  no younger than they are. For who listens, where put is for who is given everything at once. */
+void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64_t heard_us);
+
 mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us);
 
 /*  The same as a map: figures that are not available are absent. Caller owns it. */
@@ -60,6 +68,10 @@ mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now
 /*  Everything: {host, t, headline: {...}, messages: [...]}, messages as `mlxctl watch` prints them.
  *  It is what `mlxctl status --json` and the gateway's /api/status give. Caller owns it. */
 mlx_value_t *mlx_overview_value(const mlx_overview_t *self, int64_t now_us);
+
+/*  Is a value of TOPIC too old to be told as today's? What is said once for each event (an alert, a
+ *  benchmark's result) never is: it holds until the next one. */
+bool mlx_overview_stale(const char *topic, int64_t age_us);
 
 /*  Newest data of TOPIC of the headline's host, or NULL when absent or stale. Borrowed until the
  * next put. *AGE_US (may be NULL) is set when there is a value. */
@@ -71,7 +83,18 @@ typedef void (*mlx_overview_fn)(void *arg, const mlx_message_t *message, int64_t
 void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,
                        mlx_overview_fn fn, void *arg);
 
+/*  How far apart the two newest messages of MESSAGE's topic and host were made; 0: only one is known.
+ *  MESSAGE is one that mlx_overview_each gave. */
+int64_t mlx_overview_pace(const mlx_overview_t *self, const mlx_message_t *message);
+
 /*  Whose values the headline shows; NULL before the first message. */
 const char *mlx_overview_host(const mlx_overview_t *self);
+
+/*  The hosts that values are known of, each once, at most MAX; borrowed until the next put. Returns
+ *  their number. */
+size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t max);
+
+/*  Show the values of HOST from now on. */
+void mlx_overview_select(mlx_overview_t *self, const char *host);
 
 #endif

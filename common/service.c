@@ -14,7 +14,7 @@
 #include "proto/utf8.h"
 
 enum {
-    HEALTH_MS = 5000,
+    HEALTH_MS = 2000, /* the period of service.<name>.health in the catalogue */
     ERROR_MAX_CHARACTERS = 500, /* it may quote what came from outside */
     OPEN_FILES = 8192
 };

@@ -2,7 +2,7 @@
  *
  *  A daemon is a table of functions; main() is one line. The skeleton reads arguments and config,
  *  opens the run directory, connects to the bus, routes SIGTERM and SIGINT to a clean stop, tells
- *  systemd when it is ready (sd_notify), publishes service.<name>.health every 5 seconds and on
+ *  systemd when it is ready (sd_notify), publishes service.<name>.health every 2 seconds and on
  *  change, and counts and logs what goes wrong.
  *
  *      static const mlx_service_spec_t spec = {

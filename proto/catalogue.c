@@ -204,6 +204,8 @@ mlx_value_t *mlx_catalogue_describe(void)
         mlx_value_t *map = mlx_value_append(topics, mlx_value_map());
         mlx_value_set_str(map, "topic", topic->pattern);
         mlx_value_set_bool(map, "retained", topic->retained);
+        if (topic->period_s)
+            mlx_value_set_int(map, "period", topic->period_s);
         mlx_value_set_str(map, "help", topic->help);
         mlx_value_set(map, "fields", describe_fields(topic->fields));
     }

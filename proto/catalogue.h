@@ -58,6 +58,8 @@ struct mlx_field {
 typedef struct {
     const char *pattern;
     bool retained; /* the broker keeps the newest message for late joiners */
+    int period_s;  /* retained: seconds after which its source says it again, at the settings that
+                    * come with the suite; 0: said once for each event, true until the next one */
     const char *help;
     const mlx_field_t *fields; /* ends with a NULL key */
     const char *labels;        /* OpenMetrics label of each <segment>, comma between; or NULL */

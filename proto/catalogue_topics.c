@@ -431,22 +431,22 @@ static const mlx_field_t alert[] = {
 };
 
 const mlx_topic_t mlx_topic_table[] = {
-    {"sensor.gpu.<n>", true, "One GPU", gpu, "gpu"},
-    {"sensor.memory", true, "Main memory", memory, NULL},
-    {"sensor.cpu", true, "Processor", cpu, NULL},
-    {"sensor.temperature", true, "Temperatures and fans", temperature, NULL},
-    {"sensor.power", true, "Power and energy", power, NULL},
-    {"runtime.<kind>.<endpoint>.models", true, "A model server and what it has loaded",
+    {"sensor.gpu.<n>", true, 1, "One GPU", gpu, "gpu"},
+    {"sensor.memory", true, 1, "Main memory", memory, NULL},
+    {"sensor.cpu", true, 1, "Processor", cpu, NULL},
+    {"sensor.temperature", true, 1, "Temperatures and fans", temperature, NULL},
+    {"sensor.power", true, 1, "Power and energy", power, NULL},
+    {"runtime.<kind>.<endpoint>.models", true, 5, "A model server and what it has loaded",
      runtime_models, "runtime,endpoint"},
-    {"runtime.<kind>.<endpoint>.activity", true, "What a model server does right now",
+    {"runtime.<kind>.<endpoint>.activity", true, 5, "What a model server does right now",
      runtime_activity, "runtime,endpoint"},
-    {"bench.progress", false, "A benchmark run under way", bench_progress, NULL},
-    {"bench.result", true, "The newest benchmark result", bench_result, NULL},
-    {"cache.status", true, "The shared model cache", cache_status, NULL},
-    {"cache.progress", false, "A cache operation under way", cache_progress, NULL},
-    {"history.status", true, "The history database", history_status, NULL},
-    {"service.<name>.health", true, "A process of the suite", service_health, "service"},
-    {"alert.<rule>", true, "An alert rule that fires or has ended", alert, "rule"},
+    {"bench.progress", false, 0, "A benchmark run under way", bench_progress, NULL},
+    {"bench.result", true, 0, "The newest benchmark result", bench_result, NULL},
+    {"cache.status", true, 5, "The shared model cache", cache_status, NULL},
+    {"cache.progress", false, 0, "A cache operation under way", cache_progress, NULL},
+    {"history.status", true, 5, "The history database", history_status, NULL},
+    {"service.<name>.health", true, 2, "A process of the suite", service_health, "service"},
+    {"alert.<rule>", true, 0, "An alert rule that fires or has ended", alert, "rule"},
 };
 
 const size_t mlx_topic_table_count = MLX_COUNT(mlx_topic_table);

@@ -37,6 +37,8 @@ find_prefix() {
 
 answers() { "$prefix/bin/mlxctl" services >/dev/null 2>&1; }
 
+demo_model="simulated:demo"
+
 # Sets demo_command: the words of the command that plays a model server, or none.
 find_demo() {
     demo_command=()
@@ -46,7 +48,35 @@ find_demo() {
         return 0
     fi
     demo_command=("$prefix/libexec/mlx/mlx-ollama-double" --port "$demo_port" --runner --autoplay
-        --model simulated:demo)
+        --model "$demo_model")
+}
+
+demo_patience=40 # seconds: its client pauses, a server is noticed within 5 s, and speeds take a few more
+
+# Without a demo to play nothing of it is waited for or told.
+demo_plays() { [ ${#demo_command[@]} -gt 0 ]; }
+
+demo_shown() { case $report in *" tok/s  $demo_model"*) true ;; *) false ;; esac }
+
+# The report again, until it has the demo's model with its speed.
+demo_wait() {
+    demo_plays || return 0
+    say "waiting for the demo's first answers"
+    demo_end=$((SECONDS + demo_patience))
+    until demo_shown || [ $SECONDS -ge $demo_end ]; do
+        sleep 0.5
+        report=$("$prefix/bin/mlxctl" status)
+    done
+}
+
+demo_note() {
+    demo_plays || return 0
+    if demo_shown; then
+        say "demo: model $demo_model is played by a simulated server; its figures are not this machine's"
+    else
+        say "demo: $demo_model did not answer within $demo_patience s: is port $demo_port in use? see" \
+            "$(run_dir)/suite.log and mlxctl status"
+    fi
 }
 
 group_start() {

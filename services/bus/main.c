@@ -10,7 +10,7 @@
 static const char GONE[] = "the process is gone";
 
 enum {
-    TELL_DOWN_MS = 5000
+    TELL_DOWN_MS = 2000 /* the period of service.<name>.health in the catalogue */
 };
 
 typedef struct {
@@ -33,13 +33,12 @@ static char *health_topic(const char *name)
     return mlx_format("service.%s.health", name);
 }
 
-static void tell_down(const state_t *self, const char *name, const char *reason, int64_t refresh_ms)
+static mlx_value_t *down_because(const char *reason)
 {
-    MLX_CLEANUP(mlx_free_p) char *topic = health_topic(name);
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
+    mlx_value_t *health = mlx_value_map();
     mlx_value_set_str(health, "state", "down");
     mlx_value_set_str(health, "reason", reason);
-    mlx_bus_publish_changed(mlx_service_bus(self->service), topic, health, refresh_ms);
+    return health;
 }
 
 /*  A service that died cannot say so itself. */
@@ -49,8 +48,11 @@ static void on_presence(void *arg, const char *name, bool up)
     if (strcmp(name, "bus") == 0)
         return;
     mlx_service_info(self->service, "%s %s", name, up ? "is here" : "is gone");
-    if (!up)
-        tell_down(self, name, GONE, 0);
+    if (up)
+        return;
+    MLX_CLEANUP(mlx_free_p) char *topic = health_topic(name);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = down_because(GONE);
+    mlx_bus_publish(mlx_service_bus(self->service), topic, health);
 }
 
 static void on_forgotten(void *arg, const char *name)
@@ -71,9 +73,12 @@ static void tell_all_down(void *arg)
         bool connected = false, answers = false;
         mlx_value_bool(service, "connected", &connected);
         mlx_value_bool(service, "answers", &answers);
-        if (!answers)
-            tell_down(self, mlx_value_str(service, "name"), connected ? "it does not answer" : GONE,
-                      TELL_DOWN_MS);
+        if (answers)
+            continue;
+        MLX_CLEANUP(mlx_free_p) char *topic = health_topic(mlx_value_str(service, "name"));
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *health = down_because(connected ? "it does not answer" : GONE);
+        mlx_bus_publish_changed(mlx_service_bus(self->service), topic, health);
     }
 }
 

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 enum {
-    REFRESH_MS = 60000 /* publish an unchanged status again, for those who count its age */
+    REFRESH_MS = 5000 /* the period of cache.status in the catalogue */
 };
 
 typedef struct {
     mlx_service_t *service;
     mlx_cached_t *cached;
+    mlx_value_t *status; /* the newest; NULL before the first scan has ended */
+    mlx_timer_t *refresh;
 } state_t;
 
 static const char *variable(void *arg, const char *name)
@@ -23,8 +25,18 @@ static const char *variable(void *arg, const char *name)
 
 static void on_status(void *arg, const mlx_value_t *status)
 {
+    state_t *self = arg;
+    mlx_value_destroy(&self->status);
+    self->status = mlx_value_copy(status);
+    mlx_bus_publish_changed(mlx_service_bus(self->service), "cache.status", status);
+}
+
+/*  The stores are watched: what was seen last holds until something else is seen. */
+static void on_refresh(void *arg)
+{
     const state_t *self = arg;
-    mlx_bus_publish_changed(mlx_service_bus(self->service), "cache.status", status, REFRESH_MS);
+    if (self->status)
+        mlx_bus_publish_changed(mlx_service_bus(self->service), "cache.status", self->status);
 }
 
 static void on_progress(void *arg, const mlx_value_t *progress)
@@ -63,7 +75,10 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .arg = self,
         },
         err);
-    return self->cached ? 0 : -1;
+    if (!self->cached)
+        return -1;
+    self->refresh = mlx_loop_every(mlx_service_loop(service), REFRESH_MS, on_refresh, self);
+    return 0;
 }
 
 static void stop(void **state)
@@ -72,7 +87,9 @@ static void stop(void **state)
     *state = NULL;
     if (!self)
         return;
+    mlx_loop_cancel(mlx_service_loop(self->service), &self->refresh);
     mlx_cached_destroy(&self->cached);
+    mlx_value_destroy(&self->status);
     free(self);
 }
 

@@ -14,9 +14,10 @@
 enum {
     GATHER_MS = 100,     /* messages of one moment go out together */
     REFRESH_MS = 1000,   /* what only time changes: a value that goes stale */
-    HEARTBEAT_MS = 5000, /* a client that is gone is noticed then */
+    HEARTBEAT_MS = 1000, /* a page knows by it that we live, and we that the page does */
     ASK_MS = 5000,       /* for the recorder's answer */
-    ASKING_MAX = 64
+    ASKING_MAX = 64,
+    HOSTS_MAX = 16 /* that the page can choose from */
 };
 
 /*  One question to a service on behalf of a request. */
@@ -56,11 +57,28 @@ static void reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
 
 /* ---- what the bus says ---- */
 
+/*  The headlines of other machines, by their names, for the page to choose from. */
+static void tell_of_others(mlx_gateway_t *self, mlx_value_t *said)
+{
+    const char *hosts[HOSTS_MAX];
+    MLX_CLEANUP(mlx_free_p) char *own = mlx_strdup(mlx_overview_host(self->overview));
+    size_t count = mlx_overview_hosts(self->overview, hosts, HOSTS_MAX);
+    mlx_value_t *others = mlx_value_set(said, "others", mlx_value_map());
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(hosts[i], own) == 0)
+            continue;
+        mlx_overview_select(self->overview, hosts[i]);
+        mlx_value_set(others, hosts[i], mlx_overview_headline_value(self->overview, mlx_wall_us()));
+    }
+    mlx_overview_select(self->overview, own);
+}
+
 static void tell(mlx_gateway_t *self)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *said = mlx_value_map();
     mlx_value_set_str(said, "host", mlx_overview_host(self->overview));
     mlx_value_set(said, "headline", mlx_overview_headline_value(self->overview, mlx_wall_us()));
+    tell_of_others(self, said);
     mlx_events_headline(self->events, said);
     mlx_httpd_wake(self->httpd);
 }
@@ -87,7 +105,7 @@ static void on_heartbeat(void *arg)
 static void on_message(void *arg, const mlx_message_t *message)
 {
     mlx_gateway_t *self = arg;
-    mlx_overview_put(self->overview, message);
+    mlx_overview_hear(self->overview, message, mlx_wall_us());
     mlx_events_put(self->events, message);
     if (!self->gather)
         self->gather = mlx_loop_after(self->options.loop, GATHER_MS, on_gather, self);
@@ -127,9 +145,9 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
 static void fill(void *arg, mlx_buf_t *out)
 {
     listener_t *listener = arg;
-    bool news = mlx_events_read(listener->gateway->events, &listener->seen, out);
-    if (!news && listener->beats != listener->gateway->beats)
-        mlx_buf_puts(out, ":\n\n");
+    mlx_events_read(listener->gateway->events, &listener->seen, out);
+    if (listener->beats != listener->gateway->beats)
+        mlx_buf_printf(out, "event: beat\ndata: {\"t\":%lld}\n\n", (long long)mlx_wall_us());
     listener->beats = listener->gateway->beats;
 }
 

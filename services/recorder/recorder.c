@@ -202,12 +202,12 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
     mlx_rules_message(self->rules, message);
 }
 
-static void publish_status(mlx_recorder_t *self)
+void mlx_recorder_report(mlx_recorder_t *self)
 {
-    mlx_history_stats_t stats = mlx_history_stats(self->history);
     mlx_store_figures_t figures;
-    if (mlx_history_figures(self->history, &figures, NULL))
+    if (!self->history || mlx_history_figures(self->history, &figures, NULL))
         return;
+    mlx_history_stats_t stats = mlx_history_stats(self->history);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
     mlx_value_set_str(d, "path", self->path);
     mlx_value_set_int(d, "bytes", figures.bytes);
@@ -234,8 +234,6 @@ void mlx_recorder_tick(mlx_recorder_t *self)
                          : self->failing ? "the history cannot be written: is the disk full?"
                                          : self->set_aside;
     self->options.health(self->options.arg, reason);
-    if (self->history)
-        publish_status(self);
 }
 
 mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,

@@ -35,8 +35,11 @@ void mlx_recorder_destroy(mlx_recorder_t **self);
 
 void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message);
 
-/*  Flush, drop what is past its time, end alarms of the silent, publish history.status. */
+/*  Flush, drop what is past its time, end alarms of the silent. */
 void mlx_recorder_tick(mlx_recorder_t *self);
+
+/*  Publish history.status; call it every period of that topic. */
+void mlx_recorder_report(mlx_recorder_t *self);
 
 /*  Answer a command at once, see commands.h. */
 mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,

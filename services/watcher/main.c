@@ -5,11 +5,6 @@
 #include "common/service.h"
 #include "watcher.h"
 
-/*  A value that does not change is published again for those who count its age. */
-enum {
-    REFRESH_MS = 4500
-};
-
 typedef struct {
     mlx_service_t *service;
     mlx_watcher_t *watcher;
@@ -18,7 +13,7 @@ typedef struct {
 static void publish(void *arg, const char *topic, const mlx_value_t *d)
 {
     state_t *self = arg;
-    mlx_bus_publish_changed(mlx_service_bus(self->service), topic, d, REFRESH_MS);
+    mlx_bus_publish_changed(mlx_service_bus(self->service), topic, d);
 }
 
 static void problem(void *arg, const char *kind, const char *text)

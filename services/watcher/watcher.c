@@ -11,6 +11,7 @@
 enum {
     TARGETS_MAX = 64,
     OLLAMA_PORT = 11434,
+    REFRESH_MS = 5000,   /* the period of runtime topics in the catalogue */
     STREAM_MS = 250,     /* between publications while the tap streams */
     TAP_RETRY_MS = 10000 /* its port was taken, or its upstream not found */
 };
@@ -29,6 +30,7 @@ struct mlx_watcher {
     mlx_tap_view_t view;
     mlx_timer_t *stream_timer; /* runs while the tap has requests */
     mlx_timer_t *retry_timer;
+    mlx_timer_t *refresh_timer;
 };
 
 /*  Usual ports; a kind of NULL: several kinds are at home there. */
@@ -89,6 +91,14 @@ static void watch(mlx_watcher_t *self, const mlx_endpoint_t *at, const char *kin
         .problem = on_problem,
         .arg = self,
     });
+}
+
+/*  Polls may be minutes apart; readers take what is not repeated for stale. */
+static void on_refresh(void *arg)
+{
+    mlx_watcher_t *self = arg;
+    for (size_t i = 0; i < self->count; i++)
+        publish_target(self, self->targets[i]);
 }
 
 /* ---- the tap ---- */
@@ -221,8 +231,10 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     if (read_tap_addresses(self, err) || watch_configured(self, err) ||
         (options->discover && watch_usual(self, err)))
         mlx_watcher_destroy(&self);
-    else
+    else {
+        self->refresh_timer = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
         start_tap(self);
+    }
     return self;
 }
 
@@ -232,6 +244,7 @@ void mlx_watcher_destroy(mlx_watcher_t **self_p)
     if (!self)
         return;
     mlx_tap_destroy(&self->tap);
+    mlx_loop_cancel(self->options.loop, &self->refresh_timer);
     if (self->stream_timer)
         mlx_loop_cancel(self->options.loop, &self->stream_timer);
     if (self->retry_timer)

@@ -5,6 +5,7 @@ Screenshots go to $MLX_SHOTS when it is set.
 import json
 import math
 import os
+import signal
 import statistics
 import sys
 import threading
@@ -18,7 +19,7 @@ if not find():
     sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
 FIRST_PAINT_MS = 200
-PAGE_BYTES = 60_000
+PAGE_BYTES = 120_000
 SHOTS = os.environ.get("MLX_SHOTS")
 
 
@@ -138,11 +139,20 @@ def test_history_zoom_and_ranges():
         browser.mouse("mouseMoved", x + width * 0.6, y + height / 2, button="left", buttons=1)
         browser.mouse("mouseReleased", x + width * 0.6, y + height / 2, button="left", clickCount=1)
         dragged = span(browser)
+        browser.run("window.seen_y = window.scrollY")
         assert 0.15 < dragged / 604800 < 0.35, dragged
         browser.mouse("mouseWheel", x + width / 2, y + height / 2, deltaX=0, deltaY=-120)
+        scrolled = browser.until("window.scrollY < window.seen_y && window.scrollY")
+        assert span(browser) == dragged, "the wheel alone zoomed"
+        y += browser.run("window.seen_y - window.scrollY")
+        browser.mouse("mouseWheel", x + width / 2, y + height / 2, deltaX=0, deltaY=-120, modifiers=2)
+        assert browser.run("window.scrollY") == scrolled, "zooming scrolled the page"
         wheeled = browser.until(f"import('/history.js').then(h => {{ const s = (h.view().to - h.view().from) / 1000; return s < {dragged} * 0.8 && s; }})")
         eventually(lambda: any(abs((a["args"]["until"] - a["args"]["since"]) / 1e6 / wheeled - 1) < 0.1
                                for a in stand.recorder.asked if a["cmd"] == "history.query"))
+        for _ in range(12):
+            browser.mouse("mouseWheel", x + width / 2, y + height / 2, deltaX=0, deltaY=120, modifiers=2)
+        assert browser.run("import('/history.js').then(h => h.view().to - Date.now())") < 1000, "zoomed into the future"
         assert not browser.run("document.querySelector('#unzoom').hidden")
         browser.click("#unzoom")
         assert abs(span(browser) - 604800) < 1
@@ -295,6 +305,110 @@ def test_every_width_and_screenshots():
                 shot(browser, f"{scheme}-{width}.png", width)
 
 
-run(test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
+def play(stand, name):
+    """Publish the messages of a file of tests/fixtures/faces once."""
+    with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", name)) as file:
+        messages = json.load(file)
+    for message in messages:
+        stand.publish(message["topic"], message.get("data") or message["d"])
+
+
+def test_two_models_have_their_own_speed():
+    with Scene(life=False) as (stand, browser, _life):
+        play(stand, "two-models.json")
+        rows = "[...document.querySelectorAll('#runtimes tbody tr')].map(r => r.textContent)"
+        browser.until(f"{rows}.some(r => r.includes('alpha:1b') && r.includes('128.0 tok/s, 2 requests'))")
+        browser.until(f"{rows}.some(r => r.includes('beta:2b') && r.includes('64.0 tok/s'))")
+        browser.until(f"{rows}.some(r => r.includes('310 tokens') && r.includes('64.0 tok/s'))")
+        for selector, wanted in (("#speed .value", "192.0 tok/s"), ("#speed .note", "2 models, 3 requests"),
+                                 ("#model .value", "2 models"), ("#model .note", "alpha:1b, beta:2b")):
+            browser.until(f"document.querySelector('{selector}').textContent.includes('{wanted}')")
+        shot(browser, "two-models.png", 1280)
+
+
+def test_one_machine_of_several_is_shown():
+    with Scene(life=False) as (stand, browser, _life):
+        with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", "hosts.json")) as file:
+            messages = json.load(file)
+        for message in messages:
+            stand.publish(message["topic"], message["data"], host=message["host"])
+        browser.until("document.querySelectorAll('#machines button').length === 2")
+        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
+        assert "llama-away" not in text(browser, "#now")
+        assert "23.0 tok/s, llama-away:3b" in text(browser, "#machines button[data-host=mini]")
+        browser.click("#machines button[data-host=mini]")
+        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
+        browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
+        assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
+        assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
+        shot(browser, "machines.png", 1280)
+
+
+def test_values_of_a_wrong_type_stop_nothing():
+    with Scene(life=False) as (stand, browser, _life):
+        play(stand, "wrong-types.json")
+        for topic, data in MACHINE.items():
+            if topic != "cache.status":
+                stand.publish(topic, data)
+        for selector, wanted in (("#runtimes", "qwen3:8b"), ("#alerts", "GPU 0 is above 60 °C"), ("#services .note", "sampler"),
+                                 ("#gpu .value", "67 %"), ("#speed .value", "42.3 tok/s"), ("#runtimes", "no model loaded")):
+            browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")
+        play(stand, "wrong-types.json")
+        stand.publish("runtime.ollama.local.activity", {"busy": True, "tokens_per_second": 77.0, "source": "tap"})
+        browser.until("document.querySelector('#speed .value').textContent === '77.0 tok/s'")
+
+
+def test_what_stopped_is_not_shown_as_live():
+    with Scene() as (stand, browser, _life):
+        link = "document.querySelector('#link').textContent"
+        browser.until(f"{link} === 'live'")
+        stand.process.send_signal(signal.SIGSTOP)
+        browser.until(f"/^no data for \\d+ s: the gateway does not answer/.test({link})", timeout=5)
+        assert browser.run("getComputedStyle(document.querySelector('#speed .value')).opacity") == "0.4"
+        assert browser.run("document.title").startswith("no data")
+        shot(browser, "gateway-stopped.png", 1280)
+        stand.process.send_signal(signal.SIGCONT)
+        browser.until(f"{link} === 'live'", timeout=5)
+        sampler = stand.suite.processes["sampler"]
+        sampler.send_signal(signal.SIGSTOP)
+        browser.until(f"/^no data from sampler for \\d+ s/.test({link})", timeout=5)
+        sampler.send_signal(signal.SIGCONT)
+        browser.until(f"{link} === 'live'", timeout=5)
+        bus = stand.suite.processes["bus"]
+        bus.send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        browser.until(f"/^no data for \\d+ s: the bus does not answer/.test({link})", timeout=6)
+        took = time.monotonic() - begin
+        bus.send_signal(signal.SIGCONT)
+        browser.until(f"{link} === 'live'", timeout=10)
+        return f"the bus's silence was told after {took:.1f} s"
+
+
+def test_a_result_over_the_bus_ends_the_emptiness():
+    with Scene(life=False) as (stand, browser, _life):
+        stand.recorder.results = lambda _args: {"results": []}
+        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        browser.until("document.querySelector('#bench-note').textContent.startsWith('No benchmark')")
+        play(stand, "result.json")
+        browser.until("document.querySelectorAll('#bench tbody tr').length === 1")
+        browser.until("document.querySelector('#bench-note').hidden")
+        row = text(browser, "#bench tbody tr")
+        assert row.count("39 %") == 1, row
+        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
+
+
+def test_no_label_is_twice_on_an_axis():
+    with Scene(life=False) as (_stand, browser, _life):
+        cases = [("bytes", 1.0e9, 1.08e9, 2e7), ("bytes", 1e9, 1.069e9, 2.5e7), ("watts", 3.0, 3.08, 0.02), ("ratio", 0, 0.05, 0.01),
+                 ("celsius", 48, 48.5, 0.1), ("seconds", 0, 0.02, 0.005), ("tokens per second", 99.9, 100.1, 0.05), ("", 0, 4, 1)]
+        for unit, low, high, step in cases:
+            labels = browser.run(f"""import('/plot.js').then(p => {{ const out = [];
+                for (let v = {low}; v <= {high} + {step} / 2; v += {step}) out.push(p.axisText(v, {step}, {high}, '{unit}')); return out; }})""")
+            assert len(set(labels)) == len(labels), (unit, labels)
+
+
+run(test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
+    test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
     test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)

@@ -227,6 +227,7 @@ static pid_t spawn(rig_t *self, const char *program, const char *const *args, co
         return pid;
     dup2(self->stdout_fd ? self->stdout_fd : out, STDOUT_FILENO);
     dup2(errors, STDERR_FILENO);
+    setenv("LC_ALL", "C.UTF-8", 1);
     setenv("MLX_RUNTIME_DIR", self->dir, 1);
     setenv("MLX_HOST", SCREEN_HOST, 1);
     setenv("HOME", self->dir, 1);

@@ -21,10 +21,10 @@ static void history_is_where_the_gateway_listens(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        {"127.0.0.1:11490", "http://127.0.0.1:11490/"},
-        {"0.0.0.0:8080", "http://127.0.0.1:8080/"},
-        {"[::]:8080", "http://[::1]:8080/"},
-        {"localhost:1", "http://localhost:1/"},
+        {"127.0.0.1:11490", "http://127.0.0.1:11490/#history"},
+        {"0.0.0.0:8080", "http://127.0.0.1:8080/#history"},
+        {"[::]:8080", "http://[::1]:8080/#history"},
+        {"localhost:1", "http://localhost:1/#history"},
     };
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
         char *url = mlx_history_url(cases[i][0]);

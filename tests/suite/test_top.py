@@ -1,6 +1,7 @@
 """`mlxctl top` in a real terminal (tmux): 80 x 24, resized, small, and left by q."""
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -53,6 +54,31 @@ def test_top_shows_live_values_and_follows_the_size():
         terminal.close()
 
 
+def test_top_tells_when_its_bus_is_silent():
+    with Suite("bus", "sampler") as suite:
+        suite.ctl("status", "--wait", "20")
+        terminal = Terminal(f"{BIN}/mlxctl top", suite.environment, 80, 24)
+        terminal.screen_with(r"services 2/2 up")
+        suite.processes["bus"].send_signal(signal.SIGSTOP)
+        begin = time.monotonic()
+        terminal.screen_with(r"no data for \d+ s: the bus does not answer", timeout=6)
+        took = time.monotonic() - begin
+        terminal.tmux("send-keys", "-t", "t", "b")
+        terminal.screen_with(r"benchmark: no data for \d+ s", timeout=5)
+        suite.processes["bus"].send_signal(signal.SIGCONT)
+        deadline = time.monotonic() + 10
+        while "does not answer" in terminal.screen_with(r"CPU").split("\n")[1]:
+            assert time.monotonic() < deadline, "top does not recover"
+        suite.kill("bus")
+        terminal.tmux("send-keys", "-t", "t", "b")  # before anybody could know
+        terminal.screen_with(r"benchmark: (?!starting)", timeout=6)
+        terminal.screen_with(r"no data for \d+ s: the bus does not answer", timeout=6)
+        terminal.tmux("send-keys", "-t", "t", "q")
+        terminal.screen_with(r"ended with 0")
+        terminal.close()
+        return f"after {took:.1f} s"
+
+
 def test_top_without_a_terminal_says_what_to_use():
     with Suite("bus") as suite:
         suite.subscribe("").until(lambda *_: True, 10)
@@ -61,4 +87,5 @@ def test_top_without_a_terminal_says_what_to_use():
 
 
 run(test_top_shows_live_values_and_follows_the_size,
+    test_top_tells_when_its_bus_is_silent,
     test_top_without_a_terminal_says_what_to_use)

@@ -162,7 +162,7 @@ static void test_mistakes(void **state)
     static const struct {
         const char *line, *error, *mend;
     } cases[] = {
-        {"p", "a command is missing", "see test_args --help"},
+        {"p help lnk", "there is no command \"lnk\"", "did you mean \"link\"?"},
         {"p statsu", "there is no command \"statsu\"", "did you mean \"status\"?"},
         {"p xyzzy", "there is no command \"xyzzy\"", "see test_args --help"},
         {"p --jsn status", "there is no option \"--jsn\"", "did you mean \"--json\"?"},
@@ -294,6 +294,23 @@ static void assert_shell(const char *kind, const char *command, const char *expe
     assert_string_equal(output, expected);
 }
 
+static void test_bare_name_and_help(void **state)
+{
+    (void)state;
+    static char *const lines[][4] = {{"p", NULL}, {"p", "help", NULL}, {"p", "help", "link", NULL}};
+    for (size_t i = 0; i < MLX_COUNT(lines); i++) {
+        mlx_buf_t out = {0};
+        mlx_error_t err = {0};
+        int argc = 0;
+        while (lines[i][argc])
+            argc++;
+        assert_null(mlx_args_parse(&program, argc, (char **)lines[i], &out, &err));
+        assert_int_equal(err.code, MLX_OK);
+        assert_non_null(strstr(mlx_buf_str(&out), i == 2 ? "test_args link" : "status"));
+        mlx_buf_clear(&out);
+    }
+}
+
 static void test_bash_completion(void **state)
 {
     (void)state;
@@ -361,6 +378,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_man),
+        cmocka_unit_test(test_bare_name_and_help),
         cmocka_unit_test(test_bash_completion),
         cmocka_unit_test(test_zsh_and_fish_completion),
         cmocka_unit_test(test_man_page_is_clean),

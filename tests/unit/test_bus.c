@@ -394,7 +394,7 @@ static void unfit_publications_are_refused(void **state)
     mlx_bus_on_unfit(bus, on_unfit, self);
     mlx_value_t *d = mlx_value_map();
     for (size_t i = 0; i < MLX_COUNT(topics); i++)
-        assert_int_equal(mlx_bus_publish_changed(bus, topics[i], d, 1000), -1);
+        assert_int_equal(mlx_bus_publish_changed(bus, topics[i], d), -1);
     mlx_value_set_str(d, "used", "much");
     assert_int_equal(mlx_bus_publish(bus, "sensor.memory", d), -1);
     assert_non_null(strstr(self->error.text, "used"));

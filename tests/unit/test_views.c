@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/menu_view.h"
+#include "common/overview_state.h"
 #include "common/units.h"
 #include "tools/mlxctl/status_view.h"
 #include "tools/mlxctl/top_view.h"
@@ -173,6 +174,219 @@ static void a_service_that_is_down_warns(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  As a service says it itself. */
+static void put_own_health(mlx_overview_t *overview, const char *name, int64_t age_us)
+{
+    char topic[64];
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_str(d, "state", "up");
+    snprintf(topic, sizeof topic, "service.%s.health", name);
+    mlx_message_t message = {.topic = topic,
+                             .host = "vm",
+                             .src = (char *)name,
+                             .boot = "0",
+                             .seq = 1,
+                             .t = NOW - age_us,
+                             .d = d};
+    mlx_overview_put(overview, &message);
+    mlx_value_destroy(&d);
+}
+
+static void put_request(mlx_value_t *running, const char *model, int tokens)
+{
+    mlx_value_t *request = mlx_value_append(running, mlx_value_map());
+    mlx_value_set_str(request, "model", model);
+    mlx_value_set_int(request, "tokens", tokens);
+    mlx_value_set_real(request, "tokens_per_second", 64);
+    mlx_value_set_real(request, "age", 5.1);
+}
+
+/*  Two requests to alpha:1b and one to beta:2b. */
+static mlx_overview_t *two_models(void)
+{
+    mlx_overview_t *overview = seed_screen(false);
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_bool(d, "reachable", true);
+    mlx_value_set_str(d, "kind", "ollama");
+    mlx_value_t *models = mlx_value_set(d, "models", mlx_value_list());
+    mlx_value_set_str(mlx_value_append(models, mlx_value_map()), "name", "alpha:1b");
+    mlx_value_set_str(mlx_value_append(models, mlx_value_map()), "name", "beta:2b");
+    put(overview, "runtime.ollama.127_0_0_1-11434.models", d, 0);
+    d = mlx_value_map();
+    mlx_value_set_bool(d, "busy", true);
+    mlx_value_set_int(d, "requests", 3);
+    mlx_value_set_real(d, "tokens_per_second", 192);
+    mlx_value_t *running = mlx_value_set(d, "running", mlx_value_list());
+    put_request(running, "alpha:1b", 310);
+    put_request(running, "alpha:1b", 290);
+    put_request(running, "beta:2b", 300);
+    put(overview, "runtime.ollama.127_0_0_1-11434.activity", d, 0);
+    return overview;
+}
+
+static char *status_of(const mlx_overview_t *overview)
+{
+    mlx_buf_t text = {0};
+    mlx_status_text(overview, NOW, &text);
+    return mlx_buf_take(&text);
+}
+
+static char *top_of(const mlx_overview_t *overview, int rows, int columns)
+{
+    mlx_top_t *top = mlx_top_new();
+    mlx_canvas_t *canvas = mlx_canvas_new(rows, columns, true);
+    mlx_top_draw(top, overview, NULL, NOW, canvas);
+    mlx_buf_t text = {0};
+    mlx_canvas_dump(canvas, &text);
+    mlx_canvas_destroy(&canvas);
+    mlx_top_destroy(&top);
+    return mlx_buf_take(&text);
+}
+
+static void must_hold(const char *text, const char *const *wanted)
+{
+    for (; *wanted; wanted++)
+        if (!strstr(text, *wanted))
+            fail_msg("\"%s\" is not in\n%s", *wanted, text);
+}
+
+#define MUST_HOLD(text, ...) must_hold(text, (const char *const[]){__VA_ARGS__, NULL})
+
+static void models_at_work_have_their_own_speed(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = two_models();
+    mlx_headline_t now = mlx_overview_headline(overview, NOW);
+    assert_int_equal(now.models_busy, 2);
+    assert_int_equal(now.requests, 3);
+    char *status = status_of(overview), *top = top_of(overview, 24, 80);
+    MUST_HOLD(status, "192.0 tok/s  2 models", "alpha:1b  128.0 tok/s (2 requests)",
+              "beta:2b  64.0 tok/s\n", "request:  64.0 tok/s, 310 tokens, for 5.1s");
+    MUST_HOLD(top, "2 models \u00b7 192.0 tok/s", "128.0", "request: 310 tokens, 5.1s");
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_string_equal(mlx_menu_title(menu), "2 models \u00b7 192 tok/s");
+    assert_string_equal(item(menu, "model"), "Current Model: 2 models");
+    assert_string_equal(item(menu, "work1"), "  alpha:1b: 128.0 tok/s, 2 requests");
+    assert_string_equal(item(menu, "work2"), "  beta:2b: 64.0 tok/s");
+    mlx_menu_destroy(&menu);
+    free(status);
+    free(top);
+    mlx_overview_destroy(&overview);
+}
+
+static void alarms_are_told_in_words(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(true);
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_str(d, "state", "firing");
+    mlx_value_set_str(d, "summary", "GPU 0 is above 90 C");
+    put(overview, "alert.hot", d, 3600000000); /* said once, an hour ago */
+    put_health(overview, "watcher", "down");
+    char *status = status_of(overview), *top = top_of(overview, 24, 80);
+    MUST_HOLD(status, "! GPU 0 is above 90 C\n", "! watcher is down");
+    MUST_HOLD(top, "! GPU 0 is above 90 C", "! watcher is down");
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_WARNING);
+    assert_string_equal(item(menu, "warning1"), "\u26a0 GPU 0 is above 90 C");
+    MUST_HOLD(mlx_menu_tooltip(menu), "GPU 0 is above 90 C", "watcher is down");
+    mlx_menu_destroy(&menu);
+    free(status);
+    free(top);
+    mlx_overview_destroy(&overview);
+}
+
+static void amber_has_its_reason(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(false);
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_int(d, "used", 47500000000);
+    mlx_value_set_int(d, "total", 48000000000);
+    put(overview, "sensor.memory", d, 0);
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_WARNING);
+    assert_string_equal(item(menu, "warning1"), "\u26a0 memory is nearly full: 99%");
+    mlx_menu_destroy(&menu);
+    mlx_overview_destroy(&overview);
+}
+
+static void silence_is_told_with_its_cause(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t bus, sampler; /* seconds since they were heard */
+        mlx_link_t link;
+        const char *text;
+    } cases[] = {
+        {1, 2, MLX_LINK_LIVE, ""},
+        {7, 7, MLX_LINK_LOST, "no data for 7 s: the bus does not answer"},
+        {7, 1, MLX_LINK_PARTLY, "no data from bus for 7 s"},
+        {1, 9, MLX_LINK_PARTLY, "no data from sampler for 9 s"},
+        {90, 95, MLX_LINK_LOST, "no data for 1m 30s: the bus does not answer"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        mlx_overview_t *overview = mlx_overview_new("vm");
+        put_own_health(overview, "bus", cases[i].bus * 1000000);
+        put_own_health(overview, "sampler", cases[i].sampler * 1000000);
+        mlx_connection_t link = mlx_overview_connection(overview, NOW);
+        assert_int_equal(link.state, cases[i].link);
+        assert_string_equal(link.text, cases[i].text);
+        mlx_overview_destroy(&overview);
+    }
+    mlx_overview_t *nothing = mlx_overview_new("vm");
+    assert_int_equal(mlx_overview_connection(nothing, NOW).state, MLX_LINK_NONE);
+    mlx_overview_destroy(&nothing);
+}
+
+static void a_dead_bus_leaves_nothing_live(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_int(d, "used", 14200000000);
+    mlx_value_set_int(d, "total", 48000000000);
+    mlx_message_t message = {.topic = (char *)"sensor.memory",
+                             .host = (char *)"vm",
+                             .src = (char *)"sampler",
+                             .boot = (char *)"0",
+                             .seq = 1,
+                             .t = INT64_MAX, /* anybody's number */
+                             .d = d};
+    mlx_overview_hear(overview, &message, NOW - 7000000);
+    mlx_value_destroy(&d);
+    put_own_health(overview, "bus", 7000000);
+    put_own_health(overview, "sampler", 7000000);
+    assert_true(mlx_overview_headline(overview, NOW).sensors_late);
+    char *status = status_of(overview), *top = top_of(overview, 24, 80);
+    MUST_HOLD(status, "! no data for 7 s: the bus does not answer\n", "(30%)  (not live)");
+    MUST_HOLD(top, "! no data for 7 s: the bus does not answer");
+    mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
+    assert_string_equal(mlx_menu_title(menu), "no data");
+    assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_OFFLINE);
+    assert_string_equal(item(menu, "connection"),
+                        "\u26a0 no data for 7 s: the bus does not answer");
+    assert_string_equal(item(menu, "memory"), "Memory: 14.2 GB / 48.0 GB (30%) (not live)");
+    mlx_menu_destroy(&menu);
+    free(status);
+    free(top);
+    mlx_overview_destroy(&overview);
+}
+
+static void small_windows_hold_whole_figures(void **state)
+{
+    (void)state;
+    static const int sizes[][2] = {{24, 59}, {20, 50}, {16, 40}};
+    mlx_overview_t *overview = two_models();
+    for (size_t i = 0; i < MLX_COUNT(sizes); i++) {
+        char *text = top_of(overview, sizes[i][0], sizes[i][1]);
+        MUST_HOLD(text, "2 models \u00b7 192.0 tok/s", "14.2 GB / 48.0 GB", "alpha:1b", "128.0",
+                  "q quit");
+        free(text);
+    }
+    mlx_overview_destroy(&overview);
+}
+
 static void status_names_what_is_missing_and_why(void **state)
 {
     (void)state;
@@ -292,6 +506,12 @@ int main(void)
         cmocka_unit_test(old_values_count_as_absent),
         cmocka_unit_test(another_host_does_not_count),
         cmocka_unit_test(a_service_that_is_down_warns),
+        cmocka_unit_test(models_at_work_have_their_own_speed),
+        cmocka_unit_test(alarms_are_told_in_words),
+        cmocka_unit_test(amber_has_its_reason),
+        cmocka_unit_test(silence_is_told_with_its_cause),
+        cmocka_unit_test(a_dead_bus_leaves_nothing_live),
+        cmocka_unit_test(small_windows_hold_whole_figures),
         cmocka_unit_test(status_names_what_is_missing_and_why),
         cmocka_unit_test(top_holds_everything_in_80_by_24),
         cmocka_unit_test(top_fits_any_size),

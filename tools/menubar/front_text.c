@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "bar_formats.h"
+#include "common/ascii.h"
 #include "front.h"
 
 typedef struct {
@@ -25,11 +26,20 @@ int mlx_front_text_open(const mlx_front_t *front, const mlx_front_host_t *host, 
     return 0;
 }
 
+static void fit_locale(mlx_buf_t *text)
+{
+    MLX_CLEANUP(mlx_free_p) char *fit = mlx_ascii_fit(mlx_buf_str(text));
+    mlx_buf_reset(text);
+    mlx_buf_puts(text, fit);
+}
+
 int mlx_front_text_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
 {
     text_t *self = state;
     mlx_buf_reset(&self->text);
     self->format->write(&self->text, menu, &self->options);
+    if (strcmp(self->format->name, "plain") == 0)
+        fit_locale(&self->text); /* the others are read by programs */
     if (strcmp(mlx_buf_str(&self->text), mlx_buf_str(&self->shown)) == 0)
         return 0;
     mlx_buf_reset(&self->shown);

@@ -16,7 +16,7 @@
 
 enum {
     TICK_MS = 1000, /* at most one update in this time */
-    SNAPSHOT_MS = 2000,
+    SNAPSHOT_MS = 1500,
     OPENER_MS = 3000, /* an opener may stay as long as what it opened */
     NOTICE_US = 30 * 1000000,
     NOTE_MAX_CHARACTERS = 200
@@ -252,7 +252,7 @@ static void on_message(void *arg, const mlx_message_t *message)
     if (strncmp(message->topic, "bench.", 6) == 0)
         mlx_bench_see(self->bench, message, mlx_now_us());
     else
-        mlx_overview_put(self->overview, message);
+        mlx_overview_hear(self->overview, message, mlx_wall_us());
     if (strncmp(message->topic, "alert.", 6) == 0)
         on_alert(self, message);
 }
@@ -271,13 +271,23 @@ static void begin(app_t *self)
         self->tick = mlx_loop_every(self->loop, TICK_MS, on_tick, self);
 }
 
+/*  An action that only the suite can carry out: without it there is no use in waiting. */
+static bool needs_bus(const app_t *self)
+{
+    return self->options->action == MLX_ACTION_BENCHMARK ||
+           self->options->action == MLX_ACTION_CANCEL_BENCHMARK;
+}
+
 static void on_snapshot(void *arg, mlx_reply_t kind, const mlx_value_t *value,
                         const mlx_error_t *err)
 {
     app_t *self = arg;
-    (void)err;
     if (kind == MLX_REPLY_PROGRESS)
         return;
+    if (kind == MLX_REPLY_ERROR && needs_bus(self)) {
+        action_failed(self, err);
+        return;
+    }
     const mlx_value_t *messages = mlx_value_get(value, "messages");
     for (size_t i = 0; i < mlx_value_size(messages); i++) {
         MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
@@ -299,7 +309,11 @@ static void subscribe(app_t *self)
 static void on_start(void *arg)
 {
     app_t *self = arg;
-    if (mlx_bus_probe(self->run_dir, NULL))
+    mlx_error_t err = {0};
+    bool away = mlx_bus_probe(self->run_dir, &err) != 0;
+    if (away && needs_bus(self))
+        action_failed(self, &err);
+    else if (away)
         begin(self);
     else
         mlx_bus_call(self->bus, "bus", "bus.snapshot", NULL, SNAPSHOT_MS, on_snapshot, self);

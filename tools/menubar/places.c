@@ -19,9 +19,9 @@ char *mlx_history_url(const char *listen)
     for (size_t i = 0; i < MLX_COUNT(table); i++) {
         size_t len = strlen(table[i].any);
         if (strncmp(listen, table[i].any, len) == 0)
-            return mlx_format("http://%s%s/", table[i].loopback, listen + len);
+            return mlx_format("http://%s%s/#history", table[i].loopback, listen + len);
     }
-    return mlx_format("http://%s/", listen);
+    return mlx_format("http://%s/#history", listen);
 }
 
 /*  The directory may be the user's own choice with looser permissions: made if missing, not judged. */

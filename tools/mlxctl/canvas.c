@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ascii.h"
+
 mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8)
 {
     mlx_canvas_t *self = mlx_alloc(1, sizeof *self);
@@ -47,9 +49,11 @@ static wchar_t next_char(const char **text, bool utf8)
 int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                     const char *text)
 {
+    MLX_CLEANUP(mlx_free_p) char *ascii = self->utf8 ? NULL : mlx_ascii(text);
     int end = column + width;
     if (end > self->columns)
         end = self->columns;
+    text = ascii ? ascii : text;
     while (*text && column < end) {
         wchar_t ch = next_char(&text, self->utf8);
         int cells = wcwidth(ch) == 2 ? 2 : 1;

@@ -122,6 +122,7 @@ static int measure(bench_t *self, const mlx_args_t *args)
     if (!request || mlx_ctl_connect(&self->ctl, args, &self->err) ||
         mlx_loop_signals(self->ctl.loop, signals, on_signal, self, &self->err))
         return -1;
+    mlx_ctl_watch_bus(&self->ctl);
     self->call = mlx_bus_call(self->ctl.bus, "bencher", "bench.run", request,
                               timeout_of(self, request), on_reply, self);
     mlx_loop_run(self->ctl.loop);
@@ -164,8 +165,7 @@ static void print(const mlx_args_t *args, const mlx_value_t *result)
         if (compared)
             mlx_bench_compare_text(compared, &term, &out);
     }
-    fputs(mlx_buf_str(&out), stdout);
-    fflush(stdout);
+    mlx_ctl_print_text(mlx_buf_str(&out));
 }
 
 static int run(bench_t *self, const mlx_args_t *args)

@@ -51,11 +51,10 @@ static mlx_value_t *range_args(const char *series, const range_t *range)
 
 static int print(const mlx_buf_t *text)
 {
-    fwrite(mlx_buf_str(text), 1, text->len, stdout);
-    return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
+    return mlx_ctl_print_text(mlx_buf_str(text));
 }
 
-static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+static int show_one(mlx_ctl_t *ctl, const mlx_args_t *args, const char *series, mlx_error_t *err)
 {
     range_t range = {0};
     mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
@@ -63,7 +62,7 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     if (read_range(args, HOUR_US, &range, err))
         return -1;
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *ask = range_args(mlx_args_operand(args, 0), &range);
+    mlx_value_t *ask = range_args(series, &range);
     if (range.step > 0)
         mlx_value_set_real(ask, "step", range.step);
     else if (plot)
@@ -87,6 +86,82 @@ static mlx_value_t *list_series(mlx_ctl_t *ctl, const char *prefix, mlx_error_t 
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = mlx_value_map();
     mlx_value_set_str(ask, "prefix", prefix);
     return mlx_ctl_call(ctl, service, "history.series", ask, CALL_MS, err);
+}
+
+/*  What people call the main series, and how those end that are meant: the first that is recorded. */
+static const struct {
+    const char *name;
+    const char *begin;
+    const char *ends[4];
+} short_names[] = {
+    {"speed", "runtime.", {".activity/tokens_per_second"}},
+    {"gpu", "sensor.gpu.", {"/utilization"}},
+    {"memory", "sensor.memory", {"/used"}},
+    {"cpu", "sensor.cpu", {"/utilization"}},
+    {"temperature", "sensor.", {"gpu.0/temperature", "temperature/cpu", "temperature/max"}},
+    {"power", "sensor.", {"power/total", "power/package", "gpu.0/power"}},
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), tail = strlen(end);
+    return len >= tail && strcmp(text + len - tail, end) == 0;
+}
+
+/*  The series of this machine that short name WHICH stands for, or NULL: none is recorded. Borrowed
+ *  from NAMES. */
+static const char *series_of(size_t which, const char *host, const mlx_value_t *names)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *begin = mlx_format("%s/%s", host, short_names[which].begin);
+    for (size_t k = 0; k < MLX_COUNT(short_names[which].ends) && short_names[which].ends[k]; k++)
+        for (size_t i = 0; i < mlx_value_size(names); i++) {
+            const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
+            if (name && strncmp(name, begin, strlen(begin)) == 0 &&
+                ends_with(name, short_names[which].ends[k]))
+                return name;
+        }
+    return NULL;
+}
+
+static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
+    const mlx_value_t *names = mlx_value_get(reply, "series");
+    int shown = 0;
+    for (size_t i = 0; i < MLX_COUNT(short_names); i++) {
+        const char *name = series_of(i, mlx_bus_host(ctl->bus), names);
+        if (!name)
+            continue;
+        if (shown++ && !mlx_args_count(args, "json") && !mlx_args_count(args, "csv"))
+            putchar('\n');
+        if (show_one(ctl, args, name, err))
+            return -1;
+    }
+    if (!reply || shown)
+        return reply ? MLX_OK : -1;
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
+    return mlx_error_mend(err, "ask again in a few seconds, or see `mlxctl services`");
+}
+
+static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    const char *operand = mlx_args_operand(args, 0);
+    size_t which = 0;
+    if (!operand)
+        return show_main(ctl, args, err);
+    while (which < MLX_COUNT(short_names) && strcmp(operand, short_names[which].name) != 0)
+        which++;
+    if (which == MLX_COUNT(short_names))
+        return show_one(ctl, args, operand, err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
+    const char *name =
+        reply ? series_of(which, mlx_bus_host(ctl->bus), mlx_value_get(reply, "series")) : NULL;
+    if (reply && !name) {
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no series of this machine is the %s", operand);
+        return mlx_error_mend(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
+    }
+    return name ? show_one(ctl, args, name, err) : -1;
 }
 
 static int show_list(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
@@ -255,7 +330,7 @@ int mlx_cmd_history(void *arg, const mlx_args_t *args)
     (void)arg;
     int (*show)(mlx_ctl_t *, const mlx_args_t *, mlx_error_t *) = show_series;
     for (size_t i = 0; i < MLX_COUNT(table); i++)
-        if (strcmp(word, table[i].name) == 0)
+        if (word && strcmp(word, table[i].name) == 0)
             show = table[i].show;
     int status = mlx_ctl_connect(&ctl, args, &err) ? -1 : show(&ctl, args, &err);
     return status < 0 ? mlx_ctl_fail(&err) : status;

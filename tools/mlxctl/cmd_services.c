@@ -59,6 +59,18 @@ static bool is_service(const services_t *self, const mlx_message_t *message)
            registered(self->registered, name, strcspn(name, "."));
 }
 
+/*  As it is now, not as it was when the service spoke last. */
+static void print_uptime(const mlx_value_t *d, int64_t age_us)
+{
+    double uptime = NAN;
+    const char *state = mlx_value_str(d, "state");
+    if (mlx_value_real(d, "uptime", &uptime) && state && strcmp(state, "down") != 0 &&
+        age_us <= MLX_OVERVIEW_STALE_US)
+        uptime += (double)age_us / 1e6;
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(uptime, MLX_UNIT_SECONDS);
+    printf("%9s  ", isnan(uptime) ? "-" : text);
+}
+
 static void print_row(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     const services_t *self = arg;
@@ -74,7 +86,7 @@ static void print_row(void *arg, const mlx_message_t *message, int64_t age_us)
     printf("%-10.*s ", (int)strcspn(name, "."), name);
     printf("%-9s ", age_us > MLX_OVERVIEW_STALE_US ? "silent" : shown);
     print_int(d, "pid", 7);
-    print_unit(d, "uptime", MLX_UNIT_SECONDS, 9);
+    print_uptime(d, age_us);
     print_int(d, "messages", 9);
     print_int(d, "drops", 6);
     print_int(d, "errors", 6);

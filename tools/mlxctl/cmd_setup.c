@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/bus_keys.h"
 #include "common/paths.h"
 #include "ctl.h"
+#include "proto/catalogue.h"
 #include "proto/json.h"
 
 static int print_run_dir(mlx_error_t *err)
@@ -61,6 +63,16 @@ int mlx_cmd_config(void *arg, const mlx_args_t *args)
     return MLX_OK;
 }
 
+/*  A line to paste on the other machine: a key may begin with a dash and hold what shells read. */
+static void print_allow(const char *key)
+{
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_topic_segment(host);
+    fprintf(stderr, "type there, to let this machine read:\n    mlxctl keys allow -- %s '%s'\n",
+            name, key);
+}
+
 static int keys_init(const char *dir, const mlx_args_t *args, mlx_error_t *err)
 {
     if (mlx_keys_init(dir, mlx_args_count(args, "force") > 0, err))
@@ -70,6 +82,8 @@ static int keys_init(const char *dir, const mlx_args_t *args, mlx_error_t *err)
         return -1;
     fprintf(stderr, "keys are in %s; the public key, for the other machines:\n", dir);
     puts(key);
+    fflush(stdout);
+    print_allow(key);
     return 0;
 }
 
@@ -80,6 +94,9 @@ static int keys_show(const char *dir, const mlx_args_t *args, mlx_error_t *err)
     if (!key)
         return -1;
     puts(key);
+    fflush(stdout);
+    if (isatty(STDOUT_FILENO))
+        print_allow(key);
     return 0;
 }
 

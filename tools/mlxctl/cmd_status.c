@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ctl.h"
+#include "fleet_view.h"
 #include "status_view.h"
 #include "top.h"
 
@@ -68,17 +69,26 @@ static int connect_within(mlx_ctl_t *ctl, const mlx_args_t *args, double wait_s,
     return rc;
 }
 
-static int print_status(const mlx_overview_t *overview, bool json)
+static int print_status(mlx_overview_t *overview, const mlx_args_t *args)
 {
-    if (json) {
+    bool all = mlx_args_count(args, "all") > 0;
+    int64_t now_us = mlx_wall_us();
+    if (mlx_args_count(args, "json")) {
         MLX_CLEANUP(mlx_value_destroy)
-        mlx_value_t *value = mlx_overview_value(overview, mlx_wall_us());
+        mlx_value_t *value =
+            all ? mlx_fleet_value(overview, now_us) : mlx_overview_value(overview, now_us);
         return mlx_ctl_print_json(value);
     }
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-    mlx_status_text(overview, mlx_wall_us(), &text);
-    fputs(mlx_buf_str(&text), stdout);
-    return MLX_OK;
+    const char *hosts[2];
+    if (!all)
+        mlx_status_text(overview, now_us, &text);
+    bool fleet = mlx_overview_hosts(overview, hosts, MLX_COUNT(hosts)) > 1;
+    if (!all && fleet && !mlx_args_count(args, "host"))
+        mlx_buf_putc(&text, '\n');
+    if (all || (fleet && !mlx_args_count(args, "host")))
+        mlx_fleet_text(overview, now_us, &text);
+    return mlx_ctl_print_text(mlx_buf_str(&text));
 }
 
 int mlx_cmd_status(void *arg, const mlx_args_t *args)
@@ -92,9 +102,19 @@ int mlx_cmd_status(void *arg, const mlx_args_t *args)
     mlx_overview_t *overview = look(&ctl, wait_s, &err);
     if (!overview)
         return mlx_ctl_fail(&err);
-    int status = print_status(overview, mlx_args_count(args, "json") > 0);
+    int status = mlx_fleet_select(overview, mlx_args_value(args, "host"), &err)
+                     ? mlx_ctl_fail(&err)
+                     : print_status(overview, args);
     mlx_overview_destroy(&overview);
     return status;
+}
+
+static int run_top(mlx_ctl_t *ctl, const char *host, mlx_error_t *err)
+{
+    mlx_overview_t *overview = host ? mlx_ctl_overview(ctl, err) : NULL;
+    int rc = host && (!overview || mlx_fleet_select(overview, host, err)) ? -1 : 0;
+    mlx_overview_destroy(&overview);
+    return rc ? rc : mlx_top_run(ctl->loop, ctl->bus, host, err);
 }
 
 int mlx_cmd_top(void *arg, const mlx_args_t *args)
@@ -102,7 +122,7 @@ int mlx_cmd_top(void *arg, const mlx_args_t *args)
     MLX_CLEANUP(mlx_ctl_close) mlx_ctl_t ctl = {0};
     mlx_error_t err = {0};
     (void)arg;
-    if (mlx_ctl_connect(&ctl, args, &err) || mlx_top_run(ctl.loop, ctl.bus, &err))
+    if (mlx_ctl_connect(&ctl, args, &err) || run_top(&ctl, mlx_args_value(args, "host"), &err))
         return mlx_ctl_fail(&err);
     return MLX_OK;
 }

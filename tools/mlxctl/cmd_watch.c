@@ -58,6 +58,7 @@ int mlx_cmd_watch(void *arg, const mlx_args_t *args)
     if (read_count(args, &watch.left, &err) || mlx_ctl_connect(&ctl, args, &err) ||
         mlx_loop_signals(ctl.loop, signals, on_signal, &watch, &err))
         return mlx_ctl_fail(&err);
+    mlx_ctl_watch_bus(&ctl);
     watch.loop = ctl.loop;
     if (mlx_args_operands(args) == 0)
         mlx_bus_subscribe(ctl.bus, "", on_message, &watch);
@@ -96,7 +97,10 @@ static void print_page(void)
         MLX_CATALOGUE_VERSION);
     const mlx_topic_t *topics = mlx_catalogue_topics(&count);
     for (size_t i = 0; i < count; i++) {
-        printf("\n  %s%s  %s\n", topics[i].pattern, topics[i].retained ? " *" : "", topics[i].help);
+        printf("\n  %s%s  %s", topics[i].pattern, topics[i].retained ? " *" : "", topics[i].help);
+        if (topics[i].period_s)
+            printf(", every %d s", topics[i].period_s);
+        putchar('\n');
         print_fields(topics[i].fields, 0);
     }
     puts("\nCommands");

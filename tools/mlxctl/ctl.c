@@ -5,10 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ascii.h"
+#include "common/overview_state.h"
 #include "common/paths.h"
 #include "proto/json.h"
 
 enum {
+    PING_TIMEOUT_MS = 3000,
+    LOOK_MS = 1000,
     SNAPSHOT_TIMEOUT_MS = 5000
 };
 
@@ -16,6 +20,23 @@ int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
 {
     self->config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);
     return self->config ? 0 : -1;
+}
+
+/*  A socket that takes connections need not have a living broker behind it. */
+static int ping(mlx_ctl_t *self, mlx_error_t *err)
+{
+    mlx_error_t problem = {0};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *reply = mlx_ctl_call(self, "bus", "bus.services", NULL, PING_TIMEOUT_MS, &problem);
+    if (reply)
+        return 0;
+    if (problem.code != MLX_ERR_UNAVAILABLE) {
+        *err = problem;
+        return -1;
+    }
+    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", self->run_dir);
+    return mlx_error_mend(err, "is mlx-bus stopped or overloaded? end it and start the suite again "
+                               "with ./deploy/up");
 }
 
 int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
@@ -30,13 +51,37 @@ int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
                                  .host = mlx_config_str(self->config, "host"),
                                  .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
     self->bus = mlx_bus_new(self->loop, &options, err);
-    return self->bus ? 0 : -1;
+    return self->bus ? ping(self, err) : -1;
+}
+
+static void on_look(void *arg)
+{
+    mlx_ctl_t *self = arg;
+    mlx_connection_t link = mlx_overview_connection(self->vigil, mlx_wall_us());
+    bool lost = link.state == MLX_LINK_LOST;
+    if (lost != self->told)
+        fprintf(stderr, "mlxctl: %s\n", lost ? link.text : "the bus answers again");
+    self->told = lost;
+}
+
+static void on_health(void *arg, const mlx_message_t *message)
+{
+    mlx_ctl_t *self = arg;
+    mlx_overview_hear(self->vigil, message, mlx_wall_us());
+}
+
+void mlx_ctl_watch_bus(mlx_ctl_t *self)
+{
+    self->vigil = mlx_overview_new(mlx_bus_host(self->bus));
+    mlx_bus_subscribe(self->bus, "service.bus.", on_health, self);
+    mlx_loop_every(self->loop, LOOK_MS, on_look, self);
 }
 
 void mlx_ctl_close(mlx_ctl_t *self)
 {
     mlx_bus_destroy(&self->bus);
     mlx_loop_destroy(&self->loop);
+    mlx_overview_destroy(&self->vigil);
     mlx_config_destroy(&self->config);
     mlx_free_p(&self->run_dir);
 }
@@ -80,7 +125,7 @@ mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err)
     for (size_t i = 0; i < mlx_value_size(messages); i++) {
         MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
         if (mlx_message_from_value(&message, mlx_value_at(messages, i), NULL) == 0)
-            mlx_overview_put(overview, &message);
+            mlx_overview_hear(overview, &message, mlx_wall_us());
     }
     return overview;
 }
@@ -90,6 +135,13 @@ int mlx_ctl_print_json(const mlx_value_t *value)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     mlx_json_write(&text, value, true);
     puts(mlx_buf_str(&text));
+    return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
+}
+
+int mlx_ctl_print_text(const char *text)
+{
+    MLX_CLEANUP(mlx_free_p) char *fit = mlx_ascii_fit(text);
+    fputs(fit, stdout);
     return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
 }
 

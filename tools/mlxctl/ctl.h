@@ -12,13 +12,18 @@ typedef struct {
     char *run_dir;
     mlx_loop_t *loop;
     mlx_bus_t *bus;
+    mlx_overview_t *vigil; /* see mlx_ctl_watch_bus */
+    bool told;
 } mlx_ctl_t;
 
-/*  Read the configuration only, or connect to the bus as well (unavailable when there is none). 0,
- * or -1 with ERR; close in either case. */
+/*  Read the configuration only, or connect to the bus as well (unavailable when there is none, or
+ *  none that answers). 0, or -1 with ERR; close in either case. */
 int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 void mlx_ctl_close(mlx_ctl_t *self);
+
+/*  For a command that runs long: say on stderr when the bus falls silent, and when it is back. */
+void mlx_ctl_watch_bus(mlx_ctl_t *self);
 
 /*  Call and wait for the end of it. Caller owns the result; NULL with ERR. */
 mlx_value_t *mlx_ctl_call(mlx_ctl_t *self, const char *service, const char *cmd,
@@ -30,8 +35,15 @@ mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err);
 /*  Print VALUE as indented JSON on stdout. Returns the exit status. */
 int mlx_ctl_print_json(const mlx_value_t *value);
 
+/*  Print TEXT on stdout as the locale can show it. Returns the exit status. */
+int mlx_ctl_print_text(const char *text);
+
 /*  Report ERR on stderr. Returns its exit status. */
 int mlx_ctl_fail(const mlx_error_t *err);
+
+/*  Append the names of KIND for completion, one a line: "service", "topic", "history", "key",
+ *  "model" or "host". */
+void mlx_ctl_names(const char *kind, mlx_buf_t *out);
 
 /*  The commands; each returns the exit status. */
 int mlx_cmd_status(void *arg, const mlx_args_t *args);

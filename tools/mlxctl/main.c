@@ -1,6 +1,5 @@
 /*  mlxctl: the command line of the suite. The table below is its help, man page and completion. */
 #include <locale.h>
-#include <string.h>
 
 #include "ctl.h"
 
@@ -15,6 +14,13 @@ static const mlx_option_t common_options[] = {
 
 static const mlx_option_t status_options[] = {
     {.name = "wait", .value = "SECONDS", .help = "Wait up to SECONDS until all values are live."},
+    {.name = "host", .value = "NAME", .help = "Show the machine NAME.", .complete = "host"},
+    {.name = "all", .help = "Show one row for each machine."},
+    {0},
+};
+
+static const mlx_option_t top_options[] = {
+    {.name = "host", .value = "NAME", .help = "Show the machine NAME first.", .complete = "host"},
     {0},
 };
 
@@ -70,7 +76,10 @@ static const mlx_args_command_t commands[] = {
          "speed comes from, services. What the machine does not have is named with the reason.",
      .options = status_options,
      .run = mlx_cmd_status},
-    {.name = "top", .summary = "Full-screen live monitor", .run = mlx_cmd_top},
+    {.name = "top",
+     .summary = "Full-screen live monitor",
+     .options = top_options,
+     .run = mlx_cmd_top},
     {.name = "watch",
      .operands = "[<prefix>...]",
      .max = -1,
@@ -88,17 +97,21 @@ static const mlx_args_command_t commands[] = {
          "Without <model> the one that is loaded is measured. A model stays loaded as long as it "
          "would have. Ctrl-C stops the model at once.",
      .options = bench_options,
+     .complete = "model",
      .run = mlx_cmd_bench},
     {.name = "history",
-     .operands = "<series> | list [<prefix>] | export <series>... | info | vacuum",
-     .min = 1,
+     .operands = "[<series>|speed|gpu|memory|cpu|temperature|power] | list [<prefix>] | "
+                 "export <series>... | info | vacuum",
      .max = -1,
      .summary = "Plot, print or export what was recorded",
      .about =
-         "A series is host/topic/field, as `mlxctl history list` shows them; without the host it "
-         "is this machine's. Gaps in the record stay gaps. With export, a name that ends in \"*\" "
+         "Without an operand the main series of this machine are plotted; short names stand for "
+         "them. A series is host/topic/field, as `mlxctl history list` shows them; without the "
+         "host it is this machine's. Gaps in the record stay gaps. With export, a name that ends "
+         "in \"*\" "
          "stands for all that begin so, and --json gives one JSON object a line.",
      .options = history_options,
+     .complete = "history",
      .run = mlx_cmd_history},
     {.name = "services",
      .operands = "[restart <name>]",
@@ -122,23 +135,10 @@ static const mlx_args_command_t commands[] = {
      .max = 3,
      .summary = "Keys for reading this bus from other machines",
      .options = keys_options,
+     .complete = "key",
      .run = mlx_cmd_keys},
     {0},
 };
-
-static void names(const char *kind, mlx_buf_t *out)
-{
-    static const struct {
-        const char *kind;
-        const char *names;
-    } table[] = {
-        {"service", "restart\nbus\nsampler\nwatcher\nbencher\nrecorder\ngateway\ncache\n"},
-        {"topic", "sensor.\nruntime.\nservice.\nbench.\ncache.\nhistory.\nalert.\n"},
-    };
-    for (size_t i = 0; i < MLX_COUNT(table); i++)
-        if (strcmp(table[i].kind, kind) == 0)
-            mlx_buf_puts(out, table[i].names);
-}
 
 static const mlx_program_t program = {
     .self = {.name = "mlxctl",
@@ -146,7 +146,7 @@ static const mlx_program_t program = {
              .options = common_options},
     .commands = commands,
     .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-bencher(1), mlx-menubar(1)",
-    .names = names,
+    .names = mlx_ctl_names,
 };
 
 int main(int argc, char **argv)

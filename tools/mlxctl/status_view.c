@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "common/overview_state.h"
 #include "common/term.h"
 #include "common/units.h"
 
@@ -10,10 +11,13 @@ enum {
     LABEL_WIDTH = 13
 };
 
+#define NOT_SAMPLED "the sampler does not report it"
+
 typedef struct {
     mlx_buf_t *out;
     const char *host;
     size_t rows;
+    bool late; /* the figures' source is silent */
 } section_t;
 
 static void label(mlx_buf_t *out, const char *text)
@@ -62,6 +66,12 @@ static void not_available(mlx_buf_t *out, const char *why)
     mlx_buf_putc(out, '\n');
 }
 
+/*  What was true once is not told as what is true. */
+static void end_line(mlx_buf_t *out, bool late)
+{
+    mlx_buf_puts(out, late ? "  (not live)\n" : "\n");
+}
+
 static void head(const mlx_headline_t *now, mlx_buf_t *out)
 {
     if (!isnan(now->tokens_per_second))
@@ -69,14 +79,38 @@ static void head(const mlx_headline_t *now, mlx_buf_t *out)
     else
         mlx_buf_puts(out, now->busy ? "working" : "idle");
     mlx_buf_puts(out, "  ");
-    mlx_term_put(out, now->model ? now->model : "no model loaded");
-    if (now->busy && now->source) {
+    if (now->models_busy > 1)
+        mlx_buf_printf(out, "%zu models", now->models_busy);
+    else
+        mlx_term_put(out, now->model ? now->model : "no model loaded");
+    if (now->runtimes_late) {
+        mlx_buf_puts(out, "  (not live)");
+    } else if (now->busy && now->source) {
         mlx_buf_puts(out, "  (from ");
         mlx_term_put(out, now->source);
         mlx_buf_puts(out, ")");
     } else if (!isnan(now->last_tokens_per_second))
         mlx_buf_printf(out, "  (last request %.1f tok/s)", now->last_tokens_per_second);
     mlx_buf_puts(out, "\n\n");
+}
+
+/*  Alarms and what else is wrong, in words. */
+static void warnings(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_overview_warnings(overview, now_us);
+    mlx_connection_t link = mlx_overview_connection(overview, now_us);
+    if (link.state == MLX_LINK_LOST) {
+        mlx_buf_puts(out, "! ");
+        mlx_term_put(out, link.text);
+        mlx_buf_putc(out, '\n');
+    }
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        mlx_buf_puts(out, "! ");
+        mlx_term_put(out, mlx_value_str(mlx_value_at(list, i), "text"));
+        mlx_buf_putc(out, '\n');
+    }
+    if (link.state == MLX_LINK_LOST || mlx_value_size(list))
+        mlx_buf_putc(out, '\n');
 }
 
 static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
@@ -86,7 +120,7 @@ static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, in
     double swap = NAN, pressure = NAN;
     label(out, "Memory");
     if (isnan(now->memory_used)) {
-        not_available(out, d ? why_missing(d, "used") : "the sampler does not report it");
+        not_available(out, d ? why_missing(d, "used") : NOT_SAMPLED);
         return;
     }
     put_share(out, now->memory_used, now->memory_total);
@@ -96,7 +130,7 @@ static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, in
     }
     if (mlx_value_real(d, "pressure", &pressure) && pressure >= 0.01)
         mlx_buf_printf(out, ", pressure %.0f%%", pressure * 100);
-    mlx_buf_putc(out, '\n');
+    end_line(out, now->sensors_late);
 }
 
 static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
@@ -127,7 +161,29 @@ static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
         mlx_buf_puts(out, ", ");
         put_unit(out, temperature, MLX_UNIT_CELSIUS);
     }
-    mlx_buf_putc(out, '\n');
+    end_line(out, section->late);
+}
+
+typedef struct {
+    const char *host;
+    const char *name;
+    bool found;
+} name_search_t;
+
+static void look_for_name(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    name_search_t *search = arg;
+    const char *name = mlx_value_str(message->d, "name");
+    if (age_us <= MLX_OVERVIEW_STALE_US && strcmp(message->host, search->host) == 0 && name &&
+        strcmp(name, search->name) == 0)
+        search->found = true;
+}
+
+static bool is_gpu_name(const mlx_overview_t *overview, const char *name, int64_t now_us)
+{
+    name_search_t search = {.host = mlx_overview_host(overview), .name = name};
+    mlx_overview_each(overview, "sensor.gpu.", now_us, look_for_name, &search);
+    return search.found;
 }
 
 static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
@@ -137,7 +193,7 @@ static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64
     int64_t cores = 0;
     label(out, "CPU");
     if (!d) {
-        not_available(out, "the sampler does not report it");
+        not_available(out, NOT_SAMPLED);
         return;
     }
     if (!isnan(now->cpu_utilization)) {
@@ -145,24 +201,37 @@ static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64
         mlx_buf_puts(out, "  ");
     }
     const char *name = mlx_value_str(d, "name");
-    if (name)
+    /* Where processor and graphics are one chip, the line above has its name. */
+    bool named = name && !is_gpu_name(overview, name, now_us);
+    if (named)
         mlx_term_put(out, name);
     if (mlx_value_int(d, "cores", &cores))
-        mlx_buf_printf(out, ", %lld core%s", (long long)cores, cores == 1 ? "" : "s");
-    mlx_buf_putc(out, '\n');
+        mlx_buf_printf(out, "%s%lld core%s", named ? ", " : "", (long long)cores,
+                       cores == 1 ? "" : "s");
+    end_line(out, now->sensors_late);
 }
 
-static void figure(const mlx_overview_t *overview, const char *name, double value, mlx_unit_t unit,
-                   const char *topic, const char *field, int64_t now_us, mlx_buf_t *out)
+/*  A line of one figure: VALUE, or why FIELD of TOPIC is missing. */
+typedef struct {
+    const char *name;
+    double value;
+    mlx_unit_t unit;
+    const char *topic;
+    const char *field;
+    bool late;
+} figure_t;
+
+static void figure(const mlx_overview_t *overview, const figure_t *figure, int64_t now_us,
+                   mlx_buf_t *out)
 {
-    label(out, name);
-    if (!isnan(value)) {
-        put_unit(out, value, unit);
-        mlx_buf_putc(out, '\n');
+    label(out, figure->name);
+    if (!isnan(figure->value)) {
+        put_unit(out, figure->value, figure->unit);
+        end_line(out, figure->late);
         return;
     }
-    const mlx_value_t *d = mlx_overview_get(overview, topic, now_us, NULL);
-    not_available(out, d ? why_missing(d, field) : "the sampler does not report it");
+    const mlx_value_t *d = mlx_overview_get(overview, figure->topic, now_us, NULL);
+    not_available(out, d ? why_missing(d, figure->field) : NOT_SAMPLED);
 }
 
 static void cache(const mlx_headline_t *now, mlx_buf_t *out)
@@ -181,8 +250,44 @@ static void cache(const mlx_headline_t *now, mlx_buf_t *out)
     mlx_buf_putc(out, '\n');
 }
 
-static void model_row(const mlx_value_t *model, mlx_buf_t *out)
+static void request_row(const mlx_value_t *request, mlx_buf_t *out)
 {
+    double rate = NAN, age = NAN;
+    int64_t tokens = 0;
+    const char *client = mlx_value_str(request, "client");
+    mlx_buf_puts(out, "      request");
+    if (client) {
+        mlx_buf_puts(out, " of ");
+        mlx_term_put(out, client);
+    }
+    mlx_buf_puts(out, ":  ");
+    if (mlx_value_real(request, "tokens_per_second", &rate))
+        put_unit(out, rate, MLX_UNIT_TOKENS_PER_SECOND);
+    else
+        mlx_buf_puts(out, "working");
+    if (mlx_value_int(request, "tokens", &tokens))
+        mlx_buf_printf(out, ", %lld token%s", (long long)tokens, tokens == 1 ? "" : "s");
+    if (mlx_value_real(request, "age", &age)) {
+        mlx_buf_puts(out, ", for ");
+        put_unit(out, age, MLX_UNIT_SECONDS);
+    }
+    mlx_buf_putc(out, '\n');
+}
+
+/*  The requests that a model works on, one by one where there are several. */
+static void request_rows(const mlx_value_t *activity, const char *name, mlx_buf_t *out)
+{
+    const mlx_value_t *running = mlx_value_get(activity, "running");
+    for (size_t i = 0; mlx_value_size(running) > 1 && i < mlx_value_size(running); i++) {
+        const char *model = mlx_value_str(mlx_value_at(running, i), "model");
+        if (model && name && strcmp(model, name) == 0)
+            request_row(mlx_value_at(running, i), out);
+    }
+}
+
+static void model_row(const mlx_value_t *model, const mlx_value_t *activity, mlx_buf_t *out)
+{
+    size_t requests = 0;
     double size = NAN, vram = NAN;
     int64_t context = 0;
     const char *name = mlx_value_str(model, "name");
@@ -201,10 +306,21 @@ static void model_row(const mlx_value_t *model, mlx_buf_t *out)
     }
     if (mlx_value_int(model, "context", &context))
         mlx_buf_printf(out, "  context %lld", (long long)context);
+    double rate = mlx_activity_model(activity, name ? name : "", &requests);
+    if (requests) {
+        mlx_buf_puts(out, "  ");
+        if (isnan(rate))
+            mlx_buf_puts(out, "working");
+        else
+            put_unit(out, rate, MLX_UNIT_TOKENS_PER_SECOND);
+        if (requests > 1)
+            mlx_buf_printf(out, " (%zu requests)", requests);
+    }
     mlx_buf_putc(out, '\n');
+    request_rows(activity, name, out);
 }
 
-static void runtime_models(section_t *section, const mlx_value_t *d)
+static void runtime_models(section_t *section, const mlx_value_t *d, const mlx_value_t *activity)
 {
     mlx_buf_t *out = section->out;
     bool reachable = false;
@@ -221,6 +337,7 @@ static void runtime_models(section_t *section, const mlx_value_t *d)
         mlx_buf_puts(out, "  ");
         mlx_term_put(out, version);
     }
+    mlx_buf_puts(out, section->late ? "  (not live)" : "");
     mlx_buf_puts(out, reachable ? "" : "  not reachable");
     if (!reachable && reason) {
         mlx_buf_puts(out, " (");
@@ -231,7 +348,7 @@ static void runtime_models(section_t *section, const mlx_value_t *d)
         mlx_buf_puts(out, "  no model loaded");
     mlx_buf_putc(out, '\n');
     for (size_t i = 0; reachable && i < mlx_value_size(models); i++)
-        model_row(mlx_value_at(models, i), out);
+        model_row(mlx_value_at(models, i), activity, out);
 }
 
 /*  Where the speed comes from, and why no better way is used. */
@@ -269,10 +386,11 @@ static void runtime_row(void *arg, const mlx_message_t *message, int64_t age_us)
     if (age_us > MLX_OVERVIEW_STALE_US || strcmp(suffix, ".models") != 0 ||
         strcmp(message->host, runtimes->section.host) != 0)
         return;
-    runtime_models(&runtimes->section, message->d);
     MLX_CLEANUP(mlx_free_p)
     char *activity = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
     const mlx_value_t *d = mlx_overview_get(runtimes->overview, activity, runtimes->now_us, NULL);
+    runtimes->section.late = mlx_overview_late(runtimes->overview, message, runtimes->now_us);
+    runtime_models(&runtimes->section, message->d, d);
     if (d)
         runtime_source(&runtimes->section, d);
 }
@@ -301,43 +419,38 @@ static void service_row(void *arg, const mlx_message_t *message, int64_t age_us)
     }
 }
 
-static void other_host(void *arg, const mlx_message_t *message, int64_t age_us)
-{
-    section_t *section = arg;
-    if (age_us > MLX_OVERVIEW_STALE_US || strcmp(message->host, section->host) == 0 ||
-        strcmp(message->topic, "sensor.memory") != 0)
-        return;
-    mlx_buf_puts(section->out, section->rows++ ? ", " : "\nAlso heard: ");
-    mlx_term_put(section->out, message->host);
-}
-
 void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
     const char *host = mlx_overview_host(overview);
     head(&now, out);
+    warnings(overview, now_us, out);
     memory(overview, &now, now_us, out);
-    section_t gpus = {.out = out, .host = host ? host : ""};
+    section_t gpus = {.out = out, .host = host ? host : "", .late = now.sensors_late};
     mlx_overview_each(overview, "sensor.gpu.", now_us, gpu_row, &gpus);
     if (gpus.rows == 0) {
         label(out, "GPU");
-        not_available(out, "no GPU that a sensor back end knows");
+        not_available(out, isnan(now.cpu_utilization) && isnan(now.memory_used)
+                               ? NOT_SAMPLED
+                               : "no GPU that a sensor back end knows");
     }
     cpu(overview, &now, now_us, out);
-    figure(overview, "Temperature", now.temperature, MLX_UNIT_CELSIUS, "sensor.temperature", "cpu",
-           now_us, out);
-    figure(overview, "Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now_us, out);
+    const figure_t figures[] = {
+        {"Temperature", now.temperature, MLX_UNIT_CELSIUS, "sensor.temperature", "cpu",
+         now.sensors_late},
+        {"Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now.sensors_late}};
+    for (size_t i = 0; i < MLX_COUNT(figures); i++)
+        figure(overview, &figures[i], now_us, out);
     cache(&now, out);
     runtimes_t runtimes = {.section = gpus, .overview = overview, .now_us = now_us};
     runtimes.section.rows = 0;
     mlx_overview_each(overview, "runtime.", now_us, runtime_row, &runtimes);
+    if (runtimes.section.rows == 0)
+        mlx_buf_puts(out, "\nRuntimes\n  none found (set one with watcher.runtimes in "
+                          "`mlxctl config`, or start Ollama)\n");
     section_t services = {.out = out, .host = gpus.host};
     mlx_overview_each(overview, "service.", now_us, service_row, &services);
     if (services.rows)
-        mlx_buf_putc(out, '\n');
-    section_t others = {.out = out, .host = gpus.host};
-    mlx_overview_each(overview, "sensor.memory", now_us, other_host, &others);
-    if (others.rows)
         mlx_buf_putc(out, '\n');
 }
 

@@ -10,12 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/overview.h"
+#include "common/overview_state.h"
 #include "top_view.h"
 
 enum {
     TICK_MS = 1000,
     FRAME_MS = 250,
+    HOSTS_MAX = 64,
+    PING_TIMEOUT_MS = 3000,
     BENCH_TIMEOUT_MS = 90000
 };
 
@@ -27,6 +29,7 @@ typedef struct {
     bool utf8;
     bool dirty;
     mlx_call_t *bench;
+    bool asking; /* whether the bus answers, before a benchmark is begun */
     char *note;
 } screen_t;
 
@@ -78,7 +81,7 @@ static void set_note(screen_t *self, char *note)
 static void on_message(void *arg, const mlx_message_t *message)
 {
     screen_t *self = arg;
-    mlx_overview_put(self->overview, message);
+    mlx_overview_hear(self->overview, message, mlx_wall_us());
     self->dirty = true;
 }
 
@@ -126,6 +129,56 @@ static void on_bench(void *arg, mlx_reply_t kind, const mlx_value_t *value, cons
         set_note(self, mlx_strdup("benchmark: done"));
 }
 
+/*  Whatever the state of the bus, the key has its answer at once or when the bus had time for one. */
+static void on_ping(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+{
+    screen_t *self = arg;
+    (void)value;
+    if (kind == MLX_REPLY_PROGRESS)
+        return;
+    self->asking = false;
+    if (kind == MLX_REPLY_ERROR) {
+        set_note(self, mlx_format("benchmark: %s", err->text));
+        return;
+    }
+    self->bench =
+        mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS, on_bench, self);
+}
+
+static void begin_or_cancel(screen_t *self)
+{
+    mlx_connection_t link = mlx_overview_connection(self->overview, mlx_wall_us());
+    if (self->asking)
+        return;
+    if (self->bench) {
+        set_note(self, mlx_strdup("benchmark: cancelling"));
+        mlx_bus_cancel(self->bus, self->bench);
+    } else if (link.state == MLX_LINK_LOST) {
+        set_note(self, mlx_format("benchmark: %s", link.text));
+    } else {
+        set_note(self, mlx_strdup("benchmark: starting"));
+        self->asking = true;
+        mlx_bus_call(self->bus, "bus", "bus.services", NULL, PING_TIMEOUT_MS, on_ping, self);
+    }
+}
+
+/*  The next machine of those that are heard; its plots begin anew. */
+static void next_host(screen_t *self)
+{
+    const char *hosts[HOSTS_MAX], *shown = mlx_overview_host(self->overview);
+    size_t count = mlx_overview_hosts(self->overview, hosts, HOSTS_MAX), at = 0;
+    while (at < count && shown && strcmp(hosts[at], shown) != 0)
+        at++;
+    if (count < 2) {
+        set_note(self, mlx_strdup("no other machine is heard"));
+        return;
+    }
+    mlx_overview_select(self->overview, hosts[(at + 1) % count]);
+    mlx_top_destroy(&self->top);
+    self->top = mlx_top_new();
+    set_note(self, NULL);
+}
+
 static void on_key(void *arg, int fd, unsigned events)
 {
     screen_t *self = arg;
@@ -133,12 +186,10 @@ static void on_key(void *arg, int fd, unsigned events)
     for (int key = getch(); key != ERR; key = getch()) {
         if (key == 'q' || key == 'Q') {
             mlx_loop_stop(self->loop);
-        } else if (key == 'b' && self->bench) {
-            mlx_bus_cancel(self->bus, self->bench);
+        } else if (key == 'h') {
+            next_host(self);
         } else if (key == 'b') {
-            set_note(self, mlx_strdup("benchmark: starting"));
-            self->bench = mlx_bus_call(self->bus, "bencher", "bench.run", NULL, BENCH_TIMEOUT_MS,
-                                       on_bench, self);
+            begin_or_cancel(self);
         }
     }
 }
@@ -157,25 +208,40 @@ static void on_signal(void *arg, int number)
     draw(self);
 }
 
-static void open_screen(screen_t *self)
+/*  0, or -1 with ERR: the terminal cannot move its cursor, or is not known here. */
+static int open_screen(screen_t *self, mlx_error_t *err)
 {
+    const char *kind = getenv("TERM");
     setlocale(LC_ALL, "");
     self->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
-    initscr();
+    bool dumb = !kind || !*kind || strcmp(kind, "dumb") == 0;
+    if (dumb || !newterm(NULL, stdout, stdin)) {
+        mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of kind \"%.32s\"",
+                      kind ? kind : "");
+        return mlx_error_mend(err, "use `mlxctl status` here, or set TERM to what it is");
+    }
     cbreak();
     noecho();
     nodelay(stdscr, TRUE);
     curs_set(0);
     if (!has_colors())
-        return;
+        return 0;
     start_color();
     use_default_colors();
     for (int ink = 0; ink < MLX_INKS; ink++)
         if (inks[ink].colour >= 0)
             init_pair((short)(ink + 1), inks[ink].colour, -1);
+    return 0;
 }
 
-int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
+static void close_screen(screen_t *self)
+{
+    free(self->note);
+    mlx_top_destroy(&self->top);
+    mlx_overview_destroy(&self->overview);
+}
+
+int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t *err)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
@@ -184,9 +250,12 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
     }
     screen_t self = {.loop = loop,
                      .bus = bus,
-                     .overview = mlx_overview_new(mlx_bus_host(bus)),
+                     .overview = mlx_overview_new(host ? host : mlx_bus_host(bus)),
                      .top = mlx_top_new()};
-    open_screen(&self);
+    if (open_screen(&self, err)) {
+        close_screen(&self);
+        return -1;
+    }
     int rc = mlx_loop_signals(loop, signals, on_signal, &self, err);
     if (rc == 0) {
         mlx_watch_t *keys = mlx_loop_watch(loop, STDIN_FILENO, MLX_READ, on_key, &self);
@@ -200,8 +269,6 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, mlx_error_t *err)
         mlx_loop_cancel(loop, &frame);
     }
     endwin();
-    free(self.note);
-    mlx_top_destroy(&self.top);
-    mlx_overview_destroy(&self.overview);
+    close_screen(&self);
     return rc;
 }

@@ -6,12 +6,15 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/overview_state.h"
+#include "common/term.h"
 #include "common/units.h"
 
 enum {
     HISTORY = 600,
     PLOT_ROWS_MIN = 2,
-    GAUGE_WIDTH = 12
+    GAUGE_WIDTH = 12,
+    NARROW = 60 /* columns below which the headline has the first row for itself */
 };
 
 typedef enum {
@@ -59,11 +62,17 @@ void mlx_top_destroy(mlx_top_t **self)
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
-    mlx_series_add(&self->series[TOKENS], now.tokens_per_second);
-    mlx_series_add(&self->series[GPU], now.gpu_utilization);
-    mlx_series_add(&self->series[MEMORY], now.memory_used / now.memory_total);
-    mlx_series_add(&self->series[TEMPERATURE], now.temperature);
-    mlx_series_add(&self->series[POWER], now.power);
+    const double values[SERIES] = {
+        [TOKENS] = now.tokens_per_second,
+        [GPU] = now.gpu_utilization,
+        [MEMORY] = now.memory_used / now.memory_total,
+        [TEMPERATURE] = now.temperature,
+        [POWER] = now.power,
+    };
+    /* What is not heard is a gap, not a level line. */
+    for (int i = 0; i < SERIES; i++)
+        mlx_series_add(&self->series[i],
+                       (i == TOKENS ? now.runtimes_late : now.sensors_late) ? NAN : values[i]);
 }
 
 static mlx_ink_t ink_of_share(double share)
@@ -71,45 +80,99 @@ static mlx_ink_t ink_of_share(double share)
     return share >= 0.9 ? MLX_INK_BAD : share >= 0.75 ? MLX_INK_WARN : MLX_INK_GOOD;
 }
 
+/*  "2 models \u00b7 192.0 tok/s", or the speed and the model. Returns the column behind it. */
+static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *canvas)
+{
+    MLX_CLEANUP(mlx_free_p) char *rate = NULL;
+    mlx_ink_t ink = now->runtimes_late ? MLX_INK_DIM : MLX_INK_TITLE;
+    if (!isnan(now->tokens_per_second))
+        rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
+    const char *text = rate ? rate : now->busy ? "working" : "idle";
+    if (now->models_busy > 1)
+        return mlx_canvas_printf(canvas, 0, 1, width, ink, "%zu models %s %s", now->models_busy,
+                                 canvas->utf8 ? "\u00b7" : "-", text);
+    int x = mlx_canvas_text(canvas, 0, 1, width, ink, text) + 2;
+    int left = width - x < 40 ? width - x : 40;
+    return mlx_canvas_text(canvas, 0, x, left, now->runtimes_late ? MLX_INK_DIM : MLX_INK_NORMAL,
+                           now->model ? now->model : "no model loaded");
+}
+
 static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
                        mlx_canvas_t *canvas)
 {
-    MLX_CLEANUP(mlx_free_p) char *rate = NULL;
     const char *host = mlx_overview_host(overview);
-    if (!isnan(now->tokens_per_second))
-        rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
-    int x = mlx_canvas_text(canvas, 0, 1, 16, MLX_INK_TITLE,
-                            rate        ? rate
-                            : now->busy ? "working"
-                                        : "idle");
-    x = mlx_canvas_text(canvas, 0, x + 2, 40, MLX_INK_NORMAL,
-                        now->model ? now->model : "no model loaded");
-    if (now->busy && now->source)
-        mlx_canvas_printf(canvas, 0, x + 1, 12, MLX_INK_DIM, "(%s)", now->source);
-    else if (!now->busy && !isnan(now->last_tokens_per_second))
-        mlx_canvas_printf(canvas, 0, x + 1, 18, MLX_INK_DIM, "(last %.1f tok/s)",
-                          now->last_tokens_per_second);
     char clock[32] = "";
     time_t seconds = (time_t)(now_us / 1000000);
     struct tm local;
     if (localtime_r(&seconds, &local))
         strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    MLX_CLEANUP(mlx_free_p) char *right = mlx_format("%.24s %s", host ? host : "", clock);
-    mlx_canvas_text(canvas, 0, canvas->columns - (int)strlen(right) - 1, 40, MLX_INK_DIM, right);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_term_clean(host ? host : "", 24);
+    const char *hosts[2];
+    bool fleet = mlx_overview_hosts(overview, hosts, MLX_COUNT(hosts)) > 1;
+    MLX_CLEANUP(mlx_free_p)
+    char *right = mlx_format("%s%s %s", name, fleet ? " (h: next machine)" : "", clock);
+    int at = canvas->columns - (int)mlx_term_width(right) - 1;
+    bool small = canvas->columns < NARROW;
+    int x = draw_headline(now, small ? canvas->columns - 2 : at - 2, canvas) + 1;
+    if (small)
+        return;
+    mlx_canvas_text(canvas, 0, at, canvas->columns, MLX_INK_DIM, right);
+    if (now->runtimes_late)
+        mlx_canvas_text(canvas, 0, x, at - 1 - x, MLX_INK_WARN, "(not live)");
+    else if (now->busy && now->source)
+        mlx_canvas_printf(canvas, 0, x, at - 1 - x, MLX_INK_DIM, "(%s)", now->source);
+    else if (!now->busy && !isnan(now->last_tokens_per_second))
+        mlx_canvas_printf(canvas, 0, x, at - 1 - x, MLX_INK_DIM, "(last %.1f tok/s)",
+                          now->last_tokens_per_second);
 }
 
-static int draw_gauge(mlx_canvas_t *canvas, int row, int column, const char *label, double share,
-                      const char *text)
+/*  Silence and what else is wrong, in words, at most ROWS lines. Returns the lines used. */
+static int draw_warnings(const mlx_overview_t *overview, int64_t now_us, int row, int rows,
+                         mlx_canvas_t *canvas)
 {
-    column = mlx_canvas_text(canvas, row, column, 6, MLX_INK_DIM, label) + 1;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_overview_warnings(overview, now_us);
+    mlx_connection_t link = mlx_overview_connection(overview, now_us);
+    int count = (int)mlx_value_size(list), used = 0;
+    if (link.state == MLX_LINK_LOST && used < rows)
+        mlx_canvas_printf(canvas, row + used++, 1, canvas->columns - 2, MLX_INK_BAD, "! %s",
+                          link.text);
+    for (int i = 0; i < count && used < rows; i++) {
+        const char *text = mlx_value_str(mlx_value_at(list, (size_t)i), "text");
+        bool alert = strcmp(mlx_value_str(mlx_value_at(list, (size_t)i), "kind"), "alert") == 0;
+        MLX_CLEANUP(mlx_free_p) char *more = NULL;
+        if (used == rows - 1 && i + 1 < count)
+            more = mlx_format(" (and %d more)", count - i - 1);
+        int room = canvas->columns - 2 - (more ? (int)strlen(more) : 0);
+        int x = mlx_canvas_printf(canvas, row + used, 1, room, alert ? MLX_INK_BAD : MLX_INK_WARN,
+                                  "! %s", text);
+        if (more)
+            mlx_canvas_text(canvas, row + used, x, canvas->columns - x, MLX_INK_DIM, more);
+        used++;
+    }
+    return used;
+}
+
+typedef struct {
+    const char *label;
+    double share;
+    const char *text; /* NULL: not available */
+} gauge_t;
+
+static void draw_gauge(mlx_canvas_t *canvas, int row, int column, int width, const gauge_t *gauge,
+                       bool late)
+{
+    int end = column + width;
+    column = mlx_canvas_text(canvas, row, column, 4, MLX_INK_DIM, gauge->label) + 1;
     mlx_canvas_put(canvas, row, column++, L'[', MLX_INK_DIM);
-    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * (double)GAUGE_WIDTH);
+    double share = isnan(gauge->share) ? 0 : fmin(fmax(gauge->share, 0), 1);
+    int filled = (int)lround(share * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
-                       ink_of_share(share));
+                       late ? MLX_INK_DIM : ink_of_share(share));
     mlx_canvas_put(canvas, row, column++, L']', MLX_INK_DIM);
-    return mlx_canvas_text(canvas, row, column + 1, 24, text ? MLX_INK_NORMAL : MLX_INK_DIM,
-                           text ? text : "n/a");
+    mlx_canvas_text(canvas, row, column + 1, end - column - 1,
+                    gauge->text && !late ? MLX_INK_NORMAL : MLX_INK_DIM,
+                    gauge->text ? gauge->text : "n/a");
 }
 
 static char *share_text(double share)
@@ -126,18 +189,61 @@ static char *memory_text(double used, double total)
     return mlx_format("%s / %s", a, b);
 }
 
-static void draw_gauges(const mlx_headline_t *now, mlx_canvas_t *canvas)
+/*  Two by two; one beneath the other where the window is narrow. Returns the rows used. */
+static int draw_gauges(const mlx_headline_t *now, int row, mlx_canvas_t *canvas)
 {
-    int right = canvas->columns / 2 + 1;
     MLX_CLEANUP(mlx_free_p) char *cpu = share_text(now->cpu_utilization);
     MLX_CLEANUP(mlx_free_p) char *gpu = share_text(now->gpu_utilization);
     MLX_CLEANUP(mlx_free_p) char *memory = memory_text(now->memory_used, now->memory_total);
     MLX_CLEANUP(mlx_free_p)
     char *vram = memory_text(now->gpu_memory_used, now->gpu_memory_total);
-    draw_gauge(canvas, 1, 1, "CPU ", now->cpu_utilization, cpu);
-    draw_gauge(canvas, 2, 1, "GPU ", now->gpu_utilization, gpu);
-    draw_gauge(canvas, 1, right, "MEM ", now->memory_used / now->memory_total, memory);
-    draw_gauge(canvas, 2, right, "VRAM", now->gpu_memory_used / now->gpu_memory_total, vram);
+    const gauge_t gauges[] = {
+        {"CPU", now->cpu_utilization, cpu},
+        {"MEM", now->memory_used / now->memory_total, memory},
+        {"GPU", now->gpu_utilization, gpu},
+        {"VRAM", now->gpu_memory_used / now->gpu_memory_total, vram},
+    };
+    bool pairs = canvas->columns >= 76;
+    int width = pairs ? canvas->columns / 2 - 1 : canvas->columns - 2;
+    for (int i = 0; i < (int)MLX_COUNT(gauges); i++)
+        draw_gauge(canvas, row + (pairs ? i / 2 : i), pairs && i % 2 ? canvas->columns / 2 + 1 : 1,
+                   width, &gauges[i], now->sensors_late);
+    return pairs ? 2 : 4;
+}
+
+/*  The table of models: what a column takes, and from which width of the window it is there. */
+enum {
+    COLUMN_RUNTIME,
+    COLUMN_SIZE,
+    COLUMN_CONTEXT,
+    COLUMN_RATE,
+    COLUMN_EXPIRES,
+    COLUMNS
+};
+
+static const struct {
+    const char *head;
+    int width;
+    int from;
+} table_columns[COLUMNS] = {
+    [COLUMN_RUNTIME] = {"RUNTIME", 16, 70}, [COLUMN_SIZE] = {"    SIZE", 8, 44},
+    [COLUMN_CONTEXT] = {"CONTEXT", 7, 60},  [COLUMN_RATE] = {"  TOK/S", 7, 0},
+    [COLUMN_EXPIRES] = {"EXPIRES", 7, 52},
+};
+
+/*  Where column WHICH begins, or -1: the window is too narrow for it. COLUMNS: the width that is
+ *  left for the model's name. */
+static int column_at(const mlx_canvas_t *canvas, int which)
+{
+    int x = canvas->columns - 1, found = -1;
+    for (int i = COLUMNS - 1; i >= 0; i--) {
+        if (canvas->columns < table_columns[i].from)
+            continue;
+        x -= table_columns[i].width + 1;
+        if (i == which)
+            found = x + 1;
+    }
+    return which == COLUMNS ? x - 1 : found;
 }
 
 typedef struct {
@@ -148,49 +254,82 @@ typedef struct {
     int64_t now_us;
 } table_t;
 
-/*  Columns: model, runtime, size, context, tok/s, expires. The model column takes what is left. */
-static void draw_model(table_t *table, const char *endpoint, const mlx_value_t *model, double rate)
+static void put_column(const table_t *table, int which, mlx_ink_t ink, const char *text)
 {
-    mlx_canvas_t *canvas = table->canvas;
-    int width = canvas->columns - 52;
-    double size;
-    int64_t context, expires;
-    const char *name = mlx_value_str(model, "name");
-    mlx_canvas_text(canvas, table->row, 1, width > 8 ? width : 8, MLX_INK_NORMAL,
-                    name ? name : "?");
-    int x = (width > 8 ? width : 8) + 2;
-    mlx_canvas_text(canvas, table->row, x, 16, MLX_INK_DIM, endpoint);
-    if (mlx_value_real(model, "size", &size)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(size, MLX_UNIT_BYTES);
-        mlx_canvas_printf(canvas, table->row, x + 17, 8, MLX_INK_NORMAL, "%8s", text);
-    }
-    if (mlx_value_int(model, "context", &context))
-        mlx_canvas_printf(canvas, table->row, x + 26, 7, MLX_INK_NORMAL, "%7lld",
-                          (long long)context);
-    if (!isnan(rate))
-        mlx_canvas_printf(canvas, table->row, x + 34, 7, MLX_INK_TITLE, "%7.1f", rate);
-    if (mlx_value_int(model, "expires_at", &expires)) {
-        MLX_CLEANUP(mlx_free_p)
-        char *left = mlx_format_unit((double)(expires - table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        mlx_canvas_printf(canvas, table->row, x + 42, 7, MLX_INK_DIM, "%7s",
-                          expires > table->now_us ? left : "now");
-    }
-    table->row++;
+    int x = column_at(table->canvas, which), width = table_columns[which].width;
+    if (x < 0)
+        return;
+    if (which == COLUMN_RUNTIME)
+        mlx_canvas_text(table->canvas, table->row, x, width, ink, text);
+    else
+        mlx_canvas_printf(table->canvas, table->row, x, width, ink, "%*s", width, text);
 }
 
-/*  Speed of the model NAME at its runtime, or NaN: the activity topic stands beside the models
- * topic. */
-static double rate_of(const table_t *table, const char *models_topic, const char *name)
+static void put_rate(const table_t *table, double rate, mlx_ink_t ink)
 {
-    double rate = NAN;
-    MLX_CLEANUP(mlx_free_p)
-    char *topic =
-        mlx_format("%.*s.activity", (int)(strlen(models_topic) - strlen(".models")), models_topic);
-    const mlx_value_t *d = mlx_overview_get(table->overview, topic, table->now_us, NULL);
-    const char *model = mlx_value_str(d, "model");
-    if (model && name && strcmp(model, name) == 0)
-        mlx_value_real(d, "tokens_per_second", &rate);
-    return rate;
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%.1f", rate);
+    put_column(table, COLUMN_RATE, ink, isnan(rate) ? "working" : text);
+}
+
+/*  One line a request, beneath its model, where a model works on several. */
+static void draw_requests(table_t *table, const mlx_value_t *activity, const char *name)
+{
+    const mlx_value_t *running = mlx_value_get(activity, "running");
+    for (size_t i = 0; i < mlx_value_size(running) && table->row < table->last; i++) {
+        const mlx_value_t *request = mlx_value_at(running, i);
+        const char *model = mlx_value_str(request, "model"), *client;
+        double rate = NAN, age = 0;
+        int64_t tokens = 0;
+        if (!model || strcmp(model, name) != 0)
+            continue;
+        client = mlx_value_str(request, "client");
+        mlx_value_real(request, "tokens_per_second", &rate);
+        mlx_value_real(request, "age", &age);
+        mlx_value_int(request, "tokens", &tokens);
+        MLX_CLEANUP(mlx_free_p) char *since = mlx_format_unit(age, MLX_UNIT_SECONDS);
+        mlx_canvas_printf(table->canvas, table->row, 3, column_at(table->canvas, COLUMNS) - 3,
+                          MLX_INK_DIM, "%s: %lld tokens, %s", client ? client : "request",
+                          (long long)tokens, since);
+        put_rate(table, rate, MLX_INK_DIM);
+        table->row++;
+    }
+}
+
+static void draw_figures(const table_t *table, const mlx_value_t *model)
+{
+    double size;
+    int64_t context, expires;
+    if (mlx_value_real(model, "size", &size)) {
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(size, MLX_UNIT_BYTES);
+        put_column(table, COLUMN_SIZE, MLX_INK_NORMAL, text);
+    }
+    if (mlx_value_int(model, "context", &context)) {
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%lld", (long long)context);
+        put_column(table, COLUMN_CONTEXT, MLX_INK_NORMAL, text);
+    }
+    if (mlx_value_int(model, "expires_at", &expires)) {
+        MLX_CLEANUP(mlx_free_p)
+        char *left =
+            mlx_format_unit(((double)expires - (double)table->now_us) / 1e6, MLX_UNIT_SECONDS);
+        put_column(table, COLUMN_EXPIRES, MLX_INK_DIM, expires > table->now_us ? left : "now");
+    }
+}
+
+static void draw_model(table_t *table, const char *kind, const mlx_value_t *model,
+                       const mlx_value_t *activity, bool late)
+{
+    const char *name = mlx_value_str(model, "name");
+    size_t requests = 0;
+    double rate = mlx_activity_model(activity, name ? name : "", &requests);
+    mlx_canvas_text(table->canvas, table->row, 1, column_at(table->canvas, COLUMNS) - 1,
+                    late ? MLX_INK_DIM : MLX_INK_NORMAL, name ? name : "?");
+    put_column(table, COLUMN_RUNTIME, MLX_INK_DIM, kind);
+    draw_figures(table, model);
+    if (requests)
+        put_rate(table, rate, late ? MLX_INK_DIM : MLX_INK_TITLE);
+    table->row++;
+    if (requests > 1)
+        draw_requests(table, activity, name);
 }
 
 static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us)
@@ -198,33 +337,33 @@ static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us
     table_t *table = arg;
     const char *suffix = strrchr(message->topic, '.');
     bool reachable = false;
-    if (!suffix || strcmp(suffix, ".models") != 0 || age_us > MLX_OVERVIEW_STALE_US)
+    if (!suffix || strcmp(suffix, ".models") != 0 || mlx_overview_stale(message->topic, age_us) ||
+        strcmp(message->host, mlx_overview_host(table->overview)) != 0)
         return;
     mlx_value_bool(message->d, "reachable", &reachable);
+    MLX_CLEANUP(mlx_free_p)
+    char *topic = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
+    const mlx_value_t *activity = mlx_overview_get(table->overview, topic, table->now_us, NULL);
     const mlx_value_t *models = mlx_value_get(message->d, "models");
     const char *kind = mlx_value_str(message->d, "kind");
-    for (size_t i = 0; reachable && i < mlx_value_size(models) && table->row < table->last; i++) {
-        const mlx_value_t *model = mlx_value_at(models, i);
-        draw_model(table, kind ? kind : "?", model,
-                   rate_of(table, message->topic, mlx_value_str(model, "name")));
-    }
+    bool late = mlx_overview_late(table->overview, message, table->now_us);
+    for (size_t i = 0; reachable && i < mlx_value_size(models) && table->row < table->last; i++)
+        draw_model(table, kind ? kind : "?", mlx_value_at(models, i), activity, late);
 }
 
 static int draw_models(const mlx_overview_t *overview, int row, int last, int64_t now_us,
                        mlx_canvas_t *canvas)
 {
-    int width = canvas->columns - 52;
-    if (width < 8)
-        width = 8;
-    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
-    mlx_canvas_text(canvas, row, 1, width, MLX_INK_BAR, "MODEL");
-    mlx_canvas_text(canvas, row, width + 2, 60, MLX_INK_BAR,
-                    "RUNTIME              SIZE CONTEXT   TOK/S EXPIRES");
     table_t table = {
-        .overview = overview, .canvas = canvas, .row = row + 1, .last = last, .now_us = now_us};
+        .overview = overview, .canvas = canvas, .row = row, .last = last, .now_us = now_us};
+    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
+    mlx_canvas_text(canvas, row, 1, column_at(canvas, COLUMNS) - 1, MLX_INK_BAR, "MODEL");
+    for (int i = 0; i < COLUMNS; i++)
+        put_column(&table, i, MLX_INK_BAR, table_columns[i].head);
+    table.row++;
     mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);
     if (table.row == row + 1 && table.row < last)
-        mlx_canvas_text(canvas, table.row++, 1, canvas->columns, MLX_INK_DIM,
+        mlx_canvas_text(canvas, table.row++, 1, canvas->columns - 2, MLX_INK_DIM,
                         "no model is loaded; runtimes and why: mlxctl status");
     return table.row;
 }
@@ -268,27 +407,32 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
 {
     int row = canvas->rows - 1;
-    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
-    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR, "q quit  b benchmark");
-    if (note)
-        mlx_canvas_printf(canvas, row, x + 2, canvas->columns - x - 24, MLX_INK_BAR, "%s", note);
     MLX_CLEANUP(mlx_free_p)
     char *services =
         mlx_format("services %zu/%zu up", now->services_up, now->services_up + now->services_down);
-    mlx_canvas_text(canvas, row, canvas->columns - (int)strlen(services) - 1, 24,
-                    now->services_down ? MLX_INK_BAD : MLX_INK_BAR, services);
+    int end = canvas->columns - (int)strlen(services) - 1;
+    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
+    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR, "q quit  b benchmark");
+    bool room = x + 1 < end && !(note && canvas->columns < NARROW);
+    if (note)
+        mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,
+                          "%s", note);
+    if (room)
+        mlx_canvas_text(canvas, row, end, 24, now->services_down ? MLX_INK_BAD : MLX_INK_BAR,
+                        services);
 }
 
 void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,
                   int64_t now_us, mlx_canvas_t *canvas)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
-    int footer = canvas->rows - 1;
+    int footer = canvas->rows - 1, row = 1;
     draw_title(overview, &now, now_us, canvas);
-    if (canvas->rows >= 5)
-        draw_gauges(&now, canvas);
-    int row = 4;
-    if (canvas->rows >= 8) {
+    row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
+    if (row + 4 <= footer)
+        row += draw_gauges(&now, row, canvas);
+    row++;
+    if (row + 3 <= footer) {
         int most = footer - 3 * (PLOT_ROWS_MIN + 1);
         row = draw_models(overview, row, most > row + 3 ? most : footer, now_us, canvas) + 1;
     }

@@ -1,20 +1,30 @@
 // The page: live values over server-sent events, and the theme.
 
-import { $, color, el, figure, seconds } from "./format.js";
+import { $, color, el, figure, seconds, soft } from "./format.js";
 import * as history from "./history.js";
 import * as tables from "./tables.js";
 
 const STALE_MS = 20000;
+const QUIET_MS = 3800; // a gateway that lives sends a beat every second
 const SPARK_S = 120;
-const messages = new Map(); // topic -> message, of this host
+const machines = new Map(); // host -> (topic -> message)
+let messages = new Map();   // those of the machine that is shown
 const sparks = new Map();   // tile -> [[t, value]]
-let headline = {}, host = "";
+let headline = {}, host = "", connection = {};
+let heard = null, arrived = false, skew = 0; // performance.now() of the last event; the gateway's clock against ours
+
+const now = () => Date.now() + skew;
+
+// Outside values are of any type: each is taken as what it should be, or is absent.
+const text = value => typeof value === "string" && value ? value : undefined;
+const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
+const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
 
 function tile(id, value, note, ratio) {
   const node = $(`#${id}`);
   const [valueNode, noteNode] = [node.querySelector(".value"), node.querySelector(".note")];
-  if (valueNode.textContent !== value) valueNode.textContent = value;
-  if (noteNode.textContent !== note) noteNode.textContent = note || "\u00a0";
+  if (valueNode.textContent !== value) valueNode.replaceChildren(...soft(value));
+  if (noteNode.textContent !== note) noteNode.replaceChildren(...soft(note || "\u00a0"));
   if (ratio === undefined) return;
   if (!sparks.has(id)) sparks.set(id, []);
   const points = sparks.get(id), now = Date.now();
@@ -43,19 +53,19 @@ function spark(canvas, points, now) {
 
 const fresh = topic => {
   const message = messages.get(topic);
-  return message && Date.now() - message.t / 1000 < STALE_MS ? message.d : null;
+  return message && now() - message.t / 1000 < STALE_MS ? message.d : null;
 };
 
-const why = (d, field) => d?.missing?.find(entry => entry.field === field)?.why;
+const why = (d, field) => text(maps(d?.missing).find(entry => entry.field === field)?.why);
 
 function share(used, total) {
   return typeof total === "number" ? `of ${figure(total, "bytes")} (${Math.round(used / total * 100)} %)` : "";
 }
 
 function drawSpeed() {
-  const speed = headline.tokens_per_second;
+  const speed = headline.tokens_per_second, busy = headline.models_busy;
   const idle = headline.busy ? "working" : headline.models_loaded || headline.model ? "idle" : "–";
-  const note = headline.busy ? headline.source && `from ${headline.source}`
+  const note = headline.busy ? [busy > 1 && `${busy} models`, headline.requests > 1 && `${headline.requests} requests`, headline.source && `from ${headline.source}`].filter(Boolean).join(", ")
     : headline.last_tokens_per_second !== undefined ? `last request ${figure(headline.last_tokens_per_second, "tokens per second")}` : "no request seen";
   tile("speed", speed === undefined ? idle : figure(speed, "tokens per second"), note, speed ?? null);
 }
@@ -64,18 +74,20 @@ function drawTiles() {
   const gpus = [...messages.values()].filter(m => m.topic.startsWith("sensor.gpu.") && fresh(m.topic));
   const gpu = gpus[0]?.d, cpu = fresh("sensor.cpu"), heat = fresh("sensor.temperature"), power = fresh("sensor.power");
   const memory = fresh("sensor.memory");
+  const busy = headline.models_busy;
   drawSpeed();
-  tile("model", headline.model || "none", headline.model ? `${headline.models_loaded} loaded` : "no model loaded");
+  tile("model", busy > 1 ? `${busy} models` : headline.model || "none", busy > 1 ? maps(headline.work).map(one => one.model).join(", ")
+    : headline.model ? `${headline.models_loaded} loaded` : "no model loaded");
   tile("memory", figure(headline.memory_used, "bytes"),
     headline.memory_used === undefined ? why(memory, "used") || "not available" : share(headline.memory_used, headline.memory_total), headline.memory_used ?? null);
-  tile("gpu", figure(headline.gpu_utilization, "ratio"), gpu ? [gpus.length > 1 ? `${gpus.length} GPUs` : gpu.name,
+  tile("gpu", figure(headline.gpu_utilization, "ratio"), gpu ? [gpus.length > 1 ? `${gpus.length} GPUs` : text(gpu.name),
     headline.gpu_memory_used !== undefined && `${figure(headline.gpu_memory_used, "bytes")} ${share(headline.gpu_memory_used, headline.gpu_memory_total)}`]
-    .filter(Boolean).join(", ") : "no GPU with sensors", headline.gpu_utilization ?? null);
-  tile("cpu", figure(headline.cpu_utilization, "ratio"), cpu ? [cpu.name, cpu.cores && `${cpu.cores} cores`].filter(Boolean).join(", ") : "not available",
+    .filter(Boolean).join(", ") : memory || cpu ? "no GPU with sensors" : "the sampler does not report it", headline.gpu_utilization ?? null);
+  tile("cpu", figure(headline.cpu_utilization, "ratio"), cpu ? [text(cpu.name) !== text(gpu?.name) && text(cpu.name), number(cpu.cores) && `${cpu.cores} cores`].filter(Boolean).join(", ") : "not available",
     headline.cpu_utilization ?? null);
   tile("temperature", figure(headline.temperature, "celsius"),
-    headline.temperature === undefined ? why(heat, "cpu") || "not available" : heat?.thermal_state || "", headline.temperature ?? null);
-  tile("power", figure(headline.power, "watts"), headline.power === undefined ? why(power, "package") || "not available" : power?.source || "",
+    headline.temperature === undefined ? why(heat, "cpu") || "not available" : text(heat?.thermal_state), headline.temperature ?? null);
+  tile("power", figure(headline.power, "watts"), headline.power === undefined ? why(power, "package") || "not available" : text(power?.source),
     headline.power ?? null);
 }
 
@@ -83,43 +95,91 @@ function drawServices() {
   const list = el("ul", { class: "dots" });
   for (const [topic, message] of [...messages].sort())
     if (/^service\..*\.health$/.test(topic)) {
-      const silent = Date.now() - message.t / 1000 > STALE_MS;
+      const silent = now() - message.t / 1000 > STALE_MS;
       const up = message.d.state === "up" && !silent;
-      const state = silent ? "silent" : message.d.state;
-      list.append(el("li", { class: up ? "up" : "down", title: message.d.reason || state }, topic.split(".")[1], up ? "" : ` ${state}`));
+      const state = silent ? "silent" : text(message.d.state) || "in an unknown state";
+      list.append(el("li", { class: up ? "up" : "down", title: text(message.d.reason) || state }, topic.split(".")[1], up ? "" : ` ${state}`));
     }
   $("#services .value").textContent = `${headline.services_up ?? 0} up${headline.services_down ? `, ${headline.services_down} not` : ""}`;
   $("#services .note").replaceChildren(list);
 }
 
-function modelRow(server, model, speed) {
-  const part = model.size && model.vram !== undefined ? figure(model.vram / model.size, "ratio") : "–";
-  return el("tr", {}, el("td", {}, server), el("td", {}, model.name || "?"), el("td", {}, model.quantization || "–"),
-    el("td", { class: "n" }, figure(model.size, "bytes")), el("td", { class: "n" }, part), el("td", { class: "n" }, model.context ?? "–"),
-    el("td", { class: "n" }, speed));
+const speedText = (requests, speed) => !requests ? "idle"
+  : (speed === undefined ? "working" : figure(speed, "tokens per second")) + (requests > 1 ? `, ${requests} requests` : "");
+
+// What one model does: its requests, and the sum of their speeds.
+function workOf(activity, name) {
+  const own = maps(activity.running).filter(one => (text(one.model) || text(activity.model)) === name);
+  const speeds = own.map(one => number(one.tokens_per_second)).filter(speed => speed !== undefined);
+  if (own.length) return { own, requests: own.length, speed: speeds.length ? speeds.reduce((a, b) => a + b) : undefined };
+  const busy = activity.busy === true && !maps(activity.running).length && (text(activity.model) ?? name) === name;
+  return { own, requests: busy ? number(activity.requests) || 1 : 0, speed: busy ? number(activity.tokens_per_second) : undefined };
+}
+
+function modelRow(server, model, work) {
+  const size = number(model.size), vram = number(model.vram);
+  const part = size && vram !== undefined ? figure(vram / size, "ratio") : "–";
+  return el("tr", {}, el("td", {}, server), el("td", {}, text(model.name) || "?"), el("td", {}, text(model.quantization) || "–"),
+    el("td", { class: "n" }, figure(size, "bytes")), el("td", { class: "n" }, part), el("td", { class: "n" }, String(number(model.context) ?? "–")),
+    el("td", { class: "n" }, speedText(work.requests, work.speed)));
+}
+
+function requestRow(request) {
+  const said = [number(request.tokens) !== undefined && `${request.tokens} tokens`, number(request.age) !== undefined && `for ${seconds(request.age)}`];
+  return el("tr", { class: "request" }, el("td"), el("td", { colspan: "5" }, [text(request.client) || "request", ...said].filter(Boolean).join(", ")),
+    el("td", { class: "n" }, speedText(1, number(request.tokens_per_second))));
+}
+
+function serverRows(topic) {
+  const d = fresh(topic), activity = fresh(topic.replace(/models$/, "activity")) || {};
+  const server = [text(d.kind), text(d.version), (text(d.url) || "").replace(/^https?:\/\//, "")].filter(Boolean).join(" ");
+  const models = maps(d.models);
+  if (!models.length)
+    return [el("tr", {}, el("td", {}, server), el("td", { colspan: "6", class: "wrap" },
+      d.reachable === true ? "no model loaded" : `not reachable: ${text(d.reason) || "no reason given"}`))];
+  return models.flatMap(model => {
+    const work = workOf(activity, text(model.name));
+    return [modelRow(server, model, work), ...(work.own.length > 1 ? work.own.map(requestRow) : [])];
+  });
 }
 
 function drawRuntimes() {
   const rows = [];
-  for (const [topic] of [...messages].sort()) {
-    if (!/^runtime\..*\.models$/.test(topic) || !fresh(topic)) continue;
-    const d = fresh(topic), activity = fresh(topic.replace(/models$/, "activity")) || {};
-    const server = [d.kind, d.version, (d.url || "").replace(/^https?:\/\//, "")].filter(Boolean).join(" ");
-    const speed = activity.busy ? figure(activity.tokens_per_second, "tokens per second") : "idle";
-    const models = d.models || [];
-    models.forEach(model => rows.push(modelRow(server, model, activity.model && activity.model !== model.name ? "idle" : speed)));
-    if (!models.length)
-      rows.push(el("tr", {}, el("td", {}, server), el("td", { colspan: "6", class: "wrap" }, d.reachable ? "no model loaded" : `not reachable: ${d.reason || "no reason given"}`)));
-  }
+  for (const [topic] of [...messages].sort())
+    if (/^runtime\..*\.models$/.test(topic) && fresh(topic)) safely(() => rows.push(...serverRows(topic)));
   if (!rows.length) rows.push(el("tr", {}, el("td", { colspan: "7" }, "no model server found")));
   $("#runtimes tbody").replaceChildren(...rows);
 }
 
+// Alarms and what else is wrong, in words; for an alarm also since when.
 function drawAlerts() {
-  const firing = [...messages.values()].filter(m => m.topic.startsWith("alert.") && m.d.state === "firing");
-  $("#alerts").hidden = firing.length === 0;
-  $("#alerts ul").replaceChildren(...firing.map(m => el("li", {}, m.d.summary || m.topic.slice(6),
-    m.d.since ? `, for ${seconds(Math.max(0, Date.now() / 1000 - m.d.since / 1e6))}` : "")));
+  const list = maps(headline.warnings).filter(one => one.kind !== "silent");
+  $("#alerts").hidden = list.length === 0;
+  const said = list.map(one => {
+    const since = one.kind === "alert" ? number(messages.get(`alert.${one.name}`)?.d.since) : undefined;
+    return (text(one.text) || text(one.name) || "?") + (since === undefined ? "" : `, for ${seconds(Math.max(0, now() / 1000 - since / 1e6))}`);
+  });
+  $("#alerts ul").replaceChildren(...said.map(line => el("li", {}, line)));
+}
+
+// Is what is shown live? The page's own clock counts what the gateway does not say.
+function drawLink() {
+  const quiet = heard === null ? 0 : performance.now() - heard;
+  const state = quiet > QUIET_MS ? "lost" : connection.state || "none";
+  const said = quiet > QUIET_MS ? `no data for ${Math.floor(quiet / 1000)} s: the gateway does not answer` : text(connection.text);
+  const words = heard === null ? "connecting" : state === "live" ? "live" : said || "nothing was heard yet";
+  const link = $("#link");
+  link.className = state === "live" ? "on" : "off";
+  if (link.textContent !== words) link.textContent = words;
+  document.body.classList.toggle("past", heard !== null && state === "lost");
+  document.body.classList.toggle("past-sensors", headline.sensors_late === true);
+  document.body.classList.toggle("past-runtimes", headline.runtimes_late === true);
+  return state;
+}
+
+// A part that cannot be drawn leaves the others alone.
+function safely(part) {
+  try { return part(); } catch (problem) { console.warn(problem); return undefined; }
 }
 
 let pending = false;
@@ -128,45 +188,73 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    drawTiles();
-    drawServices();
-    drawRuntimes();
-    drawAlerts();
-    document.title = headline.tokens_per_second === undefined ? `MLX ${host}` : `${figure(headline.tokens_per_second, "tokens per second")} MLX ${host}`;
+    for (const part of [drawTiles, drawServices, drawRuntimes, drawAlerts]) safely(part);
+    const state = safely(drawLink), speed = headline.tokens_per_second;
+    document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });
 }
 
 function onMessage(message) {
-  if (!host || message.host !== host) return;
-  messages.set(message.topic, message);
-  history.onLive(message);
-  if (message.topic === "cache.status") tables.onCache(message);
-  if (message.topic === "bench.result") tables.onBenchResult(message);
-  if (message.topic === "bench.progress") tables.onBenchProgress(message);
+  if (!message.d || typeof message.d !== "object") return;
+  if (!machines.has(message.host)) machines.set(message.host, new Map());
+  machines.get(message.host).set(message.topic, message);
+  if (message.host !== host) return;
+  safely(() => history.onLive(message));
+  if (message.topic === "cache.status") safely(() => tables.onCache(message));
+  if (message.topic === "bench.result") safely(() => tables.onBenchResult(message));
+  if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
 }
 
-function link(on, text) {
-  $("#link").className = on ? "on" : "off";
-  $("#link").textContent = text;
+// The machines to choose from, where there are several: one card each, with its speed and what is wrong.
+function drawMachines(all) {
+  const cards = Object.entries(all).sort().map(([name, one]) => {
+    const speed = one.tokens_per_second === undefined ? one.busy ? "working" : "idle" : figure(one.tokens_per_second, "tokens per second");
+    const said = [speed, one.models_busy > 1 ? `${one.models_busy} models` : one.model, one.gpu_utilization !== undefined && `GPU ${figure(one.gpu_utilization, "ratio")}`,
+      one.connection?.state === "lost" ? one.connection.text : maps(one.warnings)[0]?.text].filter(Boolean).join(", ");
+    const button = el("button", { type: "button", "aria-pressed": String(name === host), "data-host": name }, el("b", {}, name), el("span", {}, said));
+    button.addEventListener("click", () => { chosen = name; onHeadline(newest); draw(); });
+    return button;
+  });
+  const focused = document.activeElement?.dataset?.host;
+  $("#machines").hidden = cards.length < 2;
+  $("#machines").replaceChildren(...cards);
+  if (focused) cards.find(card => card.dataset.host === focused)?.focus();
+}
+
+let newest = null, chosen = null; // what the gateway said last; the machine that somebody clicked
+
+function onHeadline(said) {
+  newest = said;
+  const all = { ...said.others, [said.host]: said.headline };
+  const before = host;
+  host = all[chosen] ? chosen : said.host;
+  headline = all[host];
+  connection = headline.connection || {};
+  if (!machines.has(host)) machines.set(host, new Map());
+  messages = machines.get(host);
+  if (host !== before) sparks.clear();
+  $("#host").textContent = host;
+  safely(() => drawMachines(all));
+  history.setHost(host);
+  if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
+  else if (host !== before && before) tables.noCache();
+  // The browser went to the section of the address before there was anything above it.
+  if (!arrived && location.hash) requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView());
+  arrived = true;
 }
 
 function connect() {
   const source = new EventSource("/api/events");
-  source.addEventListener("open", () => link(true, "live"));
-  source.addEventListener("error", () => {
-    link(false, "not connected, trying again");
-    // A server that refused is not tried again by the browser itself.
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
-  });
-  source.addEventListener("headline", event => {
-    const said = JSON.parse(event.data);
-    host = said.host;
-    headline = said.headline;
-    $("#host").textContent = host;
-    history.setHost(host);
+  const on = (name, take) => source.addEventListener(name, event => {
+    heard = performance.now();
+    take(JSON.parse(event.data));
     draw();
   });
-  source.addEventListener("message", event => { onMessage(JSON.parse(event.data)); draw(); });
+  on("headline", onHeadline);
+  on("message", onMessage);
+  on("beat", beat => { skew = beat.t / 1000 - Date.now(); });
+  // A server that refused is not tried again by the browser itself.
+  source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) setTimeout(connect, 5000); });
 }
 
 function startTheme() {

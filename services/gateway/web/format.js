@@ -63,6 +63,11 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+// TEXT with places to break a line at, so that paths and model names do not break inside a word.
+export function soft(text) {
+  return text.split(/(?<=[/:_-])/).flatMap((part, i) => i ? [document.createElement("wbr"), part] : [part]);
+}
+
 export const color = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export async function ask(path, signal) {

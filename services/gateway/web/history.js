@@ -24,8 +24,8 @@ const shared = {
   onReset() { zoomed = false; follow(); refresh(); },
   onZoom(from, to) {
     const span = Math.min(Math.max(to - from, 5000), 10 * 366 * 86400e3);
-    const middle = (from + to) / 2, now = Date.now();
-    shared.to = Math.min(middle + span / 2, now + span * 0.1);
+    const middle = (from + to) / 2;
+    shared.to = Math.min(middle + span / 2, Date.now());
     shared.from = shared.to - span;
     zoomed = true;
     follow();
@@ -157,6 +157,9 @@ export function onLive(message) {
 export function setHost(name) {
   if (host === name) return;
   host = name;
+  for (const plot of plots) plot.node.remove();
+  plots = [];
+  live.clear();
   learn();
 }
 

@@ -42,6 +42,25 @@ function timeLabel(t, step) {
   return date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined });
 }
 
+const SUFFIX = { bytes: "B", ratio: " %", seconds: " s", watts: " W", joules: "J", celsius: " °C", hertz: "Hz" };
+
+// VALUE as a label of an axis whose lines are STEP apart and whose largest value is MOST.
+export function axisText(value, step, most, unit) {
+  const scaled = unit === "bytes" || unit === "joules" || unit === "hertz" || (!(unit in SUFFIX) && most >= 1e4);
+  const [size, prefix] = (scaled && [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]].find(([limit]) => most >= limit)) || [1, ""];
+  const factor = unit === "ratio" ? 100 : 1 / size;
+  const digits = Math.min(9, Math.max(0, Math.ceil(-Math.log10(step * factor) - 1e-9)));
+  return (value * factor).toFixed(digits) + (scaled ? ` ${prefix}${SUFFIX[unit] || ""}`.trimEnd() : SUFFIX[unit] || "");
+}
+
+// Points farther apart than this have nothing between them: a runtime that was idle, a machine that
+// was off. By the distance that most of them have.
+export function gapOf(points) {
+  const distances = points.slice(-300).map((point, i, all) => i ? point[0] - all[i - 1][0] : Infinity).sort((a, b) => a - b);
+  const usual = distances[Math.floor((distances.length - 1) / 2)];
+  return Math.min(12000, Math.max(2500, 2.5 * (Number.isFinite(usual) ? usual : 12000)));
+}
+
 export class Plot {
   // SHARED: {from, to, cursor, onZoom(from, to), onCursor(t), onReset()}; from, to in ms.
   constructor(title, unit, names, shared, onClose) {
@@ -93,8 +112,9 @@ export class Plot {
     let low = Infinity, high = -Infinity;
     this.columns = this.names.map(name => {
       const series = this.data.get(name);
-      const gap = Math.max(12000, 3 * series.step);
-      const columns = decimate(this.pointsOf(series), shared.from, shared.to, this.width(), gap);
+      const points = this.pointsOf(series);
+      const gap = Math.max(3 * series.step, gapOf(points));
+      const columns = decimate(points, shared.from, shared.to, this.width(), gap);
       for (const c of columns) { low = Math.min(low, c.min); high = Math.max(high, c.max); }
       return columns;
     });
@@ -147,10 +167,9 @@ export class Plot {
       if (this.xOf(t) < w - 26) g.fillText(timeLabel(t, step), this.xOf(t), h - 9);
   }
 
-  // Only as many digits as tell one line from the next.
+  // Only as many digits as tell one line from the next, and the same prefix on all.
   axisLabel(value) {
-    const suffix = { "tokens per second": "", watts: " W", celsius: " °C" }[this.unit];
-    return suffix === undefined ? figure(value, this.unit) : value.toFixed(this.tick < 1 ? 1 : 0) + suffix;
+    return axisText(value, this.tick, Math.max(Math.abs(this.low), Math.abs(this.high)), this.unit);
   }
 
   drawSeries(g, columns, stroke) {
@@ -211,7 +230,9 @@ export class Plot {
 
   listen() {
     const { canvas, shared } = this;
+    // The wheel alone scrolls the page; with Ctrl, as a pinch on a touchpad sends it, it zooms.
     canvas.addEventListener("wheel", event => {
+      if (!event.ctrlKey && !event.metaKey) return;
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 0.7 : 1 / 0.7, this.timeAt(event.offsetX));
     }, { passive: false });

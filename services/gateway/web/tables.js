@@ -25,7 +25,8 @@ export function ratio(before, after) {
   return { ratio: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half) };
 }
 
-let results = [];
+let results = [], loaded = false;
+const live = []; // results that came over the bus
 const ticked = new Set();
 
 function verdict() {
@@ -55,19 +56,21 @@ function row(run) {
     drawBench();
     $(`#bench tr[data-id="${CSS.escape(run.id)}"] input`)?.focus();
   });
-  const speed = run.tokens_per_second || {}, value = (x, digits) => typeof x === "number" ? x.toFixed(digits) : "–";
+  const speed = run.tokens_per_second || {}, said = (x, other) => typeof x === "string" && x ? x : other, value = (x, digits) => typeof x === "number" ? x.toFixed(digits) : "–";
   const interval = typeof speed.low === "number" ? ` (${value(speed.low, 1)} – ${value(speed.high, 1)})` : "";
-  const notes = [...(run.warnings || [])];
-  if (run.contention > 0) notes.push(`others busy ${figure(run.contention, "ratio")} of the time`);
+  const notes = Array.isArray(run.warnings) ? run.warnings.filter(note => typeof note === "string") : [];
+  const told = notes.some(note => /others? .*%/.test(note));
+  if (run.contention > 0 && !told) notes.push(`others busy ${figure(run.contention, "ratio")} of the time`);
   return el("tr", { "data-id": run.id }, el("td", {}, box), el("td", {}, new Date(run.t / 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" })),
-    el("td", {}, `${run.model || "?"}${run.quantization ? `, ${run.quantization}` : ""}`),
-    el("td", {}, `${run.runtime || "?"} ${run.runtime_version || ""}`), el("td", { class: "n" }, value(speed.mean ?? speed.median, 1) + interval),
+    el("td", {}, [said(run.model, "?"), said(run.quantization)].filter(Boolean).join(", ")),
+    el("td", {}, [said(run.runtime, "?"), said(run.runtime_version)].filter(Boolean).join(" ")), el("td", { class: "n" }, value(speed.mean ?? speed.median, 1) + interval),
     el("td", { class: "n" }, value(run.prompt_tokens_per_second?.median, 0)), el("td", { class: "n" }, figure(run.ttft?.median, "seconds")),
     el("td", { class: "n" }, value(run.joules_per_token, 2)), el("td", { class: "wrap" }, notes.join("; ")));
 }
 
 function drawBench() {
   $("#bench tbody").replaceChildren(...results.slice(0, 200).map(row));
+  if (results.length && loaded) benchNote("");
   verdict();
 }
 
@@ -79,7 +82,11 @@ function benchNote(text) {
 export async function loadBenchmarks() {
   try {
     const reply = await ask("/api/benchmarks");
-    results = (reply.results || []).filter(run => run.id && run.t).sort((a, b) => b.t - a.t);
+    results = (reply.results || []).filter(run => typeof run.id === "string" && typeof run.t === "number").sort((a, b) => b.t - a.t);
+    // What came over the bus and is not in the record (there may be none) stays.
+    for (const run of live) if (!results.some(other => other.id === run.id)) results.push(run);
+    results.sort((a, b) => b.t - a.t);
+    loaded = true;
     benchNote(results.length ? "" : "No benchmark has been run yet: mlxctl bench.");
   } catch (problem) {
     benchNote(explain(problem));
@@ -90,26 +97,34 @@ export async function loadBenchmarks() {
 // The newest result also comes over the bus: it is shown even when no recorder keeps it.
 export function onBenchResult(message) {
   const run = { t: message.t, ...message.d };
-  if (!run.id || results.some(other => other.id === run.id)) return;
+  if (typeof run.id !== "string" || typeof run.t !== "number" || results.some(other => other.id === run.id)) return;
+  live.push(run);
   results = [run, ...results].sort((a, b) => b.t - a.t);
   drawBench();
 }
 
 export function onBenchProgress(message) {
-  const d = message.d, node = $("#progress");
+  const d = message.d, node = $("#progress"), word = value => typeof value === "string" || typeof value === "number" ? String(value) : "";
   node.hidden = d.phase === "done" || Date.now() - message.t / 1000 > 30000;
-  node.querySelector("span").textContent = `${d.model || ""}: ${d.phase || ""} ${d.prompt ? `${d.prompt} of ${d.prompts}` : ""}`;
-  node.querySelector("progress").value = d.prompts ? (d.prompt || 0) / d.prompts : 0;
+  node.querySelector("span").textContent = `${word(d.model)}: ${word(d.phase)} ${d.prompt > 0 ? `${word(d.prompt)} of ${word(d.prompts)}` : ""}`;
+  node.querySelector("progress").value = d.prompts > 0 && d.prompt > 0 ? Math.min(1, d.prompt / d.prompts) : 0;
+}
+
+// Another machine is shown, of which no cache is known.
+export function noCache() {
+  $("#cache-note").textContent = "The cache has not reported.";
+  $("#models").parentNode.hidden = true;
 }
 
 export function onCache(message) {
-  const d = message.d, models = d.models || [];
-  const parts = [`${d.models_count ?? models.length} models`, figure(d.bytes, "bytes")];
+  const d = message.d, models = (Array.isArray(d.models) ? d.models : []).filter(model => model && typeof model === "object");
+  const count = typeof d.models_count === "number" ? d.models_count : models.length;
+  const parts = [`${count} model${count === 1 ? "" : "s"}`, figure(d.bytes, "bytes")];
   if (typeof d.saved === "number") parts.push(`${figure(d.saved, "bytes")} saved by sharing`);
-  if (d.dir) parts.push(d.dir);
+  if (typeof d.dir === "string") parts.push(d.dir);
   $("#cache-note").textContent = parts.join(", ");
   const table = $("#models");
   table.parentNode.hidden = models.length === 0;
-  table.tBodies[0].replaceChildren(...models.slice(0, 500).map(model => el("tr", {}, el("td", {}, model.name || "?"),
-    el("td", { class: "n" }, figure(model.size, "bytes")), el("td", { class: "wrap" }, (model.used_by || []).join(", ") || "nobody"))));
+  table.tBodies[0].replaceChildren(...models.slice(0, 500).map(model => el("tr", {}, el("td", {}, typeof model.name === "string" ? model.name : "?"),
+    el("td", { class: "n" }, figure(model.size, "bytes")), el("td", { class: "wrap" }, (Array.isArray(model.used_by) ? model.used_by : []).join(", ") || "nobody"))));
 }
