@@ -78,8 +78,8 @@ def test_results_in_each_form():
 
 def test_the_runtime_is_found_on_the_bus():
     with Double("--rate", "300") as double, \
-            Suite("bus", config="watcher: {tap: false, discover: true}\n") as suite:
-        suite.environment["OLLAMA_HOST"] = f"127.0.0.1:{double.port}"
+            Suite("bus", config="watcher: {tap: false, discover: false, runtimes: "
+                  f"[{{kind: ollama, url: '{double.url}'}}]}}\n") as suite:
         suite.start("watcher")
         suite.start("bencher")
         suite.subscribe("runtime.").until(lambda _t, b: b["d"].get("reachable"), 10)
