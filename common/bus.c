@@ -291,6 +291,7 @@ static void take_message(mlx_bus_t *self, zmq_msg_t frames[3], size_t count)
         self->stats.malformed++;
         return;
     }
+    self->stats.fields += (int64_t)message.dropped;
     deliver(self, &message);
 }
 

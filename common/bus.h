@@ -34,7 +34,8 @@ typedef struct {
     int64_t duplicates; /* retained values seen again; dropped */
     int64_t gaps; /* messages lost on the way, by sequence; counted with a subscription to "" */
     int64_t malformed;
-    int64_t unfit; /* publications that contradicted the catalogue; not sent */
+    int64_t fields; /* of messages, dropped because the catalogue contradicts them */
+    int64_t unfit;  /* publications that contradicted the catalogue; not sent */
 } mlx_bus_stats_t;
 
 /*  MESSAGE is borrowed for the call. */

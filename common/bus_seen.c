@@ -5,12 +5,14 @@
 
 enum {
     ENTRIES_MAX = 8192,
-    SETTLE_US = 1000000
+    SETTLE_US = 1000000,
+    JUMP_MAX = 1000000, /* messages lost at once */
 };
 
 typedef struct {
-    char boot[33];
-    int64_t seq;      /* highest seen */
+    char boot[MLX_BOOT_MAX + 1];
+    int64_t seq;      /* the last of a topic; the highest of a source */
+    int64_t jump;     /* where a step led that no loss explains; 0: none */
     int64_t since_us; /* when the first message of this run was seen */
 } seen_t;
 
@@ -66,19 +68,35 @@ static seen_t *entry_of(zhashx_t *table, const char *host, const char *name, con
     return seen;
 }
 
+/*  Messages of the source that are missing before number SEQ. A step that no loss explains is not
+ *  believed before a second message goes on from there: one forged number must neither count as a loss
+ *  nor hide the losses that follow. */
+static int64_t gap_before(seen_t *source, int64_t seq, int64_t now_us)
+{
+    int64_t step = seq - source->seq;
+    bool jumps = source->seq != 0 && (step > JUMP_MAX || step < -JUMP_MAX);
+    bool goes_on = jumps && seq > source->jump && seq - source->jump <= JUMP_MAX;
+    if (jumps && !goes_on) {
+        source->jump = seq;
+        return 0;
+    }
+    if (!jumps && step <= 0)
+        return 0;
+    bool settled = now_us - source->since_us > SETTLE_US;
+    source->seq = seq;
+    return settled && !jumps ? step - 1 : 0;
+}
+
 bool mlx_bus_seen_before(mlx_bus_seen_t *self, const mlx_message_t *message, int64_t now_us,
                          int64_t *gap)
 {
     *gap = 0;
     seen_t *topic = entry_of(self->topics, message->host, message->topic, message->boot, now_us);
-    if (message->seq <= topic->seq)
+    /* What is repeated is always the last that came. A lower number comes only after a forged one. */
+    if (message->seq == topic->seq)
         return true;
     topic->seq = message->seq;
     seen_t *source = entry_of(self->sources, message->host, message->src, message->boot, now_us);
-    if (message->seq > source->seq) {
-        if (now_us - source->since_us > SETTLE_US)
-            *gap = message->seq - source->seq - 1;
-        source->seq = message->seq;
-    }
+    *gap = gap_before(source, message->seq, now_us);
     return false;
 }

@@ -19,7 +19,7 @@ static const struct {
 };
 
 static const mlx_setting_t peer_fields[] = {
-    {.key = "host", .type = MLX_SETTING_STR, .required = true},
+    {.key = "host", .type = MLX_SETTING_NAME, .required = true},
     {.key = "endpoint", .type = MLX_SETTING_STR, .required = true},
     {.key = "key", .type = MLX_SETTING_STR, .required = true},
     {0},
@@ -58,7 +58,7 @@ static const mlx_setting_t rule_fields[] = {
 
 const mlx_setting_t mlx_settings[] = {
     {.key = "host",
-     .type = MLX_SETTING_STR,
+     .type = MLX_SETTING_NAME,
      .example = "studio",
      USE("all", "Name of this machine in every message; the host name when not set.")},
 
@@ -153,10 +153,15 @@ const char *mlx_settings_section_help(const char *section)
 const char *mlx_setting_type_name(mlx_setting_type_t type)
 {
     static const char *const names[] = {
-        [MLX_SETTING_BOOL] = "true or false",   [MLX_SETTING_INT] = "a whole number",
-        [MLX_SETTING_REAL] = "a number",        [MLX_SETTING_STR] = "a text",
-        [MLX_SETTING_WORD] = "a word",          [MLX_SETTING_PATH] = "an absolute path",
-        [MLX_SETTING_LIST] = "a list of texts", [MLX_SETTING_MAPS] = "a list of maps",
+        [MLX_SETTING_BOOL] = "true or false",
+        [MLX_SETTING_INT] = "a whole number",
+        [MLX_SETTING_REAL] = "a number",
+        [MLX_SETTING_STR] = "a text",
+        [MLX_SETTING_NAME] = "a name of 1 to 128 bytes without spaces",
+        [MLX_SETTING_WORD] = "a word",
+        [MLX_SETTING_PATH] = "an absolute path",
+        [MLX_SETTING_LIST] = "a list of texts",
+        [MLX_SETTING_MAPS] = "a list of maps",
     };
     return names[type];
 }

@@ -13,6 +13,7 @@ typedef enum {
     MLX_SETTING_INT,
     MLX_SETTING_REAL,
     MLX_SETTING_STR,
+    MLX_SETTING_NAME, /* of a host: see mlx_name_valid */
     MLX_SETTING_WORD, /* one of WORDS */
     MLX_SETTING_PATH, /* absolute, or from ~ */
     MLX_SETTING_LIST, /* of strings */

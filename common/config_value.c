@@ -2,6 +2,7 @@
 
 #include "common/paths.h"
 #include "common/suggest.h"
+#include "proto/catalogue.h"
 
 #include <errno.h>
 #include <math.h>
@@ -102,6 +103,13 @@ static mlx_value_t *to_str(const job_t *job)
 {
     if (!job->node->text[0] || !is_printable(job->node->text))
         return refuse(job, "a text of one line");
+    return mlx_value_new_str(job->node->text);
+}
+
+static mlx_value_t *to_name(const job_t *job)
+{
+    if (!mlx_name_valid(job->node->text, strlen(job->node->text)))
+        return refuse_type(job);
     return mlx_value_new_str(job->node->text);
 }
 
@@ -210,8 +218,9 @@ static mlx_value_t *convert(const job_t *job)
     } kinds[] = {
         [MLX_SETTING_BOOL] = {MLX_STR, to_bool},  [MLX_SETTING_INT] = {MLX_STR, to_int},
         [MLX_SETTING_REAL] = {MLX_STR, to_real},  [MLX_SETTING_STR] = {MLX_STR, to_str},
-        [MLX_SETTING_WORD] = {MLX_STR, to_word},  [MLX_SETTING_PATH] = {MLX_STR, to_path},
-        [MLX_SETTING_LIST] = {MLX_LIST, to_list}, [MLX_SETTING_MAPS] = {MLX_LIST, to_maps},
+        [MLX_SETTING_NAME] = {MLX_STR, to_name},  [MLX_SETTING_WORD] = {MLX_STR, to_word},
+        [MLX_SETTING_PATH] = {MLX_STR, to_path},  [MLX_SETTING_LIST] = {MLX_LIST, to_list},
+        [MLX_SETTING_MAPS] = {MLX_LIST, to_maps},
     };
     if (job->node->type != kinds[job->setting->type].node)
         return refuse_type(job);

@@ -61,7 +61,7 @@ static void publish_health(void *arg)
     mlx_value_set_real(health, "uptime", (double)(mlx_now_us() - self->started_us) / 1e6);
     mlx_value_set_int(health, "messages", stats.published);
     mlx_value_set_int(health, "drops", stats.gaps);
-    mlx_value_set_int(health, "errors", self->errors + stats.malformed);
+    mlx_value_set_int(health, "errors", self->errors + stats.malformed + stats.fields);
     mlx_value_set_str(health, "last_error", self->last_error);
     set_resources(health);
     mlx_bus_publish(self->bus, self->health_topic, health);

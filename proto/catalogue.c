@@ -1,9 +1,11 @@
 #include "proto/catalogue.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <string.h>
 
 #include "proto/catalogue_tables.h"
+#include "proto/message.h"
 #include "proto/utf8.h"
 
 enum {
@@ -12,6 +14,9 @@ enum {
     TOPIC_MAX = 192,
     NAME_MAX_BYTES = 128,
 };
+
+#define WHOLE_MAX ((int64_t)1 << 53)
+#define REAL_MAX 9223372036854775808.0 /* what a whole number takes */
 
 static const char *const unit_names[] = {
     [MLX_UNIT_NONE] = "",
@@ -159,6 +164,67 @@ int mlx_catalogue_check(const mlx_topic_t *topic, const mlx_value_t *d, mlx_erro
     if (mlx_value_type(d) != MLX_MAP)
         return mlx_error_set(err, MLX_ERR_USAGE, "%s: the data is no map", topic->pattern);
     return check_map(topic->pattern, topic->fields, d, err);
+}
+
+static bool in_bounds(const mlx_field_t *field, const mlx_value_t *item)
+{
+    int64_t whole = 0;
+    double real = 0;
+    if (field->type == MLX_INT && mlx_value_as_int(item, &whole))
+        return field->unit == MLX_UNIT_MICROSECONDS_EPOCH
+                   ? whole >= 0 && whole <= MLX_TIME_MAX_US
+                   : whole >= -WHOLE_MAX && whole <= WHOLE_MAX;
+    if (field->type == MLX_REAL && mlx_value_as_real(item, &real))
+        return fabs(real) <= REAL_MAX;
+    return true;
+}
+
+static size_t prune_map(const mlx_field_t *fields, mlx_value_t *map);
+
+/*  The maps of LIST, pruned; *DROPPED counts. LIST is as it was if nothing is wrong with it. */
+static void prune_list(const mlx_field_t *field, mlx_value_t *map, size_t *dropped)
+{
+    const mlx_value_t *list = mlx_value_get(map, field->key);
+    size_t strangers = 0;
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        mlx_value_t *entry = mlx_value_at(list, i);
+        if (mlx_value_type(entry) == MLX_MAP)
+            *dropped += prune_map(field->fields, entry);
+        else
+            strangers++;
+    }
+    *dropped += strangers;
+    if (strangers == 0)
+        return;
+    mlx_value_t *rest = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(list); i++)
+        if (mlx_value_type(mlx_value_at(list, i)) == MLX_MAP)
+            mlx_value_append(rest, mlx_value_copy(mlx_value_at(list, i)));
+    mlx_value_set(map, field->key, rest);
+}
+
+static size_t prune_map(const mlx_field_t *fields, mlx_value_t *map)
+{
+    size_t dropped = 0;
+    for (const mlx_field_t *field = fields; field && field->key; field++) {
+        mlx_value_t *item = mlx_value_get(map, field->key);
+        if (!item)
+            continue;
+        if (!type_fits(field->type, mlx_value_type(item)) || !in_bounds(field, item)) {
+            mlx_value_remove(map, field->key);
+            dropped++;
+        } else if (field->fields && field->type == MLX_MAP) {
+            dropped += prune_map(field->fields, item);
+        } else if (field->fields && field->type == MLX_LIST) {
+            prune_list(field, map, &dropped);
+        }
+    }
+    return dropped;
+}
+
+size_t mlx_catalogue_prune(const mlx_topic_t *topic, mlx_value_t *d)
+{
+    return topic ? prune_map(topic->fields, d) : 0;
 }
 
 const char *mlx_unit_name(mlx_unit_t unit)

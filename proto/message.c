@@ -69,6 +69,7 @@ static int take_envelope(mlx_message_t *message, const mlx_value_t *map, mlx_err
     if (mlx_value_type(d) != MLX_MAP)
         return mlx_error_set(err, MLX_ERR_USAGE, "message without a data map \"d\"");
     message->d = mlx_value_copy(d);
+    message->dropped = mlx_catalogue_prune(mlx_catalogue_find(message->topic), message->d);
     return 0;
 }
 

@@ -31,6 +31,7 @@ typedef struct {
     int64_t seq;
     int64_t t;      /* microseconds since the epoch */
     mlx_value_t *d; /* a map */
+    size_t dropped; /* fields that the catalogue contradicts: not in D */
 } mlx_message_t;
 
 /*  Append the body frame of MESSAGE (everything but the topic) to BUF. */
@@ -40,7 +41,8 @@ void mlx_message_pack(const mlx_message_t *message, mlx_buf_t *buf);
 bool mlx_message_bounded(int64_t seq, int64_t t);
 
 /*  Read two frames. 0 and *MESSAGE filled (caller must clear it), or -1 with ERR: bad topic,
- * malformed body, another major version, or an envelope key that is absent or of the wrong type. */
+ * malformed body, another major version, or an envelope key that is absent or of the wrong type.
+ * Fields that the catalogue contradicts are dropped and counted. */
 int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_len,
                        const void *body, size_t body_len, mlx_error_t *err);
 

@@ -345,6 +345,31 @@ static bool dispatch(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t 
     return false;
 }
 
+/*  A message that is too large is not passed on, but the call that it belongs to ends. */
+static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t *frames)
+{
+    MLX_CLEANUP(mlx_free_p) char *first = zframe_strdup(zmsg_first(frames));
+    self->events.on_refused(self->events.arg, "command", "a command or a reply is too large");
+    zframe_t *second = zmsg_next(frames);
+    MLX_CLEANUP(mlx_free_p) char *id = second ? zframe_strdup(second) : NULL;
+    if (!id || strlen(id) > ID_MAX)
+        return;
+    if (zframe_streq(verb, "call")) {
+        answer_error(self, peer, id, MLX_ERR_USAGE, "the command is too large", "ask for less");
+        return;
+    }
+    call_t *call = find_call(self, zmsg_first(frames), id);
+    if (!call || !call->service->peer || !zframe_eq(call->service->peer, peer))
+        return;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("the answer of %s is too large", call->service->name);
+    answer_error(self, call->caller, id, MLX_ERR_FAILED, text, "ask for less at once");
+    if (!zframe_streq(verb, "progress"))
+        end_call(self, call);
+    else
+        cancel_call(self, call);
+}
+
 /*  libzmq asks the kernel who connected and writes it behind the address: "...:UID:GID:PID". */
 static int64_t pid_of(zmq_msg_t *frame)
 {
@@ -388,8 +413,10 @@ static int on_message(zloop_t *zloop, zsock_t *reader, void *arg)
         return mlx_loop_verdict(self->loop);
     size_t count = zmsg_size(frames);
     zframe_t *peer = zmsg_pop(frames), *verb = zmsg_pop(frames);
-    if (count > MLX_COMMAND_MAX_FRAMES || zmsg_content_size(frames) > MLX_PACK_MAX_BYTES ||
-        !dispatch(self, peer, verb, frames))
+    bool large = zmsg_content_size(frames) > MLX_PACK_MAX_BYTES;
+    if (large)
+        refuse_large(self, peer, verb, frames);
+    else if (count > MLX_COMMAND_MAX_FRAMES || !dispatch(self, peer, verb, frames))
         self->events.on_refused(self->events.arg, "command",
                                 "frames on the command socket that are no command");
     zframe_destroy(&peer);

@@ -379,6 +379,146 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
         dealer.close()
 
 
+def call(suite, service, cmd, args=None, timeout=6):
+    """The verb and the body that end a call."""
+    dealer = suite.context.socket(zmq.DEALER)
+    dealer.setsockopt(zmq.LINGER, 0)
+    dealer.connect(suite.endpoint("command"))
+    dealer.send_multipart([b"call", service.encode(), b"1",
+                           msgpack.packb({"cmd": cmd, "args": args or {}})])
+    deadline = time.monotonic() + timeout
+    while dealer.poll(max(0, deadline - time.monotonic()) * 1000):
+        verb, *rest = dealer.recv_multipart()
+        if verb in (b"done", b"error"):
+            dealer.close()
+            return verb, msgpack.unpackb(rest[1])
+    raise AssertionError(f"{service} {cmd} never ends")
+
+
+def test_every_call_ends():
+    with Suite("bus") as suite:
+        service = suite.context.socket(zmq.DEALER)
+        service.setsockopt(zmq.LINGER, 0)
+        service.connect(suite.endpoint("command"))
+        service.send_multipart([b"ready", b"large", b"0"])
+        assert service.poll(5000) and service.recv_multipart()[0] == b"welcome"
+        for verb in (b"done", b"error", b"progress"):
+            caller = suite.context.socket(zmq.DEALER)
+            caller.setsockopt(zmq.LINGER, 0)
+            caller.connect(suite.endpoint("command"))
+            caller.send_multipart([b"call", b"large", b"7", msgpack.packb({"cmd": "x"})])
+            frames = [b""]
+            while frames[0] != b"call":
+                assert service.poll(5000)
+                frames = service.recv_multipart()
+            service.send_multipart([verb, frames[1], frames[2],
+                                    msgpack.packb({"text": "x" * 1500000})])
+            answer = [b"ping"]
+            while answer[0] == b"ping":
+                assert caller.poll(6000), f"{verb} never ends the call"
+                answer = caller.recv_multipart()
+            assert answer[0] == b"error" and answer[1] == b"7", answer[0]
+            assert "too large" in msgpack.unpackb(answer[2])["message"]
+            caller.close()
+        assert call(suite, "bus", "x" * 1500000)[0] == b"error"
+        service.close()
+
+
+def test_a_forged_number_silences_nobody():
+    host = os.uname().nodename
+    with Suite("bus", "sampler", "recorder", config="sampler: {rate_hz: 10}\n") as suite:
+        reader = suite.subscribe("sensor.cpu")
+        boot = reader.until(lambda *_: True, 10)[1]["boot"]
+        suite.await_service("recorder")
+        publisher = suite.publisher()
+        watch = subprocess.Popen([os.path.join(BIN, "mlxctl"), "watch", "sensor.cpu"],
+                                 env=suite.environment, stdout=subprocess.PIPE, text=True)
+        assert watch.stdout.readline()
+        for seq in (2**62, 2**63 - 1, 2**53, 2**53 + 1, 1, 2**53 - 1, 1, 900000, 0, -1, -2**63):
+            publisher.send_multipart([b"sensor.cpu", envelope("sampler", seq, {"load1": 77.0}, host,
+                                                              boot)])
+        for _ in range(40):
+            message = json.loads(watch.stdout.readline())
+            if message["seq"] < 800000 and message["d"].get("load1") != 77.0:
+                break
+        else:
+            raise AssertionError("the reader sees no genuine value any more")
+        watch.terminate()
+        watch.wait(10)
+        health = suite.subscribe("service.recorder.health")
+        for _ in range(2):
+            body = health.until(lambda _t, b: b["d"]["state"] == "up", 15)[1]
+        assert body["d"]["drops"] < 10**9, body
+        for used in (reader, health, publisher):
+            used.close()
+
+
+# Envelopes and fields at the ends of their range.
+LEAST, GREATEST = -2**63, 2**63 - 1
+EXTREMES = [
+    ("sensor.cpu", {"t": LEAST}, {"utilization": 0.5}),
+    ("sensor.memory", {"t": GREATEST}, {"used": 5}),
+    ("sensor.memory", {"t": 253402300800 * 10**6}, {"used": GREATEST, "total": LEAST}),
+    ("bench.result", {}, {"model": "m", "t": LEAST}),
+    ("runtime.ollama.e.models", {}, {"reachable": True, "models": [
+        None, 5, {"name": "m", "size": LEAST, "vram": GREATEST, "context": LEAST,
+                  "expires_at": LEAST}]}),
+    ("runtime.ollama.e.activity", {}, {"busy": True, "last": {"t": GREATEST}, "running": [[]]}),
+    ("sensor.gpu.0", {}, {"memory_used": 1e300, "memory_total": -1e300, "utilization": 1e308,
+                          "power": -1e308, "temperature": 1e19}),
+    ("sensor.gpu.1", {}, {"memory_used": float("nan"), "utilization": float("inf")}),
+    ("alert.a", {}, {"state": "firing", "since": GREATEST, "value": 1e308}),
+    ("cache.progress", {}, {"model": "m", "done": GREATEST, "total": LEAST, "rate": 1e308,
+                            "eta": -1e308}),
+    ("service.bad.health", {}, {"state": {}, "reason": ["x"], "pid": "x", "uptime": []}),
+    ("cache.status", {}, {"bytes": LEAST, "saved": GREATEST, "models": 7}),
+]
+
+
+def test_extremes_end_nothing():
+    host = os.uname().nodename
+    services = ("bus", "recorder", "gateway")
+    port = free_port()
+    with Suite(*services, config=f"gateway: {{listen: '127.0.0.1:{port}'}}\n") as suite:
+        for name in services:
+            suite.await_service(name)
+        publisher = suite.publisher()
+        now = int(time.time() * 1e6)
+        for number, (topic, changes, data) in enumerate(EXTREMES):
+            body = {"v": 1, "host": host, "src": "s", "boot": "b", "seq": number + 1, "t": now,
+                    "d": data, **changes}
+            publisher.send_multipart([topic.encode(), msgpack.packb(body)])
+        reader = suite.subscribe("alert.a")
+        reader.until(lambda *_: True, 10)
+        suite.ctl("status")
+        suite.ctl("services")
+        subprocess.run([os.path.join(BIN, "mlx-menubar"), "--format", "plain", "--once"],
+                       env=suite.environment, check=True, timeout=30, stdout=subprocess.DEVNULL)
+        assert fetch(port, 5)
+        for name in services:
+            still_there(suite, name)
+        publisher.close()
+        reader.close()
+
+
+def test_a_bad_host_name_is_an_error_with_its_line():
+    for host, good in (("Alice Mac", False), ("alice\tmac", False), ("a" * 200, False), ("", False),
+                       ("b" * 129, False), ("studio", True), ("Mac-Pro.local", True)):
+        with Suite(config="# a line before\nhost: " + json.dumps(host) + "\n") as suite:
+            result = suite.ctl("config", check=False)
+            assert (result.returncode == 0) == good, result
+            if not good:
+                assert result.returncode == 2 and "config.yaml:2:" in result.stderr, result
+                bus = subprocess.run([os.path.join(BIN, "mlx-bus")], env=suite.environment,
+                                     capture_output=True, text=True, timeout=20)
+                assert bus.returncode == 2 and "config.yaml:2:" in bus.stderr, bus
+        with Suite() as suite:
+            suite.environment["MLX_HOST"] = host
+            result = suite.ctl("config", check=False)
+            assert good or not host or (result.returncode == 2 and "MLX_HOST" in result.stderr), \
+                result
+
+
 TESTS = [test_no_name_from_outside_ends_the_broker,
          test_the_last_value_of_a_stranger_goes_with_him,
          test_only_who_registered_can_be_down,
@@ -387,6 +527,8 @@ TESTS = [test_no_name_from_outside_ends_the_broker,
          test_silent_connections_of_other_machines_keep_no_one_out,
          test_the_gateway_rests_without_descriptors,
          test_a_restart_signals_the_service_and_no_one_else,
-         test_no_byte_of_the_bus_reaches_a_terminal_unclean]
+         test_no_byte_of_the_bus_reaches_a_terminal_unclean,
+         test_every_call_ends, test_a_forged_number_silences_nobody, test_extremes_end_nothing,
+         test_a_bad_host_name_is_an_error_with_its_line]
 
 run(*[test for test in TESTS if not sys.argv[1:] or test.__name__ in sys.argv[1:]])
