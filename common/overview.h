@@ -49,7 +49,8 @@ typedef struct {
 mlx_overview_t *mlx_overview_new(const char *host);
 void mlx_overview_destroy(mlx_overview_t **self);
 
-/*  Remember MESSAGE (copied) as the newest of its topic and host. */
+/*  Remember MESSAGE (copied) as the newest of its topic and host, without the values in it that were
+ *  stale when it was sent (held.h). */
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us);
