@@ -53,8 +53,8 @@ let protocolSources = [
     "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [
-    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "menu_view.c", "overview.c", "overview_state.c",
-    "paths.c", "units.c",
+    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "held.c", "menu_view.c", "overview.c",
+    "overview_state.c", "paths.c", "units.c",
 ].map { "common/" + $0 }
 
 let package = Package(

@@ -1,5 +1,6 @@
 #include "common/overview.h"
 
+#include "common/held.h"
 #include "common/overview_state.h"
 #include "proto/catalogue.h"
 
@@ -66,13 +67,15 @@ static size_t lower_bound(const mlx_overview_t *self, const char *topic, const c
 
 static mlx_message_t copy_of(const mlx_message_t *message)
 {
+    mlx_value_t *d = mlx_value_copy(message->d);
+    mlx_held_drop_stale(d);
     return (mlx_message_t){.topic = mlx_strdup(message->topic),
                            .host = mlx_strdup(message->host),
                            .src = mlx_strdup(message->src),
                            .boot = mlx_strdup(message->boot),
                            .seq = message->seq,
                            .t = message->t,
-                           .d = mlx_value_copy(message->d)};
+                           .d = d};
 }
 
 /*  Seconds between messages of one source run; 0 when there is no telling. */

@@ -53,7 +53,8 @@ typedef struct {
 mlx_overview_t *mlx_overview_new(const char *host);
 void mlx_overview_destroy(mlx_overview_t **self);
 
-/*  Remember MESSAGE (copied) as the newest of its topic and host. */
+/*  Remember MESSAGE (copied) as the newest of its topic and host, without the values in it that were
+ *  stale when it was sent (held.h). */
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 /*  The same for one that came at HEARD_US: a sender whose clock is ahead, or lies, makes its values

@@ -63,6 +63,14 @@ static const mlx_field_t missing[] = {
 
 #define MISSING LIST("missing", missing, "fields that are not available, and why")
 
+static const mlx_field_t held[] = {
+    STR("field", "key whose value was measured before the message was made"),
+    NUM("age", MLX_REAL, MLX_UNIT_SECONDS, "how long before"),
+    END,
+};
+
+#define HELD LIST("held", held, "values that are older than the message; others are of its time")
+
 static const mlx_field_t gpu_process[] = {
     INT("pid", "process id"),
     NUM("memory", MLX_INT, MLX_UNIT_BYTES, "GPU memory the process holds"),
@@ -108,6 +116,7 @@ static const mlx_field_t gpu[] = {
     LIST("instances", gpu_instance, "the parts of a divided GPU (MIG)"),
     LIST("throttle", NULL, "why clocks are held down: power, thermal, ..."),
     LIST("processes", gpu_process, "processes with a context on the GPU"),
+    HELD,
     MISSING,
     END,
 };
@@ -132,6 +141,7 @@ static const mlx_field_t memory[] = {
           "share of the last 10 s in which some task waited for memory (PSI)"),
     NUM("pressure_full", MLX_REAL, MLX_UNIT_RATIO, "the same, all tasks waiting"),
     STR("pressure_level", "normal, warning or critical"),
+    HELD,
     MISSING,
     END,
 };
@@ -167,6 +177,7 @@ static const mlx_field_t cpu[] = {
           "share of the last 10 s in which some task waited for a core (PSI)"),
     LIST("core", cpu_core, "each core"),
     LIST("cluster", cpu_cluster, "each cluster of cores (Apple Silicon)"),
+    HELD,
     MISSING,
     END,
 };
@@ -195,6 +206,7 @@ static const mlx_field_t temperature[] = {
     STR("thermal_state", "nominal, moderate, heavy, trapping or sleeping (macOS)"),
     LIST("sensor", temperature_sensor, "every sensor"),
     LIST("fan", fan, "every fan"),
+    HELD,
     MISSING,
     END,
 };
@@ -210,6 +222,7 @@ static const mlx_field_t power[] = {
             "energy of the package since an arbitrary start"),
     STR("source", "ac or battery"),
     GAUGE("battery", MLX_REAL, MLX_UNIT_RATIO, "mlx_battery_ratio", "battery charge"),
+    HELD,
     MISSING,
     END,
 };

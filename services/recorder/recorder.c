@@ -1,5 +1,7 @@
 #include "recorder.h"
 
+#include "common/held.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,13 +148,14 @@ typedef struct {
     mlx_recorder_t *recorder;
     size_t prefix; /* of the series' names, less the field */
     int64_t t_ms;
+    const mlx_value_t *d;
 } visit_t;
 
 static void on_number(void *arg, const char *path, const mlx_field_t *field, double value)
 {
     visit_t *visit = arg;
     mlx_recorder_t *self = visit->recorder;
-    if (!mlx_field_recorded(field))
+    if (!mlx_field_recorded(field) || mlx_held_age(visit->d, path) > MLX_HELD_STALE_S)
         return;
     self->series.len = visit->prefix;
     mlx_buf_puts(&self->series, path);
@@ -164,7 +167,7 @@ static void on_number(void *arg, const char *path, const mlx_field_t *field, dou
 
 static void record(mlx_recorder_t *self, const mlx_topic_t *topic, const mlx_message_t *message)
 {
-    visit_t visit = {.recorder = self, .t_ms = message->t / 1000};
+    visit_t visit = {.recorder = self, .t_ms = message->t / 1000, .d = message->d};
     mlx_buf_reset(&self->series);
     mlx_series_prefix(&self->series, message->host, message->topic);
     visit.prefix = self->series.len;

@@ -8,6 +8,7 @@ typedef struct {
     char *gpu;            /* identity of the GPU whose topic this is; NULL for every other topic */
     mlx_value_t *data;    /* map */
     mlx_value_t *missing; /* map: field to reason */
+    mlx_value_t *held;    /* map: field to its age in seconds */
 } topic_t;
 
 struct mlx_readings {
@@ -29,6 +30,7 @@ void mlx_readings_destroy(mlx_readings_t **self)
         topic_t *topic = &(*self)->topics[i];
         mlx_value_destroy(&topic->data);
         mlx_value_destroy(&topic->missing);
+        mlx_value_destroy(&topic->held);
         free(topic->name);
         free(topic->gpu);
     }
@@ -43,8 +45,10 @@ void mlx_readings_reset(mlx_readings_t *self)
         topic_t *topic = &self->topics[i];
         mlx_value_destroy(&topic->data);
         mlx_value_destroy(&topic->missing);
+        mlx_value_destroy(&topic->held);
         topic->data = mlx_value_map();
         topic->missing = mlx_value_map();
+        topic->held = mlx_value_map();
     }
 }
 
@@ -74,6 +78,7 @@ static topic_t *add(mlx_readings_t *self, char *name, const char *gpu)
         .gpu = mlx_strdup(gpu),
         .data = mlx_value_map(),
         .missing = mlx_value_map(),
+        .held = mlx_value_map(),
     };
     return topic;
 }
@@ -132,29 +137,48 @@ void mlx_readings_missing(mlx_readings_t *self, const char *topic, const char *f
         mlx_value_set_str(missing, field, why);
 }
 
-static void merge_data(mlx_value_t *data, const mlx_value_t *other)
+/*  What a thing is called does not age. */
+static bool ages(const char *field)
 {
+    static const char *const identities[] = {"name", "vendor", "backend", "id"};
+    for (size_t i = 0; i < MLX_COUNT(identities); i++)
+        if (strcmp(field, identities[i]) == 0)
+            return false;
+    return true;
+}
+
+static void merge_data(topic_t *to, const mlx_value_t *other, double age_s)
+{
+    mlx_value_t *data = to->data;
     for (size_t i = 0; i < mlx_value_size(other); i++) {
         const char *field = mlx_value_key(other, i);
         const mlx_value_t *value = mlx_value_at(other, i);
-        if (!mlx_value_get(data, field))
+        if (!mlx_value_get(data, field)) {
             mlx_value_set(data, field, mlx_value_copy(value));
-        else if (mlx_value_type(value) == MLX_LIST)
+            if (age_s > 0 && ages(field))
+                mlx_value_set_real(to->held, field, age_s);
+        } else if (mlx_value_type(value) == MLX_LIST) {
             for (size_t k = 0; k < mlx_value_size(value); k++)
                 append(data, field, mlx_value_copy(mlx_value_at(value, k)));
+        }
+    }
+}
+
+void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, double age_s)
+{
+    for (size_t i = 0; i < other->count; i++) {
+        const topic_t *from = &other->topics[i];
+        topic_t *to = from->gpu ? need_gpu(self, from->gpu) : need(self, from->name);
+        merge_data(to, from->data, age_s);
+        for (size_t k = 0; k < mlx_value_size(from->missing); k++)
+            mlx_readings_missing(self, to->name, mlx_value_key(from->missing, k),
+                                 mlx_value_as_str(mlx_value_at(from->missing, k), NULL));
     }
 }
 
 void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other)
 {
-    for (size_t i = 0; i < other->count; i++) {
-        const topic_t *from = &other->topics[i];
-        topic_t *to = from->gpu ? need_gpu(self, from->gpu) : need(self, from->name);
-        merge_data(to->data, from->data);
-        for (size_t k = 0; k < mlx_value_size(from->missing); k++)
-            mlx_readings_missing(self, to->name, mlx_value_key(from->missing, k),
-                                 mlx_value_as_str(mlx_value_at(from->missing, k), NULL));
-    }
+    mlx_readings_merge_held(self, other, 0);
 }
 
 static bool is_visible(const topic_t *topic)
@@ -186,12 +210,24 @@ static void write_missing(topic_t *topic)
     }
 }
 
+static void write_held(topic_t *topic)
+{
+    mlx_value_remove(topic->data, "held");
+    for (size_t i = 0; i < mlx_value_size(topic->held); i++) {
+        mlx_value_t *note = mlx_value_map();
+        mlx_value_set_str(note, "field", mlx_value_key(topic->held, i));
+        mlx_value_set(note, "age", mlx_value_copy(mlx_value_at(topic->held, i)));
+        append(topic->data, "held", note);
+    }
+}
+
 const mlx_value_t *mlx_readings_at(mlx_readings_t *self, size_t index, const char **topic)
 {
     for (size_t i = 0; i < self->count; i++) {
         if (!is_visible(&self->topics[i]) || index--)
             continue;
         write_missing(&self->topics[i]);
+        write_held(&self->topics[i]);
         if (topic)
             *topic = self->topics[i].name;
         return self->topics[i].data;

@@ -14,6 +14,7 @@ typedef struct {
     void *state; /* NULL: not there */
     mlx_readings_t *readings;
     int64_t due; /* number of the tick */
+    int64_t sampled_us;
     int64_t retry_us;
     double cost_us; /* running mean; negative before the first sample */
     bool told;      /* its absence was told */
@@ -117,6 +118,7 @@ static void sample(mlx_sampler_t *self, slot_t *slot, int64_t now_us)
     const mlx_sampler_options_t *options = &self->options;
     mlx_error_t err = {0};
     mlx_readings_reset(slot->readings);
+    slot->sampled_us = now_us;
     int64_t start = options->cost_us();
     int rc = slot->backend->sample(slot->state, now_us, slot->readings, &err);
     double cost = (double)(options->cost_us() - start);
@@ -135,11 +137,14 @@ static void sample(mlx_sampler_t *self, slot_t *slot, int64_t now_us)
     slot->due = self->tick + ticks(self, pace_us(slot));
 }
 
-static void publish(mlx_sampler_t *self)
+static void publish(mlx_sampler_t *self, int64_t now_us)
 {
     mlx_readings_reset(self->all);
-    for (size_t i = 0; i < self->options.count; i++)
-        mlx_readings_merge(self->all, self->slots[i].readings);
+    for (size_t i = 0; i < self->options.count; i++) {
+        const slot_t *slot = &self->slots[i];
+        double age_s = (double)(now_us - slot->sampled_us) * 1e-6;
+        mlx_readings_merge_held(self->all, slot->readings, age_s);
+    }
     mlx_sensor_derive(self->all);
     for (size_t i = 0; i < mlx_readings_count(self->all); i++) {
         const char *topic;
@@ -157,7 +162,7 @@ void mlx_sampler_tick(mlx_sampler_t *self, int64_t now_us)
         if (slot->state || find(self, slot))
             sample(self, slot, now_us);
     }
-    publish(self);
+    publish(self, now_us);
     self->tick++;
 }
 

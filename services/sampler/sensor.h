@@ -69,6 +69,9 @@ void mlx_readings_reset(mlx_readings_t *self);
  *  trust. */
 void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other);
 
+/*  The same of readings that were taken AGE_S seconds ago: what SELF takes is noted as held. */
+void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, double age_s);
+
 /*  The data map of TOPIC ("sensor.memory"), made at the first call. Borrowed: use the
  * mlx_value_set_* functions on it; mlx_readings_has tells whether an earlier back end set the field
  * already. */
@@ -93,7 +96,8 @@ void mlx_readings_missing(mlx_readings_t *self, const char *topic, const char *f
                           const char *why);
 
 /*  Iterate over the topics that have at least one field or one missing note. Borrowed strings and
- *  maps; the map includes the list "missing" of {field, why}. */
+ *  maps; the map includes the list "missing" of {field, why} and, where there are values of older
+ *  readings, the list "held" of {field, age}. */
 size_t mlx_readings_count(const mlx_readings_t *self);
 const mlx_value_t *mlx_readings_at(mlx_readings_t *self, size_t index, const char **topic);
 

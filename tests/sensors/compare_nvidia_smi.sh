@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compare what the NVML back end reads with what nvidia-smi prints, field by field, on a machine with
-# an NVIDIA GPU. Needs a C compiler and nvidia-smi only. Run from anywhere; prints a table per GPU.
+# an NVIDIA GPU. Needs a C compiler and nvidia-smi only, changes no setting of the GPU. Run from
+# anywhere, once idle and once under load; prints a table per GPU.
 # The two are not asked in the same instant: power, temperature and clocks of a busy GPU may differ by
 # what they change within a second.
 set -euo pipefail
@@ -10,16 +11,18 @@ trap 'rm -rf "$work"' EXIT
 
 sampler=services/sampler
 ${CC:-cc} -std=c17 -O2 -D_GNU_SOURCE -I. -o "$work/dump" tests/sensors/dump.c \
-    "$sampler"/{readings,sensor,drm_fdinfo,psi,sysfile}.c "$sampler"/sensor_{cpu,drm,hwmon,memory,nvml,rapl,supply}.c \
-    proto/{base,buf,error,json,value}.c -lm -ldl
+    "$sampler"/{readings,sensor,drm_fdinfo,hwmon_inputs,meminfo,memory_limit,psi,rest,sysfile}.c \
+    "$sampler"/nvml_{api,pci,read}.c "$sampler"/sensor_{cpu,drm,hwmon,memory,nvml,rapl,supply}.c \
+    proto/{base,buf,error,json,utf8,value}.c -lm -ldl
 
 fields=index,name,uuid,utilization.gpu,memory.used,memory.total,clocks.gr,clocks.mem,power.draw
 fields+=,enforced.power.limit,temperature.gpu,fan.speed,clocks_event_reasons.active
+fields+=,utilization.encoder,utilization.decoder,mig.mode.current
 "$work/dump" --wait "${WAIT:-1}" --repeat "${REPEAT:-5}" >"$work/ours.json" 2>"$work/cost"
-if ! nvidia-smi --query-gpu="$fields" --format=csv,noheader,nounits >"$work/smi.csv" 2>/dev/null; then
-    fields=${fields/clocks_event_reasons/clocks_throttle_reasons}
-    nvidia-smi --query-gpu="$fields" --format=csv,noheader,nounits >"$work/smi.csv"
-fi
+query() { nvidia-smi --query-gpu="$1" --format=csv,noheader,nounits >"$work/smi.csv" 2>/dev/null; }
+old=${fields/clocks_event_reasons/clocks_throttle_reasons} # as older drivers call them
+query "$fields" || query "$old" || query "${fields%,utilization.encoder*}" ||
+    query "${old%,utilization.encoder*}"
 nvidia-smi --query-compute-apps=gpu_uuid,pid,used_memory --format=csv,noheader,nounits >"$work/apps.csv" || true
 
 # The JSON is ours and indented one field a line: awk can read it.
@@ -72,6 +75,11 @@ BEGIN { load() }
     row("fan", value_of[t, "fan"], $12, 100, "%")
     row("throttle", value_of[t, "throttle"], $13, 1, "(mask on the right)")
     row("processes", value_of[t, "processes"], smi_apps[$3] == "" ? "none" : smi_apps[$3], 1, "pid:MiB")
+    row("encoder", value_of[t, "encoder"], $14, 100, "%")
+    row("decoder", value_of[t, "decoder"], $15, 100, "%")
+    row("instances", value_of[t, "instances"] == "" ? "not divided" : "divided", $16, 1, "(MIG mode on the right)")
+    row("pcie_tx", value_of[t, "pcie_tx"], "(nvidia-smi dmon -s t)", 1e-6, "MB/s")
+    row("pcie_rx", value_of[t, "pcie_rx"], "(nvidia-smi dmon -s t)", 1e-6, "MB/s")
     row("energy", value_of[t, "energy"], "(nvidia-smi has none)", 1, "J")
 }' "$work/smi.csv"
 

@@ -175,6 +175,42 @@ static void test_each_back_end_has_its_pace(void **state)
     assert_int_equal(scripts[1].closes, 1);
 }
 
+/*  The age that the last message gives for FIELD; 0: of its own time. */
+static double age(const rig_t *rig, const char *field)
+{
+    const mlx_value_t *held = mlx_value_get(rig->power, "held");
+    double seconds = 0;
+    for (size_t i = 0; i < mlx_value_size(held); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(held, i), "field"), field) == 0)
+            assert_true(mlx_value_real(mlx_value_at(held, i), "age", &seconds));
+    return seconds;
+}
+
+static void test_an_older_reading_tells_its_age(void **state)
+{
+    (void)state;
+    rig_t rig;
+    start(&rig, 1);
+    tick(&rig, 1);
+    assert_null(mlx_value_get(rig.power, "held"));
+    for (int i = 1; i < 5; i++) {
+        tick(&rig, 1);
+        assert_true(age(&rig, "dram") == i);
+        assert_true(age(&rig, "cpu") == 0);
+        assert_true(age(&rig, "total") == 0); /* the quick one's */
+    }
+    tick(&rig, 1);
+    assert_true(age(&rig, "dram") == 0);
+    /* a back end that its own cost slows down ages too */
+    scripts[0].cost_us = 300000;
+    tick(&rig, 1); /* 75 ms in the mean: again after 8 s */
+    for (int i = 1; i < 8; i++) {
+        tick(&rig, 1);
+        assert_true(age(&rig, "cpu") == i);
+    }
+    end(&rig);
+}
+
 static void test_rates(void **state)
 {
     (void)state;
@@ -282,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_back_end_has_its_pace),
+        cmocka_unit_test(test_an_older_reading_tells_its_age),
         cmocka_unit_test(test_rates),
         cmocka_unit_test(test_a_costly_back_end_slows_itself),
         cmocka_unit_test(test_what_is_not_there_is_looked_for_less_and_less),

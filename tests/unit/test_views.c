@@ -40,6 +40,28 @@ static void put_memory(mlx_overview_t *overview, int64_t age_us)
     put(overview, "sensor.memory", d, age_us);
 }
 
+/*  A value that was old when its message was made is not shown; a quick one beside it is. */
+static void test_a_held_value_goes_stale(void **unused)
+{
+    (void)unused;
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    for (double age = 10; age <= 40; age += 30) {
+        mlx_value_t *d = mlx_value_map();
+        mlx_value_set_real(d, "total", 21);
+        mlx_value_set_real(d, "battery", 0.5);
+        mlx_value_t *held = mlx_value_set(d, "held", mlx_value_list());
+        mlx_value_t *note = mlx_value_append(held, mlx_value_map());
+        mlx_value_set_str(note, "field", "battery");
+        mlx_value_set_real(note, "age", age);
+        put(overview, "sensor.power", d, 0);
+        const mlx_value_t *power = mlx_overview_get(overview, "sensor.power", NOW, NULL);
+        assert_non_null(mlx_value_get(power, "total"));
+        assert_int_equal(mlx_value_get(power, "battery") != NULL, age < 20);
+        assert_int_equal(mlx_value_size(mlx_value_get(power, "missing")), age > 20);
+    }
+    mlx_overview_destroy(&overview);
+}
+
 static void put_health(mlx_overview_t *overview, const char *name, const char *state)
 {
     char topic[64];
@@ -501,6 +523,7 @@ int main(void)
 {
     assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_held_value_goes_stale),
         cmocka_unit_test(menu_is_the_seeds),
         cmocka_unit_test(idle_and_offline_menus),
         cmocka_unit_test(old_values_count_as_absent),

@@ -63,6 +63,8 @@ public struct SensorGPU: BusTopic {
     public var memoryUsed: Int?
     /// GPU memory installed, in bytes.
     public var memoryTotal: Int?
+    /// Memory_used and memory_total are of the machine's memory, which it shares.
+    public var unified: Bool?
     /// Core clock, in hertz.
     public var frequency: Double?
     /// Memory clock, in hertz.
@@ -77,10 +79,24 @@ public struct SensorGPU: BusTopic {
     public var temperature: Double?
     /// Fan speed of its maximum, as a ratio from 0 to 1.
     public var fan: Double?
+    /// Time the video encoder was busy, as a ratio from 0 to 1.
+    public var encoder: Double?
+    /// Time the video decoder was busy, as a ratio from 0 to 1.
+    public var decoder: Double?
+    /// Time the busiest video engine was busy, as a ratio from 0 to 1.
+    public var media: Double?
+    /// Bytes a second that the GPU sends over PCIe.
+    public var pcieTx: Double?
+    /// Bytes a second that it receives.
+    public var pcieRx: Double?
+    /// The parts of a divided GPU (MIG).
+    public var instances: [Instances]?
     /// Why clocks are held down: power, thermal, ...
     public var throttle: [String]?
     /// Processes with a context on the GPU.
     public var processes: [Process]?
+    /// Values that are older than the message; others are of its time.
+    public var held: [Held]?
     /// Fields that are not available, and why.
     public var missing: [MissingField]?
 
@@ -93,6 +109,7 @@ public struct SensorGPU: BusTopic {
         utilization = data.read("utilization")
         memoryUsed = data.read("memory_used")
         memoryTotal = data.read("memory_total")
+        unified = data.read("unified")
         frequency = data.read("frequency")
         memoryFrequency = data.read("memory_frequency")
         power = data.read("power")
@@ -100,9 +117,36 @@ public struct SensorGPU: BusTopic {
         energy = data.read("energy")
         temperature = data.read("temperature")
         fan = data.read("fan")
+        encoder = data.read("encoder")
+        decoder = data.read("decoder")
+        media = data.read("media")
+        pcieTx = data.read("pcie_tx")
+        pcieRx = data.read("pcie_rx")
+        instances = data.read("instances")
         throttle = data.read("throttle")
         processes = data.read("processes")
+        held = data.read("held")
         missing = data.read("missing")
+    }
+
+    /// The parts of a divided GPU (MIG).
+    public struct Instances: BusRecord {
+        /// Identity of the part.
+        public var id: String?
+        /// Its kind: how large a part it is.
+        public var name: String?
+        /// Memory in use, in bytes.
+        public var memoryUsed: Int?
+        /// Memory of the part, in bytes.
+        public var memoryTotal: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            id = data.read("id")
+            name = data.read("name")
+            memoryUsed = data.read("memory_used")
+            memoryTotal = data.read("memory_total")
+        }
     }
 
     /// Processes with a context on the GPU.
@@ -111,11 +155,28 @@ public struct SensorGPU: BusTopic {
         public var pid: Int?
         /// GPU memory the process holds, in bytes.
         public var memory: Int?
+        /// Share of the GPU's time the process used, as a ratio from 0 to 1.
+        public var utilization: Double?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             pid = data.read("pid")
             memory = data.read("memory")
+            utilization = data.read("utilization")
+        }
+    }
+
+    /// Values that are older than the message; others are of its time.
+    public struct Held: BusRecord {
+        /// Key whose value was measured before the message was made.
+        public var field: String?
+        /// How long before, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            field = data.read("field")
+            age = data.read("age")
         }
     }
 }
@@ -141,8 +202,12 @@ public struct SensorMemory: BusTopic {
     public var wired: Int?
     /// Memory held by the compressor, in bytes.
     public var compressed: Int?
+    /// What bounds it: machine, cgroup v1 or cgroup v2.
+    public var availableBound: String?
     /// Cgroup limit where it is below total, in bytes.
     public var limit: Int?
+    /// Charged to the cgroup that has the least left, in bytes.
+    public var limitUsed: Int?
     /// Unified memory the GPU may wire (macOS), in bytes.
     public var gpuLimit: Int?
     /// Swap configured, in bytes.
@@ -155,6 +220,8 @@ public struct SensorMemory: BusTopic {
     public var pressureFull: Double?
     /// Normal, warning or critical.
     public var pressureLevel: String?
+    /// Values that are older than the message; others are of its time.
+    public var held: [Held]?
     /// Fields that are not available, and why.
     public var missing: [MissingField]?
 
@@ -167,14 +234,31 @@ public struct SensorMemory: BusTopic {
         cached = data.read("cached")
         wired = data.read("wired")
         compressed = data.read("compressed")
+        availableBound = data.read("available_bound")
         limit = data.read("limit")
+        limitUsed = data.read("limit_used")
         gpuLimit = data.read("gpu_limit")
         swapTotal = data.read("swap_total")
         swapUsed = data.read("swap_used")
         pressure = data.read("pressure")
         pressureFull = data.read("pressure_full")
         pressureLevel = data.read("pressure_level")
+        held = data.read("held")
         missing = data.read("missing")
+    }
+
+    /// Values that are older than the message; others are of its time.
+    public struct Held: BusRecord {
+        /// Key whose value was measured before the message was made.
+        public var field: String?
+        /// How long before, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            field = data.read("field")
+            age = data.read("age")
+        }
     }
 }
 
@@ -211,6 +295,8 @@ public struct SensorCPU: BusTopic {
     public var core: [Core]?
     /// Each cluster of cores (Apple Silicon).
     public var cluster: [Cluster]?
+    /// Values that are older than the message; others are of its time.
+    public var held: [Held]?
     /// Fields that are not available, and why.
     public var missing: [MissingField]?
 
@@ -229,6 +315,7 @@ public struct SensorCPU: BusTopic {
         pressure = data.read("pressure")
         core = data.read("core")
         cluster = data.read("cluster")
+        held = data.read("held")
         missing = data.read("missing")
     }
 
@@ -268,6 +355,20 @@ public struct SensorCPU: BusTopic {
             frequency = data.read("frequency")
         }
     }
+
+    /// Values that are older than the message; others are of its time.
+    public struct Held: BusRecord {
+        /// Key whose value was measured before the message was made.
+        public var field: String?
+        /// How long before, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            field = data.read("field")
+            age = data.read("age")
+        }
+    }
 }
 
 /// Temperatures and fans: `sensor.temperature`.
@@ -289,6 +390,8 @@ public struct SensorTemperature: BusTopic {
     public var sensor: [Sensor]?
     /// Every fan.
     public var fan: [Fan]?
+    /// Values that are older than the message; others are of its time.
+    public var held: [Held]?
     /// Fields that are not available, and why.
     public var missing: [MissingField]?
 
@@ -300,6 +403,7 @@ public struct SensorTemperature: BusTopic {
         thermalState = data.read("thermal_state")
         sensor = data.read("sensor")
         fan = data.read("fan")
+        held = data.read("held")
         missing = data.read("missing")
     }
 
@@ -311,12 +415,15 @@ public struct SensorTemperature: BusTopic {
         public var source: String?
         /// Temperature, in celsius.
         public var celsius: Double?
+        /// How long before the message it was measured; absent: 0, in seconds.
+        public var age: Double?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             label = data.read("label")
             source = data.read("source")
             celsius = data.read("celsius")
+            age = data.read("age")
         }
     }
 
@@ -326,11 +433,31 @@ public struct SensorTemperature: BusTopic {
         public var label: String?
         /// Speed, in revolutions per minute.
         public var rpm: Double?
+        /// Slowest speed it is set to, in revolutions per minute.
+        public var min: Double?
+        /// Fastest speed, in revolutions per minute.
+        public var max: Double?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             label = data.read("label")
             rpm = data.read("rpm")
+            min = data.read("min")
+            max = data.read("max")
+        }
+    }
+
+    /// Values that are older than the message; others are of its time.
+    public struct Held: BusRecord {
+        /// Key whose value was measured before the message was made.
+        public var field: String?
+        /// How long before, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            field = data.read("field")
+            age = data.read("age")
         }
     }
 }
@@ -360,6 +487,8 @@ public struct SensorPower: BusTopic {
     public var source: String?
     /// Battery charge, as a ratio from 0 to 1.
     public var battery: Double?
+    /// Values that are older than the message; others are of its time.
+    public var held: [Held]?
     /// Fields that are not available, and why.
     public var missing: [MissingField]?
 
@@ -374,6 +503,21 @@ public struct SensorPower: BusTopic {
         energy = data.read("energy")
         source = data.read("source")
         battery = data.read("battery")
+        held = data.read("held")
         missing = data.read("missing")
+    }
+
+    /// Values that are older than the message; others are of its time.
+    public struct Held: BusRecord {
+        /// Key whose value was measured before the message was made.
+        public var field: String?
+        /// How long before, in seconds.
+        public var age: Double?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            field = data.read("field")
+            age = data.read("age")
+        }
     }
 }
