@@ -71,6 +71,8 @@ static void without_a_bus_it_is_offline(void **state)
     assert_non_null(strstr(rig_stdout(rig), "{\"text\":\"offline\",\"alt\":\"offline\""));
     assert_string_equal(rig_stderr(rig), "");
     assert_int_equal(run(rig, ARGS("--do", "history"), env), MLX_ERR_UNAVAILABLE);
+    assert_int_equal(run(rig, ARGS("--do", "benchmark"), env), MLX_ERR_UNAVAILABLE);
+    assert_non_null(strstr(rig_stderr(rig), "no bus at "));
 }
 
 static void a_hostile_name_stays_in_its_line(void **state)
@@ -150,7 +152,7 @@ static void actions_run_alone(void **state)
     rig_publish(rig, "service.gateway.health", screen_health("up"));
     UNTIL(rig, run(rig, ARGS("--do", "history"), "MLX_GATEWAY_LISTEN=0.0.0.0:1234") == 0);
     UNTIL(rig, rig->opened[0]);
-    assert_string_equal(rig->opened, "http://127.0.0.1:1234/");
+    assert_string_equal(rig->opened, "http://127.0.0.1:1234/#history");
     rig->opened[0] = 0;
     assert_int_equal(run(rig, ARGS("--do", "preferences"), NO_SESSION), 0);
     UNTIL(rig, rig->opened[0]);

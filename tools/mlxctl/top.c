@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/overview_state.h"
+#include "top_fill.h"
 #include "top_view.h"
 
 enum {
@@ -252,6 +253,7 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t 
                      .bus = bus,
                      .overview = mlx_overview_new(host ? host : mlx_bus_host(bus)),
                      .top = mlx_top_new()};
+    mlx_top_fill(self.top, loop, bus, mlx_overview_host(self.overview), mlx_wall_us());
     if (open_screen(&self, err)) {
         close_screen(&self);
         return -1;

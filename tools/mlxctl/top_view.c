@@ -11,23 +11,13 @@
 #include "common/units.h"
 
 enum {
-    HISTORY = 600,
     PLOT_ROWS_MIN = 2,
     GAUGE_WIDTH = 12,
     NARROW = 60 /* columns below which the headline has the first row for itself */
 };
 
-typedef enum {
-    TOKENS,
-    GPU,
-    MEMORY,
-    TEMPERATURE,
-    POWER,
-    SERIES
-} series_t;
-
 struct mlx_top {
-    mlx_series_t series[SERIES];
+    mlx_series_t series[MLX_TOP_SERIES];
 };
 
 typedef struct {
@@ -36,25 +26,25 @@ typedef struct {
     double scale; /* fixed top of the scale; 0: the largest value seen */
 } plot_kind_t;
 
-static const plot_kind_t plots[SERIES] = {
-    [TOKENS] = {"tok/s", MLX_UNIT_TOKENS_PER_SECOND, 0},
-    [GPU] = {"GPU", MLX_UNIT_RATIO, 1},
-    [MEMORY] = {"memory", MLX_UNIT_RATIO, 1},
-    [TEMPERATURE] = {"temperature", MLX_UNIT_CELSIUS, 100},
-    [POWER] = {"power", MLX_UNIT_WATTS, 0},
+static const plot_kind_t plots[MLX_TOP_SERIES] = {
+    [MLX_TOP_TOKENS] = {"tok/s", MLX_UNIT_TOKENS_PER_SECOND, 0},
+    [MLX_TOP_GPU] = {"GPU", MLX_UNIT_RATIO, 1},
+    [MLX_TOP_MEMORY] = {"memory", MLX_UNIT_RATIO, 1},
+    [MLX_TOP_TEMPERATURE] = {"temperature", MLX_UNIT_CELSIUS, 100},
+    [MLX_TOP_POWER] = {"power", MLX_UNIT_WATTS, 0},
 };
 
 mlx_top_t *mlx_top_new(void)
 {
     mlx_top_t *self = mlx_alloc(1, sizeof *self);
-    for (size_t i = 0; i < SERIES; i++)
-        mlx_series_init(&self->series[i], HISTORY);
+    for (size_t i = 0; i < MLX_TOP_SERIES; i++)
+        mlx_series_init(&self->series[i], MLX_TOP_HISTORY);
     return self;
 }
 
 void mlx_top_destroy(mlx_top_t **self)
 {
-    for (size_t i = 0; *self && i < SERIES; i++)
+    for (size_t i = 0; *self && i < MLX_TOP_SERIES; i++)
         mlx_series_clear(&(*self)->series[i]);
     mlx_free_p(self);
 }
@@ -62,17 +52,24 @@ void mlx_top_destroy(mlx_top_t **self)
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
-    const double values[SERIES] = {
-        [TOKENS] = now.tokens_per_second,
-        [GPU] = now.gpu_utilization,
-        [MEMORY] = now.memory_used / now.memory_total,
-        [TEMPERATURE] = now.temperature,
-        [POWER] = now.power,
+    const double values[MLX_TOP_SERIES] = {
+        [MLX_TOP_TOKENS] = now.tokens_per_second,
+        [MLX_TOP_GPU] = now.gpu_utilization,
+        [MLX_TOP_MEMORY] = now.memory_used / now.memory_total,
+        [MLX_TOP_TEMPERATURE] = now.temperature,
+        [MLX_TOP_POWER] = now.power,
     };
     /* What is not heard is a gap, not a level line. */
-    for (int i = 0; i < SERIES; i++)
+    for (int i = 0; i < MLX_TOP_SERIES; i++)
         mlx_series_add(&self->series[i],
-                       (i == TOKENS ? now.runtimes_late : now.sensors_late) ? NAN : values[i]);
+                       (i == MLX_TOP_TOKENS ? now.runtimes_late : now.sensors_late) ? NAN
+                                                                                    : values[i]);
+}
+
+void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mlx_series_add(&self->series[series], values[i]);
 }
 
 static mlx_ink_t ink_of_share(double share)
@@ -398,10 +395,10 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
     if (bands < 1)
         return;
     int band = rows / bands, half = (canvas->columns - 3) / 2;
-    draw_plot(self, TOKENS, row, 1, band, canvas->columns - 2, canvas);
+    draw_plot(self, MLX_TOP_TOKENS, row, 1, band, canvas->columns - 2, canvas);
     for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band, half,
-                  canvas);
+        draw_plot(self, MLX_TOP_GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
+                  half, canvas);
 }
 
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)

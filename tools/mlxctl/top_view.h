@@ -9,11 +9,28 @@
 
 typedef struct mlx_top mlx_top_t;
 
+/*  The plots. */
+typedef enum {
+    MLX_TOP_TOKENS, /* tokens per second */
+    MLX_TOP_GPU,    /* ratio */
+    MLX_TOP_MEMORY, /* ratio */
+    MLX_TOP_TEMPERATURE,
+    MLX_TOP_POWER,
+    MLX_TOP_SERIES
+} mlx_top_series_t;
+
+enum {
+    MLX_TOP_HISTORY = 600 /* seconds that are kept of each */
+};
+
 mlx_top_t *mlx_top_new(void);
 void mlx_top_destroy(mlx_top_t **self);
 
 /*  Add one step (a second) to the history plots. */
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us);
+
+/*  Put COUNT values before the steps that are added from now on, the newest last; NaN: a gap. */
+void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *values, size_t count);
 
 /*  Draw everything that fits, most important first: 80 x 24 holds all of it, less drops plots, then
  *  tables. NOTE is shown at the bottom ("benchmark: prompt 3 of 10"), or NULL. */
