@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds and tests everything Swift; the last lines are `swift test`'s own summary.
 #
-#     tests/swift/run.sh           package, views, templates, demos, documentation, tests
+#     tests/swift/run.sh           package, README's steps, views, templates, demos, documentation, tests
 #     tests/swift/run.sh --tsan    and the threaded tests under the thread sanitizer
 #     tests/swift/run.sh --live    and against real servers (tests/live; fetches 183 MB once)
 #
@@ -55,6 +55,7 @@ check_install() {
 }
 
 quietly build swift build --build-tests --jobs "$jobs" --scratch-path .build/swift
+tests/swift/readme.py
 quietly demos swift build --package-path templates/Examples --jobs "$jobs" --scratch-path .build/examples
 quietly 'template installation' check_install
 if [ "$(uname -s)" = Linux ]; then

@@ -21,7 +21,7 @@ echo "module CMLXBus { header \"$PWD/tools/SwiftMLX/Sources/CMLXBus/include/cmlx
     >"$out/module.modulemap"
 
 # Stand-ins in the order of their imports. They promise nothing about warnings.
-standins=(CoreImage MLX MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
+standins=(CoreImage ImageIO PDFKit MLX MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
           ServiceManagement SwiftUI Charts)
 for name in "${standins[@]}"; do
     "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \
@@ -60,6 +60,12 @@ prove() {
     done
     echo "$name: the planted type errors in ${#planted[@]} files are all found"
 }
+
+# The Command Line Tools, which build a package without Xcode, have no plug-in for the macro.
+if grep -rn '^#Preview' tools templates/Examples; then
+    echo "swiftui: #Preview needs Xcode; use PreviewProvider in packages" >&2
+    exit 1
+fi
 
 sources=tools/SwiftMLX/Sources
 checks=(

@@ -154,3 +154,8 @@ extension Scene {
 @freestanding(declaration)
 public macro Preview(_ name: String? = nil, @ViewBuilder body: @escaping @MainActor () -> any View)
     = #externalMacro(module: "StandInMacros", type: "Preview")
+
+@MainActor public protocol PreviewProvider {
+    associatedtype Previews: View
+    @ViewBuilder static var previews: Previews { get }
+}

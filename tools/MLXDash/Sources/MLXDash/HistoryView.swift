@@ -73,6 +73,9 @@ struct SeriesChart: View {
     }
 }
 
-#Preview("History") {
-    HistoryView(model: DashModel())
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct HistoryPreview: PreviewProvider {
+    static var previews: some View {
+        HistoryView(model: DashModel())
+    }
 }

@@ -92,6 +92,9 @@ struct CacheList: View {
     }
 }
 
-#Preview("Menu") {
-    MenuView(model: DashModel())
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct MenuPreview: PreviewProvider {
+    static var previews: some View {
+        MenuView(model: DashModel())
+    }
 }

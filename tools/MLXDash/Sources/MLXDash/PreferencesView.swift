@@ -55,6 +55,9 @@ struct PreferencesView: View {
     }
 }
 
-#Preview("Preferences") {
-    PreferencesView(model: DashModel())
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct PreferencesPreview: PreviewProvider {
+    static var previews: some View {
+        PreferencesView(model: DashModel())
+    }
 }

@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cmlxbus.h"
 #include "common/bus.h"
@@ -9,7 +10,7 @@
 
 /*  A thread with a loop and a client. The loop outlives the thread's run: whoever closes the worker
  *  only wakes it, and it takes itself down, so that closing is safe from inside a handler too. */
-typedef struct {
+typedef struct worker {
     mlx_loop_t *loop;
     mlx_bus_t *bus;
     cmlx_end_fn end;
@@ -17,7 +18,18 @@ typedef struct {
     void (*start)(void *owner);
     void (*stop)(void *owner);
     void *owner; /* the feed or call that this is part of */
+    struct worker *next, *prev;
 } worker_t;
+
+/*  The workers that run. czmq writes a line about each socket that a process leaves open at its
+ *  end, so all are ended before it looks; nobody touches one after that. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t fewer;
+    worker_t *first;
+    size_t alive;
+    bool exiting;
+} workers = {.lock = PTHREAD_MUTEX_INITIALIZER, .fewer = PTHREAD_COND_INITIALIZER};
 
 struct cmlx_feed {
     worker_t worker;
@@ -38,7 +50,8 @@ struct cmlx_call {
 };
 
 enum {
-    CANCEL_PATIENCE_MS = 1000 /* for the service to hear that nobody waits any more */
+    CANCEL_PATIENCE_MS = 1000, /* for the service to hear that nobody waits any more */
+    EXIT_PATIENCE_S = 2        /* for the workers' sockets to close at the end of the process */
 };
 
 static void copy_error(cmlx_error_t *to, const mlx_error_t *from)
@@ -64,13 +77,36 @@ char *cmlx_run_dir(cmlx_error_t *err)
     return dir;
 }
 
+/*  Take SELF off the list: from now on the end of the process does not wake its loop. */
+static void leave_list(worker_t *self)
+{
+    pthread_mutex_lock(&workers.lock);
+    if (self->prev)
+        self->prev->next = self->next;
+    else
+        workers.first = self->next;
+    if (self->next)
+        self->next->prev = self->prev;
+    pthread_mutex_unlock(&workers.lock);
+}
+
+static void count_down(void)
+{
+    pthread_mutex_lock(&workers.lock);
+    workers.alive--;
+    pthread_cond_broadcast(&workers.fewer);
+    pthread_mutex_unlock(&workers.lock);
+}
+
 static void *run(void *arg)
 {
     worker_t *self = arg;
     self->start(self->owner);
     mlx_loop_run(self->loop);
+    leave_list(self);
     mlx_bus_destroy(&self->bus);
     mlx_loop_destroy(&self->loop);
+    count_down();
     self->end(self->arg);
     self->stop(self->owner);
     return NULL;
@@ -81,14 +117,69 @@ static void end_loop(void *arg)
     mlx_loop_stop(arg);
 }
 
+/*  The process ends: close what is open, within EXIT_PATIENCE_S. */
+static void end_all(void)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += EXIT_PATIENCE_S;
+    pthread_mutex_lock(&workers.lock);
+    workers.exiting = true;
+    for (worker_t *one = workers.first; one; one = one->next)
+        mlx_loop_wake(one->loop, end_loop, one->loop);
+    while (workers.alive > 0 &&
+           pthread_cond_timedwait(&workers.fewer, &workers.lock, &deadline) == 0)
+        continue;
+    pthread_mutex_unlock(&workers.lock);
+}
+
+/*  czmq's own end is registered with the first loop; what is registered later comes before it. */
+static void watch_exit(void)
+{
+    atexit(end_all);
+}
+
+/*  Put SELF on the list; false once the process ends. */
+static bool join_list(worker_t *self)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_exit);
+    pthread_mutex_lock(&workers.lock);
+    bool may = !workers.exiting;
+    if (may) {
+        self->next = workers.first;
+        if (self->next)
+            self->next->prev = self;
+        workers.first = self;
+        workers.alive++;
+    }
+    pthread_mutex_unlock(&workers.lock);
+    return may;
+}
+
+/*  Have FN called with ARG in the worker's thread, unless the process ends and does so itself. */
+static void wake(worker_t *self, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&workers.lock);
+    if (!workers.exiting)
+        mlx_loop_wake(self->loop, fn, arg);
+    pthread_mutex_unlock(&workers.lock);
+}
+
 static bool start_thread(worker_t *self)
 {
+    if (!join_list(self))
+        return false;
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_t thread;
     int failed = pthread_create(&thread, &attributes, run, self);
     pthread_attr_destroy(&attributes);
+    if (failed) {
+        leave_list(self);
+        count_down();
+    }
     return !failed;
 }
 
@@ -146,7 +237,7 @@ cmlx_feed_t *cmlx_feed_open(const char *run_dir, const char *prefix, cmlx_messag
 
 void cmlx_feed_close(cmlx_feed_t *self)
 {
-    mlx_loop_wake(self->worker.loop, end_loop, self->worker.loop);
+    wake(&self->worker, end_loop, self->worker.loop);
 }
 
 /*  Calls. */
@@ -217,5 +308,5 @@ cmlx_call_t *cmlx_call_open(const char *run_dir, const char *service, const char
 
 void cmlx_call_close(cmlx_call_t *self)
 {
-    mlx_loop_wake(self->worker.loop, cancel, self);
+    wake(&self->worker, cancel, self);
 }

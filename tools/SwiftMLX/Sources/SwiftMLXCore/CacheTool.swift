@@ -57,7 +57,21 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
         try await run(["link", "--json", app, model], words: "link \(app) \(model)")
     }
 
-    private func run(_ arguments: [String], words: String) async throws {
+    /// Asks `mlx-cache status`.
+    public func names() async -> [String: String] {
+        let output = try? await within(probeLimit, asking: tool.path) {
+            try await run(["status", "--json"], words: "status")
+        }
+        let models = output.flatMap { try? JSONValue(parsing: $0) }?["models"]?.arrayValue ?? []
+        return models.reduce(into: [:]) { names, model in
+            guard let view = model["view"]?.stringValue, let name = model["name"]?.stringValue else { return }
+            names[view] = name
+        }
+    }
+
+    /// What the program writes; an error where it fails.
+    @discardableResult
+    private func run(_ arguments: [String], words: String) async throws -> Data {
         let run = ToolRun(tool, arguments)
         let output: AsyncThrowingStream<Data, any Error>
         do {
@@ -66,7 +80,8 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             throw MLXError(.downloadFailed, "\(tool.path) cannot be started: "
                 + error.localizedDescription, mend: "install the suite again")
         }
-        for try await _ in output {}
+        var written = Data()
+        for try await piece in output where written.count < Self.maximumOutput { written += piece }
         try Task.checkCancellation()
         let end = run.end
         guard end.status == 0, !end.wasKilled else {
@@ -75,7 +90,10 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             throw MLXError(.downloadFailed, "mlx-cache \(words): \(why)",
                            mend: "run `mlx-cache \(words)` in a terminal to see more")
         }
+        return written
     }
+
+    private static let maximumOutput = 16 << 20
 }
 
 /// A program that runs with its output as a stream. Dropping the stream interrupts it, and it keeps

@@ -130,14 +130,14 @@ public struct GenerationResult: Sendable, Hashable, CustomStringConvertible {
     /// The answer.
     public var description: String { text }
 
-    /// The answer decoded from JSON, for the formats `json` and `jsonSchema`.
+    /// The answer decoded from JSON, for the formats `json` and `jsonSchema`. Where nobody held the
+    /// model to them, the JSON may stand in a block of code or have words around it.
     public func decoded<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
-        do {
-            return try JSONDecoder().decode(type, from: Data(text.utf8))
-        } catch {
-            throw MLXError(.protocolBroken, "the answer is no \(type): \(text.utf8.prefix(80).printable)",
-                           mend: "ask for the format .jsonSchema, and raise maxTokens if it was cut off")
+        for candidate in LenientJSON.candidates(in: text) {
+            if let value = try? JSONDecoder().decode(type, from: candidate) { return value }
         }
+        throw MLXError(.protocolBroken, "the answer is no \(type): \(text.utf8.prefix(80).printable)",
+                       mend: "ask for the format .jsonSchema, and raise maxTokens if it was cut off")
     }
 
     mutating func add(_ event: GenerationEvent) {

@@ -32,6 +32,8 @@ public struct CachedModel: Sendable, Hashable {
     public let file: URL?
     /// The kind of model that its `config.json` names, such as `qwen3`; nil where nothing does.
     public let modelType: String?
+    /// Bytes of its weights, where they were counted.
+    public var size: Int?
 
     /// Types of models for other things than text, which no runner of text loads.
     static let typesWithoutText: Set<String> = [
@@ -49,6 +51,12 @@ public struct ModelCache: Sendable {
     private let sharedRoot: URL
     private let huggingFaceRoot: URL
     private let ollamaRoots: [URL]
+    private let isOllamaRootNamed: Bool
+
+    /// Whether this is an app in Apple's sandbox: its home is its container, so the caches of other
+    /// programs are out of its sight. A folder that the person chooses is in sight again; pass its path
+    /// as `MLX_CACHE_DIR` of the environment, and keep a security-scoped bookmark of it.
+    public let isSandboxed: Bool
 
     /// Reads the places from `environment` (`HOME`, `MLX_CACHE_DIR`, `HF_HUB_CACHE`, `HF_HOME`,
     /// `OLLAMA_MODELS`, …) and from `cache.dir` of the suite's configuration, as each owner
@@ -61,6 +69,8 @@ public struct ModelCache: Sendable {
             ?? places.directory("HF_HOME")?.appendingPathComponent("hub")
             ?? places.directory("XDG_CACHE_HOME")?.appendingPathComponent("huggingface/hub")
             ?? places.home.appendingPathComponent(".cache/huggingface/hub")
+        isSandboxed = environment["APP_SANDBOX_CONTAINER_ID"] != nil
+        isOllamaRootNamed = places.directory("OLLAMA_MODELS") != nil
         ollamaRoots = places.directory("OLLAMA_MODELS").map { [$0] } ?? [
             places.home.appendingPathComponent(".ollama/models"),
             URL(fileURLWithPath: "/usr/share/ollama/.ollama/models"),
@@ -72,6 +82,24 @@ public struct ModelCache: Sendable {
     public func locate(_ name: String) throws -> CachedModel? {
         let parsed = try ModelName(name)
         return inShared(parsed) ?? inHuggingFace(parsed) ?? inOllama(parsed)
+    }
+
+    /// The whole models of the shared cache and of the Hugging Face cache. `names` has the names that
+    /// go with the folders of the shared cache; without one it is told from the folder's.
+    func all(names: [String: String] = [:]) -> [CachedModel] {
+        func folders(_ root: URL) -> [String] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: root.path)) ?? []).sorted()
+        }
+        let models = sharedRoot.appendingPathComponent("models")
+        let shared = folders(models).compactMap { folder in
+            model(names[folder] ?? ModelName.guess(folder: folder), .shared,
+                  models.appendingPathComponent(folder))
+        }
+        let hub = folders(huggingFaceRoot).filter { $0.hasPrefix("models--") }
+            .map { String($0.dropFirst("models--".count)).replacingOccurrences(of: "--", with: "/") }
+            .compactMap { name in (try? ModelName(name)).flatMap(inHuggingFace) }
+        let known = Set(shared.map { $0.name.lowercased() })
+        return shared + hub.filter { !known.contains($0.name.lowercased()) }
     }
 
     private func inShared(_ name: ModelName) -> CachedModel? {
@@ -113,6 +141,7 @@ public struct ModelCache: Sendable {
     /// Whether a folder of models that this program may write is the one that an Ollama with the
     /// models `names` reads. A server that runs as another user mostly has its own.
     func holdsOllamaStore(with names: [String]) -> Bool {
+        if isOllamaRootNamed { return true } // whoever sets it means the server's
         guard let root = ollamaRoots.first else { return false }
         let manifests = root.appendingPathComponent("manifests")
         let files = FileManager.default
@@ -149,7 +178,7 @@ public struct ModelCache: Sendable {
     private func model(_ name: String, _ store: CachedModel.Store, _ folder: URL) -> CachedModel? {
         WholeModel(folder: folder).map { whole in
             CachedModel(name: name, store: store, format: whole.format, location: folder,
-                        file: whole.file, modelType: whole.type)
+                        file: whole.file, modelType: whole.type, size: whole.size)
         }
     }
 }

@@ -6,7 +6,9 @@
 /// print(try await chat.send("What did I just say?"))
 /// ```
 ///
-/// An answer that failed or was cancelled leaves the history as it was before the question.
+/// An answer that failed or was cancelled leaves the history as it was before the question; results
+/// of tools that ran before it are kept. A call that nobody answered is answered as not run before
+/// anyone else speaks, because servers refuse a conversation with an open call.
 public actor MLXChat {
     /// The model that answers.
     public let model: MLXModel
@@ -74,27 +76,49 @@ public actor MLXChat {
                 try Task.checkCancellation()
                 await self.end(messages, answer: result)
             } catch {
-                await self.end([], answer: nil)
+                await self.end(question.kept, answer: nil)
                 throw error
             }
         }
     }
 
+    /// What to ask, and what of it stays in the history where no answer comes: facts, such as what a
+    /// tool gave.
     private func begin(_ messages: [ChatMessage]) throws
-        -> (history: [ChatMessage], options: GenerationOptions)
+        -> (history: [ChatMessage], kept: [ChatMessage], options: GenerationOptions)
     {
         guard !isAnswering else {
             throw MLXError(.badRequest, "the model is still answering",
                            mend: "wait for the answer, or cancel it")
         }
         isAnswering = true
-        return (history + messages, options)
+        let results = messages.filter { $0.role == .tool }
+        let open = unanswered(results)
+        history += open
+        return (history + messages, results, options)
+    }
+
+    /// An answer to each call of the last message that `results` leave open.
+    private func unanswered(_ results: [ChatMessage]) -> [ChatMessage] {
+        let answered = history.reversed().prefix { $0.role == .tool } + results
+        guard let last = history.last(where: { $0.role != .tool }), last.role == .assistant else {
+            return []
+        }
+        var ids = answered.compactMap(\.answeredCall?.id)
+        return last.toolCalls.filter { call in
+            guard let index = ids.firstIndex(of: call.id) else { return true }
+            ids.remove(at: index)
+            return false
+        }.map { .tool("This call was not run, or was stopped before it ended.", answering: $0) }
     }
 
     private func end(_ messages: [ChatMessage], answer: GenerationResult?) {
         isAnswering = false
-        guard let answer else { return }
         history += messages
+        // Servers refuse an answer of the model that is empty.
+        guard let answer, !answer.text.allSatisfy(\.isWhitespace) || !answer.toolCalls.isEmpty else {
+            return
+        }
         history.append(.assistant(answer.text, toolCalls: answer.toolCalls))
     }
 }

@@ -119,13 +119,41 @@ extension MLXModel {
             guard let last = messages.last, !last.text.isEmpty || !last.images.isEmpty else {
                 throw MLXError(.badRequest, "there is nothing to answer", mend: "give a prompt")
             }
-            var pipeline = GenerationPipeline(stop: options.stop, now: now)
+            do {
+                try await Self.run(request, backend, now, continuation)
+            } catch let error as MLXError where options.format != .text && error.mayBeAboutTheForm {
+                try await Self.run(request.askedInWords, backend, now, continuation)
+            }
+        }
+    }
+
+    /// Has the back end generate. Once something has come, a failure is final.
+    private static func run(_ request: GenerationRequest, _ backend: any ModelBackend,
+                            _ now: @escaping @Sendable () -> ContinuousClock.Instant,
+                            _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation)
+        async throws
+    {
+        var pipeline = GenerationPipeline(stop: request.options.stop, now: now)
+        var hasBegun = false
+        do {
             for try await event in backend.generate(request) {
-                pipeline.take(event).forEach { continuation.yield($0) }
+                for shown in pipeline.take(event) {
+                    hasBegun = true
+                    continuation.yield(shown)
+                }
                 // Leaving the loop drops the back end's stream, and that stops the server.
                 if pipeline.isStopped { return }
             }
+        } catch let error where hasBegun {
+            continuation.finish(throwing: error)
         }
+    }
+}
+
+extension MLXError {
+    /// Whether a back end that takes no form of answers would fail like this.
+    fileprivate var mayBeAboutTheForm: Bool {
+        [.unsupported, .serverFailed, .badRequest].contains(code)
     }
 }
 

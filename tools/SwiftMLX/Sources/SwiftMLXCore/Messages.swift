@@ -1,59 +1,5 @@
 import Foundation
 
-/// An image for a vision model: its encoded bytes, as a file holds them.
-public struct ImageInput: Sendable, Hashable {
-    /// The encoded image.
-    public let data: Data
-    /// Its media type, told from the first bytes: `image/png`, `image/jpeg`, `image/webp`, …
-    public let mediaType: String
-
-    /// Largest image accepted, in bytes: a server decodes it in memory.
-    public static let maximumSize = 64 << 20
-
-    /// Takes the bytes of an image file. Throws when they are no image that model servers read.
-    public init(data: Data) throws {
-        guard data.count <= Self.maximumSize else {
-            throw MLXError(.badRequest, "the image has \(data.count) bytes",
-                           mend: "scale it down to less than \(Self.maximumSize >> 20) MiB")
-        }
-        guard let type = Self.mediaType(of: data) else {
-            throw MLXError(.badRequest, "the data is no image in a known format",
-                           mend: "use PNG, JPEG, WebP, GIF, BMP or TIFF")
-        }
-        self.data = data
-        mediaType = type
-    }
-
-    /// Reads an image file.
-    public init(contentsOf url: URL) throws {
-        let data: Data
-        do {
-            data = try Data(contentsOf: url)
-        } catch {
-            throw MLXError(.badRequest, "cannot read the image \(url.path)",
-                           mend: "check the path and its permissions")
-        }
-        try self.init(data: data)
-    }
-
-    /// `data:` URL, the form that OpenAI-compatible servers take.
-    var dataURL: String { "data:\(mediaType);base64,\(data.base64EncodedString())" }
-
-    private static let signatures: [(offset: Int, bytes: [UInt8], type: String)] = [
-        (0, [0x89, 0x50, 0x4E, 0x47], "image/png"),
-        (0, [0xFF, 0xD8, 0xFF], "image/jpeg"),
-        (8, Array("WEBP".utf8), "image/webp"),
-        (0, Array("GIF8".utf8), "image/gif"),
-        (0, Array("BM".utf8), "image/bmp"),
-        (0, [0x49, 0x49, 0x2A, 0x00], "image/tiff"),
-        (0, [0x4D, 0x4D, 0x00, 0x2A], "image/tiff"),
-    ]
-
-    private static func mediaType(of data: Data) -> String? {
-        signatures.first { data.dropFirst($0.offset).starts(with: $0.bytes) }?.type
-    }
-}
-
 /// A function that the model may ask to be called.
 public struct ToolDefinition: Sendable, Hashable {
     /// Name the model uses; letters, digits, `_` and `-`.

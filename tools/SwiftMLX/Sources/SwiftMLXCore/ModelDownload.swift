@@ -33,6 +33,14 @@ public protocol ModelDownloader: Sendable {
 public protocol ModelLinker: Sendable {
     /// Makes `model` of the cache appear in `app`, one of those that `mlx-cache apps` lists.
     func link(_ model: String, to app: String) async throws
+
+    /// The names of the cache's models by their folders, as far as it can tell.
+    func names() async -> [String: String]
+}
+
+extension ModelLinker {
+    /// None: the folders' own names must do.
+    public func names() async -> [String: String] { [:] }
 }
 
 extension OllamaBackend: ModelDownloader {

@@ -64,6 +64,17 @@ package struct ModelName {
         return [(plain, path), (plain + "--latest", path + ":latest")]
     }
 
+    /// The name that a folder of the shared cache probably stands for: what ends like a tag of Ollama
+    /// or a quantisation is one.
+    static func guess(folder: String) -> String {
+        let parts = folder.components(separatedBy: "--")
+        guard parts.count > 1, let last = parts.last?.lowercased() else { return folder }
+        let isSize = last.first?.isNumber == true && last.contains { "bmk".contains($0) }
+        let isQuant = last.first == "q" && last.dropFirst().first?.isNumber == true
+        let isTag = last == "latest" || isSize && parts.count == 2 || isQuant
+        return parts.dropLast().joined(separator: "/") + (isTag ? ":" : "/") + parts[parts.count - 1]
+    }
+
     /// Folder in the Hugging Face cache, which knows no tags.
     var hubFolder: String { "models--" + parts.joined(separator: "--") + (tag.map { ":" + $0 } ?? "") }
 

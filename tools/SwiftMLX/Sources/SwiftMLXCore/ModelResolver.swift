@@ -49,6 +49,26 @@ public struct ModelResolver: Sendable {
         }
     }
 
+    /// What the servers have, and what lies on disk beside it, once each: models that loading by name
+    /// gives to a server, or to MLX in this process.
+    package func everything() async
+        -> (servers: [(backend: any ModelBackend, models: [ModelInfo])], disk: [ModelInfo])
+    {
+        async let asked = survey()
+        let names = await linker?.names() ?? [:]
+        let offers = await asked
+        let disk = cache.all(names: names).filter { model in
+            let isRunnable = model.format == .safetensors ? Self.runsInProcess : model.store == .shared
+            let name = try? ModelName(model.name)
+            return isRunnable && name != nil && !CachedModel.typesWithoutText.contains(model.modelType ?? "")
+                && !offers.contains { $0.name(of: name!, model) != nil }
+        }
+        let servers = offers.compactMap { offer in
+            offer.models.flatMap { $0.isEmpty ? nil : (backend: offer.server, models: $0) }
+        }
+        return (servers, disk.map { ModelInfo(name: $0.name, size: $0.size) })
+    }
+
     /// Finds who runs `name`, downloading it where it is nowhere, and has it loaded.
     func load(_ name: String, progress: (@Sendable (DownloadProgress) -> Void)?) async throws
         -> MLXModel
@@ -60,6 +80,10 @@ public struct ModelResolver: Sendable {
         try Task.checkCancellation()
         if let model = try await start(parsed, cached, offers) { return model }
         if let cached, cached.format == .safetensors { throw Self.nobodyRuns(cached) }
+        if cached == nil, cache.isSandboxed, Self.isFirst() {
+            progress?(DownloadProgress(phase: "this app's sandbox hides the models of other programs: "
+                + "let a person choose their folder, or start a server that has them"))
+        }
         do {
             try await checkThatSomethingRuns(parsed, offers)
             try await download(parsed, cached, offers, progress)
@@ -71,6 +95,18 @@ public struct ModelResolver: Sendable {
         throw found.map { Self.nobodyRuns($0) } ?? MLXError(
             .modelNotFound, "\(name) was downloaded, but nothing here has it",
             mend: "see `mlx-cache status`")
+    }
+}
+
+extension ModelResolver {
+    private static let hasSpoken = Locked(false)
+
+    /// True once in a process: what is said once is heard.
+    private static func isFirst() -> Bool {
+        hasSpoken.withLock { spoken in
+            defer { spoken = true }
+            return !spoken
+        }
     }
 }
 

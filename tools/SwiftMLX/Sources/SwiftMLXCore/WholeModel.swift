@@ -7,6 +7,8 @@ struct WholeModel {
     let file: URL?
     /// `model_type` of its configuration.
     let type: String?
+    /// Bytes of the weights.
+    let size: Int
 
     /// The model in `folder`, or nil when there is none or not all of it.
     init?(folder: URL) {
@@ -21,6 +23,12 @@ struct WholeModel {
             type = nil
         } else {
             return nil
+        }
+        let ending = format == .gguf ? ".gguf" : ".safetensors"
+        size = files.filter { $0.lowercased().hasSuffix(ending) }.reduce(0) { sum, name in
+            let file = folder.appendingPathComponent(name).resolvingSymlinksInPath()
+            let size = (try? FileManager.default.attributesOfItem(atPath: file.path))?[.size]
+            return sum + ((size as? NSNumber)?.intValue ?? 0)
         }
     }
 

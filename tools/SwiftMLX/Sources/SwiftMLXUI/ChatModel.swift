@@ -2,71 +2,26 @@ import Foundation
 import Observation
 import SwiftMLXCore
 
-/// Something that goes along with a message.
-public struct ChatAttachment: Sendable, Hashable, Identifiable {
-    /// What it holds.
-    public enum Content: Sendable, Hashable {
-        /// A picture, for a vision model.
-        case image(ImageInput)
-        /// A document's text, put before the question.
-        case text(String)
+/// A tool that the model asked for, and what came of it.
+public struct ChatToolCall: Sendable, Identifiable {
+    /// What came of a call.
+    public enum Outcome: Sendable, Hashable {
+        /// It runs.
+        case running
+        /// It gave this.
+        case done(String)
+        /// It failed, and this is why.
+        case failed(String)
+        /// It was not run, or was stopped.
+        case notRun
     }
 
-    /// Unique among the attachments of one conversation.
-    public let id = UUID()
-    /// The file's name, for people.
-    public let name: String
-    /// What it holds.
-    public let content: Content
-
-    /// Longest document, in bytes: more does not fit the context of most models.
-    public static let maximumText = 1 << 20
-
-    /// An attachment of your own.
-    public init(name: String, content: Content) {
-        self.name = name
-        self.content = content
-    }
-
-    /// Reads a file: an image, or any text in UTF-8.
-    public init(contentsOf url: URL) throws {
-        let name = url.lastPathComponent
-        let mayRead = url.startAccessingFile()
-        defer { if mayRead { url.stopAccessingFile() } }
-        guard let data = try? Data(contentsOf: url) else {
-            throw MLXError(.badRequest, "cannot read \(name)", mend: "check its permissions")
-        }
-        if let image = try? ImageInput(data: data) {
-            self.init(name: name, content: .image(image))
-            return
-        }
-        guard data.count <= Self.maximumText else {
-            throw MLXError(.badRequest, "\(name) is too long",
-                           mend: "attach less than \(Self.maximumText >> 20) MiB of text")
-        }
-        guard let text = String(data: data, encoding: .utf8), !text.utf8.contains(0) else {
-            throw MLXError(.badRequest, "\(name) is neither an image nor text",
-                           mend: "attach a picture or a text file")
-        }
-        self.init(name: name, content: .text(text))
-    }
-}
-
-extension URL {
-    /// A sandboxed app must ask for a file that the person chose; elsewhere there is nothing to ask.
-    fileprivate func startAccessingFile() -> Bool {
-        #if canImport(Darwin)
-        startAccessingSecurityScopedResource()
-        #else
-        false
-        #endif
-    }
-
-    fileprivate func stopAccessingFile() {
-        #if canImport(Darwin)
-        stopAccessingSecurityScopedResource()
-        #endif
-    }
+    /// Number of the call in its message, from 0.
+    public let id: Int
+    /// What the model asked for.
+    public let call: ToolCall
+    /// What came of it.
+    public internal(set) var outcome: Outcome
 }
 
 /// One message as the screen shows it.
@@ -81,6 +36,8 @@ public struct ChatTurn: Sendable, Identifiable {
     public internal(set) var text: String
     /// A reasoning model's thinking so far.
     public internal(set) var thinking = ""
+    /// Tools that the model asked for before it answered.
+    public internal(set) var toolCalls: [ChatToolCall] = []
     /// The text as blocks.
     public internal(set) var markdown: StreamingMarkdown
     /// Whether more is to come.
@@ -148,6 +105,17 @@ public struct ChatTurn: Sendable, Identifiable {
         }
     }
 
+    /// Attaches files as ``attach(contentsOf:)`` does, and reads them away from the main actor.
+    public func attach(reading urls: [URL]) async {
+        for url in urls {
+            do {
+                attachments.append(try await ChatAttachment.reading(url))
+            } catch {
+                self.error = Self.explain(error)
+            }
+        }
+    }
+
     /// Attaches something that is no file.
     public func attach(_ attachment: ChatAttachment) {
         attachments.append(attachment)
@@ -189,19 +157,63 @@ public struct ChatTurn: Sendable, Identifiable {
 
     private func answer(_ text: String, _ attached: [ChatAttachment]) async {
         defer {
-            turns[turns.count - 1].isStreaming = false
+            settle()
             answering = nil
         }
         do {
             var calls = try await show(chat.stream(Self.prompt(text, attached), images: attached.images))
             for _ in 0..<Self.maximumToolRounds where !calls.isEmpty {
-                guard let runTool else { break }
-                var results: [(call: ToolCall, result: String)] = []
-                for call in calls { results.append((call, try await runTool(call))) }
-                calls = try await show(chat.answer(results))
+                guard let runTool else {
+                    throw MLXError(.unsupported, "the model asks for the tool \(calls[0].name), which "
+                        + "this app does not run", mend: "ask without tools")
+                }
+                calls = try await show(chat.answer(try await results(of: calls, runTool)))
+            }
+            guard calls.isEmpty else {
+                throw MLXError(.serverFailed, "the model goes on asking for \(calls[0].name) and "
+                    + "does not answer", mend: "ask again in other words, or use another model")
+            }
+            if turns[turns.count - 1].text.allSatisfy(\.isWhitespace) {
+                throw MLXError(.serverFailed, "the model gave no answer", mend: "ask again")
             }
         } catch {
             self.error = Self.explain(error)
+        }
+    }
+
+    /// Runs the tools one after another. One that fails is an answer too: the model is told why.
+    private func results(of calls: [ToolCall], _ run: @escaping @Sendable (ToolCall) async throws -> String)
+        async throws -> [(call: ToolCall, result: String)]
+    {
+        let last = turns.count - 1
+        let first = turns[last].toolCalls.count - calls.count
+        var results: [(call: ToolCall, result: String)] = []
+        for (index, call) in calls.enumerated() {
+            try Task.checkCancellation()
+            turns[last].toolCalls[first + index].outcome = .running
+            do {
+                let result = try await orCancelled { try await run(call) }
+                turns[last].toolCalls[first + index].outcome = .done(result)
+                results.append((call, result))
+            } catch where !(error is CancellationError) && !Task.isCancelled {
+                let why = Self.explain(error)?.description ?? error.localizedDescription
+                turns[last].toolCalls[first + index].outcome = .failed(why)
+                results.append((call, "The tool failed: \(why)"))
+            }
+        }
+        return results
+    }
+
+    /// Ends what the last message still waits for, and takes it away where nothing came.
+    private func settle() {
+        let last = turns.count - 1
+        turns[last].isStreaming = false
+        for index in turns[last].toolCalls.indices where turns[last].toolCalls[index].outcome == .running {
+            turns[last].toolCalls[index].outcome = .notRun
+        }
+        let turn = turns[last]
+        if turn.text.allSatisfy(\.isWhitespace), turn.thinking.isEmpty, turn.toolCalls.isEmpty {
+            turns.removeLast()
         }
     }
 
@@ -220,7 +232,10 @@ public struct ChatTurn: Sendable, Identifiable {
                     turns[last].text += token.text
                     turns[last].markdown.append(token.text)
                 }
-            case .toolCall(let call): calls.append(call)
+            case .toolCall(let call):
+                calls.append(call)
+                let number = turns[last].toolCalls.count
+                turns[last].toolCalls.append(ChatToolCall(id: number, call: call, outcome: .notRun))
             case .finished(let figures):
                 turns[last].statistics = figures
                 performance.finish(figures)
@@ -254,4 +269,23 @@ extension [ChatAttachment] {
     fileprivate var images: [ImageInput] {
         compactMap { if case .image(let image) = $0.content { image } else { nil } }
     }
+}
+
+/// What `body` gives, or a cancellation as soon as the task is cancelled: a tool that does not heed it
+/// must not keep the person waiting.
+private func orCancelled<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value)
+    async throws -> Value
+{
+    let (values, continuation) = AsyncThrowingStream<Value, any Error>.makeStream()
+    let work = Task {
+        do {
+            continuation.yield(try await body())
+            continuation.finish()
+        } catch {
+            continuation.finish(throwing: error)
+        }
+    }
+    defer { work.cancel() }
+    for try await value in values { return value }
+    throw CancellationError()
 }

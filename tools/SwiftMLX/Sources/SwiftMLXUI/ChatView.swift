@@ -45,7 +45,7 @@ public struct MLXChatView: View {
             ChatInput(chat: chat)
         }
         .dropDestination(for: URL.self) { urls, _ in
-            chat.attach(contentsOf: urls)
+            Task { await chat.attach(reading: urls) }
             return true
         }
     }
@@ -88,6 +88,7 @@ struct MessageView: View {
                     Text(turn.thinking).font(.callout).foregroundStyle(.secondary)
                 }
             }
+            ForEach(turn.toolCalls) { ToolCallView(call: $0) }
             if turn.isStreaming, turn.text.isEmpty {
                 ProgressView().controlSize(.small).accessibilityLabel("The model is answering")
             } else if turn.role == .user {
@@ -102,6 +103,30 @@ struct MessageView: View {
         }
         .accessibilityElement(children: .contain)
         .accessibilityLabel(turn.role == .user ? "Your message" : "The model's answer")
+    }
+}
+
+/// A tool that the model asked for.
+private struct ToolCallView: View {
+    let call: ChatToolCall
+
+    var body: some View {
+        Label {
+            Text(words).foregroundStyle(.secondary)
+        } icon: {
+            Image(systemName: "wrench").foregroundStyle(.secondary)
+        }
+        .font(.callout)
+        .accessibilityLabel("Tool \(words)")
+    }
+
+    private var words: String {
+        switch call.outcome {
+        case .running: "\(call.call.name)…"
+        case .done: call.call.name
+        case .failed(let why): "\(call.call.name): \(why)"
+        case .notRun: "\(call.call.name): not run"
+        }
     }
 }
 
@@ -130,9 +155,9 @@ private struct ChatInput: View {
         }
         .padding(10)
         .onAppear { isFocused = true }
-        .fileImporter(isPresented: $isChoosing, allowedContentTypes: [.image, .text, .sourceCode],
+        .fileImporter(isPresented: $isChoosing, allowedContentTypes: [.image, .pdf, .text, .sourceCode],
                       allowsMultipleSelection: true) { result in
-            if case .success(let urls) = result { chat.attach(contentsOf: urls) }
+            if case .success(let urls) = result { Task { await chat.attach(reading: urls) } }
         }
     }
 
@@ -217,8 +242,11 @@ struct ErrorBanner: View {
     }
 }
 
-#Preview("Chat") {
-    MLXChatView(model: MLXModel(name: "preview", backend: PreviewBackend()))
-        .frame(width: 400, height: 600)
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct ChatPreview: PreviewProvider {
+    static var previews: some View {
+        MLXChatView(model: MLXModel(name: "preview", backend: PreviewBackend()))
+            .frame(width: 400, height: 600)
+    }
 }
 #endif

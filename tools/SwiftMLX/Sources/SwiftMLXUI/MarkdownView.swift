@@ -91,8 +91,11 @@ private struct CodeView: View {
     }
 }
 
-#Preview {
-    MarkdownView("# Title\nSome **bold** text.\n\n- one\n- two\n\n```swift\nlet a = 1\n```")
-        .padding()
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct MarkdownPreview: PreviewProvider {
+    static var previews: some View {
+        MarkdownView("# Title\nSome **bold** text.\n\n- one\n- two\n\n```swift\nlet a = 1\n```")
+            .padding()
+    }
 }
 #endif

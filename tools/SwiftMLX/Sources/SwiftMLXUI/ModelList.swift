@@ -3,13 +3,14 @@ import SwiftMLXCore
 
 /// The state behind a model picker: what there is, and what is being loaded.
 @MainActor @Observable public final class ModelList {
-    /// The models of one back end.
+    /// The models of one back end, or those on disk that no back end has yet.
     public struct Group: Sendable, Identifiable {
         /// The back end's name.
         public let id: String
         /// Its models.
         public let models: [ModelInfo]
-        let backend: any ModelBackend
+        /// Nil for models on disk: loading one finds who runs it.
+        let backend: (any ModelBackend)?
     }
 
     /// The models by back end.
@@ -34,8 +35,12 @@ import SwiftMLXCore
     public func refresh() async {
         isRefreshing = true
         defer { isRefreshing = false }
-        groups = await resolver.models().map {
+        let found = await resolver.everything()
+        groups = found.servers.map {
             Group(id: $0.backend.name, models: $0.models, backend: $0.backend)
+        }
+        if !found.disk.isEmpty {
+            groups.append(Group(id: "On this computer", models: found.disk, backend: nil))
         }
         error = groups.isEmpty
             ? MLXError(.unavailable, "no model server answers",
@@ -45,7 +50,8 @@ import SwiftMLXCore
 
     /// Loads a model of the list.
     public func load(_ model: ModelInfo, of group: Group) async -> MLXModel? {
-        await load(model.name) { try await MLXModel.load(model.name, using: group.backend) }
+        guard let backend = group.backend else { return await load(named: model.name) }
+        return await load(model.name) { try await MLXModel.load(model.name, using: backend) }
     }
 
     /// Loads a model by name, wherever it is, and downloads it where it is nowhere.

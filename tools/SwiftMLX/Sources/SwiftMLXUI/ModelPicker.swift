@@ -76,13 +76,20 @@ public struct ModelPicker: View {
         Task { selection = await list.load(named: name) ?? selection }
     }
 
+    /// Bytes as people say them.
+    private static func size(_ bytes: Int) -> String {
+        ByteCountFormatter.string(fromByteCount: Int64(bytes), countStyle: .file)
+    }
+
     private static func title(_ model: ModelInfo) -> String {
-        [model.name, model.parameters, model.quantization].compactMap(\.self).joined(separator: "  ")
+        [model.name, model.parameters, model.quantization, model.size.map(size)].compactMap(\.self).joined(separator: "  ")
     }
 }
 
-#Preview("Picker") {
-    ModelPicker(selection: .constant(nil), resolver: ModelResolver(servers: [PreviewBackend()]))
-        .padding()
+struct PickerPreview: PreviewProvider {
+    static var previews: some View {
+        ModelPicker(selection: .constant(nil), resolver: ModelResolver(servers: [PreviewBackend()]))
+            .padding()
+    }
 }
 #endif

@@ -69,7 +69,10 @@ public struct PerformanceView: View {
     }
 }
 
-#Preview("Performance") {
-    PerformanceView(PerformanceHistory()).padding()
+// A provider, not the macro: the Command Line Tools have no plug-in for that.
+struct PerformancePreview: PreviewProvider {
+    static var previews: some View {
+        PerformanceView(PerformanceHistory()).padding()
+    }
 }
 #endif

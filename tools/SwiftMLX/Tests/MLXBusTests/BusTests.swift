@@ -57,6 +57,52 @@ func withDeadline<Result: Sendable>(
 struct Hang: Error {}
 
 @Suite(.serialized) struct BusTests {
+    @Test func whetherTheBusIsThereCanBeKnown() async throws {
+        let nobody = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        #expect(MetricsBus(runDirectory: nobody).state == .waiting)
+        let bus = try TestBus()
+        try await withDeadline {
+            var states = bus.client.states(every: .milliseconds(20)).makeAsyncIterator()
+            #expect(await states.next() == .served)
+            var values = bus.client.values(of: SensorGPU.self).makeAsyncIterator()
+            bus.publishGPU(0, 0.25)
+            #expect(try await values.next()?.utilization == 0.25)
+            let (waited, wait) = AsyncStream<BusState?>.makeStream()
+            bus.restartBroker {
+                let looked = DispatchSemaphore(value: 0)
+                Task {
+                    var changes = bus.client.states(every: .milliseconds(20)).makeAsyncIterator()
+                    wait.yield(await changes.next())
+                    looked.signal()
+                }
+                looked.wait()
+            }
+            #expect(await waited.first { _ in true } == .waiting)
+            bus.publishGPU(0, 0.5)
+            while try await values.next()?.utilization != 0.5 {}
+        }
+    }
+
+    @Test func anExitInTheMiddleOfALoopSaysNothing() async throws {
+        let result = try await #require(
+            processExitsWith: .success,
+            observing: [\.standardOutputContent, \.standardErrorContent]
+        ) {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true,
+                                                    attributes: [.posixPermissions: 0o700])
+            let bus = MetricsBus(runDirectory: folder)
+            let feeds = (0..<4).map { _ in bus.values(of: SensorGPU.self).makeAsyncIterator() }
+            let left = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            try FileManager.default.removeItem(at: folder)
+            withExtendedLifetime(feeds) { exit(left.isEmpty ? 0 : 1) }
+        }
+        // The test library's own mark, which stands in both, holds no end of line.
+        for content in [result.standardOutputContent, result.standardErrorContent] {
+            #expect(!content.contains(UInt8(ascii: "\n")), "\(String(decoding: content, as: UTF8.self))")
+        }
+    }
+
     @Test func aLateReaderHasTheLastValueOfEachSource() async throws {
         let bus = try TestBus()
         bus.publishGPU(0, 0.25)

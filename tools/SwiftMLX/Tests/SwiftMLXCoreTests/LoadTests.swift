@@ -130,11 +130,34 @@ import Testing
         #expect(ollama.pulls.isEmpty)
     }
 
+    private static let programs = ProcessInfo.processInfo.environment["MLX_BIN"]
+
+    /// With the suite's own program, where it is built.
+    @Test(.enabled(if: programs != nil, "MLX_BIN names no built programs"), arguments: ["qwen3:4b", "o/m"])
+    func theRealProgramLinks(name: String) async throws {
+        let ollama = try OllamaDouble(TemporaryDirectory())
+        let place = ollama.folder.url.path
+        let script = "#!/bin/sh\nHOME='\(place)' OLLAMA_MODELS='\(place)/ollama' "
+            + "exec '\(Self.programs!)/mlx-cache' \"$@\"\n"
+        let tool = try ollama.folder.write("mlx-cache", script, mode: 0o755)
+        let file = try ollama.folder.write("w.gguf", Weights.gguf())
+        let add = try Process.run(tool, arguments: ["add", file.path, "--as", name])
+        add.waitUntilExit()
+        #expect(add.terminationStatus == 0)
+        let resolver = ollama.resolver(downloaders: [CacheToolDownloader(tool: tool)])
+        #expect(await resolver.everything().disk.map(\.name) == [name])
+        let model = try await MLXModel.load(name, resolver: resolver)
+        #expect(try await Self.ask(model) == "42")
+        #expect(await resolver.everything().disk.isEmpty)
+    }
+
     @Test func anOllamaWithAStoreOfItsOwnPulls() async throws {
         // It lists a model that the store of this user does not have: it reads another one.
         let ollama = try OllamaDouble(TemporaryDirectory())
         for try await _ in ollama.backend.pull("other:1b") {}
-        let resolver = ollama.resolver(downloaders: [try ollama.tool(), ollama.backend])
+        try ollama.folder.write(".ollama/models/manifests/.none")
+        let resolver = ollama.resolver(downloaders: [try ollama.tool(), ollama.backend],
+                                       environment: ["HOME": ollama.folder.url.path])
         #expect(try await MLXModel.load("new:1b", resolver: resolver).name == "new:1b")
         #expect(ollama.calls.isEmpty)
         #expect(ollama.pulls == ["other:1b", "new:1b"])
@@ -181,6 +204,20 @@ import Testing
         let resolver = ollama.resolver(downloaders: [ollama.backend])
         #expect(try await MLXModel.load("o/m", resolver: resolver).name == "o/m")
         #expect(ollama.pulls == ["o/m"])
+    }
+
+    @Test func aSandboxThatHidesTheCachesIsSaidOnce() async throws {
+        let ollama = try OllamaDouble(TemporaryDirectory())
+        let resolver = ollama.resolver(downloaders: [ollama.backend], environment: [
+            "HOME": ollama.folder.url.path, "APP_SANDBOX_CONTAINER_ID": "org.example.app",
+        ])
+        let phases = Locked<[String]>([])
+        for name in ["a:1b", "b:1b"] {
+            _ = try await MLXModel.load(name, resolver: resolver) { report in
+                phases.withLock { $0.append(report.phase) }
+            }
+        }
+        #expect(phases.withLock { $0 }.filter { $0.contains("sandbox") }.count == 1)
     }
 
     @Test func aModelOfAnotherKindSaysWhichKind() async throws {
@@ -255,5 +292,89 @@ import Testing
         let backend = OpenAIBackend(url: server.url.appendingPathComponent("v1"))
         let model = try await MLXModel.load("m", using: backend)
         #expect(try await Self.ask(model) == "42")
+    }
+}
+
+/// What a picker shows of this computer.
+@Suite struct EverythingTests {
+    @Test func modelsOnDiskAreListedOnceBesideTheServers() async throws {
+        let ollama = try OllamaDouble(TemporaryDirectory())
+        for view in ["qwen3--4b", "o--m", "o--linked"] {
+            try ollama.folder.write(".mlx-cache/models/\(view)/w.gguf", Weights.gguf())
+        }
+        try ollama.folder.write(".mlx-cache/models/o--half/m-00001-of-00002.gguf", Weights.gguf())
+        let tool = try ollama.tool(linked: "hf.co/o/linked:Q4_K_M")
+        try await tool.link("o/linked", to: "ollama")
+        let resolver = ollama.resolver(downloaders: [try ollama.tool()])
+        let all = await resolver.everything()
+        #expect(all.servers.flatMap(\.models).map(\.name) == ["hf.co/o/linked:Q4_K_M"])
+        #expect(all.disk.map(\.name) == ["o/m", "qwen3:4b"])
+        #expect(all.disk.map(\.size) == [Weights.gguf().count, Weights.gguf().count])
+    }
+
+    @Test(arguments: [("qwen3--4b", "qwen3:4b"), ("o--m", "o/m"), ("o--m--Q4_K_M", "o/m:Q4_K_M"),
+                      ("llama3.2--latest", "llama3.2:latest"), ("deepseek-r1--14b", "deepseek-r1:14b"),
+                      ("mlx-community--Qwen3-4B-4bit", "mlx-community/Qwen3-4B-4bit")])
+    func namesAreToldFromFolders(folder: String, name: String) {
+        #expect(ModelName.guess(folder: folder) == name)
+    }
+
+    @Test func whereTheSuiteHasItsCache() throws {
+        let folder = try TemporaryDirectory()
+        let home = folder.url.path
+        func places(_ more: [String: String] = [:]) -> String {
+            CachePlaces(environment: ["HOME": home].merging(more) { $1 }).sharedCache.path
+        }
+        #expect(places() == home + "/.mlx-cache")
+        #expect(CachePlaces(environment: ["HOME": home]).home.path == home)
+        try folder.write("c.yaml", "# mine\nlog:\n  dir: /no\ncache:\n  # where\n  streams: 2\n"
+            + "  dir: \"~/models of mine\" # here\n")
+        #expect(places(["MLX_CONFIG": home + "/c.yaml"]) == home + "/models of mine")
+        #expect(places(["MLX_CONFIG": home + "/c.yaml", "MLX_CACHE_DIR": "/x"]) == "/x")
+        try folder.write("conf/mlx/config.yaml", "cache: {streams: 2, dir: /data/m}\n")
+        #expect(places(["XDG_CONFIG_HOME": home + "/conf"]) == "/data/m")
+        try folder.write("none.yaml", "cache:\n  streams: 1\nother:\n  dir: /no\n")
+        #expect(places(["MLX_CONFIG": home + "/none.yaml"]) == home + "/.mlx-cache")
+    }
+}
+
+/// Answers as data, from whoever holds the model to a form and whoever does not.
+@Suite struct FormTests {
+    private struct City: Decodable, Equatable {
+        let name: String
+        let people: Int
+    }
+
+    private static let schema: JSONValue = ["type": "object"]
+
+    @Test(arguments: [
+        #"{"name": "Lima", "people": 10}"#, "```json\n{\"name\": \"Lima\", \"people\": 10}\n```",
+        "Sure! {here} it is: {\"name\": \"Lima\", \"people\": 10} Anything else?",
+        #"[1] <think>no</think> {"people": 10, "name": "Lima", "more": "}"}"#,
+    ]) func theJSONIsFound(text: String) throws {
+        var result = GenerationResult()
+        result.text = text
+        #expect(try result.decoded(as: City.self) == City(name: "Lima", people: 10))
+    }
+
+    @Test func hostileTextIsAnErrorSoon() {
+        var result = GenerationResult()
+        for text in ["", "no", String(repeating: "{", count: 100_000), "{\"", "[\\"] {
+            result.text = text
+            #expect(throws: MLXError.self) { try result.decoded(as: City.self) }
+        }
+    }
+
+    @Test(arguments: [MLXError.Code.unsupported, .serverFailed])
+    func whoRefusesAFormIsAskedInWords(code: MLXError.Code) async throws {
+        let backend = ScriptedBackend { request in
+            guard request.options.format == .text else { throw MLXError(code, "no response_format") }
+            #expect(request.messages.last?.text.contains("JSON schema") == true)
+            return [.text(#"{"name":"Lima","people":10}"#), .finished(GenerationStatistics())]
+        }
+        let model = MLXModel(name: "m", backend: backend)
+        let options = GenerationOptions(format: .jsonSchema(Self.schema))
+        let city: City = try await model.generate(prompt: "?", options: options).decoded()
+        #expect(city.name == "Lima")
     }
 }

@@ -48,11 +48,10 @@ final class OllamaDouble: Sendable {
         ["HOME": folder.url.path, "OLLAMA_MODELS": folder.url.appendingPathComponent("ollama").path]
     }
 
-    func resolver(_ servers: [any ModelBackend] = [], downloaders: [any ModelDownloader] = [])
-        -> ModelResolver
-    {
-        ModelResolver(cache: ModelCache(environment: environment), servers: servers + [backend],
-                      downloaders: downloaders)
+    func resolver(_ servers: [any ModelBackend] = [], downloaders: [any ModelDownloader] = [],
+                  environment: [String: String]? = nil) -> ModelResolver {
+        ModelResolver(cache: ModelCache(environment: environment ?? self.environment),
+                      servers: servers + [backend], downloaders: downloaders)
     }
 
     /// `mlx-cache` as far as these tests go: `add` takes a GGUF in, `link` writes a manifest under
