@@ -1,6 +1,6 @@
 #include "common/cache/adapter.h"
 
-#include "common/cache/header.h"
+#include "common/cache/weights.h"
 
 #include "proto/buf.h"
 
@@ -92,6 +92,6 @@ int mlx_expose_file(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(file->sha256);
     mlx_plan_place(plan, mlx_root_path(what->store), path, stage, mlx_root_path(what->home), blob,
                    file->sha256, file->size,
-                   mlx_file_is_weights(file->path) ? what->weights : what->small);
+                   mlx_weights_is_shared(file->path, file->size) ? what->weights : what->small);
     return 0;
 }

@@ -83,6 +83,11 @@ void mlx_cache_plan_remove(mlx_cache_t *self, mlx_plan_t *plan, const char *path
 /*  The view's name for a model of that name. Caller owns it and must free it. */
 char *mlx_cache_view_name(const char *model_name);
 
+/*  Are there weights among the files NAMES of MODEL: without them it is none. not_found, with what is
+ *  there, when not. */
+int mlx_cache_need_weights(const char *model, const char *const *names, size_t count,
+                           mlx_error_t *err);
+
 /*  {"model", "files", "size", ...} of a model that was added. */
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model);
 
@@ -117,6 +122,8 @@ char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, 
                               mlx_error_t *err);
 
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count);
+int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_t count,
+                            mlx_error_t *err);
 
 mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,
                                  const char *revision);

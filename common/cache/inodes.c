@@ -50,7 +50,7 @@ static void add_views(build_t *b)
     const mlx_root_t *root = mlx_roots_get(b->cache->roots, path, NULL);
     MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *views = mlx_scan_new();
     if (root)
-        mlx_scan_folder(views, "", root);
+        mlx_scan_folder(views, "", root, 1);
     for (size_t i = 0; i < views->count; i++) {
         mlx_ref_t *ref = push(b);
         ref->id = views->files[i].id;
