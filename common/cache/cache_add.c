@@ -220,8 +220,9 @@ static const char *source_of(const mlx_seen_t *seen)
     return strcmp(seen->app, "ollama") == 0 ? "ollama" : "path";
 }
 
-static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bool named, size_t *chosen,
-                     const mlx_cache_how_t *how, mlx_value_t *models, mlx_error_t *err)
+static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bool named,
+                     size_t *chosen, const mlx_cache_how_t *how, mlx_value_t *models,
+                     mlx_error_t *err)
 {
     const mlx_seen_t *head = &scan->files[first];
     size_t count = choose_files(scan, first, chosen);

@@ -7,8 +7,8 @@
 #include "common/cache/hasher.h"
 #include "common/cache/header.h"
 #include "common/cache/store.h"
-#include "common/throughput.h"
 #include "common/cache/weights.h"
+#include "common/throughput.h"
 
 #include <errno.h>
 #include <math.h>
@@ -92,8 +92,7 @@ static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t 
         return strcmp(seen->etag, w->etag) == 0;
     if (seen->claim[0])
         return strcmp(seen->claim, w->sha256) == 0;
-    return strcmp(seen->etag, w->etag) == 0 ||
-           (seen->shared && has_same_hash(self, seen, root, w));
+    return strcmp(seen->etag, w->etag) == 0 || (seen->shared && has_same_hash(self, seen, root, w));
 }
 
 /*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run
@@ -120,8 +119,7 @@ static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char 
         if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
             continue;
         memcpy(w->sha256, hex, sizeof hex);
-        mlx_cache_tell_file(self, model, w->path, w->size, share ? "shared" : "copied",
-                            seen->app);
+        mlx_cache_tell_file(self, model, w->path, w->size, share ? "shared" : "copied", seen->app);
         return 1;
     }
     return 0;

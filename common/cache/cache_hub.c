@@ -75,8 +75,7 @@ static void report_left_out(const mlx_tree_t *tree, mlx_value_t *report)
         mlx_value_t *one = mlx_value_append(list, mlx_value_map());
         mlx_value_set_str(one, "path", file->path);
         mlx_value_set_int(one, "size", (int64_t)file->size);
-        mlx_value_set_str(one, "format",
-                          mlx_weights_format_name(mlx_weights_format(file->path)));
+        mlx_value_set_str(one, "format", mlx_weights_format_name(mlx_weights_format(file->path)));
     }
 }
 

@@ -17,11 +17,6 @@ typedef struct {
     bool *counted; /* leaders whose copies are in duplicates_avoided already */
 } report_t;
 
-static unsigned bits(unsigned mask)
-{
-    return (unsigned)__builtin_popcount(mask);
-}
-
 static const mlx_group_t *leader_of(const mlx_inodes_t *inodes, const mlx_group_t *group)
 {
     return &inodes->groups[group->leader];
@@ -33,7 +28,7 @@ static const char *method_of(const mlx_inodes_t *inodes, const mlx_group_t *grou
     for (size_t i = group->first; i < group->first + group->count; i++)
         if (inodes->refs[i].seen && mlx_app_bit(inodes->refs[i].seen->app) == app)
             return inodes->refs[i].seen->by_symlink ? "symlink" : "hardlink";
-    return "clone";
+    return leader_of(inodes, group)->apps & app ? "clone" : "copy";
 }
 
 static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_group_t *group,
@@ -53,10 +48,10 @@ static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_
 /*  Two models may be the same file under two names: the copies that it saves are counted once. */
 static void count_avoided(report_t *r, const mlx_group_t *most)
 {
-    if (!most || bits(most->apps) < 2 || r->counted[most->leader])
+    if (!most || most->places < 2 || r->counted[most->leader])
         return;
     r->counted[most->leader] = true;
-    r->duplicates_avoided += bits(most->apps) - 1;
+    r->duplicates_avoided += (int64_t)most->places - 1;
 }
 
 /*  The group of a file of a cached model, or NULL when its blob is missing. */
@@ -80,6 +75,16 @@ static bool used_by_one_model(const report_t *r, const char *sha256)
     return mlx_stmt_step(q, NULL) > 0 && mlx_stmt_int(q, 0) == 1;
 }
 
+/*  Two files of a model may be the same bytes: they are freed once. */
+static bool is_counted(const mlx_group_t **counted, size_t *count, const mlx_group_t *leader)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (counted[i] == leader)
+            return true;
+    counted[(*count)++] = leader;
+    return false;
+}
+
 static void add_cached_row(report_t *r, const mlx_model_t *model)
 {
     mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
@@ -87,6 +92,9 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     int64_t missing = 0;
     unsigned apps = 0;
     const mlx_group_t *weights = NULL, *most = NULL;
+    size_t counts = 0;
+    MLX_CLEANUP(mlx_free_p)
+    const mlx_group_t **counted = mlx_alloc(model->count + 1, sizeof *counted);
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
         const mlx_group_t *group = blob_group(r, file->sha256);
@@ -94,16 +102,16 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
             missing++;
             continue;
         }
-        unsigned users = leader_of(r->inodes, group)->apps;
+        const mlx_group_t *leader = leader_of(r->inodes, group);
         disk += group->disk_bytes;
-        if (!users && used_by_one_model(r, file->sha256))
-            frees += group->disk_bytes;
+        if (used_by_one_model(r, file->sha256) && !is_counted(counted, &counts, leader))
+            frees += leader->cache_only;
         if (!mlx_file_is_weights(file->path))
             continue;
         weights = weights ? weights : group;
-        apps |= users;
-        if (!most || bits(users) > bits(most->apps))
-            most = leader_of(r->inodes, group);
+        apps |= group->content_apps;
+        if (!most || leader->places > most->places)
+            most = leader;
     }
     count_avoided(r, most);
     mlx_value_set_str(row, "name", model->name);
@@ -158,7 +166,7 @@ static size_t collect_uses(const report_t *r, use_t *uses)
     const mlx_inodes_t *inodes = r->inodes;
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_group_t *group = &inodes->groups[g];
-        if (leader_of(inodes, group)->in_cache)
+        if (leader_of(inodes, group)->in_cache || group->content_in_cache)
             continue;
         for (size_t i = group->first; i < group->first + group->count; i++) {
             const mlx_seen_t *seen = inodes->refs[i].seen;
@@ -173,6 +181,20 @@ static size_t collect_uses(const report_t *r, use_t *uses)
     return count;
 }
 
+/*  An app's own files of a model: two apps with a copy each do not make it twice as large. */
+static uint64_t size_in_app(const use_t *uses, size_t count, unsigned app)
+{
+    uint64_t sum = 0;
+    const use_t *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].app != app || (last && last->group == uses[i].group))
+            continue;
+        sum += uses[i].size;
+        last = &uses[i];
+    }
+    return sum;
+}
+
 static void add_app_row(report_t *r, const use_t *uses, size_t count)
 {
     uint64_t size = 0, disk = 0;
@@ -185,10 +207,13 @@ static void add_app_row(report_t *r, const use_t *uses, size_t count)
         if (i && uses[i].group == uses[i - 1].group)
             continue;
         const mlx_group_t *group = &r->inodes->groups[uses[i].group];
-        size += uses[i].size;
         disk += group->disk_bytes;
-        if (uses[i].weights && (!most || bits(group->apps) > bits(most->apps)))
+        if (uses[i].weights && (!most || group->places > most->places))
             most = group;
+    }
+    for (size_t i = 0; mlx_adapters[i]; i++) {
+        uint64_t one = size_in_app(uses, count, 1u << i);
+        size = one > size ? one : size;
     }
     if (!weights)
         return;
@@ -228,7 +253,7 @@ static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
             continue;
         const mlx_ref_t *other = kept ? &inodes->refs[kept->first] : NULL;
         if (other && strcmp(other->sha256, ref->sha256) == 0 && other->id.dev == ref->id.dev)
-            sum += group->disk_bytes;
+            sum += group->exclusive;
         else
             kept = group;
     }
@@ -256,7 +281,7 @@ static size_t collect_weights(const mlx_inodes_t *inodes, weights_t *all)
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_group_t *group = &inodes->groups[g];
         const mlx_ref_t *ref = &inodes->refs[group->first];
-        if (group->leader == g && ref->id.size > 0 && (ref->seen ? ref->seen->weights : ref->blob))
+        if (group->leader == g && ref->id.size > 0 && (ref->seen ? ref->seen->shared : ref->blob))
             all[count++] = (weights_t){.dev = ref->id.dev,
                                        .size = ref->id.size,
                                        .disk_bytes = group->disk_bytes,
@@ -281,17 +306,8 @@ static uint64_t lookalike_bytes(const mlx_inodes_t *inodes)
 
 static void add_sums(const report_t *r, mlx_value_t *report)
 {
-    uint64_t total = 0, saved = 0;
-    for (size_t g = 0; g < r->inodes->group_count; g++) {
-        const mlx_group_t *group = &r->inodes->groups[g];
-        if (group->leader != g)
-            continue;
-        total += group->disk_bytes;
-        if (bits(group->apps) > 1)
-            saved += group->disk_bytes * (bits(group->apps) - 1);
-    }
-    mlx_value_set_int(report, "total", (int64_t)total);
-    mlx_value_set_int(report, "saved", (int64_t)saved);
+    mlx_value_set_int(report, "total", (int64_t)r->inodes->total);
+    mlx_value_set_int(report, "saved", (int64_t)r->inodes->saved);
     mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
     mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
     mlx_value_set_int(report, "lookalike_bytes", (int64_t)lookalike_bytes(r->inodes));

@@ -40,6 +40,10 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL, ino INTEGER NOT NULL, app TEXT NOT NULL,"
     " PRIMARY KEY (store, volume, model, name)) WITHOUT ROWID;"
     "CREATE INDEX consumers_ino ON consumers (ino);",
+    /* where the bytes of files lie, on file systems with clones (extents.h). */
+    "CREATE TABLE extents (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, whole INTEGER NOT NULL,"
+    " runs BLOB NOT NULL, asked_at INTEGER NOT NULL, PRIMARY KEY (dev, ino)) WITHOUT ROWID;",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)

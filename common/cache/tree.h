@@ -20,7 +20,7 @@ typedef struct {
     char etag[MLX_HEX_MAX];   /* the SHA-256 of an LFS file, else git's blob SHA-1 */
     char sha256[MLX_HEX_MAX]; /* "" until known: the hub has none for small plain files */
     bool selected;
-    bool left_out; /* weights that are there in another form too */
+    bool left_out;   /* weights that are there in another form too */
     char fault[160]; /* why it cannot be taken; "" when it can */
 } mlx_tree_file_t;
 

@@ -52,35 +52,35 @@ int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *co
 
 enum {
     ONNX_FOLDERS_MAX = 32,
-    LISTED_MAX = 8,          /* files named in an error */
+    LISTED_MAX = 8,            /* files named in an error */
     VARIANTS_GROUP_MAX = 2000, /* weights of one folder among which variants are looked for */
-    SHARE_OF_SAME = 4        /* from a quarter of the size on it may be the same weights again */
+    SHARE_OF_SAME = 4          /* from a quarter of the size on it may be the same weights again */
 };
 
 /*  What a model needs beside its weights. */
 static const char *const companions[] = {
-    "*.json", "*.py",   "*.model", "*.tiktoken", "*.txt",  "*.jsonl", "*.jinja", "*.yaml", "*.yml",
-    "*.spm",  "*.vocab", "*.bpe",  "*.tsv",      "*.xml",  "*.wav",   "*.index", NULL,
+    "*.json", "*.py",    "*.model", "*.tiktoken", "*.txt", "*.jsonl", "*.jinja", "*.yaml", "*.yml",
+    "*.spm",  "*.vocab", "*.bpe",   "*.tsv",      "*.xml", "*.wav",   "*.index", NULL,
 };
 
 /*  Folders that hold the weights once more, for another program. */
 static const char *const export_folders[] = {
-    "onnx", "openvino", "ov",  "coreml", "tflite", "litert", "flax",     "jax",
-    "tf",   "tensorflow", "original", "gguf", "pytorch", "runs", "checkpoint-*", NULL,
+    "onnx", "openvino",   "ov",       "coreml", "tflite",  "litert", "flax",         "jax",
+    "tf",   "tensorflow", "original", "gguf",   "pytorch", "runs",   "checkpoint-*", NULL,
 };
 
 /*  Stems under which programs keep the whole of a model's weights. */
 static const char *const whole_stems[] = {
-    "model*",      "pytorch_model*", "tf_model*", "flax_model*",      "rust_model*",
-    "weights*",    "consolidated*",  "diffusion_*_model*", "adapter_model*", "open_clip_*model*",
-    "openvino_*",  NULL,
+    "model*",         "pytorch_model*",    "tf_model*",     "flax_model*",
+    "rust_model*",    "weights*",          "consolidated*", "diffusion_*_model*",
+    "adapter_model*", "open_clip_*model*", "openvino_*",    NULL,
 };
 
 /*  Behind a stem: the same weights in another precision. */
 static const char *const variants[] = {
-    ".fp16",  ".bf16",   ".fp32",  ".int8",      ".non_ema", ".ema_only", "_fp16", "_q1",
-    "_q2",    "_q4",     "_q8",    "_int8",      "_uint8",   "_qint8",    "_quint8", "_quantized",
-    "_bnb4",  "_O1",     "_O2",    "_O3",        "_O4",
+    ".fp16",   ".bf16",      ".fp32", ".int8", ".non_ema", ".ema_only", "_fp16",
+    "_q1",     "_q2",        "_q4",   "_q8",   "_int8",    "_uint8",    "_qint8",
+    "_quint8", "_quantized", "_bnb4", "_O1",   "_O2",      "_O3",       "_O4",
 };
 
 typedef struct {
@@ -158,8 +158,8 @@ static void choose_folders(candidates_t *c)
     }
     for (size_t i = 0; i < c->count; i++) {
         candidate_t *one = &c->all[i];
-        one->wanted = own ? !one->exported && !(c->pipeline && parts && !one->folder)
-                          : one->format == best;
+        one->wanted =
+            own ? !one->exported && !(c->pipeline && parts && !one->folder) : one->format == best;
     }
 }
 
@@ -369,4 +369,3 @@ int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err)
         companion->selected = true;
     return check_selection(self, err);
 }
-

@@ -58,12 +58,18 @@ static const struct {
 };
 
 static const char *const format_names[] = {
-    [MLX_WEIGHTS_NONE] = "no weights",        [MLX_WEIGHTS_SAFETENSORS] = "safetensors",
-    [MLX_WEIGHTS_GGUF] = "GGUF",              [MLX_WEIGHTS_NUMPY] = "NumPy",
-    [MLX_WEIGHTS_PYTORCH] = "PyTorch",        [MLX_WEIGHTS_ONNX] = "ONNX",
-    [MLX_WEIGHTS_COREML] = "Core ML",         [MLX_WEIGHTS_FLAX] = "Flax",
-    [MLX_WEIGHTS_TENSORFLOW] = "TensorFlow",  [MLX_WEIGHTS_TFLITE] = "TensorFlow Lite",
-    [MLX_WEIGHTS_OPENVINO] = "OpenVINO",      [MLX_WEIGHTS_OTHER] = "other weights",
+    [MLX_WEIGHTS_NONE] = "no weights",
+    [MLX_WEIGHTS_SAFETENSORS] = "safetensors",
+    [MLX_WEIGHTS_GGUF] = "GGUF",
+    [MLX_WEIGHTS_NUMPY] = "NumPy",
+    [MLX_WEIGHTS_PYTORCH] = "PyTorch",
+    [MLX_WEIGHTS_ONNX] = "ONNX",
+    [MLX_WEIGHTS_COREML] = "Core ML",
+    [MLX_WEIGHTS_FLAX] = "Flax",
+    [MLX_WEIGHTS_TENSORFLOW] = "TensorFlow",
+    [MLX_WEIGHTS_TFLITE] = "TensorFlow Lite",
+    [MLX_WEIGHTS_OPENVINO] = "OpenVINO",
+    [MLX_WEIGHTS_OTHER] = "other weights",
 };
 
 /*  '#' stands for a digit, '?' for any character, '*' for any number of them. */

@@ -260,8 +260,8 @@ static void view_left_out(const mlx_value_t *list, mlx_buf_t *out)
     MLX_CLEANUP(mlx_free_p) char *size = bytes(sum);
     if (count > NAMED_MAX)
         mlx_buf_printf(out, " and %zu more", count - NAMED_MAX);
-    mlx_buf_printf(out, ", %s: the same weights in another form; add --include PATTERN takes them\n",
-                   size);
+    mlx_buf_printf(
+        out, ", %s: the same weights in another form; add --include PATTERN takes them\n", size);
 }
 
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
