@@ -554,6 +554,11 @@ static const mlx_field_t cache_link_args[] = {
     END,
 };
 
+static const mlx_field_t cache_clean_args[] = {
+    BOOL("yes", "remove it; absent or false: only say what would be removed"),
+    END,
+};
+
 const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
@@ -565,7 +570,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      no_fields},
     {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
      no_fields},
-    {"cache", "cache.clean", "Remove what no app and no model needs", no_fields, NULL, no_fields},
+    {"cache", "cache.clean", "Show, or remove, what no app and no model needs", cache_clean_args,
+     NULL, no_fields},
     {"recorder", "history.series", "Names of all series", history_series_args, NULL,
      history_series_result},
     {"recorder", "history.export", "Rows of one series as stored, piece by piece",

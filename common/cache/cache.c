@@ -41,6 +41,11 @@ static bool in_use(void *arg, const mlx_plan_t *plan, const mlx_step_t *step)
     return adapter && adapter->in_use && adapter->in_use(root, step->path);
 }
 
+static bool is_away(void *arg, const mlx_plan_t *plan, const mlx_step_t *step)
+{
+    return mlx_volumes_away(arg, step->root, plan->volume);
+}
+
 static int open_registry(mlx_cache_t *self, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_root_join(self->home, "registry.db");
@@ -50,7 +55,7 @@ static int open_registry(mlx_cache_t *self, mlx_error_t *err)
 
 static int prepare_to_write(mlx_cache_t *self, mlx_error_t *err)
 {
-    if (mlx_engine_recover(&self->engine, NULL, err))
+    if (mlx_registry_at(self->db, self->home, err) || mlx_engine_recover(&self->engine, NULL, err))
         return -1;
     return mlx_store_sweep(&self->options.fs, self->home, err);
 }
@@ -73,6 +78,7 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .roots = self->roots,
                                   .now_s = options->now_s,
                                   .in_use = in_use,
+                                  .is_away = is_away,
                                   .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)

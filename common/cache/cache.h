@@ -38,6 +38,7 @@ void mlx_cache_destroy(mlx_cache_t **self);
 /*  What most commands take. */
 typedef struct {
     bool dry_run;
+    bool forget;     /* undo: let an operation that is set aside go as it is */
     bool copy;       /* allow a second copy where bytes cannot be shared */
     const char *as;  /* name for the model, or for the app */
     int64_t older_s; /* clean: only what was not used for this long */

@@ -38,9 +38,24 @@ static size_t count_operations(const doctor_t *d, const char *state)
     return count;
 }
 
+/*  Each problem of LIST. */
+static void note_all(const doctor_t *d, const mlx_value_t *list)
+{
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *one = mlx_value_at(list, i);
+        MLX_CLEANUP(mlx_free_p)
+        char *name = mlx_format("%s %s", mlx_value_str(one, "app"), mlx_value_str(one, "path"));
+        note(d, name, mlx_value_str(one, "text"), mlx_value_str(one, "mend"));
+    }
+}
+
 static void check_journal(const doctor_t *d)
 {
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *aside = mlx_value_list();
+    mlx_cache_list_aside(d->cache, aside);
+    note_all(d, aside);
     size_t count = count_operations(d, "open") + count_operations(d, "undoing");
+    count -= mlx_value_size(aside);
     MLX_CLEANUP(mlx_free_p)
     char *fault = count ? mlx_format("%zu operations were interrupted", count) : mlx_strdup("");
     note(d, "journal", fault,
@@ -107,18 +122,16 @@ static void check_apps(const doctor_t *d)
 static size_t gone_names(const doctor_t *d, const mlx_plan_t *plan)
 {
     size_t gone = 0;
-    MLX_CLEANUP(mlx_free_p)
-    char *volume = plan->count ? mlx_volumes_of(plan->steps[0].root) : NULL;
-    if (plan->volume && volume && strcmp(volume, plan->volume) != 0)
-        return 0;
     for (size_t i = 0; i < plan->count; i++) {
         const mlx_step_t *step = &plan->steps[i];
         struct stat st;
         const mlx_root_t *root = mlx_roots_get(d->cache->roots, step->root, NULL);
         if (step->kind == MLX_STEP_MKDIR || step->state != MLX_STATE_DONE)
             continue;
-        /* A root that is away, a disk that is not mounted, says nothing about its names. */
-        if (root && mlx_fs_stat(root, step->path, &st, NULL) == 0)
+        /* A disk that is not mounted says nothing about its names. */
+        if (mlx_volumes_away(d->cache, step->root, plan->volume))
+            return 0;
+        if (!root || mlx_fs_stat(root, step->path, &st, NULL) == 0)
             gone++;
     }
     return gone;
@@ -129,16 +142,12 @@ static void check_volumes(const doctor_t *d)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *away = mlx_value_list();
     mlx_volumes_list(d->cache, away);
-    for (size_t i = 0; i < mlx_value_size(away); i++) {
-        const mlx_value_t *one = mlx_value_at(away, i);
-        MLX_CLEANUP(mlx_free_p)
-        char *name = mlx_format("%s %s", mlx_value_str(one, "app"), mlx_value_str(one, "path"));
-        note(d, name, mlx_value_str(one, "text"), mlx_value_str(one, "mend"));
-    }
+    note_all(d, away);
     if (!mlx_value_size(away))
         note(d, "volumes", "", "");
 }
 
+/*  One line for each, so that the command in it can be run as it stands. */
 static void check_links(const doctor_t *d)
 {
     size_t count, gone = 0;
@@ -147,11 +156,18 @@ static void check_links(const doctor_t *d)
     for (size_t i = 0; ids && i < count; i++) {
         MLX_CLEANUP(mlx_plan_destroy)
         mlx_plan_t *plan = mlx_journal_load(d->cache->db, ids[i], NULL);
-        gone += plan && gone_names(d, plan) > 0;
+        if (!plan || !plan->model || !plan->app || !gone_names(d, plan))
+            continue;
+        gone++;
+        MLX_CLEANUP(mlx_free_p) char *name = mlx_format("link %s %s", plan->app, plan->model);
+        MLX_CLEANUP(mlx_free_p)
+        char *mend = mlx_format("to forget it: mlx-cache unlink %s %s (mlx-cache link %s %s brings "
+                                "it back)",
+                                plan->app, plan->model, plan->app, plan->model);
+        note(d, name, "the app removed what was linked", mend);
     }
-    MLX_CLEANUP(mlx_free_p)
-    char *fault = gone ? mlx_format("%zu links were removed by their apps", gone) : mlx_strdup("");
-    note(d, "links", fault, "link those models again, or unlink them to forget it");
+    if (!gone)
+        note(d, "links", "", "");
 }
 
 mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err)

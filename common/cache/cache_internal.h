@@ -50,15 +50,20 @@ void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file,
 /*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember where
  *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
  *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
- *  away, as problems. forget: what APP has of the model WHAT, or in the folder
+ *  away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here now. forget: what APP has of the model WHAT, or in the folder
  *  WHAT, on such a volume will not come back. */
 char *mlx_volumes_of(const char *path);
 void mlx_volumes_note(mlx_cache_t *self, const mlx_scan_t *scan);
 bool mlx_volumes_hold(mlx_cache_t *self, uint64_t ino);
 void mlx_volumes_add_users(mlx_cache_t *self, const mlx_model_t *model, mlx_value_t *uses);
 void mlx_volumes_list(mlx_cache_t *self, mlx_value_t *list);
+bool mlx_volumes_away(mlx_cache_t *self, const char *root, const char *volume);
 int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
                        mlx_error_t *err);
+
+/*  Operations that could not be ended: {app, path, text, mend} of each into LIST; let ID go as it is. */
+void mlx_cache_list_aside(mlx_cache_t *self, mlx_value_t *list);
+int mlx_cache_let_go(mlx_cache_t *self, int64_t id, mlx_error_t *err);
 
 /*  What clean and remove freed, written down with their operation PLAN, and brought back from there. */
 void mlx_cache_record(mlx_cache_t *self, mlx_plan_t *plan, mlx_model_t *const *models,

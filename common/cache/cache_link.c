@@ -197,11 +197,22 @@ static bool can_undo(const mlx_plan_t *plan)
     return plan->record || strcmp(plan->kind, "link") == 0 || strcmp(plan->kind, "dedup") == 0;
 }
 
+static mlx_value_t *forget(mlx_cache_t *self, int64_t id, mlx_error_t *err)
+{
+    if (mlx_cache_let_go(self, id, err))
+        return NULL;
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_set_int(report, "forgotten", id);
+    return report;
+}
+
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err)
 {
     if (mlx_cache_need_write(self, err))
         return NULL;
+    if (how->forget)
+        return forget(self, id, err);
     size_t count;
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(self->db, "done", NULL, NULL, NULL, &count, err);

@@ -343,6 +343,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     add_sums(&r, report);
     add_problems(scan, report);
     mlx_volumes_list(self, mlx_value_get(report, "problems"));
+    mlx_cache_list_aside(self, mlx_value_get(report, "problems"));
     return report;
 }
 

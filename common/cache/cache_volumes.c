@@ -97,6 +97,18 @@ bool mlx_volumes_hold(mlx_cache_t *self, uint64_t ino)
     return false;
 }
 
+bool mlx_volumes_away(mlx_cache_t *self, const char *root, const char *volume)
+{
+    if (strcmp(root, mlx_root_path(self->home)) == 0)
+        return false;
+    if (volume && is_away(root, volume))
+        return true;
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q =
+        mlx_db_query(self->db, NULL, "SELECT volume FROM stores WHERE path = ?", "s", root);
+    return mlx_stmt_step(q, NULL) > 0 && mlx_stmt_str(q, 0) && is_away(root, mlx_stmt_str(q, 0));
+}
+
 /*  Finished links, with the folder each went to. */
 static mlx_stmt_t *links_of(const mlx_cache_t *self, const char *app, const char *model)
 {

@@ -104,6 +104,17 @@ static int note_made(const work_t *w, const char *temporary)
     return store_state(w, MLX_STATE_STAGED);
 }
 
+/*  Its new name moved the ctime. */
+static void note_placed(const work_t *w)
+{
+    struct stat st;
+    if (mlx_fs_stat(w->root, w->step->path, &st, NULL) <= 0)
+        return;
+    mlx_identity_t now = mlx_identity_of(&st);
+    if (mlx_identity_same_inode(&now, &w->step->made))
+        w->step->made = now;
+}
+
 static int sync_parent(const work_t *w)
 {
     const char *slash = strrchr(w->step->path, '/');
@@ -112,27 +123,53 @@ static int sync_parent(const work_t *w)
     return mlx_fs_sync_dir(&w->engine->fs, w->root, parent, w->err);
 }
 
-/*  Making and removing a hard link moves the ctime of the source. */
-static int keep_source_hash(const work_t *w)
+/* ---- hashes that stand ---- */
+
+/*  Making and removing a name moves the ctime of its file. Who opens it before and looks again
+ *  afterwards keeps what was known of it, and knows nothing of a file that was written to. */
+typedef struct {
+    int fd;
+    mlx_identity_t before;
+} witness_t;
+
+static witness_t watch_file(const mlx_root_t *root, const char *path)
+{
+    witness_t witness = {.fd = root && path ? mlx_fs_open(root, path, NULL) : -1};
+    struct stat st;
+    if (witness.fd >= 0 && fstat(witness.fd, &st) == 0)
+        witness.before = mlx_identity_of(&st);
+    return witness;
+}
+
+static int keep_hash(const work_t *w, witness_t *witness)
 {
     struct stat st;
-    if (w->step->method != MLX_METHOD_HARDLINK || !w->step->source_root)
-        return 0;
-    const mlx_root_t *from = mlx_roots_get(w->engine->roots, w->step->source_root, NULL);
-    if (!from || mlx_fs_stat(from, w->step->source, &st, NULL) <= 0)
+    bool seen = witness->fd >= 0 && fstat(witness->fd, &st) == 0;
+    mlx_close_p(&witness->fd);
+    if (!seen)
         return 0;
     mlx_identity_t now = mlx_identity_of(&st);
-    return mlx_registry_keep_hash(w->engine->db, &now, w->err);
+    return mlx_registry_keep_hash(w->engine->db, &witness->before, &now, w->err);
+}
+
+static witness_t watch_source(const work_t *w)
+{
+    const mlx_step_t *step = w->step;
+    return watch_file(step->source_root ? mlx_roots_get(w->engine->roots, step->source_root, NULL)
+                                        : NULL,
+                      step->source);
 }
 
 static int do_make(const work_t *w)
 {
     MLX_CLEANUP(mlx_free_p) char *temporary = mlx_step_temporary(w->plan->id, w->seq, w->step);
-    if (make_temporary(w, temporary) || note_made(w, temporary))
+    witness_t source = watch_source(w);
+    int rc = make_temporary(w, temporary) || note_made(w, temporary) ||
+             mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) ||
+             sync_parent(w);
+    if (keep_hash(w, &source) || rc)
         return -1;
-    if (mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) || sync_parent(w) ||
-        keep_source_hash(w))
-        return -1;
+    note_placed(w);
     return store_state(w, MLX_STATE_DONE);
 }
 
@@ -146,17 +183,21 @@ static int undo_make(const work_t *w)
         return -1;
     if (w->step->state == MLX_STATE_PLANNED || w->step->state == MLX_STATE_SKIPPED)
         return 0;
+    struct stat st;
+    if (mlx_fs_stat(w->root, w->step->path, &st, NULL) == 0)
+        return store_state(w, MLX_STATE_UNDONE);
     if (w->engine->in_use && w->engine->in_use(w->engine->arg, w->plan, w->step))
         return skip_step(w, "still used by the app");
     mlx_error_t kept = {0};
-    if (mlx_fs_unlink(fs, w->root, w->step->path, &w->step->made, &kept)) {
-        if (kept.code == MLX_ERR_DATA_LOSS)
-            return skip_step(w, "replaced by someone else since");
-        if (w->err)
-            *w->err = kept;
+    witness_t placed = watch_file(w->root, w->step->path);
+    int rc = mlx_fs_unlink(fs, w->root, w->step->path, &w->step->made, &kept);
+    if (keep_hash(w, &placed))
         return -1;
-    }
-    return keep_source_hash(w) ? -1 : store_state(w, MLX_STATE_UNDONE);
+    if (rc && kept.code == MLX_ERR_DATA_LOSS)
+        return skip_step(w, "replaced by someone else since");
+    if (rc && w->err)
+        *w->err = kept;
+    return rc ? -1 : store_state(w, MLX_STATE_UNDONE);
 }
 
 /* ---- folders ---- */
@@ -171,9 +212,11 @@ static int do_mkdir(const work_t *w)
 
 static int undo_mkdir(const work_t *w)
 {
+    struct stat st;
     if (w->step->state != MLX_STATE_DONE)
         return 0;
-    if (mlx_fs_rmdir(&w->engine->fs, w->root, w->step->path, w->err))
+    bool there = mlx_fs_stat(w->root, w->step->path, &st, NULL) != 0;
+    if (there && mlx_fs_rmdir(&w->engine->fs, w->root, w->step->path, w->err))
         return -1;
     return store_state(w, MLX_STATE_UNDONE);
 }
@@ -184,8 +227,10 @@ static int do_remove(const work_t *w)
 {
     if (w->engine->in_use && w->engine->in_use(w->engine->arg, w->plan, w->step))
         return skip_step(w, "still used by an app");
-    if (mlx_fs_unlink(&w->engine->fs, w->root, w->step->path, &w->step->old, w->err) ||
-        sync_parent(w))
+    witness_t removed = watch_file(w->root, w->step->path);
+    int rc = mlx_fs_unlink(&w->engine->fs, w->root, w->step->path, &w->step->old, w->err) ||
+             sync_parent(w);
+    if (keep_hash(w, &removed) || rc)
         return -1;
     return store_state(w, MLX_STATE_DONE);
 }
@@ -226,9 +271,14 @@ static int do_replace(const work_t *w)
     work_t copy = *w;
     r.staged = staged;
     r.arg = &copy;
+    witness_t source = watch_source(w);
     int rc = from ? mlx_replace_do(&r, w->err) : -1;
     free(r.temporary);
-    return rc || keep_source_hash(w) ? -1 : store_state(w, MLX_STATE_DONE);
+    if (keep_hash(w, &source) || rc)
+        return -1;
+    if (!mlx_identity_same_inode(&w->step->made, &w->step->old))
+        note_placed(w);
+    return store_state(w, MLX_STATE_DONE);
 }
 
 static int undo_replace(const work_t *w)
@@ -276,16 +326,62 @@ static int work_on(mlx_engine_t *self, mlx_plan_t *plan, size_t seq, mlx_error_t
     return w->root ? 0 : -1;
 }
 
+/*  May the rest of an operation go on after this? */
+static bool is_final(const mlx_error_t *why)
+{
+    return why->code == MLX_ERR_INTERRUPTED || why->code == MLX_ERR_BUSY;
+}
+
+/*  Does a symbolic link stand in the place of a folder of the step? */
+static bool is_behind_link(const work_t *w)
+{
+    MLX_CLEANUP(mlx_free_p) char *temporary = mlx_step_temporary(w->plan->id, w->seq, w->step);
+    return mlx_fs_is_behind_link(w->root, w->step->path) ||
+           mlx_fs_is_behind_link(w->root, temporary);
+}
+
+static bool is_away(const mlx_engine_t *self, const mlx_plan_t *plan, size_t seq, mlx_error_t *err)
+{
+    const mlx_step_t *step = &plan->steps[seq];
+    if (!self->is_away || !self->is_away(self->arg, plan, step))
+        return false;
+    mlx_error_set(err, MLX_ERR_FAILED, "the volume of %s is not mounted", step->root);
+    mlx_error_mend(err, "mount it again; if it is gone for good: mlx-cache unlink %s %s",
+                   plan->app ? plan->app : "APP", step->root);
+    return true;
+}
+
+/*  What is missing with its folder is taken back already; what lies behind a link that somebody put in
+ *  the place of a folder is not ours to touch. */
+static int take_step_back(mlx_engine_t *self, mlx_plan_t *plan, size_t seq, mlx_error_t *err)
+{
+    work_t w;
+    int rc = work_on(self, plan, seq, err, &w);
+    if (is_away(self, plan, seq, err))
+        return -1;
+    if (rc && err->code == MLX_ERR_NOT_FOUND)
+        return store_state(&w, MLX_STATE_UNDONE);
+    if (!rc && is_behind_link(&w))
+        return skip_step(&w, "a symbolic link stands in the place of its folder");
+    return rc ? -1 : actions[w.step->kind].undo(&w);
+}
+
+/*  Steps that cannot be taken back do not keep the others; the operation is set aside then. */
 static int take_back(mlx_engine_t *self, mlx_plan_t *plan, const char *state, mlx_error_t *err)
 {
-    for (size_t i = plan->count; i-- > 0;) {
-        work_t w;
-        if (work_on(self, plan, i, err, &w) || actions[w.step->kind].undo(&w))
-            return -1;
+    mlx_error_t first = {0};
+    for (size_t i = plan->count; i-- > 0 && !is_final(&first);) {
+        mlx_error_t why = {0};
+        if (take_step_back(self, plan, i, &why) && (!first.code || is_final(&why)))
+            first = why;
     }
-    if (mlx_fs_gate(&self->fs, "commit", plan->kind, err))
-        return -1;
-    return mlx_journal_close(self->db, plan, state, self->now_s(), err);
+    if (!first.code && mlx_fs_gate(&self->fs, "commit", plan->kind, &first) == 0)
+        return mlx_journal_close(self->db, plan, state, self->now_s(), err);
+    if (!is_final(&first))
+        mlx_journal_set_aside(self->db, plan->id, first.text, NULL);
+    if (err)
+        *err = first;
+    return -1;
 }
 
 static int run_steps(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
@@ -306,6 +402,7 @@ static int run_steps(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
 int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
 {
     mlx_error_t why = {0};
+    plan->command = self->command;
     if (mlx_fs_gate(&self->fs, "commit", plan->kind, err) ||
         mlx_journal_insert(self->db, plan, self->now_s(), err))
         return -1;
@@ -324,24 +421,65 @@ int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
 
 int mlx_engine_reverse(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
 {
+    for (size_t i = 0; i < plan->count; i++)
+        if (is_away(self, plan, i, err))
+            return -1;
     if (mlx_fs_gate(&self->fs, "commit", plan->kind, err) ||
         mlx_journal_close(self->db, plan, "undoing", self->now_s(), err))
         return -1;
-    return take_back(self, plan, "undone", err);
+    mlx_error_t why = {0};
+    if (take_back(self, plan, "undone", &why) == 0)
+        return 0;
+    if (!is_final(&why))
+        mlx_error_prefix(&why, "set aside");
+    if (err)
+        *err = why;
+    return -1;
+}
+
+/*  An exchange that cannot be finished, because its folder is gone, is nothing any more. */
+static int finish_step(mlx_engine_t *self, mlx_plan_t *plan, size_t seq, mlx_error_t *err)
+{
+    work_t w;
+    int rc = work_on(self, plan, seq, err, &w);
+    if (is_away(self, plan, seq, err))
+        return -1;
+    if (rc && err->code == MLX_ERR_NOT_FOUND)
+        return skip_step(&w, "its folder is gone");
+    if (!rc && is_behind_link(&w))
+        return skip_step(&w, "a symbolic link stands in the place of its folder");
+    return rc ? -1 : finish_replace(&w);
 }
 
 static int finish(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
 {
-    for (size_t i = 0; i < plan->count; i++) {
-        work_t w;
-        if (plan->steps[i].kind != MLX_STEP_REPLACE || plan->steps[i].state == MLX_STATE_DONE)
-            continue;
-        if (work_on(self, plan, i, err, &w) || finish_replace(&w))
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].kind == MLX_STEP_REPLACE && plan->steps[i].state != MLX_STATE_DONE &&
+            finish_step(self, plan, i, err))
             return -1;
-    }
     if (mlx_fs_gate(&self->fs, "commit", plan->kind, err))
         return -1;
     return mlx_journal_close(self->db, plan, "done", self->now_s(), err);
+}
+
+/*  Whatever keeps it from its end is written down with it: 0, or -1 when that cannot be. */
+static int recover_one(mlx_engine_t *self, int64_t id, bool undoing, size_t *count,
+                       mlx_error_t *err)
+{
+    mlx_error_t why = {0};
+    MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, id, &why);
+    bool back = plan && (all_or_nothing(plan) || undoing);
+    int rc = !plan ? -1 : back ? take_back(self, plan, "undone", &why) : finish(self, plan, &why);
+    if (rc == 0 && count)
+        (*count)++;
+    if (rc == 0)
+        return 0;
+    if (is_final(&why)) {
+        if (err)
+            *err = why;
+        return -1;
+    }
+    return mlx_journal_set_aside(self->db, id, why.text, err);
 }
 
 static int recover_state(mlx_engine_t *self, const char *state, size_t *count, mlx_error_t *err)
@@ -351,16 +489,9 @@ static int recover_state(mlx_engine_t *self, const char *state, size_t *count, m
     int64_t *ids = mlx_journal_find(self->db, state, NULL, NULL, NULL, &found, err);
     if (!ids)
         return -1;
-    for (size_t i = 0; i < found; i++) {
-        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
-        if (!plan)
+    for (size_t i = 0; i < found; i++)
+        if (recover_one(self, ids[i], strcmp(state, "undoing") == 0, count, err))
             return -1;
-        bool back = all_or_nothing(plan) || strcmp(state, "undoing") == 0;
-        if (back ? take_back(self, plan, "undone", err) : finish(self, plan, err))
-            return mlx_error_prefix(err, "recovering an unfinished %s", plan->kind);
-        if (count)
-            (*count)++;
-    }
     return 0;
 }
 

@@ -32,6 +32,7 @@ static const struct {
     const char *mend;
 } mends[] = {
     {ENOENT, MLX_ERR_NOT_FOUND, ""},
+    {ENOTDIR, MLX_ERR_NOT_FOUND, "a file stands where a folder must be: move it away"},
     {ENOSPC, MLX_ERR_FAILED, "free some disk space, then run it again: nothing is lost"},
     {EDQUOT, MLX_ERR_FAILED, "the quota is used up: free some space, then run it again"},
     {EROFS, MLX_ERR_FAILED, "the file system is read-only: mount it read-write"},
@@ -199,13 +200,25 @@ static int place_open(const mlx_root_t *root, const char *rel, place_t *place)
     return place->dir < 0 ? -1 : 0;
 }
 
+/*  Below a file there is nothing. */
+static bool is_missing(int number)
+{
+    return number == ENOENT || number == ENOTDIR;
+}
+
 int mlx_fs_stat(const mlx_root_t *root, const char *rel, struct stat *st, mlx_error_t *err)
 {
     MLX_CLEANUP(place_close) place_t place = {.dir = -1};
     if (place_open(root, rel, &place) == 0 &&
         fstatat(place.dir, place.name, st, AT_SYMLINK_NOFOLLOW) == 0)
         return 1;
-    return errno == ENOENT ? 0 : fail_at(err, errno, "look at", root, rel);
+    return is_missing(errno) ? 0 : fail_at(err, errno, "look at", root, rel);
+}
+
+bool mlx_fs_is_behind_link(const mlx_root_t *root, const char *rel)
+{
+    MLX_CLEANUP(place_close) place_t place = {.dir = -1};
+    return place_open(root, rel, &place) != 0 && errno == ELOOP;
 }
 
 static bool is_regular(int fd)
@@ -456,7 +469,7 @@ int mlx_fs_unlink(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel,
     struct stat st;
     if (place_open(root, rel, &place) != 0 ||
         fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? 0 : fail_at(err, errno, "look at", root, rel);
+        return is_missing(errno) ? 0 : fail_at(err, errno, "look at", root, rel);
     mlx_identity_t now = mlx_identity_of(&st);
     if (expected && !mlx_identity_same_inode(&now, expected)) {
         fail_at(err, EEXIST, "remove", root, rel);
@@ -477,8 +490,8 @@ int mlx_fs_rmdir(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, ml
     if (gate(fs, "rmdir", root, rel, err))
         return -1;
     if (place_open(root, rel, &place) != 0)
-        return errno == ENOENT ? 0 : fail_at(err, errno, "open", root, rel);
-    if (unlinkat(place.dir, place.name, AT_REMOVEDIR) == 0 || errno == ENOENT ||
+        return is_missing(errno) ? 0 : fail_at(err, errno, "open", root, rel);
+    if (unlinkat(place.dir, place.name, AT_REMOVEDIR) == 0 || is_missing(errno) ||
         errno == ENOTEMPTY || errno == EEXIST)
         return 0;
     return fail_at(err, errno, "remove", root, rel);
@@ -491,7 +504,7 @@ int mlx_fs_sync_dir(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel,
     MLX_CLEANUP(mlx_free_p) char *inside = mlx_format("%s%s.", rel, *rel ? "/" : "");
     MLX_CLEANUP(place_close) place_t place = {.dir = -1};
     if (place_open(root, inside, &place) != 0)
-        return errno == ENOENT ? 0 : fail_at(err, errno, "open", root, rel);
+        return is_missing(errno) ? 0 : fail_at(err, errno, "open", root, rel);
     /* Some file systems cannot sync a folder; they have nothing to lose by it. */
     if (fsync(place.dir) != 0 && errno != EINVAL && errno != EROFS)
         return fail_at(err, errno, "sync", root, rel);

@@ -58,6 +58,8 @@ bool mlx_identity_same_inode(const mlx_identity_t *a, const mlx_identity_t *b);
 /*  Looking. stat does not follow a link at the end: 1 when it is there, 0 when not. */
 int mlx_fs_stat(const mlx_root_t *root, const char *rel, struct stat *st, mlx_error_t *err);
 int mlx_fs_open(const mlx_root_t *root, const char *rel, mlx_error_t *err); /* to read; the fd */
+bool mlx_fs_is_behind_link(const mlx_root_t *root,
+                           const char *rel);                    /* a folder on the way is one */
 char *mlx_fs_readlink(const mlx_root_t *root, const char *rel); /* NULL: no link; caller frees */
 
 /*  A folder and those above it, 0755. CREATED (may be NULL) tells whether the last one is new. */

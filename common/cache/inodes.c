@@ -69,6 +69,8 @@ static int add_seen(build_t *b, const mlx_seen_t *seen, mlx_error_t *err)
     if (ref->sha256[0] || !seen->shared)
         return 0;
     int known = mlx_registry_get_hash(b->cache->db, &seen->id, ref->sha256, err);
+    if (known == 0)
+        known = mlx_registry_placed(b->cache->db, &seen->id, ref->sha256, err);
     return known < 0 ? -1 : 0;
 }
 

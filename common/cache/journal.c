@@ -10,13 +10,13 @@ static int insert_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_err
     return mlx_db_run(
         db, err,
         "INSERT INTO steps (op, seq, kind, root, path, stage, source_root, source, sha256, size,"
-        " method, made_dev, made_ino, old_dev, old_ino, old_size, old_mtime_ns, old_mode, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "iisssssssisiiiiiiis", plan->id, (int64_t)seq, mlx_step_name(s->kind), s->root, s->path,
+        " method, made_dev, made_ino, old_dev, old_ino, old_size, old_mtime_ns, old_mode, state,"
+        " why) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "iisssssssisiiiiiiiss", plan->id, (int64_t)seq, mlx_step_name(s->kind), s->root, s->path,
         s->stage, s->source_root, s->source, s->sha256, (int64_t)s->size,
         mlx_method_name(s->method), (int64_t)s->made.dev, (int64_t)s->made.ino, (int64_t)s->old.dev,
         (int64_t)s->old.ino, (int64_t)s->old.size, s->old.mtime_ns, (int64_t)s->old_mode,
-        mlx_state_name(s->state));
+        mlx_state_name(s->state), s->why[0] ? s->why : NULL);
 }
 
 static int insert_all(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err)
@@ -27,6 +27,11 @@ static int insert_all(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t
                    "sssssi", plan->kind, plan->model, plan->app, plan->volume, plan->record, now_s))
         return -1;
     plan->id = mlx_db_last_id(db);
+    if (!plan->command)
+        plan->command = plan->id;
+    if (mlx_db_run(db, err, "UPDATE ops SET command = ? WHERE id = ?", "ii", plan->command,
+                   plan->id))
+        return -1;
     for (size_t i = 0; i < plan->count; i++)
         if (insert_step(db, plan, i, err))
             return -1;
@@ -53,17 +58,25 @@ int mlx_journal_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_error
 {
     const mlx_step_t *s = &plan->steps[seq];
     return mlx_db_run(db, err,
-                      "UPDATE steps SET method = ?, made_dev = ?, made_ino = ?, state = ?"
+                      "UPDATE steps SET method = ?, made_dev = ?, made_ino = ?, made_size = ?,"
+                      " made_mtime_ns = ?, made_ctime_ns = ?, state = ?, why = ?"
                       " WHERE op = ? AND seq = ?",
-                      "siisii", mlx_method_name(s->method), (int64_t)s->made.dev,
-                      (int64_t)s->made.ino, mlx_state_name(s->state), plan->id, (int64_t)seq);
+                      "siiiiissii", mlx_method_name(s->method), (int64_t)s->made.dev,
+                      (int64_t)s->made.ino, (int64_t)s->made.size, s->made.mtime_ns,
+                      s->made.ctime_ns, mlx_state_name(s->state), s->why[0] ? s->why : NULL,
+                      plan->id, (int64_t)seq);
 }
 
 int mlx_journal_close(mlx_db_t *db, const mlx_plan_t *plan, const char *state, int64_t now_s,
                       mlx_error_t *err)
 {
-    return mlx_db_run(db, err, "UPDATE ops SET state = ?, ended_at = ? WHERE id = ?", "sii", state,
-                      now_s, plan->id);
+    return mlx_db_run(db, err, "UPDATE ops SET state = ?, ended_at = ?, reason = NULL WHERE id = ?",
+                      "sii", state, now_s, plan->id);
+}
+
+int mlx_journal_set_aside(mlx_db_t *db, int64_t id, const char *reason, mlx_error_t *err)
+{
+    return mlx_db_run(db, err, "UPDATE ops SET reason = ? WHERE id = ?", "si", reason, id);
 }
 
 int64_t *mlx_journal_find(mlx_db_t *db, const char *state, const char *kind, const char *app,
@@ -152,6 +165,11 @@ static int read_step(mlx_stmt_t *q, mlx_plan_t *plan, mlx_error_t *err)
     s->old.size = (uint64_t)mlx_stmt_int(q, 13);
     s->old.mtime_ns = mlx_stmt_int(q, 14);
     s->old_mode = (unsigned)mlx_stmt_int(q, 15);
+    s->made.size = (uint64_t)mlx_stmt_int(q, 17);
+    s->made.mtime_ns = mlx_stmt_int(q, 18);
+    s->made.ctime_ns = mlx_stmt_int(q, 19);
+    const char *why = mlx_stmt_str(q, 20);
+    snprintf(s->why, sizeof s->why, "%s", why ? why : "");
     return is_sound(s) ? 0 : damaged(plan, err);
 }
 
@@ -162,8 +180,8 @@ static int read_steps(mlx_db_t *db, mlx_plan_t *plan, mlx_error_t *err)
         mlx_db_query(db, err,
                      "SELECT kind, root, path, stage, source_root, source, sha256, size,"
                      " method, made_dev, made_ino, old_dev, old_ino, old_size,"
-                     " old_mtime_ns, old_mode, state FROM steps WHERE op = ?"
-                     " ORDER BY seq",
+                     " old_mtime_ns, old_mode, state, made_size, made_mtime_ns, made_ctime_ns,"
+                     " why FROM steps WHERE op = ? ORDER BY seq",
                      "i", plan->id);
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0)
@@ -176,7 +194,8 @@ mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(
-        db, err, "SELECT kind, model, app, volume, record FROM ops WHERE id = ?", "i", id);
+        db, err, "SELECT kind, model, app, volume, record, command, reason FROM ops WHERE id = ?",
+        "i", id);
     int row = mlx_stmt_step(q, err);
     if (row == 0)
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the journal has no operation %lld", (long long)id);
@@ -186,6 +205,8 @@ mlx_plan_t *mlx_journal_load(mlx_db_t *db, int64_t id, mlx_error_t *err)
     plan->id = id;
     plan->volume = mlx_strdup(mlx_stmt_str(q, 3));
     plan->record = mlx_strdup(mlx_stmt_str(q, 4));
+    plan->command = mlx_stmt_int(q, 5) ? mlx_stmt_int(q, 5) : id;
+    plan->reason = mlx_strdup(mlx_stmt_str(q, 6));
     if (plan->kind ? read_steps(db, plan, err) : damaged(plan, err))
         mlx_plan_destroy(&plan);
     return plan;

@@ -102,6 +102,7 @@ void mlx_plan_destroy(mlx_plan_t **self)
     free(plan->app);
     free(plan->volume);
     free(plan->record);
+    free(plan->reason);
     free(plan);
 }
 

@@ -55,7 +55,7 @@ typedef struct {
     uint64_t size;
     unsigned methods;    /* allowed */
     mlx_method_t method; /* taken */
-    mlx_identity_t made; /* dev 0 and ino 0: not made yet */
+    mlx_identity_t made; /* under its name at last; all 0: not made yet */
     mlx_identity_t old;  /* replace, remove: what was there */
     unsigned old_mode;
     mlx_step_state_t state;
@@ -66,9 +66,11 @@ typedef struct {
     char *kind;  /* "link", "add", "dedup", "clean", "remove" */
     char *model; /* NULL: none */
     char *app;
-    char *volume; /* link: where the app's folder lies; NULL: not known */
-    char *record; /* clean, remove: JSON of what was freed, for undo; NULL: none */
-    int64_t id;   /* in the journal; 0: not there yet */
+    char *volume;    /* link: where the app's folder lies; NULL: not known */
+    char *record;    /* clean, remove: JSON of what was freed, for undo; NULL: none */
+    char *reason;    /* why it could not be ended and was set aside; NULL: it was not */
+    int64_t id;      /* in the journal; 0: not there yet */
+    int64_t command; /* operations of one command have the same; 0: not there yet */
     mlx_step_t *steps;
     size_t count;
     size_t capacity;

@@ -40,7 +40,17 @@ static const char *const migrations[] = {
     " name TEXT NOT NULL, ino INTEGER NOT NULL, app TEXT NOT NULL,"
     " PRIMARY KEY (store, volume, model, name)) WITHOUT ROWID;"
     "CREATE INDEX consumers_ino ON consumers (ino);",
-    /* where the bytes of files lie, on file systems with clones (extents.h). */
+    /* 3: what a step placed, whole; the command an operation belongs to; why one was set aside. */
+    "ALTER TABLE steps ADD COLUMN made_size INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE steps ADD COLUMN made_mtime_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE steps ADD COLUMN made_ctime_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE steps ADD COLUMN why TEXT;"
+    "CREATE INDEX steps_made ON steps (made_dev, made_ino);"
+    "CREATE INDEX steps_sha256 ON steps (sha256);"
+    "ALTER TABLE ops ADD COLUMN command INTEGER;"
+    "ALTER TABLE ops ADD COLUMN reason TEXT;"
+    "CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    /* 4: where the bytes of files lie, on file systems with clones (extents.h). */
     "CREATE TABLE extents (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
     " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, whole INTEGER NOT NULL,"
     " runs BLOB NOT NULL, asked_at INTEGER NOT NULL, PRIMARY KEY (dev, ino)) WITHOUT ROWID;",
@@ -309,11 +319,75 @@ int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *he
                       id->ctime_ns, hex);
 }
 
-int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err)
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *before, const mlx_identity_t *now,
+                           mlx_error_t *err)
 {
+    if (!mlx_identity_same_inode(before, now) || before->size != now->size ||
+        before->mtime_ns != now->mtime_ns)
+        return 0;
     return mlx_db_run(db, err,
                       "UPDATE hashes SET ctime_ns = ? WHERE dev = ? AND ino = ? AND size = ?"
-                      " AND mtime_ns = ?",
-                      "iiiii", now->ctime_ns, (int64_t)now->dev, (int64_t)now->ino,
-                      (int64_t)now->size, now->mtime_ns);
+                      " AND mtime_ns = ? AND ctime_ns = ?",
+                      "iiiiii", now->ctime_ns, (int64_t)now->dev, (int64_t)now->ino,
+                      (int64_t)now->size, now->mtime_ns, before->ctime_ns);
+}
+
+int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
+                        mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(db, err,
+                                 "SELECT steps.sha256 FROM steps JOIN ops ON ops.id = op"
+                                 " WHERE made_dev = ? AND made_ino = ? AND made_size = ?"
+                                 " AND made_mtime_ns = ? AND made_ctime_ns = ?"
+                                 " AND steps.state = 'done' AND ops.state = 'done'"
+                                 " AND ops.kind = 'link' ORDER BY op DESC LIMIT 1",
+                                 "iiiii", (int64_t)id->dev, (int64_t)id->ino, (int64_t)id->size,
+                                 id->mtime_ns, id->ctime_ns);
+    return read_hash(q, hex, err);
+}
+
+/* ---- marks ---- */
+
+/*  Device numbers are given out anew at each boot: a home that is the same folder on another device
+ *  was mounted again, and what was known of its files stands. */
+static int follow_device(mlx_db_t *db, const mlx_root_t *home, const char *was, mlx_error_t *err)
+{
+    unsigned long long dev, ino;
+    struct stat st;
+    if (sscanf(was, "%llu %llu", &dev, &ino) != 2 || stat(mlx_root_path(home), &st) != 0 ||
+        ino != (unsigned long long)st.st_ino || dev == mlx_root_dev(home))
+        return 0;
+    static const char *const columns[][2] = {
+        {"hashes", "dev"}, {"steps", "made_dev"}, {"steps", "old_dev"}};
+    for (size_t i = 0; i < MLX_COUNT(columns); i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *sql = mlx_format("UPDATE OR REPLACE %s SET %s = ? WHERE %s = ?", columns[i][0],
+                               columns[i][1], columns[i][1]);
+        if (mlx_db_run(db, err, sql, "ii", (int64_t)mlx_root_dev(home), (int64_t)dev))
+            return -1;
+    }
+    return 0;
+}
+
+int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err)
+{
+    struct stat st;
+    if (stat(mlx_root_path(home), &st) != 0)
+        return 0;
+    MLX_CLEANUP(mlx_free_p)
+    char *now =
+        mlx_format("%llu %llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    MLX_CLEANUP(mlx_free_p) char *was = NULL;
+    {
+        MLX_CLEANUP(mlx_stmt_destroy)
+        mlx_stmt_t *q = mlx_db_query(db, err, "SELECT value FROM marks WHERE name = 'home'", "");
+        if (mlx_stmt_step(q, err) > 0)
+            was = mlx_strdup(text_of(q, 0));
+    }
+    if (was && strcmp(was, now) == 0)
+        return 0;
+    if (was && follow_device(db, home, was, err))
+        return -1;
+    return mlx_db_run(db, err, "INSERT OR REPLACE INTO marks VALUES ('home', ?)", "s", now);
 }

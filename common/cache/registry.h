@@ -67,15 +67,28 @@ int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_H
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex,
                           mlx_error_t *err);
 
-/*  A link that we made or removed moved the ctime of a file and nothing else: its hash stands. */
-int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *now, mlx_error_t *err);
+/*  A name that we made or removed moved the ctime of a file and nothing else: what was known of it
+ *  BEFORE stands. Nothing happens when it was not known then. */
+int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *before, const mlx_identity_t *now,
+                           mlx_error_t *err);
 
-/*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; step
- *  stores what has become of one step; close ends it as STATE ("done", "undone", "failed"). */
+/*  The content of a file that a finished link placed and that nobody changed since. 1 and HEX, or 0. */
+int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
+                        mlx_error_t *err);
+
+/*  The registry is that of HOME: follow it when its file system has another device number now. To be
+ *  called when it is opened to write. */
+int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err);
+
+/*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; a plan
+ *  without a command is one of its own. step stores what has become of one step; close ends it as
+ *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be ended; it
+ *  stays what it is, and is tried again. */
 int mlx_journal_insert(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err);
 int mlx_journal_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_error_t *err);
 int mlx_journal_close(mlx_db_t *db, const mlx_plan_t *plan, const char *state, int64_t now_s,
                       mlx_error_t *err);
+int mlx_journal_set_aside(mlx_db_t *db, int64_t id, const char *reason, mlx_error_t *err);
 
 /*  Ids of the operations in STATE (kind, app and model may be NULL: any), newest first. */
 int64_t *mlx_journal_find(mlx_db_t *db, const char *state, const char *kind, const char *app,

@@ -32,7 +32,8 @@ char *mlx_report_basis(mlx_cache_t *self)
         mlx_db_query(self->db, NULL,
                      "SELECT (SELECT count(*) || ' ' || coalesce(max(id), 0) FROM models),"
                      " (SELECT coalesce(max(id), 0) || ' ' || coalesce(sum(state ="
-                     " 'done'), 0) FROM ops), (SELECT count(*) FROM hashes)",
+                     " 'done'), 0) || ' ' || count(reason) FROM ops),"
+                     " (SELECT count(*) FROM hashes)",
                      "");
     if (mlx_stmt_step(q, NULL) > 0)
         mlx_buf_printf(&basis, "%s %s %" PRId64 "\n", mlx_stmt_str(q, 0), mlx_stmt_str(q, 1),

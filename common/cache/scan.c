@@ -119,8 +119,10 @@ static void scan_store(mlx_scan_t *self, const mlx_adapter_t *adapter, const cha
 {
     mlx_error_t why = {0};
     const mlx_root_t *root = mlx_roots_get(roots, path, &why);
+    struct stat st;
     if (!root) {
-        if (why.code != MLX_ERR_NOT_FOUND)
+        /* Nothing there is no problem; a file, or a link that leads nowhere, is. */
+        if (why.code != MLX_ERR_NOT_FOUND || lstat(path, &st) == 0)
             mlx_scan_problem(self, adapter->name, path, "%.190s", why.text);
         return;
     }

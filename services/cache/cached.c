@@ -112,8 +112,9 @@ static mlx_value_t *do_unlink(mlx_cache_t *cache, const job_t *job, mlx_error_t 
 
 static mlx_value_t *do_clean(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
-    const mlx_cache_how_t how = {.older_s = -1};
-    (void)job;
+    bool yes = false;
+    mlx_value_bool(job->args, "yes", &yes);
+    const mlx_cache_how_t how = {.older_s = -1, .dry_run = !yes};
     return mlx_cache_clean(cache, &how, err);
 }
 

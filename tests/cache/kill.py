@@ -298,7 +298,7 @@ OPERATIONS = {
                            ["link", "ollama", "org/gguf", "--as", "given:1"],
                            ["link", "llamacpp", "org/mlx"]], stays),
     "dedup": (before_dedup, [["dedup", "--apply"]], stays),
-    "clean": (before_clean, [["clean", "--older-than", "0"]], is_ours),
+    "clean": (before_clean, [["clean", "--yes", "--older-than", "0"]], is_ours),
 }
 
 

@@ -117,28 +117,57 @@ def link_of_all(w):
     print("ok: a link of all models names what the app cannot take, and why")
 
 
-def clean_asks_a_person(w):
-    """On a terminal clean shows its plan; elsewhere it does what it is told."""
+def run_with(w, args, terminal_in, terminal_out):
+    """The command with a terminal or none at each end; its exit status and stdout."""
+    ours, theirs = pty.openpty()
+    run = w.start("mlx-cache", *args, stdin=theirs if terminal_in else subprocess.DEVNULL,
+                  stdout=theirs if terminal_out else subprocess.PIPE, stderr=subprocess.STDOUT)
+    os.close(theirs)
+    if terminal_out:
+        status, seen = run.wait(), os.read(ours, 65536).decode()
+    else:
+        seen = run.communicate()[0]
+        status = run.returncode
+    os.close(ours)
+    return status, seen
+
+
+def what_the_program_chose_is_shown(w):
+    """Whatever stdin and stdout are, clean and dedup only show their plan until --yes."""
     lonely = os.path.join(w.folder, "lonely.safetensors")
     write(lonely, safetensors(5000, "lonely"))
     w.plainly("add", lonely)
-    ours, theirs = pty.openpty()
-    run = w.start("mlx-cache", "clean", "--older-than", "0", stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    assert run.wait() == 0
-    seen = os.read(ours, 65536).decode()
-    os.close(ours)
-    assert "dry run" in seen and "local/lonely.safetensors" in seen and "--yes" in seen, seen
+    for name in ("a", "b"):
+        write(os.path.join(w.env["HOME"], ".lmstudio/models/pub", name, "m.safetensors"), safetensors(6000, "twin"))
+    blobs = os.path.join(w.env["HOME"], ".mlx-cache/blobs")
+    state = lambda: sorted((e.inode(), e.name) for d, _, _ in os.walk(w.env["HOME"]) if "registry" not in d
+                           for e in os.scandir(d) if not e.name.startswith("registry.db"))
+    before = state()
+    for command in (["clean", "--older-than", "0"], ["dedup"], ["clean", "--older-than", "0", "--yes", "-n"],
+                    ["dedup", "--apply", "--dry-run"]):
+        for ends in ((False, False), (True, False), (False, True), (True, True)):
+            status, seen = run_with(w, command, *ends)
+            assert status == 0 and ("dry run" in seen or "would free" in seen), (command, ends, seen)
+            assert ("--yes" in seen) == (len(command) < 4 and "--apply" not in command), (command, seen)
+            assert state() == before, (command, ends)
     assert "local/lonely.safetensors" in w.plainly("status")[0]
-    out, _ = w.plainly("clean", "--older-than", "0")
-    assert "removes" in out and "local/lonely.safetensors" not in w.plainly("status")[0]
-    out, _ = w.plainly("undo", "--dry-run")
-    assert "local/lonely.safetensors would come back" in out, out
-    out, _ = w.plainly("undo")
-    assert "local/lonely.safetensors is back" in out, out
+    for agreed in ("--yes", "--apply"):
+        out, _ = w.plainly("clean", "--older-than", "0", agreed)
+        assert "removes" in out and "local/lonely.safetensors" not in w.plainly("status")[0], out
+        out, _ = w.plainly("undo", "--dry-run")
+        assert "local/lonely.safetensors would come back" in out, out
+        out, _ = w.plainly("undo")
+        assert "local/lonely.safetensors is back" in out, out
+        out, _ = w.plainly("dedup", agreed)
+        assert "freed" in out, out
+        w.plainly("undo")
+    status, _ = run_with(w, ["remove", "local/lonely.safetensors"], False, False)
+    assert status == 0 and "local/lonely.safetensors" not in w.plainly("status")[0]
+    w.plainly("undo")
+    assert "local/lonely.safetensors" in w.plainly("status")[0] and os.path.isdir(blobs)
     out, _ = w.plainly("config")
     assert re.search(r"cache.dir +\S*/home/.mlx-cache", out), out
-    print("ok: clean shows its plan on a terminal, undo says what comes back")
+    print("ok: what the program chose is shown until --yes, what was named is done, undo brings it back")
 
 
 def bar_on_a_terminal(w):
@@ -194,7 +223,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
     try:
         lines_elsewhere(world)
         link_of_all(world)
-        clean_asks_a_person(world)
+        what_the_program_chose_is_shown(world)
         bar_on_a_terminal(world)
         bus_hears(world)
     finally:

@@ -146,7 +146,12 @@ static void test_old_registry_is_taken_over(void **state)
     mlx_db_t *db = mlx_registry_open(path, false, &err);
     OK(db);
     OK(mlx_db_exec(db,
-                   "DROP TABLE stores; DROP TABLE consumers;"
+                   "DROP TABLE stores; DROP TABLE consumers; DROP TABLE marks;"
+                   "DROP INDEX steps_made; DROP INDEX steps_sha256;"
+                   "ALTER TABLE steps DROP COLUMN made_size;"
+                   "ALTER TABLE steps DROP COLUMN made_mtime_ns;"
+                   "ALTER TABLE steps DROP COLUMN made_ctime_ns; ALTER TABLE steps DROP COLUMN why;"
+                   "ALTER TABLE ops DROP COLUMN command; ALTER TABLE ops DROP COLUMN reason;"
                    "ALTER TABLE models DROP COLUMN origin; ALTER TABLE ops DROP COLUMN record;"
                    "ALTER TABLE ops DROP COLUMN volume; PRAGMA user_version = 1",
                    &err) == 0);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
@@ -236,6 +235,19 @@ static int run_remove(const mlx_args_t *args)
     return each_operand(args, 0, remove_one, cli_view_plan);
 }
 
+/*  What the program chose is only shown until the user agrees, be the output a terminal or not. */
+static bool is_agreed(const mlx_args_t *args)
+{
+    return (mlx_args_count(args, "yes") || mlx_args_count(args, "apply")) &&
+           !mlx_args_count(args, "dry-run");
+}
+
+static void say_how(const mlx_args_t *args, const char *command)
+{
+    if (!is_agreed(args) && !mlx_args_count(args, "dry-run"))
+        fprintf(stderr, "mlx-cache: nothing was changed; mlx-cache %s --yes does it\n", command);
+}
+
 static int run_clean(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
@@ -247,26 +259,24 @@ static int run_clean(const mlx_args_t *args)
             return mlx_error_report("mlx-cache", &err);
         how.older_s = number * 24 * 3600;
     }
-    /* A person sees the plan first; a script said what it wants. */
-    if (isatty(STDOUT_FILENO) && !mlx_args_count(args, "yes"))
-        how.dry_run = true;
+    how.dry_run = !is_agreed(args);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     int status =
         finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
-    if (!status && how.dry_run && !mlx_args_count(args, "dry-run"))
-        fprintf(stderr, "mlx-cache: nothing was changed; clean --yes does it\n");
+    if (!status)
+        say_how(args, "clean");
     return status;
 }
 
 static int run_dedup(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
-    bool apply = mlx_args_count(args, "apply") && !mlx_args_count(args, "dry-run");
+    bool apply = is_agreed(args);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     int status =
         finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
-    if (!status && !apply && isatty(STDOUT_FILENO))
-        fprintf(stderr, "mlx-cache: nothing was changed; dedup --apply does it\n");
+    if (!status)
+        say_how(args, "dedup");
     return status;
 }
 
@@ -276,8 +286,14 @@ static int run_undo(const mlx_args_t *args)
     mlx_cache_how_t how = how_of(args, false);
     int64_t id = 0;
     const char *operand = mlx_args_operand(args, 0);
+    how.forget = mlx_args_count(args, "forget") > 0;
     if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
         return mlx_error_report("mlx-cache", &err);
+    if (how.forget && !id) {
+        mlx_error_set(&err, MLX_ERR_USAGE, "undo --forget needs the number of an operation");
+        mlx_error_mend(&err, "mlx-cache doctor names those that are set aside");
+        return mlx_error_report("mlx-cache", &err);
+    }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     return finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err, cli_view_plan);
 }

@@ -48,14 +48,22 @@ static const mlx_option_t link_options[] = {
 
 static const mlx_option_t clean_options[] = {
     {.name = "older-than", .value = "DAYS", .help = "Unused for at least DAYS days (30)."},
-    {.name = "yes", .letter = 'y', .help = "On a terminal: do it instead of showing the plan."},
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "yes", .letter = 'y', .help = "Do it; without this the plan is shown."},
+    {.name = "apply", .help = "The same as --yes."},
+    {.name = "dry-run", .letter = 'n', .help = "Show the plan (the default)."},
     {0},
 };
 
 static const mlx_option_t dedup_options[] = {
-    {.name = "apply", .help = "Do it; without this the plan is shown."},
+    {.name = "yes", .letter = 'y', .help = "Do it; without this the plan is shown."},
+    {.name = "apply", .help = "The same as --yes."},
     {.name = "dry-run", .letter = 'n', .help = "Show the plan (the default)."},
+    {0},
+};
+
+static const mlx_option_t undo_options[] = {
+    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "forget", .help = "Let an operation that is set aside go as it is."},
     {0},
 };
 
@@ -129,6 +137,7 @@ static const mlx_args_command_t commands[] = {
     {.name = "dedup",
      .summary = "Replace files of the same content by shares of one",
      .about =
+         "What would be shared is shown; --yes does it, wherever the output goes. "
          "Both files are hashed in full right before, the exchange is one motion, and undo gives "
          "each app a file of its own again.",
      .options = dedup_options,
@@ -138,14 +147,15 @@ static const mlx_args_command_t commands[] = {
      .min = 1,
      .max = -1,
      .summary = "Forget models; free what no app needs",
+     .about = "Done at once, since you name the models; undo brings them back.",
      .options = change_options,
      .complete = "model",
      .run = cli_change},
     {.name = "clean",
      .summary = "Remove models that no app uses and files that no model needs",
-     .about =
-         "On a terminal the plan is shown, and --yes does it. Downloads that nobody went on with "
-         "are removed after 7 days, or as --older-than says. undo brings the models back.",
+     .about = "What would be removed is shown; --yes removes it, wherever the output goes. "
+              "Downloads that nobody went on with "
+              "are removed after 7 days, or as --older-than says. undo brings the models back.",
      .options = clean_options,
      .run = cli_change},
     {.name = "undo",
@@ -156,8 +166,11 @@ static const mlx_args_command_t commands[] = {
          "Files that were linked are taken out of the app, files that were shared become files "
          "of their own. Models that remove or clean freed come back at the commit they had: "
          "what any app here still has is shared again, the rest is fetched from where it came; "
-         "--dry-run says what that would be.",
-     .options = change_options,
+         "--dry-run says what that would be. An operation that cannot be ended, because a disk is "
+         "read-only or away, is set aside and stops nothing else; doctor names it, each command "
+         "that "
+         "changes something tries it again, and --forget with its number lets it go.",
+     .options = undo_options,
      .run = cli_change},
     {.name = "verify",
      .operands = "[<model>]",

@@ -231,6 +231,9 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
         view_plan(report, flag(report, "dry_run"), out);
     if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
         view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
+    if (mlx_value_get(report, "forgotten") && !mlx_value_get(report, "operations"))
+        mlx_buf_printf(out, "operation %lld is let go as it is\n",
+                       (long long)number(report, "forgotten"));
     view_restored(mlx_value_get(report, "restored"), flag(report, "dry_run"), out);
     view_refused(report, out);
     say_problems(report);

@@ -238,7 +238,7 @@ public struct CacheUnlink: BusCommand {
     }
 }
 
-/// Remove what no app and no model needs: `cache.clean`.
+/// Show, or remove, what no app and no model needs: `cache.clean`.
 public struct CacheClean: BusCommand {
     /// What comes while it runs.
     public typealias Progress = NoProgress
@@ -255,12 +255,17 @@ public struct CacheClean: BusCommand {
     /// Its name on the bus.
     public static let name = "cache.clean"
 
+    /// Remove it; absent or false: only say what would be removed.
+    public var yes: Bool?
+
     /// The command; what is not given is left to the service.
-    public init() {}
+    public init(yes: Bool? = nil) {
+        self.yes = yes
+    }
 
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
-        [:]
+        ["yes": yes]
     }
 }
 
