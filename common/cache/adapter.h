@@ -22,6 +22,10 @@ typedef struct {
     unsigned weights;        /* methods allowed for weights */
     unsigned small;          /* and for other files */
     const char *as;          /* name for the app; NULL: the model's own */
+
+    /*  Receives a step for each large file that the app has already, as a second copy: to share it. NULL:
+     *  not wanted. */
+    mlx_plan_t *twins;
 } mlx_expose_t;
 
 typedef struct {

@@ -29,7 +29,8 @@ struct mlx_cache {
     mlx_roots_t *roots;
     mlx_db_t *db;
     mlx_engine_t engine;
-    int lock; /* -1: not held */
+    int lock;   /* -1: not held */
+    int clones; /* 0: not tried; 1: files can be cloned in the home; -1: not */
     mlx_meter_t meter;
 };
 
@@ -74,6 +75,15 @@ mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_plan_t *plan,
 /*  Methods allowed for weights and for small files. */
 unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);
 unsigned mlx_cache_small_methods(void);
+
+/*  Can files be cloned where the cache lies: tried once, with a small file. */
+bool mlx_cache_can_clone(mlx_cache_t *self);
+
+/*  Bytes that the files of the cache and of all apps take on the disk, as it is now, without those that
+ *  have names elsewhere too; and what would be freed if the files of PLAN and the views of COUNT models went, of which apps may have other names. */
+int mlx_cache_held(mlx_cache_t *self, uint64_t *bytes, mlx_error_t *err);
+int mlx_cache_would_free(mlx_cache_t *self, const mlx_plan_t *plan, mlx_model_t *const *models,
+                         size_t count, uint64_t *bytes, mlx_error_t *err);
 
 /*  A fresh look at all stores. Caller owns it and must destroy it. */
 mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err);

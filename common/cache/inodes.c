@@ -39,6 +39,7 @@ static int add_blob(void *arg, const char *sha256, const struct stat *st)
     mlx_ref_t *ref = push(arg);
     ref->id = mlx_identity_of(st);
     ref->disk_bytes = (uint64_t)st->st_blocks * 512;
+    ref->names = (uint64_t)st->st_nlink;
     ref->blob = true;
     snprintf(ref->sha256, sizeof ref->sha256, "%s", sha256);
     return 0;
@@ -56,6 +57,7 @@ static void add_views(build_t *b)
         ref->view = views->files[i].path;
         ref->id = views->files[i].id;
         ref->disk_bytes = views->files[i].disk_bytes;
+        ref->names = views->files[i].names;
     }
 }
 
@@ -65,6 +67,7 @@ static int add_seen(build_t *b, const mlx_seen_t *seen, mlx_error_t *err)
     ref->id = seen->id;
     ref->seen = seen;
     ref->disk_bytes = seen->disk_bytes;
+    ref->names = seen->names;
     memcpy(ref->sha256, seen->claim, sizeof ref->sha256);
     if (ref->sha256[0] || !seen->shared)
         return 0;
@@ -134,12 +137,16 @@ static void count_places(mlx_inodes_t *self)
     for (size_t g = 0; g < self->group_count; g++) {
         mlx_group_t *group = &self->groups[g];
         const mlx_ref_t *refs = &self->refs[group->first];
+        uint64_t known = 0;
         for (size_t i = 0; i < group->count; i++) {
-            bool again = !refs[i].seen;
+            const mlx_seen_t *seen = refs[i].seen;
+            bool again = !seen;
             for (size_t k = 0; !again && k < i; k++)
-                again = refs[k].seen && is_same_place(refs[k].seen, refs[i].seen);
+                again = refs[k].seen && is_same_place(refs[k].seen, seen);
             group->own_places += !again;
+            known += !seen || (!again && *seen->path);
         }
+        group->outside = refs[0].names > known;
         group->apps = group->own_apps;
         group->places = group->own_places;
     }

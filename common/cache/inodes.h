@@ -21,6 +21,7 @@ typedef struct {
     char sha256[MLX_HEX_MAX]; /* known or claimed; "" when neither */
     bool blob;                /* of the cache, under blobs/ */
     uint64_t disk_bytes;
+    uint64_t names; /* hard links, wherever they are */
 } mlx_ref_t;
 
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     unsigned
         own_apps; /* a bit for each adapter that has this inode, in the order of mlx_adapters */
     size_t own_places; /* different files of apps that are this inode */
+    bool outside;      /* it has names besides those that are known here: nothing frees it */
 
     size_t leader; /* what follows is, for the leader of several groups, of all of them */
     bool in_cache; /* the cache has a name for it */
@@ -61,6 +63,9 @@ void mlx_inodes_destroy(mlx_inodes_t **self);
 
 /*  Index of the group of that inode, or SIZE_MAX. */
 size_t mlx_inodes_find(const mlx_inodes_t *self, const mlx_identity_t *id);
+
+/*  Bytes on the disk as far as they can be freed by removing what is known here. */
+uint64_t mlx_inodes_freeable(const mlx_inodes_t *self);
 
 /*  Bytes that the disk would hold without the groups that are true in GONE. */
 uint64_t mlx_inodes_without(const mlx_inodes_t *self, const bool *gone);

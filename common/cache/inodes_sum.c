@@ -35,9 +35,10 @@ static void count_interval(walk_t *w, uint64_t len)
 {
     mlx_group_t *groups = w->inodes->groups;
     size_t apps = 0;
-    bool alone = true;
+    bool alone = true, kept = false;
     for (size_t i = 0; i < w->count; i++) {
         apps += groups[w->active[i]].own_apps != 0;
+        kept = kept || groups[w->active[i]].own_apps || groups[w->active[i]].outside;
         alone = alone && w->active[i] == w->active[0];
     }
     w->shared += (w->count - 1) * len;
@@ -47,7 +48,7 @@ static void count_interval(walk_t *w, uint64_t len)
         return;
     if (alone)
         groups[w->active[0]].exclusive += len;
-    if (!apps)
+    if (!kept)
         groups[groups[w->active[0]].leader].cache_only += len;
 }
 
@@ -129,6 +130,14 @@ uint64_t mlx_inodes_without(const mlx_inodes_t *self, const bool *gone)
     return sum - w.shared;
 }
 
+uint64_t mlx_inodes_freeable(const mlx_inodes_t *self)
+{
+    MLX_CLEANUP(mlx_free_p) bool *kept = mlx_alloc(self->group_count + 1, sizeof *kept);
+    for (size_t g = 0; g < self->group_count; g++)
+        kept[g] = self->groups[g].outside;
+    return mlx_inodes_without(self, kept);
+}
+
 void mlx_inodes_sum(mlx_inodes_t *self)
 {
     uint64_t held = 0, more = 0;
@@ -139,7 +148,7 @@ void mlx_inodes_sum(mlx_inodes_t *self)
         held += held_by(group);
         if (group->own_apps)
             more += (group->own_places - 1) * group->disk_bytes;
-        else
+        else if (!group->outside)
             self->groups[group->leader].cache_only += rest;
     }
     walk_t w = {.inodes = self, .fill = true};

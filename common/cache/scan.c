@@ -73,6 +73,7 @@ mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, co
         .path = mlx_strdup(path),
         .id = mlx_identity_of(st),
         .disk_bytes = (uint64_t)st->st_blocks * 512,
+        .names = (uint64_t)st->st_nlink,
         .weights = mlx_weights_format(name) != MLX_WEIGHTS_NONE,
         .shared = mlx_weights_is_shared(name, (uint64_t)st->st_size),
     };

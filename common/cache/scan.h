@@ -25,6 +25,7 @@ typedef struct {
     char revision[MLX_SHA1_HEX + 1]; /* hub: the commit; "" elsewhere */
     mlx_identity_t id;
     uint64_t disk_bytes; /* what the file system counts for it */
+    uint64_t names;      /* hard links, wherever they are */
     bool weights;
     bool shared;     /* its bytes are worth sharing: weights, and whatever is large */
     bool by_symlink; /* the app reaches the bytes through a symbolic link of its own */

@@ -202,6 +202,27 @@ def nothing_large_is_copied(w):
     print("ok: what is large is shared whatever its format: the disk grew by", grown, "bytes")
 
 
+def existing_copies_are_shared(w):
+    """The app has the same bytes already, with a disk space of their own."""
+    weights = safetensors(3 << 20, "there already")
+    write(os.path.join(w.folder, "in", "model.safetensors"), weights)
+    w.mlx("add", os.path.join(w.folder, "in"), "--as", "pub/twin")
+    there = os.path.join(w.home, ".lmstudio", "models", "pub", "twin", "model.safetensors")
+    write(there, weights)
+    before = w.disk()
+    linked = w.mlx("link", "lmstudio", "pub/twin", "--dry-run")["results"][0]
+    assert linked["would_free"] >= (3 << 20), linked
+    linked = w.mlx("link", "lmstudio", "pub/twin")["results"][0]
+    assert linked["freed"] >= (3 << 20), linked
+    with open(there, "rb") as f:
+        assert f.read() == weights
+    if os.stat(there).st_nlink > 1:
+        assert w.disk() <= before - (3 << 20) + 100_000, (w.disk(), before)
+    row, = w.row("pub/twin")
+    assert [u["app"] for u in row["used_by"]] == ["lmstudio"] and w.mlx("status")["duplicate_bytes"] == 0
+    print("ok: a link over bytes that are there already shares them")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-formats.") as folder:
     world = World(folder)
     try:
@@ -209,5 +230,6 @@ with tempfile.TemporaryDirectory(prefix="mlx-formats.") as folder:
         refused(world)
         trees(world)
         nothing_large_is_copied(world)
+        existing_copies_are_shared(world)
     finally:
         world.end()
