@@ -22,6 +22,10 @@ struct mlx_http_call {
     mlx_http_fn fn;
 };
 
+enum {
+    LOOK_UP_MS = 200
+};
+
 struct mlx_http {
     mlx_loop_t *loop;
     CURLM *multi;
@@ -240,6 +244,29 @@ static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_o
     return 1;
 }
 
+/*  As curl_easy_perform, but looking up several times a second instead of once. */
+static CURLcode perform(mlx_http_transfer_t *transfer, const mlx_http_request_t *request, void *arg)
+{
+    CURLM *multi = curl_multi_init();
+    int running = multi && curl_multi_add_handle(multi, transfer->easy) == CURLM_OK, left;
+    CURLcode result = running ? CURLE_OK : CURLE_OUT_OF_MEMORY;
+    while (running && curl_multi_perform(multi, &running) == CURLM_OK && running) {
+        if (request->stop && request->stop(arg)) {
+            transfer->ended = MLX_HTTP_STOPPED;
+            break;
+        }
+        curl_multi_poll(multi, NULL, 0, LOOK_UP_MS, NULL);
+    }
+    for (CURLMsg *message; (message = curl_multi_info_read(multi, &left));)
+        if (message->msg == CURLMSG_DONE)
+            result = message->data.result;
+    if (transfer->ended == MLX_HTTP_STOPPED && result == CURLE_OK)
+        result = CURLE_ABORTED_BY_CALLBACK;
+    curl_multi_remove_handle(multi, transfer->easy);
+    curl_multi_cleanup(multi);
+    return result;
+}
+
 void mlx_http_run(const mlx_http_request_t *request, mlx_http_fn fn, void *arg)
 {
     mlx_http_transfer_t transfer;
@@ -247,7 +274,7 @@ void mlx_http_run(const mlx_http_request_t *request, mlx_http_fn fn, void *arg)
     curl_easy_setopt(transfer.easy, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(transfer.easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(transfer.easy, CURLOPT_XFERINFODATA, &transfer);
-    CURLcode result = curl_easy_perform(transfer.easy);
+    CURLcode result = perform(&transfer, request, arg);
     mlx_http_transfer_finish(&transfer, result, fn);
     mlx_http_transfer_close(&transfer);
 }

@@ -40,6 +40,10 @@ typedef struct {
     /*  Called once before the first piece goes to on_data, with the status and the headers: the
      *  place to tell 206 from 200. false aborts. NULL: not interested. */
     bool (*on_head)(void *arg, const struct mlx_http_reply *head);
+
+    /*  mlx_http_run: asked several times a second, also while nothing comes; true ends it as
+     *  interrupted. NULL: never. */
+    bool (*stop)(void *arg);
 } mlx_http_request_t;
 
 typedef struct mlx_http_reply {

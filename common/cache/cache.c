@@ -79,6 +79,7 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .now_s = options->now_s,
                                   .in_use = in_use,
                                   .is_away = is_away,
+                                  .one_command = options->one_command,
                                   .stop = mlx_cache_piece,
                                   .arg = self};
     if (sound && options->write)
@@ -198,7 +199,7 @@ int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
 {
     if (drop_old_names(self, model, err) ||
         mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
-        mlx_registry_put_model(self->db, model, err))
+        mlx_registry_put_model(self->db, model, err) || mlx_cache_mend_names(self, model, err))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *view = mlx_format("models/%s", model->view);
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_plan_new("add", model->name, NULL);

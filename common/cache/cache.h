@@ -26,6 +26,7 @@ typedef struct {
     mlx_env_t env;
     int64_t (*now_s)(void);  /* seconds since the epoch */
     bool write;              /* take the lock, recover */
+    bool one_command;        /* all that is done is one command, which undo takes back as one */
     mlx_fs_t fs;             /* zero: the real file system, never failing */
     bool (*stop)(void *arg); /* asked now and then: true ends the command (may be NULL) */
     void (*progress)(void *arg, const mlx_value_t *event); /* cache.progress (may be NULL) */
@@ -114,15 +115,22 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
                               mlx_error_t *err);
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Take back the operation ID, or the newest one that can be (0). What remove or clean freed comes back
+/*  Take back the command that operation ID belongs to, or the newest one that changed something (0).
+ *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
  *  from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err);
 
-/*  Check every blob: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
- *  "bad": [{sha256, text}]}; bad ones are set aside in tmp/../quarantine when REPAIR. */
+/*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
+ *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it. */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
+
+/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from this
+ *  machine or from where they came; names that this cache made get the right bytes. "bad" is what is
+ *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
+mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
+                              const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  What is wrong and the mend: {"checks": [{name, ok, text, mend}]}. */
 mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);

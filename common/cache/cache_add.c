@@ -40,6 +40,11 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
     if (mlx_store_adopt(&self->engine, self->home, root, seen->path, seen->name, seen->claim,
                         methods, hex, err))
         return -1;
+    if (!seen->claim[0] && seen->etag[0] && !mlx_store_is_git(self->home, hex, seen->etag)) {
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is not what its name says: it is damaged",
+                      seen->name, seen->model);
+        return mlx_error_mend(err, "get it again with the app itself");
+    }
     mlx_model_file_t *file = mlx_model_add_file(model, seen->name);
     memcpy(file->sha256, hex, sizeof hex);
     snprintf(file->etag, sizeof file->etag, "%s", seen->claim[0] ? seen->claim : seen->etag);

@@ -1,4 +1,4 @@
-/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs; and checking.
+/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs.
  */
 #include "common/cache/inodes.h"
 
@@ -207,10 +207,51 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
 
 /* ---- forgetting and cleaning ---- */
 
+/*  SHA-256 of files, in order once sorted. */
+typedef struct {
+    char (*hex)[MLX_HEX_MAX];
+    size_t count;
+} digests_t;
+
+static void free_digests(digests_t *digests)
+{
+    free(digests->hex);
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void add_digests(digests_t *digests, const mlx_model_t *model)
+{
+    digests->hex =
+        mlx_realloc(digests->hex, digests->count + model->count + 1, sizeof *digests->hex);
+    for (size_t i = 0; i < model->count; i++)
+        memcpy(digests->hex[digests->count++], model->files[i].sha256, MLX_HEX_MAX);
+    qsort(digests->hex, digests->count, sizeof *digests->hex, compare_digests);
+}
+
+static bool has_digest(const digests_t *digests, const char *sha256)
+{
+    return digests->count &&
+           bsearch(sha256, digests->hex, digests->count, sizeof *digests->hex, compare_digests);
+}
+
+/*  What came later than this is left: 0 s is everything, whatever the clocks say. */
+static int64_t time_before(const mlx_cache_t *self, const mlx_cache_how_t *how)
+{
+    if (how->older_s == 0)
+        return INT64_MAX;
+    return self->options.now_s() - (how->older_s > 0 ? how->older_s : PARTIAL_AGE_S);
+}
+
 typedef struct {
     mlx_cache_t *cache;
     mlx_plan_t *plan;
     const mlx_value_t *forgotten; /* names of models that count no more */
+    const digests_t *freed;       /* what those had: removed at once */
+    int64_t before;               /* others that no model has: only what came before this time */
     mlx_error_t *err;
 } sweep_t;
 
@@ -237,12 +278,15 @@ static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
     return *needed || row == 0 ? 0 : -1;
 }
 
-/*  A blob that is a file of no model. */
+/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they stay
+ *  as long as its partial files. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
 {
     sweep_t *s = arg;
     bool needed;
-    (void)st;
+    int64_t came = (int64_t)(st->st_ctime > st->st_mtime ? st->st_ctime : st->st_mtime);
+    if (came > s->before && !has_digest(s->freed, sha256))
+        return 0;
     if (is_needed(s, sha256, &needed))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
@@ -337,30 +381,42 @@ static void add_unknown_view(const char *path, mlx_value_t *problems)
     mlx_value_set_str(problem, "mend", "mlx-cache add it by this path, or delete the folder");
 }
 
-/*  FORGOTTEN: the models that a dry run leaves in the registry. UNKNOWN: of unknown_view. */
-static int sweep_orphans(mlx_cache_t *self, const mlx_value_t *forgotten, const char *unknown,
-                         bool dry_run, mlx_plan_t **plan, mlx_error_t *err)
+/*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of
+ *  unknown_view. */
+static int sweep_orphans(mlx_cache_t *self, const char *kind, const mlx_value_t *forgotten,
+                         const digests_t *freed, const char *unknown, const mlx_cache_how_t *how,
+                         mlx_plan_t **plan, mlx_error_t *err)
 {
-    *plan = mlx_plan_new("clean", NULL, NULL);
+    *plan = mlx_plan_new(kind, NULL, NULL);
     if (unknown)
         return 0;
-    sweep_t s = {.cache = self, .plan = *plan, .forgotten = forgotten, .err = err};
+    sweep_t s = {.cache = self,
+                 .plan = *plan,
+                 .forgotten = forgotten,
+                 .freed = freed,
+                 .before = time_before(self, how),
+                 .err = err};
     if (mlx_store_each(self->home, plan_orphan, &s))
         return -1;
-    return !dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
-/*  Downloads that nobody went on with. */
-static void plan_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_plan_t *plan)
+/*  Downloads that nobody went on with, or damaged files that nobody wanted back. */
+static void plan_old(mlx_cache_t *self, const mlx_cache_how_t *how, const char *where,
+                     mlx_plan_t *plan)
 {
-    int64_t before = self->options.now_s() - (how->older_s >= 0 ? how->older_s : PARTIAL_AGE_S);
-    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "partial");
+    int64_t before = time_before(self, how);
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, where);
     DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
-        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("partial/%s", e->d_name);
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", where, e->d_name);
         struct stat st;
-        if (mlx_fs_stat(self->home, path, &st, NULL) > 0 && S_ISREG(st.st_mode) &&
-            (int64_t)st.st_mtime <= before)
+        if (mlx_fs_stat(self->home, path, &st, NULL) <= 0 || !S_ISREG(st.st_mode))
+            continue;
+        /* A file in quarantine keeps its time; it came there when its name was moved. */
+        bool moved = strcmp(where, "quarantine") == 0;
+        int64_t since = (int64_t)(moved ? st.st_ctime : st.st_mtime);
+        if (since <= before)
             mlx_cache_plan_remove(self, plan, path, "");
     }
     if (dir)
@@ -371,7 +427,8 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
                           mlx_error_t *err)
 {
     *plan = mlx_plan_new("clean", NULL, NULL);
-    plan_partials(self, how, *plan);
+    plan_old(self, how, "partial", *plan);
+    plan_old(self, how, "quarantine", *plan);
     return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
 }
 
@@ -415,7 +472,10 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
     mlx_value_append(names, mlx_value_new_str(name));
     MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
-    if (sweep_orphans(self, names, unknown, how->dry_run, &plan, err) ||
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    add_digests(&digests, model);
+    const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
+    if (sweep_orphans(self, "remove", names, &digests, unknown, &usual, &plan, err) ||
         count_freed(self, plan, &model, 1, how->dry_run, held, &freed, err))
         return NULL;
     mlx_value_t *models = names;
@@ -467,10 +527,13 @@ static int clean_unused(mlx_cache_t *self, mlx_model_t *const *models, size_t co
                         mlx_plan_t **plan, uint64_t *freed, mlx_error_t *err)
 {
     uint64_t held = 0;
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    for (size_t i = 0; i < count; i++)
+        add_digests(&digests, models[i]);
     if (!how->dry_run &&
         (mlx_cache_held(self, &held, err) || forget_models(self, "clean", models, count, err)))
         return -1;
-    return sweep_orphans(self, names, unknown, how->dry_run, plan, err) ||
+    return sweep_orphans(self, "clean", names, &digests, unknown, how, plan, err) ||
                    count_freed(self, *plan, models, count, how->dry_run, held, freed, err)
                ? -1
                : 0;
@@ -501,86 +564,5 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
     }
     mlx_value_t *report = clean_report(self, plan, names, unknown, freed, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
-    return report;
-}
-
-/* ---- verify ---- */
-
-typedef struct {
-    mlx_cache_t *cache;
-    mlx_hash_job_t *jobs;
-    char **sha256s;
-    size_t count;
-    uint64_t total; /* bytes to be read, as far as that is sure */
-    bool full;
-} verify_t;
-
-static void collect(verify_t *v, const char *sha256, uint64_t size)
-{
-    v->jobs = mlx_realloc(v->jobs, v->count + 1, sizeof *v->jobs);
-    v->sha256s = mlx_realloc(v->sha256s, v->count + 1, sizeof *v->sha256s);
-    v->sha256s[v->count] = mlx_strdup(sha256);
-    v->jobs[v->count++] =
-        (mlx_hash_job_t){.root = v->cache->home, .path = mlx_blob_path(sha256), .again = v->full};
-    v->total += v->full ? size : 0;
-}
-
-static int collect_blob(void *arg, const char *sha256, const struct stat *st)
-{
-    collect(arg, sha256, (uint64_t)st->st_size);
-    return 0;
-}
-
-static void collect_model(verify_t *v, const mlx_model_t *model)
-{
-    for (size_t i = 0; i < model->count; i++)
-        collect(v, model->files[i].sha256, model->files[i].size);
-}
-
-static mlx_value_t *verify_report(const verify_t *v)
-{
-    mlx_value_t *report = mlx_value_map();
-    mlx_value_t *bad = mlx_value_set(report, "bad", mlx_value_list());
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < v->count; i++) {
-        bytes += v->jobs[i].id.size;
-        if (strcmp(v->jobs[i].hex, v->sha256s[i]) == 0)
-            continue;
-        mlx_value_t *one = mlx_value_append(bad, mlx_value_map());
-        mlx_value_set_str(one, "sha256", v->sha256s[i]);
-        mlx_value_set_str(one, "text",
-                          v->jobs[i].hex[0] ? "its content has another hash"
-                                            : v->jobs[i].error.text);
-    }
-    mlx_value_set_int(report, "checked", (int64_t)v->count);
-    mlx_value_set_int(report, "bytes", (int64_t)bytes);
-    return report;
-}
-
-mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *name, bool full, mlx_error_t *err)
-{
-    verify_t v = {.cache = self, .full = full};
-    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = NULL;
-    if (name && !(model = mlx_registry_get_model(self->db, name, err)))
-        return NULL;
-    if (model)
-        collect_model(&v, model);
-    else
-        mlx_store_each(self->home, collect_blob, &v);
-    mlx_cache_tell_begin(self, "verify", "verify", name, v.total, MLX_DIGEST_PIECE);
-    int rc = mlx_hash_files(self->db, v.jobs, v.count, 0, mlx_cache_piece, self, err);
-    if (!rc)
-        mlx_cache_tell_done(self, v.total);
-    for (size_t i = 0; !rc && full && i < v.count; i++)
-        if (strcmp(v.jobs[i].hex, v.sha256s[i]) == 0)
-            mlx_cache_tell_file(self, name ? name : "", model ? model->files[i].path : v.sha256s[i],
-                                v.jobs[i].id.size, "read", NULL);
-    mlx_value_t *report = rc ? NULL : verify_report(&v);
-    for (size_t i = 0; i < v.count; i++) {
-        free((char *)v.jobs[i].path);
-        free(v.sha256s[i]);
-    }
-    free(v.jobs);
-    free(v.sha256s);
     return report;
 }

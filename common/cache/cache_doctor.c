@@ -88,7 +88,26 @@ static void check_models(const doctor_t *d)
         blobs || names
             ? mlx_format("%zu files of models are gone, %zu have lost their names", blobs, names)
             : mlx_strdup("");
-    note(d, "models", fault, "add those models again: mlx-cache stats names them");
+    note(d, "models", fault, "mlx-cache verify --repair");
+}
+
+/*  What is known to be damaged, and what changed since it was hashed: that is read again, now. */
+static void check_bytes(const doctor_t *d)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *report = mlx_cache_verify(d->cache, NULL, false, &err);
+    const mlx_value_t *bad = mlx_value_get(report, "bad");
+    for (size_t i = 0; i < mlx_value_size(bad); i++) {
+        const mlx_value_t *one = mlx_value_at(bad, i);
+        const char *model = mlx_value_str(one, "model"), *file = mlx_value_str(one, "file");
+        MLX_CLEANUP(mlx_free_p)
+        char *name =
+            model ? mlx_format("%s %s", model, file) : mlx_strdup(mlx_value_str(one, "path"));
+        note(d, name, mlx_value_str(one, "text"), mlx_value_str(one, "mend"));
+    }
+    if (!mlx_value_size(bad))
+        note(d, "bytes", err.text, err.mend);
 }
 
 /*  Can bytes be shared between the cache and this store at all. */
@@ -178,6 +197,7 @@ mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err)
     check_registry(&d);
     check_journal(&d);
     check_models(&d);
+    check_bytes(&d);
     check_links(&d);
     check_volumes(&d);
     check_apps(&d);

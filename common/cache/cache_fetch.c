@@ -52,27 +52,22 @@ void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
 
 /* ---- what is here already ---- */
 
-static int find_in_store(mlx_cache_t *self, mlx_wanted_t *w, mlx_error_t *err)
+/*  1: it is there and sound. A damaged one is set aside, to be got again. */
+static int find_in_store(mlx_cache_t *self, mlx_wanted_t *w, bool dry_run, mlx_error_t *err)
 {
     char hex[MLX_HEX_MAX] = "";
     if (w->sha256[0])
         memcpy(hex, w->sha256, sizeof hex);
     else if (mlx_registry_by_etag(self->db, w->etag, hex, err) < 0)
         return -1;
-    int there = hex[0] ? mlx_store_has(self->home, hex, w->size, err) : 0;
-    if (there > 0)
+    mlx_blob_t there =
+        hex[0] ? mlx_store_check(&self->engine, self->home, hex, w->size, err) : MLX_BLOB_NONE;
+    if (there == MLX_BLOB_DAMAGED) {
+        return dry_run ? 0 : mlx_store_set_aside(&self->engine, self->home, hex, err);
+    }
+    if (there == MLX_BLOB_SOUND)
         memcpy(w->sha256, hex, sizeof hex);
-    return there;
-}
-
-/*  A file named by git's hash was taken in: is it that file. */
-static bool has_git_hash(mlx_cache_t *self, const char *sha256, const char *etag)
-{
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
-    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, path, NULL);
-    char hex[MLX_HEX_MAX];
-    return fd >= 0 && mlx_digest_fd(fd, MLX_GIT_BLOB, hex, NULL, NULL, NULL, NULL) == 0 &&
-           strcmp(hex, etag) == 0;
+    return there == MLX_BLOB_FAILED ? -1 : there == MLX_BLOB_SOUND;
 }
 
 /*  Where names claim nothing, a file of the same size is hashed, once. */
@@ -116,7 +111,7 @@ static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char 
         if (mlx_store_adopt(&self->engine, self->home, root, seen->path, w->path, w->sha256,
                             methods, hex, NULL))
             continue;
-        if (!w->sha256[0] && !has_git_hash(self, hex, w->etag))
+        if (!w->sha256[0] && !mlx_store_is_git(self->home, hex, w->etag))
             continue;
         memcpy(w->sha256, hex, sizeof hex);
         mlx_cache_tell_file(self, model, w->path, w->size, share ? "shared" : "copied", seen->app);
@@ -156,7 +151,7 @@ static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
         mlx_wanted_t *w = &f->wanted[i];
         if (is_repeated(f, i))
             continue;
-        int there = find_in_store(f->cache, w, err);
+        int there = find_in_store(f->cache, w, dry_run, err);
         if (there < 0)
             return -1;
         if (there && !dry_run)

@@ -66,6 +66,18 @@ int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, siz
 void mlx_cache_list_aside(mlx_cache_t *self, mlx_value_t *list);
 int mlx_cache_let_go(mlx_cache_t *self, int64_t id, mlx_error_t *err);
 
+/*  0 when FILE of MODEL is there and has its bytes, else ERR with the mend. */
+int mlx_cache_need_sound(mlx_cache_t *self, const char *model, const mlx_model_file_t *file,
+                         mlx_error_t *err);
+
+/*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went bad
+ *  since: each gets those of the blob. What somebody wrote to is left alone. */
+int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
+
+/*  Bring MODEL back as undo does, with a report of it into LIST. */
+int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model, const mlx_cache_how_t *how,
+                          mlx_value_t *list, mlx_error_t *err);
+
 /*  What clean and remove freed, written down with their operation PLAN, and brought back from there. */
 void mlx_cache_record(mlx_cache_t *self, mlx_plan_t *plan, mlx_model_t *const *models,
                       size_t count);

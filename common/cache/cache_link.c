@@ -169,6 +169,57 @@ static int apply_link(mlx_cache_t *self, const mlx_adapter_t *adapter, mlx_plan_
     return rc;
 }
 
+static bool has_file(const mlx_model_t *model, const char *sha256)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (strcmp(model->files[i].sha256, sha256) == 0)
+            return true;
+    return false;
+}
+
+/*  Was the link PLAN made of an older revision of MODEL, in the folder ROOT? */
+static bool is_outdated(const mlx_plan_t *plan, const mlx_model_t *model, const mlx_root_t *root)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        if (step->kind == MLX_STEP_PLACE && step->state == MLX_STATE_DONE &&
+            strcmp(step->root, mlx_root_path(root)) == 0 && !has_file(model, step->sha256))
+            return true;
+    }
+    return false;
+}
+
+/*  What somebody changed since is theirs: then nothing is taken back at all. */
+static int check_untouched(mlx_cache_t *self, const mlx_plan_t *plan, mlx_error_t *err)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_step_t *step = &plan->steps[i];
+        if (step->state != MLX_STATE_DONE || !mlx_engine_changed(&self->engine, plan, i))
+            continue;
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s/%s was changed since it was linked", step->root,
+                      step->path);
+        return mlx_error_mend(err, "move it away, then run it again");
+    }
+    return 0;
+}
+
+/*  A new revision takes the place of what this cache placed itself. */
+static int take_old_out(mlx_cache_t *self, const mlx_adapter_t *adapter, const mlx_model_t *model,
+                        const mlx_root_t *root, mlx_error_t *err)
+{
+    size_t count;
+    MLX_CLEANUP(mlx_free_p)
+    int64_t *ids =
+        mlx_journal_find(self->db, "done", "link", adapter->name, model->name, &count, err);
+    for (size_t i = 0; ids && i < count; i++) {
+        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], NULL);
+        if (plan && is_outdated(plan, model, root) &&
+            (check_untouched(self, plan, err) || mlx_engine_reverse(&self->engine, plan, err)))
+            return -1;
+    }
+    return ids ? 0 : -1;
+}
+
 mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store, const char *name,
                             const mlx_cache_how_t *how, mlx_error_t *err)
 {
@@ -176,9 +227,12 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    for (size_t i = 0; model && i < model->count; i++)
+        if (mlx_cache_need_sound(self, name, &model->files[i], err))
+            return NULL;
     MLX_CLEANUP(mlx_free_p) char *path = model ? choose_store(self, adapter, store, err) : NULL;
     const mlx_root_t *root = path ? open_store(self, path, !how->dry_run, err) : NULL;
-    if (!root)
+    if (!root || (!how->dry_run && take_old_out(self, adapter, model, root, err)))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy)
     mlx_plan_t *twins = mlx_plan_new("dedup", model->name, adapter->name);
@@ -249,6 +303,76 @@ static mlx_value_t *forget(mlx_cache_t *self, int64_t id, mlx_error_t *err)
     return report;
 }
 
+static bool has_changed_something(const mlx_plan_t *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].state == MLX_STATE_DONE)
+            return true;
+    return plan->record != NULL;
+}
+
+/*  The command to take back: that of operation ID, or the newest that can be. 0 with ERR. */
+static int64_t choose_command(mlx_cache_t *self, const int64_t *ids, size_t count, int64_t id,
+                              mlx_error_t *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (id && ids[i] != id)
+            continue;
+        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
+        if (!plan)
+            return 0;
+        if (can_undo(plan) && (id || has_changed_something(plan)))
+            return plan->command;
+        if (!id)
+            continue;
+        mlx_error_set(err, MLX_ERR_USAGE, "operation %lld is a %s: it cannot be undone",
+                      (long long)id, plan->kind);
+        return 0;
+    }
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "there is nothing to undo");
+    return 0;
+}
+
+static mlx_value_t *undo_one(mlx_cache_t *self, mlx_plan_t *plan, const mlx_cache_how_t *how,
+                             mlx_error_t *err)
+{
+    if (plan->record)
+        return mlx_cache_bring_back(self, plan, how, err);
+    if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
+        return NULL;
+    return plan_report(self, plan, how->dry_run);
+}
+
+/*  Newest first. One that cannot be taken back does not keep the others; its error is the command's. */
+static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t count,
+                                 int64_t command, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_value_list();
+    mlx_error_t first = {0};
+    for (size_t i = 0; i < count && first.code != MLX_ERR_INTERRUPTED; i++) {
+        mlx_error_t why = {0};
+        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], NULL);
+        if (!plan || plan->command != command || !can_undo(plan))
+            continue;
+        mlx_value_t *one = undo_one(self, plan, how, &why);
+        if (one)
+            mlx_value_append(all, one);
+        else if (!first.code || why.code == MLX_ERR_INTERRUPTED)
+            first = why;
+    }
+    if (first.code) {
+        if (err)
+            *err = first;
+        return NULL;
+    }
+    if (mlx_value_size(all) == 1)
+        return mlx_value_copy(mlx_value_at(all, 0));
+    mlx_value_t *report = mlx_value_map();
+    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set(report, "operations", mlx_value_copy(all));
+    return report;
+}
+
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err)
 {
@@ -259,27 +383,6 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
     size_t count;
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(self->db, "done", NULL, NULL, NULL, &count, err);
-    if (!ids)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (id && ids[i] != id)
-            continue;
-        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
-        if (!plan)
-            return NULL;
-        if (!can_undo(plan)) {
-            if (!id)
-                continue;
-            mlx_error_set(err, MLX_ERR_USAGE, "operation %lld is a %s: it cannot be undone",
-                          (long long)id, plan->kind);
-            return NULL;
-        }
-        if (plan->record)
-            return mlx_cache_bring_back(self, plan, how, err);
-        if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
-            return NULL;
-        return plan_report(self, plan, how->dry_run);
-    }
-    mlx_error_set(err, MLX_ERR_NOT_FOUND, "there is nothing to undo");
-    return NULL;
+    int64_t command = ids ? choose_command(self, ids, count, id, err) : 0;
+    return command ? undo_command(self, ids, count, command, how, err) : NULL;
 }

@@ -43,12 +43,14 @@ static mlx_manifest_t *compose(const mlx_model_t *model)
 }
 
 /*  1: it was there already. */
-static int push_blob(mlx_cache_t *self, mlx_oci_t *oci, const mlx_model_file_t *file,
-                     mlx_error_t *err)
+static int push_blob(mlx_cache_t *self, mlx_oci_t *oci, const char *model,
+                     const mlx_model_file_t *file, mlx_error_t *err)
 {
     int there = mlx_oci_has(oci, file->sha256, err);
     if (there)
         return there;
+    if (mlx_cache_need_sound(self, model, file, err))
+        return -1;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(file->sha256);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, path, err);
     return fd < 0
@@ -84,7 +86,7 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
     mlx_cache_tell_begin(self, "push", "upload", name, how->dry_run ? 0 : mlx_model_size(model),
                          MLX_OCI_PIECE);
     for (size_t i = 0; !how->dry_run && i < model->count; i++) {
-        int there = push_blob(self, oci, &model->files[i], err);
+        int there = push_blob(self, oci, name, &model->files[i], err);
         if (there < 0)
             return NULL;
         const mlx_model_file_t *file = &model->files[i];

@@ -13,6 +13,7 @@ typedef struct {
     mlx_cache_t *cache;
     mlx_inodes_t *inodes;
     mlx_value_t *rows;
+    mlx_value_t *problems;
     int64_t duplicates_avoided;
     bool *counted; /* leaders whose copies are in duplicates_avoided already */
 } report_t;
@@ -52,6 +53,42 @@ static void count_avoided(report_t *r, const mlx_group_t *most)
         return;
     r->counted[most->leader] = true;
     r->duplicates_avoided += (int64_t)most->places - 1;
+}
+
+/*  Is the blob known to have other bytes than its name says. */
+static bool is_damaged(const report_t *r, const char *sha256)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    char hex[MLX_HEX_MAX];
+    struct stat st;
+    if (mlx_fs_stat(r->cache->home, path, &st, NULL) <= 0)
+        return false;
+    mlx_identity_t id = mlx_identity_of(&st);
+    return mlx_registry_get_hash(r->cache->db, &id, hex, NULL) > 0 && strcmp(hex, sha256) != 0;
+}
+
+static void note_damage(report_t *r, mlx_value_t *row, const mlx_model_t *model)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        if (!is_damaged(r, model->files[i].sha256))
+            continue;
+        count++;
+        mlx_value_t *problem = mlx_value_append(r->problems, mlx_value_map());
+        MLX_CLEANUP(mlx_free_p)
+        char *text = mlx_format("%s of %s is damaged", model->files[i].path, model->name);
+        MLX_CLEANUP(mlx_free_p)
+        char *mend = mlx_format("mlx-cache verify --repair %s", model->name);
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("%s/models/%s/%s", mlx_root_path(r->cache->home), model->view,
+                                model->files[i].path);
+        mlx_value_set_str(problem, "app", "cache");
+        mlx_value_set_str(problem, "path", path);
+        mlx_value_set_str(problem, "text", text);
+        mlx_value_set_str(problem, "mend", mend);
+    }
+    if (count)
+        mlx_value_set_int(row, "damaged_files", count);
 }
 
 /*  The group of a file of a cached model, or NULL when its blob is missing. */
@@ -124,6 +161,7 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     mlx_value_set_int(row, "added_at", model->added_at);
     if (missing)
         mlx_value_set_int(row, "missing_files", missing);
+    note_damage(r, row, model);
     set_used_by(row, r->inodes, weights, apps);
     mlx_volumes_add_users(r->cache, model, mlx_value_get(row, "used_by"));
 }
@@ -315,7 +353,7 @@ static void add_sums(const report_t *r, mlx_value_t *report)
 
 static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
 {
-    mlx_value_t *list = mlx_value_set(report, "problems", mlx_value_list());
+    mlx_value_t *list = mlx_value_get(report, "problems");
     for (size_t i = 0; i < scan->problem_count; i++) {
         mlx_value_t *problem = mlx_value_append(list, mlx_value_map());
         mlx_value_set_str(problem, "app", scan->problems[i].app);
@@ -334,6 +372,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     report_t r = {.cache = self,
                   .inodes = inodes,
                   .rows = mlx_value_set(report, "models", mlx_value_list()),
+                  .problems = mlx_value_set(report, "problems", mlx_value_list()),
                   .counted = counted};
     if (add_cached(&r, err)) {
         mlx_value_destroy(&report);

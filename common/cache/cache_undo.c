@@ -336,6 +336,13 @@ static int bring_one(mlx_cache_t *self, const mlx_value_t *record, const mlx_cac
     return rc;
 }
 
+int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model, const mlx_cache_how_t *how,
+                          mlx_value_t *list, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *record = write_model(self, model);
+    return bring_one(self, record, how, list, err);
+}
+
 mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_plan_t *plan,
                                   const mlx_cache_how_t *how, mlx_error_t *err)
 {

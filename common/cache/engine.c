@@ -1,5 +1,6 @@
 #include "common/cache/engine.h"
 
+#include "common/cache/hasher.h"
 #include "common/cache/replace.h"
 
 #include <stdio.h>
@@ -173,6 +174,27 @@ static int do_make(const work_t *w)
     return store_state(w, MLX_STATE_DONE);
 }
 
+bool mlx_engine_changed(mlx_engine_t *self, const mlx_plan_t *plan, size_t seq)
+{
+    const mlx_step_t *step = &plan->steps[seq];
+    const mlx_root_t *root = mlx_roots_get(self->roots, step->root, NULL);
+    char hex[MLX_HEX_MAX];
+    struct stat st;
+    if (!root || (step->kind != MLX_STEP_PLACE && step->kind != MLX_STEP_WRITE) ||
+        mlx_fs_stat(root, step->path, &st, NULL) <= 0)
+        return false;
+    mlx_identity_t now = mlx_identity_of(&st);
+    if (!mlx_identity_same_inode(&now, &step->made))
+        return true;
+    /* A journal of before the times were kept; a name of the cache's own file; nobody wrote. */
+    if (!step->made.mtime_ns || step->method == MLX_METHOD_HARDLINK ||
+        (now.size == step->made.size && now.mtime_ns == step->made.mtime_ns))
+        return false;
+    return now.size != step->size ||
+           mlx_hash_file(self->db, root, step->path, self->stop, self->arg, hex, NULL) ||
+           strcmp(hex, step->sha256) != 0;
+}
+
 /*  Take back what do_make did or was about to do: the name if it has our inode, the temporary
  * always (its name is nobody else's). */
 static int undo_make(const work_t *w)
@@ -188,6 +210,8 @@ static int undo_make(const work_t *w)
         return store_state(w, MLX_STATE_UNDONE);
     if (w->engine->in_use && w->engine->in_use(w->engine->arg, w->plan, w->step))
         return skip_step(w, "still used by the app");
+    if (mlx_engine_changed(w->engine, w->plan, w->seq))
+        return skip_step(w, "changed or replaced by someone else since");
     mlx_error_t kept = {0};
     witness_t placed = watch_file(w->root, w->step->path);
     int rc = mlx_fs_unlink(fs, w->root, w->step->path, &w->step->made, &kept);
@@ -254,6 +278,7 @@ static mlx_replace_t replace_of(const work_t *w, mlx_root_t **from)
                            .step = w->step,
                            .stop = w->engine->stop,
                            .stop_arg = w->engine->arg,
+                           .mends = strcmp(w->plan->kind, "repair") == 0,
                            .temporary = mlx_step_temporary(w->plan->id, w->seq, w->step)};
 }
 
@@ -406,6 +431,8 @@ int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err)
     if (mlx_fs_gate(&self->fs, "commit", plan->kind, err) ||
         mlx_journal_insert(self->db, plan, self->now_s(), err))
         return -1;
+    if (self->one_command)
+        self->command = plan->command;
     if (run_steps(self, plan, &why) == 0) {
         if (mlx_fs_gate(&self->fs, "commit", plan->kind, err))
             return -1;

@@ -32,7 +32,8 @@ typedef struct {
      *  never. */
     bool (*is_away)(void *arg, const mlx_plan_t *plan, const mlx_step_t *step);
 
-    int64_t command; /* that operations belong to; 0: each is one of its own */
+    bool one_command; /* all operations are of one command */
+    int64_t command;  /* its number; 0: not known yet, or each operation is one of its own */
 
     /*  Asked before each piece (MLX_DIGEST_PIECE) that is hashed: true ends it as interrupted. NULL:
      * never. */
@@ -48,6 +49,10 @@ int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
 /*  Take a finished operation back, in reverse order. What is in use or was changed by someone else
  *  since is kept and its step says why. -1: the rest of it is set aside with the error as reason. */
 int mlx_engine_reverse(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
+
+/*  Is the file of step SEQ, which this cache made, another one now or written to since? A name that is
+ *  gone, or shares the bytes of the cache, is not changed. */
+bool mlx_engine_changed(mlx_engine_t *self, const mlx_plan_t *plan, size_t seq);
 
 /*  Bring every unfinished operation to a sound end, or set it aside. COUNT (may be NULL): how many came
  *  to their end. -1 only when the registry cannot be used or the engine was told to stop. */

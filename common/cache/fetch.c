@@ -159,6 +159,14 @@ static bool on_data(void *arg, const char *data, size_t len)
     return !x->ended;
 }
 
+static bool on_stop(void *arg)
+{
+    exchange_t *x = arg;
+    bool stop = x->request->stop(x->request->arg);
+    x->ended = x->ended || stop;
+    return stop;
+}
+
 void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply)
 {
     mlx_buf_clear(&reply->body);
@@ -219,6 +227,7 @@ static void exchange(exchange_t *x, const char *url, bool with_auth)
             .decode = true,
             .on_head = request->on_data ? on_head : NULL,
             .on_data = request->on_data ? on_data : NULL,
+            .stop = request->stop ? on_stop : NULL,
         },
         on_reply, x);
 }

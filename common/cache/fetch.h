@@ -31,6 +31,7 @@ typedef struct {
     /*  Streaming a 2xx body, as in common/http.h, after the redirects. */
     bool (*on_head)(void *arg, const mlx_http_reply_t *head);
     bool (*on_data)(void *arg, const char *data, size_t len);
+    bool (*stop)(void *arg); /* asked several times a second: true ends it as interrupted */
     void *arg;
 } mlx_fetch_t;
 

@@ -349,6 +349,12 @@ static verdict_t judge(stream_t *s, bool led)
     return TRY_NEVER;
 }
 
+static bool is_stopped(void *arg)
+{
+    const stream_t *s = arg;
+    return is_ending(s->part);
+}
+
 /*  What to ask for, and where; the address to be freed. */
 static char *prepare(stream_t *s, mlx_fetch_t *request)
 {
@@ -370,6 +376,7 @@ static char *prepare(stream_t *s, mlx_fetch_t *request)
                              .stall_ms = p->options.run->stall_ms,
                              .on_head = on_head,
                              .on_data = on_data,
+                             .stop = is_stopped,
                              .arg = s};
     pthread_mutex_unlock(&p->lock);
     return address;

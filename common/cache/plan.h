@@ -63,7 +63,7 @@ typedef struct {
 } mlx_step_t;
 
 typedef struct {
-    char *kind;  /* "link", "add", "dedup", "clean", "remove" */
+    char *kind;  /* "link", "add", "dedup", "clean", "remove", "repair" */
     char *model; /* NULL: none */
     char *app;
     char *volume;    /* link: where the app's folder lies; NULL: not known */

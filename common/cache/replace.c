@@ -18,7 +18,7 @@ static int check_content(const mlx_replace_t *self, int fd, const char *rel, str
     if (strcmp(hex, self->step->sha256) == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says", rel);
-    return mlx_error_mend(err, "mlx-cache verify tells more");
+    return mlx_error_mend(err, "mlx-cache verify --repair tells more and mends it");
 }
 
 /*  Open REL and see that it has the wanted content. The fd, or -1. */
@@ -28,6 +28,19 @@ static int open_verified(const mlx_replace_t *self, const mlx_root_t *root, cons
     int fd = mlx_fs_open(root, rel, err);
     if (fd >= 0 && check_content(self, fd, rel, st, err))
         mlx_close_p(&fd);
+    return fd;
+}
+
+static int open_target(const mlx_replace_t *self, struct stat *st, mlx_error_t *err)
+{
+    const char *path = self->step->path;
+    if (!self->mends)
+        return open_verified(self, self->root, path, st, err);
+    int fd = mlx_fs_open(self->root, path, err);
+    if (fd >= 0 && fstat(fd, st) != 0) {
+        mlx_fs_error(err, errno, "look at", path);
+        mlx_close_p(&fd);
+    }
     return fd;
 }
 
@@ -55,7 +68,7 @@ static int check_pair(const mlx_replace_t *self, const struct stat *old, const s
     mlx_identity_t a = mlx_identity_of(old), b = mlx_identity_of(source);
     if (mlx_identity_same_inode(&a, &b))
         return mlx_error_set(err, MLX_ERR_FAILED, "%s is the same file already", self->step->path);
-    if (old->st_size <= 0)
+    if (old->st_size <= 0 && !self->mends)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s is empty", self->step->path);
     return 0;
 }
@@ -70,6 +83,13 @@ static int make_twin(const mlx_replace_t *self, const struct stat *old, const st
         step->method = MLX_METHOD_CLONE;
         if (rc <= 0)
             return rc ? -1 : mlx_fs_dress(self->fs, self->root, self->temporary, old, err);
+    }
+    if (step->methods & MLX_METHOD_COPY) {
+        step->method = MLX_METHOD_COPY;
+        return mlx_fs_copy(self->fs, self->from, step->source, self->root, self->temporary, err) ||
+                       mlx_fs_dress(self->fs, self->root, self->temporary, old, err)
+                   ? -1
+                   : 0;
     }
     if (!(step->methods & MLX_METHOD_HARDLINK))
         return mlx_error_set(err, MLX_ERR_FAILED, "this file system cannot share blocks");
@@ -136,14 +156,14 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
     if (source < 0)
         return -1;
     MLX_CLEANUP(mlx_close_p)
-    int target = open_verified(self, self->root, step->path, &old_st, err);
+    int target = open_target(self, &old_st, err);
     if (target < 0 || check_pair(self, &old_st, &source_st, err))
         return -1;
     mlx_identity_t old = mlx_identity_of(&old_st);
     if (!mlx_identity_same_inode(&old, &step->old))
         return mlx_error_set(err, MLX_ERR_FAILED, "%s was replaced since it was planned",
                              step->path);
-    int rc = share_in_place(self, source, target, err);
+    int rc = self->mends ? 1 : share_in_place(self, source, target, err);
     if (rc <= 0)
         return rc;
     rc = make_twin(self, &old_st, &source_st, err) || note_twin(self, err) ||

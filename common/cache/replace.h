@@ -22,6 +22,7 @@ typedef struct {
     const mlx_root_t *from; /* of the source: step->source */
     mlx_step_t *step;
     char *temporary;
+    bool mends; /* the target's bytes went bad: they need not be those of the source */
 
     /*  Called between 3 and 4, to write to the journal which inode was made. */
     int (*staged)(void *arg, mlx_error_t *err);

@@ -59,6 +59,71 @@ int mlx_store_has(const mlx_root_t *home, const char *sha256, uint64_t size, mlx
     return mlx_error_mend(err, "mlx-cache verify --repair sets it aside");
 }
 
+mlx_blob_t mlx_store_check(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
+                           uint64_t size, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    char hex[MLX_HEX_MAX];
+    struct stat st;
+    int there = mlx_fs_stat(home, path, &st, err);
+    if (there <= 0)
+        return there ? MLX_BLOB_FAILED : MLX_BLOB_NONE;
+    if (!S_ISREG(st.st_mode) || (size != MLX_BLOB_ANY && (uint64_t)st.st_size != size))
+        return MLX_BLOB_DAMAGED;
+    mlx_identity_t id = mlx_identity_of(&st);
+    int known = mlx_registry_get_hash(engine->db, &id, hex, err);
+    if (known < 0 ||
+        (!known && mlx_hash_file(engine->db, home, path, engine->stop, engine->arg, hex, err)))
+        return MLX_BLOB_FAILED;
+    if (strcmp(hex, sha256) == 0)
+        return MLX_BLOB_SOUND;
+    /* A kept status does not know it. */
+    mlx_db_run(engine->db, NULL, "DELETE FROM reports", "");
+    return MLX_BLOB_DAMAGED;
+}
+
+int mlx_store_set_aside(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
+                        mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    MLX_CLEANUP(mlx_free_p) char *target = mlx_format("quarantine/%s", sha256);
+    struct stat st;
+    for (unsigned i = 1; mlx_fs_stat(home, target, &st, NULL) > 0; i++) {
+        free(target);
+        target = mlx_format("quarantine/%s.%u", sha256, i);
+    }
+    mlx_db_run(engine->db, NULL, "DELETE FROM reports", "");
+    return mlx_fs_mkdirs(&engine->fs, home, "quarantine", NULL, err) ||
+                   mlx_fs_move(&engine->fs, home, path, target, err)
+               ? -1
+               : 0;
+}
+
+/*  Room for a sound file of that name: 1 when there is one already, 0 when the place is free. */
+static int make_place(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
+                      uint64_t size, mlx_error_t *err)
+{
+    switch (mlx_store_check(engine, home, sha256, size, err)) {
+    case MLX_BLOB_SOUND:
+        return 1;
+    case MLX_BLOB_NONE:
+        return 0;
+    case MLX_BLOB_DAMAGED:
+        return mlx_store_set_aside(engine, home, sha256, err);
+    default:
+        return -1;
+    }
+}
+
+bool mlx_store_is_git(const mlx_root_t *home, const char *sha256, const char *etag)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(home, path, NULL);
+    char hex[MLX_HEX_MAX];
+    return fd >= 0 && mlx_digest_fd(fd, MLX_GIT_BLOB, hex, NULL, NULL, NULL, NULL) == 0 &&
+           strcmp(hex, etag) == 0;
+}
+
 int mlx_store_commit(mlx_engine_t *engine, const mlx_root_t *home, const char *temporary,
                      const char *sha256, mlx_error_t *err)
 {
@@ -67,7 +132,7 @@ int mlx_store_commit(mlx_engine_t *engine, const mlx_root_t *home, const char *t
     struct stat st, now;
     if (mlx_fs_stat(home, temporary, &st, err) <= 0)
         return -1;
-    int there = mlx_store_has(home, sha256, (uint64_t)st.st_size, err);
+    int there = make_place(engine, home, sha256, (uint64_t)st.st_size, err);
     if (there < 0)
         return -1;
     if (there)
@@ -139,7 +204,7 @@ int mlx_store_adopt(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root
     if (mlx_registry_get_hash(engine->db, &source, known, err) < 0)
         return -1;
     there = *known && (!*expected || strcmp(known, expected) == 0)
-                ? mlx_store_has(home, known, source.size, err)
+                ? make_place(engine, home, known, source.size, err)
                 : 0;
     if (there) {
         memcpy(hex, known, sizeof known);

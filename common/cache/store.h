@@ -2,9 +2,12 @@
  *
  *  <home>/            0700
  *    blobs/sha256/<aa>/<64 hex>   one file for each content; a name appears only after its hash
- * matched models/<org>--<name>/<path>  the models with upstream's file names tmp/ files being made;
- * emptied at the start of every change partial/                     downloads, resumed by what lies
- * beside them registry.db  config.yaml  logs/  .lock
+ *                                 matched
+ *    models/<org>--<name>/<path>  the models with upstream's file names
+ *    tmp/                         files being made; emptied at the start of every change
+ *    partial/                     downloads, resumed by what lies beside them
+ *    quarantine/<64 hex>          blobs that were damaged
+ *    registry.db  config.yaml  logs/  .lock
  *
  *      mlx_root_t *home = mlx_store_open("/home/a/.mlx-cache", &err);
  *      mlx_store_adopt(&engine, home, root, "model.gguf", "", methods, hex, &err);
@@ -17,6 +20,28 @@
 /*  Open the home, making what is missing. Refused when it belongs to another user or others may
  *  write to it. */
 mlx_root_t *mlx_store_open(const char *path, mlx_error_t *err);
+
+/*  Presence is not validity. A blob is sound while it is what was hashed last, by its whole identity;
+ *  one that changed since is hashed again. NONE: it is not there; FAILED: ERR. SIZE may be
+ *  MLX_BLOB_ANY. */
+typedef enum {
+    MLX_BLOB_FAILED = -1,
+    MLX_BLOB_NONE,
+    MLX_BLOB_SOUND,
+    MLX_BLOB_DAMAGED,
+} mlx_blob_t;
+
+#define MLX_BLOB_ANY UINT64_MAX
+
+mlx_blob_t mlx_store_check(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
+                           uint64_t size, mlx_error_t *err);
+
+/*  Put a damaged blob into quarantine/, so that nothing is given its bytes and nothing of it is lost. */
+int mlx_store_set_aside(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
+                        mlx_error_t *err);
+
+/*  Is the blob SHA256 the file that git names ETAG (its SHA-1). */
+bool mlx_store_is_git(const mlx_root_t *home, const char *sha256, const char *etag);
 
 /*  1: the blob is there with that size; 0: not; -1: ERR (data_loss: it is there with another size).
  */

@@ -146,6 +146,7 @@ static mlx_cache_t *open_cache(job_t *job, bool write, mlx_error_t *err)
                                                  .env = self->options.env,
                                                  .now_s = clock_s,
                                                  .write = write,
+                                                 .one_command = true,
                                                  .stop = should_stop,
                                                  .progress = on_progress,
                                                  .arg = job},

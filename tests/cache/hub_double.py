@@ -11,7 +11,7 @@ resolve redirects to /cdn/, under another host name when FOLDER/.faults says "ot
 FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [VALUE]]; a fault with a
 count is used up. Names: drop (close after VALUE bytes of a body), wrong (flip a bit), expired (403 at
 the CDN), slow429 (429 with Retry-After: VALUE), norange (200 for a range), badrange, gzip, gated,
-error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang and trickle (slow loris), badtotal (in
+error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang and trickle (slow loris), stall (a large body stops in its middle), badtotal (in
 Content-Range), loop (the CDN redirects to itself), alone (answers VALUE to a second connection).
 FOLDER/.login, where it is there, makes the registry private: a line with the public key (as in
 id_ed25519.pub) that may have a token, and in a second line, if any, another host for the realm.
@@ -329,6 +329,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(part[:1000])
             self.wfile.flush()
             time.sleep(5)
+            self.close_connection = True
+            return None
+        if len(part) > 100000 and fault("stall") is not None:
+            self.wfile.write(part[:len(part) // 2])
+            self.wfile.flush()
+            time.sleep(60)
             self.close_connection = True
             return None
         if fault("trickle") is not None:

@@ -17,6 +17,9 @@ char *cli_home(const mlx_args_t *args, mlx_error_t *err);
 const char *cli_variable(void *arg, const char *name);
 int64_t cli_seconds(void);
 
+/*  Say ERR, with --json as {"error": {code, text, mend}} on stdout, and return its exit status. */
+int cli_fail(const mlx_args_t *args, const mlx_error_t *err);
+
 /*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report
  * prints the error instead. */
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,

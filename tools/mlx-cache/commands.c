@@ -17,6 +17,7 @@ static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *
                                                  .env = {.get = cli_variable},
                                                  .now_s = cli_seconds,
                                                  .write = write,
+                                                 .one_command = true,
                                                  .stop = cli_interrupted,
                                                  .progress = cli_progress},
                           err);
@@ -115,7 +116,9 @@ static int run_adopt(const mlx_args_t *args)
     mlx_value_t *report = cache ? mlx_cache_adopt(cache, mlx_args_operand(args, 0),
                                                   mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
-    return finish(args, report, &err, cli_view_models);
+    bool whole = mlx_value_size(mlx_value_get(report, "problems")) == 0;
+    int status = finish(args, report, &err, cli_view_models);
+    return status || whole ? status : MLX_ERR_FAILED;
 }
 
 static mlx_value_t *link_one(mlx_cache_t *cache, const mlx_args_t *args, const char *operand,
@@ -256,7 +259,7 @@ static int run_clean(const mlx_args_t *args)
     if (days) {
         int64_t number;
         if (cli_number(days, 0, 36500, &number, &err))
-            return mlx_error_report("mlx-cache", &err);
+            return cli_fail(args, &err);
         how.older_s = number * 24 * 3600;
     }
     how.dry_run = !is_agreed(args);
@@ -268,16 +271,26 @@ static int run_clean(const mlx_args_t *args)
     return status;
 }
 
+/*  There were steps, and each of them was passed over. */
+static bool nothing_done(const mlx_value_t *steps)
+{
+    for (size_t i = 0; i < mlx_value_size(steps); i++)
+        if (strcmp(mlx_value_str(mlx_value_at(steps, i), "state"), "done") == 0)
+            return false;
+    return mlx_value_size(steps) > 0;
+}
+
 static int run_dedup(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
     bool apply = is_agreed(args);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
-    int status =
-        finish(args, cache ? mlx_cache_dedup(cache, apply, &err) : NULL, &err, cli_view_plan);
+    mlx_value_t *report = cache ? mlx_cache_dedup(cache, apply, &err) : NULL;
+    bool failed = apply && nothing_done(mlx_value_get(report, "steps"));
+    int status = finish(args, report, &err, cli_view_plan);
     if (!status)
         say_how(args, "dedup");
-    return status;
+    return status ? status : (failed ? MLX_ERR_FAILED : MLX_OK);
 }
 
 static int run_undo(const mlx_args_t *args)
@@ -288,11 +301,11 @@ static int run_undo(const mlx_args_t *args)
     const char *operand = mlx_args_operand(args, 0);
     how.forget = mlx_args_count(args, "forget") > 0;
     if (operand && cli_number(operand, 1, INT64_MAX, &id, &err))
-        return mlx_error_report("mlx-cache", &err);
+        return cli_fail(args, &err);
     if (how.forget && !id) {
         mlx_error_set(&err, MLX_ERR_USAGE, "undo --forget needs the number of an operation");
         mlx_error_mend(&err, "mlx-cache doctor names those that are set aside");
-        return mlx_error_report("mlx-cache", &err);
+        return cli_fail(args, &err);
     }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
     return finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err, cli_view_plan);
@@ -301,10 +314,14 @@ static int run_undo(const mlx_args_t *args)
 static int run_verify(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
-    mlx_value_t *report = cache ? mlx_cache_verify(cache, mlx_args_operand(args, 0),
-                                                   mlx_args_count(args, "full") > 0, &err)
-                                : NULL;
+    const mlx_cache_how_t how = {0};
+    const char *model = mlx_args_operand(args, 0);
+    bool full = mlx_args_count(args, "full") > 0, repair = mlx_args_count(args, "repair") > 0;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, repair, &err);
+    mlx_value_t *report = NULL;
+    if (cache)
+        report = repair ? mlx_cache_repair(cache, model, full, &how, &err)
+                        : mlx_cache_verify(cache, model, full, &err);
     bool bad = mlx_value_size(mlx_value_get(report, "bad")) > 0;
     int status = finish(args, report, &err, cli_view_verify);
     return status ? status : (bad ? MLX_ERR_FAILED : MLX_OK);

@@ -60,11 +60,27 @@ static void make_clean(mlx_buf_t *text)
     mlx_buf_append(text, mlx_buf_str(&clean), clean.len);
 }
 
+int cli_fail(const mlx_args_t *args, const mlx_error_t *err)
+{
+    if (!mlx_args_count(args, "json"))
+        return mlx_error_report("mlx-cache", err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *report = mlx_value_map();
+    mlx_value_t *error = mlx_value_set(report, "error", mlx_value_map());
+    mlx_value_set_int(error, "code", err->code);
+    mlx_value_set_str(error, "text", err->text);
+    if (*err->mend)
+        mlx_value_set_str(error, "mend", err->mend);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    mlx_json_write(&out, report, isatty(STDOUT_FILENO) == 1);
+    puts(mlx_buf_str(&out));
+    return mlx_error_report("mlx-cache", err);
+}
+
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
     if (!report)
-        return mlx_error_report("mlx-cache", err);
+        return cli_fail(args, err);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     if (mlx_args_count(args, "json")) {
         mlx_json_write(&out, report, isatty(STDOUT_FILENO) == 1);

@@ -69,6 +69,8 @@ static const mlx_option_t undo_options[] = {
 
 static const mlx_option_t verify_options[] = {
     {.name = "full", .help = "Read every byte, also of files that did not change."},
+    {.name = "repair",
+     .help = "Set damaged files aside and get them again, from here or from where they came."},
     {0},
 };
 
@@ -155,7 +157,8 @@ static const mlx_args_command_t commands[] = {
      .summary = "Remove models that no app uses and files that no model needs",
      .about = "What would be removed is shown; --yes removes it, wherever the output goes. "
               "Downloads that nobody went on with "
-              "are removed after 7 days, or as --older-than says. undo brings the models back.",
+              "are removed after 7 days, with the files that came whole, or as --older-than says. "
+              "undo brings the models back.",
      .options = clean_options,
      .run = cli_change},
     {.name = "undo",

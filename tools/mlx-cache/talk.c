@@ -16,14 +16,31 @@
 
 static volatile sig_atomic_t interrupted;
 
+enum {
+    PATIENCE_S = 1
+};
+
 static void on_interrupt(int number)
 {
     interrupted = number;
     signal(number, SIG_DFL);
+    alarm(PATIENCE_S);
+}
+
+/*  Something waits for a server or a disk and does not hear: what is done is in the journal, and the
+ *  next command goes on from there. */
+static void on_patience(int number)
+{
+    static const char text[] = "\nmlx-cache: interrupted; what is there is kept\n";
+    (void)number;
+    ssize_t put = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)put;
+    _exit(MLX_ERR_INTERRUPTED);
 }
 
 void cli_watch_interrupt(void)
 {
+    signal(SIGALRM, on_patience);
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
 }

@@ -293,13 +293,25 @@ void cli_view_push(const mlx_value_t *report, mlx_buf_t *out)
                    flag(report, "dry_run") ? " (dry run)" : "");
 }
 
+static void view_bad(const mlx_value_t *bad, const char *word, mlx_buf_t *out)
+{
+    for (size_t i = 0; i < mlx_value_size(bad); i++) {
+        const mlx_value_t *one = mlx_value_at(bad, i);
+        const char *model = mlx_value_str(one, "model"), *file = mlx_value_str(one, "file");
+        mlx_buf_printf(out, "%s  %s %s (%s): %s; %s\n", word, model ? model : "no model's",
+                       file ? file : "file", mlx_value_str(one, "path"), mlx_value_str(one, "text"),
+                       mlx_value_str(one, "mend"));
+    }
+}
+
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_free_p) char *size = bytes(number(report, "bytes"));
     const mlx_value_t *bad = mlx_value_get(report, "bad");
-    for (size_t i = 0; i < mlx_value_size(bad); i++)
-        mlx_buf_printf(out, "bad  %s: %s\n", mlx_value_str(mlx_value_at(bad, i), "sha256"),
-                       mlx_value_str(mlx_value_at(bad, i), "text"));
+    view_bad(mlx_value_get(report, "found"), "was bad", out);
+    view_bad(bad, "bad", out);
+    view_restored(mlx_value_get(report, "repaired"), false, out);
+    say_problems(report);
     mlx_buf_printf(out, "%lld files, %s: %s\n", (long long)number(report, "checked"), size,
                    mlx_value_size(bad) ? "damaged" : "all sound");
 }

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""undo takes back what was typed as a whole; a new revision takes the place of the old one in every app;
+errors are JSON where JSON was asked for.
+
+usage: commands.py BIN_DIR
+"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+from files import safetensors, write
+
+BIN = os.path.abspath(sys.argv[1])
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def gguf(seed):
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + struct.pack("<IQIQ", 1, 100, 0, 0)
+    return head + b"\0" * (-len(head) % 32) + (seed.encode() * 400)[:400]
+
+
+class World:
+    def __init__(self, folder):
+        self.folder, self.hub = folder, os.path.join(folder, "hub")
+        self.revision("first")
+        write(os.path.join(self.hub, ".faults"), b"")
+        self.double = subprocess.Popen([sys.executable, os.path.join(HERE, "hub_double.py"), self.hub],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        keep = {k: v for k, v in os.environ.items()
+                if not k.startswith(("HF_", "MLX_", "XDG_", "OLLAMA_", "LLAMA_"))}
+        self.home = os.path.join(folder, "home")
+        self.env = {**keep, "HOME": self.home, "OLLAMA_HOST": "127.0.0.1:1",
+                    "HF_ENDPOINT": "http://127.0.0.1:" + self.double.stdout.readline().strip()}
+        os.makedirs(self.home)
+
+    def revision(self, word):
+        write(os.path.join(self.hub, "org/one/config.json"), b'{"model_type":"%s"}' % word.encode())
+        write(os.path.join(self.hub, "org/one/model.safetensors"), safetensors(5000, word))
+
+    def run(self, *args):
+        return subprocess.run([os.path.join(BIN, "mlx-cache"), *args], env=self.env, text=True,
+                              capture_output=True, check=False)
+
+    def good(self, *args):
+        run = self.run(*args)
+        assert run.returncode == 0, (args, run.stdout, run.stderr)
+        return run.stdout
+
+    def files(self, *parts):
+        top = os.path.join(self.home, *parts)
+        return sorted(os.path.relpath(os.path.join(d, f), top) for d, _, fs in os.walk(top) for f in fs)
+
+    def text(self, *parts):
+        with open(os.path.join(self.home, *parts), "rb") as file:
+            return file.read().decode()
+
+
+def undo_of_commands(w):
+    for name in "abc":
+        write(os.path.join(w.folder, name + ".gguf"), gguf(name))
+        w.good("add", os.path.join(w.folder, name + ".gguf"), "--as", "me/" + name)
+    w.good("link", "lmstudio")
+    assert len(w.files(".lmstudio")) == 3, w.files(".lmstudio")
+    w.good("undo")
+    assert not w.files(".lmstudio"), w.files(".lmstudio")
+    w.good("link", "lmstudio", "me/a")
+    w.good("link", "lmstudio", "me/b", "me/c")
+    w.good("link", "lmstudio", "me/b")  # has it already: nothing that undo could mean
+    w.good("link", "lmstudio")
+    w.good("undo")
+    assert w.files(".lmstudio") == ["models/me/a/a.gguf"], w.files(".lmstudio")
+    w.good("undo")
+    assert not w.files(".lmstudio")
+    w.good("remove", "me/a", "me/b")
+    out = w.good("undo")
+    assert out.count("is back") == 2, out
+    out = w.good("status")
+    assert "me/a" in out and "me/b" in out, out
+    w.good("remove", "me/a", "me/b", "me/c")
+    print("ok: undo takes back a command as a whole, and knows what changed nothing")
+
+
+def refresh(w):
+    """Each app has the newer files; what somebody changed is kept."""
+    w.revision("first")
+    w.good("add", "org/one")
+    for app in ("lmstudio", "huggingface"):
+        w.good("link", app, "org/one")
+    first = w.text(".cache/huggingface/hub/models--org--one/refs/main")
+    w.revision("second")
+    w.good("add", "org/one")
+    for app in ("lmstudio", "huggingface"):
+        w.good("link", app, "org/one")
+    assert "second" in w.text(".lmstudio/models/org/one/config.json")
+    now = w.text(".cache/huggingface/hub/models--org--one/refs/main")
+    assert now != first
+    assert "second" in w.text(".cache/huggingface/hub/models--org--one/snapshots", now, "config.json")
+    with open(os.path.join(w.home, ".lmstudio/models/org/one/config.json"), "w") as file:
+        file.write("mine")
+    w.revision("third")
+    w.good("add", "org/one")
+    before = w.files(".lmstudio")
+    run = w.run("link", "lmstudio", "org/one")
+    assert run.returncode == 5 and "config.json was changed since it was linked" in run.stderr, run
+    assert w.text(".lmstudio/models/org/one/config.json") == "mine" and w.files(".lmstudio") == before
+    w.good("unlink", "lmstudio", "org/one")
+    assert w.text(".lmstudio/models/org/one/config.json") == "mine"
+    shutil.rmtree(os.path.join(w.home, ".lmstudio"))
+    print("ok: a new revision takes the place of what was linked, never of what somebody changed")
+
+
+def errors(w):
+    for args, status in ((["link", "lmstudio", "no/such"], 3), (["remove", "no/such"], 3), (["undo", "x"], 2),
+                         (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3)):
+        run = w.run("--json", *args)
+        assert run.returncode == status, (args, run)
+        error = json.loads(run.stdout)["error"]
+        assert error["code"] == status and error["text"], run.stdout
+    print("ok: with --json errors are JSON")
+
+
+with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
+    world = World(folder)
+    try:
+        undo_of_commands(world)
+        refresh(world)
+        errors(world)
+    finally:
+        world.double.stdin.close()
+        world.double.wait()
