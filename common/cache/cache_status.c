@@ -362,7 +362,20 @@ static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
     }
 }
 
-static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_error_t *err)
+/*  A clone that is written to in its place takes blocks of its own, and no folder shows it. */
+static void watch_clones(const mlx_inodes_t *inodes, mlx_scan_t *scan)
+{
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_group_t *group = &inodes->groups[g];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        if (!group->runs.count || !ref->seen || !ref->seen->shared || !*ref->seen->path ||
+            group->exclusive == group->disk_bytes)
+            continue;
+        mlx_scan_watch_file(scan, &ref->id, mlx_format("%s/%s", ref->seen->root, ref->seen->path));
+    }
+}
+
+static mlx_value_t *make_report(mlx_cache_t *self, mlx_scan_t *scan, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_inodes_destroy) mlx_inodes_t *inodes = mlx_inodes_new(self, scan, err);
     if (!inodes)
@@ -381,6 +394,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     add_uncached(&r);
     add_sums(&r, report);
     add_problems(scan, report);
+    watch_clones(inodes, scan);
     mlx_volumes_list(self, mlx_value_get(report, "problems"));
     mlx_cache_list_aside(self, mlx_value_get(report, "problems"));
     return report;

@@ -80,20 +80,24 @@ mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, co
     return seen;
 }
 
+void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path)
+{
+    if ((self->watched_count & (self->watched_count - 1)) == 0)
+        self->watched =
+            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
+                        sizeof *self->watched);
+    self->watched[self->watched_count++] =
+        (mlx_watched_t){.dev = id->dev, .ino = id->ino, .mtime_ns = id->mtime_ns, .path = path};
+}
+
 void mlx_scan_watch(mlx_scan_t *self, int dir)
 {
     struct stat st;
     char path[4096];
     if (dir < 0 || fstat(dir, &st) != 0 || mlx_fsys_path(dir, path, sizeof path) != 0)
         return;
-    if ((self->watched_count & (self->watched_count - 1)) == 0)
-        self->watched =
-            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
-                        sizeof *self->watched);
-    self->watched[self->watched_count++] = (mlx_watched_t){.dev = (uint64_t)st.st_dev,
-                                                           .ino = (uint64_t)st.st_ino,
-                                                           .mtime_ns = mlx_fsys_mtime_ns(&st),
-                                                           .path = mlx_strdup(path)};
+    const mlx_identity_t id = mlx_identity_of(&st);
+    mlx_scan_watch_file(self, &id, mlx_strdup(path));
 }
 
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)

@@ -76,6 +76,7 @@ const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
                          const char *name, const char *path, const struct stat *st);
 void mlx_scan_watch(mlx_scan_t *self, int dir); /* an open folder; passed over when negative */
+void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path); /* takes PATH */
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
     MLX_PRINTF(4, 5);
 

@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from files import safetensors, write
 
@@ -181,6 +182,13 @@ def partly_rewritten(w):
     assert done["removed_bytes"] == before - w.real() and near(done["removed_bytes"], MB), done
     with open(theirs, "rb") as f:
         assert f.read(4 * MB) == safetensors(SIZE, "p")[:4 * MB]
+    for name in ("q", "kept"):
+        w.add("me/" + name, name)
+        w.mlx("link", "lmstudio", "me/" + name)
+    time.sleep(3)  # a status is kept when nothing has changed for a while
+    w.check("kept")
+    overwrite(os.path.join(w.studio, "me", "q", "in.safetensors"), MB, os.urandom(MB))
+    w.check("rewritten while a status was kept")
     print("ok: of a clone that was partly rewritten only the rest counts twice")
 
 
