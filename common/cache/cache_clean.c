@@ -66,7 +66,8 @@ static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_
     return ref;
 }
 
-/*  The one file of a device that all others of the same content are shared with: the cache's own, else
+/*  The one file of a device that all others of the same content are shared with: the cache's own,
+ *  else
  *  one that cannot be replaced itself, because it has several names already. */
 static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
                                     uint64_t dev)
@@ -278,7 +279,8 @@ static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
     return *needed || row == 0 ? 0 : -1;
 }
 
-/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they stay
+/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they
+ *  stay
  *  as long as its partial files. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
 {
@@ -328,7 +330,8 @@ static void plan_forget(mlx_cache_t *self, mlx_plan_t *plan, const mlx_model_t *
     }
 }
 
-/*  As one operation, with a record that undo brings them back from. The rows go last: until then the
+/*  As one operation, with a record that undo brings them back from. The rows go last: until then
+ *  the
  *  models can be forgotten again. */
 static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
                          size_t count, mlx_error_t *err)
@@ -351,7 +354,8 @@ static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const
 }
 
 /*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
- *  them, so there is none unless the registry was lost: then a blob that no row names says nothing. */
+ *  them, so there is none unless the registry was lost: then a blob that no row names says
+ *  nothing. */
 static char *unknown_view(const mlx_cache_t *self)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");

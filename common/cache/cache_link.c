@@ -83,7 +83,8 @@ static mlx_value_t *plan_report(mlx_cache_t *self, mlx_plan_t *plan, bool dry_ru
     return report;
 }
 
-/*  What the app had already as copies is shared now too, as far as that can be; what cannot is said: it
+/*  What the app had already as copies is shared now too, as far as that can be; what cannot is
+ *  said: it
  *  stays twice. */
 static int share_twins(mlx_cache_t *self, mlx_plan_t *twins, mlx_value_t *report, bool dry_run,
                        mlx_error_t *err)
@@ -343,7 +344,8 @@ static mlx_value_t *undo_one(mlx_cache_t *self, mlx_plan_t *plan, const mlx_cach
     return plan_report(self, plan, how->dry_run);
 }
 
-/*  Newest first. One that cannot be taken back does not keep the others; its error is the command's. */
+/*  Newest first. One that cannot be taken back does not keep the others; its error is the
+ *  command's. */
 static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t count,
                                  int64_t command, const mlx_cache_how_t *how, mlx_error_t *err)
 {

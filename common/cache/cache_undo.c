@@ -1,4 +1,5 @@
-/*  Bringing back what clean or remove freed: from this machine where any app still has it, else from
+/*  Bringing back what clean or remove freed: from this machine where any app still has it, else
+ *  from
  *  where it came, at the same commit. */
 #include "common/cache/cache_internal.h"
 

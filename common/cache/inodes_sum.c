@@ -109,7 +109,8 @@ static uint64_t rest_of(const mlx_group_t *group)
     return group->disk_bytes > placed ? group->disk_bytes - placed : 0;
 }
 
-/*  Extents can say more than the file system counts for the file (compression): not less is held then. */
+/*  Extents can say more than the file system counts for the file (compression): not less is held
+ *  then. */
 static uint64_t held_by(const mlx_group_t *group)
 {
     uint64_t sum = rest_of(group);

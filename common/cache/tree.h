@@ -43,8 +43,10 @@ int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *co
                     mlx_error_t *err);
 
 /*  Select the model: its weights, whatever their format, with what it needs beside them, also in
- *  folders. Of the same weights in several formats or precisions the one that most programs read is taken
- *  (safetensors first); the rest is marked left_out. An error that lists what is there (not_found) when
+ *  folders. Of the same weights in several formats or precisions the one that most programs read
+ *  is taken
+ *  (safetensors first); the rest is marked left_out. An error that lists what is there (not_found)
+ *  when
  *  there are no weights. */
 int mlx_tree_select_model(mlx_tree_t *self, mlx_error_t *err);
 
