@@ -22,6 +22,11 @@ typedef struct {
     unsigned weights;        /* methods allowed for weights */
     unsigned small;          /* and for other files */
     const char *as;          /* name for the app; NULL: the model's own */
+
+    /*  Receives a step for each large file that the app has already, as a second copy: to share
+     *  it. NULL:
+     *  not wanted. */
+    mlx_plan_t *twins;
 } mlx_expose_t;
 
 typedef struct {
@@ -44,7 +49,8 @@ typedef struct {
     /*  Does the app's live state need the file PATH of its store; unknown is yes. NULL: never. */
     bool (*in_use)(const mlx_root_t *root, const char *path);
 
-    /*  The lock file that the app's own tools hold while they write PATH, as an allocated path in the
+    /*  The lock file that the app's own tools hold while they write PATH, as an allocated path in
+     *  the
      *  store, or NULL. NULL: the app has no locks. */
     char *(*lock_path)(const char *path);
 } mlx_adapter_t;
@@ -58,7 +64,8 @@ extern const mlx_adapter_t mlx_adapter_dir;
 /*  All of them; ends with NULL. */
 extern const mlx_adapter_t *const mlx_adapters[];
 
-/*  After a link into the app's usual store: does the running app see it. 0: yes, it does not run, or it
+/*  After a link into the app's usual store: does the running app see it. 0: yes, it does not run,
+ *  or it
  *  cannot be asked; -1 with ERR: it runs and does not. */
 int mlx_adapter_confirm(const mlx_adapter_t *adapter, const mlx_env_t *env, const mlx_plan_t *plan,
                         mlx_error_t *err);

@@ -23,7 +23,7 @@ static size_t dir_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
 static void dir_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
 {
     (void)store;
-    mlx_scan_folder(scan, "dir", root);
+    mlx_scan_folder(scan, "dir", root, 0);
 }
 
 static int dir_expose(const mlx_expose_t *what, mlx_plan_t *plan, mlx_error_t *err)

@@ -22,7 +22,7 @@ static size_t llama_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
 static void llama_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
 {
     mlx_hf_scan(scan, "llamacpp", store, root);
-    mlx_scan_folder(scan, "llamacpp", root);
+    mlx_scan_folder(scan, "llamacpp", root, 0);
 }
 
 const mlx_adapter_t mlx_adapter_llamacpp = {

@@ -50,7 +50,7 @@ static size_t lm_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
 static void lm_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
 {
     (void)store;
-    mlx_scan_folder(scan, "lmstudio", root);
+    mlx_scan_folder(scan, "lmstudio", root, 2); /* publisher, model */
 }
 
 /*  "org/name" is publisher and model; a name without a publisher gets one. */

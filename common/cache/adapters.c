@@ -1,12 +1,14 @@
 #include "common/cache/adapter.h"
 
-#include "common/cache/header.h"
+#include "common/cache/fsys.h"
+#include "common/cache/weights.h"
 
 #include "proto/buf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const mlx_adapter_t *const mlx_adapters[] = {
     &mlx_adapter_huggingface, &mlx_adapter_ollama, &mlx_adapter_lmstudio,
@@ -51,24 +53,66 @@ void mlx_expose_folder(const mlx_expose_t *what, mlx_plan_t *plan, const char *p
     mlx_plan_mkdir(plan, mlx_root_path(what->store), copy);
 }
 
-/*  Is the file ST the cache's own blob under another name. */
-static bool is_blob(const mlx_expose_t *what, const char *sha256, const struct stat *st)
+/*  Do both files lie at the same place on the disk. */
+static bool is_clone(const mlx_expose_t *what, const char *blob, const char *path)
 {
-    MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(sha256);
+    MLX_CLEANUP(mlx_close_p) int ours = mlx_fs_open(what->home, blob, NULL);
+    MLX_CLEANUP(mlx_close_p) int theirs = mlx_fs_open(what->store, path, NULL);
+    mlx_runs_t a = {0}, b = {0};
+    bool same = ours >= 0 && theirs >= 0 && mlx_fsys_may_clone(ours) &&
+                mlx_fsys_runs(ours, &a) == 0 && mlx_fsys_runs(theirs, &b) == 0 &&
+                mlx_runs_same(&a, &b);
+    mlx_runs_clear(&a);
+    mlx_runs_clear(&b);
+    return same;
+}
+
+/*  Is the file ST the cache's own blob under another name, or a clone of it. */
+static bool is_blob(const mlx_expose_t *what, const mlx_model_file_t *file, const char *path,
+                    const struct stat *st)
+{
+    MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(file->sha256);
     struct stat own;
-    return mlx_fs_stat(what->home, blob, &own, NULL) > 0 && own.st_dev == st->st_dev &&
-           own.st_ino == st->st_ino;
+    if (mlx_fs_stat(what->home, blob, &own, NULL) <= 0 || own.st_dev != st->st_dev)
+        return false;
+    return own.st_ino == st->st_ino ||
+           (own.st_size == st->st_size && S_ISREG(st->st_mode) && is_clone(what, blob, path));
+}
+
+static char *stage_beside(const char *path, const char *stage)
+{
+    const char *slash = strrchr(path, '/');
+    return stage ? mlx_strdup(stage) : mlx_strndup(path, slash ? (size_t)(slash - path) : 0);
+}
+
+/*  A second copy of what the cache has, on the same device. */
+static void plan_twin(const mlx_expose_t *what, const mlx_model_file_t *file, const char *path,
+                      const char *stage, const struct stat *st)
+{
+    if (!what->twins || !mlx_weights_is_shared(file->path, file->size) || st->st_nlink != 1 ||
+        (uint64_t)st->st_dev != mlx_root_dev(what->home))
+        return;
+    mlx_step_t *step =
+        mlx_plan_add(what->twins, MLX_STEP_REPLACE, mlx_root_path(what->store), path);
+    step->stage = stage_beside(path, stage);
+    step->source_root = mlx_strdup(mlx_root_path(what->home));
+    step->source = mlx_blob_path(file->sha256);
+    memcpy(step->sha256, file->sha256, sizeof step->sha256);
+    step->size = file->size;
+    step->methods = MLX_METHOD_CLONE | MLX_METHOD_HARDLINK;
+    step->old = mlx_identity_of(st);
+    step->old_mode = st->st_mode & 07777;
 }
 
 /*  1: the file is there with that content; 0: the name is free. */
 static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *file,
-                            const char *path, mlx_error_t *err)
+                            const char *path, const char *stage, mlx_error_t *err)
 {
     struct stat st;
     int there = mlx_fs_stat(what->store, path, &st, err);
     if (there <= 0)
         return there;
-    if (is_blob(what, file->sha256, &st))
+    if (is_blob(what, file, path, &st))
         return 1;
     char hex[MLX_HEX_MAX] = "";
     if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == file->size) {
@@ -76,8 +120,10 @@ static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *fi
         if (fd < 0 || mlx_digest_fd(fd, MLX_SHA256, hex, NULL, NULL, NULL, err))
             return -1;
     }
-    if (strcmp(hex, file->sha256) == 0)
+    if (strcmp(hex, file->sha256) == 0) {
+        plan_twin(what, file, path, stage, &st);
         return 1;
+    }
     MLX_CLEANUP(mlx_free_p) char *full = mlx_root_join(what->store, path);
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s is there already with other content", full);
     return mlx_error_mend(err, "move it away, then run it again");
@@ -86,12 +132,12 @@ static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *fi
 int mlx_expose_file(const mlx_expose_t *what, mlx_plan_t *plan, const mlx_model_file_t *file,
                     const char *path, const char *stage, mlx_error_t *err)
 {
-    int there = compare_existing(what, file, path, err);
+    int there = compare_existing(what, file, path, stage, err);
     if (there)
         return there < 0 ? -1 : 0;
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(file->sha256);
     mlx_plan_place(plan, mlx_root_path(what->store), path, stage, mlx_root_path(what->home), blob,
                    file->sha256, file->size,
-                   mlx_file_is_weights(file->path) ? what->weights : what->small);
+                   mlx_weights_is_shared(file->path, file->size) ? what->weights : what->small);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "common/cache/header.h"
 #include "common/cache/lock.h"
 #include "common/cache/store.h"
+#include "common/cache/weights.h"
 
 #include "proto/buf.h"
 
@@ -206,6 +207,26 @@ int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
         if (plan_view_file(self, plan, view, &model->files[i], err))
             return -1;
     return plan->count ? mlx_engine_apply(&self->engine, plan, err) : 0;
+}
+
+int mlx_cache_need_weights(const char *model, const char *const *names, size_t count,
+                           mlx_error_t *err)
+{
+    enum {
+        LISTED_MAX = 8
+    };
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t list = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (mlx_weights_format(names[i]) != MLX_WEIGHTS_NONE)
+            return 0;
+        if (i < LISTED_MAX)
+            mlx_buf_printf(&list, "%s%.60s", i ? ", " : "", names[i]);
+    }
+    if (count > LISTED_MAX)
+        mlx_buf_printf(&list, " and %zu more", count - LISTED_MAX);
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no weights, only %.300s", model,
+                  count ? mlx_buf_str(&list) : "no files");
+    return mlx_error_mend(err, "a model is taken with its weights or not at all");
 }
 
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model)

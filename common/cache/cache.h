@@ -57,8 +57,10 @@ typedef struct {
 } mlx_cache_how_t;
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],
- *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems": [{app, path, text}]}.
- *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a volume
+ *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems":
+ *  [{app, path, text}]}.
+ *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a
+ *  volume
  *  that is not mounted now is "offline": kept, and a problem with its mend. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
@@ -66,7 +68,8 @@ mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
  * folder changed (a file that was written to in its place does not change its folder). */
 mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
 
-/*  The folders that the kept status depends on, to be watched. Caller owns the array and its strings;
+/*  The folders that the kept status depends on, to be watched. Caller owns the array and its
+ *  strings;
  *  NULL with *COUNT 0 when no status is kept. */
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
 
@@ -115,7 +118,8 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
                               mlx_error_t *err);
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Take back the command that operation ID belongs to, or the newest one that changed something (0).
+/*  Take back the command that operation ID belongs to, or the newest one that changed something
+ *  (0).
  *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
  *  from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
@@ -123,11 +127,14 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
                             mlx_error_t *err);
 
 /*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
- *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it. */
+ *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it.
+ *  */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
 
-/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from this
- *  machine or from where they came; names that this cache made get the right bytes. "bad" is what is
+/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from
+ *  this
+ *  machine or from where they came; names that this cache made get the right bytes. "bad" is what
+ *  is
  *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
                               const mlx_cache_how_t *how, mlx_error_t *err);

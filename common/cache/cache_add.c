@@ -14,7 +14,7 @@
 static void say(mlx_cache_t *self, const mlx_model_t *model, const mlx_seen_t *seen,
                 const mlx_root_t *root)
 {
-    bool shared = seen->weights && mlx_root_dev(root) == mlx_root_dev(self->home);
+    bool shared = seen->shared && mlx_root_dev(root) == mlx_root_dev(self->home);
     bool named = strcmp(seen->app, "dir") != 0;
     mlx_cache_tell_file(self, model->name, seen->name, seen->id.size, shared ? "shared" : "copied",
                         named ? seen->app : NULL);
@@ -35,7 +35,7 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
     mlx_root_t *root = mlx_roots_get(self->roots, seen->root, err);
     if (!root || stopped(self, err) || mlx_name_path(seen->name, err))
         return -1;
-    unsigned methods = seen->weights ? mlx_cache_weight_methods(how) : mlx_cache_small_methods();
+    unsigned methods = seen->shared ? mlx_cache_weight_methods(how) : mlx_cache_small_methods();
     char hex[MLX_HEX_MAX];
     if (mlx_store_adopt(&self->engine, self->home, root, seen->path, seen->name, seen->claim,
                         methods, hex, err))
@@ -53,13 +53,15 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
     return 0;
 }
 
-static int check_distinct(const mlx_seen_t *files, const size_t *chosen, size_t count,
-                          mlx_error_t *err)
+static int check_files(const char *model, const mlx_seen_t *files, const size_t *chosen,
+                       size_t count, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++)
         names[i] = files[chosen[i]].name;
-    return mlx_name_distinct(names, count, err);
+    return mlx_cache_need_weights(model, names, count, err) || mlx_name_distinct(names, count, err)
+               ? -1
+               : 0;
 }
 
 /*  The chosen files of a scan as one model, published unless this is a dry run. */
@@ -71,7 +73,7 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to take", model->name);
         return NULL;
     }
-    if (check_distinct(scan->files, chosen, count, err))
+    if (check_files(model->name, scan->files, chosen, count, err))
         return NULL;
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < count; i++)
@@ -115,7 +117,7 @@ static int scan_path(mlx_cache_t *self, const char *path, mlx_scan_t *scan, mlx_
         if (!root)
             return -1;
         mlx_scan_store(scan, "dir", root);
-        mlx_scan_folder(scan, "dir", root);
+        mlx_scan_folder(scan, "dir", root, 0);
         /* The roots set knows the folder by the path that was asked for. */
         for (size_t i = 0; i < scan->count; i++)
             scan->files[i].root = path;
@@ -223,12 +225,14 @@ static const char *source_of(const mlx_seen_t *seen)
     return strcmp(seen->app, "ollama") == 0 ? "ollama" : "path";
 }
 
-static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, size_t *chosen,
-                     const mlx_cache_how_t *how, mlx_value_t *models, mlx_error_t *err)
+static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bool named,
+                     size_t *chosen, const mlx_cache_how_t *how, mlx_value_t *models,
+                     mlx_error_t *err)
 {
     const mlx_seen_t *head = &scan->files[first];
     size_t count = choose_files(scan, first, chosen);
-    if (!has_weights(scan, chosen, count))
+    /* Not asked for by name, what only has papers is passed over. */
+    if (!named && !has_weights(scan, chosen, count))
         return 0;
     MLX_CLEANUP(mlx_free_p)
     char *name = strcmp(source_of(head), "path") == 0 && !strchr(head->model, '/')
@@ -271,7 +275,7 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
             continue;
         found = true;
         mlx_error_t why = {0};
-        if (adopt_one(self, scan, i, chosen, how, models, &why) == 0)
+        if (adopt_one(self, scan, i, model != NULL, chosen, how, models, &why) == 0)
             continue;
         /* One of many that cannot be taken does not keep the others out. */
         if (!model && why.code != MLX_ERR_INTERRUPTED && why.code != MLX_ERR_BUSY) {

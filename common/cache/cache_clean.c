@@ -2,6 +2,7 @@
  */
 #include "common/cache/inodes.h"
 
+#include "common/cache/extents.h"
 #include "common/cache/hasher.h"
 #include "common/cache/store.h"
 
@@ -58,14 +59,15 @@ static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_
         return NULL;
     for (size_t i = group->first; i < group->first + group->count; i++) {
         const mlx_seen_t *seen = inodes->refs[i].seen;
-        if (!seen->weights || seen->by_symlink || !*seen->path || seen->root != ref->seen->root ||
+        if (!seen->shared || seen->by_symlink || !*seen->path || seen->root != ref->seen->root ||
             strcmp(seen->path, ref->seen->path) != 0)
             return NULL;
     }
     return ref;
 }
 
-/*  The one file of a device that all others of the same content are shared with: the cache's own, else
+/*  The one file of a device that all others of the same content are shared with: the cache's own,
+ *  else
  *  one that cannot be replaced itself, because it has several names already. */
 static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
                                     uint64_t dev)
@@ -100,7 +102,7 @@ static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_pla
         if (inodes->groups[s].leader == g)
             continue;
         if (plan_replace(self, plan, target, source))
-            bytes += target->disk_bytes;
+            bytes += inodes->groups[g].exclusive;
     }
     return bytes;
 }
@@ -129,13 +131,9 @@ static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const 
     return mlx_hash_files(self->db, jobs, count, 0, mlx_cache_piece, self, err);
 }
 
-static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, bool apply)
+static mlx_value_t *dedup_report(const mlx_plan_t *plan, uint64_t bytes, uint64_t freed, bool apply)
 {
     mlx_value_t *report = mlx_plan_value(plan);
-    uint64_t freed = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->steps[i].state == MLX_STATE_DONE)
-            freed += plan->steps[i].size;
     mlx_value_set_bool(report, "dry_run", !apply);
     mlx_value_set_int(report, "would_free", (int64_t)bytes);
     if (apply)
@@ -159,6 +157,18 @@ static void tell_shared(mlx_cache_t *self, const mlx_plan_t *plan)
         if (step->state == MLX_STATE_DONE)
             mlx_cache_tell_file(self, "", path, step->size, "shared", NULL);
     }
+}
+
+/*  FREED: what the disk holds less now than BEFORE. */
+static int share(mlx_cache_t *self, mlx_plan_t *plan, uint64_t before, uint64_t *freed,
+                 mlx_error_t *err)
+{
+    uint64_t after;
+    if (mlx_engine_apply(&self->engine, plan, err) || mlx_extents_forget(self->db, err) ||
+        mlx_cache_held(self, &after, err))
+        return -1;
+    *freed = before > after ? before - after : 0;
+    return 0;
 }
 
 mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
@@ -189,10 +199,11 @@ mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
     /* Each step reads both files. */
     mlx_cache_tell_begin(self, "dedup", "verify", NULL, apply ? 2 * plan_size(plan) : 0,
                          MLX_DIGEST_PIECE);
-    if (apply && plan->count && mlx_engine_apply(&self->engine, plan, err))
+    uint64_t freed = 0;
+    if (apply && plan->count && share(self, plan, mlx_inodes_freeable(inodes), &freed, err))
         return NULL;
     tell_shared(self, plan);
-    return dedup_report(plan, bytes, apply);
+    return dedup_report(plan, bytes, freed, apply);
 }
 
 /* ---- forgetting and cleaning ---- */
@@ -268,7 +279,8 @@ static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
     return *needed || row == 0 ? 0 : -1;
 }
 
-/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they stay
+/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they
+ *  stay
  *  as long as its partial files. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
 {
@@ -318,7 +330,8 @@ static void plan_forget(mlx_cache_t *self, mlx_plan_t *plan, const mlx_model_t *
     }
 }
 
-/*  As one operation, with a record that undo brings them back from. The rows go last: until then the
+/*  As one operation, with a record that undo brings them back from. The rows go last: until then
+ *  the
  *  models can be forgotten again. */
 static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
                          size_t count, mlx_error_t *err)
@@ -341,7 +354,8 @@ static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const
 }
 
 /*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
- *  them, so there is none unless the registry was lost: then a blob that no row names says nothing. */
+ *  them, so there is none unless the registry was lost: then a blob that no row names says
+ *  nothing. */
 static char *unknown_view(const mlx_cache_t *self)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");
@@ -423,13 +437,9 @@ static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_pla
 }
 
 static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_value_t *models,
-                                 const char *unknown, bool dry_run)
+                                 const char *unknown, uint64_t bytes, bool dry_run)
 {
     mlx_value_t *report = mlx_plan_value(plan);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (dry_run || plan->steps[i].state == MLX_STATE_DONE)
-            bytes += plan->steps[i].size;
     mlx_value_set(report, "models", models);
     mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
@@ -439,26 +449,42 @@ static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_plan_t *plan, mlx_
     return report;
 }
 
+/*  What goes, or went, with PLAN and the models: HELD before it. */
+static int count_freed(mlx_cache_t *self, const mlx_plan_t *plan, mlx_model_t *const *models,
+                       size_t count, bool dry_run, uint64_t held, uint64_t *freed, mlx_error_t *err)
+{
+    if (dry_run)
+        return mlx_cache_would_free(self, plan, models, count, freed, err);
+    uint64_t after;
+    if (mlx_cache_held(self, &after, err))
+        return -1;
+    *freed = held > after ? held - after : 0;
+    return 0;
+}
+
 mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
                               mlx_error_t *err)
 {
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
-    if (!model || (!how->dry_run && forget_models(self, "remove", &model, 1, err)))
+    uint64_t held = 0, freed;
+    if (!model || (!how->dry_run && (mlx_cache_held(self, &held, err) ||
+                                     forget_models(self, "remove", &model, 1, err))))
         return NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
     mlx_value_append(names, mlx_value_new_str(name));
     MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
-    MLX_CLEANUP(free_digests) digests_t freed = {0};
-    add_digests(&freed, model);
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    add_digests(&digests, model);
     const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
-    if (sweep_orphans(self, "remove", names, &freed, unknown, &usual, &plan, err))
+    if (sweep_orphans(self, "remove", names, &digests, unknown, &usual, &plan, err) ||
+        count_freed(self, plan, &model, 1, how->dry_run, held, &freed, err))
         return NULL;
     mlx_value_t *models = names;
     names = NULL;
-    return clean_report(self, plan, models, unknown, how->dry_run);
+    return clean_report(self, plan, models, unknown, freed, how->dry_run);
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
@@ -492,41 +518,55 @@ static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status,
     return models;
 }
 
-static int forget_unused(mlx_cache_t *self, const mlx_value_t *status, const mlx_cache_how_t *how,
-                         mlx_value_t *forgotten, digests_t *freed, mlx_error_t *err)
+static void free_models(mlx_model_t **models, size_t count)
 {
-    size_t count;
-    mlx_model_t **models = find_unused(self, status, how, &count);
-    int rc = how->dry_run ? 0 : forget_models(self, "clean", models, count, err);
-    for (size_t i = 0; i < count; i++) {
-        mlx_value_append(forgotten, mlx_value_new_str(models[i]->name));
-        add_digests(freed, models[i]);
+    for (size_t i = 0; i < count; i++)
         mlx_model_destroy(&models[i]);
-    }
     free(models);
-    return rc;
+}
+
+/*  Forget COUNT models, sweep what nothing needs then, and count what that frees. */
+static int clean_unused(mlx_cache_t *self, mlx_model_t *const *models, size_t count,
+                        const mlx_value_t *names, const char *unknown, const mlx_cache_how_t *how,
+                        mlx_plan_t **plan, uint64_t *freed, mlx_error_t *err)
+{
+    uint64_t held = 0;
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    for (size_t i = 0; i < count; i++)
+        add_digests(&digests, models[i]);
+    if (!how->dry_run &&
+        (mlx_cache_held(self, &held, err) || forget_models(self, "clean", models, count, err)))
+        return -1;
+    return sweep_orphans(self, "clean", names, &digests, unknown, how, plan, err) ||
+                   count_freed(self, *plan, models, count, how->dry_run, held, freed, err)
+               ? -1
+               : 0;
 }
 
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
 {
     if (mlx_cache_need_write(self, err))
         return NULL;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_status(self, err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_refresh(self, err);
     if (!status)
         return NULL;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *models = mlx_value_list();
-    MLX_CLEANUP(free_digests) digests_t freed = {0};
-    if (forget_unused(self, status, how, models, &freed, err))
-        return NULL;
+    size_t count;
+    mlx_model_t **models = find_unused(self, status, how, &count);
+    mlx_value_t *names = mlx_value_list();
+    for (size_t i = 0; i < count; i++)
+        mlx_value_append(names, mlx_value_new_str(models[i]->name));
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *partials = NULL;
     MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
-    if (sweep_orphans(self, "clean", models, &freed, unknown, how, &plan, err) ||
-        sweep_partials(self, how, &partials, err))
+    uint64_t freed;
+    int rc = clean_unused(self, models, count, names, unknown, how, &plan, &freed, err) ||
+             sweep_partials(self, how, &partials, err);
+    free_models(models, count);
+    if (rc) {
+        mlx_value_destroy(&names);
         return NULL;
-    mlx_value_t *given = models;
-    models = NULL;
-    mlx_value_t *report = clean_report(self, plan, given, unknown, how->dry_run);
+    }
+    mlx_value_t *report = clean_report(self, plan, names, unknown, freed, how->dry_run);
     mlx_value_set(report, "partials", mlx_plan_value(partials));
     return report;
 }

@@ -7,6 +7,7 @@
 #include "common/cache/hasher.h"
 #include "common/cache/header.h"
 #include "common/cache/store.h"
+#include "common/cache/weights.h"
 #include "common/throughput.h"
 
 #include <errno.h>
@@ -86,8 +87,7 @@ static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t 
         return strcmp(seen->etag, w->etag) == 0;
     if (seen->claim[0])
         return strcmp(seen->claim, w->sha256) == 0;
-    return strcmp(seen->etag, w->etag) == 0 ||
-           (seen->weights && has_same_hash(self, seen, root, w));
+    return strcmp(seen->etag, w->etag) == 0 || (seen->shared && has_same_hash(self, seen, root, w));
 }
 
 /*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run
@@ -95,8 +95,8 @@ static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t 
 static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char *model,
                           mlx_wanted_t *w, bool dry_run)
 {
-    bool weights = mlx_file_is_weights(w->path);
-    unsigned methods = weights ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
+    bool share = mlx_weights_is_shared(w->path, w->size);
+    unsigned methods = share ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
     for (size_t i = 0; i < scan->count; i++) {
         const mlx_seen_t *seen = &scan->files[i];
         const mlx_root_t *root = *seen->path && seen->id.size == w->size
@@ -114,8 +114,7 @@ static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char 
         if (!w->sha256[0] && !mlx_store_is_git(self->home, hex, w->etag))
             continue;
         memcpy(w->sha256, hex, sizeof hex);
-        mlx_cache_tell_file(self, model, w->path, w->size, weights ? "shared" : "copied",
-                            seen->app);
+        mlx_cache_tell_file(self, model, w->path, w->size, share ? "shared" : "copied", seen->app);
         return 1;
     }
     return 0;

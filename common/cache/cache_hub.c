@@ -8,6 +8,7 @@
 #include "common/cache/ollama_key.h"
 #include "common/cache/ollama_manifest.h"
 #include "common/cache/store.h"
+#include "common/cache/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,21 @@
 
 /* ---- what both do in the end ---- */
 
+int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_t count,
+                            mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = wanted[i].path;
+    return mlx_cache_need_weights(model, names, count, err);
+}
+
 static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
                                       size_t count, const mlx_cache_how_t *how, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
-    if (mlx_cache_fetch(self, model, wanted, count, how, sums, err) ||
+    if (mlx_wanted_need_weights(model->name, wanted, count, err) ||
+        mlx_cache_fetch(self, model, wanted, count, how, sums, err) ||
         (!how->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
@@ -33,16 +44,39 @@ static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx
 
 /* ---- the hub ---- */
 
+/*  GGUF files are alternatives, so one of them is taken where they are what there is. */
+static bool is_gguf_only(const mlx_tree_t *tree)
+{
+    return mlx_tree_has(tree, "*.gguf") && !mlx_tree_has(tree, "*.safetensors");
+}
+
 static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *how, bool *gguf,
                   mlx_error_t *err)
 {
     *gguf = false;
     if (how->include || how->exclude)
-        return mlx_tree_select(tree, how->include, how->exclude, err);
-    *gguf = quant || (!mlx_tree_has(tree, "model*.safetensors") && mlx_tree_has(tree, "*.gguf"));
-    if (*gguf)
-        return mlx_tree_select_gguf(tree, quant, err);
-    return mlx_tree_select(tree, mlx_tree_mlx_set, NULL, err);
+        return mlx_tree_select(tree, how->include, how->exclude, err) ||
+                       mlx_tree_need_weights(tree, err)
+                   ? -1
+                   : 0;
+    *gguf = quant || is_gguf_only(tree);
+    return *gguf ? mlx_tree_select_gguf(tree, quant, err) : mlx_tree_select_model(tree, err);
+}
+
+/*  {"left_out": [{path, size, format}]} */
+static void report_left_out(const mlx_tree_t *tree, mlx_value_t *report)
+{
+    mlx_value_t *list = NULL;
+    for (size_t i = 0; report && i < tree->count; i++) {
+        const mlx_tree_file_t *file = &tree->files[i];
+        if (!file->left_out)
+            continue;
+        list = list ? list : mlx_value_set(report, "left_out", mlx_value_list());
+        mlx_value_t *one = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(one, "path", file->path);
+        mlx_value_set_int(one, "size", (int64_t)file->size);
+        mlx_value_set_str(one, "format", mlx_weights_format_name(mlx_weights_format(file->path)));
+    }
 }
 
 static mlx_wanted_t *want_selected(const mlx_hub_t *hub, const char *repo, const char *commit,
@@ -101,6 +135,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
     mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
     if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
         explain(hub, repo, wanted, count, err);
+    report_left_out(tree, report);
     mlx_wanted_free(&wanted, count);
     return report;
 }
@@ -180,6 +215,8 @@ static char *layer_name(const mlx_layer_t *layer, size_t index)
     for (size_t i = 0; i < MLX_COUNT(known); i++)
         if (strcmp(known[i].type, layer->media_type) == 0)
             return mlx_strdup(known[i].name);
+    if (strcmp(layer->media_type, MLX_LAYER_TENSOR) == 0)
+        return mlx_format("tensor-%03zu.safetensors", index);
     return mlx_format("layer-%03zu", index);
 }
 

@@ -1,6 +1,7 @@
 /*  Giving models to apps, taking them back, and undoing what was done. */
 #include "common/cache/cache_internal.h"
 
+#include "common/cache/extents.h"
 #include "common/cache/lock.h"
 #include "common/cache/store.h"
 
@@ -52,19 +53,56 @@ static const mlx_root_t *open_store(mlx_cache_t *self, const char *path, bool ma
     return root;
 }
 
-static mlx_value_t *plan_report(const mlx_plan_t *plan, bool dry_run)
+/*  What a dry run says of a step: how it would be made. */
+static mlx_method_t foresee(mlx_cache_t *self, const mlx_step_t *step)
 {
-    mlx_value_t *report = mlx_plan_value(plan);
-    mlx_value_set_bool(report, "dry_run", dry_run);
+    const mlx_root_t *root = mlx_roots_get(self->roots, step->root, NULL);
+    bool near = root && mlx_root_dev(root) == mlx_root_dev(self->home);
+    if (near && (step->methods & MLX_METHOD_CLONE) && mlx_cache_can_clone(self))
+        return MLX_METHOD_CLONE;
+    if (near && (step->methods & MLX_METHOD_HARDLINK))
+        return MLX_METHOD_HARDLINK;
+    return step->methods & MLX_METHOD_COPY ? MLX_METHOD_COPY : MLX_METHOD_NONE;
+}
+
+static mlx_value_t *plan_report(mlx_cache_t *self, mlx_plan_t *plan, bool dry_run)
+{
     uint64_t shared = 0, copied = 0;
     for (size_t i = 0; i < plan->count; i++) {
-        const mlx_step_t *step = &plan->steps[i];
-        if (step->kind == MLX_STEP_PLACE)
-            *(step->method == MLX_METHOD_COPY ? &copied : &shared) += step->size;
+        mlx_step_t *step = &plan->steps[i];
+        if (step->kind != MLX_STEP_PLACE)
+            continue;
+        if (dry_run && !step->method)
+            step->method = foresee(self, step);
+        *(step->method == MLX_METHOD_COPY ? &copied : &shared) += step->size;
     }
+    mlx_value_t *report = mlx_plan_value(plan);
+    mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "shared", (int64_t)shared);
     mlx_value_set_int(report, "copied", (int64_t)copied);
     return report;
+}
+
+/*  What the app had already as copies is shared now too, as far as that can be; what cannot is
+ *  said: it
+ *  stays twice. */
+static int share_twins(mlx_cache_t *self, mlx_plan_t *twins, mlx_value_t *report, bool dry_run,
+                       mlx_error_t *err)
+{
+    if (!twins->count)
+        return 0;
+    if (!dry_run &&
+        (mlx_engine_apply(&self->engine, twins, err) || mlx_extents_forget(self->db, err)))
+        return -1;
+    uint64_t freed = 0, twice = 0;
+    for (size_t i = 0; i < twins->count; i++) {
+        const mlx_step_t *step = &twins->steps[i];
+        *(dry_run || step->state == MLX_STATE_DONE ? &freed : &twice) += step->size;
+    }
+    mlx_value_set(report, "twins", mlx_plan_value(twins));
+    mlx_value_set_int(report, dry_run ? "would_free" : "freed", (int64_t)freed);
+    mlx_value_set_int(report, "twice", (int64_t)twice);
+    return 0;
 }
 
 /*  An app may have removed a blob between our blob and our manifest (Ollama prunes at its start).
@@ -197,9 +235,12 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     const mlx_root_t *root = path ? open_store(self, path, !how->dry_run, err) : NULL;
     if (!root || (!how->dry_run && take_old_out(self, adapter, model, root, err)))
         return NULL;
+    MLX_CLEANUP(mlx_plan_destroy)
+    mlx_plan_t *twins = mlx_plan_new("dedup", model->name, adapter->name);
     const mlx_expose_t what = {.model = model,
                                .home = self->home,
                                .store = root,
+                               .twins = twins,
                                .weights = mlx_cache_weight_methods(how),
                                .small = mlx_cache_small_methods(),
                                .as = how->as};
@@ -209,7 +250,10 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     if (adapter->expose(&what, plan, err) ||
         (!how->dry_run && apply_link(self, adapter, plan, !store, err)))
         return NULL;
-    return plan_report(plan, how->dry_run);
+    mlx_value_t *report = plan_report(self, plan, how->dry_run);
+    if (share_twins(self, twins, report, how->dry_run, err))
+        mlx_value_destroy(&report);
+    return report;
 }
 
 mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *name,
@@ -297,10 +341,11 @@ static mlx_value_t *undo_one(mlx_cache_t *self, mlx_plan_t *plan, const mlx_cach
         return mlx_cache_bring_back(self, plan, how, err);
     if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
         return NULL;
-    return plan_report(plan, how->dry_run);
+    return plan_report(self, plan, how->dry_run);
 }
 
-/*  Newest first. One that cannot be taken back does not keep the others; its error is the command's. */
+/*  Newest first. One that cannot be taken back does not keep the others; its error is the
+ *  command's. */
 static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t count,
                                  int64_t command, const mlx_cache_how_t *how, mlx_error_t *err)
 {

@@ -189,6 +189,7 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const m
     model->origin = mlx_strdup(reference);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
     int rc = check_titles(wanted, count, err) ||
+             mlx_wanted_need_weights(model->name, wanted, count, err) ||
              mlx_cache_fetch(self, model, wanted, count, how, sums, err);
     mlx_wanted_free(&wanted, count);
     restore_etags(model, manifest);

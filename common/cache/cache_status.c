@@ -18,11 +18,6 @@ typedef struct {
     bool *counted; /* leaders whose copies are in duplicates_avoided already */
 } report_t;
 
-static unsigned bits(unsigned mask)
-{
-    return (unsigned)__builtin_popcount(mask);
-}
-
 static const mlx_group_t *leader_of(const mlx_inodes_t *inodes, const mlx_group_t *group)
 {
     return &inodes->groups[group->leader];
@@ -34,7 +29,7 @@ static const char *method_of(const mlx_inodes_t *inodes, const mlx_group_t *grou
     for (size_t i = group->first; i < group->first + group->count; i++)
         if (inodes->refs[i].seen && mlx_app_bit(inodes->refs[i].seen->app) == app)
             return inodes->refs[i].seen->by_symlink ? "symlink" : "hardlink";
-    return "clone";
+    return leader_of(inodes, group)->apps & app ? "clone" : "copy";
 }
 
 static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_group_t *group,
@@ -54,10 +49,10 @@ static void set_used_by(mlx_value_t *row, const mlx_inodes_t *inodes, const mlx_
 /*  Two models may be the same file under two names: the copies that it saves are counted once. */
 static void count_avoided(report_t *r, const mlx_group_t *most)
 {
-    if (!most || bits(most->apps) < 2 || r->counted[most->leader])
+    if (!most || most->places < 2 || r->counted[most->leader])
         return;
     r->counted[most->leader] = true;
-    r->duplicates_avoided += bits(most->apps) - 1;
+    r->duplicates_avoided += (int64_t)most->places - 1;
 }
 
 /*  Is the blob known to have other bytes than its name says. */
@@ -117,6 +112,16 @@ static bool used_by_one_model(const report_t *r, const char *sha256)
     return mlx_stmt_step(q, NULL) > 0 && mlx_stmt_int(q, 0) == 1;
 }
 
+/*  Two files of a model may be the same bytes: they are freed once. */
+static bool is_counted(const mlx_group_t **counted, size_t *count, const mlx_group_t *leader)
+{
+    for (size_t i = 0; i < *count; i++)
+        if (counted[i] == leader)
+            return true;
+    counted[(*count)++] = leader;
+    return false;
+}
+
 static void add_cached_row(report_t *r, const mlx_model_t *model)
 {
     mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
@@ -124,6 +129,9 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     int64_t missing = 0;
     unsigned apps = 0;
     const mlx_group_t *weights = NULL, *most = NULL;
+    size_t counts = 0;
+    MLX_CLEANUP(mlx_free_p)
+    const mlx_group_t **counted = mlx_alloc(model->count + 1, sizeof *counted);
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
         const mlx_group_t *group = blob_group(r, file->sha256);
@@ -131,16 +139,16 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
             missing++;
             continue;
         }
-        unsigned users = leader_of(r->inodes, group)->apps;
+        const mlx_group_t *leader = leader_of(r->inodes, group);
         disk += group->disk_bytes;
-        if (!users && used_by_one_model(r, file->sha256))
-            frees += group->disk_bytes;
+        if (used_by_one_model(r, file->sha256) && !is_counted(counted, &counts, leader))
+            frees += leader->cache_only;
         if (!mlx_file_is_weights(file->path))
             continue;
         weights = weights ? weights : group;
-        apps |= users;
-        if (!most || bits(users) > bits(most->apps))
-            most = leader_of(r->inodes, group);
+        apps |= group->content_apps;
+        if (!most || leader->places > most->places)
+            most = leader;
     }
     count_avoided(r, most);
     mlx_value_set_str(row, "name", model->name);
@@ -196,7 +204,7 @@ static size_t collect_uses(const report_t *r, use_t *uses)
     const mlx_inodes_t *inodes = r->inodes;
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_group_t *group = &inodes->groups[g];
-        if (leader_of(inodes, group)->in_cache)
+        if (leader_of(inodes, group)->in_cache || group->content_in_cache)
             continue;
         for (size_t i = group->first; i < group->first + group->count; i++) {
             const mlx_seen_t *seen = inodes->refs[i].seen;
@@ -211,6 +219,20 @@ static size_t collect_uses(const report_t *r, use_t *uses)
     return count;
 }
 
+/*  An app's own files of a model: two apps with a copy each do not make it twice as large. */
+static uint64_t size_in_app(const use_t *uses, size_t count, unsigned app)
+{
+    uint64_t sum = 0;
+    const use_t *last = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (uses[i].app != app || (last && last->group == uses[i].group))
+            continue;
+        sum += uses[i].size;
+        last = &uses[i];
+    }
+    return sum;
+}
+
 static void add_app_row(report_t *r, const use_t *uses, size_t count)
 {
     uint64_t size = 0, disk = 0;
@@ -223,10 +245,13 @@ static void add_app_row(report_t *r, const use_t *uses, size_t count)
         if (i && uses[i].group == uses[i - 1].group)
             continue;
         const mlx_group_t *group = &r->inodes->groups[uses[i].group];
-        size += uses[i].size;
         disk += group->disk_bytes;
-        if (uses[i].weights && (!most || bits(group->apps) > bits(most->apps)))
+        if (uses[i].weights && (!most || group->places > most->places))
             most = group;
+    }
+    for (size_t i = 0; mlx_adapters[i]; i++) {
+        uint64_t one = size_in_app(uses, count, 1u << i);
+        size = one > size ? one : size;
     }
     if (!weights)
         return;
@@ -266,7 +291,7 @@ static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
             continue;
         const mlx_ref_t *other = kept ? &inodes->refs[kept->first] : NULL;
         if (other && strcmp(other->sha256, ref->sha256) == 0 && other->id.dev == ref->id.dev)
-            sum += group->disk_bytes;
+            sum += group->exclusive;
         else
             kept = group;
     }
@@ -294,7 +319,7 @@ static size_t collect_weights(const mlx_inodes_t *inodes, weights_t *all)
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_group_t *group = &inodes->groups[g];
         const mlx_ref_t *ref = &inodes->refs[group->first];
-        if (group->leader == g && ref->id.size > 0 && (ref->seen ? ref->seen->weights : ref->blob))
+        if (group->leader == g && ref->id.size > 0 && (ref->seen ? ref->seen->shared : ref->blob))
             all[count++] = (weights_t){.dev = ref->id.dev,
                                        .size = ref->id.size,
                                        .disk_bytes = group->disk_bytes,
@@ -319,17 +344,8 @@ static uint64_t lookalike_bytes(const mlx_inodes_t *inodes)
 
 static void add_sums(const report_t *r, mlx_value_t *report)
 {
-    uint64_t total = 0, saved = 0;
-    for (size_t g = 0; g < r->inodes->group_count; g++) {
-        const mlx_group_t *group = &r->inodes->groups[g];
-        if (group->leader != g)
-            continue;
-        total += group->disk_bytes;
-        if (bits(group->apps) > 1)
-            saved += group->disk_bytes * (bits(group->apps) - 1);
-    }
-    mlx_value_set_int(report, "total", (int64_t)total);
-    mlx_value_set_int(report, "saved", (int64_t)saved);
+    mlx_value_set_int(report, "total", (int64_t)r->inodes->total);
+    mlx_value_set_int(report, "saved", (int64_t)r->inodes->saved);
     mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
     mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
     mlx_value_set_int(report, "lookalike_bytes", (int64_t)lookalike_bytes(r->inodes));
@@ -346,7 +362,20 @@ static void add_problems(const mlx_scan_t *scan, mlx_value_t *report)
     }
 }
 
-static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_error_t *err)
+/*  A clone that is written to in its place takes blocks of its own, and no folder shows it. */
+static void watch_clones(const mlx_inodes_t *inodes, mlx_scan_t *scan)
+{
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_group_t *group = &inodes->groups[g];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        if (!group->runs.count || !ref->seen || !ref->seen->shared || !*ref->seen->path ||
+            group->exclusive == group->disk_bytes)
+            continue;
+        mlx_scan_watch_file(scan, &ref->id, mlx_format("%s/%s", ref->seen->root, ref->seen->path));
+    }
+}
+
+static mlx_value_t *make_report(mlx_cache_t *self, mlx_scan_t *scan, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_inodes_destroy) mlx_inodes_t *inodes = mlx_inodes_new(self, scan, err);
     if (!inodes)
@@ -365,6 +394,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, const mlx_scan_t *scan, mlx_e
     add_uncached(&r);
     add_sums(&r, report);
     add_problems(scan, report);
+    watch_clones(inodes, scan);
     mlx_volumes_list(self, mlx_value_get(report, "problems"));
     mlx_cache_list_aside(self, mlx_value_get(report, "problems"));
     return report;

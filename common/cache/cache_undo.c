@@ -1,13 +1,14 @@
-/*  Bringing back what clean or remove freed: from this machine where any app still has it, else from
+/*  Bringing back what clean or remove freed: from this machine where any app still has it, else
+ *  from
  *  where it came, at the same commit. */
 #include "common/cache/cache_internal.h"
 
-#include "common/cache/header.h"
 #include "common/cache/hub.h"
 #include "common/cache/names.h"
 #include "common/cache/oci.h"
 #include "common/cache/ollama_manifest.h"
 #include "common/cache/store.h"
+#include "common/cache/weights.h"
 #include "common/json.h"
 #include "proto/utf8.h"
 
@@ -199,8 +200,9 @@ static void take_from_path(back_t *b, const mlx_model_file_t *file, bool dry_run
     char *folder = slash == full ? mlx_strdup("/") : mlx_strndup(full, (size_t)(slash - full));
     const mlx_root_t *root = mlx_roots_get(self->roots, folder, NULL);
     const mlx_cache_how_t how = {0};
-    unsigned methods = mlx_file_is_weights(file->path) ? mlx_cache_weight_methods(&how)
-                                                       : mlx_cache_small_methods();
+    unsigned methods = mlx_weights_is_shared(file->path, file->size)
+                           ? mlx_cache_weight_methods(&how)
+                           : mlx_cache_small_methods();
     char hex[MLX_HEX_MAX];
     if (root)
         mlx_store_adopt(&self->engine, self->home, root, slash + 1, file->path, file->sha256,

@@ -1,4 +1,5 @@
-/*  Stores on volumes that come and go. What lies on one that is away is neither gone nor unused: it is
+/*  Stores on volumes that come and go. What lies on one that is away is neither gone nor unused:
+ *  it is
  *  offline, and what it needs is kept. */
 #include "common/cache/cache_internal.h"
 
@@ -19,7 +20,8 @@ char *mlx_volumes_of(const char *path)
                                                                        : NULL;
 }
 
-/*  A folder that is missing while its volume is there was removed; a folder on another volume is the
+/*  A folder that is missing while its volume is there was removed; a folder on another volume is
+ *  the
  *  empty place where its own was mounted. */
 static bool is_away(const char *path, const char *volume)
 {

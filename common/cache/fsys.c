@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <limits.h>
 #include <sys/attr.h>
 #include <sys/clonefile.h>
+#include <sys/mount.h>
 #include <sys/sysctl.h>
 #include <sys/time.h>
 
@@ -93,7 +95,13 @@ void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
     (void)len;
 }
 
-int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
+bool mlx_fsys_may_clone(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && strcmp(fs.f_fstypename, "apfs") == 0;
+}
+
+int mlx_fsys_runs(int fd, mlx_runs_t *out)
 {
     struct {
         uint32_t length;
@@ -103,12 +111,17 @@ int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
     struct attrlist wanted = {.bitmapcount = ATTR_BIT_MAP_COUNT,
                               .forkattr = ATTR_CMNEXT_PRIVATESIZE | ATTR_CMNEXT_CLONEID};
     struct stat st;
+    *out = (mlx_runs_t){0};
     if (fstat(fd, &st) != 0 ||
         fgetattrlist(fd, &wanted, &reply, sizeof reply, FSOPT_ATTR_CMN_EXTENDED) != 0)
         return errno;
     uint64_t used = (uint64_t)st.st_blocks * 512, own = (uint64_t)reply.private_bytes;
-    *shared_bytes = used > own ? used - own : 0;
-    *first_extent = reply.clone_id;
+    if (!reply.clone_id || used <= own)
+        return 0;
+    out->runs = mlx_alloc(1, sizeof *out->runs);
+    out->runs[0] = (mlx_run_t){.space = reply.clone_id, .len = used - own};
+    out->count = 1;
+    out->whole = own == 0;
     return 0;
 }
 
@@ -123,7 +136,13 @@ int mlx_fsys_dedupe(int from, int to, uint64_t len)
 #else
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
+#include <sys/vfs.h>
+
+#ifndef BCACHEFS_MAGIC /* not in the headers of every kernel */
+#define BCACHEFS_MAGIC 0xca451a4e
+#endif
 
 int64_t mlx_fsys_mtime_ns(const struct stat *st)
 {
@@ -218,30 +237,65 @@ void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
     sync_file_range(fd, (off64_t)from, (off64_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
+bool mlx_fsys_may_clone(int fd)
+{
+    static const uint32_t types[] = {BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC, OCFS2_SUPER_MAGIC,
+                                     BCACHEFS_MAGIC};
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0)
+        return false;
+    for (size_t i = 0; i < MLX_COUNT(types); i++)
+        if ((uint32_t)fs.f_type == types[i])
+            return true;
+    return false;
+}
+
 enum {
-    EXTENTS = 128
+    EXTENTS = 128,
+    EXTENTS_MAX = 1000000 /* of one file; one with more is not looked through */
 };
 
-int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
+/*  Extents whose place says nothing about their bytes, or that have none of their own. */
+static const uint32_t placeless = FIEMAP_EXTENT_UNKNOWN | FIEMAP_EXTENT_DELALLOC |
+                                  FIEMAP_EXTENT_DATA_INLINE | FIEMAP_EXTENT_DATA_TAIL;
+
+static void add_extent(mlx_runs_t *self, const struct fiemap_extent *e)
+{
+    if (e->fe_flags & (placeless | FIEMAP_EXTENT_ENCODED))
+        self->whole = false;
+    if (e->fe_flags & placeless)
+        return;
+    mlx_run_t *last = self->count ? &self->runs[self->count - 1] : NULL;
+    if (last && last->at + last->len == e->fe_logical &&
+        last->start + last->len == e->fe_physical) {
+        last->len += e->fe_length;
+        return;
+    }
+    if ((self->count & (self->count - 1)) == 0)
+        self->runs = mlx_realloc(self->runs, self->count ? self->count * 2 : 1, sizeof *self->runs);
+    self->runs[self->count++] =
+        (mlx_run_t){.at = e->fe_logical, .start = e->fe_physical, .len = e->fe_length};
+}
+
+int mlx_fsys_runs(int fd, mlx_runs_t *out)
 {
     MLX_CLEANUP(mlx_free_p)
     struct fiemap *map = mlx_alloc(1, sizeof *map + EXTENTS * sizeof map->fm_extents[0]);
-    *shared_bytes = 0;
-    *first_extent = 0;
-    for (uint64_t at = 0;;) {
+    *out = (mlx_runs_t){.whole = true};
+    for (uint64_t at = 0; out->count < EXTENTS_MAX;) {
         memset(map, 0, sizeof *map);
         map->fm_start = at;
         map->fm_length = FIEMAP_MAX_OFFSET - at;
         map->fm_flags = at ? 0 : FIEMAP_FLAG_SYNC;
         map->fm_extent_count = EXTENTS;
-        if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
-            return errno;
+        if (ioctl(fd, FS_IOC_FIEMAP, map) != 0) {
+            int why = errno;
+            mlx_runs_clear(out);
+            return why;
+        }
         for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
             const struct fiemap_extent *e = &map->fm_extents[i];
-            if (!*first_extent)
-                *first_extent = e->fe_physical;
-            if (e->fe_flags & FIEMAP_EXTENT_SHARED)
-                *shared_bytes += e->fe_length;
+            add_extent(out, e);
             if (e->fe_flags & FIEMAP_EXTENT_LAST)
                 return 0;
             at = e->fe_logical + e->fe_length;
@@ -249,6 +303,8 @@ int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent)
         if (!map->fm_mapped_extents)
             return 0;
     }
+    mlx_runs_clear(out);
+    return EOPNOTSUPP;
 }
 
 enum {
@@ -279,3 +335,20 @@ int mlx_fsys_dedupe(int from, int to, uint64_t len)
     return 0;
 }
 #endif
+
+void mlx_runs_clear(mlx_runs_t *self)
+{
+    free(self->runs);
+    *self = (mlx_runs_t){0};
+}
+
+bool mlx_runs_same(const mlx_runs_t *a, const mlx_runs_t *b)
+{
+    if (!a->count || a->count != b->count || !a->whole || !b->whole)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (a->runs[i].at != b->runs[i].at || a->runs[i].space != b->runs[i].space ||
+            a->runs[i].start != b->runs[i].start || a->runs[i].len != b->runs[i].len)
+            return false;
+    return true;
+}

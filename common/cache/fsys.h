@@ -5,6 +5,7 @@
 #ifndef MLX_COMMON_CACHE_FSYS_H
 #define MLX_COMMON_CACHE_FSYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -38,9 +39,33 @@ int mlx_fsys_reserve(int fd, uint64_t len);
 /*  Begin to write these bytes of FD to the disk, without waiting for it. */
 void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len);
 
-/*  Bytes of FD's extents that other files share, and a number that is the same for two files whose
- *  first extent is the same place on the disk (0: not known). EOPNOTSUPP where nobody can say. */
-int mlx_fsys_shared(int fd, uint64_t *shared_bytes, uint64_t *first_extent);
+/*  A part of a file and where its bytes lie. Two parts with the same SPACE, START and LEN are the
+ *  same bytes
+ *  on the disk. Linux: SPACE 0, START the place on the device. macOS tells no places: SPACE is the
+ *  id that
+ *  clones have in common, and the bytes that a clone has for itself are no run. */
+typedef struct {
+    uint64_t at; /* in the file */
+    uint64_t space;
+    uint64_t start;
+    uint64_t len;
+} mlx_run_t;
+
+typedef struct {
+    mlx_run_t *runs; /* in order of AT; what follows without a gap is one */
+    size_t count;
+    bool whole; /* the runs are all of the content: equal runs are equal content */
+} mlx_runs_t;
+
+/*  Can files of the file system that FD lies on share blocks at all. A wrong yes costs time only.
+ *  */
+bool mlx_fsys_may_clone(int fd);
+
+/*  The runs of the open file FD, clear them with mlx_runs_clear. EOPNOTSUPP where nobody can say.
+ *  */
+int mlx_fsys_runs(int fd, mlx_runs_t *out);
+void mlx_runs_clear(mlx_runs_t *self);
+bool mlx_runs_same(const mlx_runs_t *a, const mlx_runs_t *b); /* the same bytes on the disk */
 
 /*  Let the file system compare LEN bytes of both files and share the blocks if they are equal:
  *  EILSEQ when they differ, EOPNOTSUPP, EINVAL or EXDEV where it cannot. */

@@ -2,6 +2,7 @@
 
 #include "common/cache/gguf.h"
 #include "common/cache/safetensors.h"
+#include "common/cache/weights.h"
 
 #include <errno.h>
 #include <string.h>
@@ -27,7 +28,7 @@ mlx_file_kind_t mlx_file_kind(const char *name)
 
 bool mlx_file_is_weights(const char *name)
 {
-    return mlx_file_kind(name) != MLX_FILE_OTHER;
+    return mlx_weights_format(name) != MLX_WEIGHTS_NONE;
 }
 
 static bool is_lfs_pointer(int fd, off_t size)

@@ -17,7 +17,7 @@ typedef enum {
 /*  By the ending of NAME; *.safetensors.index.json is other. */
 mlx_file_kind_t mlx_file_kind(const char *name);
 
-/*  Weights are what may be shared by hard link: only such files no app edits in place. */
+/*  Does it hold weights, in whatever format (weights.h). */
 bool mlx_file_is_weights(const char *name);
 
 /*  Check the file open as FD as what NAME says it is. A Git-LFS pointer saved in place of its file

@@ -50,6 +50,10 @@ static const char *const migrations[] = {
     "ALTER TABLE ops ADD COLUMN command INTEGER;"
     "ALTER TABLE ops ADD COLUMN reason TEXT;"
     "CREATE TABLE marks (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+    /* 4: where the bytes of files lie, on file systems with clones (extents.h). */
+    "CREATE TABLE extents (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, whole INTEGER NOT NULL,"
+    " runs BLOB NOT NULL, asked_at INTEGER NOT NULL, PRIMARY KEY (dev, ino)) WITHOUT ROWID;",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)

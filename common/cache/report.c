@@ -138,7 +138,8 @@ char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
     char **paths = NULL, *rest = NULL;
     for (char *line = strtok_r(watched, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         const char *path = strchr(line, '/');
-        if (!path)
+        struct stat st;
+        if (!path || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
             continue;
         paths = mlx_realloc(paths, *count + 1, sizeof *paths);
         paths[(*count)++] = mlx_strdup(path);

@@ -2,7 +2,7 @@
 
 #include "common/cache/adapter.h"
 #include "common/cache/fsys.h"
-#include "common/cache/header.h"
+#include "common/cache/weights.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -73,9 +73,21 @@ mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, co
         .path = mlx_strdup(path),
         .id = mlx_identity_of(st),
         .disk_bytes = (uint64_t)st->st_blocks * 512,
-        .weights = mlx_file_is_weights(name),
+        .names = (uint64_t)st->st_nlink,
+        .weights = mlx_weights_format(name) != MLX_WEIGHTS_NONE,
+        .shared = mlx_weights_is_shared(name, (uint64_t)st->st_size),
     };
     return seen;
+}
+
+void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path)
+{
+    if ((self->watched_count & (self->watched_count - 1)) == 0)
+        self->watched =
+            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
+                        sizeof *self->watched);
+    self->watched[self->watched_count++] =
+        (mlx_watched_t){.dev = id->dev, .ino = id->ino, .mtime_ns = id->mtime_ns, .path = path};
 }
 
 void mlx_scan_watch(mlx_scan_t *self, int dir)
@@ -84,14 +96,8 @@ void mlx_scan_watch(mlx_scan_t *self, int dir)
     char path[4096];
     if (dir < 0 || fstat(dir, &st) != 0 || mlx_fsys_path(dir, path, sizeof path) != 0)
         return;
-    if ((self->watched_count & (self->watched_count - 1)) == 0)
-        self->watched =
-            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
-                        sizeof *self->watched);
-    self->watched[self->watched_count++] = (mlx_watched_t){.dev = (uint64_t)st.st_dev,
-                                                           .ino = (uint64_t)st.st_ino,
-                                                           .mtime_ns = mlx_fsys_mtime_ns(&st),
-                                                           .path = mlx_strdup(path)};
+    const mlx_identity_t id = mlx_identity_of(&st);
+    mlx_scan_watch_file(self, &id, mlx_strdup(path));
 }
 
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
@@ -152,12 +158,29 @@ typedef struct {
     mlx_scan_t *scan;
     const char *app;
     const char *root;
+    unsigned model_depth; /* folders below the root at which each is one model; 0: nowhere */
 } folder_scan_t;
 
-static void scan_entry(const folder_scan_t *f, int dir, const char *rel, const char *name,
-                       unsigned depth);
+/*  A folder on the way down. */
+typedef struct {
+    const char *rel;
+    unsigned depth;
+    size_t model; /* length of REL that is the model's folder; 0: none owns this one as a whole */
+} level_t;
 
-static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned depth)
+static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, const char *name);
+
+/*  Does a configuration say that the folder is one model with all below it. */
+static bool is_model(int dir)
+{
+    static const char *const marks[] = {"config.json", "model_index.json", "modules.json"};
+    for (size_t i = 0; i < MLX_COUNT(marks); i++)
+        if (faccessat(dir, marks[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return true;
+    return false;
+}
+
+static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned depth, size_t model)
 {
     mlx_scan_watch(f->scan, fd);
     DIR *dir = fdopendir(fd);
@@ -165,14 +188,28 @@ static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned d
         close(fd);
         return;
     }
+    level_t level = {.rel = rel, .depth = depth, .model = model};
+    if (!model && depth && (depth == f->model_depth || is_model(fd)))
+        level.model = strlen(rel);
     for (struct dirent *e; (e = readdir(dir));)
         if (e->d_name[0] != '.')
-            scan_entry(f, dirfd(dir), rel, e->d_name, depth);
+            scan_entry(f, dirfd(dir), &level, e->d_name);
     closedir(dir);
 }
 
-static void scan_entry(const folder_scan_t *f, int dir, const char *rel, const char *name,
-                       unsigned depth)
+static void add_file(const folder_scan_t *f, const level_t *level, const char *path, bool link,
+                     const struct stat *st)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t len = level->model ? level->model : strlen(level->rel);
+    MLX_CLEANUP(mlx_free_p) char *model = mlx_strndup(len ? path : name, len ? len : strlen(name));
+    mlx_seen_t *seen = mlx_scan_add(f->scan, f->app, f->root, model, len ? path + len + 1 : name,
+                                    link ? "" : path, st);
+    seen->by_symlink = link;
+}
+
+static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, const char *name)
 {
     struct stat st;
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -181,30 +218,29 @@ static void scan_entry(const folder_scan_t *f, int dir, const char *rel, const c
     if (link && (fstatat(dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode)))
         return;
     /* The hub's layout has a scan of its own. */
-    if (depth == 0 && strncmp(name, "models--", 8) == 0)
+    if (level->depth == 0 && strncmp(name, "models--", 8) == 0)
         return;
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s%s%s", rel, *rel ? "/" : "", name);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = mlx_format("%s%s%s", level->rel, *level->rel ? "/" : "", name);
     if (S_ISDIR(st.st_mode)) {
-        int next = depth < MAX_DEPTH
+        int next = level->depth < MAX_DEPTH
                        ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
                        : -1;
         if (next >= 0)
-            scan_dir(f, next, path, depth + 1);
+            scan_dir(f, next, path, level->depth + 1, level->model);
         return;
     }
-    if (!S_ISREG(st.st_mode) || f->scan->count >= MAX_FILES)
-        return;
-    mlx_seen_t *seen =
-        mlx_scan_add(f->scan, f->app, f->root, *rel ? rel : name, name, link ? "" : path, &st);
-    seen->by_symlink = link;
+    if (S_ISREG(st.st_mode) && f->scan->count < MAX_FILES)
+        add_file(f, level, path, link, &st);
 }
 
-void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root)
+void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth)
 {
-    const folder_scan_t f = {.scan = self, .app = app, .root = mlx_root_path(root)};
+    const folder_scan_t f = {
+        .scan = self, .app = app, .root = mlx_root_path(root), .model_depth = depth};
     int fd = open(mlx_root_path(root), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         mlx_scan_problem(self, app, mlx_root_path(root), "cannot be read");
     else
-        scan_dir(&f, fd, "", 0);
+        scan_dir(&f, fd, "", 0, 0);
 }

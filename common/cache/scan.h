@@ -25,7 +25,9 @@ typedef struct {
     char revision[MLX_SHA1_HEX + 1]; /* hub: the commit; "" elsewhere */
     mlx_identity_t id;
     uint64_t disk_bytes; /* what the file system counts for it */
+    uint64_t names;      /* hard links, wherever they are */
     bool weights;
+    bool shared;     /* its bytes are worth sharing: weights, and whatever is large */
     bool by_symlink; /* the app reaches the bytes through a symbolic link of its own */
 } mlx_seen_t;
 
@@ -74,11 +76,17 @@ const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
                          const char *name, const char *path, const struct stat *st);
 void mlx_scan_watch(mlx_scan_t *self, int dir); /* an open folder; passed over when negative */
+void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path); /* takes PATH */
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
     MLX_PRINTF(4, 5);
 
-/*  A plain folder of models: files grouped by the folder they lie in, which is the model's name.
- *  Hidden files and folders are passed over, links to folders are not followed. */
-void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root);
+/*  A plain folder of models. A model is a folder with its whole tree where a configuration says
+ *  that it is
+ *  one (config.json, model_index.json, modules.json) or, with DEPTH above 0, where it lies so many
+ *  folders
+ *  below ROOT; elsewhere it is the files of one folder. Its name is the folder's path. Hidden
+ *  files and
+ *  folders are passed over, links to folders are not followed. */
+void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth);
 
 #endif

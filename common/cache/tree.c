@@ -6,21 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
     MAX_FILES = 200000
 };
 
 #define MAX_FILE_BYTES (1ll << 50)
-
-const char *const mlx_tree_mlx_set[] = {
-    "*.json",     "model*.safetensors",
-    "*.py",       "tokenizer.model",
-    "*.tiktoken", "tiktoken.model",
-    "*.txt",      "*.jsonl",
-    "*.jinja",    NULL,
-};
 
 mlx_tree_t *mlx_tree_new(void)
 {
@@ -103,109 +94,6 @@ int mlx_tree_add_page(mlx_tree_t *self, const char *json, size_t len, mlx_error_
             return -1;
     }
     return 0;
-}
-
-static bool matches_any(const char *const *patterns, const char *path)
-{
-    for (; patterns && *patterns; patterns++)
-        if (mlx_name_match(*patterns, path))
-            return true;
-    return false;
-}
-
-/*  The chosen files must all be fit to be files, and different ones. */
-static int check_selection(const mlx_tree_t *self, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_free_p) const char **paths = mlx_alloc(self->count + 1, sizeof *paths);
-    size_t count = 0;
-    for (size_t i = 0; i < self->count; i++) {
-        const mlx_tree_file_t *file = &self->files[i];
-        if (!file->selected)
-            continue;
-        if (file->fault[0])
-            return mlx_error_set(err, MLX_ERR_USAGE, "%s", file->fault);
-        paths[count++] = file->path;
-    }
-    if (!count) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no file of the repository is wanted");
-        return mlx_error_mend(err, "choose files with --include");
-    }
-    return mlx_name_distinct(paths, count, err);
-}
-
-int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *const *exclude,
-                    mlx_error_t *err)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        const char *path = self->files[i].path;
-        self->files[i].selected =
-            (!include || matches_any(include, path)) && !matches_any(exclude, path);
-    }
-    return check_selection(self, err);
-}
-
-static bool is_gguf(const mlx_tree_file_t *file)
-{
-    return mlx_name_match("*.gguf", file->path);
-}
-
-static bool is_companion(const mlx_tree_file_t *file)
-{
-    return strcasestr(file->path, "mmproj") != NULL;
-}
-
-static mlx_tree_file_t *find_quant(const mlx_tree_t *self, const char *quant, bool companion)
-{
-    for (size_t i = 0; i < self->count; i++) {
-        mlx_tree_file_t *file = &self->files[i];
-        if (is_gguf(file) && is_companion(file) == companion &&
-            (!quant || strcasestr(file->path, quant)))
-            return file;
-    }
-    return NULL;
-}
-
-/*  Length of PATH before "-00001-of-00009.gguf", or of all of it. */
-static size_t shard_stem(const char *path)
-{
-    size_t len = strlen(path);
-    static const char form[] = "-#####-of-#####.gguf";
-    size_t tail = sizeof form - 1;
-    if (len <= tail)
-        return len;
-    for (size_t i = 0; i < tail; i++) {
-        char c = path[len - tail + i];
-        if (form[i] == '#' ? c < '0' || c > '9' : c != form[i])
-            return len;
-    }
-    return len - tail;
-}
-
-int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err)
-{
-    for (size_t i = 0; i < self->count; i++)
-        self->files[i].selected = false;
-    const mlx_tree_file_t *chosen = find_quant(self, quant ? quant : "Q4_K_M", false);
-    if (!chosen && !quant)
-        chosen = find_quant(self, "Q8_0", false);
-    if (!chosen && !quant)
-        chosen = find_quant(self, NULL, false);
-    if (!chosen)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "the repository has no GGUF file \"%s\"",
-                             quant ? quant : "*.gguf");
-    size_t stem = shard_stem(chosen->path);
-    for (size_t i = 0; i < self->count; i++) {
-        mlx_tree_file_t *file = &self->files[i];
-        if (is_gguf(file) && shard_stem(file->path) == stem &&
-            strncmp(file->path, chosen->path, stem) == 0)
-            file->selected = true;
-    }
-    mlx_tree_file_t *companion = find_quant(self, "f16", true);
-    if (!companion)
-        companion = find_quant(self, NULL, true);
-    if (companion)
-        companion->selected = true;
-    return check_selection(self, err);
 }
 
 bool mlx_tree_has(const mlx_tree_t *self, const char *pattern)

@@ -6,7 +6,7 @@
  *
  *      mlx_tree_t *tree = mlx_tree_new();
  *      while (more pages) mlx_tree_add_page(tree, body, len, &err);
- *      mlx_tree_select(tree, include, exclude, &err);
+ *      mlx_tree_select_model(tree, &err);
  *      mlx_tree_destroy(&tree);
  */
 #ifndef MLX_COMMON_CACHE_TREE_H
@@ -20,6 +20,7 @@ typedef struct {
     char etag[MLX_HEX_MAX];   /* the SHA-256 of an LFS file, else git's blob SHA-1 */
     char sha256[MLX_HEX_MAX]; /* "" until known: the hub has none for small plain files */
     bool selected;
+    bool left_out;   /* weights that are there in another form too */
     char fault[160]; /* why it cannot be taken; "" when it can */
 } mlx_tree_file_t;
 
@@ -41,8 +42,19 @@ int mlx_tree_add_page(mlx_tree_t *self, const char *json, size_t len, mlx_error_
 int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *const *exclude,
                     mlx_error_t *err);
 
-/*  What the hub names safetensors models need: weights, configs, tokenizers (mlx-lm's own list). */
-extern const char *const mlx_tree_mlx_set[];
+/*  Select the model: its weights, whatever their format, with what it needs beside them, also in
+ *  folders. Of the same weights in several formats or precisions the one that most programs read
+ *  is taken
+ *  (safetensors first); the rest is marked left_out. An error that lists what is there (not_found)
+ *  when
+ *  there are no weights. */
+int mlx_tree_select_model(mlx_tree_t *self, mlx_error_t *err);
+
+/*  Are weights among the selected files; the same error when not. */
+int mlx_tree_need_weights(const mlx_tree_t *self, mlx_error_t *err);
+
+/*  The first names, for messages. Caller owns the string and must free it. */
+char *mlx_tree_list(const mlx_tree_t *self);
 
 /*  Select one quantisation of a GGUF repository: every shard of the file whose name holds QUANT
  * (NULL: Q4_K_M, else Q8_0, else the first), case ignored, and its best mmproj companion. */

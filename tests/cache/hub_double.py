@@ -5,7 +5,7 @@ usage: hub_double.py FOLDER
 
 Serves FOLDER/<org>/<name>/<files> as repositories of the hub (commit: SHA-1 of the listing) and
 FOLDER/.ollama/<namespace>/<model>/<tag>.json with FOLDER/.ollama/blobs/<hex> as an Ollama registry.
-Prints the port on stdout; ends when stdin closes. Large files (*.safetensors, *.gguf) are LFS files:
+Prints the port on stdout; ends when stdin closes. Weights (*.safetensors, *.gguf, *.bin, ..) are LFS files:
 resolve redirects to /cdn/, under another host name when FOLDER/.faults says "other-host".
 
 FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [VALUE]]; a fault with a
@@ -37,7 +37,7 @@ PAGE = 3
 
 
 def is_lfs(name):
-    return name.endswith((".safetensors", ".gguf"))
+    return name.endswith((".safetensors", ".gguf", ".bin", ".npz", ".onnx", ".onnx_data", ".pth", ".h5"))
 
 
 def read(path):

@@ -103,7 +103,7 @@ static void test_mlx_set(void **state)
         "[" FILE_ENTRY("x/chat.jinja") "," LFS_ENTRY("original/model.safetensors", "900") "]";
     assert_int_equal(mlx_tree_add_page(tree, page2, sizeof page2 - 1, &err), 0);
     assert_int_equal(tree->count, 6);
-    assert_int_equal(mlx_tree_select(tree, mlx_tree_mlx_set, NULL, &err), 0);
+    assert_int_equal(mlx_tree_select_model(tree, &err), 0);
     assert_true(is_selected(tree, "config.json"));
     assert_true(is_selected(tree, "model.safetensors"));
     assert_true(is_selected(tree, "x/chat.jinja"));

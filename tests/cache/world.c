@@ -102,10 +102,12 @@ bool world_shares(const world_t *self, const char *a, const char *b)
     MLX_CLEANUP(mlx_free_p) char *path_b = fixture_path(self->dir, "%s", b);
     MLX_CLEANUP(mlx_close_p) int fd_a = open(path_a, O_RDONLY | O_CLOEXEC);
     MLX_CLEANUP(mlx_close_p) int fd_b = open(path_b, O_RDONLY | O_CLOEXEC);
-    uint64_t shared_a = 0, shared_b = 0, first_a = 0, first_b = 0;
-    return mlx_fsys_shared(fd_a, &shared_a, &first_a) == 0 &&
-           mlx_fsys_shared(fd_b, &shared_b, &first_b) == 0 && shared_a && shared_b && first_a &&
-           first_a == first_b;
+    mlx_runs_t runs_a = {0}, runs_b = {0};
+    bool same = mlx_fsys_runs(fd_a, &runs_a) == 0 && mlx_fsys_runs(fd_b, &runs_b) == 0 &&
+                mlx_runs_same(&runs_a, &runs_b);
+    mlx_runs_clear(&runs_a);
+    mlx_runs_clear(&runs_b);
+    return same;
 }
 
 #define HUB "home/.cache/huggingface/hub"

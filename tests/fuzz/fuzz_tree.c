@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MLX_CLEANUP(mlx_tree_destroy) mlx_tree_t *tree = mlx_tree_new();
     if (mlx_tree_add_page(tree, (const char *)data, size, &err))
         return 0;
-    mlx_tree_select(tree, mlx_tree_mlx_set, NULL, &err);
+    mlx_tree_select_model(tree, &err);
     mlx_tree_select_gguf(tree, NULL, &err);
     if (mlx_tree_select(tree, NULL, NULL, &err))
         return 0;

@@ -242,6 +242,31 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
         mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
 }
 
+/*  Weights that the repository has in another form too. */
+static void view_left_out(const mlx_value_t *list, mlx_buf_t *out)
+{
+    enum {
+        NAMED_MAX = 3
+    };
+    size_t count = mlx_value_size(list);
+    int64_t sum = 0;
+    if (!count)
+        return;
+    mlx_buf_puts(out, "  left out:");
+    for (size_t i = 0; i < count; i++) {
+        const mlx_value_t *one = mlx_value_at(list, i);
+        sum += number(one, "size");
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_term_clean(mlx_value_str(one, "path"), 0);
+        if (i < NAMED_MAX)
+            mlx_buf_printf(out, "%s %s (%s)", i ? "," : "", path, mlx_value_str(one, "format"));
+    }
+    MLX_CLEANUP(mlx_free_p) char *size = bytes(sum);
+    if (count > NAMED_MAX)
+        mlx_buf_printf(out, " and %zu more", count - NAMED_MAX);
+    mlx_buf_printf(
+        out, ", %s: the same weights in another form; add --include PATTERN takes them\n", size);
+}
+
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
 {
     static const char *const lists[] = {"results", "models"};
@@ -253,6 +278,7 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
             size_t files = mlx_value_size(mlx_value_get(model, "files"));
             mlx_buf_printf(out, "%s  %s  %zu file%s\n", mlx_value_str(model, "model"), size, files,
                            files == 1 ? "" : "s");
+            view_left_out(mlx_value_get(model, "left_out"), out);
         }
     }
     say_problems(report);
