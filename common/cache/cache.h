@@ -115,7 +115,8 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
                               mlx_error_t *err);
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Take back the command that operation ID belongs to, or the newest one that changed something (0).
+/*  Take back the command that operation ID belongs to, or the newest one that changed something
+ *  (0).
  *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
  *  from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
@@ -123,11 +124,14 @@ mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t
                             mlx_error_t *err);
 
 /*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
- *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it. */
+ *  "bad": [{sha256, model, file, path, text, mend}]}; model and file are absent where none has it.
+ *  */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
 
-/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from this
- *  machine or from where they came; names that this cache made get the right bytes. "bad" is what is
+/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from
+ *  this
+ *  machine or from where they came; names that this cache made get the right bytes. "bad" is what
+ *  is
  *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
                               const mlx_cache_how_t *how, mlx_error_t *err);

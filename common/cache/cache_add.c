@@ -265,7 +265,8 @@ static bool is_first(const mlx_scan_t *scan, size_t index)
     return true;
 }
 
-/*  The file of FIRST's model that tells which revision is taken: that of refs/main, where it is here. */
+/*  The file of FIRST's model that tells which revision is taken: that of refs/main, where it is
+ *  here. */
 static size_t head_of(mlx_cache_t *self, const mlx_scan_t *scan, size_t first)
 {
     const mlx_seen_t *seen = &scan->files[first];

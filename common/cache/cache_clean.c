@@ -268,7 +268,8 @@ static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
     return *needed || row == 0 ? 0 : -1;
 }
 
-/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they stay
+/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they
+ *  stay
  *  as long as its partial files. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
 {

@@ -50,7 +50,8 @@ void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file,
 /*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember where
  *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
  *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
- *  away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here now. forget: what APP has of the model WHAT, or in the folder
+ *  away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here now.
+ *  forget: what APP has of the model WHAT, or in the folder
  *  WHAT, on such a volume will not come back. */
 char *mlx_volumes_of(const char *path);
 void mlx_volumes_note(mlx_cache_t *self, const mlx_scan_t *scan);
@@ -61,7 +62,8 @@ bool mlx_volumes_away(mlx_cache_t *self, const char *root, const char *volume);
 int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
                        mlx_error_t *err);
 
-/*  Operations that could not be ended: {app, path, text, mend} of each into LIST; let ID go as it is. */
+/*  Operations that could not be ended: {app, path, text, mend} of each into LIST; let ID go as it
+ *  is. */
 void mlx_cache_list_aside(mlx_cache_t *self, mlx_value_t *list);
 int mlx_cache_let_go(mlx_cache_t *self, int64_t id, mlx_error_t *err);
 
@@ -69,7 +71,8 @@ int mlx_cache_let_go(mlx_cache_t *self, int64_t id, mlx_error_t *err);
 int mlx_cache_need_sound(mlx_cache_t *self, const char *model, const mlx_model_file_t *file,
                          mlx_error_t *err);
 
-/*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went bad
+/*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went
+ *  bad
  *  since: each gets those of the blob. What somebody wrote to is left alone. */
 int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 

@@ -300,7 +300,8 @@ static mlx_value_t *undo_one(mlx_cache_t *self, mlx_plan_t *plan, const mlx_cach
     return plan_report(plan, how->dry_run);
 }
 
-/*  Newest first. One that cannot be taken back does not keep the others; its error is the command's. */
+/*  Newest first. One that cannot be taken back does not keep the others; its error is the
+ *  command's. */
 static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t count,
                                  int64_t command, const mlx_cache_how_t *how, mlx_error_t *err)
 {

@@ -72,17 +72,20 @@ int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *he
 int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *before, const mlx_identity_t *now,
                            mlx_error_t *err);
 
-/*  The content of a file that a finished link placed and that nobody changed since. 1 and HEX, or 0. */
+/*  The content of a file that a finished link placed and that nobody changed since. 1 and HEX, or
+ *  0. */
 int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
                         mlx_error_t *err);
 
-/*  The registry is that of HOME: follow it when its file system has another device number now. To be
+/*  The registry is that of HOME: follow it when its file system has another device number now. To
+ *  be
  *  called when it is opened to write. */
 int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err);
 
 /*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; a plan
  *  without a command is one of its own. step stores what has become of one step; close ends it as
- *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be ended; it
+ *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be ended;
+ *  it
  *  stays what it is, and is tried again. */
 int mlx_journal_insert(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err);
 int mlx_journal_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_error_t *err);

@@ -21,7 +21,8 @@
  *  write to it. */
 mlx_root_t *mlx_store_open(const char *path, mlx_error_t *err);
 
-/*  Presence is not validity. A blob is sound while it is what was hashed last, by its whole identity;
+/*  Presence is not validity. A blob is sound while it is what was hashed last, by its whole
+ *  identity;
  *  one that changed since is hashed again. NONE: it is not there; FAILED: ERR. SIZE may be
  *  MLX_BLOB_ANY. */
 typedef enum {
@@ -36,7 +37,8 @@ typedef enum {
 mlx_blob_t mlx_store_check(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
                            uint64_t size, mlx_error_t *err);
 
-/*  Put a damaged blob into quarantine/, so that nothing is given its bytes and nothing of it is lost. */
+/*  Put a damaged blob into quarantine/, so that nothing is given its bytes and nothing of it is
+ *  lost. */
 int mlx_store_set_aside(const mlx_engine_t *engine, const mlx_root_t *home, const char *sha256,
                         mlx_error_t *err);
 
