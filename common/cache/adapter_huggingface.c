@@ -273,6 +273,17 @@ static char *repo_folder(const char *name)
                  : mlx_format("models--%s", name);
 }
 
+char *mlx_hf_main(const mlx_root_t *root, const char *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(name);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/refs/main", folder);
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(root, path, NULL);
+    char commit[MLX_SHA1_HEX + 1] = "";
+    if (fd < 0 || read(fd, commit, MLX_SHA1_HEX) != MLX_SHA1_HEX)
+        return NULL;
+    return mlx_is_hex(commit, MLX_SHA1_HEX) ? mlx_strdup(commit) : NULL;
+}
+
 /*  "../../blobs/<etag>", one "../" more for each folder inside the snapshot. */
 static char *link_target(const char *path, const char *etag)
 {

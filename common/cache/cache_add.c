@@ -64,6 +64,62 @@ static int check_files(const char *model, const mlx_seen_t *files, const size_t 
                : 0;
 }
 
+/* ---- one name, one model ---- */
+
+static bool has_file(const mlx_model_t *model, const mlx_model_file_t *file)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (strcmp(model->files[i].path, file->path) == 0 &&
+            strcmp(model->files[i].sha256, file->sha256) == 0)
+            return true;
+    return false;
+}
+
+/*  Has B every file of A? */
+static bool is_part_of(const mlx_model_t *a, const mlx_model_t *b)
+{
+    for (size_t i = 0; i < a->count; i++)
+        if (!has_file(b, &a->files[i]))
+            return false;
+    return true;
+}
+
+/*  The same model at another time: a revision of a repository, or what lies at the same path. */
+static bool is_update(const mlx_model_t *model, const mlx_model_t *old)
+{
+    if (model->revision && old->revision && strcmp(model->source, old->source) == 0)
+        return true;
+    return model->origin && old->origin && strcmp(model->origin, old->origin) == 0;
+}
+
+/*  Another model of that name stays what it is: this one gets a suffix made of its content. */
+static void rename_apart(mlx_model_t *model)
+{
+    const char *least = model->files[0].sha256;
+    for (size_t i = 1; i < model->count; i++)
+        if (strcmp(model->files[i].sha256, least) < 0)
+            least = model->files[i].sha256;
+    char *name = mlx_format("%s-%.8s", model->name, least);
+    free(model->name);
+    free(model->view);
+    model->name = name;
+    model->view = mlx_cache_view_name(name);
+}
+
+/*  Publish MODEL without taking a name or a file from another one. What the cache has already, and
+ *  more of it, stays; it is given as *KEPT then. */
+static int publish_apart(mlx_cache_t *self, mlx_model_t *model, const mlx_cache_how_t *how,
+                         mlx_model_t **kept, mlx_error_t *err)
+{
+    *kept = how->as ? NULL : mlx_registry_get_model(self->db, model->name, NULL);
+    if (*kept && is_part_of(model, *kept))
+        return mlx_cache_publish(self, *kept, err);
+    if (*kept && !is_part_of(*kept, model) && !is_update(model, *kept))
+        rename_apart(model);
+    mlx_model_destroy(kept);
+    return mlx_cache_publish(self, model, err);
+}
+
 /*  The chosen files of a scan as one model, published unless this is a dry run. */
 static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t *scan,
                                const size_t *chosen, size_t count, const mlx_cache_how_t *how,
@@ -88,9 +144,10 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
         else
             mlx_cache_tell_done(self, done += seen->id.size);
     }
-    if (!how->dry_run && mlx_cache_publish(self, model, err))
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *kept = NULL;
+    if (!how->dry_run && publish_apart(self, model, how, &kept, err))
         return NULL;
-    return mlx_cache_model_value(model);
+    return mlx_cache_model_value(kept ? kept : model);
 }
 
 mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,
@@ -210,6 +267,22 @@ static bool is_first(const mlx_scan_t *scan, size_t index)
     return true;
 }
 
+/*  The file of FIRST's model that tells which revision is taken: that of refs/main, where it is
+ *  here. */
+static size_t head_of(mlx_cache_t *self, const mlx_scan_t *scan, size_t first)
+{
+    const mlx_seen_t *seen = &scan->files[first];
+    const mlx_root_t *root =
+        seen->revision[0] ? mlx_roots_get(self->roots, seen->root, NULL) : NULL;
+    MLX_CLEANUP(mlx_free_p) char *commit = root ? mlx_hf_main(root, seen->model) : NULL;
+    for (size_t i = first; commit && i < scan->count; i++)
+        if (scan->files[i].app == seen->app && scan->files[i].root == seen->root &&
+            strcmp(scan->files[i].model, seen->model) == 0 &&
+            strcmp(scan->files[i].revision, commit) == 0)
+            return i;
+    return first;
+}
+
 static bool has_weights(const mlx_scan_t *scan, const size_t *chosen, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -229,6 +302,7 @@ static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bo
                      size_t *chosen, const mlx_cache_how_t *how, mlx_value_t *models,
                      mlx_error_t *err)
 {
+    first = head_of(self, scan, first);
     const mlx_seen_t *head = &scan->files[first];
     size_t count = choose_files(scan, first, chosen);
     /* Not asked for by name, what only has papers is passed over. */

@@ -55,8 +55,7 @@ void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file,
 /*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember
  *  where
  *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
- *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that
- *  is
+ *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
  *  away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here now.
  *  forget: what APP has of the model WHAT, or in the folder
  *  WHAT, on such a volume will not come back. */

@@ -1,5 +1,5 @@
-/*  Damage: what is refused because of it, and giving sound bytes to the names that this cache
- *  made. */
+/*  Damage: what is refused because of it, and giving sound bytes to the names that this cache made.
+ *  */
 #include "common/cache/cache_internal.h"
 
 #include "common/cache/hasher.h"

@@ -376,8 +376,8 @@ static bool is_away(const mlx_engine_t *self, const mlx_plan_t *plan, size_t seq
     return true;
 }
 
-/*  What is missing with its folder is taken back already; what lies behind a link that somebody
- *  put in
+/*  What is missing with its folder is taken back already; what lies behind a link that somebody put
+ *  in
  *  the place of a folder is not ours to touch. */
 static int take_step_back(mlx_engine_t *self, mlx_plan_t *plan, size_t seq, mlx_error_t *err)
 {

@@ -54,8 +54,8 @@ int mlx_engine_apply(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
  *  */
 int mlx_engine_reverse(mlx_engine_t *self, mlx_plan_t *plan, mlx_error_t *err);
 
-/*  Is the file of step SEQ, which this cache made, another one now or written to since? A name
- *  that is
+/*  Is the file of step SEQ, which this cache made, another one now or written to since? A name that
+ *  is
  *  gone, or shares the bytes of the cache, is not changed. */
 bool mlx_engine_changed(mlx_engine_t *self, const mlx_plan_t *plan, size_t seq);
 

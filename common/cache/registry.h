@@ -84,8 +84,8 @@ int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err);
 
 /*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; a plan
  *  without a command is one of its own. step stores what has become of one step; close ends it as
- *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be
- *  ended; it
+ *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be ended;
+ *  it
  *  stays what it is, and is tried again. */
 int mlx_journal_insert(mlx_db_t *db, mlx_plan_t *plan, int64_t now_s, mlx_error_t *err);
 int mlx_journal_step(mlx_db_t *db, const mlx_plan_t *plan, size_t seq, mlx_error_t *err);

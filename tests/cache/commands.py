@@ -123,12 +123,60 @@ def errors(w):
     print("ok: with --json errors are JSON")
 
 
+def hub_snapshots(w):
+    """Four revisions in the hub's cache, refs/main naming each of them in turn."""
+    repo = os.path.join(w.home, ".cache/huggingface/hub/models--org--many")
+    commits = [c * 40 for c in "0369"]
+    for commit in commits:
+        for name, data in (("config.json", b'{"at":"%s"}' % commit.encode()),
+                           ("model.safetensors", safetensors(1000, commit))):
+            write(os.path.join(repo, "snapshots", commit, name), data)
+    for commit in commits:
+        write(os.path.join(repo, "refs/main"), commit.encode())
+        w.good("adopt", "huggingface", "org/many")
+        with open(os.path.join(w.home, ".mlx-cache/models/org--many/config.json")) as file:
+            assert json.load(file)["at"] == commit
+    w.good("remove", "org/many")
+    shutil.rmtree(repo)
+    print("ok: adopt takes the revision that refs/main names")
+
+
+def one_name_one_model(w):
+    """Two models of one name: both are there, and nothing of them is called unneeded."""
+    other = os.path.join(w.home, "other")
+    w.env["MLX_CACHE_DIRS"] = other
+    w.env["LLAMA_CACHE"] = os.path.join(w.home, "llama")
+    w.good("clean", "--yes", "--older-than", "0")
+    write(os.path.join(other, "m.gguf"), gguf("here"))
+    write(os.path.join(w.env["LLAMA_CACHE"], "m.gguf"), gguf("there"))
+    for _ in range(2):
+        w.good("adopt")
+    clean = json.loads(w.good("--json", "clean", "--older-than", "0"))
+    names = sorted(m["model"] for m in json.loads(w.good("--json", "adopt"))["models"] if "m.gguf" in m["model"])
+    assert len(set(names)) == 2, names
+    assert not clean["models"] and not clean["steps"], clean
+    shutil.rmtree(other)
+    shutil.rmtree(w.env["LLAMA_CACHE"])
+    w.good("remove", *names)
+    w.revision("first")
+    w.good("add", "org/one")
+    write(os.path.join(w.home, ".lmstudio/models/org/one/model.safetensors"), safetensors(5000, "first"))
+    w.good("adopt", "lmstudio")
+    model = [m for m in json.loads(w.good("--json", "status"))["models"] if m["name"] == "org/one"]
+    assert model[0]["source"] == "huggingface", model
+    assert "config.json" in w.files(".mlx-cache/models/org--one")
+    w.good("link", "huggingface", "org/one")
+    print("ok: two models never get one name, and a part of one takes nothing from it")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
     world = World(folder)
     try:
         undo_of_commands(world)
         refresh(world)
         errors(world)
+        hub_snapshots(world)
+        one_name_one_model(world)
     finally:
         world.double.stdin.close()
         world.double.wait()

@@ -27,7 +27,8 @@ static void on_interrupt(int number)
     alarm(PATIENCE_S);
 }
 
-/*  Something waits for a server or a disk and does not hear: what is done is in the journal, and the
+/*  Something waits for a server or a disk and does not hear: what is done is in the journal, and
+ *  the
  *  next command goes on from there. */
 static void on_patience(int number)
 {
