@@ -28,7 +28,6 @@ static bool has_any_text(const mlx_value_t *map, const char *const *keys)
 #define MOST_TOKENS 1000000000000
 #define LONGEST_S 1e9
 #define SHORTEST_S 1e-9
-#define FASTEST 1e9
 
 static void read_count(const mlx_value_t *map, const char *key, int64_t *out)
 {
@@ -43,13 +42,6 @@ static void read_duration(const mlx_value_t *map, const char *key, double unit_s
     if (mlx_value_real(map, key, &units) && units * unit_s >= SHORTEST_S &&
         units * unit_s <= LONGEST_S)
         *out = units * unit_s;
-}
-
-static void read_rate(const mlx_value_t *map, const char *key, double *out)
-{
-    double rate;
-    if (mlx_value_real(map, key, &rate) && rate > 0 && rate <= FASTEST)
-        *out = rate;
 }
 
 static void read_error(const mlx_value_t *object, mlx_stream_event_t *out)
@@ -79,6 +71,7 @@ static void read_ollama(const mlx_value_t *object, mlx_stream_event_t *out)
     out->text = has_any_text(object, generated) || has_any_text(message, chatted) ||
                 has_tool_calls(message);
     read_reason(object, "done_reason", out);
+    mlx_value_bool(object, "done", &out->ended);
     read_count(object, "prompt_eval_count", &out->prompt_tokens);
     read_count(object, "eval_count", &out->generated_tokens);
     read_duration(object, "prompt_eval_duration", ns, &out->prompt_s);
@@ -107,7 +100,6 @@ static void read_timings(const mlx_value_t *object, mlx_stream_event_t *out)
     read_duration(timings, "predicted_ms", ms, &out->generation_s);
     read_count(timings, "prompt_n", &out->prompt_tokens);
     read_count(timings, "predicted_n", &out->generated_tokens);
-    read_rate(timings, "predicted_per_second", &out->generation_rate);
 }
 
 static void read_choice(const mlx_value_t *choice, mlx_stream_event_t *out)
@@ -218,11 +210,12 @@ void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
                                 .generated_tokens = -1,
                                 .prompt_s = NAN,
                                 .generation_s = NAN,
-                                .generation_rate = NAN,
                                 .load_s = NAN,
                                 .total_s = NAN};
     if (mlx_value_type(object) != MLX_MAP)
         return;
     read_error(object, out);
     api->read(object, out);
+    bool going_on = same(out->done_reason, "in_progress") || same(out->done_reason, "queued");
+    out->ended = out->ended || (out->done_reason && !going_on);
 }

@@ -24,12 +24,11 @@ typedef struct {
     const char *model;
     bool text;   /* carries generated text: an answer, thinking, a tool call */
     bool failed; /* carries an error */
+    bool ended;  /* says that the reply is at its end */
     int64_t prompt_tokens;
     int64_t generated_tokens; /* by the server's own count, up to and with this object */
     double prompt_s;          /* time the server spent on the prompt */
     double generation_s;      /* and on the generated tokens */
-    double generation_rate; /* tokens/s as it says itself: llama-server counts from the first token
-                                 on, so that tokens / generation_s would be too high */
     double load_s;
     double total_s;
     const char *done_reason;

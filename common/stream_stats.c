@@ -31,6 +31,7 @@ struct mlx_stream_stats {
     mlx_buf_t line;       /* unfinished line, or the whole reply so far */
     bool line_skipped;
     bool failed;
+    bool complete; /* the reply said that it is at its end */
     int64_t sent_us;
     int64_t first_us; /* of text */
     int64_t last_us;
@@ -38,7 +39,6 @@ struct mlx_stream_stats {
     int64_t at_count; /* pieces when the server last told its count */
     double prompt_s;
     double generation_s;
-    double server_rate;
     int64_t step; /* number of the newest step */
     uint32_t steps[STEPS];
     mlx_stream_figures_t known;
@@ -52,7 +52,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
     mlx_stream_stats_t *self = mlx_alloc(1, sizeof(*self));
     self->api = api;
     self->sent_us = self->first_us = self->last_us = -1;
-    self->prompt_s = self->generation_s = self->server_rate = NAN;
+    self->prompt_s = self->generation_s = NAN;
     self->known = (mlx_stream_figures_t){.api = mlx_stream_api_name(api),
                                          .status = -1,
                                          .started_us = now_us,
@@ -201,11 +201,14 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
         count_piece(self, now_us);
     if (event->model && *event->model)
         keep_text(known->model, sizeof(known->model), event->model);
+    self->complete = self->complete || event->ended;
     if (event->done_reason)
         keep_text(known->done_reason, sizeof(known->done_reason), event->done_reason);
-    if (event->prompt_tokens >= 0)
+    /*  Zero is a count only of what has ended: some streams say it in each piece until then. */
+    int64_t least = self->form == FORM_WHOLE || self->pieces == 0 ? 0 : 1;
+    if (event->prompt_tokens >= least)
         known->prompt_tokens = event->prompt_tokens;
-    if (event->generated_tokens >= 0) {
+    if (event->generated_tokens >= least) {
         known->generated_tokens = event->generated_tokens;
         known->server_counted = true;
         self->at_count = self->pieces;
@@ -214,8 +217,6 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
         self->prompt_s = event->prompt_s;
     if (!isnan(event->generation_s))
         self->generation_s = event->generation_s;
-    if (!isnan(event->generation_rate))
-        self->server_rate = event->generation_rate;
     if (!isnan(event->load_s))
         known->load_s = event->load_s;
     if (!isnan(event->total_s))
@@ -246,7 +247,9 @@ static void take_line(mlx_stream_stats_t *self, const char *line, size_t len, in
         line++;
         len--;
     }
-    if (len && *line == '{')
+    if (self->form == FORM_EVENTS && len >= 6 && memcmp(line, "[DONE]", 6) == 0)
+        self->complete = true;
+    else if (len && *line == '{')
         take_object(self, line, len, now_us);
 }
 
@@ -301,10 +304,11 @@ static void settle_count(const mlx_stream_stats_t *self, mlx_stream_figures_t *o
     out->server_counted = false;
 }
 
+/*  n tokens take n - 1 steps from the first, which comes out of reading the prompt. */
 static double server_rate(const mlx_stream_stats_t *self)
 {
-    return isnan(self->server_rate) ? (double)self->known.generated_tokens / self->generation_s
-                                    : self->server_rate;
+    int64_t n = self->known.generated_tokens;
+    return n > 1 ? (double)(n - 1) / self->generation_s : NAN;
 }
 
 /*  Without the server's clock ours: from the first piece of text to the last. */
@@ -313,14 +317,16 @@ static void settle_rates(mlx_stream_stats_t *self)
     mlx_stream_figures_t *known = &self->known;
     if (known->prompt_tokens > 0 && self->prompt_s > 0)
         known->prompt_rate = (double)known->prompt_tokens / self->prompt_s;
-    known->server_timed = known->server_counted && self->generation_s > 0;
+    known->server_timed =
+        known->server_counted && known->generated_tokens > 1 && self->generation_s > 0;
     if (known->generated_tokens > 1 && self->last_us > self->first_us)
         known->client_rate =
             (double)(known->generated_tokens - 1) * 1e6 / (double)(self->last_us - self->first_us);
     known->generation_rate = known->server_timed ? server_rate(self) : known->client_rate;
 }
 
-void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
+static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
+                   int64_t now_us)
 {
     mlx_stream_figures_t *known = &self->known;
     if (known->outcome != MLX_STREAM_RUNNING)
@@ -329,12 +335,24 @@ void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome
         take_line(self, self->line.data, self->line.len, now_us);
     mlx_buf_clear(&self->line);
     mlx_buf_clear(&self->request);
+    if (outcome == MLX_STREAM_OK && client_left && known->streamed && !self->complete)
+        outcome = MLX_STREAM_CLIENT_ABORT;
     if (outcome == MLX_STREAM_OK && (self->failed || known->status >= 400))
         outcome = MLX_STREAM_ERROR;
     known->outcome = outcome;
     known->ended_us = now_us;
     settle_count(self, known);
     settle_rates(self);
+}
+
+void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
+{
+    settle(self, outcome, false, now_us);
+}
+
+void mlx_stream_stats_end_alone(mlx_stream_stats_t *self, int64_t now_us)
+{
+    settle(self, MLX_STREAM_OK, true, now_us);
 }
 
 bool mlx_stream_stats_generating(const mlx_stream_stats_t *self)

@@ -54,7 +54,7 @@ typedef struct {
     int64_t prompt_tokens;    /* those the server had to work on: a cached prompt may not count */
     int64_t generated_tokens; /* so far */
     double prompt_rate;       /* tokens/s */
-    double generation_rate;   /* tokens/s over the whole reply; once it has ended */
+    double generation_rate;   /* (n - 1) tokens over the time since the first; once it has ended */
     double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
     double total_s;
@@ -76,6 +76,10 @@ void mlx_stream_stats_reply(mlx_stream_stats_t *self, const char *data, size_t l
 /*  The end, of whatever kind; only the first call counts. MLX_STREAM_OK becomes MLX_STREAM_ERROR
  * when the reply said so. */
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us);
+
+/*  The end of a whole reply whose client had closed its side before: without the final marker of its API
+ *  the server has only stopped, and that is a MLX_STREAM_CLIENT_ABORT. */
+void mlx_stream_stats_end_alone(mlx_stream_stats_t *self, int64_t now_us);
 
 /*  First text has passed. */
 bool mlx_stream_stats_generating(const mlx_stream_stats_t *self);

@@ -271,7 +271,8 @@ static const mlx_field_t running_request[] = {
 static const mlx_field_t last_request[] = {
     ID("model", "model that answered"),
     INT("tokens", "tokens generated"),
-    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "generation speed"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "(tokens - 1) over the time from the first token to the last"),
     INT("prompt_tokens", "prompt tokens processed"),
     NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "prompt speed"),
     NUM("ttft", MLX_REAL, MLX_UNIT_SECONDS, "time to first token"),

@@ -7,7 +7,8 @@
 #include "rate.h"
 
 enum {
-    STALE_US = 3 * 1000 * 1000
+    STALE_US = 3 * 1000 * 1000,
+    TAIL_MAX = 100000, /* tokens between two looks: more is no count */
 };
 
 /*  What is remembered of one slot. */
@@ -47,7 +48,8 @@ static bool read_slot(const mlx_value_t *item, mlx_slot_t *slot)
                          .task = int_or(item, "id_task", -1),
                          .decoded = int_or(next, "n_decoded", 0),
                          .prompt_done = int_or(item, "n_prompt_tokens_processed", -1),
-                         .prompt_cached = int_or(item, "n_prompt_tokens_cache", -1)};
+                         .prompt_cached = int_or(item, "n_prompt_tokens_cache", -1),
+                         .held = int_or(item, "n_prompt_tokens", -1)};
     return slot->id >= 0 && mlx_value_bool(item, "is_processing", &slot->processing);
 }
 
@@ -101,11 +103,27 @@ static track_t *track_of(mlx_slots_t *self, int64_t id, bool *fresh)
     return track;
 }
 
-/*  The request of TRACK is over: what was seen of it. Its token count is not known to the end. */
-static void finish(mlx_slots_t *self, const track_t *track, int64_t wall_us)
+/*  Tokens that the request of TRACK made in all, by what the idle slot NOW still holds; -1: not known.
+ *  While a prompt is read its length is not known, and a context that was shifted holds less. */
+static int64_t made_in_all(const track_t *track, const mlx_slot_t *now)
+{
+    const mlx_slot_t *seen = &track->seen;
+    if (now->processing || now->task != seen->task || now->held < 0 || seen->decoded == 0 ||
+        seen->prompt_done < 0 || seen->prompt_cached < 0)
+        return -1;
+    int64_t made = now->held + 1 - seen->prompt_done - seen->prompt_cached;
+    return made >= seen->decoded && made - seen->decoded <= TAIL_MAX ? made : -1;
+}
+
+/*  The request of TRACK is over: what was seen of it, and what the slot NOW tells of its end. */
+static void finish(mlx_slots_t *self, const track_t *track, const mlx_slot_t *now, int64_t wall_us)
 {
     mlx_activity_last_t *last = &self->last;
+    int64_t made = made_in_all(track, now);
     self->requests_total++;
+    if (made >= 0)
+        self->tokens_total += (double)(made - track->seen.decoded);
+    last->tokens = made >= 0 ? (double)made : NAN;
     last->t_us = wall_us;
     last->tokens_per_second = NAN;
     last->prompt_tokens = NAN;
@@ -156,7 +174,7 @@ static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64
     mlx_slot_t before = track->seen;
     bool same = !fresh && before.processing && before.task == now->task;
     if (!fresh && before.processing && !(now->processing && same))
-        finish(self, track, wall_us);
+        finish(self, track, now, wall_us);
     else if (!fresh && !before.processing && !now->processing && before.task != now->task)
         self->requests_total++; /* it came and went between two looks */
     if (now->processing) {
@@ -224,8 +242,8 @@ void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t 
     for (size_t i = 0; i < self->count; i++)
         if (self->tracks[i].seen.processing)
             list_request(&self->tracks[i], stale, now_us, out);
-    if (out->generating == 0 && !stale)
-        out->tokens_per_second = 0;
+    if (out->requests == 0 && !stale)
+        out->tokens_per_second = 0; /* while a prompt is read there is no speed, not one of 0 */
     out->tokens_total = self->tokens_total;
     out->prompt_tokens_total = self->prompt_tokens_total;
     out->requests_total = self->requests_total;

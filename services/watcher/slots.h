@@ -1,7 +1,7 @@
 /*  slots.h - tokens per second from a llama-server's GET /slots, polled while others generate
  *
  *  Format: llama.cpp tools/server README, "GET /slots"; recorded from Ollama's runner. One object
- *  per slot; read are id, id_task (another request: counts restart), is_processing,
+ *  per slot; read are id, id_task (another request: counts restart), is_processing, n_prompt_tokens,
  *  n_prompt_tokens_processed, n_prompt_tokens_cache and next_token[0].n_decoded (an object instead
  *  of an array before 2025).
  *
@@ -10,8 +10,9 @@
  *          mlx_slots_update(slots, &seen, now_us, wall_us);
  *      mlx_slots_activity(slots, now_us, &activity);
  *
- *  What happens between two looks is not seen: the tail of a request after the last look at it is
- *  left out, not guessed. So rates are right and totals are lower bounds.
+ *  A slot that has become idle still holds the tokens of its last request: what was generated after the
+ *  last look at it is known exactly where its prompt is, that is if it was seen generating. What came
+ *  and went between two looks is left out, not guessed: rates are right and totals lower bounds.
  */
 #ifndef MLX_WATCHER_SLOTS_H
 #define MLX_WATCHER_SLOTS_H
@@ -30,6 +31,7 @@ typedef struct {
     int64_t decoded;       /* tokens generated for this task */
     int64_t prompt_done;   /* prompt tokens computed for it; -1: not said */
     int64_t prompt_cached; /* prompt tokens found in the cache; -1: not said */
+    int64_t held;          /* prompt and generated tokens in it, but the newest; -1: not said */
 } mlx_slot_t;
 
 typedef struct {

@@ -46,7 +46,10 @@ static void finish_oldest(mlx_tap_session_t *self, mlx_stream_outcome_t outcome)
     if (!exchange->stats)
         return;
     mlx_stream_figures_t figures;
-    mlx_stream_stats_end(exchange->stats, outcome, self->now_us);
+    if (outcome == MLX_STREAM_OK && self->client_closed)
+        mlx_stream_stats_end_alone(exchange->stats, self->now_us);
+    else
+        mlx_stream_stats_end(exchange->stats, outcome, self->now_us);
     mlx_stream_stats_figures(exchange->stats, self->now_us, &figures);
     mlx_stream_stats_destroy(&exchange->stats);
     self->events->finished(self->arg, exchange->id, &figures);

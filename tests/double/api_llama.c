@@ -44,8 +44,8 @@ static void put_slot(mlx_buf_t *out, const mlx_app_t *app, const mlx_slot_view_t
     mlx_buf_printf(out,
                    ",\"id_task\":%d,\"n_prompt_tokens\":%d,\"n_prompt_tokens_processed\":%d,"
                    "\"n_prompt_tokens_cache\":%d,",
-                   slot->task, slot->prompt + slot->decoded, slot->processed,
-                   slot->processing ? slot->cached : 0);
+                   slot->task, slot->prompt + (slot->made > 0 ? slot->made - 1 : 0),
+                   slot->processed, slot->processing ? slot->cached : 0);
     put_params(out, slot->limit);
     mlx_buf_printf(out,
                    "\"next_token\":[{\"has_next_token\":%s,\"has_new_line\":false,\"n_remain\":%d,"

@@ -51,6 +51,7 @@ static void show(const mlx_gen_t *self, bool processing, int64_t processed)
     mlx_slot_view_t *view = &self->model->view.slots[self->slot];
     view->processing = processing;
     view->processed = (int32_t)processed;
+    view->made = (int32_t)self->decoded;
     view->decoded = processing ? (int32_t)self->decoded : 0;
     mlx_model_show(self->model);
 }

@@ -25,6 +25,7 @@ typedef struct {
     int32_t processed; /* of them, computed so far */
     int32_t cached;    /* of them, taken from the cache */
     int32_t decoded;
+    int32_t made;  /* by its last request */
     int32_t limit; /* -1: none */
 } mlx_slot_view_t;
 

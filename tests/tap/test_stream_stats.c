@@ -68,15 +68,15 @@ typedef struct {
 static const recorded_t recorded[] = {
     {"generate-stream", "/api/generate",
      "generate tiny-random ok 200 streamed prompt=53 tokens=24 (server) ttft=0.25 "
-     "prompt_rate=3084.26 rate=1165.9 (server) load=0.00141995 total=0.0427711 length"},
+     "prompt_rate=3084.26 rate=1117.32 (server) load=0.00141995 total=0.0427711 length"},
     {"chat-stream", "/api/chat",
      "chat tiny-random ok 200 streamed prompt=53 tokens=24 (server) ttft=0.25 "
-     "prompt_rate=3504.83 rate=1122.86 (server) load=0.00128271 total=0.0400461 length"},
+     "prompt_rate=3504.83 rate=1076.07 (server) load=0.00128271 total=0.0400461 length"},
     {"generate-nonstream", "/api/generate",
      "generate tiny-random ok 200 prompt=53 tokens=24 (server) prompt_rate=49905.8 "
-     "rate=1313.2 (server) load=0.00102587 total=0.0229099 length"},
+     "rate=1258.48 (server) load=0.00102587 total=0.0229099 length"},
     {"chat-nonstream", "/prefix/api/chat",
-     "chat tiny-random ok 200 prompt=53 tokens=24 (server) prompt_rate=38461.5 rate=1352.11 "
+     "chat tiny-random ok 200 prompt=53 tokens=24 (server) prompt_rate=38461.5 rate=1295.77 "
      "(server) load=0.00127798 total=0.0225222 length"},
     {"load-only", "/api/generate", "generate tiny-random ok 200 load"},
     {"unload", "/api/generate", "generate tiny-random ok 200 unload"},
@@ -146,11 +146,11 @@ static const api_case_t api_cases[] = {
     {"the server's count corrects ours", "/api/generate", NDJSON,
      "{\"response\":\"a\"}\n{\"response\":\"b\"}\n"
      "{\"response\":\"\",\"done\":true,\"eval_count\":7,\"eval_duration\":3500000000}\n",
-     "generate  ok 200 streamed tokens=7 (server) ttft=0.5 rate=2 (server)"},
+     "generate  ok 200 streamed tokens=7 (server) ttft=0.5 rate=1.71429 (server)"},
     {"no division by a zero duration", "/api/generate", NDJSON,
      "{\"response\":\"a\"}\n"
      "{\"eval_count\":1,\"eval_duration\":0,\"prompt_eval_count\":0,\"prompt_eval_duration\":0}\n",
-     "generate  ok 200 streamed prompt=0 tokens=1 (server) ttft=0.5"},
+     "generate  ok 200 streamed tokens=1 (server) ttft=0.5"},
     {"an error inside a stream", "/api/chat", NDJSON,
      "{\"message\":{\"content\":\"a\"}}\n{\"error\":\"runner died\"}\n",
      "chat  error 200 streamed tokens=1 ttft=0.5"},
@@ -173,17 +173,31 @@ static const api_case_t api_cases[] = {
      "data: {\"choices\":[],\"usage\":{\"completion_tokens\":5,\"prompt_tokens\":9},"
      "\"timings\":{\"prompt_n\":4,\"prompt_ms\":2,\"predicted_n\":5,\"predicted_ms\":50}}\n",
      "chat_completions  ok 200 streamed prompt=4 tokens=5 (server) ttft=0.5 prompt_rate=2000 "
-     "rate=100 (server)"},
+     "rate=80 (server)"},
     {"usage in every chunk", "/v1/completions", SSE,
      "data: {\"choices\":[{\"text\":\"a\"}],\"usage\":{\"completion_tokens\":3}}\n"
      "data: {\"choices\":[{\"text\":\"b\"}],\"usage\":{\"completion_tokens\":6}}\n"
      "data: {\"choices\":[{\"text\":\"c\"}]}\n",
      "completions  ok 200 streamed tokens=7 ttft=0.5 rate=6"},
+    {"zero usage until the end", "/v1/completions", SSE,
+     "data: {\"choices\":[{\"text\":\"a\"}],\"usage\":{\"prompt_tokens\":0,"
+     "\"completion_tokens\":0}}\n"
+     "data: {\"choices\":[{\"text\":\"b\"}],\"usage\":{\"prompt_tokens\":0,"
+     "\"completion_tokens\":0}}\n",
+     "completions  ok 200 streamed tokens=2 ttft=0.5 rate=2"},
+    {"one token has no rate", "/api/generate", NDJSON,
+     "{\"response\":\"a\"}\n"
+     "{\"response\":\"\",\"done\":true,\"eval_count\":1,\"eval_duration\":25000000}\n",
+     "generate  ok 200 streamed tokens=1 (server) ttft=0.5"},
+    {"the first token's time is the prompt's", "/api/generate", NDJSON,
+     "{\"response\":\"a\"}\n"
+     "{\"response\":\"\",\"done\":true,\"eval_count\":2,\"eval_duration\":25000000}\n",
+     "generate  ok 200 streamed tokens=2 (server) ttft=0.5 rate=40 (server)"},
     {"llama-server completion", "/completion", SSE,
      "data: {\"content\":\"a\",\"stop\":false}\n"
      "data: {\"content\":\"\",\"stop\":true,\"stop_type\":\"limit\",\"model\":\"m\","
      "\"timings\":{\"predicted_n\":2,\"predicted_ms\":4}}\n",
-     "completions m ok 200 streamed tokens=2 (server) ttft=0.5 rate=500 (server) limit"},
+     "completions m ok 200 streamed tokens=2 (server) ttft=0.5 rate=250 (server) limit"},
     {"whole chat completion", "/v1/chat/completions", JSON,
      "{\"model\":\"m\",\"choices\":[{\"message\":{\"content\":\"a b "
      "c\"},\"finish_reason\":\"stop\"}],"

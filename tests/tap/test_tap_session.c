@@ -54,6 +54,8 @@ typedef struct {
 #define CHUNKED STREAM "Transfer-Encoding: chunked\r\n\r\n"
 #define TOKEN "{\"response\":\"a\"}\n"
 #define CHUNK "11\r\n" TOKEN "\r\n"
+#define FAILURE "1d\r\n{\"error\":\"context canceled\"}\n\r\n"
+#define DONE "1c\r\n{\"response\":\"\",\"done\":true}\n\r\n"
 #define END "0\r\n\r\n"
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
@@ -91,6 +93,22 @@ static const case_t cases[] = {
     {"the client gives up, then the server stops",
      "+1 *1 -1 a client_abort 1 ",
      {{'c', ASK("a")}, {'s', CHUNKED CHUNK}, {'C', NULL}, {'S', NULL}},
+     false},
+    {"the client closes its side, and the server ends its reply with an error",
+     "+1 *1 -1 a client_abort 2 ",
+     {{'c', ASK("a")}, {'s', CHUNKED CHUNK CHUNK}, {'C', NULL}, {'s', FAILURE END}},
+     false},
+    {"the client closes its side, and the server ends without a final marker",
+     "+1 *1 -1 a client_abort 2 ",
+     {{'c', ASK("a")}, {'s', CHUNKED CHUNK CHUNK}, {'C', NULL}, {'s', END}},
+     false},
+    {"the client closes its side and waits for the whole reply",
+     "+1 *1 -1 a ok 2 ",
+     {{'c', ASK("a")}, {'C', NULL}, {'s', CHUNKED CHUNK CHUNK DONE END}},
+     false},
+    {"an error while the client waits",
+     "+1 *1 -1 a error 1 ",
+     {{'c', ASK("a")}, {'s', CHUNKED CHUNK FAILURE END}},
      false},
     {"another protocol",
      "",

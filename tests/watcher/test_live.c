@@ -46,7 +46,7 @@ static double served_rate(const play_t *self)
     double ns = NAN;
     mlx_value_real(self->reply, "eval_count", &count);
     mlx_value_real(self->reply, "eval_duration", &ns);
-    return count * 1e9 / ns;
+    return (count - 1) * 1e9 / ns;
 }
 
 static void assert_within(double is, double should, double share)

@@ -98,7 +98,8 @@ static void look(mlx_slots_t *slots, int64_t t_ms, int64_t task, bool processing
                                        .processing = processing,
                                        .decoded = decoded,
                                        .prompt_done = prompt,
-                                       .prompt_cached = 0}}};
+                                       .prompt_cached = 0,
+                                       .held = -1}}};
     mlx_slots_update(slots, &seen, t_ms * MS, WALL + t_ms * MS);
 }
 
@@ -161,7 +162,42 @@ static void measures_the_prompt(void **state)
         look(slots, 1 + t * 1000, 9, true, 0, t * 512);
     mlx_activity_t seen = activity(slots, 3001);
     assert_true(fabs(seen.prompt_tokens_per_second - 512) < 1e-9);
-    assert_true(seen.generating == 0 && seen.tokens_per_second == 0);
+    assert_true(seen.generating == 0 && isnan(seen.tokens_per_second));
+}
+
+/*  Looks at two requests of 40 tokens, the second with most of its prompt cached. */
+static void counts_the_end_that_it_did_not_see(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t t_ms;
+        mlx_slot_t slot;
+    } looks[] = {
+        {0, {.task = 6, .held = 139}},
+        {150, {.task = 7, .processing = true, .decoded = 9, .prompt_done = 32, .held = 40}},
+        {300, {.task = 7, .processing = true, .decoded = 18, .prompt_done = 32, .held = 49}},
+        {750, {.task = 7, .held = 71}},
+        {1000,
+         {.task = 8,
+          .processing = true,
+          .decoded = 11,
+          .prompt_done = 12,
+          .prompt_cached = 32,
+          .held = 54}},
+        {1600, {.task = 8, .held = 83}},
+        {1700, {.task = 9, .processing = true, .decoded = 5, .prompt_done = 10, .held = 14}},
+        {1800, {.task = 9, .held = 12}},  /* shifted: it holds less than was seen */
+        {1900, {.task = 10, .held = -1}}, /* came and went, and an older build */
+    };
+    const double totals[] = {0, 9, 18, 40, 51, 80, 85, 85, 85};
+    MLX_CLEANUP(mlx_slots_destroy) mlx_slots_t *slots = mlx_slots_new();
+    for (size_t i = 0; i < MLX_COUNT(looks); i++) {
+        const mlx_slot_list_t seen = {.count = 1, .slots = {looks[i].slot}};
+        mlx_slots_update(slots, &seen, looks[i].t_ms * MS + 1, WALL);
+        if (activity(slots, looks[i].t_ms + 1).tokens_total != totals[i])
+            fail_msg("look %zu: %g", i, activity(slots, looks[i].t_ms + 1).tokens_total);
+    }
+    assert_true(activity(slots, 1901).requests_total == 4);
 }
 
 /*  Back to back: the task number changes and the slot is never seen idle. */
@@ -221,6 +257,7 @@ int main(void)
         cmocka_unit_test(measures_a_generation),
         cmocka_unit_test(says_nothing_of_speed_after_one_look),
         cmocka_unit_test(measures_the_prompt),
+        cmocka_unit_test(counts_the_end_that_it_did_not_see),
         cmocka_unit_test(tells_one_request_from_the_next),
         cmocka_unit_test(adds_slots_up),
         cmocka_unit_test(has_no_speed_when_it_looked_too_long_ago),
