@@ -186,12 +186,15 @@ static void put_counts(const mlx_gen_t *gen, mlx_buf_t *out)
         mlx_buf_puts(out, ",\"context\":");
         mlx_words_context(gen->app->words, out, gen->decoded);
     }
+    /*  As in the real one the clock starts with the first token: n - 1 steps. */
+    double eval = gen->decoded > 1 ? (double)(gen->decoded - 1) / (double)gen->decoded : 1;
     mlx_buf_printf(out,
                    ",\"total_duration\":%lld,\"load_duration\":%lld,\"prompt_eval_count\":%lld,"
                    "\"prompt_eval_duration\":%lld,\"eval_count\":%lld,\"eval_duration\":%lld",
                    span(gen->start, gen->last), span(gen->start, gen->loaded),
                    (long long)gen->job.prompt, span(gen->loaded, gen->prompted),
-                   (long long)gen->decoded, span(gen->prompted, gen->last));
+                   (long long)gen->decoded,
+                   (long long)(eval * (double)span(gen->prompted, gen->last)));
 }
 
 static void whole(const mlx_gen_t *gen, mlx_buf_t *out)
