@@ -53,8 +53,9 @@ let protocolSources = [
     "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [
-    "bus.c", "bus_calls.c", "bus_loop.c", "bus_seen.c", "env.c", "held.c", "menu_view.c", "overview.c",
-    "overview_state.c", "paths.c", "units.c",
+    "base/clock.c", "base/env.c", "base/held.c", "base/paths.c", "base/units.c", "bus/bus.c",
+    "bus/calls.c", "bus/loop.c", "bus/seen.c", "view/menu_view.c", "view/overview.c",
+    "view/overview_state.c",
 ].map { "common/" + $0 }
 
 let package = Package(

@@ -45,19 +45,19 @@ int mlx_error_set(mlx_error_t *err, mlx_code_t code, const char *fmt, ...)
     make_printable(text);
     err->code = code;
     memcpy(err->text, text, sizeof text);
-    err->mend[0] = '\0';
+    err->hint[0] = '\0';
     return -1;
 }
 
-int mlx_error_mend(mlx_error_t *err, const char *fmt, ...)
+int mlx_error_hint(mlx_error_t *err, const char *fmt, ...)
 {
     if (!err)
         return -1;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(err->mend, sizeof err->mend, fmt, args);
+    vsnprintf(err->hint, sizeof err->hint, fmt, args);
     va_end(args);
-    make_printable(err->mend);
+    make_printable(err->hint);
     return -1;
 }
 
@@ -77,7 +77,7 @@ int mlx_error_prefix(mlx_error_t *err, const char *fmt, ...)
 
 int mlx_error_report(const char *program, const mlx_error_t *err)
 {
-    fprintf(stderr, "%s: %s%s%s\n", program, err->text, err->mend[0] ? "; " : "", err->mend);
+    fprintf(stderr, "%s: %s%s%s\n", program, err->text, err->hint[0] ? "; " : "", err->hint);
     return err->code ? (int)err->code : (int)MLX_ERR_FAILED;
 }
 

@@ -1,4 +1,4 @@
-/*  error.h - one error: what failed, where, and the mend
+/*  error.h - one error: what failed, where, and the hint
  *
  *  Every fallible function takes an mlx_error_t * as its last argument (NULL: not interested) and
  *  returns 0/-1 or a pointer/NULL. Codes are the programs' exit codes, so that main() can return
@@ -27,14 +27,14 @@ typedef enum {
 typedef struct {
     mlx_code_t code;
     char text[512]; /* what and where, one line */
-    char mend[256]; /* what to do about it; may be empty */
+    char hint[256]; /* what to do about it; may be empty */
 } mlx_error_t;
 
 /*  Fill ERR (may be NULL). Always returns -1, so that a caller can `return mlx_error_set(...)`. */
 int mlx_error_set(mlx_error_t *err, mlx_code_t code, const char *fmt, ...) MLX_PRINTF(3, 4);
 
-/*  Add the mend to an error just set. Always returns -1. */
-int mlx_error_mend(mlx_error_t *err, const char *fmt, ...) MLX_PRINTF(2, 3);
+/*  Add the hint to an error just set. Always returns -1. */
+int mlx_error_hint(mlx_error_t *err, const char *fmt, ...) MLX_PRINTF(2, 3);
 
 /*  Put "CONTEXT: " before the text of ERR. Always returns -1. */
 int mlx_error_prefix(mlx_error_t *err, const char *fmt, ...) MLX_PRINTF(2, 3);

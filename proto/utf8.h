@@ -1,7 +1,7 @@
 /*  utf8.h - text from outside, made safe to show: well-formed UTF-8 on one line
  *
  *  Independent of the locale: JSON, D-Bus and status bars want UTF-8 whatever the terminal speaks.
- *  (For terminals: common/term.h.)
+ *  (For terminals: common/cli/term.h.)
  *
  *      MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(model, 64);
  */

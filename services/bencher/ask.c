@@ -1,9 +1,10 @@
 #include "ask.h"
+#include "common/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 enum {
     CONNECT_MS = 5000,

@@ -8,8 +8,8 @@
 #define MLX_BENCHER_ASK_H
 
 #include "api.h"
-#include "common/http.h"
-#include "common/stream_stats.h"
+#include "common/http/http.h"
+#include "common/runtime/stream_stats.h"
 
 typedef struct mlx_asking mlx_asking_t;
 

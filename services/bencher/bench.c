@@ -1,4 +1,5 @@
 #include "bench.h"
+#include "common/base/clock.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -39,11 +40,11 @@ struct mlx_bench {
     char id[24];
     phase_t phase;
     mlx_find_t *find;
-    mlx_target_t target; /* api NULL: not found yet */
-    bool touched;        /* the model's expiry may not be what it was */
+    mlx_bench_target_t target; /* api NULL: not found yet */
+    bool touched;              /* the model's expiry may not be what it was */
     mlx_conditions_t *conditions;
-    mlx_plan_t *plan;
-    mlx_step_t step;
+    mlx_bench_plan_t *plan;
+    mlx_bench_step_t step;
     size_t step_bytes;
     mlx_asking_t *asking;
     mlx_probe_t *probe; /* of what has just been loaded */
@@ -82,7 +83,7 @@ static void tell(mlx_bench_t *self)
         mlx_value_set_int(d, "prompt", self->step.prompt + 1);
     mlx_value_set_real(d, "elapsed", elapsed_s(self));
     if (self->plan)
-        mlx_value_set_real(d, "remaining", mlx_plan_remaining(self->plan, elapsed_s(self)));
+        mlx_value_set_real(d, "remaining", mlx_bench_plan_remaining(self->plan, elapsed_s(self)));
     mlx_value_set_real(d, "tokens_per_second", self->rate);
     self->options.progress(self->options.arg, d);
 }
@@ -132,7 +133,7 @@ static void finish(mlx_bench_t *self)
 /*  What the model's expiry was. When others used it meanwhile it is what their request made it. */
 static mlx_keep_t keep_after(const mlx_bench_t *self)
 {
-    const mlx_target_t *target = &self->target;
+    const mlx_bench_target_t *target = &self->target;
     int64_t left_us = target->expires_at - mlx_wall_us();
     if (target->loaded && !target->loading && !target->expires_at)
         return (mlx_keep_t){.kind = MLX_KEEP_FOREVER};
@@ -252,7 +253,7 @@ static void on_answer(void *arg, const mlx_answer_t *answer)
 {
     mlx_bench_t *self = arg;
     mlx_outcome_t outcome = outcome_of(self, answer);
-    mlx_plan_note(self->plan, &outcome);
+    mlx_bench_plan_note(self->plan, &outcome);
     bool go_on = self->phase == PHASE_WARMUP ? !answer->error.code : keep_record(self, answer);
     if (!go_on) {
         fail(self, &answer->error);
@@ -266,7 +267,7 @@ static void on_answer(void *arg, const mlx_answer_t *answer)
 
 static void next_step(mlx_bench_t *self)
 {
-    if (!mlx_plan_next(self->plan, elapsed_s(self), &self->step)) {
+    if (!mlx_bench_plan_next(self->plan, elapsed_s(self), &self->step)) {
         mlx_conditions_end(self->conditions, mlx_now_us());
         restore(self);
         return;
@@ -287,7 +288,8 @@ static void next_step(mlx_bench_t *self)
 static void begin(mlx_bench_t *self)
 {
     self->begun_us = mlx_now_us();
-    self->plan = mlx_plan_new(self->options.prompts, self->options.budget_s, self->target.context);
+    self->plan =
+        mlx_bench_plan_new(self->options.prompts, self->options.budget_s, self->target.context);
     next_step(self);
 }
 
@@ -343,7 +345,7 @@ static void recall(void *arg, const mlx_message_t *message, int64_t age_us)
         mlx_conditions_message(self->conditions, message, mlx_now_us());
 }
 
-static void on_found(void *arg, const mlx_target_t *target, const mlx_error_t *err)
+static void on_found(void *arg, const mlx_bench_target_t *target, const mlx_error_t *err)
 {
     mlx_bench_t *self = arg;
     if (!target) {
@@ -409,7 +411,7 @@ void mlx_bench_destroy(mlx_bench_t **self_p)
     mlx_asking_destroy(&self->asking);
     if (self->touched)
         restore_blocking(self);
-    mlx_plan_destroy(&self->plan);
+    mlx_bench_plan_destroy(&self->plan);
     mlx_conditions_destroy(&self->conditions);
     mlx_prompts_destroy(&self->options.prompts);
     free(self->records);

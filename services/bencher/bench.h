@@ -12,8 +12,8 @@
 #ifndef MLX_BENCHER_BENCH_H
 #define MLX_BENCHER_BENCH_H
 
-#include "common/http.h"
-#include "common/overview.h"
+#include "common/http/http.h"
+#include "common/view/overview.h"
 #include "prompts.h"
 
 typedef struct mlx_bench mlx_bench_t;

@@ -33,7 +33,7 @@ typedef struct {
 } other_t;
 
 struct mlx_conditions {
-    const mlx_target_t *target;
+    const mlx_bench_target_t *target;
     bool measuring;
     int64_t begun_us, ended_us;
     int64_t since_us; /* what is contended is so since then */
@@ -52,7 +52,7 @@ struct mlx_conditions {
     bool throttled;
 };
 
-mlx_conditions_t *mlx_conditions_new(const mlx_target_t *target)
+mlx_conditions_t *mlx_conditions_new(const mlx_bench_target_t *target)
 {
     mlx_conditions_t *self = mlx_alloc(1, sizeof *self);
     self->target = target;

@@ -18,7 +18,7 @@
 typedef struct mlx_conditions mlx_conditions_t;
 
 /*  TARGET is borrowed as long as the object lives. */
-mlx_conditions_t *mlx_conditions_new(const mlx_target_t *target);
+mlx_conditions_t *mlx_conditions_new(const mlx_bench_target_t *target);
 void mlx_conditions_destroy(mlx_conditions_t **self);
 
 /*  MESSAGE of this machine; others must not be given. */

@@ -1,4 +1,5 @@
 #include "find.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,7 +142,7 @@ static void copy(char *out, size_t size, const char *text)
     snprintf(out, size, "%s", text ? text : "");
 }
 
-static void fill(mlx_target_t *target, const candidate_t *candidate, const mlx_found_t *found,
+static void fill(mlx_bench_target_t *target, const candidate_t *candidate, const mlx_found_t *found,
                  const mlx_value_t *model)
 {
     target->api = mlx_api_find(found->kind);
@@ -176,18 +177,18 @@ static void refuse(mlx_find_t *self)
     mlx_error_t err = {0};
     if (self->count == 0) {
         mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "no runtime is reachable");
-        mlx_error_mend(&err, "start one (`ollama serve`, `llama-server`), or name one with --url");
+        mlx_error_hint(&err, "start one (`ollama serve`, `llama-server`), or name one with --url");
     } else if (self->last.code && self->names_count == 0) {
         err = self->last;
     } else if (self->model) {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no runtime has a model %.100s", self->model);
         if (self->names_count)
-            mlx_error_mend(&err, "there are: %.200s", mlx_buf_str(&self->names));
+            mlx_error_hint(&err, "there are: %.200s", mlx_buf_str(&self->names));
         else
-            mlx_error_mend(&err, "`ollama pull %.100s` fetches it", self->model);
+            mlx_error_hint(&err, "`ollama pull %.100s` fetches it", self->model);
     } else {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no model is loaded");
-        mlx_error_mend(&err, self->names_count ? "name one of: %.200s" : "pull a model first%s",
+        mlx_error_hint(&err, self->names_count ? "name one of: %.200s" : "pull a model first%s",
                        self->names_count ? mlx_buf_str(&self->names) : "");
     }
     self->fn(self->arg, NULL, &err);
@@ -200,7 +201,7 @@ static void on_probed(void *arg, const mlx_found_t *found, const mlx_error_t *er
     mlx_find_t *self = arg;
     const mlx_value_t *model = found ? choose(self, found) : NULL;
     if (model) {
-        mlx_target_t target = {0};
+        mlx_bench_target_t target = {0};
         fill(&target, &self->list[self->next - 1], found, model);
         self->fn(self->arg, &target, NULL);
         return;

@@ -12,8 +12,8 @@
 #define MLX_BENCHER_FIND_H
 
 #include "api.h"
-#include "common/http.h"
-#include "common/overview.h"
+#include "common/http/http.h"
+#include "common/view/overview.h"
 
 typedef struct mlx_find mlx_find_t;
 
@@ -31,7 +31,7 @@ typedef struct {
     bool loaded;
     bool loading;       /* by somebody else's request */
     int64_t expires_at; /* µs since the epoch; 0: not loaded, or stays for ever */
-} mlx_target_t;
+} mlx_bench_target_t;
 
 typedef struct {
     mlx_http_t *http;
@@ -43,7 +43,7 @@ typedef struct {
 
 /*  TARGET is NULL with ERR set: not_found, or unavailable when nothing answered. Borrowed. The
  *  function may destroy the object. */
-typedef void (*mlx_find_fn)(void *arg, const mlx_target_t *target, const mlx_error_t *err);
+typedef void (*mlx_find_fn)(void *arg, const mlx_bench_target_t *target, const mlx_error_t *err);
 
 /*  Caller owns it. FN is called later, never from within. */
 mlx_find_t *mlx_find_new(mlx_loop_t *loop, const mlx_find_options_t *options, mlx_find_fn fn,

@@ -2,8 +2,9 @@
 #include <string.h>
 
 #include "bench.h"
-#include "common/prompt_file.h"
-#include "common/service.h"
+#include "common/base/clock.h"
+#include "common/base/prompt_file.h"
+#include "common/bus/service.h"
 
 enum {
     BUDGET_MIN_S = 5,
@@ -79,7 +80,7 @@ static int start_run(state_t *self, const mlx_value_t *args, mlx_error_t *err)
     double budget_s;
     if (self->bench) {
         mlx_error_set(err, MLX_ERR_BUSY, "another benchmark is running");
-        return mlx_error_mend(err, "wait a minute, or cancel it");
+        return mlx_error_hint(err, "wait a minute, or cancel it");
     }
     if (budget_of(self, args, &budget_s, err))
         return -1;

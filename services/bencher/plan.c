@@ -23,7 +23,7 @@ static const double patience = 3, patience_s = 5;
 /*  Part of the context that a prompt may fill. */
 static const double context_part = 0.6;
 
-struct mlx_plan {
+struct mlx_bench_plan {
     const mlx_prompts_t *prompts;
     double deadline_s;
     double warmup_s;
@@ -36,9 +36,9 @@ struct mlx_plan {
     double bytes_per_token; /* of a prompt; NaN: not known */
 };
 
-mlx_plan_t *mlx_plan_new(const mlx_prompts_t *prompts, double budget_s, int64_t context)
+mlx_bench_plan_t *mlx_bench_plan_new(const mlx_prompts_t *prompts, double budget_s, int64_t context)
 {
-    mlx_plan_t *self = mlx_alloc(1, sizeof *self);
+    mlx_bench_plan_t *self = mlx_alloc(1, sizeof *self);
     self->prompts = prompts;
     self->deadline_s = budget_s - fmax(reserve_min_s, reserve_part * budget_s);
     self->warmup_s = warmup_part * budget_s;
@@ -47,30 +47,30 @@ mlx_plan_t *mlx_plan_new(const mlx_prompts_t *prompts, double budget_s, int64_t 
     return self;
 }
 
-void mlx_plan_destroy(mlx_plan_t **self)
+void mlx_bench_plan_destroy(mlx_bench_plan_t **self)
 {
     free(*self);
     *self = NULL;
 }
 
-size_t mlx_plan_asked(const mlx_plan_t *self)
+size_t mlx_bench_plan_asked(const mlx_bench_plan_t *self)
 {
     return self->next;
 }
 
 /*  Seconds that a prompt of BYTES waits for its first token. */
-static double wait_of(const mlx_plan_t *self, double bytes)
+static double wait_of(const mlx_bench_plan_t *self, double bytes)
 {
     return self->wait_bytes > 0 ? bytes * self->wait_s / self->wait_bytes : 0;
 }
 
-static double rate_of(const mlx_plan_t *self)
+static double rate_of(const mlx_bench_plan_t *self)
 {
     return isnan(self->rate) ? 1 : self->rate;
 }
 
 /*  Bytes of text that LEFT_S and the context allow one prompt. */
-static double most_bytes(const mlx_plan_t *self, double left_s)
+static double most_bytes(const mlx_bench_plan_t *self, double left_s)
 {
     double most = MLX_PROMPTS_TEXT_MAX;
     if (self->wait_s > 0)
@@ -81,7 +81,7 @@ static double most_bytes(const mlx_plan_t *self, double left_s)
 }
 
 /*  What the prompts from the next on need: wanted tokens, and time before their first ones. */
-static void add_up(const mlx_plan_t *self, double left_s, double *tokens, double *waits_s)
+static void add_up(const mlx_bench_plan_t *self, double left_s, double *tokens, double *waits_s)
 {
     double most = most_bytes(self, left_s);
     *tokens = *waits_s = 0;
@@ -91,14 +91,14 @@ static void add_up(const mlx_plan_t *self, double left_s, double *tokens, double
     }
 }
 
-static double limit_of(const mlx_plan_t *self, double left_s, double tokens, double bytes)
+static double limit_of(const mlx_bench_plan_t *self, double left_s, double tokens, double bytes)
 {
     if (isnan(self->rate))
         return left_s;
     return fmin(left_s, patience_s + patience * (wait_of(self, bytes) + tokens / self->rate));
 }
 
-static bool plan_prompt(mlx_plan_t *self, double left_s, mlx_step_t *step)
+static bool plan_prompt(mlx_bench_plan_t *self, double left_s, mlx_bench_step_t *step)
 {
     double wanted_all, waits_s;
     add_up(self, left_s, &wanted_all, &waits_s);
@@ -110,25 +110,25 @@ static bool plan_prompt(mlx_plan_t *self, double left_s, mlx_step_t *step)
     /* Half of the shortest reply is still worth having; less is not. */
     if (wait_of(self, bytes) + (int)MLX_PLAN_TOKENS_MIN / 2.0 / rate_of(self) > left_s)
         return false;
-    *step = (mlx_step_t){(int)self->next, (int64_t)tokens, (size_t)bytes,
-                         limit_of(self, left_s, tokens, bytes)};
+    *step = (mlx_bench_step_t){(int)self->next, (int64_t)tokens, (size_t)bytes,
+                               limit_of(self, left_s, tokens, bytes)};
     return true;
 }
 
-bool mlx_plan_next(mlx_plan_t *self, double elapsed_s, mlx_step_t *step)
+bool mlx_bench_plan_next(mlx_bench_plan_t *self, double elapsed_s, mlx_bench_step_t *step)
 {
     double left_s = self->deadline_s - elapsed_s;
     if (left_s <= 0 || self->next >= mlx_prompts_count(self->prompts))
         return false;
     if (!self->warm) {
-        *step = (mlx_step_t){MLX_PLAN_WARMUP, WARMUP_TOKENS, MLX_PROMPTS_TEXT_MAX,
-                             fmin(left_s, self->warmup_s)};
+        *step = (mlx_bench_step_t){MLX_PLAN_WARMUP, WARMUP_TOKENS, MLX_PROMPTS_TEXT_MAX,
+                                   fmin(left_s, self->warmup_s)};
         return true;
     }
     return plan_prompt(self, left_s, step);
 }
 
-static void note_speed(mlx_plan_t *self, const mlx_outcome_t *outcome)
+static void note_speed(mlx_bench_plan_t *self, const mlx_outcome_t *outcome)
 {
     double generating_s = outcome->duration_s - outcome->ttft_s;
     if (isnan(outcome->ttft_s)) {
@@ -145,7 +145,7 @@ static void note_speed(mlx_plan_t *self, const mlx_outcome_t *outcome)
         self->bytes_per_token = (double)outcome->bytes / (double)outcome->prompt_tokens;
 }
 
-void mlx_plan_note(mlx_plan_t *self, const mlx_outcome_t *outcome)
+void mlx_bench_plan_note(mlx_bench_plan_t *self, const mlx_outcome_t *outcome)
 {
     note_speed(self, outcome);
     if (self->warm)
@@ -153,7 +153,7 @@ void mlx_plan_note(mlx_plan_t *self, const mlx_outcome_t *outcome)
     self->warm = true;
 }
 
-double mlx_plan_remaining(const mlx_plan_t *self, double elapsed_s)
+double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s)
 {
     double left_s = fmax(self->deadline_s - elapsed_s, 0), tokens, waits_s;
     add_up(self, left_s, &tokens, &waits_s);

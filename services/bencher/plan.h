@@ -5,11 +5,11 @@
  *  each prompt gets its share of the time that is left. A fast model gets the wanted lengths and ends
  *  early; a slow one gets short replies, then fewer prompts.
  *
- *      mlx_plan_t *plan = mlx_plan_new(prompts, 60, 8192);
- *      mlx_step_t step;
- *      while (mlx_plan_next(plan, elapsed_s, &step)) {
+ *      mlx_bench_plan_t *plan = mlx_bench_plan_new(prompts, 60, 8192);
+ *      mlx_bench_step_t step;
+ *      while (mlx_bench_plan_next(plan, elapsed_s, &step)) {
  *          ... ask, and stop after step.limit_s at the latest
- *          mlx_plan_note(plan, &outcome);
+ *          mlx_bench_plan_note(plan, &outcome);
  *      }
  */
 #ifndef MLX_BENCHER_PLAN_H
@@ -17,7 +17,7 @@
 
 #include "prompts.h"
 
-typedef struct mlx_plan mlx_plan_t;
+typedef struct mlx_bench_plan mlx_bench_plan_t;
 
 enum {
     MLX_PLAN_WARMUP = -1,
@@ -29,7 +29,7 @@ typedef struct {
     int64_t tokens; /* to generate at most */
     size_t bytes;   /* of the prompt's text at most */
     double limit_s; /* break it off then */
-} mlx_step_t;
+} mlx_bench_step_t;
 
 /*  How a request went. What is not known is NaN or -1. */
 typedef struct {
@@ -41,19 +41,20 @@ typedef struct {
 } mlx_outcome_t;
 
 /*  PROMPTS is borrowed. CONTEXT: tokens that fit the model's context; 0: not known. */
-mlx_plan_t *mlx_plan_new(const mlx_prompts_t *prompts, double budget_s, int64_t context);
-void mlx_plan_destroy(mlx_plan_t **self);
+mlx_bench_plan_t *mlx_bench_plan_new(const mlx_prompts_t *prompts, double budget_s,
+                                     int64_t context);
+void mlx_bench_plan_destroy(mlx_bench_plan_t **self);
 
 /*  What to ask ELAPSED_S after the start. false: that was all. */
-bool mlx_plan_next(mlx_plan_t *self, double elapsed_s, mlx_step_t *step);
+bool mlx_bench_plan_next(mlx_bench_plan_t *self, double elapsed_s, mlx_bench_step_t *step);
 
 /*  The step given last is over. */
-void mlx_plan_note(mlx_plan_t *self, const mlx_outcome_t *outcome);
+void mlx_bench_plan_note(mlx_bench_plan_t *self, const mlx_outcome_t *outcome);
 
 /*  Estimate of the seconds from ELAPSED_S until the end. */
-double mlx_plan_remaining(const mlx_plan_t *self, double elapsed_s);
+double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s);
 
 /*  Prompts that were asked. */
-size_t mlx_plan_asked(const mlx_plan_t *self);
+size_t mlx_bench_plan_asked(const mlx_bench_plan_t *self);
 
 #endif

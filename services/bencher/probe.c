@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json.h"
-#include "common/rfc3339.h"
+#include "common/base/json.h"
+#include "common/base/rfc3339.h"
 
 enum {
     TIMEOUT_MS = 5000,
@@ -204,7 +204,7 @@ static void fail(mlx_probe_t *self, const mlx_http_reply_t *reply)
         mlx_error_set(&err, MLX_ERR_UNAVAILABLE,
                       "what answers at %s is no known runtime (%s gave status %ld)", self->url,
                       self->step->path, reply->status);
-    mlx_error_mend(&err, "start one (`ollama serve`, `llama-server`), or name one with --url");
+    mlx_error_hint(&err, "start one (`ollama serve`, `llama-server`), or name one with --url");
     end(self, &err);
 }
 

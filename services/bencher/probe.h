@@ -9,7 +9,7 @@
 #ifndef MLX_BENCHER_PROBE_H
 #define MLX_BENCHER_PROBE_H
 
-#include "common/http.h"
+#include "common/http/http.h"
 #include "proto/value.h"
 
 typedef struct mlx_probe mlx_probe_t;

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "common/stats.h"
+#include "common/base/stats.h"
 
 typedef double (*figure_fn)(const mlx_record_t *record);
 
@@ -124,10 +124,10 @@ static int no_figures(const mlx_record_t *records, size_t count, mlx_error_t *er
             return -1;
         }
     mlx_error_set(err, MLX_ERR_FAILED, "the model generated too few tokens to tell its speed");
-    return mlx_error_mend(err, "give it more time: mlxctl config, bench.budget_s");
+    return mlx_error_hint(err, "give it more time: mlxctl config, bench.budget_s");
 }
 
-int mlx_report_write(const mlx_target_t *target, const mlx_prompts_t *prompts,
+int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prompts,
                      const mlx_record_t *records, size_t count, mlx_value_t *result,
                      mlx_value_t *warnings, mlx_error_t *err)
 {

@@ -20,7 +20,7 @@ int64_t mlx_report_tokens(const mlx_record_t *records, size_t count);
 
 /*  Set model, runtime, figures and prompts in RESULT; append to the list WARNINGS what makes them
  *  doubtful. 0, or -1 with ERR when there is not one figure. */
-int mlx_report_write(const mlx_target_t *target, const mlx_prompts_t *prompts,
+int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prompts,
                      const mlx_record_t *records, size_t count, mlx_value_t *result,
                      mlx_value_t *warnings, mlx_error_t *err);
 

@@ -1,4 +1,5 @@
 #include "broker.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bus_command.h"
-#include "common/bus_internal.h"
+#include "common/bus/command.h"
+#include "common/bus/internal.h"
 #include "door.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
@@ -239,7 +240,7 @@ static int take_lock(mlx_broker_t *self, mlx_error_t *err)
         pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
         mlx_error_set(err, MLX_ERR_BUSY, "a broker is running already in %s (pid %s)",
                       self->run_dir, pid[0] ? pid : "unknown");
-        return mlx_error_mend(err, "stop it first, or choose another MLX_RUNTIME_DIR");
+        return mlx_error_hint(err, "stop it first, or choose another MLX_RUNTIME_DIR");
     }
     int len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
     if (ftruncate(self->lock, 0) || write(self->lock, pid, (size_t)len) != len)

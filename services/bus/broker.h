@@ -1,6 +1,6 @@
 /*  broker.h - the bus itself: forwards messages, keeps last values, routes commands
  *
- *  Binds three sockets in the run directory (see common/bus_command.h). Messages are forwarded as
+ *  Binds three sockets in the run directory (see common/bus/command.h). Messages are forwarded as
  * the frames that came; only what the broker needs of the body is looked at. A slow subscriber
  * loses messages beyond its queue and slows no one: readers count such losses by sequence numbers.
  *
@@ -11,7 +11,7 @@
 #ifndef MLX_SERVICES_BUS_BROKER_H
 #define MLX_SERVICES_BUS_BROKER_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "proto/value.h"
 
 typedef struct mlx_broker mlx_broker_t;

@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/bus_command.h"
-#include "common/bus_loop.h"
-#include "common/os.h"
+#include "common/base/clock.h"
+#include "common/bus/command.h"
+#include "common/os/os.h"
 
 enum {
     FILES_MAX = 65536, /* a larger limit is taken for this one */

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "broker.h"
-#include "common/bus_keys.h"
-#include "common/service.h"
+#include "common/bus/keys.h"
+#include "common/bus/service.h"
 
 static const char GONE[] = "the process is gone";
 

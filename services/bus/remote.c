@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/bus_command.h"
+#include "common/bus/command.h"
 
 struct mlx_remote {
     zcert_t *certificate;
@@ -16,11 +16,11 @@ static int check_secret(const char *path, mlx_error_t *err)
     struct stat status;
     if (stat(path, &status)) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
-        return mlx_error_mend(err, "make the keys of this machine with `mlxctl keys init`");
+        return mlx_error_hint(err, "make the keys of this machine with `mlxctl keys init`");
     }
     if (status.st_mode & 077) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s can be read by others", path);
-        return mlx_error_mend(err, "chmod 600 %s", path);
+        return mlx_error_hint(err, "chmod 600 %s", path);
     }
     return 0;
 }
@@ -29,7 +29,7 @@ mlx_remote_t *mlx_remote_new(const char *keys_dir, mlx_error_t *err)
 {
     if (!keys_dir) {
         mlx_error_set(err, MLX_ERR_USAGE, "bus.tcp or bus.peers is set, but there are no keys");
-        mlx_error_mend(err, "make them with `mlxctl keys init`");
+        mlx_error_hint(err, "make them with `mlxctl keys init`");
         return NULL;
     }
     MLX_CLEANUP(mlx_free_p) char *public_path = mlx_format("%s/server.key", keys_dir);
@@ -39,7 +39,7 @@ mlx_remote_t *mlx_remote_new(const char *keys_dir, mlx_error_t *err)
     zcert_t *certificate = zcert_load(public_path);
     if (!certificate) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s is no certificate", public_path);
-        mlx_error_mend(err, "make new keys with `mlxctl keys init --force`");
+        mlx_error_hint(err, "make new keys with `mlxctl keys init --force`");
         return NULL;
     }
     mlx_remote_t *self = mlx_alloc(1, sizeof *self);
@@ -70,7 +70,7 @@ static int start_authenticator(mlx_remote_t *self, mlx_error_t *err)
     struct stat status;
     if (!self->authenticator || stat(allowed, &status) || !S_ISDIR(status.st_mode)) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s: no allow-list", allowed);
-        return mlx_error_mend(err, "allow a machine with `mlxctl keys allow NAME PUBLIC-KEY`");
+        return mlx_error_hint(err, "allow a machine with `mlxctl keys allow NAME PUBLIC-KEY`");
     }
     zstr_sendx(self->authenticator, "CURVE", allowed, NULL);
     zsock_wait(self->authenticator);
@@ -98,7 +98,7 @@ zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t h
 {
     if (!peer->host || !peer->endpoint || !peer->key || strlen(peer->key) != 40) {
         mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: a peer needs host, endpoint and key");
-        mlx_error_mend(err, "the key is the 40 characters that `mlxctl keys show` prints there");
+        mlx_error_hint(err, "the key is the 40 characters that `mlxctl keys show` prints there");
         return NULL;
     }
     zsock_t *socket = zsock_new(ZMQ_SUB);

@@ -1,11 +1,12 @@
 #include "router.h"
+#include "common/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/bus_command.h"
-#include "common/bus_internal.h"
+#include "common/bus/command.h"
+#include "common/bus/internal.h"
 #include "proto/buf.h"
 #include "proto/catalogue.h"
 #include "proto/error.h"
@@ -72,12 +73,12 @@ static zmsg_t *message(const char *verb, const char *text)
 }
 
 static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, mlx_code_t code,
-                         const char *text, const char *mend)
+                         const char *text, const char *hint)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
     mlx_value_set_str(map, "code", mlx_error_name(code));
     mlx_value_set_str(map, "message", text);
-    mlx_value_set_str(map, "mend", mend);
+    mlx_value_set_str(map, "hint", hint);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
     mlx_pack(&body, map);
     zmsg_t *msg = message("error", id);

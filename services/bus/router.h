@@ -1,4 +1,4 @@
-/*  router.h - commands: from a caller to a service and back (frames: common/bus_command.h)
+/*  router.h - commands: from a caller to a service and back (frames: common/bus/command.h)
  *
  *  The router knows which services are registered and which calls are open, and makes sure that
  * every call ends: a service that vanishes answers "unavailable" at once, a caller that vanishes
@@ -9,7 +9,7 @@
 
 #include <czmq.h>
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "proto/value.h"
 
 typedef struct mlx_router mlx_router_t;

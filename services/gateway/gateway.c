@@ -1,10 +1,11 @@
 #include "gateway.h"
+#include "common/base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "assets.h"
-#include "common/overview.h"
+#include "common/view/overview.h"
 #include "events.h"
 #include "httpd.h"
 #include "openmetrics.h"
@@ -136,7 +137,7 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
         return;
     }
     mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the cache service does not report");
-    mlx_error_mend(&err, "start it (mlx-cached), or see `mlxctl services`");
+    mlx_error_hint(&err, "start it (mlx-cached), or see `mlxctl services`");
     mlx_httpd_error(request, &err);
 }
 
@@ -184,7 +185,7 @@ static void on_answer(void *arg, mlx_reply_t kind, const mlx_value_t *value, con
     } else {
         mended = *err;
         if (mended.code == MLX_ERR_UNAVAILABLE)
-            mlx_error_mend(&mended, "history needs mlx-recorder: see `mlxctl services`");
+            mlx_error_hint(&mended, "history needs mlx-recorder: see `mlxctl services`");
         mlx_httpd_error(question->request, &mended);
     }
     end_question(question);
@@ -196,7 +197,7 @@ static void ask(mlx_gateway_t *self, mlx_httpd_request_t *request, const char *c
     mlx_error_t err = {0};
     if (self->asking >= ASKING_MAX) {
         mlx_error_set(&err, MLX_ERR_BUSY, "%d questions wait for the recorder", ASKING_MAX);
-        mlx_error_mend(&err, "ask again in a moment");
+        mlx_error_hint(&err, "ask again in a moment");
         mlx_httpd_error(request, &err);
         return;
     }
@@ -259,7 +260,7 @@ static void on_request(void *arg, mlx_httpd_request_t *request)
         return;
     }
     mlx_error_set(&err, MLX_ERR_NOT_FOUND, "there is nothing at this path");
-    mlx_error_mend(&err, "the page is at /, metrics at /metrics, JSON at /api/status");
+    mlx_error_hint(&err, "the page is at /, metrics at /metrics, JSON at /api/status");
     mlx_httpd_error(request, &err);
 }
 

@@ -10,7 +10,7 @@
  *  /api/benchmarks  benchmark results, the newest first
  *  /api/cache       the newest cache.status
  *
- *  History and benchmarks come from the recorder. An error is {"error": {code, message, mend}}.
+ *  History and benchmarks come from the recorder. An error is {"error": {code, message, hint}}.
  *
  *      mlx_gateway_t *gateway = mlx_gateway_new(&(mlx_gateway_options_t){.loop = loop, .bus = bus,
  *          .listen = "127.0.0.1:11490"}, &err);
@@ -18,7 +18,7 @@
 #ifndef MLX_GATEWAY_GATEWAY_H
 #define MLX_GATEWAY_GATEWAY_H
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 
 typedef struct mlx_gateway mlx_gateway_t;
 

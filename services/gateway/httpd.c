@@ -1,4 +1,5 @@
 #include "httpd.h"
+#include "common/base/clock.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -258,8 +259,8 @@ static void refuse(mlx_httpd_request_t *request, unsigned status, const mlx_erro
     mlx_value_t *map = mlx_value_set(all, "error", mlx_value_map());
     mlx_value_set_str(map, "code", mlx_error_name(err->code));
     mlx_value_set_str(map, "message", err->text);
-    if (err->mend[0])
-        mlx_value_set_str(map, "mend", err->mend);
+    if (err->hint[0])
+        mlx_value_set_str(map, "hint", err->hint);
     mlx_json_write(&body, all, false);
     mlx_buf_putc(&body, '\n');
     mlx_httpd_reply(request, status, "application/json", body.data, body.len);
@@ -331,7 +332,7 @@ int mlx_httpd_stream(mlx_httpd_request_t *request, const char *type, mlx_httpd_f
     if (self->stream_count >= STREAMS_MAX) {
         mlx_error_t err = {0};
         mlx_error_set(&err, MLX_ERR_BUSY, "%d pages are open already", STREAMS_MAX);
-        mlx_error_mend(&err, "close some");
+        mlx_error_hint(&err, "close some");
         mlx_httpd_error(request, &err);
         return -1;
     }
@@ -383,7 +384,7 @@ static unsigned judge(const mlx_httpd_request_t *request, const char *method, ml
     }
     if (hosts != 1 || !mlx_guard_host(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_HOST))) {
         mlx_error_set(err, MLX_ERR_USAGE, "this host name is not ours");
-        mlx_error_mend(err, "open http://localhost:%d/", guard->port);
+        mlx_error_hint(err, "open http://localhost:%d/", guard->port);
         return MHD_HTTP_FORBIDDEN;
     }
     if (!mlx_guard_origin(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_ORIGIN))) {

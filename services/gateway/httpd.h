@@ -18,7 +18,7 @@
 #ifndef MLX_GATEWAY_HTTPD_H
 #define MLX_GATEWAY_HTTPD_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "proto/buf.h"
 
 typedef struct mlx_httpd mlx_httpd_t;
@@ -60,7 +60,7 @@ const char *mlx_httpd_header(const mlx_httpd_request_t *request, const char *nam
 void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *type,
                      const void *body, size_t len);
 
-/*  Answer with {"error": {code, message, mend}} and the HTTP status that fits. Ends REQUEST. */
+/*  Answer with {"error": {code, message, hint}} and the HTTP status that fits. Ends REQUEST. */
 void mlx_httpd_error(mlx_httpd_request_t *request, const mlx_error_t *err);
 
 /*  Answer with a stream. FILL appends what is to be sent next to OUT, or nothing: it is called again

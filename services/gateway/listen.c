@@ -20,7 +20,7 @@ enum {
 static int no_address(const char *text, mlx_error_t *err)
 {
     mlx_error_set(err, MLX_ERR_USAGE, "gateway.listen: \"%.64s\" is no address with a port", text);
-    return mlx_error_mend(err, "write it as 127.0.0.1:11490 or [::1]:11490");
+    return mlx_error_hint(err, "write it as 127.0.0.1:11490 or [::1]:11490");
 }
 
 /*  TEXT into a socket address; a name other than localhost is not looked up. */
@@ -80,7 +80,7 @@ static int fail(const char *text, mlx_error_t *err)
     bool taken = errno == EADDRINUSE;
     mlx_error_set(err, taken ? MLX_ERR_BUSY : MLX_ERR_FAILED, "cannot listen on %s: %s", text,
                   strerror(errno));
-    return mlx_error_mend(err, taken ? "another gateway runs, or set gateway.listen to a free port"
+    return mlx_error_hint(err, taken ? "another gateway runs, or set gateway.listen to a free port"
                                      : "see gateway.listen in `mlxctl config`");
 }
 

@@ -1,8 +1,8 @@
 /*  mlx-gateway: metrics and the dashboard page over HTTP. */
 #include "gateway.h"
 
-#include "common/os.h"
-#include "common/service.h"
+#include "common/bus/service.h"
+#include "common/os/os.h"
 
 enum {
     SETTLED_MS = 5000

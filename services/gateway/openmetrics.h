@@ -14,7 +14,8 @@
 #ifndef MLX_GATEWAY_OPENMETRICS_H
 #define MLX_GATEWAY_OPENMETRICS_H
 
-#include "common/overview.h"
+#include "common/base/clock.h"
+#include "common/view/overview.h"
 #include "proto/buf.h"
 
 typedef enum {

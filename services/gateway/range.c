@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/units.h"
+#include "common/base/units.h"
 
 enum {
     POINTS_DEFAULT = 600,
@@ -37,7 +37,7 @@ static int parse_time(const char *name, const char *text, int64_t now_us, int64_
     }
     if (mlx_parse_duration(text, &seconds, NULL) || !(seconds >= 0) || seconds > distance_max_s) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s is no time: %.40s", name, text);
-        return mlx_error_mend(err, "give seconds since 1970, or how long ago: 30s, 24h, 7d");
+        return mlx_error_hint(err, "give seconds since 1970, or how long ago: 30s, 24h, 7d");
     }
     *us = now_us - llround(seconds * 1e6);
     return 0;
@@ -60,7 +60,7 @@ static int parse_series(const char *text, char *series, mlx_error_t *err)
     size_t len = text ? strlen(text) : 0;
     if (len == 0) {
         mlx_error_set(err, MLX_ERR_USAGE, "series is missing");
-        return mlx_error_mend(err, "give series=host/topic/field; /api/series lists them");
+        return mlx_error_hint(err, "give series=host/topic/field; /api/series lists them");
     }
     if (len > MLX_RANGE_SERIES_MAX)
         return mlx_error_set(err, MLX_ERR_USAGE, "series is longer than %d bytes",

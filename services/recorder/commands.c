@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/suggest.h"
+#include "common/base/suggest.h"
 #include "query.h"
 #include "results.h"
 
@@ -36,7 +36,7 @@ static const mlx_track_t *find_series(const mlx_asked_t *asked, const char *name
             mlx_suggest_try(&near, rest + 1);
     }
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "there is no series %s", name);
-    mlx_error_mend(err, near.best ? "did you mean %s?" : "`mlxctl history list` shows all%s",
+    mlx_error_hint(err, near.best ? "did you mean %s?" : "`mlxctl history list` shows all%s",
                    near.best ? near.best : "");
     return NULL;
 }
@@ -181,7 +181,7 @@ static void append_tier(mlx_value_t *list, const mlx_history_t *history, mlx_tie
 static mlx_value_t *answer_info(const mlx_asked_t *asked, const mlx_value_t *args, mlx_error_t *err)
 {
     mlx_history_stats_t stats = mlx_history_stats(asked->history);
-    mlx_store_figures_t figures;
+    mlx_history_store_figures_t figures;
     (void)args;
     if (mlx_history_figures(asked->history, &figures, err))
         return NULL;
@@ -208,7 +208,7 @@ static mlx_value_t *answer_results(const mlx_asked_t *asked, const mlx_value_t *
 {
     int64_t limit = 50;
     mlx_value_int(args, "limit", &limit);
-    mlx_value_t *list = mlx_results_list(mlx_store_db(mlx_history_store(asked->history)),
+    mlx_value_t *list = mlx_results_list(mlx_history_store_db(mlx_history_store(asked->history)),
                                          mlx_value_str(args, "model"), limit, err);
     if (!list)
         return NULL;

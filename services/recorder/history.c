@@ -20,14 +20,14 @@ enum {
 static const int64_t spans_ms[MLX_TIERS] = {MLX_HISTORY_SEAL_MS, 3 * 3600000LL, 10 * 86400000LL};
 
 struct mlx_history {
-    mlx_store_t *store;
+    mlx_history_store_t *store;
     int lock;                   /* held open: two recorders on one file would mix their slots */
     int64_t keep_ms[MLX_TIERS]; /* hours: not used */
     mlx_tracks_t *tracks;
-    mlx_slot_t slots[MLX_TIERS]; /* the open ones */
-    mlx_slot_t next[MLX_TIERS];  /* those that follow when the transaction is through */
-    int64_t oldest[MLX_TIERS];   /* when the oldest slot kept was begun */
-    mlx_buf_t tail;              /* encoded samples that wait */
+    mlx_history_slot_t slots[MLX_TIERS]; /* the open ones */
+    mlx_history_slot_t next[MLX_TIERS];  /* those that follow when the transaction is through */
+    int64_t oldest[MLX_TIERS];           /* when the oldest slot kept was begun */
+    mlx_buf_t tail;                      /* encoded samples that wait */
     size_t waiting;
     int64_t tail_t;
     size_t open_samples;
@@ -37,13 +37,13 @@ struct mlx_history {
     mlx_history_stats_t stats;
 };
 
-static mlx_slot_t fresh_slot(int64_t id, int64_t now)
+static mlx_history_slot_t fresh_slot(int64_t id, int64_t now)
 {
-    return (mlx_slot_t){
+    return (mlx_history_slot_t){
         .id = id, .opened = now, .since = INT64_MAX, .until = INT64_MIN, .open = true};
 }
 
-static void note_time(mlx_slot_t *slot, int64_t since, int64_t until)
+static void note_time(mlx_history_slot_t *slot, int64_t since, int64_t until)
 {
     slot->since = since < slot->since ? since : slot->since;
     slot->until = until > slot->until ? until : slot->until;
@@ -106,9 +106,9 @@ static bool load_rollups(void *arg, int64_t slot, const void *data, size_t len)
 /*  Find the slot that was open, with its rows, or begin the next one. */
 static int load_tier(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_error_t *err)
 {
-    mlx_slot_t slot = {.id = 0};
-    if (mlx_store_newest_slot(self->store, tier, &slot, err) ||
-        mlx_store_oldest(self->store, tier, &self->oldest[tier], err))
+    mlx_history_slot_t slot = {.id = 0};
+    if (mlx_history_store_newest_slot(self->store, tier, &slot, err) ||
+        mlx_history_store_oldest(self->store, tier, &self->oldest[tier], err))
         return -1;
     if (!slot.open) {
         self->slots[tier] = fresh_slot(slot.id + 1, now);
@@ -124,7 +124,7 @@ static int load_tier(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_erro
                                    .before = slot.id + 1,
                                    .since = INT64_MIN,
                                    .until = INT64_MAX};
-        if (mlx_store_each_chunk(self->store, &range, load_rollups, &load, err))
+        if (mlx_history_store_each_chunk(self->store, &range, load_rollups, &load, err))
             return -1;
     }
     return 0;
@@ -132,7 +132,7 @@ static int load_tier(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_erro
 
 static int load_all(mlx_history_t *self, int64_t now, mlx_error_t *err)
 {
-    if (mlx_store_load_series(self->store, self->tracks, err))
+    if (mlx_history_store_load_series(self->store, self->tracks, err))
         return -1;
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++)
@@ -144,7 +144,7 @@ static int load_all(mlx_history_t *self, int64_t now, mlx_error_t *err)
             return -1;
     /* What the tail holds is newer than the series' last times in the database, which were written
      * with the chunks. */
-    return mlx_store_each_tail(self->store, read_tail, self, err);
+    return mlx_history_store_each_tail(self->store, read_tail, self, err);
 }
 
 static int lock(mlx_history_t *self, const char *path, mlx_error_t *err)
@@ -155,7 +155,7 @@ static int lock(mlx_history_t *self, const char *path, mlx_error_t *err)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot open %s: %s", name, strerror(errno));
     if (flock(self->lock, LOCK_EX | LOCK_NB)) {
         mlx_error_set(err, MLX_ERR_BUSY, "%s is in use by another recorder", path);
-        return mlx_error_mend(err, "stop that one first");
+        return mlx_error_hint(err, "stop that one first");
     }
     return 0;
 }
@@ -172,8 +172,8 @@ mlx_history_t *mlx_history_open(const mlx_history_options_t *options, int64_t no
     if (self->keep_ms[MLX_TIER_MINUTE] < self->keep_ms[MLX_TIER_RAW])
         self->keep_ms[MLX_TIER_MINUTE] = self->keep_ms[MLX_TIER_RAW];
     self->tracks = mlx_tracks_new();
-    if (lock(self, options->path, err) || !(self->store = mlx_store_open(options->path, err)) ||
-        load_all(self, now_ms, err))
+    if (lock(self, options->path, err) ||
+        !(self->store = mlx_history_store_open(options->path, err)) || load_all(self, now_ms, err))
         mlx_history_destroy(&self);
     return self;
 }
@@ -184,7 +184,7 @@ void mlx_history_destroy(mlx_history_t **self)
     *self = NULL;
     if (!history)
         return;
-    mlx_store_destroy(&history->store);
+    mlx_history_store_destroy(&history->store);
     mlx_tracks_destroy(&history->tracks);
     mlx_buf_clear(&history->tail);
     mlx_close_p(&history->lock);
@@ -240,14 +240,15 @@ static int write_series(mlx_history_t *self, bool sealing, mlx_error_t *err)
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++)
         if (sealing ? track->changed : !track->stored)
-            if (mlx_store_put_series(self->store, track, sealing ? track->last : INT64_MIN, err))
+            if (mlx_history_store_put_series(self->store, track, sealing ? track->last : INT64_MIN,
+                                             err))
                 return -1;
     return 0;
 }
 
 static int write_samples(mlx_history_t *self, mlx_error_t *err)
 {
-    mlx_slot_t slot = self->slots[MLX_TIER_RAW];
+    mlx_history_slot_t slot = self->slots[MLX_TIER_RAW];
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t blob = {0};
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
@@ -255,12 +256,12 @@ static int write_samples(mlx_history_t *self, mlx_error_t *err)
             continue;
         mlx_buf_reset(&blob);
         mlx_chunk_put_samples(&blob, track->raw, track->n);
-        if (mlx_store_put_chunk(self->store, MLX_TIER_RAW, slot.id, track->id, &blob, err))
+        if (mlx_history_store_put_chunk(self->store, MLX_TIER_RAW, slot.id, track->id, &blob, err))
             return -1;
     }
     slot.rows = (int64_t)self->open_samples;
     slot.open = false;
-    return mlx_store_put_slot(self->store, MLX_TIER_RAW, &slot, err);
+    return mlx_history_store_put_slot(self->store, MLX_TIER_RAW, &slot, err);
 }
 
 static size_t count_rollups(const mlx_history_t *self, mlx_tier_t tier)
@@ -286,13 +287,13 @@ static int write_chunk(mlx_history_t *self, mlx_tier_t tier, int64_t slot, int64
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t blob = {0};
     mlx_chunk_put_rollups(&blob, rows, n);
-    return mlx_store_put_chunk(self->store, tier, slot, series, &blob, err);
+    return mlx_history_store_put_chunk(self->store, tier, slot, series, &blob, err);
 }
 
 /*  Begin the slot behind a closed one with the rows that go on in it. */
 static int write_next(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_error_t *err)
 {
-    mlx_slot_t slot = fresh_slot(self->slots[tier].id + 1, now);
+    mlx_history_slot_t slot = fresh_slot(self->slots[tier].id + 1, now);
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
         const mlx_rollups_t *rollups = &track->rollups[tier];
@@ -304,14 +305,14 @@ static int write_next(mlx_history_t *self, mlx_tier_t tier, int64_t now, mlx_err
             return -1;
     }
     self->next[tier] = slot;
-    return mlx_store_put_slot(self->store, tier, &slot, err);
+    return mlx_history_store_put_slot(self->store, tier, &slot, err);
 }
 
 /*  Write the rollups of TIER again that have changed. *CLOSED: the slot ends here. */
 static int write_rollups(mlx_history_t *self, mlx_tier_t tier, int64_t now, bool *closed,
                          mlx_error_t *err)
 {
-    mlx_slot_t slot = self->slots[tier];
+    mlx_history_slot_t slot = self->slots[tier];
     size_t rows = count_rollups(self, tier);
     *closed = now - slot.opened >= spans_ms[tier] || rows >= ROLLUPS_TO_SEAL;
     mlx_track_t *track;
@@ -325,7 +326,7 @@ static int write_rollups(mlx_history_t *self, mlx_tier_t tier, int64_t now, bool
     }
     slot.rows = (int64_t)rows;
     slot.open = !*closed;
-    return mlx_store_put_slot(self->store, tier, &slot, err) ||
+    return mlx_history_store_put_slot(self->store, tier, &slot, err) ||
                    (*closed && write_next(self, tier, now, err))
                ? -1
                : 0;
@@ -360,12 +361,12 @@ static int write_all(mlx_history_t *self, bool sealing, int64_t now, bool *close
     if (write_series(self, sealing, err))
         return -1;
     if (!sealing)
-        return mlx_store_put_tail(self->store, &self->tail, err);
+        return mlx_history_store_put_tail(self->store, &self->tail, err);
     closed[MLX_TIER_RAW] = true;
     return write_samples(self, err) ||
                    write_rollups(self, MLX_TIER_MINUTE, now, &closed[MLX_TIER_MINUTE], err) ||
                    write_rollups(self, MLX_TIER_HOUR, now, &closed[MLX_TIER_HOUR], err) ||
-                   mlx_store_drop_tail(self->store, err)
+                   mlx_history_store_drop_tail(self->store, err)
                ? -1
                : 0;
 }
@@ -394,13 +395,13 @@ int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
     self->now = now_ms;
     if (!sealing && self->waiting == 0)
         return 0;
-    if (mlx_store_begin(self->store, err))
+    if (mlx_history_store_begin(self->store, err))
         return -1;
     if (write_all(self, sealing, now_ms, closed, err)) {
-        mlx_store_rollback(self->store);
+        mlx_history_store_rollback(self->store);
         return -1;
     }
-    if (mlx_store_commit(self->store, err))
+    if (mlx_history_store_commit(self->store, err))
         return -1;
     settle(self, sealing, now_ms, closed);
     return 0;
@@ -410,11 +411,11 @@ int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
  */
 static int shrink(mlx_history_t *self, mlx_error_t *err)
 {
-    mlx_store_figures_t figures;
-    if (mlx_store_figures(self->store, &figures, err))
+    mlx_history_store_figures_t figures;
+    if (mlx_history_store_figures(self->store, &figures, err))
         return -1;
     return figures.free > figures.bytes / 4 + (1 << 20)
-               ? mlx_store_shrink(self->store, SHRINK_PAGES, err)
+               ? mlx_history_store_shrink(self->store, SHRINK_PAGES, err)
                : 0;
 }
 
@@ -422,8 +423,9 @@ static int drop_old(mlx_history_t *self, int64_t now, bool *any, mlx_error_t *er
 {
     for (mlx_tier_t tier = MLX_TIER_RAW; tier < MLX_TIER_HOUR; tier++) {
         bool dropped;
-        if (mlx_store_drop_old(self->store, tier, now - self->keep_ms[tier], &dropped, err) ||
-            (dropped && mlx_store_oldest(self->store, tier, &self->oldest[tier], err)))
+        if (mlx_history_store_drop_old(self->store, tier, now - self->keep_ms[tier], &dropped,
+                                       err) ||
+            (dropped && mlx_history_store_oldest(self->store, tier, &self->oldest[tier], err)))
             return -1;
         *any |= dropped;
     }
@@ -434,13 +436,13 @@ int mlx_history_retain(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
 {
     bool any = false;
     self->now = now_ms;
-    if (mlx_store_begin(self->store, err))
+    if (mlx_history_store_begin(self->store, err))
         return -1;
     if (drop_old(self, now_ms, &any, err)) {
-        mlx_store_rollback(self->store);
+        mlx_history_store_rollback(self->store);
         return -1;
     }
-    if (mlx_store_commit(self->store, err))
+    if (mlx_history_store_commit(self->store, err))
         return -1;
     return any ? shrink(self, err) : 0;
 }
@@ -460,14 +462,14 @@ int64_t mlx_history_since(const mlx_history_t *self, mlx_tier_t tier)
     return begun[tier] > kept ? begun[tier] : kept;
 }
 
-const mlx_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier)
+const mlx_history_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier)
 {
     return &self->slots[tier];
 }
 
-int mlx_history_figures(mlx_history_t *self, mlx_store_figures_t *figures, mlx_error_t *err)
+int mlx_history_figures(mlx_history_t *self, mlx_history_store_figures_t *figures, mlx_error_t *err)
 {
-    if (mlx_store_figures(self->store, figures, err))
+    if (mlx_history_store_figures(self->store, figures, err))
         return -1;
     mlx_track_t *track;
     for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++) {
@@ -496,7 +498,7 @@ const mlx_tracks_t *mlx_history_tracks(const mlx_history_t *self)
     return self->tracks;
 }
 
-mlx_store_t *mlx_history_store(mlx_history_t *self)
+mlx_history_store_t *mlx_history_store(mlx_history_t *self)
 {
     return self->store;
 }

@@ -42,7 +42,7 @@ typedef struct {
     int64_t damaged; /* chunks that could not be read */
 } mlx_history_stats_t;
 
-/*  Open or make the database. Code data_loss: it is damaged, see mlx_store_set_aside; usage: a newer
+/*  Open or make the database. Code data_loss: it is damaged, see mlx_history_store_set_aside; usage: a newer
  *  program wrote it; busy: another recorder has it. */
 mlx_history_t *mlx_history_open(const mlx_history_options_t *options, int64_t now_ms,
                                 mlx_error_t *err);
@@ -71,14 +71,15 @@ int mlx_history_retain(mlx_history_t *self, int64_t now_ms, mlx_error_t *err);
 int64_t mlx_history_since(const mlx_history_t *self, mlx_tier_t tier);
 
 /*  The slot of TIER that still grows; its rows are in the tracks. */
-const mlx_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier);
+const mlx_history_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_tier_t tier);
 
 /*  Size and rows, with those that are in no chunk yet. */
-int mlx_history_figures(mlx_history_t *self, mlx_store_figures_t *figures, mlx_error_t *err);
+int mlx_history_figures(mlx_history_t *self, mlx_history_store_figures_t *figures,
+                        mlx_error_t *err);
 
 mlx_history_stats_t mlx_history_stats(const mlx_history_t *self);
 void mlx_history_count_damaged(mlx_history_t *self);
 const mlx_tracks_t *mlx_history_tracks(const mlx_history_t *self);
-mlx_store_t *mlx_history_store(mlx_history_t *self);
+mlx_history_store_t *mlx_history_store(mlx_history_t *self);
 
 #endif

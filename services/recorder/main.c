@@ -3,8 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/paths.h"
-#include "common/service.h"
+#include "common/base/clock.h"
+#include "common/base/paths.h"
+#include "common/bus/service.h"
 #include "recorder.h"
 
 enum {

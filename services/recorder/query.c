@@ -80,7 +80,8 @@ static int scan_chunks(scan_t *self, int64_t from, mlx_error_t *err)
                                .before = mlx_history_open_slot(self->history, self->tier)->id,
                                .since = self->since,
                                .until = self->until};
-    return mlx_store_each_chunk(mlx_history_store(self->history), &range, give_chunk, self, err);
+    return mlx_history_store_each_chunk(mlx_history_store(self->history), &range, give_chunk, self,
+                                        err);
 }
 
 typedef struct {
@@ -171,7 +172,7 @@ static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
         *step = 1;
     if (range / *step >= MLX_POINTS_MAX) {
         mlx_error_set(err, MLX_ERR_USAGE, "that is more than %d points", MLX_POINTS_MAX);
-        return mlx_error_mend(err, "take a longer step or a shorter range");
+        return mlx_error_hint(err, "take a longer step or a shorter range");
     }
     return 0;
 }

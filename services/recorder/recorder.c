@@ -1,6 +1,6 @@
 #include "recorder.h"
 
-#include "common/held.h"
+#include "common/base/held.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ static int open_history(mlx_recorder_t *self, mlx_error_t *err)
     self->history = mlx_history_open(&self->options.history, now_ms(self), &first);
     if (!self->history && first.code == MLX_ERR_DATA_LOSS) {
         MLX_CLEANUP(mlx_free_p)
-        char *kept = mlx_store_set_aside(self->path, now_ms(self), err);
+        char *kept = mlx_history_store_set_aside(self->path, now_ms(self), err);
         if (!kept)
             return -1;
         free(self->set_aside);
@@ -179,8 +179,8 @@ static void record(mlx_recorder_t *self, const mlx_topic_t *topic, const mlx_mes
 static void store_result(mlx_recorder_t *self, const mlx_message_t *message)
 {
     mlx_error_t err = {0};
-    if (mlx_results_put(mlx_store_db(mlx_history_store(self->history)), message->host, message->t,
-                        message->d, &err) == 0)
+    if (mlx_results_put(mlx_history_store_db(mlx_history_store(self->history)), message->host,
+                        message->t, message->d, &err) == 0)
         return;
     self->options.problem(self->options.arg, "bench.result", err.text);
     recover(self, &err);
@@ -207,7 +207,7 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
 
 void mlx_recorder_report(mlx_recorder_t *self)
 {
-    mlx_store_figures_t figures;
+    mlx_history_store_figures_t figures;
     if (!self->history || mlx_history_figures(self->history, &figures, NULL))
         return;
     mlx_history_stats_t stats = mlx_history_stats(self->history);
@@ -260,11 +260,12 @@ mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const ml
 
 int mlx_recorder_shrink(mlx_recorder_t *self, int64_t *bytes, bool *more, mlx_error_t *err)
 {
-    mlx_store_figures_t figures;
+    mlx_history_store_figures_t figures;
     if (!self->history)
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the history cannot be opened");
-    mlx_store_t *store = mlx_history_store(self->history);
-    if (mlx_store_shrink(store, SHRINK_PAGES, err) || mlx_store_figures(store, &figures, err))
+    mlx_history_store_t *store = mlx_history_store(self->history);
+    if (mlx_history_store_shrink(store, SHRINK_PAGES, err) ||
+        mlx_history_store_figures(store, &figures, err))
         return -1;
     *bytes = figures.bytes;
     *more = figures.free > 0;

@@ -1,6 +1,6 @@
 #include "results.h"
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 enum {
     VALUES_MAX = 50000 /* of one list: a reply has its limits */

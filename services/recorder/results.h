@@ -6,7 +6,7 @@
 #ifndef MLX_RECORDER_RESULTS_H
 #define MLX_RECORDER_RESULTS_H
 
-#include "common/db.h"
+#include "common/base/db.h"
 #include "proto/value.h"
 
 enum {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/units.h"
+#include "common/base/units.h"
 #include "fields.h"
 
 enum {
@@ -68,7 +68,7 @@ static int read_rule(mlx_rules_t *self, const mlx_value_t *map, mlx_error_t *err
         return mlx_error_set(err, MLX_ERR_USAGE, "alert.rules: a rule needs name, topic and field");
     if (isnan(rule->above) && isnan(rule->below) && isnan(rule->drop)) {
         mlx_error_set(err, MLX_ERR_USAGE, "alert.rules: %s has no limit", name);
-        return mlx_error_mend(err, "give it above, below or drop");
+        return mlx_error_hint(err, "give it above, below or drop");
     }
     for (size_t i = 0; i + 1 < self->n; i++)
         if (strcmp(self->all[i].alert, rule->alert) == 0)

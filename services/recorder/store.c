@@ -12,7 +12,7 @@ enum {
     PAGE_SIZE = 8192 /* chunks are about 1 KB: larger pages are filled better */
 };
 
-struct mlx_store {
+struct mlx_history_store {
     mlx_db_t *db;
 };
 
@@ -31,7 +31,7 @@ static const char *const schema[] = {
     "CREATE INDEX result_t ON result (t);",
 };
 
-mlx_store_t *mlx_store_open(const char *path, mlx_error_t *err)
+mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)
 {
     mlx_db_t *db = mlx_db_open(&(mlx_db_options_t){.path = path,
                                                    .migrations = schema,
@@ -41,21 +41,21 @@ mlx_store_t *mlx_store_open(const char *path, mlx_error_t *err)
                                err);
     if (!db)
         return NULL;
-    mlx_store_t *self = mlx_alloc(1, sizeof *self);
+    mlx_history_store_t *self = mlx_alloc(1, sizeof *self);
     self->db = db;
     if (mlx_db_check(db, err) || mlx_db_exec(db, "PRAGMA journal_size_limit = 4194304", err))
-        mlx_store_destroy(&self);
+        mlx_history_store_destroy(&self);
     return self;
 }
 
-void mlx_store_destroy(mlx_store_t **self)
+void mlx_history_store_destroy(mlx_history_store_t **self)
 {
     if (*self)
         mlx_db_destroy(&(*self)->db);
     mlx_free_p(self);
 }
 
-char *mlx_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err)
+char *mlx_history_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err)
 {
     static const char *const parts[] = {"-wal", "-shm", ""};
     time_t now = (time_t)(now_ms / 1000);
@@ -77,22 +77,22 @@ char *mlx_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err)
     return name;
 }
 
-mlx_db_t *mlx_store_db(mlx_store_t *self)
+mlx_db_t *mlx_history_store_db(mlx_history_store_t *self)
 {
     return self->db;
 }
 
-int mlx_store_begin(mlx_store_t *self, mlx_error_t *err)
+int mlx_history_store_begin(mlx_history_store_t *self, mlx_error_t *err)
 {
     return mlx_db_begin(self->db, err);
 }
 
-int mlx_store_commit(mlx_store_t *self, mlx_error_t *err)
+int mlx_history_store_commit(mlx_history_store_t *self, mlx_error_t *err)
 {
     return mlx_db_commit(self->db, err);
 }
 
-void mlx_store_rollback(mlx_store_t *self)
+void mlx_history_store_rollback(mlx_history_store_t *self)
 {
     mlx_db_rollback(self->db);
 }
@@ -105,7 +105,7 @@ static mlx_unit_t unit_named(const char *name)
     return MLX_UNIT_NONE;
 }
 
-int mlx_store_load_series(mlx_store_t *self, mlx_tracks_t *tracks, mlx_error_t *err)
+int mlx_history_store_load_series(mlx_history_store_t *self, mlx_tracks_t *tracks, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(self->db, err,
@@ -126,8 +126,8 @@ int mlx_store_load_series(mlx_store_t *self, mlx_tracks_t *tracks, mlx_error_t *
     return more;
 }
 
-int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, int64_t last,
-                         mlx_error_t *err)
+int mlx_history_store_put_series(mlx_history_store_t *self, const mlx_track_t *track, int64_t last,
+                                 mlx_error_t *err)
 {
     return mlx_db_run(self->db, err,
                       "INSERT INTO series (id, name, unit, scale, last) VALUES (?, ?, ?, ?, ?)"
@@ -136,13 +136,14 @@ int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, int64_t la
                       last);
 }
 
-int mlx_store_put_tail(mlx_store_t *self, const mlx_buf_t *data, mlx_error_t *err)
+int mlx_history_store_put_tail(mlx_history_store_t *self, const mlx_buf_t *data, mlx_error_t *err)
 {
     return mlx_db_run(self->db, err, "INSERT INTO tail (data) VALUES (?)", "b",
                       (const void *)data->data, data->len);
 }
 
-int mlx_store_each_tail(mlx_store_t *self, mlx_tail_fn fn, void *arg, mlx_error_t *err)
+int mlx_history_store_each_tail(mlx_history_store_t *self, mlx_tail_fn fn, void *arg,
+                                mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(self->db, err, "SELECT data FROM tail ORDER BY id", "");
@@ -155,12 +156,13 @@ int mlx_store_each_tail(mlx_store_t *self, mlx_tail_fn fn, void *arg, mlx_error_
     return more;
 }
 
-int mlx_store_drop_tail(mlx_store_t *self, mlx_error_t *err)
+int mlx_history_store_drop_tail(mlx_history_store_t *self, mlx_error_t *err)
 {
     return mlx_db_run(self->db, err, "DELETE FROM tail", "");
 }
 
-int mlx_store_put_slot(mlx_store_t *self, mlx_tier_t tier, const mlx_slot_t *slot, mlx_error_t *err)
+int mlx_history_store_put_slot(mlx_history_store_t *self, mlx_tier_t tier,
+                               const mlx_history_slot_t *slot, mlx_error_t *err)
 {
     return mlx_db_run(self->db, err,
                       "INSERT OR REPLACE INTO slot (tier, id, opened, since, until, rows, open)"
@@ -169,7 +171,8 @@ int mlx_store_put_slot(mlx_store_t *self, mlx_tier_t tier, const mlx_slot_t *slo
                       slot->rows, (int64_t)slot->open);
 }
 
-int mlx_store_newest_slot(mlx_store_t *self, mlx_tier_t tier, mlx_slot_t *slot, mlx_error_t *err)
+int mlx_history_store_newest_slot(mlx_history_store_t *self, mlx_tier_t tier,
+                                  mlx_history_slot_t *slot, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(self->db, err,
@@ -178,16 +181,17 @@ int mlx_store_newest_slot(mlx_store_t *self, mlx_tier_t tier, mlx_slot_t *slot, 
                                  "i", (int64_t)tier);
     int found = mlx_stmt_step(q, err);
     if (found > 0)
-        *slot = (mlx_slot_t){.id = mlx_stmt_int(q, 0),
-                             .opened = mlx_stmt_int(q, 1),
-                             .since = mlx_stmt_int(q, 2),
-                             .until = mlx_stmt_int(q, 3),
-                             .rows = mlx_stmt_int(q, 4),
-                             .open = mlx_stmt_int(q, 5) != 0};
+        *slot = (mlx_history_slot_t){.id = mlx_stmt_int(q, 0),
+                                     .opened = mlx_stmt_int(q, 1),
+                                     .since = mlx_stmt_int(q, 2),
+                                     .until = mlx_stmt_int(q, 3),
+                                     .rows = mlx_stmt_int(q, 4),
+                                     .open = mlx_stmt_int(q, 5) != 0};
     return found < 0 ? -1 : 0;
 }
 
-int mlx_store_oldest(mlx_store_t *self, mlx_tier_t tier, int64_t *opened, mlx_error_t *err)
+int mlx_history_store_oldest(mlx_history_store_t *self, mlx_tier_t tier, int64_t *opened,
+                             mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(self->db, err, "SELECT min(opened) FROM slot WHERE tier = ?", "i",
@@ -198,8 +202,8 @@ int mlx_store_oldest(mlx_store_t *self, mlx_tier_t tier, int64_t *opened, mlx_er
     return 0;
 }
 
-int mlx_store_drop_old(mlx_store_t *self, mlx_tier_t tier, int64_t t, bool *dropped,
-                       mlx_error_t *err)
+int mlx_history_store_drop_old(mlx_history_store_t *self, mlx_tier_t tier, int64_t t, bool *dropped,
+                               mlx_error_t *err)
 {
     int64_t id = -1;
     *dropped = false;
@@ -224,8 +228,8 @@ int mlx_store_drop_old(mlx_store_t *self, mlx_tier_t tier, int64_t t, bool *drop
                : 0;
 }
 
-int mlx_store_put_chunk(mlx_store_t *self, mlx_tier_t tier, int64_t slot, int64_t series,
-                        const mlx_buf_t *data, mlx_error_t *err)
+int mlx_history_store_put_chunk(mlx_history_store_t *self, mlx_tier_t tier, int64_t slot,
+                                int64_t series, const mlx_buf_t *data, mlx_error_t *err)
 {
     static const char *const sql[MLX_TIERS] = {
         "INSERT OR REPLACE INTO raw (id, data) VALUES (?, ?)",
@@ -235,8 +239,8 @@ int mlx_store_put_chunk(mlx_store_t *self, mlx_tier_t tier, int64_t slot, int64_
                       (const void *)data->data, data->len);
 }
 
-int mlx_store_each_chunk(mlx_store_t *self, const mlx_chunk_range_t *range, mlx_chunk_fn fn,
-                         void *arg, mlx_error_t *err)
+int mlx_history_store_each_chunk(mlx_history_store_t *self, const mlx_chunk_range_t *range,
+                                 mlx_chunk_fn fn, void *arg, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p)
     char *sql = mlx_format("SELECT slot.id, chunk.data FROM slot CROSS JOIN %s AS chunk"
@@ -257,21 +261,22 @@ int mlx_store_each_chunk(mlx_store_t *self, const mlx_chunk_range_t *range, mlx_
     return more;
 }
 
-static int64_t number(mlx_store_t *self, const char *sql, mlx_error_t *err)
+static int64_t number(mlx_history_store_t *self, const char *sql, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy) mlx_stmt_t *q = mlx_db_query(self->db, err, sql, "");
     return mlx_stmt_step(q, err) > 0 ? mlx_stmt_int(q, 0) : -1;
 }
 
-int mlx_store_figures(mlx_store_t *self, mlx_store_figures_t *figures, mlx_error_t *err)
+int mlx_history_store_figures(mlx_history_store_t *self, mlx_history_store_figures_t *figures,
+                              mlx_error_t *err)
 {
     int64_t size = number(self, "PRAGMA page_size", err);
     int64_t pages = number(self, "PRAGMA page_count", err);
     int64_t unused = number(self, "PRAGMA freelist_count", err);
     if (size < 0 || pages < 0 || unused < 0)
         return -1;
-    *figures =
-        (mlx_store_figures_t){.bytes = pages * size, .free = unused * size, .oldest = INT64_MAX};
+    *figures = (mlx_history_store_figures_t){
+        .bytes = pages * size, .free = unused * size, .oldest = INT64_MAX};
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(
         self->db, err, "SELECT tier, sum(rows * NOT open), min(since) FROM slot GROUP BY tier", "");
@@ -285,7 +290,7 @@ int mlx_store_figures(mlx_store_t *self, mlx_store_figures_t *figures, mlx_error
     return more;
 }
 
-int mlx_store_shrink(mlx_store_t *self, int pages, mlx_error_t *err)
+int mlx_history_store_shrink(mlx_history_store_t *self, int pages, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *sql = mlx_format("PRAGMA incremental_vacuum(%d)", pages);
     return mlx_db_exec(self->db, sql, err);

@@ -8,18 +8,18 @@
  *  tail     samples that are in no chunk yet, one row a flush: what a crash would lose otherwise
  *  result   benchmark results whole, as JSON
  *
- *      mlx_store_t *store = mlx_store_open(path, &err);
- *      if (mlx_store_begin(store, &err) == 0) ... mlx_store_commit(store, &err)
+ *      mlx_history_store_t *store = mlx_history_store_open(path, &err);
+ *      if (mlx_history_store_begin(store, &err) == 0) ... mlx_history_store_commit(store, &err)
  *
- *  Error codes as in common/db.h.
+ *  Error codes as in common/base/db.h.
  */
 #ifndef MLX_RECORDER_STORE_H
 #define MLX_RECORDER_STORE_H
 
-#include "common/db.h"
+#include "common/base/db.h"
 #include "track.h"
 
-typedef struct mlx_store mlx_store_t;
+typedef struct mlx_history_store mlx_history_store_t;
 
 /*  Times in milliseconds. */
 typedef struct {
@@ -29,68 +29,73 @@ typedef struct {
     int64_t until;  /* of its newest sample */
     int64_t rows;
     bool open;
-} mlx_slot_t;
+} mlx_history_slot_t;
 
-/*  A damaged file is an error of code data_loss: see mlx_store_set_aside. */
-mlx_store_t *mlx_store_open(const char *path, mlx_error_t *err);
-void mlx_store_destroy(mlx_store_t **self);
+/*  A damaged file is an error of code data_loss: see mlx_history_store_set_aside. */
+mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err);
+void mlx_history_store_destroy(mlx_history_store_t **self);
 
 /*  Move a damaged database and its journal out of the way, to PATH.damaged-YYYYMMDD-HHMMSS. Caller
  *  owns the new name; NULL with ERR. */
-char *mlx_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err);
+char *mlx_history_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err);
 
-mlx_db_t *mlx_store_db(mlx_store_t *self);
+mlx_db_t *mlx_history_store_db(mlx_history_store_t *self);
 
-int mlx_store_begin(mlx_store_t *self, mlx_error_t *err);
-int mlx_store_commit(mlx_store_t *self, mlx_error_t *err);
-void mlx_store_rollback(mlx_store_t *self);
+int mlx_history_store_begin(mlx_history_store_t *self, mlx_error_t *err);
+int mlx_history_store_commit(mlx_history_store_t *self, mlx_error_t *err);
+void mlx_history_store_rollback(mlx_history_store_t *self);
 
 /*  Series. load adds those of the database to TRACKS; put writes one whose id is
  *  set, with LAST as the time of its newest sample in a chunk. */
-int mlx_store_load_series(mlx_store_t *self, mlx_tracks_t *tracks, mlx_error_t *err);
-int mlx_store_put_series(mlx_store_t *self, const mlx_track_t *track, int64_t last,
-                         mlx_error_t *err);
+int mlx_history_store_load_series(mlx_history_store_t *self, mlx_tracks_t *tracks,
+                                  mlx_error_t *err);
+int mlx_history_store_put_series(mlx_history_store_t *self, const mlx_track_t *track, int64_t last,
+                                 mlx_error_t *err);
 
 /*  The tail: append a flush, call FN for each in order, drop all. */
 typedef void (*mlx_tail_fn)(void *arg, const void *data, size_t len);
-int mlx_store_put_tail(mlx_store_t *self, const mlx_buf_t *data, mlx_error_t *err);
-int mlx_store_each_tail(mlx_store_t *self, mlx_tail_fn fn, void *arg, mlx_error_t *err);
-int mlx_store_drop_tail(mlx_store_t *self, mlx_error_t *err);
+int mlx_history_store_put_tail(mlx_history_store_t *self, const mlx_buf_t *data, mlx_error_t *err);
+int mlx_history_store_each_tail(mlx_history_store_t *self, mlx_tail_fn fn, void *arg,
+                                mlx_error_t *err);
+int mlx_history_store_drop_tail(mlx_history_store_t *self, mlx_error_t *err);
 
 /*  Slots. newest leaves *SLOT as it is when there is none; oldest gives when the oldest one was
  *  begun, or INT64_MAX; drop_old drops the oldest closed slot whose rows are all before T, *DROPPED
  *  says whether there was one. */
-int mlx_store_put_slot(mlx_store_t *self, mlx_tier_t tier, const mlx_slot_t *slot,
-                       mlx_error_t *err);
-int mlx_store_newest_slot(mlx_store_t *self, mlx_tier_t tier, mlx_slot_t *slot, mlx_error_t *err);
-int mlx_store_oldest(mlx_store_t *self, mlx_tier_t tier, int64_t *opened, mlx_error_t *err);
-int mlx_store_drop_old(mlx_store_t *self, mlx_tier_t tier, int64_t t, bool *dropped,
-                       mlx_error_t *err);
+int mlx_history_store_put_slot(mlx_history_store_t *self, mlx_tier_t tier,
+                               const mlx_history_slot_t *slot, mlx_error_t *err);
+int mlx_history_store_newest_slot(mlx_history_store_t *self, mlx_tier_t tier,
+                                  mlx_history_slot_t *slot, mlx_error_t *err);
+int mlx_history_store_oldest(mlx_history_store_t *self, mlx_tier_t tier, int64_t *opened,
+                             mlx_error_t *err);
+int mlx_history_store_drop_old(mlx_history_store_t *self, mlx_tier_t tier, int64_t t, bool *dropped,
+                               mlx_error_t *err);
 
 /*  Chunks of one series. FN is called for those of the slots from FROM up to but without BEFORE
  *  that reach into SINCE..UNTIL, in order; it returns false to end the reading. */
 typedef bool (*mlx_chunk_fn)(void *arg, int64_t slot, const void *data, size_t len);
-int mlx_store_put_chunk(mlx_store_t *self, mlx_tier_t tier, int64_t slot, int64_t series,
-                        const mlx_buf_t *data, mlx_error_t *err);
+int mlx_history_store_put_chunk(mlx_history_store_t *self, mlx_tier_t tier, int64_t slot,
+                                int64_t series, const mlx_buf_t *data, mlx_error_t *err);
 typedef struct {
     mlx_tier_t tier;
     int64_t series;
     int64_t from, before;
     int64_t since, until;
 } mlx_chunk_range_t;
-int mlx_store_each_chunk(mlx_store_t *self, const mlx_chunk_range_t *range, mlx_chunk_fn fn,
-                         void *arg, mlx_error_t *err);
+int mlx_history_store_each_chunk(mlx_history_store_t *self, const mlx_chunk_range_t *range,
+                                 mlx_chunk_fn fn, void *arg, mlx_error_t *err);
 
 typedef struct {
     int64_t bytes;           /* of the file */
     int64_t free;            /* of them, not in use */
     int64_t oldest;          /* time of the oldest row, or INT64_MAX */
     int64_t rows[MLX_TIERS]; /* of finished slots */
-} mlx_store_figures_t;
+} mlx_history_store_figures_t;
 
-int mlx_store_figures(mlx_store_t *self, mlx_store_figures_t *figures, mlx_error_t *err);
+int mlx_history_store_figures(mlx_history_store_t *self, mlx_history_store_figures_t *figures,
+                              mlx_error_t *err);
 
 /*  Give at most PAGES unused pages back to the file system. */
-int mlx_store_shrink(mlx_store_t *self, int pages, mlx_error_t *err);
+int mlx_history_store_shrink(mlx_history_store_t *self, int pages, mlx_error_t *err);
 
 #endif

@@ -1,7 +1,8 @@
 /*  mlx-sampler: the sensors of this machine as a service. */
+#include "common/base/clock.h"
 #include "sampler.h"
 
-#include "common/service.h"
+#include "common/bus/service.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +86,7 @@ static int check_names(const mlx_value_t *names, const mlx_sensor_backend_t *con
         if (found)
             continue;
         mlx_error_set(err, MLX_ERR_USAGE, "sampler.disable: no sensors are called \"%.64s\"", name);
-        return mlx_error_mend(err, "those of this system are %s", mlx_buf_str(&known));
+        return mlx_error_hint(err, "those of this system are %s", mlx_buf_str(&known));
     }
     return 0;
 }

@@ -15,6 +15,7 @@
 #ifndef MLX_SAMPLER_SAMPLER_H
 #define MLX_SAMPLER_SAMPLER_H
 
+#include "common/base/clock.h"
 #include "sensor.h"
 
 typedef struct mlx_sampler mlx_sampler_t;

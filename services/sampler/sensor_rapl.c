@@ -108,7 +108,7 @@ static int rapl_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
     if (denied != EACCES)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "energy_uj: %s", strerror(denied));
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "energy_uj is readable by root only");
-    return mlx_error_mend(err, "a udev rule may give a group read access");
+    return mlx_error_hint(err, "a udev rule may give a group read access");
 }
 
 /*  Energy since the last reading in joules; NAN or below 0 when the counter did something else than

@@ -27,7 +27,7 @@ static int bad(mlx_error_t *err, const char *what, span_t s)
 {
     mlx_error_set(err, MLX_ERR_USAGE, "runtime address \"%.*s\": %s",
                   (int)(s.len < 200 ? s.len : 200), s.data, what);
-    return mlx_error_mend(err, "write it as [http://]host[:port][/path]");
+    return mlx_error_hint(err, "write it as [http://]host[:port][/path]");
 }
 
 /*  Take "scheme://" off the front of S; the default port follows the scheme. */

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/config.h"
-#include "common/service.h"
+#include "common/base/config.h"
+#include "common/bus/service.h"
 #include "watcher.h"
 
 typedef struct {

@@ -3,8 +3,8 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "common/file.h"
-#include "common/json.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
 
 enum {
     HEX = 64,

@@ -1,4 +1,5 @@
 #include "runner.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

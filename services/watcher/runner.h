@@ -12,7 +12,7 @@
 #define MLX_WATCHER_RUNNER_H
 
 #include "activity.h"
-#include "common/http.h"
+#include "common/http/http.h"
 #include "proto/value.h"
 
 typedef struct mlx_runner mlx_runner_t;

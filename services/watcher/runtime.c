@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 static const mlx_runtime_backend_t *const backends[] = {
     &mlx_runtime_ollama,

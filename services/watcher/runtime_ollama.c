@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "common/rfc3339.h"
+#include "common/base/rfc3339.h"
 
 /*  keep_alive -1 is a date centuries away, and a model that is still loading has Go's zero time,
  *  year 1: neither is an expiry. */

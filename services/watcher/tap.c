@@ -1,6 +1,7 @@
 #include "tap.h"
+#include "common/base/clock.h"
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "tap_lookup.h"
 #include "tap_relay.h"
 #include "tap_session.h"
@@ -241,7 +242,7 @@ static int listen_on(mlx_tap_t *self, const char *text, mlx_error_t *err)
         return mlx_error_prefix(err, "tap listen address");
     if (!mlx_tap_is_loopback(&list[0])) {
         mlx_error_set(err, MLX_ERR_USAGE, "tap listen address %s is not on loopback", text);
-        return mlx_error_mend(err, "listen on 127.0.0.1 or [::1]: the tap has no access control");
+        return mlx_error_hint(err, "listen on 127.0.0.1 or [::1]: the tap has no access control");
     }
     const int on = 1;
     self->listen_fd = socket(list[0].addr.ss_family, SOCK_STREAM, 0);
@@ -254,7 +255,7 @@ static int listen_on(mlx_tap_t *self, const char *text, mlx_error_t *err)
         bool taken = errno == EADDRINUSE;
         mlx_error_set(err, taken ? MLX_ERR_BUSY : MLX_ERR_FAILED, "tap on %s: %s", text,
                       strerror(errno));
-        return taken ? mlx_error_mend(err, "choose another port for the tap") : -1;
+        return taken ? mlx_error_hint(err, "choose another port for the tap") : -1;
     }
     return 0;
 }

@@ -17,7 +17,7 @@
 #ifndef MLX_WATCHER_TAP_H
 #define MLX_WATCHER_TAP_H
 
-#include "common/stream_stats.h"
+#include "common/runtime/stream_stats.h"
 #include "proto/error.h"
 #include "tap_address.h"
 

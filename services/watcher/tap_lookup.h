@@ -12,7 +12,7 @@
 #ifndef MLX_WATCHER_TAP_LOOKUP_H
 #define MLX_WATCHER_TAP_LOOKUP_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "tap_address.h"
 
 typedef struct mlx_lookup mlx_lookup_t;

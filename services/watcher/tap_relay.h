@@ -13,7 +13,7 @@
 #ifndef MLX_WATCHER_TAP_RELAY_H
 #define MLX_WATCHER_TAP_RELAY_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "tap_address.h"
 
 typedef struct mlx_relay mlx_relay_t;

@@ -13,7 +13,7 @@
 #ifndef MLX_WATCHER_TAP_SESSION_H
 #define MLX_WATCHER_TAP_SESSION_H
 
-#include "common/stream_stats.h"
+#include "common/runtime/stream_stats.h"
 
 typedef struct mlx_tap_session mlx_tap_session_t;
 

@@ -1,4 +1,5 @@
 #include "target.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -485,7 +486,7 @@ static void on_turn(void *arg)
         probe(self, next_probe(NULL));
 }
 
-void mlx_target_hurry(mlx_target_t *self)
+void mlx_target_poll_now(mlx_target_t *self)
 {
     for (size_t i = 0; i < self->ask_count; i++)
         if (self->asks[i].query->role == MLX_QUERY_STATE)

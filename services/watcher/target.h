@@ -13,7 +13,7 @@
 #define MLX_WATCHER_TARGET_H
 
 #include "activity.h"
-#include "common/http.h"
+#include "common/http/http.h"
 #include "endpoint.h"
 #include "proto/value.h"
 #include "runtime.h"
@@ -56,7 +56,7 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap);
 bool mlx_target_busy(const mlx_target_t *self);
 
 /*  Something was seen going there: ask now instead of at the next turn. */
-void mlx_target_hurry(mlx_target_t *self);
+void mlx_target_poll_now(mlx_target_t *self);
 
 /*  A request is under way there at this moment. */
 void mlx_target_working(mlx_target_t *self);

@@ -1,4 +1,5 @@
 #include "watcher.h"
+#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +130,7 @@ static void on_tap_news(void *arg)
     if (self->view.activity.requests > 0 && !self->stream_timer) {
         self->stream_timer = mlx_loop_every(self->options.loop, STREAM_MS, on_stream_timer, self);
         mlx_target_working(self->tapped);
-        mlx_target_hurry(self->tapped);
+        mlx_target_poll_now(self->tapped);
     }
 }
 

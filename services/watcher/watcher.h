@@ -10,7 +10,7 @@
 #ifndef MLX_WATCHER_WATCHER_H
 #define MLX_WATCHER_WATCHER_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 #include "proto/value.h"
 
 typedef struct mlx_watcher mlx_watcher_t;

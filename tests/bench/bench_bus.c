@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "common/base/clock.h"
 #include "proto/message.h"
 #include "services/bus/broker.h"
 

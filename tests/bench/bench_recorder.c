@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
 #include "services/recorder/query.h"
 #include "services/recorder/recorder.h"
 #include "tests/recorder/year.h"
@@ -216,7 +216,7 @@ static double query_ms(mlx_history_t *history, const year_t *year, int64_t since
 static void report_year(mlx_history_t *history, const year_t *year, const char *path)
 {
     int64_t end = T0 + 365 * DAY_MS;
-    mlx_store_figures_t figures;
+    mlx_history_store_figures_t figures;
     struct stat st;
     mlx_history_figures(history, &figures, NULL);
     stat(path, &st);

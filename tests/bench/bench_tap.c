@@ -4,7 +4,7 @@
  *      cmake -G Ninja -B .build/bench -DCMAKE_BUILD_TYPE=RelWithDebInfo
  *      cmake --build .build/bench --target bench_tap && .build/bench/bin/bench_tap
  */
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
 #include "services/watcher/tap.h"
 #include "tests/tap/origin.h"
 #include "tests/tap/peer.h"

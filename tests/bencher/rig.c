@@ -1,8 +1,9 @@
 #include "tests/bencher/rig.h"
+#include "common/base/clock.h"
 
 #include <math.h>
 
-#include "common/rfc3339.h"
+#include "common/base/rfc3339.h"
 
 enum {
     DEADLINE_MS = 90000

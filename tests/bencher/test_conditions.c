@@ -17,7 +17,7 @@ enum {
 };
 
 typedef struct {
-    mlx_target_t target;
+    mlx_bench_target_t target;
     mlx_conditions_t *conditions;
     mlx_value_t *result;
     mlx_value_t *warnings;
@@ -27,10 +27,10 @@ typedef struct {
 static int setup(void **state)
 {
     rig_t *rig = mlx_alloc(1, sizeof *rig);
-    rig->target = (mlx_target_t){.api = mlx_api_find("ollama"),
-                                 .topic = "runtime.ollama.here.",
-                                 .model = "tiny:latest",
-                                 .local = true};
+    rig->target = (mlx_bench_target_t){.api = mlx_api_find("ollama"),
+                                       .topic = "runtime.ollama.here.",
+                                       .model = "tiny:latest",
+                                       .local = true};
     rig->conditions = mlx_conditions_new(&rig->target);
     rig->result = mlx_value_map();
     rig->warnings = mlx_value_list();

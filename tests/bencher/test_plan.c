@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/stats.h"
+#include "common/base/stats.h"
 #include "services/bencher/plan.h"
 
 enum {
@@ -49,7 +49,8 @@ static double normal(uint64_t *random)
 }
 
 /*  Generate as STEP says; *RATE is what a server would report. */
-static mlx_outcome_t generate(model_t *model, const mlx_step_t *step, size_t bytes, double *rate)
+static mlx_outcome_t generate(model_t *model, const mlx_bench_step_t *step, size_t bytes,
+                              double *rate)
 {
     double speed = model->rate * (1 + model->between * normal(&model->random)), delay = 0;
     mlx_outcome_t out = {.bytes = bytes, .ttft_s = (double)NAN};
@@ -75,22 +76,22 @@ static mlx_outcome_t generate(model_t *model, const mlx_step_t *step, size_t byt
 static run_t run(model_t *model, double budget_s)
 {
     mlx_prompts_t *prompts = mlx_prompts_builtin();
-    mlx_plan_t *plan = mlx_plan_new(prompts, budget_s, 0);
+    mlx_bench_plan_t *plan = mlx_bench_plan_new(prompts, budget_s, 0);
     run_t out = {.count = 0};
-    mlx_step_t step;
-    while (mlx_plan_next(plan, out.elapsed_s, &step)) {
+    mlx_bench_step_t step;
+    while (mlx_bench_plan_next(plan, out.elapsed_s, &step)) {
         bool warmup = step.prompt == MLX_PLAN_WARMUP;
         size_t bytes = warmup ? 100 : step.bytes + 9;
         double rate;
         mlx_outcome_t outcome = generate(model, &step, bytes, &rate);
         out.elapsed_s += outcome.duration_s;
-        mlx_plan_note(plan, &outcome);
+        mlx_bench_plan_note(plan, &outcome);
         if (!warmup) {
             out.tokens[out.count] = outcome.tokens;
             out.rates[out.count++] = rate;
         }
     }
-    mlx_plan_destroy(&plan);
+    mlx_bench_plan_destroy(&plan);
     mlx_prompts_destroy(&prompts);
     return out;
 }
@@ -143,38 +144,38 @@ static void a_model_that_turns_slow_does_not_break_the_budget(void **state)
 static void a_request_that_hangs_is_given_up(void **state)
 {
     mlx_prompts_t *prompts = mlx_prompts_builtin();
-    mlx_plan_t *plan = mlx_plan_new(prompts, 60, 0);
-    mlx_step_t step;
+    mlx_bench_plan_t *plan = mlx_bench_plan_new(prompts, 60, 0);
+    mlx_bench_step_t step;
     (void)state;
-    assert_true(mlx_plan_next(plan, 0, &step) && step.prompt == MLX_PLAN_WARMUP);
-    mlx_plan_note(plan,
-                  &(mlx_outcome_t){.bytes = 100, .tokens = 16, .ttft_s = 0.1, .duration_s = 0.4});
-    assert_true(mlx_plan_next(plan, 0.4, &step) && step.prompt == 0 && step.limit_s < 15);
-    mlx_plan_destroy(&plan);
+    assert_true(mlx_bench_plan_next(plan, 0, &step) && step.prompt == MLX_PLAN_WARMUP);
+    mlx_bench_plan_note(
+        plan, &(mlx_outcome_t){.bytes = 100, .tokens = 16, .ttft_s = 0.1, .duration_s = 0.4});
+    assert_true(mlx_bench_plan_next(plan, 0.4, &step) && step.prompt == 0 && step.limit_s < 15);
+    mlx_bench_plan_destroy(&plan);
     mlx_prompts_destroy(&prompts);
 }
 
 static void a_prompt_fits_the_context(void **state)
 {
     mlx_prompts_t *prompts = mlx_prompts_builtin();
-    mlx_plan_t *plan = mlx_plan_new(prompts, 60, 512);
-    mlx_step_t step;
+    mlx_bench_plan_t *plan = mlx_bench_plan_new(prompts, 60, 512);
+    mlx_bench_step_t step;
     (void)state;
-    mlx_plan_next(plan, 0, &step);
-    mlx_plan_note(
+    mlx_bench_plan_next(plan, 0, &step);
+    mlx_bench_plan_note(
         plan,
         &(mlx_outcome_t){
             .bytes = 100, .tokens = 16, .prompt_tokens = 50, .ttft_s = 0.01, .duration_s = 0.1});
-    while (mlx_plan_next(plan, 1, &step)) {
+    while (mlx_bench_plan_next(plan, 1, &step)) {
         assert_true((double)step.bytes <= 512 * 2 * 0.6 * 1.05);
-        mlx_plan_note(plan, &(mlx_outcome_t){.bytes = step.bytes,
-                                             .tokens = step.tokens,
-                                             .prompt_tokens = (int64_t)step.bytes / 2,
-                                             .ttft_s = 0.01,
-                                             .duration_s = 0.1});
+        mlx_bench_plan_note(plan, &(mlx_outcome_t){.bytes = step.bytes,
+                                                   .tokens = step.tokens,
+                                                   .prompt_tokens = (int64_t)step.bytes / 2,
+                                                   .ttft_s = 0.01,
+                                                   .duration_s = 0.1});
     }
-    assert_int_equal(mlx_plan_asked(plan), 10);
-    mlx_plan_destroy(&plan);
+    assert_int_equal(mlx_bench_plan_asked(plan), 10);
+    mlx_bench_plan_destroy(&plan);
     mlx_prompts_destroy(&prompts);
 }
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "common/prompt_file.h"
+#include "common/base/prompt_file.h"
 #include "services/bencher/prompts.h"
 
 static void ten_of_different_kinds(void **state)

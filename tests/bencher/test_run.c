@@ -214,23 +214,23 @@ static void the_bus_tells_where(void **state)
     assert_string_equal(mlx_value_str(rig->result, "url"), rig->url);
 }
 
-static void refusals_say_the_mend(void **state)
+static void refusals_say_the_hint(void **state)
 {
     rig_t *rig = *state;
     rig_run(rig, &(rig_ask_t){.url = "bus", QUICK});
     assert_int_equal(rig->err.code, MLX_ERR_UNAVAILABLE);
-    assert_non_null(strstr(rig->err.mend, "ollama serve"));
+    assert_non_null(strstr(rig->err.hint, "ollama serve"));
     rig_run(rig, &(rig_ask_t){.url = "http://127.0.0.1:9", QUICK});
     assert_int_equal(rig->err.code, MLX_ERR_UNAVAILABLE);
     assert_non_null(strstr(rig->err.text, "127.0.0.1:9"));
     rig_play(rig, ARGS("--rate", "400"));
     rig_run(rig, &(rig_ask_t){.model = "no-such", QUICK});
     assert_int_equal(rig->err.code, MLX_ERR_NOT_FOUND);
-    assert_non_null(strstr(rig->err.mend, "tiny-random"));
+    assert_non_null(strstr(rig->err.hint, "tiny-random"));
     rig_run(rig, &(rig_ask_t){QUICK});
     assert_int_equal(rig->err.code, MLX_ERR_NOT_FOUND);
     assert_non_null(strstr(rig->err.text, "no model is loaded"));
-    assert_non_null(strstr(rig->err.mend, "tiny-random"));
+    assert_non_null(strstr(rig->err.hint, "tiny-random"));
 }
 
 int main(void)
@@ -249,7 +249,7 @@ int main(void)
         RUN(cancelling_works_while_loading),
         RUN(destroying_a_run_gives_the_expiry_back),
         RUN(the_bus_tells_where),
-        RUN(refusals_say_the_mend),
+        RUN(refusals_say_the_hint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

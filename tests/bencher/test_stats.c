@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/stats.h"
+#include "common/base/stats.h"
 
 static bool near(double a, double b, double part)
 {

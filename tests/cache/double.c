@@ -1,6 +1,6 @@
 #include "tests/cache/double.h"
 
-#include "common/cache/manifest.h"
+#include "services/cache/model/manifest.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /*  The commands of the cache over stores of real apps' layouts, on real files. */
 #include "tests/cache/world.h"
 
-#include "common/cache/names.h"
+#include "services/cache/model/names.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -363,11 +363,11 @@ static void test_safetensors_cannot_be_linked_to_ollama(void **state)
     mlx_value_destroy(&report);
     assert_null(mlx_cache_link(cache, "ollama", NULL, "org/mlx", &plainly, &err));
     assert_int_equal(err.code, MLX_ERR_USAGE);
-    assert_non_null(strstr(err.mend, "one blob per tensor"));
+    assert_non_null(strstr(err.hint, "one blob per tensor"));
     assert_null(mlx_cache_link(cache, "nosuch", NULL, "org/mlx", &plainly, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
     assert_null(mlx_cache_link(cache, "ollama", NULL, "mlx", &plainly, &err));
-    assert_non_null(strstr(err.mend, "org/mlx"));
+    assert_non_null(strstr(err.hint, "org/mlx"));
 }
 
 static void test_hub_entry_is_rebuilt_as_it_was(void **state)
@@ -448,7 +448,7 @@ static void test_unsafe_home_is_refused(void **state)
     assert_int_equal(chmod(w->home, 0777), 0);
     assert_null(world_open(w, true, &err));
     assert_int_equal(err.code, MLX_ERR_USAGE);
-    assert_non_null(strstr(err.mend, "chmod"));
+    assert_non_null(strstr(err.hint, "chmod"));
 }
 
 static void test_planted_links_lead_nowhere(void **state)
@@ -471,7 +471,7 @@ static void test_planted_links_lead_nowhere(void **state)
     OK(report);
     mlx_value_destroy(&report);
     assert_null(mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err));
-    assert_non_null(strstr(err.mend, "symbolic link"));
+    assert_non_null(strstr(err.hint, "symbolic link"));
     assert_int_equal(world_inode(w, "outside/org"), 0);
     assert_int_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);
 }

@@ -1,7 +1,7 @@
 /*  The daemon's inner part in a real loop over real stores: what changes is told, commands are run. */
 #include "tests/cache/double.h"
 
-#include "services/cache/cached.h"
+#include "services/cache/daemon/cached.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*  Freeing space with the cache: dedup, undo, remove, clean, and the doctor. */
 #include "tests/cache/world.h"
 
-#include "common/cache/names.h"
+#include "services/cache/model/names.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -333,7 +333,7 @@ static void test_undo_says_what_cannot_come_back(void **state)
     assert_int_equal(unlink(path), 0);
     assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
-    assert_non_null(strstr(err.mend, "downloads/one.gguf"));
+    assert_non_null(strstr(err.hint, "downloads/one.gguf"));
     assert_null(mlx_cache_undo(cache, 0, &dry, &err));
     /* LM Studio names no hash: a file of the same size is looked at. */
     char hex[MLX_HEX_MAX];

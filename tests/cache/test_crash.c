@@ -144,7 +144,7 @@ static void run_clean(world_t *w, operation_fn run)
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     mlx_value_t *report = cache ? run(cache, &err) : NULL;
     if (!report)
-        fail_msg("%s; %s", err.text, err.mend);
+        fail_msg("%s; %s", err.text, err.hint);
     mlx_value_destroy(&report);
 }
 

@@ -1,6 +1,6 @@
 #include "tests/cache/fixture.h"
 
-#include "common/db.h"
+#include "common/base/db.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +128,7 @@ static void test_no_database_is_data_loss(void **state)
     mlx_error_t err = {0};
     assert_null(open_at(path, 1, &err));
     assert_int_equal(err.code, MLX_ERR_DATA_LOSS);
-    assert_true(err.mend[0]);
+    assert_true(err.hint[0]);
 }
 
 static void test_read_only_needs_a_file(void **state)

@@ -1,6 +1,6 @@
 #include "tests/cache/fixture.h"
 
-#include "common/digest.h"
+#include "services/cache/store/digest.h"
 
 #include <fcntl.h>
 #include <stdio.h>

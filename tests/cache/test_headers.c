@@ -1,8 +1,8 @@
 #include "tests/cache/fixture.h"
 
-#include "common/cache/gguf.h"
-#include "common/cache/header.h"
-#include "common/cache/safetensors.h"
+#include "services/cache/model/gguf.h"
+#include "services/cache/model/header.h"
+#include "services/cache/model/safetensors.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*  Adding from the hub and from an Ollama registry, against their double with faults on demand. */
 #include "tests/cache/double.h"
 
-#include "common/cache/fetch.h"
+#include "services/cache/transfer/fetch.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -117,7 +117,7 @@ static void test_faults_that_pass(void **state)
             report = add(&b, "org/mlx", &err);
         }
         if (!report)
-            fail_msg("%s: %s; %s", passing_faults[i], err.text, err.mend);
+            fail_msg("%s: %s; %s", passing_faults[i], err.text, err.hint);
         mlx_value_destroy(&report);
         check_mlx_view(&b, "org--mlx");
         world_check_sound(b.world);
@@ -129,7 +129,7 @@ static const struct {
     const char *faults;
     const char *model;
     mlx_code_t code;
-    const char *says; /* in text or mend */
+    const char *says; /* in text or hint */
 } refused[] = {
     {"wrong\n", "org/mlx", MLX_ERR_DATA_LOSS, "other bytes"},
     {"gated\n", "org/mlx", MLX_ERR_FAILED, "/org/mlx, accept, and set HF_TOKEN"},
@@ -153,9 +153,9 @@ static void test_refusals(void **state)
         if (add(&b, refused[i].model, &err))
             fail_msg("%s with %s was added", refused[i].model, refused[i].faults);
         if (err.code != refused[i].code ||
-            (!strstr(err.text, refused[i].says) && !strstr(err.mend, refused[i].says)))
+            (!strstr(err.text, refused[i].says) && !strstr(err.hint, refused[i].says)))
             fail_msg("%s with %s: code %d, \"%s; %s\"", refused[i].model, refused[i].faults,
-                     err.code, err.text, err.mend);
+                     err.code, err.text, err.hint);
         assert_null(strstr(err.text, "secret"));
         world_check_sound(b.world);
         assert_int_equal(world_inode(b.world, "cache/models/org--mlx/config.json"), 0);
@@ -270,7 +270,7 @@ static void test_running_ollama_is_asked(void **state)
     /* It looks elsewhere: the link is of no use there and is taken back. */
     double_as_ollama(b.hub, b.world, "/nowhere");
     assert_null(mlx_cache_link(cache, "ollama", NULL, "org/GGUF", &quickly, &err));
-    assert_non_null(strstr(err.mend, "--store"));
+    assert_non_null(strstr(err.hint, "--store"));
     assert_int_equal(world_inode(b.world, "home/.ollama/models/manifests/hf.co"), 0);
     world_check_sound(b.world);
 
@@ -423,7 +423,7 @@ static void test_full_disk_is_said_before(void **state)
     fixture_write(path, json, strlen(json));
     assert_null(add(&b, "org/mlx", &err));
     assert_non_null(strstr(err.text, "GB more"));
-    assert_true(err.mend[0]);
+    assert_true(err.hint[0]);
     assert_int_equal(double_requests(b.hub, "/resolve/"), 0);
     end(&b);
 }

@@ -1,7 +1,7 @@
 /*  The log-in at an Ollama registry, with keys that ssh-keygen makes and signatures that openssl verifies. */
 #include "tests/cache/double.h"
 
-#include "common/cache/ollama_key.h"
+#include "services/cache/remote/ollama_key.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,8 +91,8 @@ static void expect(bench_t *b, const char *says)
     mlx_value_t *report = mlx_cache_add(b->cache, b->model, &quickly, &err);
     if (report)
         fail_msg("added, though: %s", says);
-    if (!strstr(err.text, says) && !strstr(err.mend, says))
-        fail_msg("\"%s; %s\" does not say \"%s\"", err.text, err.mend, says);
+    if (!strstr(err.text, says) && !strstr(err.hint, says))
+        fail_msg("\"%s; %s\" does not say \"%s\"", err.text, err.hint, says);
 }
 
 static void test_refusals(void **state)

@@ -1,7 +1,7 @@
 #include "tests/cache/fixture.h"
 
-#include "common/cache/manifest.h"
-#include "common/cache/tree.h"
+#include "services/cache/model/manifest.h"
+#include "services/cache/model/tree.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #include "tests/cache/fixture.h"
 
-#include "common/cache/names.h"
+#include "services/cache/model/names.h"
 
 #include <stdio.h>
 #include <stdlib.h>

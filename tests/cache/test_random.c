@@ -2,7 +2,7 @@
  *  every model it had or was given, and every file of it is whole. */
 #include "tests/cache/world.h"
 
-#include "common/cache/manifest.h"
+#include "services/cache/model/manifest.h"
 
 #include <errno.h>
 #include <signal.h>

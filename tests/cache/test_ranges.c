@@ -100,7 +100,7 @@ static void test_pieces(void **state)
     mlx_error_t err;
     mlx_value_t *report = add(&b, &pieces, &err);
     if (!report)
-        fail_msg("%s; %s", err.text, err.mend);
+        fail_msg("%s; %s", err.text, err.hint);
     mlx_value_destroy(&report);
     check_whole(&b);
     size_t count = (b.content.len + PIECE - 1) / PIECE;
@@ -145,7 +145,7 @@ static void test_faults_that_pass(void **state)
         double_faults(b.hub, passing[i].faults);
         mlx_value_t *report = add(&b, &pieces, &err);
         if (!report)
-            fail_msg("%s: %s; %s", passing[i].faults, err.text, err.mend);
+            fail_msg("%s: %s; %s", passing[i].faults, err.text, err.hint);
         mlx_value_destroy(&report);
         check_whole(&b);
         size_t resolved = double_requests(b.hub, "/resolve/");
@@ -176,13 +176,13 @@ static void test_faults_that_end_it(void **state)
         if (add(&b, &pieces, &err))
             fail_msg("%s was passed over", failing[i].faults);
         if (err.code != failing[i].code || !strstr(err.text, failing[i].says))
-            fail_msg("%s: code %d, %s; %s", failing[i].faults, err.code, err.text, err.mend);
+            fail_msg("%s: code %d, %s; %s", failing[i].faults, err.code, err.text, err.hint);
         assert_int_equal(world_inode(b.world, "cache/models/org--one"), 0);
         world_check_sound(b.world);
         double_faults(b.hub, "");
         mlx_value_t *report = add(&b, &pieces, &err);
         if (!report)
-            fail_msg("after %s: %s; %s", failing[i].faults, err.text, err.mend);
+            fail_msg("after %s: %s; %s", failing[i].faults, err.text, err.hint);
         mlx_value_destroy(&report);
         check_whole(&b);
         end(&b);
@@ -236,7 +236,7 @@ static void test_leftovers(void **state)
         }
         mlx_value_t *report = add(&b, &pieces, &err);
         if (!report)
-            fail_msg("leftover %zu: %s; %s", i, err.text, err.mend);
+            fail_msg("leftover %zu: %s; %s", i, err.text, err.hint);
         mlx_value_destroy(&report);
         check_whole(&b);
         size_t count = (b.content.len + PIECE - 1) / PIECE;
@@ -286,7 +286,7 @@ static void test_kills(void **state)
     double_faults(b.hub, "");
     mlx_value_t *report = add(&b, &how, &err);
     if (!report)
-        fail_msg("%s; %s", err.text, err.mend);
+        fail_msg("%s; %s", err.text, err.hint);
     mlx_value_destroy(&report);
     check_content(&b);
     uint64_t asked = bytes_asked(&b);
@@ -330,7 +330,7 @@ static void test_progress(void **state)
     b.world->arg = &seen;
     mlx_value_t *report = add(&b, &how, &err);
     if (!report)
-        fail_msg("%s; %s", err.text, err.mend);
+        fail_msg("%s; %s", err.text, err.hint);
     mlx_value_destroy(&report);
     assert_int_equal(seen.first, 0);
     assert_int_equal(seen.last, b.content.len);

@@ -1,7 +1,7 @@
 #include "tests/cache/world.h"
 
-#include "common/cache/fsys.h"
-#include "common/cache/manifest.h"
+#include "services/cache/model/manifest.h"
+#include "services/cache/plan/fsys.h"
 
 #include <fcntl.h>
 #include <ftw.h>

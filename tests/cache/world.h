@@ -4,7 +4,7 @@
 
 #include "tests/cache/fixture.h"
 
-#include "common/cache/cache.h"
+#include "services/cache/cache.h"
 
 typedef struct {
     char *dir;   /* everything lies in here */
@@ -21,7 +21,7 @@ typedef struct {
 #define OK(value)                                                                                  \
     do {                                                                                           \
         if (!(value))                                                                              \
-            fail_msg("%s; %s", err.text, err.mend);                                                \
+            fail_msg("%s; %s", err.text, err.hint);                                                \
     } while (0)
 
 /*  An integer of a report; -1 when it is not there. */

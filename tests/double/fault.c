@@ -36,7 +36,7 @@ int mlx_fault_parse(mlx_fault_t *fault, const char *name, int64_t count, mlx_err
         }
     }
     mlx_error_set(err, MLX_ERR_USAGE, "no fault is named '%.80s'", name);
-    return mlx_error_mend(err, "see tests/double/fault.h for the names");
+    return mlx_error_hint(err, "see tests/double/fault.h for the names");
 }
 
 mlx_fault_t mlx_fault_take(mlx_fault_t *armed)

@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 enum {
     MAX_ARGS = 32,

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "tests/double/play.h"
 
 #define CHAT(options)                                                                              \

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "tests/double/play.h"
 
 static const char CHAT[] = "{\"model\":\"tiny-random\",\"messages\":[{\"role\":\"user\","

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/file.h"
+#include "common/base/file.h"
 #include "tests/double/play.h"
 
 static const char DIR[] = "tests/fixtures/ollama/";

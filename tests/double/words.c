@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 
 enum {
     MAX_WORDS = 64,

@@ -1,5 +1,5 @@
 /*  fuzz_config.c - whatever a configuration file holds: settings, or one error with its place */
-#include "common/config.h"
+#include "common/base/config.h"
 
 #include <string.h>
 

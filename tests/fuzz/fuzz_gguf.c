@@ -1,5 +1,5 @@
-/*  libFuzzer target: common/cache/gguf.h */
-#include "common/cache/gguf.h"
+/*  libFuzzer target: services/cache/model/gguf.h */
+#include "services/cache/model/gguf.h"
 
 #include <stdint.h>
 

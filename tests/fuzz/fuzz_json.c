@@ -1,5 +1,5 @@
 /*  fuzz_json.c - whatever bytes arrive: an error, or a tree that our writer and parser agree on */
-#include "common/json.h"
+#include "common/base/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,5 +1,5 @@
-/*  libFuzzer target: common/cache/manifest.h */
-#include "common/cache/manifest.h"
+/*  libFuzzer target: services/cache/model/manifest.h */
+#include "services/cache/model/manifest.h"
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/*  libFuzzer target: common/cache/ollama_key.h */
-#include "common/cache/ollama_key.h"
+/*  libFuzzer target: services/cache/remote/ollama_key.h */
+#include "services/cache/remote/ollama_key.h"
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-/*  libFuzzer target: common/cache/safetensors.h */
-#include "common/cache/safetensors.h"
+/*  libFuzzer target: services/cache/model/safetensors.h */
+#include "services/cache/model/safetensors.h"
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
-/*  libFuzzer target: common/cache/tree.h */
-#include "common/cache/names.h"
-#include "common/cache/tree.h"
+/*  libFuzzer target: services/cache/model/tree.h */
+#include "services/cache/model/names.h"
+#include "services/cache/model/tree.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "tests/fuzz/registry_reads.h"
 
-#include "common/cache/report.h"
 #include "proto/buf.h"
+#include "services/cache/commands/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,17 +87,17 @@ void mlx_read_hashes(mlx_cache_t *cache)
         mlx_panic("\"%s\" is no hash", hex);
 }
 
-static void check_plan(const mlx_plan_t *plan)
+static void check_plan(const mlx_cache_plan_t *plan)
 {
     for (size_t i = 0; i < plan->count; i++) {
-        const mlx_step_t *step = &plan->steps[i];
+        const mlx_cache_step_t *step = &plan->steps[i];
         check_path(step->path);
         if (step->source_root)
             check_path(step->source);
-        MLX_CLEANUP(mlx_free_p) char *temporary = mlx_step_temporary(plan->id, i, step);
+        MLX_CLEANUP(mlx_free_p) char *temporary = mlx_cache_step_temporary(plan->id, i, step);
         check_path(temporary);
     }
-    mlx_value_t *value = mlx_plan_value(plan);
+    mlx_value_t *value = mlx_cache_plan_value(plan);
     mlx_value_destroy(&value);
 }
 
@@ -107,7 +107,8 @@ void mlx_read_journal(mlx_cache_t *cache)
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(cache->db, "done", NULL, NULL, NULL, &count, NULL);
     for (size_t i = 0; ids && i < count && i < 4; i++) {
-        MLX_CLEANUP(mlx_plan_destroy) mlx_plan_t *plan = mlx_journal_load(cache->db, ids[i], NULL);
+        MLX_CLEANUP(mlx_cache_plan_destroy)
+        mlx_cache_plan_t *plan = mlx_journal_load(cache->db, ids[i], NULL);
         if (plan)
             check_plan(plan);
     }

@@ -9,7 +9,7 @@
 #ifndef MLX_TESTS_FUZZ_REGISTRY_READS_H
 #define MLX_TESTS_FUZZ_REGISTRY_READS_H
 
-#include "common/cache/cache_internal.h"
+#include "services/cache/commands/internal.h"
 
 mlx_cache_t mlx_reading_cache(mlx_db_t *db);
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "proto/catalogue.h"
 #include "services/gateway/openmetrics.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "services/gateway/assets.h"
 #include "services/gateway/events.h"
 #include "services/gateway/guard.h"
@@ -261,7 +261,7 @@ static void addresses_are_understood(void **state)
     mlx_listener_t second;
     assert_int_equal(mlx_listen(&second, listener.address, &err), -1);
     assert_int_equal(err.code, MLX_ERR_BUSY);
-    assert_non_null(strstr(err.mend, "gateway.listen"));
+    assert_non_null(strstr(err.hint, "gateway.listen"));
     close(listener.fd);
     assert_int_equal(mlx_listen(&listener, "0.0.0.0:0", &err), 0);
     assert_true(listener.open);

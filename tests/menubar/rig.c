@@ -1,4 +1,5 @@
 #include "rig.h"
+#include "common/base/clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/file.h"
-#include "common/os.h"
+#include "common/base/file.h"
+#include "common/os/os.h"
 #include "screen.h"
 
 #define WATCHER "org.kde.StatusNotifierWatcher"

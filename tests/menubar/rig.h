@@ -13,7 +13,7 @@
 
 #include <sys/types.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "tools/menubar/dbus.h"
 
 #define ITEM "org.kde.StatusNotifierItem"

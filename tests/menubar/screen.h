@@ -2,7 +2,7 @@
 #ifndef MLX_TESTS_MENUBAR_SCREEN_H
 #define MLX_TESTS_MENUBAR_SCREEN_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 
 #define SCREEN_NOW 1795000000000000LL
 #define SCREEN_HOST "vm"

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/config.h"
+#include "common/base/config.h"
 #include "tools/menubar/alerts.h"
 #include "tools/menubar/bar_formats.h"
 #include "tools/menubar/front.h"

@@ -326,7 +326,8 @@ static void a_newer_database_is_refused_and_left_alone(void **state)
 {
     scratch_t *self = *state;
     scratch_open(self, SCRATCH_T0);
-    mlx_db_exec(mlx_store_db(mlx_history_store(self->history)), "PRAGMA user_version = 99", NULL);
+    mlx_db_exec(mlx_history_store_db(mlx_history_store(self->history)), "PRAGMA user_version = 99",
+                NULL);
     scratch_crash(self);
     struct stat before, after;
     stat(self->path, &before);
@@ -376,7 +377,7 @@ static void a_full_disk_loses_nothing_once_there_is_room(void **state)
     assert_int_equal(n, 7200);
     free(rows);
     assert_int_equal(mlx_history_stats(self->history).lost, 0);
-    assert_int_equal(mlx_db_check(mlx_store_db(mlx_history_store(self->history)), NULL), 0);
+    assert_int_equal(mlx_db_check(mlx_history_store_db(mlx_history_store(self->history)), NULL), 0);
 }
 
 static void a_full_disk_for_long_does_not_fill_the_memory(void **state)

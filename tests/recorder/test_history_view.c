@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "tools/mlxctl/history_view.h"
 
 #define T0 INT64_C(1767225600000000) /* 2026-01-01 */

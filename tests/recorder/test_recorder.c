@@ -243,7 +243,7 @@ static void commands_refuse_what_makes_no_sense(void **state)
         assert_null(mlx_recorder_answer(rig->recorder, cases[i].cmd, args, &err));
         assert_int_equal(err.code, cases[i].code);
         if (i == 0)
-            assert_non_null(strstr(err.mend, "sensor.cpu/utilization"));
+            assert_non_null(strstr(err.hint, "sensor.cpu/utilization"));
         mlx_value_destroy(&args);
     }
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
 #include "scratch.h"
 #include "services/recorder/query.h"
 #include "year.h"
@@ -50,7 +50,7 @@ static void a_year_is_small_and_quick(void **state)
 {
     scratch_t *self = *state;
     int64_t end = SCRATCH_T0 + 365 * DAY;
-    mlx_store_figures_t figures;
+    mlx_history_store_figures_t figures;
     scratch_open(self, SCRATCH_T0);
     year_t *year = year_new(self->history, SERIES);
     year_run(year, SCRATCH_T0, SCRATCH_T0 + 60 * DAY, 30000);

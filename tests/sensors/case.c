@@ -1,7 +1,7 @@
 #include "case.h"
 
-#include "common/file.h"
-#include "common/json.h"
+#include "common/base/file.h"
+#include "common/base/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -251,7 +251,7 @@ static void test_rapl_that_only_root_may_read_says_so(void **state)
     assert_int_equal(rc, -1);
     assert_int_equal(rig.err.code, MLX_ERR_NOT_FOUND);
     assert_string_equal(rig.err.text, "energy_uj is readable by root only");
-    assert_non_null(strstr(rig.err.mend, "udev"));
+    assert_non_null(strstr(rig.err.hint, "udev"));
     rig_close(&rig);
     rig_open(&rig, "vm", "rapl");
     assert_null(rig.state);

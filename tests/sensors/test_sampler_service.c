@@ -1,5 +1,6 @@
 /*  mlx-sampler as a process, on a real bus: the broker runs in the test's own loop. */
-#include "common/bus.h"
+#include "common/base/clock.h"
+#include "common/bus/bus.h"
 #include "proto/catalogue.h"
 #include "services/bus/broker.h"
 

@@ -4,7 +4,7 @@ import time
 
 from suite import Suite, run
 
-STALE_S = 20     # readers take an older value as absent (common/overview.h)
+STALE_S = 20     # readers take an older value as absent (common/view/overview.h)
 WATCHED_S = 17
 SLACK_S = 1.5    # a loaded machine
 SLOW = "watcher: {poll_idle_ms: 60000}\nrecorder: {flush_s: 60}\n"

@@ -1,6 +1,6 @@
 #include "tests/tap/rig.h"
 
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
 #include "tests/tap/peer.h"
 #include "tests/tap/support.h"
 

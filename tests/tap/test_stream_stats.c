@@ -1,5 +1,5 @@
 /*  The figures of a request, from what passed: counts, rates, first token, ends of every kind. */
-#include "common/stream_stats.h"
+#include "common/runtime/stream_stats.h"
 #include "tests/tap/support.h"
 
 #include <math.h>

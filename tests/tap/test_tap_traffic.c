@@ -1,6 +1,6 @@
 /*  The tap under load: a thousand mixed exchanges byte for byte, a gigabyte in bounded memory, many
  *  connections at once, a client that does not read. */
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
 #include "services/watcher/tap.h"
 #include "tests/tap/exchange.h"
 #include "tests/tap/origin.h"

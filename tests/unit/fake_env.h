@@ -2,7 +2,7 @@
 #ifndef MLX_TESTS_FAKE_ENV_H
 #define MLX_TESTS_FAKE_ENV_H
 
-#include "common/env.h"
+#include "common/base/env.h"
 
 #include <string.h>
 

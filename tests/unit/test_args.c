@@ -1,5 +1,5 @@
 /*  Command lines from one table: parsing, mistakes, help, man page, completion by real shells */
-#include "common/args.h"
+#include "common/cli/args.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -160,7 +160,7 @@ static void test_mistakes(void **state)
 {
     (void)state;
     static const struct {
-        const char *line, *error, *mend;
+        const char *line, *error, *hint;
     } cases[] = {
         {"p help lnk", "there is no command \"lnk\"", "did you mean \"link\"?"},
         {"p statsu", "there is no command \"statsu\"", "did you mean \"status\"?"},
@@ -186,8 +186,8 @@ static void test_mistakes(void **state)
         mlx_error_t err;
         assert_null(parse(&program, cases[i].line, &out, &err));
         assert_int_equal(err.code, MLX_ERR_USAGE);
-        if (strcmp(err.text, cases[i].error) != 0 || strcmp(err.mend, cases[i].mend) != 0)
-            fail_msg("%s gives \"%s; %s\"", cases[i].line, err.text, err.mend);
+        if (strcmp(err.text, cases[i].error) != 0 || strcmp(err.hint, cases[i].hint) != 0)
+            fail_msg("%s gives \"%s; %s\"", cases[i].line, err.text, err.hint);
         assert_int_equal(out.len, 0);
     }
     mlx_buf_clear(&out);

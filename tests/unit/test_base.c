@@ -1,6 +1,6 @@
 /*  Allocation, buffers, errors, suggestions: the ground that everything stands on */
-#include "common/file.h"
-#include "common/suggest.h"
+#include "common/base/file.h"
+#include "common/base/suggest.h"
 #include "proto/buf.h"
 #include "proto/error.h"
 
@@ -119,18 +119,18 @@ static void test_error(void **state)
     (void)state;
     mlx_error_t err = {0};
     assert_int_equal(mlx_error_set(&err, MLX_ERR_BUSY, "%s is locked", "x"), -1);
-    assert_int_equal(mlx_error_mend(&err, "wait"), -1);
+    assert_int_equal(mlx_error_hint(&err, "wait"), -1);
     assert_int_equal(mlx_error_prefix(&err, "model %d", 3), -1);
     assert_int_equal(err.code, MLX_ERR_BUSY);
     assert_string_equal(err.text, "model 3: x is locked");
-    assert_string_equal(err.mend, "wait");
-    /* An error may quote itself; a new one has no old mend. */
+    assert_string_equal(err.hint, "wait");
+    /* An error may quote itself; a new one has no old hint. */
     mlx_error_set(&err, MLX_ERR_FAILED, "again: %s", err.text);
     assert_string_equal(err.text, "again: model 3: x is locked");
-    assert_string_equal(err.mend, "");
+    assert_string_equal(err.hint, "");
     /* Nobody has to be interested. */
     assert_int_equal(mlx_error_set(NULL, MLX_ERR_FAILED, "x"), -1);
-    assert_int_equal(mlx_error_mend(NULL, "x"), -1);
+    assert_int_equal(mlx_error_hint(NULL, "x"), -1);
     assert_int_equal(mlx_error_prefix(NULL, "x"), -1);
 }
 
@@ -139,13 +139,13 @@ static void test_error_stays_one_printable_line(void **state)
     (void)state;
     mlx_error_t err = {0};
     mlx_error_set(&err, MLX_ERR_USAGE, "a\nb\033[2J");
-    mlx_error_mend(&err, "c\td\x7f");
+    mlx_error_hint(&err, "c\td\x7f");
     assert_string_equal(err.text, "a?b?[2J");
-    assert_string_equal(err.mend, "c?d?");
+    assert_string_equal(err.hint, "c?d?");
     /* U+009B begins a sequence as ESC [ does; what only has its second byte is a letter. */
-    mlx_error_mend(&err, "\xc2\x9b"
+    mlx_error_hint(&err, "\xc2\x9b"
                          "2J \xc3\x9b \xc2");
-    assert_string_equal(err.mend, "??2J \xc3\x9b ?");
+    assert_string_equal(err.hint, "??2J \xc3\x9b ?");
     char longest[2048];
     memset(longest, 'x', sizeof longest - 1);
     longest[sizeof longest - 1] = '\0';
@@ -177,10 +177,10 @@ static void report_to_stdout(void)
 {
     mlx_error_t err = {0};
     mlx_error_set(&err, MLX_ERR_BUSY, "it is locked");
-    mlx_error_mend(&err, "wait");
+    mlx_error_hint(&err, "wait");
     dup2(STDOUT_FILENO, STDERR_FILENO);
     int status = mlx_error_report("prog", &err);
-    err.mend[0] = '\0';
+    err.hint[0] = '\0';
     err.code = MLX_OK;
     _exit(status == 75 && mlx_error_report("prog", &err) == 1 ? 75 : 1);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "proto/catalogue.h"
 #include "services/bus/broker.h"
 
@@ -219,7 +219,7 @@ static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_
     } else if (strcmp(cmd, "fail") == 0) {
         mlx_error_t err = {0};
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no such thing");
-        mlx_error_mend(&err, "try another");
+        mlx_error_hint(&err, "try another");
         mlx_request_error(&request, &err);
     } else {
         mlx_request_progress(request, echo);
@@ -271,7 +271,7 @@ static void call_is_answered(void **state)
     WAIT_UNTIL(self, self->errors == 1);
     assert_int_equal(self->error.code, MLX_ERR_NOT_FOUND);
     assert_string_equal(self->error.text, "no such thing");
-    assert_string_equal(self->error.mend, "try another");
+    assert_string_equal(self->error.hint, "try another");
     mlx_bus_destroy(&caller);
     mlx_bus_destroy(&self->service);
 }

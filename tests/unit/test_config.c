@@ -1,7 +1,7 @@
 /*  Settings: defaults, sources and their order, mistakes and what they are called */
-#include "common/config.h"
+#include "common/base/config.h"
 
-#include "common/config_table.h"
+#include "common/base/config_table.h"
 #include "fake_env.h"
 #include "proto/json.h"
 
@@ -143,7 +143,7 @@ static void test_mistakes(void **state)
 {
     (void)state;
     static const struct {
-        const char *text, *error, *mend;
+        const char *text, *error, *hint;
     } cases[] = {
         {"sampler:\n  rate: 1\n", "config.yaml:2:3: there is no setting \"sampler.rate\"",
          "did you mean \"sampler.rate_hz\"?"},
@@ -196,9 +196,9 @@ static void test_mistakes(void **state)
         mlx_config_t *config = mlx_config_new(EMPTY);
         assert_int_equal(load(config, cases[i].text, &err), -1);
         assert_int_equal(err.code, MLX_ERR_USAGE);
-        if (!strstr(err.text, cases[i].error) || !strstr(err.mend, cases[i].mend))
-            fail_msg("%s gives \"%s; %s\", not \"%s; %s\"", cases[i].text, err.text, err.mend,
-                     cases[i].error, cases[i].mend);
+        if (!strstr(err.text, cases[i].error) || !strstr(err.hint, cases[i].hint))
+            fail_msg("%s gives \"%s; %s\", not \"%s; %s\"", cases[i].text, err.text, err.hint,
+                     cases[i].error, cases[i].hint);
         mlx_config_destroy(&config);
     }
 }
@@ -246,7 +246,7 @@ static void test_mistakes_outside_the_file(void **state)
     assert_string_equal(err.text,
                         "MLX_SAMPLER_RATE_HZ: sampler.rate_hz is \"0.01\", but must be 0.1 to 10");
     assert_int_equal(mlx_config_set(config, "sampler.rate", "1", &err), -1);
-    assert_string_equal(err.mend, "did you mean \"sampler.rate_hz\"?");
+    assert_string_equal(err.hint, "did you mean \"sampler.rate_hz\"?");
     assert_int_equal(mlx_config_set(config, "bus.peers", "[{host: h", &err), -1);
     assert_ptr_equal(strstr(err.text, "bus.peers:"), err.text);
     mlx_config_destroy(&config);

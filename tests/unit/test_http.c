@@ -1,5 +1,5 @@
 /*  The HTTP client against a real server that misbehaves on purpose */
-#include "common/http.h"
+#include "common/http/http.h"
 
 #include "http_server.h"
 

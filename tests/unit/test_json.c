@@ -1,5 +1,5 @@
 /*  JSON in and out: exactness, limits, refusals */
-#include "common/json.h"
+#include "common/base/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /*  Log lines: forms, levels, escaping, repeats */
-#include "common/log.h"
+#include "common/base/log.h"
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "fake_env.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /*  The event loop, above all at its edges: what dies while it is about to be called */
-#include "common/bus_loop.h"
+#include "common/base/clock.h"
+#include "common/bus/loop.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /*  os.h on the system at hand: each answer against an independent one. */
-#include "common/os.h"
+#include "common/os/os.h"
 
 #include <fcntl.h>
 #include <limits.h>

@@ -1,5 +1,5 @@
 /*  Where things are, and that nobody else can get into them */
-#include "common/paths.h"
+#include "common/base/paths.h"
 
 #include "fake_env.h"
 
@@ -107,7 +107,7 @@ static void test_run_dir_refuses_tricks(void **state)
     assert_int_equal(symlink("/tmp", link), 0);
     assert_refused(mlx_paths_run_dir(FAKE_ENV(variable(self, "MLX_RUNTIME_DIR", "/link")), &err),
                    &err, "not a directory of its own");
-    assert_string_not_equal(err.mend, "");
+    assert_string_not_equal(err.hint, "");
     assert_int_equal(unlink(link), 0);
     FILE *file = fopen(link, "w");
     assert_non_null(file);
@@ -146,7 +146,7 @@ static void test_endpoint_length(void **state)
     assert_non_null(fits);
     free(fits);
     assert_refused(mlx_paths_endpoint(dir, "pubs", &err), &err, "has 104 bytes, 103 are possible");
-    assert_non_null(strstr(err.mend, "MLX_RUNTIME_DIR"));
+    assert_non_null(strstr(err.hint, "MLX_RUNTIME_DIR"));
 }
 
 static void test_config_file(void **state)

@@ -1,7 +1,7 @@
 /*  Terminals, tables, progress */
-#include "common/progress.h"
-#include "common/table.h"
-#include "common/term.h"
+#include "common/cli/progress.h"
+#include "common/cli/table.h"
+#include "common/cli/term.h"
 
 #include "fake_env.h"
 #include "pty.h"

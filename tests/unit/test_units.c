@@ -1,5 +1,5 @@
 /*  Figures out and in */
-#include "common/units.h"
+#include "common/base/units.h"
 
 #include <math.h>
 #include <setjmp.h>

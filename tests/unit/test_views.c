@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/menu_view.h"
-#include "common/overview_state.h"
-#include "common/units.h"
+#include "common/base/units.h"
+#include "common/view/menu_view.h"
+#include "common/view/overview_state.h"
 #include "tools/mlxctl/status_view.h"
 #include "tools/mlxctl/top_view.h"
 

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "common/json.h"
+#include "common/base/json.h"
 #include "tests/double/play.h"
 
 static void on_tick(void *arg)

@@ -23,7 +23,7 @@
 
 #include <cmocka.h>
 
-#include "common/http.h"
+#include "common/http/http.h"
 #include "services/watcher/watcher.h"
 
 enum {

@@ -3,7 +3,8 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "common/bus.h"
+#include "common/base/clock.h"
+#include "common/bus/bus.h"
 #include "tests/watcher/play.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})

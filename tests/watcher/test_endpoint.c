@@ -60,7 +60,7 @@ static void refuses_what_is_no_address(void **state)
         if (mlx_endpoint_parse(&at, cases[i], OLLAMA_PORT, &err) == 0)
             fail_msg("taken for an address: %s", cases[i]);
         assert_int_equal(err.code, MLX_ERR_USAGE);
-        assert_true(err.text[0] && err.mend[0]);
+        assert_true(err.text[0] && err.hint[0]);
     }
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <sys/resource.h>
 
+#include "common/base/clock.h"
 #include "tests/watcher/play.h"
 
 #define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})

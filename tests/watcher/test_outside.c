@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "common/file.h"
+#include "common/base/file.h"
 #include "services/watcher/runner_scan.h"
 #include "tests/watcher/play.h"
 

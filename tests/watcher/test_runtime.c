@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "common/file.h"
+#include "common/base/file.h"
 #include "proto/buf.h"
 
 static const mlx_runtime_query_t *query(const char *kind, const char *path)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "common/file.h"
+#include "common/base/file.h"
 #include "proto/buf.h"
 
 #define MS 1000

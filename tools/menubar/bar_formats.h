@@ -20,7 +20,7 @@
 #ifndef MLX_TOOLS_MENUBAR_BAR_FORMATS_H
 #define MLX_TOOLS_MENUBAR_BAR_FORMATS_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 #include "proto/buf.h"
 
 typedef struct {

@@ -20,17 +20,18 @@ struct mlx_bench {
     int64_t heard_us;
 };
 
-mlx_bench_t *mlx_bench_new(mlx_bus_t *bus, int64_t budget_s, mlx_bench_end_fn fn, void *arg)
+mlx_menu_bench_t *mlx_menu_bench_new(mlx_bus_t *bus, int64_t budget_s, mlx_bench_end_fn fn,
+                                     void *arg)
 {
-    mlx_bench_t *self = mlx_alloc(1, sizeof *self);
-    *self =
-        (mlx_bench_t){.bus = bus, .timeout_ms = (budget_s + LOAD_S) * 1000, .fn = fn, .arg = arg};
+    mlx_menu_bench_t *self = mlx_alloc(1, sizeof *self);
+    *self = (mlx_menu_bench_t){
+        .bus = bus, .timeout_ms = (budget_s + LOAD_S) * 1000, .fn = fn, .arg = arg};
     return self;
 }
 
-void mlx_bench_destroy(mlx_bench_t **self_p)
+void mlx_menu_bench_destroy(mlx_menu_bench_t **self_p)
 {
-    mlx_bench_t *self = *self_p;
+    mlx_menu_bench_t *self = *self_p;
     *self_p = NULL;
     if (!self)
         return;
@@ -52,13 +53,13 @@ static char *note_of(const mlx_value_t *value)
     return mlx_format("prompt %lld of %lld", (long long)prompt, (long long)prompts);
 }
 
-static void set_note(mlx_bench_t *self, char *note)
+static void set_note(mlx_menu_bench_t *self, char *note)
 {
     free(self->note);
     self->note = note;
 }
 
-static void on_progress(mlx_bench_t *self, const mlx_value_t *value)
+static void on_progress(mlx_menu_bench_t *self, const mlx_value_t *value)
 {
     const char *id = mlx_value_str(value, "id");
     if (id) {
@@ -68,7 +69,7 @@ static void on_progress(mlx_bench_t *self, const mlx_value_t *value)
     set_note(self, note_of(value));
 }
 
-static void on_result(mlx_bench_t *self, const mlx_value_t *value)
+static void on_result(mlx_menu_bench_t *self, const mlx_value_t *value)
 {
     double mean;
     const char *model = mlx_value_str(value, "model");
@@ -80,7 +81,7 @@ static void on_result(mlx_bench_t *self, const mlx_value_t *value)
 
 static void on_reply(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
 {
-    mlx_bench_t *self = arg;
+    mlx_menu_bench_t *self = arg;
     if (kind == MLX_REPLY_PROGRESS) {
         on_progress(self, value);
         return;
@@ -95,7 +96,7 @@ static void on_reply(void *arg, mlx_reply_t kind, const mlx_value_t *value, cons
                  err->text, err);
 }
 
-void mlx_bench_start(mlx_bench_t *self)
+void mlx_menu_bench_start(mlx_menu_bench_t *self)
 {
     if (self->call)
         return;
@@ -104,13 +105,13 @@ void mlx_bench_start(mlx_bench_t *self)
         mlx_bus_call(self->bus, "bencher", "bench.run", NULL, self->timeout_ms, on_reply, self);
 }
 
-void mlx_bench_cancel(mlx_bench_t *self)
+void mlx_menu_bench_cancel(mlx_menu_bench_t *self)
 {
     if (self->call)
         mlx_bus_cancel(self->bus, self->call);
 }
 
-void mlx_bench_see(mlx_bench_t *self, const mlx_message_t *message, int64_t now_us)
+void mlx_menu_bench_see(mlx_menu_bench_t *self, const mlx_message_t *message, int64_t now_us)
 {
     const char *id = mlx_value_str(message->d, "id");
     const char *phase = mlx_value_str(message->d, "phase");
@@ -122,7 +123,7 @@ void mlx_bench_see(mlx_bench_t *self, const mlx_message_t *message, int64_t now_
     set_note(self, self->elsewhere ? note_of(message->d) : NULL);
 }
 
-mlx_bench_state_t mlx_bench_state(const mlx_bench_t *self, int64_t now_us)
+mlx_bench_state_t mlx_menu_bench_state(const mlx_menu_bench_t *self, int64_t now_us)
 {
     if (self->call)
         return MLX_BENCH_OURS;
@@ -130,7 +131,7 @@ mlx_bench_state_t mlx_bench_state(const mlx_bench_t *self, int64_t now_us)
                                                                   : MLX_BENCH_NONE;
 }
 
-const char *mlx_bench_note(const mlx_bench_t *self)
+const char *mlx_menu_bench_note(const mlx_menu_bench_t *self)
 {
     return self->note;
 }

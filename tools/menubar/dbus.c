@@ -1,4 +1,5 @@
 #include "dbus.h"
+#include "common/base/clock.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ mlx_dbus_t *mlx_dbus_new(mlx_loop_t *loop, mlx_dbus_lost_fn fn, void *arg, mlx_e
     int rc = sd_bus_open_user(&bus);
     if (rc < 0) {
         mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no session bus: %s", strerror(-rc));
-        mlx_error_mend(err, "start it in a desktop session, or use --format plain");
+        mlx_error_hint(err, "start it in a desktop session, or use --format plain");
         return NULL;
     }
     mlx_dbus_t *self = mlx_alloc(1, sizeof *self);

@@ -10,7 +10,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 
 typedef struct mlx_dbus mlx_dbus_t;
 

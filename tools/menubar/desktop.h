@@ -11,7 +11,7 @@
 #ifndef MLX_TOOLS_MENUBAR_DESKTOP_H
 #define MLX_TOOLS_MENUBAR_DESKTOP_H
 
-#include "common/bus_loop.h"
+#include "common/bus/loop.h"
 
 typedef struct mlx_desktop mlx_desktop_t;
 

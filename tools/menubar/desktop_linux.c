@@ -63,7 +63,7 @@ int mlx_desktop_open(mlx_desktop_t *self, const char *what, mlx_error_t *err)
 {
     const char *argv[] = {"xdg-open", what, NULL};
     if (mlx_opener_run(self->opener, argv, what, err))
-        return mlx_error_mend(err, "install xdg-utils, or open %s yourself", what);
+        return mlx_error_hint(err, "install xdg-utils, or open %s yourself", what);
     return 0;
 }
 

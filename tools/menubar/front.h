@@ -11,7 +11,7 @@
 #ifndef MLX_TOOLS_MENUBAR_FRONT_H
 #define MLX_TOOLS_MENUBAR_FRONT_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 #include "desktop.h"
 
 typedef struct mlx_front mlx_front_t;

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "bar_formats.h"
-#include "common/ascii.h"
+#include "common/base/ascii.h"
 #include "front.h"
 
 typedef struct {

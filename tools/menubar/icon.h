@@ -8,7 +8,7 @@
 #ifndef MLX_TOOLS_MENUBAR_ICON_H
 #define MLX_TOOLS_MENUBAR_ICON_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 
 enum {
     MLX_ICON_MAX_SIZE = 256

@@ -2,7 +2,7 @@
 #include <locale.h>
 #include <string.h>
 
-#include "common/args.h"
+#include "common/cli/args.h"
 #include "menubar.h"
 
 static const mlx_option_t options[] = {
@@ -34,7 +34,7 @@ static int read_action(const char *name, mlx_action_t *action, mlx_error_t *err)
             return 0;
         }
     mlx_error_set(err, MLX_ERR_USAGE, "--do %s: no such action", name);
-    return mlx_error_mend(err, "one of benchmark, history, preferences");
+    return mlx_error_hint(err, "one of benchmark, history, preferences");
 }
 
 static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_error_t *err)
@@ -45,7 +45,7 @@ static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_
     out->front = format ? mlx_front_find(format) : out->once ? mlx_front_fallback() : NULL;
     if (format && !out->front) {
         mlx_error_set(err, MLX_ERR_USAGE, "--format %s: no such format here", format);
-        return mlx_error_mend(err, "see mlx-menubar --help");
+        return mlx_error_hint(err, "see mlx-menubar --help");
     }
     if (out->once && out->front && strcmp(out->front->name, "tray") == 0)
         return mlx_error_set(err, MLX_ERR_USAGE, "--once: a tray icon that ends at once is none");

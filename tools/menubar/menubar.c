@@ -1,4 +1,5 @@
 #include "menubar.h"
+#include "common/base/clock.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -7,10 +8,10 @@
 
 #include "alerts.h"
 #include "bench.h"
-#include "common/bus.h"
-#include "common/config.h"
-#include "common/os.h"
-#include "common/paths.h"
+#include "common/base/config.h"
+#include "common/base/paths.h"
+#include "common/bus/bus.h"
+#include "common/os/os.h"
 #include "places.h"
 #include "proto/utf8.h"
 
@@ -31,7 +32,7 @@ typedef struct {
     mlx_bus_t *bus;
     mlx_overview_t *overview;
     mlx_desktop_t *desktop;
-    mlx_bench_t *bench;
+    mlx_menu_bench_t *bench;
     mlx_alerts_t *alerts;
     const mlx_front_t *front;
     void *front_state;
@@ -71,8 +72,8 @@ static mlx_menu_t *make_menu(app_t *self)
     mlx_menu_options_t options = {
         .title = title_of(self->config),
         .fahrenheit = strcmp(mlx_config_str(self->config, "menubar.units"), "imperial") == 0,
-        .bench = mlx_bench_state(self->bench, now),
-        .bench_note = mlx_bench_note(self->bench),
+        .bench = mlx_menu_bench_state(self->bench, now),
+        .bench_note = mlx_menu_bench_note(self->bench),
         .notice = now < self->notice_until_us ? self->notice : NULL,
     };
     return mlx_menu_new(&options, self->overview, mlx_wall_us());
@@ -123,7 +124,7 @@ static void on_leave(void *arg)
 static void action_failed(app_t *self, const mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *text = mlx_utf8_line(err->text, NOTE_MAX_CHARACTERS);
-    say(self, text, err->mend);
+    say(self, text, err->hint);
     if (self->options->action == MLX_ACTION_NONE)
         return;
     if (self->err)
@@ -142,12 +143,12 @@ static void open_place(app_t *self, const char *what)
 
 static void run_benchmark(app_t *self)
 {
-    mlx_bench_start(self->bench);
+    mlx_menu_bench_start(self->bench);
 }
 
 static void cancel_benchmark(app_t *self)
 {
-    mlx_bench_cancel(self->bench);
+    mlx_menu_bench_cancel(self->bench);
 }
 
 static void view_history(app_t *self)
@@ -163,7 +164,7 @@ static void view_history(app_t *self)
     }
     mlx_error_t err = {0};
     mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "The history page is not served: no gateway runs");
-    mlx_error_mend(&err, "start mlx-gateway, for example with deploy/up");
+    mlx_error_hint(&err, "start mlx-gateway, for example with deploy/up");
     action_failed(self, &err);
 }
 
@@ -250,7 +251,7 @@ static void on_message(void *arg, const mlx_message_t *message)
 {
     app_t *self = arg;
     if (strncmp(message->topic, "bench.", 6) == 0)
-        mlx_bench_see(self->bench, message, mlx_now_us());
+        mlx_menu_bench_see(self->bench, message, mlx_now_us());
     else
         mlx_overview_hear(self->overview, message, mlx_wall_us());
     if (strncmp(message->topic, "alert.", 6) == 0)
@@ -376,8 +377,8 @@ static int open_all(app_t *self, mlx_error_t *err)
         return -1;
     self->overview = mlx_overview_new(mlx_bus_host(self->bus));
     self->alerts = mlx_alerts_new();
-    self->bench = mlx_bench_new(self->bus, mlx_config_int(self->config, "bench.budget_s"),
-                                on_bench_end, self);
+    self->bench = mlx_menu_bench_new(self->bus, mlx_config_int(self->config, "bench.budget_s"),
+                                     on_bench_end, self);
     return 0;
 }
 
@@ -386,7 +387,7 @@ static void close_all(app_t *self)
     if (self->front)
         self->front->close(&self->front_state);
     mlx_menu_destroy(&self->shown);
-    mlx_bench_destroy(&self->bench);
+    mlx_menu_bench_destroy(&self->bench);
     mlx_alerts_destroy(&self->alerts);
     mlx_overview_destroy(&self->overview);
     mlx_bus_destroy(&self->bus);

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/config.h"
-#include "common/paths.h"
+#include "common/base/config.h"
+#include "common/base/paths.h"
 
 char *mlx_history_url(const char *listen)
 {

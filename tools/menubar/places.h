@@ -6,7 +6,7 @@
 #ifndef MLX_TOOLS_MENUBAR_PLACES_H
 #define MLX_TOOLS_MENUBAR_PLACES_H
 
-#include "common/env.h"
+#include "common/base/env.h"
 #include "proto/error.h"
 
 /*  "http://127.0.0.1:11490/" from gateway.listen; a listener on all addresses is asked at loopback.

@@ -12,7 +12,7 @@
 #ifndef MLX_TOOLS_MENUBAR_TRAY_ITEM_H
 #define MLX_TOOLS_MENUBAR_TRAY_ITEM_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 #include "dbus.h"
 
 typedef struct mlx_tray_item mlx_tray_item_t;

@@ -12,7 +12,7 @@
 #ifndef MLX_TOOLS_MENUBAR_TRAY_MENU_H
 #define MLX_TOOLS_MENUBAR_TRAY_MENU_H
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 #include "dbus.h"
 
 #define MLX_TRAY_MENU_PATH "/MenuBar"

@@ -2,9 +2,9 @@
 #ifndef MLX_TOOLS_MLX_CACHE_CLI_H
 #define MLX_TOOLS_MLX_CACHE_CLI_H
 
-#include "common/args.h"
-#include "common/cache/cache.h"
-#include "common/config.h"
+#include "common/base/config.h"
+#include "common/cli/args.h"
+#include "services/cache/cache.h"
 
 /*  The settings; NULL with ERR (code usage). Caller owns them. */
 mlx_config_t *cli_config(mlx_error_t *err);
@@ -17,7 +17,7 @@ char *cli_home(const mlx_args_t *args, mlx_error_t *err);
 const char *cli_variable(void *arg, const char *name);
 int64_t cli_seconds(void);
 
-/*  Say ERR, with --json as {"error": {code, text, mend}} on stdout, and return its exit status. */
+/*  Say ERR, with --json as {"error": {code, text, hint}} on stdout, and return its exit status. */
 int cli_fail(const mlx_args_t *args, const mlx_error_t *err);
 
 /*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report

@@ -135,7 +135,7 @@ static void add_refused(mlx_value_t *list, const char *name, const mlx_error_t *
     mlx_value_t *one = mlx_value_append(list, mlx_value_map());
     mlx_value_set_str(one, "model", name);
     mlx_value_set_str(one, "text", why->text);
-    mlx_value_set_str(one, "mend", why->mend);
+    mlx_value_set_str(one, "hint", why->hint);
 }
 
 /*  Does the app have the very bytes of this model of a status, under whatever name. */
@@ -304,7 +304,7 @@ static int run_undo(const mlx_args_t *args)
         return cli_fail(args, &err);
     if (how.forget && !id) {
         mlx_error_set(&err, MLX_ERR_USAGE, "undo --forget needs the number of an operation");
-        mlx_error_mend(&err, "mlx-cache doctor names those that are set aside");
+        mlx_error_hint(&err, "mlx-cache doctor names those that are set aside");
         return cli_fail(args, &err);
     }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);

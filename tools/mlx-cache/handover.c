@@ -3,7 +3,7 @@
  *  takes longer than a status. */
 #include "cli.h"
 
-#include "common/os.h"
+#include "common/os/os.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,6 +24,6 @@ int cli_change(void *arg, const mlx_args_t *args)
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self, worker);
     execv(path, argv);
     mlx_error_set(&err, MLX_ERR_FAILED, "cannot start %s: %s", path, strerror(errno));
-    mlx_error_mend(&err, "install the suite again");
+    mlx_error_hint(&err, "install the suite again");
     return mlx_error_report("mlx-cache", &err);
 }

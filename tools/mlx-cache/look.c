@@ -1,8 +1,8 @@
 /*  The commands that only look: they need neither the network nor the bus, and start in a few ms. */
 #include "cli.h"
 
-#include "common/paths.h"
-#include "common/term.h"
+#include "common/base/paths.h"
+#include "common/cli/term.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -68,8 +68,8 @@ int cli_fail(const mlx_args_t *args, const mlx_error_t *err)
     mlx_value_t *error = mlx_value_set(report, "error", mlx_value_map());
     mlx_value_set_int(error, "code", err->code);
     mlx_value_set_str(error, "text", err->text);
-    if (*err->mend)
-        mlx_value_set_str(error, "mend", err->mend);
+    if (*err->hint)
+        mlx_value_set_str(error, "hint", err->hint);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     mlx_json_write(&out, report, isatty(STDOUT_FILENO) == 1);
     puts(mlx_buf_str(&out));

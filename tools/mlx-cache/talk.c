@@ -1,11 +1,12 @@
 /*  What the command says while it works, and how it is told to end. */
 #include "cli.h"
+#include "common/base/clock.h"
 
-#include "common/bus.h"
-#include "common/bus_command.h"
-#include "common/paths.h"
-#include "common/progress.h"
-#include "common/units.h"
+#include "common/base/paths.h"
+#include "common/base/units.h"
+#include "common/bus/bus.h"
+#include "common/bus/command.h"
+#include "common/cli/progress.h"
 
 #include <math.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 #include "cli.h"
 
-#include "common/table.h"
-#include "common/units.h"
+#include "common/base/units.h"
+#include "common/cli/table.h"
 #include "proto/json.h"
 
 #include <stdio.h>
@@ -55,11 +55,11 @@ static void say_problems(const mlx_value_t *report)
     for (size_t i = 0; i < mlx_value_size(problems); i++) {
         const mlx_value_t *one = mlx_value_at(problems, i);
         const char *app = mlx_value_str(one, "app"), *path = mlx_value_str(one, "path");
-        const char *model = mlx_value_str(one, "model"), *mend = mlx_value_str(one, "mend");
+        const char *model = mlx_value_str(one, "model"), *hint = mlx_value_str(one, "hint");
         MLX_CLEANUP(mlx_free_p)
         char *line = mlx_format("%s%s%s: %s%s%s", app ? app : "", app ? ": " : "",
                                 path ? path : (model ? model : ""), mlx_value_str(one, "text"),
-                                mend && *mend ? "; " : "", mend ? mend : "");
+                                hint && *hint ? "; " : "", hint ? hint : "");
         MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
         fprintf(stderr, "mlx-cache: %s\n", clean);
     }
@@ -300,7 +300,7 @@ static void view_bad(const mlx_value_t *bad, const char *word, mlx_buf_t *out)
         const char *model = mlx_value_str(one, "model"), *file = mlx_value_str(one, "file");
         mlx_buf_printf(out, "%s  %s %s (%s): %s; %s\n", word, model ? model : "no model's",
                        file ? file : "file", mlx_value_str(one, "path"), mlx_value_str(one, "text"),
-                       mlx_value_str(one, "mend"));
+                       mlx_value_str(one, "hint"));
     }
 }
 
@@ -321,11 +321,11 @@ void cli_view_doctor(const mlx_value_t *report, mlx_buf_t *out)
     const mlx_value_t *checks = mlx_value_get(report, "checks");
     for (size_t i = 0; i < mlx_value_size(checks); i++) {
         const mlx_value_t *check = mlx_value_at(checks, i);
-        const char *text = mlx_value_str(check, "text"), *mend = mlx_value_str(check, "mend");
+        const char *text = mlx_value_str(check, "text"), *hint = mlx_value_str(check, "hint");
         MLX_CLEANUP(mlx_free_p)
         char *line = mlx_format("%-4s %s%s%s%s%s", flag(check, "ok") ? "ok" : "bad",
                                 mlx_value_str(check, "name"), text ? ": " : "", text ? text : "",
-                                mend ? "; " : "", mend ? mend : "");
+                                hint ? "; " : "", hint ? hint : "");
         MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
         mlx_buf_printf(out, "%s\n", clean);
     }

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/stats.h"
-#include "common/table.h"
-#include "common/units.h"
+#include "common/base/stats.h"
+#include "common/base/units.h"
+#include "common/cli/table.h"
 
 enum {
     CELLS_MAX = 9,

@@ -3,7 +3,7 @@
 #ifndef MLX_TOOLS_MLXCTL_BENCH_VIEW_H
 #define MLX_TOOLS_MLXCTL_BENCH_VIEW_H
 
-#include "common/term.h"
+#include "common/cli/term.h"
 #include "proto/buf.h"
 #include "proto/value.h"
 

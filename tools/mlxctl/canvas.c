@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ascii.h"
+#include "common/base/ascii.h"
 
 mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8)
 {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "bench_view.h"
-#include "common/prompt_file.h"
+#include "common/base/prompt_file.h"
 #include "ctl.h"
 
 enum {

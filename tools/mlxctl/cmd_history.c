@@ -5,8 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/table.h"
-#include "common/units.h"
+#include "common/base/clock.h"
+#include "common/base/units.h"
+#include "common/cli/table.h"
 #include "ctl.h"
 #include "history_view.h"
 
@@ -141,7 +142,7 @@ static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     if (!reply || shown)
         return reply ? MLX_OK : -1;
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
-    return mlx_error_mend(err, "ask again in a few seconds, or see `mlxctl services`");
+    return mlx_error_hint(err, "ask again in a few seconds, or see `mlxctl services`");
 }
 
 static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
@@ -159,7 +160,7 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
         reply ? series_of(which, mlx_bus_host(ctl->bus), mlx_value_get(reply, "series")) : NULL;
     if (reply && !name) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no series of this machine is the %s", operand);
-        return mlx_error_mend(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
+        return mlx_error_hint(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
     }
     return name ? show_one(ctl, args, name, err) : -1;
 }

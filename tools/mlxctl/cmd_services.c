@@ -6,9 +6,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/os.h"
-#include "common/term.h"
-#include "common/units.h"
+#include "common/base/clock.h"
+#include "common/base/units.h"
+#include "common/cli/term.h"
+#include "common/os/os.h"
 #include "ctl.h"
 #include "proto/catalogue.h"
 
@@ -174,13 +175,13 @@ static int end_process(const char *name, int64_t pid, mlx_error_t *err)
     mlx_error_t why = {0};
     if (pid <= 1 || pid > INT32_MAX) {
         mlx_error_set(err, MLX_ERR_FAILED, "the broker does not know which process %s is", name);
-        return mlx_error_mend(err, "restart it through what started it");
+        return mlx_error_hint(err, "restart it through what started it");
     }
     if (mlx_os_end_process((pid_t)pid, program, &why) == 0 ||
         mlx_os_end_process((pid_t)pid, daemon_program, NULL) == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_FAILED, "service %s is not ours to restart: %s", name, why.text);
-    return mlx_error_mend(err, "end it yourself if you know what it is");
+    return mlx_error_hint(err, "end it yourself if you know what it is");
 }
 
 /*  Without a manager the supervisor of deploy/up starts again what ends. */
@@ -198,7 +199,7 @@ static int restart(mlx_ctl_t *ctl, const char *name, mlx_error_t *err)
     int64_t pid = 0;
     if (!mlx_value_bool(service, "connected", &connected) || !connected) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "service %s is not running", name);
-        return mlx_error_mend(err, "`mlxctl services` lists what is");
+        return mlx_error_hint(err, "`mlxctl services` lists what is");
     }
     mlx_value_int(service, "pid", &pid);
     return end_process(name, pid, err);

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/bus_keys.h"
-#include "common/paths.h"
+#include "common/base/paths.h"
+#include "common/bus/keys.h"
 #include "ctl.h"
 #include "proto/catalogue.h"
 #include "proto/json.h"
@@ -152,7 +152,7 @@ int mlx_cmd_keys(void *arg, const mlx_args_t *args)
         if (strcmp(action, key_actions[i].name) == 0)
             return key_actions[i].run(dir, args, &err) ? mlx_ctl_fail(&err) : MLX_OK;
     mlx_error_set(&err, MLX_ERR_USAGE, "keys has no action \"%s\"", action);
-    mlx_error_mend(&err, "use init, show, list, allow or deny");
+    mlx_error_hint(&err, "use init, show, list, allow or deny");
     return mlx_ctl_fail(&err);
 }
 

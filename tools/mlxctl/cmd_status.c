@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "ctl.h"
 #include "fleet_view.h"
 #include "status_view.h"
@@ -36,7 +37,7 @@ static mlx_overview_t *look(mlx_ctl_t *ctl, double wait_s, mlx_error_t *err)
         mlx_overview_destroy(&overview);
     if (overview && wait_s > 0 && !mlx_status_live(overview, mlx_wall_us())) {
         mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no live values after %.0f s", wait_s);
-        mlx_error_mend(err, "see `mlxctl services` for what is not running");
+        mlx_error_hint(err, "see `mlxctl services` for what is not running");
         mlx_overview_destroy(&overview);
     }
     return overview;

@@ -1,13 +1,14 @@
 #include "ctl.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/ascii.h"
-#include "common/overview_state.h"
-#include "common/paths.h"
+#include "common/base/ascii.h"
+#include "common/base/paths.h"
+#include "common/view/overview_state.h"
 #include "proto/json.h"
 
 enum {
@@ -35,7 +36,7 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
         return -1;
     }
     mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", self->run_dir);
-    return mlx_error_mend(err, "is mlx-bus stopped or overloaded? end it and start the suite again "
+    return mlx_error_hint(err, "is mlx-bus stopped or overloaded? end it and start the suite again "
                                "with ./deploy/up");
 }
 

@@ -2,10 +2,10 @@
 #ifndef MLX_TOOLS_MLXCTL_CTL_H
 #define MLX_TOOLS_MLXCTL_CTL_H
 
-#include "common/args.h"
-#include "common/bus.h"
-#include "common/config.h"
-#include "common/overview.h"
+#include "common/base/config.h"
+#include "common/bus/bus.h"
+#include "common/cli/args.h"
+#include "common/view/overview.h"
 
 typedef struct {
     mlx_config_t *config;

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/overview_state.h"
-#include "common/term.h"
-#include "common/units.h"
+#include "common/base/units.h"
+#include "common/cli/term.h"
+#include "common/view/overview_state.h"
 
 enum {
     HOST_WIDTH = 18,
@@ -123,5 +123,5 @@ int mlx_fleet_select(mlx_overview_t *overview, const char *host, mlx_error_t *er
     if (!host)
         return 0;
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing is heard of a machine \"%.64s\"", host);
-    return mlx_error_mend(err, "heard are: %s", count ? mlx_buf_str(&heard) : "none");
+    return mlx_error_hint(err, "heard are: %s", count ? mlx_buf_str(&heard) : "none");
 }

@@ -2,7 +2,7 @@
 #ifndef MLX_TOOLS_MLXCTL_FLEET_VIEW_H
 #define MLX_TOOLS_MLXCTL_FLEET_VIEW_H
 
-#include "common/overview.h"
+#include "common/view/overview.h"
 #include "proto/buf.h"
 
 enum {

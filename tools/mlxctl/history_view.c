@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/units.h"
+#include "common/base/units.h"
 #include "plot.h"
 #include "proto/json.h"
 
@@ -262,5 +262,5 @@ int mlx_history_parse_time(const char *text, int64_t now_us, int64_t *t_us, mlx_
         }
     }
     mlx_error_set(err, MLX_ERR_USAGE, "%s is no time", text);
-    return mlx_error_mend(err, "write 2h, 7d, now, 2026-11-25 or 2026-11-25T08:00");
+    return mlx_error_hint(err, "write 2h, 7d, now, 2026-11-25 or 2026-11-25T08:00");
 }

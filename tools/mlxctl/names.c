@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/overview.h"
-#include "common/paths.h"
+#include "common/base/paths.h"
+#include "common/view/overview.h"
 #include "ctl.h"
 #include "proto/catalogue.h"
 

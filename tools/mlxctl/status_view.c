@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/overview_state.h"
-#include "common/term.h"
-#include "common/units.h"
+#include "common/base/units.h"
+#include "common/cli/term.h"
+#include "common/view/overview_state.h"
 
 enum {
     LABEL_WIDTH = 13

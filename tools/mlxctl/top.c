@@ -1,6 +1,7 @@
 /*  The terminal side of `mlxctl top`: copies the canvas that top_view.c draws, and reads keys. */
 #define NCURSES_WIDECHAR 1
 #include "top.h"
+#include "common/base/clock.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/overview_state.h"
+#include "common/view/overview_state.h"
 #include "top_fill.h"
 #include "top_view.h"
 
@@ -219,7 +220,7 @@ static int open_screen(screen_t *self, mlx_error_t *err)
     if (dumb || !newterm(NULL, stdout, stdin)) {
         mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of kind \"%.32s\"",
                       kind ? kind : "");
-        return mlx_error_mend(err, "use `mlxctl status` here, or set TERM to what it is");
+        return mlx_error_hint(err, "use `mlxctl status` here, or set TERM to what it is");
     }
     cbreak();
     noecho();
@@ -247,7 +248,7 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t 
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
         mlx_error_set(err, MLX_ERR_USAGE, "top needs a terminal");
-        return mlx_error_mend(err, "use `mlxctl status` or `mlxctl watch` here");
+        return mlx_error_hint(err, "use `mlxctl status` or `mlxctl watch` here");
     }
     screen_t self = {.loop = loop,
                      .bus = bus,

@@ -2,7 +2,7 @@
 #ifndef MLX_TOOLS_MLXCTL_TOP_H
 #define MLX_TOOLS_MLXCTL_TOP_H
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 
 /*  Run until q, Ctrl-C or SIGTERM. BUS lives in LOOP. HOST: the machine shown first; NULL: this one.
  *  0, or -1 with ERR (no terminal). */

@@ -1,4 +1,5 @@
 #include "top_fill.h"
+#include "common/base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>

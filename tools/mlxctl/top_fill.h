@@ -2,7 +2,7 @@
 #ifndef MLX_TOOLS_MLXCTL_TOP_FILL_H
 #define MLX_TOOLS_MLXCTL_TOP_FILL_H
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "top_view.h"
 
 /*  Ask the recorder for the last minutes of HOST and give them to TOP. Runs LOOP for a second at

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/overview_state.h"
-#include "common/term.h"
-#include "common/units.h"
+#include "common/base/units.h"
+#include "common/cli/term.h"
+#include "common/view/overview_state.h"
 
 enum {
     PLOT_ROWS_MIN = 2,

@@ -4,7 +4,7 @@
 #define MLX_TOOLS_MLXCTL_TOP_VIEW_H
 
 #include "canvas.h"
-#include "common/overview.h"
+#include "common/view/overview.h"
 #include "plot.h"
 
 typedef struct mlx_top mlx_top_t;

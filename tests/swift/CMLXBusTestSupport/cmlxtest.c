@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/bus.h"
+#include "common/bus/bus.h"
 #include "services/bus/broker.h"
 
 struct cmlxtest_bus {
@@ -71,7 +71,7 @@ static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_
     mlx_error_t err = {0};
     if (strcmp(cmd, "bench.run") != 0 || !model) {
         mlx_error_set(&err, MLX_ERR_USAGE, "bencher: no model");
-        mlx_error_mend(&err, "name one");
+        mlx_error_hint(&err, "name one");
         mlx_request_error(&request, &err);
         return;
     }

@@ -4,8 +4,8 @@
 #include <time.h>
 
 #include "cmlxbus.h"
-#include "common/bus.h"
-#include "common/paths.h"
+#include "common/base/paths.h"
+#include "common/bus/bus.h"
 #include "message.h"
 
 /*  A thread with a loop and a client. The loop outlives the thread's run: whoever closes the worker
@@ -60,7 +60,7 @@ static void copy_error(cmlx_error_t *to, const mlx_error_t *from)
         return;
     to->code = (int)from->code;
     memcpy(to->text, from->text, sizeof to->text);
-    memcpy(to->mend, from->mend, sizeof to->mend);
+    memcpy(to->hint, from->hint, sizeof to->hint);
 }
 
 const char *cmlx_error_name(int code)

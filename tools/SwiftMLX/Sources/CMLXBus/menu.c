@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "common/menu_view.h"
+#include "common/view/menu_view.h"
 #include "message.h"
 
 struct cmlx_menu {

@@ -21,7 +21,7 @@
 typedef struct {
     int code;       /* exit code of the suite's programs; 0: none */
     char text[512]; /* what and where */
-    char mend[256]; /* what to do; may be empty */
+    char hint[256]; /* what to do; may be empty */
 } cmlx_error_t;
 
 /*  The name of an error's code, "unavailable", ... Static storage. */

@@ -1,0 +1,167 @@
+#include "common/base/config_table.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    const char *help;
+} sections[] = {
+    {"log", "What the services write to the journal or to stderr."},
+    {"bus", "The message bus that every process meets on."},
+    {"sampler", "Readings of this machine: GPU, memory, CPU, temperature, power."},
+    {"watcher", "Runtimes such as Ollama: loaded models and tokens per second."},
+    {"recorder", "History in a database."},
+    {"gateway", "OpenMetrics and the dashboard page."},
+    {"bench", "Benchmarks."},
+    {"cache", "One verified copy of every model."},
+    {"menubar", "The tray and status bar."},
+    {"alert", "Alarms on any value of the bus."},
+};
+
+static const mlx_setting_t peer_fields[] = {
+    {.key = "host", .type = MLX_SETTING_NAME, .required = true},
+    {.key = "endpoint", .type = MLX_SETTING_STR, .required = true},
+    {.key = "key", .type = MLX_SETTING_STR, .required = true},
+    {0},
+};
+
+static const mlx_setting_t runtime_fields[] = {
+    {.key = "kind",
+     .type = MLX_SETTING_WORD,
+     .words = "ollama|llamacpp|openai|vllm",
+     .required = true},
+    {.key = "url", .type = MLX_SETTING_STR, .required = true},
+    {0},
+};
+
+static const mlx_setting_t rule_fields[] = {
+    {.key = "name", .type = MLX_SETTING_STR, .required = true},
+    {.key = "topic", .type = MLX_SETTING_STR, .required = true},
+    {.key = "field", .type = MLX_SETTING_STR, .required = true},
+    {.key = "above", .type = MLX_SETTING_REAL},
+    {.key = "below", .type = MLX_SETTING_REAL},
+    {.key = "drop", .type = MLX_SETTING_REAL},
+    {.key = "for_s", .type = MLX_SETTING_REAL},
+    {.key = "text", .type = MLX_SETTING_STR},
+    {0},
+};
+
+#define FLAG(k, d) .key = k, .type = MLX_SETTING_BOOL, .fallback = d
+#define WHOLE(k, d, lo, hi) .key = k, .type = MLX_SETTING_INT, .fallback = d, .min = lo, .max = hi
+#define NUMBER(k, d, lo, hi) .key = k, .type = MLX_SETTING_REAL, .fallback = d, .min = lo, .max = hi
+#define WORD(k, d, w) .key = k, .type = MLX_SETTING_WORD, .fallback = d, .words = w
+#define TEXT(k, d) .key = k, .type = MLX_SETTING_STR, .fallback = d
+#define PATH(k, e) .key = k, .type = MLX_SETTING_PATH, .example = e
+#define LIST(k, e) .key = k, .type = MLX_SETTING_LIST, .example = e
+#define MAPS(k, f, e) .key = k, .type = MLX_SETTING_MAPS, .fields = f, .example = e
+#define USE(service, sentence) .used_by = service, .help = sentence
+
+const mlx_setting_t mlx_settings[] = {
+    {.key = "host",
+     .type = MLX_SETTING_NAME,
+     .example = "studio",
+     USE("all", "Name of this machine in every message; the host name when not set.")},
+
+    {WORD("log.level", "info", "error|warning|info|debug"),
+     USE("all", "The least important messages that are written.")},
+    {WORD("log.format", "auto", "auto|plain|journal|json"),
+     USE("all", "Form of a line; auto asks whether stderr is the journal or a terminal.")},
+
+    {LIST("bus.tcp", "[\"tcp://0.0.0.0:11491\"]"),
+     USE("mlx-bus", "Endpoints for other machines, always encrypted; none when empty.")},
+    {MAPS("bus.peers", peer_fields,
+          "[{host: studio, endpoint: \"tcp://10.0.0.2:11491\", key: \"<its public key>\"}]"),
+     USE("mlx-bus", "Other machines whose values are shown here too.")},
+    {PATH("bus.keys_dir", "~/.config/mlx/keys"),
+     USE("mlx-bus", "Directory of our certificate and of the public keys we let in.")},
+    {NUMBER("bus.retain_gone_s", "15", 0, 86400),
+     USE("mlx-bus", "Seconds after which the last values of a vanished service are dropped.")},
+    {WHOLE("bus.hwm", "10000", 10, 10000000),
+     USE("all", "Messages queued for a slow reader before some are dropped.")},
+
+    {NUMBER("sampler.rate_hz", "1", 0.1, 10), USE("mlx-sampler", "Readings per second.")},
+    {LIST("sampler.disable", "[nvml]"), USE("mlx-sampler", "Sensor back ends to leave alone.")},
+
+    {MAPS("watcher.runtimes", runtime_fields, "[{kind: ollama, url: \"http://127.0.0.1:11434\"}]"),
+     USE("mlx-watcher", "Runtimes beside those that are found.")},
+    {FLAG("watcher.discover", "true"),
+     USE("mlx-watcher", "Look for runtimes at their usual ports and in OLLAMA_HOST.")},
+    {FLAG("watcher.tap", "true"),
+     USE("mlx-watcher", "Offer the tap, a relay that measures what passes to the runtime.")},
+    {TEXT("watcher.tap_listen", "127.0.0.1:11435"),
+     USE("mlx-watcher", "Where the tap listens; a loopback address.")},
+    {TEXT("watcher.tap_upstream", "127.0.0.1:11434"),
+     USE("mlx-watcher", "The runtime behind the tap.")},
+    {WHOLE("watcher.poll_busy_ms", "1000", 100, 60000),
+     USE("mlx-watcher", "Milliseconds between polls while a model runs.")},
+    {WHOLE("watcher.poll_idle_ms", "5000", 100, 600000),
+     USE("mlx-watcher", "Milliseconds between polls while nothing runs.")},
+    {FLAG("watcher.runner_probe", "true"),
+     USE("mlx-watcher", "Read live progress from the model server that Ollama runs.")},
+
+    {PATH("recorder.path", "~/mlx-history.db"),
+     USE("mlx-recorder", "The database; history.db in the state directory when not set.")},
+    {WHOLE("recorder.raw_hours", "48", 1, 8760),
+     USE("mlx-recorder", "Hours for which every value is kept.")},
+    {WHOLE("recorder.minute_days", "90", 1, 3650),
+     USE("mlx-recorder", "Days for which the figures per minute are kept; per hour is for ever.")},
+    {NUMBER("recorder.flush_s", "5", 0.1, 60),
+     USE("mlx-recorder", "Seconds of values that a crash may lose.")},
+
+    {TEXT("gateway.listen", "127.0.0.1:11490"), USE("mlx-gateway", "Where the gateway listens.")},
+
+    {WHOLE("bench.budget_s", "60", 5, 3600),
+     USE("mlx-bencher", "Seconds that one benchmark may take, without loading the model.")},
+    {PATH("bench.prompts", "~/prompts.txt"),
+     USE("mlx-bencher", "Prompts to use instead of the built-in ones, one a line.")},
+
+    {PATH("cache.dir", "~/.mlx-cache"),
+     USE("mlx-cache", "The model cache; ~/.mlx-cache when not set.")},
+    {WHOLE("cache.streams", "4", 1, 16), USE("mlx-cache", "Downloads at the same time.")},
+    {LIST("cache.mirrors", "[\"oci://registry.example.com/models\"]"),
+     USE("mlx-cache", "Registries that are asked before the hub.")},
+    {FLAG("cache.watch", "true"),
+     USE("mlx-cached", "Watch the model stores of the apps for changes.")},
+
+    {WORD("menubar.units", "metric", "metric|imperial"),
+     USE("mlx-menubar", "Celsius or Fahrenheit.")},
+    {WORD("menubar.title", "tok/s", "tok/s|memory|gpu"),
+     USE("mlx-menubar", "What the bar itself shows.")},
+    {FLAG("menubar.notifications", "true"), USE("mlx-menubar", "Show alarms as notifications.")},
+
+    {MAPS("alert.rules", rule_fields,
+          "[{name: hot, topic: sensor.gpu.0, field: temperature, above: 90, for_s: 30}]"),
+     USE("mlx-recorder",
+         "Alarms: a field above or below a limit, or by the share drop below its usual value.")},
+};
+
+const size_t mlx_settings_count = MLX_COUNT(mlx_settings);
+
+const char *mlx_settings_section(size_t index)
+{
+    return index < MLX_COUNT(sections) ? sections[index].name : NULL;
+}
+
+const char *mlx_settings_section_help(const char *section)
+{
+    for (size_t i = 0; i < MLX_COUNT(sections); i++)
+        if (strcmp(sections[i].name, section) == 0)
+            return sections[i].help;
+    return NULL;
+}
+
+const char *mlx_setting_type_name(mlx_setting_type_t type)
+{
+    static const char *const names[] = {
+        [MLX_SETTING_BOOL] = "true or false",
+        [MLX_SETTING_INT] = "a whole number",
+        [MLX_SETTING_REAL] = "a number",
+        [MLX_SETTING_STR] = "a text",
+        [MLX_SETTING_NAME] = "a name of 1 to 128 bytes without spaces",
+        [MLX_SETTING_WORD] = "a word",
+        [MLX_SETTING_PATH] = "an absolute path",
+        [MLX_SETTING_LIST] = "a list of texts",
+        [MLX_SETTING_MAPS] = "a list of maps",
+    };
+    return names[type];
+}

@@ -1,0 +1,24 @@
+/*  units.h - figures as people read them
+ *
+ *      MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(9.0e9, MLX_UNIT_BYTES);   "9.0 GB"
+ *
+ *  Sizes are in SI steps (1 GB = 10^9 bytes), as disks and the seed's screens show them.
+ */
+#ifndef MLX_COMMON_BASE_UNITS_H
+#define MLX_COMMON_BASE_UNITS_H
+
+#include "proto/catalogue.h"
+#include "proto/error.h"
+
+/*  VALUE with its unit: "9.0 GB", "29%", "42.3 tok/s", "48°C", "35 W", "1.41 GHz", "4m 20s". NaN
+ * gives "n/a". Caller owns the string and must free it. */
+char *mlx_format_unit(double value, mlx_unit_t unit);
+
+/*  Bytes from "1500", "4.7GB", "16 GiB" (k, M, G, T, P in steps of 1000, with "i" of 1024; the B is
+ *  optional, case does not matter). 0, or -1 with ERR when it is none or beyond 2^63 - 1. */
+int mlx_parse_size(const char *text, int64_t *bytes, mlx_error_t *err);
+
+/*  Seconds from "90", "1.5s", "500ms", "2m", "1h 30m", "7d". 0, or -1 with ERR. */
+int mlx_parse_duration(const char *text, double *seconds, mlx_error_t *err);
+
+#endif

@@ -1,0 +1,200 @@
+#include "common/os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libproc.h>
+#include <limits.h>
+#include <mach-o/dyld.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/attr.h>
+#include <sys/clonefile.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/ucred.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+    THREAD_NAME_MAX = 63,
+    PATH_BYTES_MAX = 64 * 1024
+};
+
+/*  WHAT failed with the present errno. */
+static int fail(mlx_error_t *err, const char *what)
+{
+    static const struct {
+        int number;
+        mlx_code_t code;
+    } codes[] = {
+        {ENOENT, MLX_ERR_NOT_FOUND},    {ESRCH, MLX_ERR_NOT_FOUND},
+        {EEXIST, MLX_ERR_DATA_LOSS},    {EXDEV, MLX_ERR_UNAVAILABLE},
+        {ENOTSUP, MLX_ERR_UNAVAILABLE}, {EOPNOTSUPP, MLX_ERR_UNAVAILABLE},
+        {ENOSYS, MLX_ERR_UNAVAILABLE},
+    };
+    int number = errno;
+    for (size_t i = 0; i < MLX_COUNT(codes); i++)
+        if (codes[i].number == number)
+            return mlx_error_set(err, codes[i].code, "%s: %s", what, strerror(number));
+    return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", what, strerror(number));
+}
+
+void mlx_os_thread_name(const char *name)
+{
+    char cut[THREAD_NAME_MAX + 1];
+    snprintf(cut, sizeof cut, "%s", name);
+    pthread_setname_np(cut);
+}
+
+int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
+{
+    struct xucred credentials = {0};
+    socklen_t size = sizeof credentials;
+    if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERCRED, &credentials, &size) != 0)
+        return fail(err, "peer of a socket");
+    if (credentials.cr_version != XUCRED_VERSION || credentials.cr_ngroups < 1)
+        return mlx_error_set(err, MLX_ERR_FAILED, "peer of a socket: unknown credentials");
+    pid_t pid = 0;
+    size = sizeof pid;
+    if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &pid, &size) != 0)
+        pid = 0;
+    *peer = (mlx_os_peer_t){.uid = credentials.cr_uid, .gid = credentials.cr_groups[0], .pid = pid};
+    return 0;
+}
+
+int mlx_os_fsync(int fd, mlx_error_t *err)
+{
+    if (fcntl(fd, F_FULLFSYNC) == 0 || fsync(fd) == 0)
+        return 0;
+    return fail(err, "fsync");
+}
+
+static void identify(const char *path, const struct statfs *fs, mlx_os_volume_t *volume)
+{
+    struct attrlist wanted = {
+        .bitmapcount = ATTR_BIT_MAP_COUNT,
+        .volattr = ATTR_VOL_INFO | ATTR_VOL_UUID,
+    };
+    struct __attribute__((packed, aligned(4))) {
+        uint32_t length;
+        unsigned char uuid[16];
+    } answer = {0};
+    if (getattrlist(path, &wanted, &answer, sizeof answer, 0) != 0 ||
+        answer.length != sizeof answer) {
+        snprintf(volume->identity, sizeof volume->identity, "fsid:%08x%08x@%.64s",
+                 (unsigned)fs->f_fsid.val[0], (unsigned)fs->f_fsid.val[1], fs->f_mntfromname);
+        return;
+    }
+    size_t at = (size_t)snprintf(volume->identity, sizeof volume->identity, "uuid:");
+    for (size_t i = 0; i < sizeof answer.uuid; i++)
+        at += (size_t)snprintf(volume->identity + at, sizeof volume->identity - at, "%02x",
+                               answer.uuid[i]);
+}
+
+int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
+{
+    struct stat status;
+    struct statfs fs;
+    if (stat(path, &status) != 0 || statfs(path, &fs) != 0)
+        return fail(err, path);
+    *volume =
+        (mlx_os_volume_t){.id = (uint64_t)status.st_dev, .remote = (fs.f_flags & MNT_LOCAL) == 0};
+    snprintf(volume->type, sizeof volume->type, "%s", fs.f_fstypename);
+    identify(path, &fs, volume);
+    return 0;
+}
+
+int mlx_os_clone(int from, int to_dir, const char *to, mode_t mode, mlx_error_t *err)
+{
+    (void)mode;
+    if (fclonefileat(from, to_dir, to, 0) != 0)
+        return fail(err, to);
+    return 0;
+}
+
+int mlx_os_private_size(int fd, uint64_t *bytes, mlx_error_t *err)
+{
+    struct attrlist wanted = {
+        .bitmapcount = ATTR_BIT_MAP_COUNT,
+        .commonattr = ATTR_CMN_RETURNED_ATTRS,
+        .forkattr = ATTR_CMNEXT_PRIVATESIZE,
+    };
+    /* The kernel packs the answer to 4 bytes. */
+    struct __attribute__((packed, aligned(4))) {
+        uint32_t length;
+        attribute_set_t returned;
+        off_t private_size;
+    } answer = {0};
+    if (fsync(fd) != 0 ||
+        fgetattrlist(fd, &wanted, &answer, sizeof answer, FSOPT_ATTR_CMN_EXTENDED) != 0)
+        return fail(err, "private size of a file");
+    if (!(answer.returned.forkattr & ATTR_CMNEXT_PRIVATESIZE) || answer.private_size < 0)
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE,
+                             "this volume does not tell what a file shares with others");
+    *bytes = (uint64_t)answer.private_size;
+    return 0;
+}
+
+int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err)
+{
+    struct rusage_info_v4 usage;
+    /* Declared for a pointer to any of its versions. */
+    if (proc_pid_rusage(getpid(), RUSAGE_INFO_V4, (rusage_info_t *)&usage) != 0)
+        return fail(err, "proc_pid_rusage");
+    *bytes = usage.ri_phys_footprint;
+    return 0;
+}
+
+void mlx_os_trim(void)
+{
+}
+
+char *mlx_os_executable(mlx_error_t *err)
+{
+    uint32_t size = 0;
+    _NSGetExecutablePath(NULL, &size); /* sets the size that is needed */
+    if (size == 0 || size > PATH_BYTES_MAX) {
+        mlx_error_set(err, MLX_ERR_FAILED, "path of the executable: %u bytes", (unsigned)size);
+        return NULL;
+    }
+    MLX_CLEANUP(mlx_free_p) char *raw = mlx_alloc(size, 1);
+    if (_NSGetExecutablePath(raw, &size) != 0) {
+        mlx_error_set(err, MLX_ERR_FAILED, "path of the executable is not known");
+        return NULL;
+    }
+    char *path = realpath(raw, NULL);
+    if (!path)
+        fail(err, raw);
+    return path;
+}
+
+int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
+{
+    char what[48], path[PROC_PIDPATHINFO_MAXSIZE];
+    struct proc_bsdshortinfo info;
+    snprintf(what, sizeof what, "process %ld", (long)pid);
+    if (pid <= 1)
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no service", what);
+    int len = proc_pidpath(pid, path, sizeof path - 1);
+    if (len <= 0)
+        return fail(err, what);
+    path[len] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (strcmp(slash ? slash + 1 : path, program) != 0 ||
+        proc_pidinfo(pid, PROC_PIDT_SHORTBSDINFO, 0, &info, sizeof info) < (int)sizeof info ||
+        info.pbsi_uid != geteuid())
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no %s of this user", what, program);
+    return kill(pid, SIGTERM) == 0 ? 0 : fail(err, what);
+}
+
+int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err)
+{
+    if (renameatx_np(a_dir, a, b_dir, b, RENAME_SWAP) != 0)
+        return fail(err, a);
+    return 0;
+}

@@ -1,0 +1,148 @@
+/*  cache.h - MLXCache: one verified copy of every model, shared by every app
+ *
+ *  The commands of `mlx-cache`, for it and for the daemon. Every answer is a value tree, which is
+ * the documented JSON of the command (docs: mlx-cache(1)); the CLI draws its tables from the same
+ * tree.
+ *
+ *      mlx_cache_t *cache = mlx_cache_open(&(mlx_cache_options_t){.home = home, .env = env,
+ *                                          .now_s = clock, .write = true}, &err);
+ *      mlx_value_t *report = mlx_cache_add_path(cache, "/models/x.gguf", &options, &err);
+ *      mlx_cache_destroy(&cache);
+ *
+ *  To write, one process at a time holds the lock (code busy otherwise), and an operation that a
+ * crash left unfinished is brought to its end first. Sizes are bytes. NULL is an error in ERR; what
+ * is refused because it could lose data has code data_loss.
+ */
+#ifndef MLX_CACHE_CACHE_H
+#define MLX_CACHE_CACHE_H
+
+#include "services/cache/apps/adapter.h"
+#include "services/cache/plan/engine.h"
+
+typedef struct mlx_cache mlx_cache_t;
+
+typedef struct {
+    const char *home; /* the cache's folder, made when missing */
+    mlx_env_t env;
+    int64_t (*now_s)(void);  /* seconds since the epoch */
+    bool write;              /* take the lock, recover */
+    bool one_command;        /* all that is done is one command, which undo takes back as one */
+    mlx_fs_t fs;             /* zero: the real file system, never failing */
+    bool (*stop)(void *arg); /* asked now and then: true ends the command (may be NULL) */
+    void (*progress)(void *arg, const mlx_value_t *event); /* cache.progress (may be NULL) */
+    void *arg;
+} mlx_cache_options_t;
+
+mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err);
+void mlx_cache_destroy(mlx_cache_t **self);
+
+/*  What most commands take. */
+typedef struct {
+    bool dry_run;
+    bool forget;     /* undo: let an operation that is set aside go as it is */
+    bool copy;       /* allow a second copy where bytes cannot be shared */
+    const char *as;  /* name for the model, or for the app */
+    int64_t older_s; /* clean: only what was not used for this long */
+
+    /*  add from a hub: branch, tag or commit (NULL: main); file patterns, ending with NULL, instead
+     *  of the files that models of that kind need; at most so many streams (0: 4). */
+    const char *revision;
+    const char *const *include;
+    const char *const *exclude;
+    const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
+    unsigned streams;
+    int64_t pause_ms; /* first pause before a new try; 0: 1 s */
+    int64_t stall_ms; /* a connection that brings nothing for so long is given up; 0: 30 s */
+    uint64_t piece;   /* bytes of a large file that one connection fetches at a time; 0: 32 MiB */
+} mlx_cache_how_t;
+
+/*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],
+ *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems":
+ *  [{app, path, text}]}.
+ *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a
+ *  volume
+ *  that is not mounted now is "offline": kept, and a problem with its hint. */
+mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
+
+/*  The same, looking at every file anew: status may take what the registry keeps as long as no
+ * folder changed (a file that was written to in its place does not change its folder). */
+mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
+
+/*  The folders that the kept status depends on, to be watched. Caller owns the array and its
+ *  strings;
+ *  NULL with *COUNT 0 when no status is kept. */
+char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
+
+/*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
+ *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
+                           mlx_error_t *err);
+
+/*  A repository of the hub: its MLX set, or with QUANT (may be NULL) or no safetensors one
+ * quantisation of its GGUF files. Identical bytes that an app here has already are shared, the rest
+ * is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"} in
+ * bytes. */
+mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  A model of an Ollama registry, as "[host/][namespace/]model[:tag]". */
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
+                                  mlx_error_t *err);
+
+/*  Models in an OCI registry, "oci://host/name/of/it:tag": put one of the cache there; take one. */
+mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *model, const char *reference,
+                            const mlx_cache_how_t *how, mlx_error_t *err);
+mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const mlx_cache_how_t *how,
+                               mlx_error_t *err);
+
+/*  A file or folder of this machine, as model "local/<its name>" or HOW->as. */
+mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,
+                                mlx_error_t *err);
+
+/*  The models that the app APP has (NULL: all apps), or only MODEL of them. */
+mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
+                             const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  Make MODEL of the cache appear in APP (STORE: its folder, NULL for the app's usual one); take
+ * that back. */
+mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store,
+                            const char *model, const mlx_cache_how_t *how, mlx_error_t *err);
+mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *model,
+                              const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  Replace files of the same content by shares of one: a plan unless APPLY. */
+mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err);
+
+/*  Forget a model, and free what nothing else needs; all that is unused (see HOW->older_s). */
+mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
+                              mlx_error_t *err);
+mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  Take back the command that operation ID belongs to, or the newest one that changed something
+ *  (0).
+ *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
+ *  from this machine where any app has it, the rest from where it came, at the same commit:
+ *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
+mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
+                            mlx_error_t *err);
+
+/*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
+ *  "bad": [{sha256, model, file, path, text, hint}]}; model and file are absent where none has it.
+ *  */
+mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
+
+/*  The same, and hint it: damaged blobs go to quarantine/, and their models are brought back from
+ *  this
+ *  machine or from where they came; names that this cache made get the right bytes. "bad" is what
+ *  is
+ *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
+mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
+                              const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  What is wrong and the hint: {"checks": [{name, ok, text, hint}]}. */
+mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);
+
+/*  The apps: {"apps": [{name, title, stores: [{path, exists, models}], can_link}]} */
+mlx_value_t *mlx_cache_apps(mlx_cache_t *self, mlx_error_t *err);
+
+#endif

@@ -1,0 +1,340 @@
+/*  Adding a repository of the hub, a model of an Ollama registry, or whatever a name means. */
+#include "services/cache/commands/internal.h"
+
+#include "services/cache/model/manifest.h"
+#include "services/cache/model/names.h"
+#include "services/cache/model/weights.h"
+#include "services/cache/remote/hub.h"
+#include "services/cache/remote/ollama_key.h"
+#include "services/cache/remote/ollama_manifest.h"
+#include "services/cache/store/store.h"
+#include "services/cache/transfer/fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* ---- what both do in the end ---- */
+
+int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_t count,
+                            mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = wanted[i].path;
+    return mlx_cache_need_weights(model, names, count, err);
+}
+
+static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
+                                      size_t count, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
+    if (mlx_wanted_need_weights(model->name, wanted, count, err) ||
+        mlx_cache_fetch(self, model, wanted, count, how, sums, err) ||
+        (!how->dry_run && mlx_cache_publish(self, model, err)))
+        return NULL;
+    mlx_value_t *report = mlx_cache_model_value(model);
+    for (size_t i = 0; i < mlx_value_size(sums); i++)
+        mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
+    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    return report;
+}
+
+/* ---- the hub ---- */
+
+/*  GGUF files are alternatives, so one of them is taken where they are what there is. */
+static bool is_gguf_only(const mlx_tree_t *tree)
+{
+    return mlx_tree_has(tree, "*.gguf") && !mlx_tree_has(tree, "*.safetensors");
+}
+
+static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *how, bool *gguf,
+                  mlx_error_t *err)
+{
+    *gguf = false;
+    if (how->include || how->exclude)
+        return mlx_tree_select(tree, how->include, how->exclude, err) ||
+                       mlx_tree_need_weights(tree, err)
+                   ? -1
+                   : 0;
+    *gguf = quant || is_gguf_only(tree);
+    return *gguf ? mlx_tree_select_gguf(tree, quant, err) : mlx_tree_select_model(tree, err);
+}
+
+/*  {"left_out": [{path, size, format}]} */
+static void report_left_out(const mlx_tree_t *tree, mlx_value_t *report)
+{
+    mlx_value_t *list = NULL;
+    for (size_t i = 0; report && i < tree->count; i++) {
+        const mlx_tree_file_t *file = &tree->files[i];
+        if (!file->left_out)
+            continue;
+        list = list ? list : mlx_value_set(report, "left_out", mlx_value_list());
+        mlx_value_t *one = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(one, "path", file->path);
+        mlx_value_set_int(one, "size", (int64_t)file->size);
+        mlx_value_set_str(one, "format", mlx_weights_format_name(mlx_weights_format(file->path)));
+    }
+}
+
+static mlx_wanted_t *want_selected(const mlx_hub_t *hub, const char *repo, const char *commit,
+                                   const mlx_tree_t *tree, size_t *count)
+{
+    mlx_wanted_t *wanted = mlx_alloc(tree->count + 1, sizeof *wanted);
+    *count = 0;
+    for (size_t i = 0; i < tree->count; i++) {
+        const mlx_tree_file_t *file = &tree->files[i];
+        if (!file->selected)
+            continue;
+        mlx_wanted_t *w = &wanted[(*count)++];
+        w->path = mlx_strdup(file->path);
+        w->url = mlx_hub_file_url(hub, repo, commit, file->path);
+        w->auth = mlx_hub_auth(hub);
+        w->size = file->size;
+        memcpy(w->etag, file->etag, sizeof w->etag);
+        memcpy(w->sha256, file->sha256, sizeof w->sha256);
+    }
+    return wanted;
+}
+
+/*  What the hub said about a file is clearer than that a download failed. */
+static void explain(const mlx_hub_t *hub, const char *repo, const mlx_wanted_t *wanted,
+                    size_t count, mlx_error_t *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (wanted[i].status >= 400 && wanted[i].status < 500 && wanted[i].status != 429) {
+            mlx_hub_error(hub, repo, wanted[i].status, wanted[i].error_code, NULL, err);
+            return;
+        }
+}
+
+mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    char commit[MLX_SHA1_HEX + 1];
+    bool gguf;
+    MLX_CLEANUP(mlx_hub_destroy) mlx_hub_t *hub = mlx_hub_new(&self->options.env, err);
+    if (!hub || mlx_hub_resolve(hub, repo, how->revision ? how->revision : "main", commit, err))
+        return NULL;
+    MLX_CLEANUP(mlx_tree_destroy) mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
+    if (!tree || choose(tree, quant, how, &gguf, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p)
+    char *name = how->as ? mlx_strdup(how->as)
+                         : (gguf && quant ? mlx_format("%s:%s", repo, quant) : mlx_strdup(repo));
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
+    model->origin = mlx_strdup(repo);
+    size_t count;
+    mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
+    mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
+        explain(hub, repo, wanted, count, err);
+    report_left_out(tree, report);
+    mlx_wanted_free(&wanted, count);
+    return report;
+}
+
+/* ---- an Ollama registry ---- */
+
+/*  http for this machine, https for every other. */
+char *mlx_cache_registry_url(const mlx_ollama_name_t *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", name->host);
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(plain, NULL);
+    return mlx_format("%s://%s/v2/%s/%s", origin ? "http" : "https", name->host, name->space,
+                      name->model);
+}
+
+static int manifest_error(const mlx_ollama_name_t *name, long status, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(name);
+    if (status == 200)
+        return 0;
+    if (status == 404)
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no model %s", name->host, shown);
+    if (status != 401 && status != 403)
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s answers %ld for %s", name->host, status,
+                             shown);
+    mlx_error_set(err, MLX_ERR_FAILED, "%s does not let us at %s", name->host, shown);
+    return mlx_error_hint(err, "it is private: log in with ollama signin as its owner");
+}
+
+/*  Once more with a token, when one is asked for. */
+static int ask_again(mlx_cache_t *self, mlx_fetch_t *request, mlx_fetch_reply_t *reply, char **auth,
+                     mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(request->url, err);
+    char *token = origin ? mlx_ollama_login(&self->options.env, origin, reply->challenge,
+                                            self->options.now_s(), err)
+                         : NULL;
+    if (!token)
+        return -1;
+    free(*auth);
+    request->auth = *auth = token;
+    mlx_fetch_reply_clear(reply);
+    return mlx_fetch(request, reply, err);
+}
+
+char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, mlx_buf_t *json,
+                              mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(name);
+    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s/manifests/%s", base, name->tag);
+    MLX_CLEANUP(mlx_free_p) char *auth = mlx_strdup("");
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    mlx_fetch_t request = {
+        .url = url, .accept = MLX_MANIFEST_TYPE, .max_body = MLX_MANIFEST_MAX_BYTES};
+    if (mlx_fetch(&request, &reply, err) ||
+        (reply.status == 401 && ask_again(self, &request, &reply, &auth, err)) ||
+        manifest_error(name, reply.status, err))
+        return NULL;
+    if (json)
+        mlx_buf_append(json, mlx_buf_str(&reply.body), reply.body.len);
+    char *given = auth;
+    auth = NULL;
+    return given;
+}
+
+/*  A name for each layer in the model's folder. */
+static char *layer_name(const mlx_layer_t *layer, size_t index)
+{
+    static const struct {
+        const char *type;
+        const char *name;
+    } known[] = {
+        {MLX_LAYER_MODEL, "model.gguf"},       {MLX_LAYER_PROJECTOR, "mmproj.gguf"},
+        {MLX_LAYER_TEMPLATE, "template"},      {MLX_LAYER_PARAMS, "params.json"},
+        {MLX_LAYER_PREFIX "system", "system"}, {MLX_LAYER_CONFIG, "config.json"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(known); i++)
+        if (strcmp(known[i].type, layer->media_type) == 0)
+            return mlx_strdup(known[i].name);
+    if (strcmp(layer->media_type, MLX_LAYER_TENSOR) == 0)
+        return mlx_format("tensor-%03zu.safetensors", index);
+    return mlx_format("layer-%03zu", index);
+}
+
+static void want_layer(mlx_wanted_t *w, const char *base, const mlx_layer_t *layer, char *path)
+{
+    w->path = path;
+    w->url = mlx_format("%s/blobs/sha256:%s", base, layer->sha256);
+    w->size = layer->size;
+    memcpy(w->etag, layer->sha256, sizeof w->etag);
+    memcpy(w->sha256, layer->sha256, sizeof w->sha256);
+}
+
+static mlx_wanted_t *want_layers(const mlx_manifest_t *manifest, const char *base, size_t *count)
+{
+    mlx_wanted_t *wanted = mlx_alloc(manifest->count + 2, sizeof *wanted);
+    *count = 0;
+    for (size_t i = 0; i < manifest->count; i++) {
+        const mlx_layer_t *layer = &manifest->layers[i];
+        char *path = layer_name(layer, i);
+        for (size_t k = 0; k < *count; k++)
+            if (strcmp(wanted[k].path, path) == 0) {
+                free(path);
+                path = mlx_format("layer-%03zu", i);
+                break;
+            }
+        want_layer(&wanted[(*count)++], base, layer, path);
+    }
+    if (manifest->config.sha256[0])
+        want_layer(&wanted[(*count)++], base, &manifest->config, mlx_strdup("config.json"));
+    return wanted;
+}
+
+static int keep_manifest(mlx_cache_t *self, mlx_model_t *model, const mlx_buf_t *json,
+                         mlx_error_t *err)
+{
+    char hex[MLX_HEX_MAX];
+    if (mlx_cache_store_put(&self->engine, self->home, json->data, json->len, hex, err))
+        return -1;
+    mlx_model_file_t *file = mlx_model_add_file(model, MLX_OLLAMA_MANIFEST);
+    memcpy(file->sha256, hex, sizeof hex);
+    file->size = json->len;
+    return 0;
+}
+
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
+                                  mlx_error_t *err)
+{
+    mlx_ollama_name_t name;
+    if (mlx_cache_need_write(self, err) || mlx_name_ollama(text, &name, err))
+        return NULL;
+    MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(&name);
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_name_ollama_short(&name);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+    MLX_CLEANUP(mlx_free_p) char *auth = mlx_cache_registry_auth(self, &name, &json, err);
+    if (!auth)
+        return NULL;
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *manifest = mlx_manifest_parse(mlx_buf_str(&json), json.len, err);
+    if (!manifest)
+        return NULL;
+    char digest[MLX_HEX_MAX];
+    mlx_sha256_hex(mlx_buf_str(&json), json.len, digest);
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model = mlx_cache_new_model(self, how->as ? how->as : shown, "ollama", digest);
+    model->origin = mlx_format("%s/%s/%s:%s", name.host, name.space, name.model, name.tag);
+    if (!how->dry_run && keep_manifest(self, model, &json, err))
+        return NULL;
+    size_t count;
+    mlx_wanted_t *wanted = want_layers(manifest, base, &count);
+    for (size_t i = 0; *auth && i < count; i++)
+        wanted[i].auth = auth;
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    mlx_wanted_free(&wanted, count);
+    return report;
+}
+
+/* ---- whatever it means ---- */
+
+/*  "org/name" and the quantisation behind hf.co/org/name:QUANT; NULL when TEXT names no page. */
+static char *hub_page(const char *text, char **quant)
+{
+    static const char *const starts[] = {"https://huggingface.co/", "https://hf.co/",
+                                         "huggingface.co/", "hf.co/"};
+    *quant = NULL;
+    for (size_t i = 0; i < MLX_COUNT(starts); i++) {
+        size_t len = strlen(starts[i]);
+        if (strncasecmp(text, starts[i], len) != 0)
+            continue;
+        char *repo = mlx_strdup(text + len);
+        repo[strcspn(repo, "?#")] = '\0';
+        char *colon = strchr(repo, ':');
+        if (colon) {
+            *colon = '\0';
+            *quant = mlx_strdup(colon + 1);
+        }
+        return repo;
+    }
+    return NULL;
+}
+
+static bool is_path(const char *text)
+{
+    return text[0] == '/' || text[0] == '.' || access(text, F_OK) == 0;
+}
+
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
+                           mlx_error_t *err)
+{
+    if (strncmp(text, "oci://", 6) == 0)
+        return mlx_cache_add_oci(self, text, how, err);
+    if (is_path(text))
+        return mlx_cache_add_path(self, text, how, err);
+    MLX_CLEANUP(mlx_free_p) char *quant = NULL;
+    MLX_CLEANUP(mlx_free_p) char *repo = hub_page(text, &quant);
+    if (repo)
+        return mlx_cache_add_hub(self, repo, quant, how, err);
+    const char *slash = strchr(text, '/');
+    if (slash && !strchr(text, ':') && !strchr(slash + 1, '/'))
+        return mlx_cache_add_hub(self, text, NULL, how, err);
+    return mlx_cache_add_ollama(self, text, how, err);
+}

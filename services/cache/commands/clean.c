@@ -1,0 +1,575 @@
+/*  Freeing space: sharing duplicates, forgetting models, removing what nothing needs.
+ */
+#include "services/cache/store/inodes.h"
+
+#include "services/cache/store/extents.h"
+#include "services/cache/store/hasher.h"
+#include "services/cache/store/store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    DEFAULT_AGE_S = 30 * 24 * 3600,
+    PARTIAL_AGE_S = 7 * 24 * 3600,
+};
+
+/* ---- dedup ---- */
+
+static char *stage_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    /* Odd names in Ollama's blobs/ are pruned at its start: stage in the root of its store. */
+    if (strncmp(path, "blobs/sha256-", 13) == 0 || !slash)
+        return mlx_strdup("");
+    return mlx_strndup(path, (size_t)(slash - path));
+}
+
+/*  False when the target has names that we do not know: replacing one would free nothing. */
+static bool plan_replace(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_ref_t *target,
+                         const mlx_ref_t *source)
+{
+    const mlx_seen_t *seen = target->seen;
+    struct stat st;
+    const mlx_root_t *root = mlx_roots_get(self->roots, seen->root, NULL);
+    if (!root || mlx_fs_stat(root, seen->path, &st, NULL) <= 0 || st.st_nlink != 1)
+        return false;
+    mlx_cache_step_t *step = mlx_cache_plan_add(plan, MLX_STEP_REPLACE, seen->root, seen->path);
+    step->stage = stage_of(seen->path);
+    step->source_root = mlx_strdup(source->seen ? source->seen->root : mlx_root_path(self->home));
+    step->source = source->seen ? mlx_strdup(source->seen->path) : mlx_blob_path(source->sha256);
+    memcpy(step->sha256, target->sha256, sizeof step->sha256);
+    step->size = target->id.size;
+    step->methods = MLX_METHOD_CLONE | MLX_METHOD_HARDLINK;
+    step->old = target->id;
+    step->old_mode = st.st_mode & 07777;
+    return true;
+}
+
+/*  The file of an app that stands for a group, if it may be replaced: weights, in one place,
+ * reached without a link of the app. */
+static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_t *group)
+{
+    const mlx_ref_t *ref = &inodes->refs[group->first];
+    if (!ref->seen || group->in_cache || ref->id.size == 0)
+        return NULL;
+    for (size_t i = group->first; i < group->first + group->count; i++) {
+        const mlx_seen_t *seen = inodes->refs[i].seen;
+        if (!seen->shared || seen->by_symlink || !*seen->path || seen->root != ref->seen->root ||
+            strcmp(seen->path, ref->seen->path) != 0)
+            return NULL;
+    }
+    return ref;
+}
+
+/*  The one file of a device that all others of the same content are shared with: the cache's own,
+ *  else
+ *  one that cannot be replaced itself, because it has several names already. */
+static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
+                                    uint64_t dev)
+{
+    const mlx_ref_t *best = NULL;
+    int best_rank = -1;
+    for (size_t i = from; i < to; i++) {
+        const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
+        const mlx_ref_t *ref = &inodes->refs[group->first];
+        int rank = ref->blob ? 2 : !replaceable(inodes, group);
+        bool usable = ref->id.dev == dev && (ref->blob || (ref->seen && *ref->seen->path));
+        if (usable && rank > best_rank) {
+            best = ref;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static uint64_t plan_same(mlx_cache_t *self, const mlx_inodes_t *inodes, mlx_cache_plan_t *plan,
+                          size_t from, size_t to)
+{
+    uint64_t bytes = 0;
+    for (size_t i = from; i < to; i++) {
+        size_t g = inodes->by_sha256[i];
+        const mlx_ref_t *target = replaceable(inodes, &inodes->groups[g]);
+        const mlx_ref_t *source = target ? best_source(inodes, from, to, target->id.dev) : NULL;
+        if (!source || mlx_identity_same_inode(&source->id, &target->id) ||
+            inodes->groups[g].leader != g)
+            continue;
+        size_t s = mlx_inodes_find(inodes, &source->id);
+        if (inodes->groups[s].leader == g)
+            continue;
+        if (plan_replace(self, plan, target, source))
+            bytes += inodes->groups[g].exclusive;
+    }
+    return bytes;
+}
+
+/*  Files without a claim are hashed only when another one has the same size. */
+static int hash_candidates(mlx_cache_t *self, const mlx_inodes_t *inodes, const mlx_scan_t *scan,
+                           mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) mlx_hash_job_t *jobs = mlx_alloc(scan->count + 1, sizeof *jobs);
+    size_t count = 0;
+    uint64_t total = 0;
+    for (size_t g = 0; g < inodes->group_count; g++) {
+        const mlx_ref_t *ref = &inodes->refs[inodes->groups[g].first];
+        if (ref->sha256[0] || !replaceable(inodes, &inodes->groups[g]))
+            continue;
+        bool twin = false;
+        for (size_t o = 0; o < inodes->group_count && !twin; o++)
+            twin = o != g && inodes->refs[inodes->groups[o].first].id.size == ref->id.size;
+        if (!twin)
+            continue;
+        jobs[count++] = (mlx_hash_job_t){.root = mlx_roots_get(self->roots, ref->seen->root, NULL),
+                                         .path = ref->seen->path};
+        total += ref->id.size;
+    }
+    mlx_cache_tell_begin(self, "dedup", "compare", NULL, total, MLX_DIGEST_PIECE);
+    return mlx_hash_files(self->db, jobs, count, 0, mlx_cache_piece, self, err);
+}
+
+static mlx_value_t *dedup_report(const mlx_cache_plan_t *plan, uint64_t bytes, uint64_t freed,
+                                 bool apply)
+{
+    mlx_value_t *report = mlx_cache_plan_value(plan);
+    mlx_value_set_bool(report, "dry_run", !apply);
+    mlx_value_set_int(report, "would_free", (int64_t)bytes);
+    if (apply)
+        mlx_value_set_int(report, "freed", (int64_t)freed);
+    return report;
+}
+
+static uint64_t plan_size(const mlx_cache_plan_t *plan)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < plan->count; i++)
+        sum += plan->steps[i].size;
+    return sum;
+}
+
+static void tell_shared(mlx_cache_t *self, const mlx_cache_plan_t *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const mlx_cache_step_t *step = &plan->steps[i];
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", step->root, step->path);
+        if (step->state == MLX_STATE_DONE)
+            mlx_cache_tell_file(self, "", path, step->size, "shared", NULL);
+    }
+}
+
+/*  FREED: what the disk holds less now than BEFORE. */
+static int share(mlx_cache_t *self, mlx_cache_plan_t *plan, uint64_t before, uint64_t *freed,
+                 mlx_error_t *err)
+{
+    uint64_t after;
+    if (mlx_engine_apply(&self->engine, plan, err) || mlx_extents_forget(self->db, err) ||
+        mlx_cache_held(self, &after, err))
+        return -1;
+    *freed = before > after ? before - after : 0;
+    return 0;
+}
+
+mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    MLX_CLEANUP(mlx_inodes_destroy)
+    mlx_inodes_t *inodes = scan ? mlx_inodes_new(self, scan, err) : NULL;
+    if (!inodes || hash_candidates(self, inodes, scan, err))
+        return NULL;
+    mlx_inodes_destroy(&inodes);
+    inodes = mlx_inodes_new(self, scan, err);
+    if (!inodes)
+        return NULL;
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *plan = mlx_cache_plan_new("dedup", NULL, NULL);
+    uint64_t bytes = 0;
+    for (size_t from = 0; from < inodes->group_count;) {
+        const char *sha = mlx_group_sha256(inodes, &inodes->groups[inodes->by_sha256[from]]);
+        size_t to = from + 1;
+        while (to < inodes->group_count &&
+               strcmp(mlx_group_sha256(inodes, &inodes->groups[inodes->by_sha256[to]]), sha) == 0)
+            to++;
+        if (*sha)
+            bytes += plan_same(self, inodes, plan, from, to);
+        from = to;
+    }
+    /* Each step reads both files. */
+    mlx_cache_tell_begin(self, "dedup", "verify", NULL, apply ? 2 * plan_size(plan) : 0,
+                         MLX_DIGEST_PIECE);
+    uint64_t freed = 0;
+    if (apply && plan->count && share(self, plan, mlx_inodes_freeable(inodes), &freed, err))
+        return NULL;
+    tell_shared(self, plan);
+    return dedup_report(plan, bytes, freed, apply);
+}
+
+/* ---- forgetting and cleaning ---- */
+
+/*  SHA-256 of files, in order once sorted. */
+typedef struct {
+    char (*hex)[MLX_HEX_MAX];
+    size_t count;
+} digests_t;
+
+static void free_digests(digests_t *digests)
+{
+    free(digests->hex);
+}
+
+static int compare_digests(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void add_digests(digests_t *digests, const mlx_model_t *model)
+{
+    digests->hex =
+        mlx_realloc(digests->hex, digests->count + model->count + 1, sizeof *digests->hex);
+    for (size_t i = 0; i < model->count; i++)
+        memcpy(digests->hex[digests->count++], model->files[i].sha256, MLX_HEX_MAX);
+    qsort(digests->hex, digests->count, sizeof *digests->hex, compare_digests);
+}
+
+static bool has_digest(const digests_t *digests, const char *sha256)
+{
+    return digests->count &&
+           bsearch(sha256, digests->hex, digests->count, sizeof *digests->hex, compare_digests);
+}
+
+/*  What came later than this is left: 0 s is everything, whatever the clocks say. */
+static int64_t time_before(const mlx_cache_t *self, const mlx_cache_how_t *how)
+{
+    if (how->older_s == 0)
+        return INT64_MAX;
+    return self->options.now_s() - (how->older_s > 0 ? how->older_s : PARTIAL_AGE_S);
+}
+
+typedef struct {
+    mlx_cache_t *cache;
+    mlx_cache_plan_t *plan;
+    const mlx_value_t *forgotten; /* names of models that count no more */
+    const digests_t *freed;       /* what those had: removed at once */
+    int64_t before;               /* others that no model has: only what came before this time */
+    mlx_error_t *err;
+} sweep_t;
+
+static bool is_forgotten(const mlx_value_t *names, const char *name)
+{
+    for (size_t i = 0; i < mlx_value_size(names); i++)
+        if (strcmp(mlx_value_as_str(mlx_value_at(names, i), NULL), name) == 0)
+            return true;
+    return false;
+}
+
+/*  Is SHA256 a file of a model that stays. */
+static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(s->cache->db, s->err,
+                                 "SELECT DISTINCT name FROM files JOIN models ON models.id = model"
+                                 " WHERE sha256 = ?",
+                                 "s", sha256);
+    int row = 0;
+    *needed = false;
+    while (!*needed && (row = mlx_stmt_step(q, s->err)) > 0)
+        *needed = !is_forgotten(s->forgotten, mlx_stmt_str(q, 0));
+    return *needed || row == 0 ? 0 : -1;
+}
+
+/*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they
+ *  stay
+ *  as long as its partial files. */
+static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
+{
+    sweep_t *s = arg;
+    bool needed;
+    int64_t came = (int64_t)(st->st_ctime > st->st_mtime ? st->st_ctime : st->st_mtime);
+    if (came > s->before && !has_digest(s->freed, sha256))
+        return 0;
+    if (is_needed(s, sha256, &needed))
+        return -1;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_blob_path(sha256);
+    if (!needed)
+        mlx_cache_plan_remove(s->cache, s->plan, path, sha256);
+    return 0;
+}
+
+/*  Remove the folders of a view that are empty now. */
+static int remove_folders(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
+        for (char *slash; (slash = strrchr(path, '/')) && slash > path + strlen("models");) {
+            *slash = '\0';
+            if (mlx_fs_rmdir(&self->options.fs, self->home, path, err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
+/*  A step that had to be passed over is an error where all of them are wanted. */
+static int need_all(const mlx_cache_plan_t *plan, mlx_error_t *err)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].state == MLX_STATE_SKIPPED)
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s", plan->steps[i].why);
+    return 0;
+}
+
+static void plan_forget(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_model_t *model)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("models/%s/%s", model->view, model->files[i].path);
+        mlx_cache_plan_remove(self, plan, path, "");
+    }
+}
+
+/*  As one operation, with a record that undo brings them back from. The rows go last: until then
+ *  the
+ *  models can be forgotten again. */
+static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
+                         size_t count, mlx_error_t *err)
+{
+    if (count == 0)
+        return 0;
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *plan = mlx_cache_plan_new(kind, count == 1 ? models[0]->name : NULL, NULL);
+    for (size_t i = 0; i < count; i++)
+        plan_forget(self, plan, models[i]);
+    mlx_cache_record(self, plan, models, count);
+    if (mlx_engine_apply(&self->engine, plan, err) || need_all(plan, err))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (remove_folders(self, models[i], err) ||
+            mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
+            mlx_registry_delete_model(self->db, models[i]->name, err))
+            return -1;
+    return 0;
+}
+
+/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
+ *  them, so there is none unless the registry was lost: then a blob that no row names says
+ *  nothing. */
+static char *unknown_view(const mlx_cache_t *self)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");
+    DIR *dir = opendir(folder);
+    char *unknown = NULL;
+    for (struct dirent *e; dir && !unknown && (e = readdir(dir));) {
+        if (e->d_name[0] == '.')
+            continue;
+        MLX_CLEANUP(mlx_stmt_destroy)
+        mlx_stmt_t *q =
+            mlx_db_query(self->db, NULL, "SELECT 1 FROM models WHERE view = ?", "s", e->d_name);
+        if (mlx_stmt_step(q, NULL) <= 0)
+            unknown = mlx_format("%s/%s", folder, e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return unknown;
+}
+
+static void add_unknown_view(const char *path, mlx_value_t *problems)
+{
+    if (!path)
+        return;
+    mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
+    mlx_value_set_str(problem, "path", path);
+    mlx_value_set_str(problem, "text", "the registry does not know this model: no blob is removed");
+    mlx_value_set_str(problem, "hint", "mlx-cache add it by this path, or delete the folder");
+}
+
+/*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of
+ *  unknown_view. */
+static int sweep_orphans(mlx_cache_t *self, const char *kind, const mlx_value_t *forgotten,
+                         const digests_t *freed, const char *unknown, const mlx_cache_how_t *how,
+                         mlx_cache_plan_t **plan, mlx_error_t *err)
+{
+    *plan = mlx_cache_plan_new(kind, NULL, NULL);
+    if (unknown)
+        return 0;
+    sweep_t s = {.cache = self,
+                 .plan = *plan,
+                 .forgotten = forgotten,
+                 .freed = freed,
+                 .before = time_before(self, how),
+                 .err = err};
+    if (mlx_cache_store_each(self->home, plan_orphan, &s))
+        return -1;
+    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+}
+
+/*  Downloads that nobody went on with, or damaged files that nobody wanted back. */
+static void plan_old(mlx_cache_t *self, const mlx_cache_how_t *how, const char *where,
+                     mlx_cache_plan_t *plan)
+{
+    int64_t before = time_before(self, how);
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, where);
+    DIR *dir = opendir(folder);
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", where, e->d_name);
+        struct stat st;
+        if (mlx_fs_stat(self->home, path, &st, NULL) <= 0 || !S_ISREG(st.st_mode))
+            continue;
+        /* A file in quarantine keeps its time; it came there when its name was moved. */
+        bool moved = strcmp(where, "quarantine") == 0;
+        int64_t since = (int64_t)(moved ? st.st_ctime : st.st_mtime);
+        if (since <= before)
+            mlx_cache_plan_remove(self, plan, path, "");
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_cache_plan_t **plan,
+                          mlx_error_t *err)
+{
+    *plan = mlx_cache_plan_new("clean", NULL, NULL);
+    plan_old(self, how, "partial", *plan);
+    plan_old(self, how, "quarantine", *plan);
+    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+}
+
+static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_cache_plan_t *plan,
+                                 mlx_value_t *models, const char *unknown, uint64_t bytes,
+                                 bool dry_run)
+{
+    mlx_value_t *report = mlx_cache_plan_value(plan);
+    mlx_value_set(report, "models", models);
+    mlx_value_set_bool(report, "dry_run", dry_run);
+    mlx_value_set_int(report, "removed_bytes", (int64_t)bytes);
+    mlx_value_t *problems = mlx_value_set(report, "problems", mlx_value_list());
+    mlx_volumes_list(self, problems);
+    add_unknown_view(unknown, problems);
+    return report;
+}
+
+/*  What goes, or went, with PLAN and the models: HELD before it. */
+static int count_freed(mlx_cache_t *self, const mlx_cache_plan_t *plan, mlx_model_t *const *models,
+                       size_t count, bool dry_run, uint64_t held, uint64_t *freed, mlx_error_t *err)
+{
+    if (dry_run)
+        return mlx_cache_would_free(self, plan, models, count, freed, err);
+    uint64_t after;
+    if (mlx_cache_held(self, &after, err))
+        return -1;
+    *freed = held > after ? held - after : 0;
+    return 0;
+}
+
+mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
+                              mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    uint64_t held = 0, freed;
+    if (!model || (!how->dry_run && (mlx_cache_held(self, &held, err) ||
+                                     forget_models(self, "remove", &model, 1, err))))
+        return NULL;
+    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
+    mlx_value_append(names, mlx_value_new_str(name));
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    add_digests(&digests, model);
+    const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
+    if (sweep_orphans(self, "remove", names, &digests, unknown, &usual, &plan, err) ||
+        count_freed(self, plan, &model, 1, how->dry_run, held, &freed, err))
+        return NULL;
+    mlx_value_t *models = names;
+    names = NULL;
+    return clean_report(self, plan, models, unknown, freed, how->dry_run);
+}
+
+/*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
+ * it. */
+static bool is_unused(const mlx_value_t *row, int64_t before)
+{
+    bool cached = false;
+    int64_t added = INT64_MAX;
+    mlx_value_bool(row, "cached", &cached);
+    mlx_value_int(row, "added_at", &added);
+    return cached && added <= before && mlx_value_size(mlx_value_get(row, "used_by")) == 0;
+}
+
+/*  The models that nothing uses. Caller owns the array of COUNT and its models. */
+static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status,
+                                 const mlx_cache_how_t *how, size_t *count)
+{
+    int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
+    const mlx_value_t *rows = mlx_value_get(status, "models");
+    mlx_model_t **models = mlx_alloc(mlx_value_size(rows) + 1, sizeof *models);
+    *count = 0;
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        mlx_model_t *model =
+            is_unused(row, self->options.now_s() - age)
+                ? mlx_registry_get_model(self->db, mlx_value_str(row, "name"), NULL)
+                : NULL;
+        if (model)
+            models[(*count)++] = model;
+    }
+    return models;
+}
+
+static void free_models(mlx_model_t **models, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        mlx_model_destroy(&models[i]);
+    free(models);
+}
+
+/*  Forget COUNT models, sweep what nothing needs then, and count what that frees. */
+static int clean_unused(mlx_cache_t *self, mlx_model_t *const *models, size_t count,
+                        const mlx_value_t *names, const char *unknown, const mlx_cache_how_t *how,
+                        mlx_cache_plan_t **plan, uint64_t *freed, mlx_error_t *err)
+{
+    uint64_t held = 0;
+    MLX_CLEANUP(free_digests) digests_t digests = {0};
+    for (size_t i = 0; i < count; i++)
+        add_digests(&digests, models[i]);
+    if (!how->dry_run &&
+        (mlx_cache_held(self, &held, err) || forget_models(self, "clean", models, count, err)))
+        return -1;
+    return sweep_orphans(self, "clean", names, &digests, unknown, how, plan, err) ||
+                   count_freed(self, *plan, models, count, how->dry_run, held, freed, err)
+               ? -1
+               : 0;
+}
+
+mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
+{
+    if (mlx_cache_need_write(self, err))
+        return NULL;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_refresh(self, err);
+    if (!status)
+        return NULL;
+    size_t count;
+    mlx_model_t **models = find_unused(self, status, how, &count);
+    mlx_value_t *names = mlx_value_list();
+    for (size_t i = 0; i < count; i++)
+        mlx_value_append(names, mlx_value_new_str(models[i]->name));
+    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
+    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *partials = NULL;
+    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    uint64_t freed;
+    int rc = clean_unused(self, models, count, names, unknown, how, &plan, &freed, err) ||
+             sweep_partials(self, how, &partials, err);
+    free_models(models, count);
+    if (rc) {
+        mlx_value_destroy(&names);
+        return NULL;
+    }
+    mlx_value_t *report = clean_report(self, plan, names, unknown, freed, how->dry_run);
+    mlx_value_set(report, "partials", mlx_cache_plan_value(partials));
+    return report;
+}

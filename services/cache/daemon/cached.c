@@ -1,0 +1,456 @@
+#include "cached.h"
+
+#include "services/cache/cache.h"
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LOOK_MS = 30000,
+    SETTLE_MS = 500
+};
+
+typedef struct job {
+    struct job *next;
+    mlx_cached_t *owner;
+    const char *cmd; /* of the table below */
+    mlx_value_t *args;
+    mlx_cached_fn fn;
+    void *arg;
+    atomic_bool cancelled;
+    mlx_value_t *report; /* out */
+    mlx_error_t error;
+    mlx_value_t *status; /* out: what there is now, whatever the command did */
+    char **watched;
+    size_t watched_count;
+} job_t;
+
+struct mlx_cached {
+    mlx_cached_options_t options;
+    char *home;
+    mlx_watch_dirs_t *watch;
+    mlx_watch_t *watching;
+    mlx_timer_t *looking;
+    mlx_timer_t *settling;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    job_t *queue;
+    job_t *running;
+    job_t *ended;        /* to be delivered, oldest first */
+    mlx_value_t *events; /* progress to be delivered */
+    int pipe[2];         /* from the worker to the loop */
+    mlx_watch_t *hearing;
+    bool ending;
+    bool refreshing; /* a refresh is queued: one is enough */
+};
+
+static int64_t clock_s(void)
+{
+    return (int64_t)time(NULL);
+}
+
+/* ---- the worker ---- */
+
+/*  Something for the loop to fetch: a byte in the pipe wakes it. */
+static void tell_loop(mlx_cached_t *self)
+{
+    ssize_t put = write(self->pipe[1], "", 1);
+    (void)put; /* a full pipe wakes it as well */
+}
+
+static void on_progress(void *arg, const mlx_value_t *event)
+{
+    job_t *job = arg;
+    mlx_cached_t *self = job->owner;
+    pthread_mutex_lock(&self->lock);
+    mlx_value_append(self->events, mlx_value_copy(event));
+    pthread_mutex_unlock(&self->lock);
+    tell_loop(self);
+}
+
+static bool should_stop(void *arg)
+{
+    job_t *job = arg;
+    return atomic_load(&job->cancelled);
+}
+
+static mlx_value_t *do_refresh(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    (void)cache;
+    (void)job;
+    (void)err;
+    return mlx_value_map(); /* the status that follows every job is its answer */
+}
+
+static mlx_value_t *do_add(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    const mlx_cache_how_t how = {.streams = job->owner->options.streams};
+    return mlx_cache_add(cache, mlx_value_str(job->args, "model"), &how, err);
+}
+
+static mlx_value_t *do_link(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    const mlx_cache_how_t how = {0};
+    return mlx_cache_link(cache, mlx_value_str(job->args, "app"), NULL,
+                          mlx_value_str(job->args, "model"), &how, err);
+}
+
+static mlx_value_t *do_unlink(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    const mlx_cache_how_t how = {0};
+    return mlx_cache_unlink(cache, mlx_value_str(job->args, "app"),
+                            mlx_value_str(job->args, "model"), &how, err);
+}
+
+static mlx_value_t *do_clean(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    bool yes = false;
+    mlx_value_bool(job->args, "yes", &yes);
+    const mlx_cache_how_t how = {.older_s = -1, .dry_run = !yes};
+    return mlx_cache_clean(cache, &how, err);
+}
+
+static const struct {
+    const char *cmd;
+    bool write;
+    const char *needs[2];
+    mlx_value_t *(*run)(mlx_cache_t *cache, const job_t *job, mlx_error_t *err);
+} commands[] = {
+    {"cache.refresh", false, {NULL, NULL}, do_refresh},
+    {"cache.add", true, {"model", NULL}, do_add},
+    {"cache.link", true, {"app", "model"}, do_link},
+    {"cache.unlink", true, {"app", "model"}, do_unlink},
+    {"cache.clean", true, {NULL, NULL}, do_clean},
+};
+
+static size_t find_command(const char *cmd)
+{
+    size_t i = 0;
+    while (i < MLX_COUNT(commands) && strcmp(commands[i].cmd, cmd) != 0)
+        i++;
+    return i;
+}
+
+static mlx_cache_t *open_cache(job_t *job, bool write, mlx_error_t *err)
+{
+    const mlx_cached_t *self = job->owner;
+    return mlx_cache_open(&(mlx_cache_options_t){.home = self->home,
+                                                 .env = self->options.env,
+                                                 .now_s = clock_s,
+                                                 .write = write,
+                                                 .one_command = true,
+                                                 .stop = should_stop,
+                                                 .progress = on_progress,
+                                                 .arg = job},
+                          err);
+}
+
+/*  The catalogue's cache.status from the library's report. */
+static mlx_value_t *status_message(const char *home, const mlx_value_t *report)
+{
+    mlx_value_t *status = mlx_value_map();
+    const mlx_value_t *rows = mlx_value_get(report, "models");
+    mlx_value_set_str(status, "dir", home);
+    mlx_value_set_int(status, "models_count", (int64_t)mlx_value_size(rows));
+    static const char *const sums[][2] = {
+        {"total", "bytes"}, {"saved", "saved"}, {"duplicates_avoided", "duplicates_avoided"}};
+    for (size_t i = 0; i < MLX_COUNT(sums); i++) {
+        int64_t value;
+        if (mlx_value_int(report, sums[i][0], &value))
+            mlx_value_set_int(status, sums[i][1], value);
+    }
+    mlx_value_t *models = mlx_value_set(status, "models", mlx_value_list());
+    for (size_t i = 0; i < mlx_value_size(rows); i++) {
+        const mlx_value_t *row = mlx_value_at(rows, i);
+        const mlx_value_t *uses = mlx_value_get(row, "used_by");
+        int64_t size = 0;
+        mlx_value_int(row, "size", &size);
+        mlx_value_t *model = mlx_value_append(models, mlx_value_map());
+        mlx_value_set_str(model, "name", mlx_value_str(row, "name"));
+        mlx_value_set_int(model, "size", size);
+        mlx_value_t *apps = mlx_value_set(model, "used_by", mlx_value_list());
+        for (size_t u = 0; u < mlx_value_size(uses); u++)
+            mlx_value_append(apps, mlx_value_new_str(mlx_value_str(mlx_value_at(uses, u), "app")));
+    }
+    return status;
+}
+
+static void look(job_t *job)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(job, false, &err);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *report = cache ? mlx_cache_status(cache, &err) : NULL;
+    if (report) {
+        job->status = status_message(job->owner->home, report);
+        job->watched = mlx_cache_watched(cache, &job->watched_count);
+    } else if (!job->error.code) {
+        job->error = err;
+    }
+}
+
+static void run_job(job_t *job)
+{
+    size_t i = find_command(job->cmd);
+    mlx_cache_t *cache = open_cache(job, commands[i].write, &job->error);
+    if (cache)
+        job->report = commands[i].run(cache, job, &job->error);
+    mlx_cache_destroy(&cache);
+    look(job);
+}
+
+/* ---- back in the loop ---- */
+
+static void free_job(job_t *job)
+{
+    for (size_t i = 0; i < job->watched_count; i++)
+        free(job->watched[i]);
+    free(job->watched);
+    mlx_value_destroy(&job->args);
+    mlx_value_destroy(&job->report);
+    mlx_value_destroy(&job->status);
+    free(job);
+}
+
+static void end_job(job_t *job)
+{
+    mlx_cached_t *self = job->owner;
+    if (job->status) {
+        self->options.status(self->options.arg, job->status);
+        if (self->watch)
+            mlx_watch_dirs_set(self->watch, job->watched, job->watched_count);
+    }
+    bool refresh = strcmp(job->cmd, "cache.refresh") == 0;
+    const mlx_value_t *answer = refresh ? job->status : job->report;
+    if (job->fn)
+        job->fn(job->arg, job->error.code ? NULL : answer, &job->error);
+    else if (job->error.code)
+        self->options.problem(self->options.arg, &job->error);
+    free_job(job);
+}
+
+static void append(job_t **list, job_t *job)
+{
+    while (*list)
+        list = &(*list)->next;
+    *list = job;
+}
+
+static void on_told(void *arg, int fd, unsigned events)
+{
+    mlx_cached_t *self = arg;
+    char bytes[256];
+    (void)events;
+    while (read(fd, bytes, sizeof bytes) > 0)
+        continue;
+    pthread_mutex_lock(&self->lock);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *progress = self->events;
+    self->events = mlx_value_list();
+    job_t *ended = self->ended;
+    self->ended = NULL;
+    pthread_mutex_unlock(&self->lock);
+    for (size_t i = 0; i < mlx_value_size(progress); i++)
+        self->options.progress(self->options.arg, mlx_value_at(progress, i));
+    while (ended) {
+        job_t *job = ended;
+        ended = job->next;
+        end_job(job);
+    }
+}
+
+static void *work(void *arg)
+{
+    mlx_cached_t *self = arg;
+    pthread_mutex_lock(&self->lock);
+    while (!self->ending) {
+        job_t *job = self->queue;
+        if (!job) {
+            pthread_cond_wait(&self->changed, &self->lock);
+            continue;
+        }
+        self->queue = job->next;
+        job->next = NULL;
+        self->running = job;
+        if (!job->fn)
+            self->refreshing = false;
+        pthread_mutex_unlock(&self->lock);
+        run_job(job);
+        pthread_mutex_lock(&self->lock);
+        self->running = NULL;
+        append(&self->ended, job);
+        tell_loop(self);
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+static void enqueue(mlx_cached_t *self, job_t *job)
+{
+    pthread_mutex_lock(&self->lock);
+    append(&self->queue, job);
+    pthread_cond_signal(&self->changed);
+    pthread_mutex_unlock(&self->lock);
+}
+
+static job_t *new_job(mlx_cached_t *self, const char *cmd, const mlx_value_t *args)
+{
+    job_t *job = mlx_alloc(1, sizeof *job);
+    job->owner = self;
+    job->cmd = cmd;
+    job->args = mlx_value_copy(args);
+    return job;
+}
+
+/*  One refresh on the way is enough for any number of reasons. */
+static void refresh(mlx_cached_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    bool queued = self->refreshing;
+    self->refreshing = true;
+    pthread_mutex_unlock(&self->lock);
+    if (!queued)
+        enqueue(self, new_job(self, "cache.refresh", NULL));
+}
+
+static void on_look(void *arg)
+{
+    refresh(arg);
+}
+
+static void on_settled(void *arg)
+{
+    mlx_cached_t *self = arg;
+    self->settling = NULL;
+    refresh(self);
+}
+
+/*  Downloads and copies change a folder many times: wait until it has settled. */
+static void on_change(void *arg, int fd, unsigned events)
+{
+    mlx_cached_t *self = arg;
+    (void)fd;
+    (void)events;
+    if (!mlx_watch_dirs_drain(self->watch))
+        return;
+    if (self->settling)
+        mlx_loop_cancel(self->options.loop, &self->settling);
+    int64_t wait = self->options.settle_ms ? self->options.settle_ms : SETTLE_MS;
+    self->settling = mlx_loop_after(self->options.loop, wait, on_settled, self);
+}
+
+static int open_pipe(int ends[2])
+{
+    if (pipe(ends) != 0)
+        return -1;
+    for (size_t i = 0; i < 2; i++) {
+        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[i], F_SETFL, O_NONBLOCK);
+    }
+    return 0;
+}
+
+static void free_jobs(job_t *list)
+{
+    while (list) {
+        job_t *job = list;
+        list = job->next;
+        free_job(job);
+    }
+}
+
+/*  All but the thread and what is registered with the loop. */
+static void release(mlx_cached_t *self)
+{
+    free_jobs(self->queue);
+    free_jobs(self->ended);
+    mlx_value_destroy(&self->events);
+    mlx_watch_dirs_destroy(&self->watch);
+    mlx_close_p(&self->pipe[0]);
+    mlx_close_p(&self->pipe[1]);
+    pthread_cond_destroy(&self->changed);
+    pthread_mutex_destroy(&self->lock);
+    free(self->home);
+    free(self);
+}
+
+mlx_cached_t *mlx_cached_new(const mlx_cached_options_t *options, mlx_error_t *err)
+{
+    mlx_cached_t *self = mlx_alloc(1, sizeof *self);
+    self->options = *options;
+    self->pipe[0] = self->pipe[1] = -1;
+    self->home = mlx_strdup(options->home);
+    self->events = mlx_value_list();
+    pthread_mutex_init(&self->lock, NULL);
+    pthread_cond_init(&self->changed, NULL);
+    if (open_pipe(self->pipe) || pthread_create(&self->thread, NULL, work, self) != 0) {
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot start a thread: %s", strerror(errno));
+        release(self);
+        return NULL;
+    }
+    self->hearing = mlx_loop_watch(options->loop, self->pipe[0], MLX_READ, on_told, self);
+    self->watch = options->watch ? mlx_watch_dirs_new() : NULL;
+    if (self->watch)
+        self->watching = mlx_loop_watch(options->loop, mlx_watch_dirs_fd(self->watch), MLX_READ,
+                                        on_change, self);
+    self->looking =
+        mlx_loop_every(options->loop, options->look_ms ? options->look_ms : LOOK_MS, on_look, self);
+    refresh(self);
+    return self;
+}
+
+void mlx_cached_destroy(mlx_cached_t **self)
+{
+    mlx_cached_t *cached = *self;
+    *self = NULL;
+    if (!cached)
+        return;
+    pthread_mutex_lock(&cached->lock);
+    cached->ending = true;
+    if (cached->running)
+        atomic_store(&cached->running->cancelled, true);
+    pthread_cond_signal(&cached->changed);
+    pthread_mutex_unlock(&cached->lock);
+    pthread_join(cached->thread, NULL);
+    mlx_loop_cancel(cached->options.loop, &cached->looking);
+    if (cached->settling)
+        mlx_loop_cancel(cached->options.loop, &cached->settling);
+    if (cached->watching)
+        mlx_loop_unwatch(cached->options.loop, &cached->watching);
+    mlx_loop_unwatch(cached->options.loop, &cached->hearing);
+    release(cached);
+}
+
+int mlx_cached_command(mlx_cached_t *self, const char *cmd, const mlx_value_t *args,
+                       mlx_cached_fn fn, void *arg, mlx_error_t *err)
+{
+    size_t i = find_command(cmd);
+    if (i == MLX_COUNT(commands))
+        return mlx_error_set(err, MLX_ERR_USAGE, "the cache has no command %.60s", cmd);
+    for (size_t n = 0; n < 2 && commands[i].needs[n]; n++)
+        if (!mlx_value_str(args, commands[i].needs[n]))
+            return mlx_error_set(err, MLX_ERR_USAGE, "%s needs \"%s\"", cmd, commands[i].needs[n]);
+    job_t *job = new_job(self, commands[i].cmd, args);
+    job->fn = fn;
+    job->arg = arg;
+    enqueue(self, job);
+    return 0;
+}
+
+void mlx_cached_cancel(mlx_cached_t *self, void *arg)
+{
+    pthread_mutex_lock(&self->lock);
+    if (self->running && self->running->arg == arg)
+        atomic_store(&self->running->cancelled, true);
+    for (job_t *job = self->queue; job; job = job->next)
+        if (job->arg == arg)
+            atomic_store(&job->cancelled, true);
+    pthread_mutex_unlock(&self->lock);
+}

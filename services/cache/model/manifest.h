@@ -1,0 +1,67 @@
+/*  manifest.h - an Ollama (docker v2) or OCI manifest: read, checked, written
+ *
+ *  Every digest is validated here (it becomes a file name: CVE-2024-37032) and every size is
+ * bounded.
+ *
+ *      mlx_manifest_t *m = mlx_manifest_parse(json, len, &err);
+ *      const mlx_layer_t *weights = mlx_manifest_find(m, MLX_LAYER_MODEL);
+ *      mlx_manifest_destroy(&m);
+ */
+#ifndef MLX_CACHE_MODEL_MANIFEST_H
+#define MLX_CACHE_MODEL_MANIFEST_H
+
+#include "proto/buf.h"
+#include "services/cache/store/digest.h"
+
+#define MLX_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
+#define MLX_LAYER_CONFIG "application/vnd.docker.container.image.v1+json"
+#define MLX_OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
+#define MLX_OCI_EMPTY_TYPE "application/vnd.oci.empty.v1+json"
+#define MLX_OCI_TITLE "org.opencontainers.image.title"
+#define MLX_LAYER_PREFIX "application/vnd.ollama.image."
+#define MLX_LAYER_MODEL MLX_LAYER_PREFIX "model"
+#define MLX_LAYER_PROJECTOR MLX_LAYER_PREFIX "projector"
+#define MLX_LAYER_TENSOR MLX_LAYER_PREFIX "tensor"
+#define MLX_LAYER_TEMPLATE MLX_LAYER_PREFIX "template"
+#define MLX_LAYER_PARAMS MLX_LAYER_PREFIX "params"
+
+enum {
+    MLX_MANIFEST_MAX_BYTES = 4 * 1024 * 1024
+};
+
+typedef struct {
+    char *media_type;
+    char sha256[MLX_HEX_MAX];
+    uint64_t size;
+    char *name;  /* of a tensor or JSON layer; NULL when absent */
+    char *title; /* OCI: the file's name, a valid path; NULL when absent */
+    char *etag;  /* OCI, ours: what the hub calls the file; NULL when absent */
+} mlx_layer_t;
+
+typedef struct {
+    mlx_layer_t config; /* sha256 "" when the manifest has none */
+    mlx_layer_t *layers;
+    size_t count;
+    char *model; /* OCI, ours: the model's name, source and revision; NULL when absent */
+    char *source;
+    char *revision;
+} mlx_manifest_t;
+
+/*  NULL with ERR when it is no manifest or one of its digests or sizes is not fit for use. Caller
+ *  owns the result and must destroy it. */
+mlx_manifest_t *mlx_manifest_parse(const char *json, size_t len, mlx_error_t *err);
+void mlx_manifest_destroy(mlx_manifest_t **self);
+
+/*  First layer of that media type, borrowed, or NULL. */
+const mlx_layer_t *mlx_manifest_find(const mlx_manifest_t *self, const char *media_type);
+
+/*  Sum of all layers and the config in bytes. */
+uint64_t mlx_manifest_size(const mlx_manifest_t *self);
+
+/*  Append the manifest as Ollama writes it: one line of JSON and a newline. */
+void mlx_manifest_write(mlx_buf_t *buf, const mlx_manifest_t *self);
+
+/*  Append it as an OCI artifact of files, as `oras push` makes them, with our annotations. */
+void mlx_manifest_write_oci(mlx_buf_t *buf, const mlx_manifest_t *self);
+
+#endif

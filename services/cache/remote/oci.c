@@ -1,0 +1,380 @@
+#include "services/cache/remote/oci.h"
+
+#include "common/base/json.h"
+#include "services/cache/apps/adapter.h"
+#include "services/cache/model/names.h"
+#include "services/cache/transfer/fetch.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum {
+    MAX_NAME = 255,
+    MAX_TAG = 128,
+};
+
+struct mlx_oci {
+    char *host;
+    char *origin; /* https://host */
+    char *name;
+    char *tag;
+    char *basic; /* "Basic .." for the host; NULL: none known */
+    char *auth;  /* what is sent now: basic, a bearer token, or NULL */
+};
+
+/* ---- the reference ---- */
+
+static int bad(mlx_error_t *err, const char *reference, const char *why)
+{
+    return mlx_error_set(err, MLX_ERR_USAGE, "\"%.200s\" %s", reference, why);
+}
+
+/*  Lower-case letters, digits and ._- in parts between slashes, each part alphanumeric at its ends. */
+static bool is_name(const char *s)
+{
+    size_t len = strlen(s);
+    for (size_t i = 0; i < len; i++) {
+        bool plain = islower((unsigned char)s[i]) || isdigit((unsigned char)s[i]);
+        bool inner = strchr("._-/", s[i]) != NULL;
+        if (!plain &&
+            (!inner || i == 0 || i + 1 == len || (strchr("./", s[i]) && strchr("./", s[i + 1]))))
+            return false;
+    }
+    return len > 0 && len <= MAX_NAME;
+}
+
+static bool is_tag(const char *s)
+{
+    size_t len = strlen(s);
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)s[i]) && s[i] != '_' && (i == 0 || !strchr(".-", s[i])))
+            return false;
+    return len > 0 && len <= MAX_TAG;
+}
+
+static int parse(mlx_oci_t *self, const char *reference, mlx_error_t *err)
+{
+    static const char scheme[] = "oci://";
+    if (strncmp(reference, scheme, sizeof scheme - 1) != 0)
+        return bad(err, reference, "is no oci://host/name:tag");
+    const char *host = reference + sizeof scheme - 1;
+    const char *slash = strchr(host, '/');
+    if (!slash)
+        return bad(err, reference, "names no repository");
+    const char *colon = strrchr(slash, ':');
+    self->host = mlx_strndup(host, (size_t)(slash - host));
+    self->name = mlx_strndup(slash + 1, colon ? (size_t)(colon - slash - 1) : strlen(slash + 1));
+    self->tag = mlx_strdup(colon ? colon + 1 : "latest");
+    if (!is_name(self->name))
+        return bad(err, reference,
+                   "has a name that no registry takes (lower case, digits, . _ - /)");
+    if (!is_tag(self->tag))
+        return bad(err, reference, "has a tag that no registry takes");
+    MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", self->host);
+    MLX_CLEANUP(mlx_free_p) char *secure = mlx_format("https://%s", self->host);
+    self->origin = mlx_url_origin(plain, NULL);
+    if (!self->origin)
+        self->origin = mlx_url_origin(secure, err);
+    return self->origin ? 0 : -1;
+}
+
+/* ---- credentials ---- */
+
+static char *basic_of(const char *user, const char *password)
+{
+    MLX_CLEANUP(mlx_free_p) char *pair = mlx_format("%s:%s", user, password);
+    size_t len = strlen(pair);
+    MLX_CLEANUP(mlx_free_p) unsigned char *text = mlx_alloc(len * 2 + 8, 1);
+    EVP_EncodeBlock(text, (const unsigned char *)pair, (int)len);
+    return mlx_format("Basic %s", text);
+}
+
+/*  "auths": {"<host>": {"auth": "<base64 of user:password>"}} of docker's config.json. */
+static char *basic_from_file(const mlx_env_t *env, const char *host)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_env_path(env, "DOCKER_CONFIG", "/config.json");
+    if (!path)
+        path = mlx_env_path(env, "HOME", "/.docker/config.json");
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *config = path ? mlx_json_load(path, NULL) : NULL;
+    const mlx_value_t *entry = mlx_value_get(mlx_value_get(config, "auths"), host);
+    const char *auth = mlx_value_str(entry, "auth");
+    size_t len = auth ? strspn(auth, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789+/=")
+                      : 0;
+    return len && !auth[len] ? mlx_format("Basic %s", auth) : NULL;
+}
+
+static char *find_credentials(const mlx_env_t *env, const char *host)
+{
+    const char *user = mlx_env_get(env, "MLX_OCI_USERNAME");
+    const char *password = mlx_env_get(env, "MLX_OCI_PASSWORD");
+    if (user && password && strlen(user) + strlen(password) < 4096)
+        return basic_of(user, password);
+    return basic_from_file(env, host);
+}
+
+mlx_oci_t *mlx_oci_new(const char *reference, const mlx_env_t *env, mlx_error_t *err)
+{
+    mlx_oci_t *self = mlx_alloc(1, sizeof *self);
+    if (parse(self, reference, err)) {
+        mlx_oci_destroy(&self);
+        return NULL;
+    }
+    self->basic = find_credentials(env, self->host);
+    self->auth = mlx_strdup(self->basic);
+    return self;
+}
+
+void mlx_oci_destroy(mlx_oci_t **self)
+{
+    mlx_oci_t *oci = *self;
+    *self = NULL;
+    if (!oci)
+        return;
+    free(oci->host);
+    free(oci->origin);
+    free(oci->name);
+    free(oci->tag);
+    free(oci->basic);
+    free(oci->auth);
+    free(oci);
+}
+
+const char *mlx_oci_name(const mlx_oci_t *self)
+{
+    return self->name;
+}
+
+const char *mlx_oci_tag(const mlx_oci_t *self)
+{
+    return self->tag;
+}
+
+const char *mlx_oci_auth(const mlx_oci_t *self)
+{
+    return self->auth;
+}
+
+/* ---- tokens ---- */
+
+char *mlx_oci_parameter(const char *challenge, const char *key)
+{
+    MLX_CLEANUP(mlx_free_p) char *start = mlx_format("%s=\"", key);
+    const char *at = strstr(challenge, start);
+    if (!at)
+        return NULL;
+    at += strlen(start);
+    return mlx_strndup(at, strcspn(at, "\""));
+}
+
+/*  Exchange our credentials for a token where the challenge says. They go to the registry's own host
+ *  only: a challenge could name any other. */
+static int get_token(mlx_oci_t *self, const char *challenge, const char *actions, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *realm = mlx_oci_parameter(challenge, "realm");
+    MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
+    MLX_CLEANUP(mlx_free_p) char *origin = realm ? mlx_url_origin(realm, err) : NULL;
+    if (!origin)
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a log-in in an unknown way",
+                             self->host);
+    MLX_CLEANUP(mlx_free_p) char *encoded = mlx_url_encode(service ? service : "", false);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_url_encode(self->name, true);
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s%cservice=%s&scope=repository:%s:%s", realm,
+                           strchr(realm, '?') ? '&' : '?', encoded, name, actions);
+    bool ours = strcasecmp(origin, self->origin) == 0;
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (mlx_fetch(&(mlx_fetch_t){.url = url, .auth = ours ? self->basic : NULL}, &reply, err))
+        return -1;
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *answer = mlx_json_parse(mlx_buf_str(&reply.body), reply.body.len, NULL);
+    const char *token = mlx_value_str(answer, "token");
+    if (!token)
+        token = mlx_value_str(answer, "access_token");
+    if (!token || strpbrk(token, "\r\n "))
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s gave no token", origin);
+    free(self->auth);
+    self->auth = mlx_format("Bearer %s", token);
+    return 0;
+}
+
+static int refused(const mlx_oci_t *self, mlx_error_t *err)
+{
+    mlx_error_set(err, MLX_ERR_FAILED, "%s does not let us at %s", self->host, self->name);
+    return mlx_error_hint(err, "docker login %s, or set MLX_OCI_USERNAME and MLX_OCI_PASSWORD",
+                          self->host);
+}
+
+/*  One request, with a token fetched in between where one is asked for. */
+static int ask(mlx_oci_t *self, mlx_fetch_t request, const char *actions, mlx_fetch_reply_t *reply,
+               mlx_error_t *err)
+{
+    request.auth = self->auth;
+    if (mlx_fetch(&request, reply, err))
+        return -1;
+    if (reply->status == 401 && reply->challenge &&
+        strncasecmp(reply->challenge, "Bearer ", 7) == 0) {
+        MLX_CLEANUP(mlx_free_p) char *challenge = mlx_strdup(reply->challenge);
+        mlx_fetch_reply_clear(reply);
+        if (get_token(self, challenge, actions, err))
+            return -1;
+        request.auth = self->auth;
+        if (mlx_fetch(&request, reply, err))
+            return -1;
+    }
+    return reply->status == 401 || reply->status == 403 ? refused(self, err) : 0;
+}
+
+static int unexpected(const mlx_oci_t *self, const char *what, long status, mlx_error_t *err)
+{
+    return mlx_error_set(err, status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_UNAVAILABLE,
+                         "%s answers %ld to %s %s:%s", self->host, status, what, self->name,
+                         self->tag);
+}
+
+/* ---- reading ---- */
+
+mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s/v2/%s/manifests/%s", self->origin, self->name, self->tag);
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self,
+            (mlx_fetch_t){.url = url,
+                          .accept = MLX_OCI_MANIFEST_TYPE ", " MLX_MANIFEST_TYPE,
+                          .max_body = MLX_MANIFEST_MAX_BYTES},
+            "pull", &reply, err))
+        return NULL;
+    if (reply.status != 200) {
+        unexpected(self, "the manifest of", reply.status, err);
+        return NULL;
+    }
+    char hex[MLX_HEX_MAX], told[MLX_HEX_MAX];
+    mlx_sha256_hex(mlx_buf_str(&reply.body), reply.body.len, hex);
+    if (reply.digest && (mlx_name_digest(reply.digest, told, err) || strcmp(told, hex) != 0)) {
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s sent another manifest than it says", self->host);
+        return NULL;
+    }
+    return mlx_manifest_parse(mlx_buf_str(&reply.body), reply.body.len, err);
+}
+
+char *mlx_oci_blob_url(const mlx_oci_t *self, const char *sha256)
+{
+    return mlx_format("%s/v2/%s/blobs/sha256:%s", self->origin, self->name, sha256);
+}
+
+int mlx_oci_has(mlx_oci_t *self, const char *sha256, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *url = mlx_oci_blob_url(self, sha256);
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self, (mlx_fetch_t){.url = url, .method = "HEAD"}, "pull", &reply, err))
+        return -1;
+    return reply.status == 200;
+}
+
+/* ---- writing ---- */
+
+static char *with_digest(const char *location, const char *sha256)
+{
+    return mlx_format("%s%cdigest=sha256:%s", location, strchr(location, '?') ? '&' : '?', sha256);
+}
+
+/*  Begin an upload; where it goes on, or NULL. */
+static char *begin_upload(mlx_oci_t *self, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s/v2/%s/blobs/uploads/", self->origin, self->name);
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self,
+            (mlx_fetch_t){.url = url,
+                          .method = "POST",
+                          .body = "",
+                          .content_type = "application/octet-stream"},
+            "pull,push", &reply, err))
+        return NULL;
+    if (reply.status == 202 && reply.location)
+        return mlx_strdup(reply.location);
+    unexpected(self, "an upload to", reply.status, err);
+    return NULL;
+}
+
+/*  One piece of the file; *LOCATION becomes that of the next one. */
+static int push_piece(mlx_oci_t *self, char **location, const void *data, size_t len, uint64_t at,
+                      mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *range =
+        mlx_format("%llu-%llu", (unsigned long long)at, (unsigned long long)(at + len - 1));
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self,
+            (mlx_fetch_t){.url = *location,
+                          .method = "PATCH",
+                          .body = data,
+                          .body_len = len,
+                          .content_type = "application/octet-stream",
+                          .content_range = range},
+            "pull,push", &reply, err))
+        return -1;
+    if (reply.status != 202 || !reply.location)
+        return unexpected(self, "a piece of", reply.status, err);
+    free(*location);
+    *location = mlx_strdup(reply.location);
+    return 0;
+}
+
+static int end_upload(mlx_oci_t *self, const char *location, const char *sha256, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *url = with_digest(location, sha256);
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self,
+            (mlx_fetch_t){.url = url,
+                          .method = "PUT",
+                          .body = "",
+                          .content_type = "application/octet-stream"},
+            "pull,push", &reply, err))
+        return -1;
+    return reply.status == 201 ? 0 : unexpected(self, "the end of an upload to", reply.status, err);
+}
+
+int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256,
+                      bool (*stop)(void *arg), void *arg, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *location = begin_upload(self, err);
+    MLX_CLEANUP(mlx_free_p) char *piece = mlx_alloc(1, MLX_OCI_PIECE);
+    if (!location)
+        return -1;
+    for (uint64_t at = 0; at < size;) {
+        size_t want = size - at < MLX_OCI_PIECE ? (size_t)(size - at) : MLX_OCI_PIECE;
+        ssize_t got = pread(fd, piece, want, (off_t)at);
+        if (got <= 0)
+            return mlx_fs_error(err, got ? errno : EIO, "read", sha256);
+        if (stop && stop(arg))
+            return mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted");
+        if (push_piece(self, &location, piece, (size_t)got, at, err))
+            return -1;
+        at += (uint64_t)got;
+    }
+    return end_upload(self, location, sha256, err);
+}
+
+int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s/v2/%s/manifests/%s", self->origin, self->name, self->tag);
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (ask(self,
+            (mlx_fetch_t){.url = url,
+                          .method = "PUT",
+                          .body = json->data,
+                          .body_len = json->len,
+                          .content_type = MLX_OCI_MANIFEST_TYPE},
+            "pull,push", &reply, err))
+        return -1;
+    return reply.status == 201 ? 0 : unexpected(self, "the manifest for", reply.status, err);
+}

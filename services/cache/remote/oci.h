@@ -1,0 +1,51 @@
+/*  oci.h - models in an OCI registry (Distribution, Harbor, zot, a cloud's): one artifact, one layer a file
+ *
+ *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so that
+ *  other tools for artifacts (oras) read what we push. Credentials come from MLX_OCI_USERNAME and
+ *  MLX_OCI_PASSWORD, else from docker's config.json ($DOCKER_CONFIG or ~/.docker), and go to the
+ *  registry's own host only.
+ *
+ *      mlx_oci_t *oci = mlx_oci_new("oci://registry.example.com/models/org/name:main", &env, &err);
+ *      mlx_manifest_t *manifest = mlx_oci_manifest(oci, &err);
+ *      mlx_oci_destroy(&oci);
+ */
+#ifndef MLX_CACHE_REMOTE_OCI_H
+#define MLX_CACHE_REMOTE_OCI_H
+
+#include "common/base/env.h"
+#include "services/cache/model/manifest.h"
+#include "services/cache/plan/fsops.h"
+
+typedef struct mlx_oci mlx_oci_t;
+
+/*  REFERENCE: "oci://host[:port]/name/of/it[:tag]". Plain http for this machine only. */
+mlx_oci_t *mlx_oci_new(const char *reference, const mlx_env_t *env, mlx_error_t *err);
+void mlx_oci_destroy(mlx_oci_t **self);
+
+const char *mlx_oci_name(const mlx_oci_t *self); /* name/of/it */
+const char *mlx_oci_tag(const mlx_oci_t *self);
+
+/*  What the tag names; asks for a token when it is told to. Caller owns the manifest. */
+mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err);
+
+/*  Where a blob is fetched from, and with which Authorization (NULL: none; after a first exchange).
+ *  Caller owns the URL; the other is borrowed. */
+char *mlx_oci_blob_url(const mlx_oci_t *self, const char *sha256);
+const char *mlx_oci_auth(const mlx_oci_t *self);
+
+/*  1: the registry has the blob under this name. */
+int mlx_oci_has(mlx_oci_t *self, const char *sha256, mlx_error_t *err);
+
+enum {
+    MLX_OCI_PIECE = 16 * 1024 * 1024
+};
+
+/*  Upload the blob in the open file FD, in pieces of MLX_OCI_PIECE; STOP, asked before each, may be NULL. Put the manifest under the tag. */
+int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256,
+                      bool (*stop)(void *arg), void *arg, mlx_error_t *err);
+int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);
+
+/*  Value of KEY="..." in a challenge (WWW-Authenticate). Caller owns it; NULL when absent. */
+char *mlx_oci_parameter(const char *challenge, const char *key);
+
+#endif

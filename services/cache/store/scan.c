@@ -1,0 +1,246 @@
+#include "services/cache/store/scan.h"
+
+#include "services/cache/apps/adapter.h"
+#include "services/cache/model/weights.h"
+#include "services/cache/plan/fsys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    MAX_DEPTH = 6,
+    MAX_FILES = 1000000,
+};
+
+mlx_scan_t *mlx_scan_new(void)
+{
+    return mlx_alloc(1, sizeof(mlx_scan_t));
+}
+
+void mlx_scan_destroy(mlx_scan_t **self)
+{
+    mlx_scan_t *scan = *self;
+    *self = NULL;
+    if (!scan)
+        return;
+    for (size_t i = 0; i < scan->count; i++) {
+        free(scan->files[i].model);
+        free(scan->files[i].name);
+        free(scan->files[i].path);
+    }
+    for (size_t i = 0; i < scan->problem_count; i++)
+        free(scan->problems[i].path);
+    for (size_t i = 0; i < scan->store_count; i++) {
+        free(scan->stores[i]->path);
+        free(scan->stores[i]);
+    }
+    for (size_t i = 0; i < scan->watched_count; i++)
+        free(scan->watched[i].path);
+    free(scan->watched);
+    free(scan->files);
+    free(scan->problems);
+    free(scan->stores);
+    free(scan);
+}
+
+const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root)
+{
+    mlx_cache_store_t *store = mlx_alloc(1, sizeof *store);
+    *store = (mlx_cache_store_t){
+        .app = app, .path = mlx_strdup(mlx_root_path(root)), .dev = mlx_root_dev(root)};
+    self->stores = mlx_realloc(self->stores, self->store_count + 1, sizeof *self->stores);
+    self->stores[self->store_count++] = store;
+    return store->path;
+}
+
+mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
+                         const char *name, const char *path, const struct stat *st)
+{
+    if (self->count == self->capacity) {
+        self->capacity = self->capacity ? self->capacity * 2 : 256;
+        self->files = mlx_realloc(self->files, self->capacity, sizeof *self->files);
+    }
+    mlx_seen_t *seen = &self->files[self->count++];
+    *seen = (mlx_seen_t){
+        .app = app,
+        .root = root,
+        .model = mlx_strdup(model),
+        .name = mlx_strdup(name),
+        .path = mlx_strdup(path),
+        .id = mlx_identity_of(st),
+        .disk_bytes = (uint64_t)st->st_blocks * 512,
+        .names = (uint64_t)st->st_nlink,
+        .weights = mlx_weights_format(name) != MLX_WEIGHTS_NONE,
+        .shared = mlx_weights_is_shared(name, (uint64_t)st->st_size),
+    };
+    return seen;
+}
+
+void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path)
+{
+    if ((self->watched_count & (self->watched_count - 1)) == 0)
+        self->watched =
+            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
+                        sizeof *self->watched);
+    self->watched[self->watched_count++] =
+        (mlx_watched_t){.dev = id->dev, .ino = id->ino, .mtime_ns = id->mtime_ns, .path = path};
+}
+
+void mlx_scan_watch(mlx_scan_t *self, int dir)
+{
+    struct stat st;
+    char path[4096];
+    if (dir < 0 || fstat(dir, &st) != 0 || mlx_fsys_path(dir, path, sizeof path) != 0)
+        return;
+    const mlx_identity_t id = mlx_identity_of(&st);
+    mlx_scan_watch_file(self, &id, mlx_strdup(path));
+}
+
+void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
+{
+    self->problems = mlx_realloc(self->problems, self->problem_count + 1, sizeof *self->problems);
+    mlx_problem_t *problem = &self->problems[self->problem_count++];
+    *problem = (mlx_problem_t){.app = app, .path = mlx_strdup(path)};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(problem->text, sizeof problem->text, fmt, args);
+    va_end(args);
+}
+
+static bool is_known_store(const mlx_scan_t *self, const char *app, const char *path)
+{
+    for (size_t i = 0; i < self->store_count; i++)
+        if (strcmp(self->stores[i]->app, app) == 0 && strcmp(self->stores[i]->path, path) == 0)
+            return true;
+    return false;
+}
+
+static void scan_store(mlx_scan_t *self, const mlx_adapter_t *adapter, const char *path,
+                       mlx_roots_t *roots)
+{
+    mlx_error_t why = {0};
+    const mlx_root_t *root = mlx_roots_get(roots, path, &why);
+    struct stat st;
+    if (!root) {
+        /* Nothing there is no problem; a file, or a link that leads nowhere, is. */
+        if (why.code != MLX_ERR_NOT_FOUND || lstat(path, &st) == 0)
+            mlx_scan_problem(self, adapter->name, path, "%.190s", why.text);
+        return;
+    }
+    if (is_known_store(self, adapter->name, mlx_root_path(root)) ||
+        (adapter->is_store && !adapter->is_store(root)))
+        return;
+    adapter->scan(self, mlx_scan_store(self, adapter->name, root), root);
+}
+
+int mlx_scan_all(mlx_scan_t *self, const mlx_env_t *env, mlx_roots_t *roots, mlx_error_t *err)
+{
+    for (size_t i = 0; mlx_adapters[i]; i++) {
+        char *paths[MLX_STORES_MAX];
+        size_t count = mlx_adapters[i]->stores(env, paths);
+        for (size_t p = 0; p < count; p++) {
+            scan_store(self, mlx_adapters[i], paths[p], roots);
+            free(paths[p]);
+        }
+    }
+    if (self->count >= MAX_FILES)
+        return mlx_error_set(err, MLX_ERR_FAILED, "more than %d files in the stores", MAX_FILES);
+    return 0;
+}
+
+/* ---- plain folders ---- */
+
+typedef struct {
+    mlx_scan_t *scan;
+    const char *app;
+    const char *root;
+    unsigned model_depth; /* folders below the root at which each is one model; 0: nowhere */
+} folder_scan_t;
+
+/*  A folder on the way down. */
+typedef struct {
+    const char *rel;
+    unsigned depth;
+    size_t model; /* length of REL that is the model's folder; 0: none owns this one as a whole */
+} level_t;
+
+static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, const char *name);
+
+/*  Does a configuration say that the folder is one model with all below it. */
+static bool is_model(int dir)
+{
+    static const char *const marks[] = {"config.json", "model_index.json", "modules.json"};
+    for (size_t i = 0; i < MLX_COUNT(marks); i++)
+        if (faccessat(dir, marks[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            return true;
+    return false;
+}
+
+static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned depth, size_t model)
+{
+    mlx_scan_watch(f->scan, fd);
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return;
+    }
+    level_t level = {.rel = rel, .depth = depth, .model = model};
+    if (!model && depth && (depth == f->model_depth || is_model(fd)))
+        level.model = strlen(rel);
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.')
+            scan_entry(f, dirfd(dir), &level, e->d_name);
+    closedir(dir);
+}
+
+static void add_file(const folder_scan_t *f, const level_t *level, const char *path, bool link,
+                     const struct stat *st)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t len = level->model ? level->model : strlen(level->rel);
+    MLX_CLEANUP(mlx_free_p) char *model = mlx_strndup(len ? path : name, len ? len : strlen(name));
+    mlx_seen_t *seen = mlx_scan_add(f->scan, f->app, f->root, model, len ? path + len + 1 : name,
+                                    link ? "" : path, st);
+    seen->by_symlink = link;
+}
+
+static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, const char *name)
+{
+    struct stat st;
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    bool link = S_ISLNK(st.st_mode);
+    if (link && (fstatat(dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode)))
+        return;
+    /* The hub's layout has a scan of its own. */
+    if (level->depth == 0 && strncmp(name, "models--", 8) == 0)
+        return;
+    MLX_CLEANUP(mlx_free_p)
+    char *path = mlx_format("%s%s%s", level->rel, *level->rel ? "/" : "", name);
+    if (S_ISDIR(st.st_mode)) {
+        int next = level->depth < MAX_DEPTH
+                       ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+                       : -1;
+        if (next >= 0)
+            scan_dir(f, next, path, level->depth + 1, level->model);
+        return;
+    }
+    if (S_ISREG(st.st_mode) && f->scan->count < MAX_FILES)
+        add_file(f, level, path, link, &st);
+}
+
+void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth)
+{
+    const folder_scan_t f = {
+        .scan = self, .app = app, .root = mlx_root_path(root), .model_depth = depth};
+    int fd = open(mlx_root_path(root), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        mlx_scan_problem(self, app, mlx_root_path(root), "cannot be read");
+    else
+        scan_dir(&f, fd, "", 0, 0);
+}
