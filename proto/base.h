@@ -39,7 +39,7 @@ char *mlx_vformat(const char *fmt, va_list args) MLX_PRINTF(1, 0);
 void mlx_panic(const char *fmt, ...) MLX_PRINTF(1, 2) MLX_NORETURN;
 
 /*  Clean-up functions for MLX_CLEANUP: free(), close() and fclose() of a variable, which they
- * reset. */
+ *  reset. */
 void mlx_free_p(void *ptr_to_ptr);
 void mlx_close_p(int *fd);
 void mlx_fclose_p(void *ptr_to_file);

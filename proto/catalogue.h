@@ -1,8 +1,8 @@
 /*  catalogue.h - every topic, field, unit and command of the suite, from one table
  *
  *  The catalogue is the protocol: packing checks messages against it, JSON and OpenMetrics names
- * come from it, `mlxctl topics` prints it as the reference page, and the Swift types are tested
- * against it. Add a metric here first; nothing else has to learn its name.
+ *  come from it, `mlxctl topics` prints it as the reference page, and the Swift types are tested
+ *  against it. Add a metric here first; nothing else has to learn its name.
  *
  *  A topic pattern is a dotted path; a segment in angle brackets stands for any word of [a-z0-9_-].
  *  A key never changes its meaning or unit. Readers ignore unknown keys and treat missing ones as
@@ -96,17 +96,17 @@ bool mlx_segment_valid(const char *name, size_t len);
 bool mlx_name_valid(const char *name, size_t len);
 
 /*  Turn TEXT into one topic segment: lower case, every other byte becomes '_', cut at 64. Caller
- * owns the result and must free it. */
+ *  owns the result and must free it. */
 char *mlx_topic_segment(const char *text);
 
 /*  Check a data map against the fields of its topic: a known key with a wrong type is an error
  *  (usage); unknown keys are fine. 0 or -1. */
 int mlx_catalogue_check(const mlx_topic_t *topic, const mlx_value_t *d, mlx_error_t *err);
 
-/*  Take out of a data map from outside what its topic's table contradicts: fields of a wrong type or
- *  beyond what anything measures (whole numbers above 2^53, reals above 2^63, dates outside
- *  1970..9999), entries of a list that are no maps where maps are due. Returns how many. Whoever reads
- *  the rest needs no checks of his own. */
+/*  Take out of a data map from outside what its topic's table contradicts: fields of a wrong type
+ *  or beyond what anything measures (whole numbers above 2^53, reals above 2^63, dates outside
+ *  1970..9999), entries of a list that are no maps where maps are due. Returns how many. Whoever
+ *  reads the rest needs no checks of his own. */
 size_t mlx_catalogue_prune(const mlx_topic_t *topic, mlx_value_t *d);
 
 /*  Names for the reference page: "bytes", "ratio", ... and "int", "real", "string", ... */
@@ -114,7 +114,7 @@ const char *mlx_unit_name(mlx_unit_t unit);
 const char *mlx_type_name(mlx_type_t type);
 
 /*  The whole catalogue as a value tree: what `mlxctl topics --json` prints and the Swift check
- * reads. Caller owns it and must destroy it. */
+ *  reads. Caller owns it and must destroy it. */
 mlx_value_t *mlx_catalogue_describe(void);
 
 #endif

@@ -40,11 +40,11 @@ int mlx_error_hint(mlx_error_t *err, const char *fmt, ...) MLX_PRINTF(2, 3);
 int mlx_error_prefix(mlx_error_t *err, const char *fmt, ...) MLX_PRINTF(2, 3);
 
 /*  Print "PROGRAM: TEXT; MEND" on stderr, control characters replaced. Returns the code as exit
- * status. */
+ *  status. */
 int mlx_error_report(const char *program, const mlx_error_t *err);
 
 /*  Name of CODE on the bus ("failed", "usage", "not_found", ...), and back (unknown:
- * MLX_ERR_FAILED). */
+ *  MLX_ERR_FAILED). */
 const char *mlx_error_name(mlx_code_t code);
 mlx_code_t mlx_error_code(const char *name);
 

@@ -41,8 +41,8 @@ void mlx_message_pack(const mlx_message_t *message, mlx_buf_t *buf);
 bool mlx_message_bounded(int64_t seq, int64_t t);
 
 /*  Read two frames. 0 and *MESSAGE filled (caller must clear it), or -1 with ERR: bad topic,
- * malformed body, another major version, or an envelope key that is absent or of the wrong type.
- * Fields that the catalogue contradicts are dropped and counted. */
+ *  malformed body, another major version, or an envelope key that is absent or of the wrong type.
+ *  Fields that the catalogue contradicts are dropped and counted. */
 int mlx_message_unpack(mlx_message_t *message, const void *topic, size_t topic_len,
                        const void *body, size_t body_len, mlx_error_t *err);
 

@@ -2,7 +2,7 @@
  *
  *  Unpacking first scans the bytes: msgpack-c would allocate whatever size a header claims, so five
  *  bytes could ask for gigabytes. Only what is well formed, within the limits and without ext or
- * bin types is then unpacked. Unsigned integers above 2^63-1 are refused.
+ *  bin types is then unpacked. Unsigned integers above 2^63-1 are refused.
  */
 #ifndef MLX_PROTO_PACK_H
 #define MLX_PROTO_PACK_H
@@ -21,7 +21,7 @@ enum {
 void mlx_pack(mlx_buf_t *buf, const mlx_value_t *value);
 
 /*  Unpack exactly one value from LEN bytes. Caller owns it and must destroy it. NULL with ERR
- * (usage) when the bytes are malformed, too large, too deep, or have bytes behind the value. */
+ *  (usage) when the bytes are malformed, too large, too deep, or have bytes behind the value. */
 mlx_value_t *mlx_unpack(const void *data, size_t len, mlx_error_t *err);
 
 /*  Borrowed pieces of a packed map, found without unpacking it: what a router needs to know. */

@@ -1,8 +1,9 @@
 /*  held.h - values of a message that are older than the message
  *
- *  A slow sensor is asked less often than its topic is published: in between the message carries its
- *  last value and says so in the list "held" of {field, age}, age in seconds before the message's
- *  own time. What is older than MLX_HELD_STALE_S is the past: no front end shows it as the present.
+ *  A slow sensor is asked less often than its topic is published: in between the message carries
+ *  its last value and says so in the list "held" of {field, age}, age in seconds before the
+ *  message's own time. What is older than MLX_HELD_STALE_S is the past: no front end shows it as
+ *  the present.
  */
 #ifndef MLX_COMMON_BASE_HELD_H
 #define MLX_COMMON_BASE_HELD_H

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 /*  VALUE in the largest step of 1000 that keeps it at 1 or more, one decimal, no decimal for the
- * bare unit. 999.95 would print as "1000.0": it belongs to the next step. */
+ *  bare unit. 999.95 would print as "1000.0": it belongs to the next step. */
 static char *scaled(double value, const char *unit)
 {
     static const char *const steps[] = {"", "k", "M", "G", "T", "P", "E"};

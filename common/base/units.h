@@ -11,7 +11,7 @@
 #include "proto/error.h"
 
 /*  VALUE with its unit: "9.0 GB", "29%", "42.3 tok/s", "48°C", "35 W", "1.41 GHz", "4m 20s". NaN
- * gives "n/a". Caller owns the string and must free it. */
+ *  gives "n/a". Caller owns the string and must free it. */
 char *mlx_format_unit(double value, mlx_unit_t unit);
 
 /*  Bytes from "1500", "4.7GB", "16 GiB" (k, M, G, T, P in steps of 1000, with "i" of 1024; the B is

@@ -65,11 +65,11 @@ void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg);
 
 /*  Call FN for every message whose topic begins with PREFIX ("" for all), retained values first.
  *  Several subscriptions may overlap; each FN is called. There is no unsubscribe: destroy the
- * client. */
+ *  client. */
 void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, void *arg);
 
 /*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one.
- * For tools that would rather fail at once than wait. */
+ *  For tools that would rather fail at once than wait. */
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err);
 
 mlx_bus_stats_t mlx_bus_stats(const mlx_bus_t *self);

@@ -1,7 +1,7 @@
 /*  keys.h - CURVE keys of this machine and of those it lets read its bus
  *
  *  The keys directory holds server.key (public) and server.key_secret (mode 0600), and in allowed/
- * one certificate per machine that may connect. Files are zcert's (ZPL text).
+ *  one certificate per machine that may connect. Files are zcert's (ZPL text).
  */
 #ifndef MLX_COMMON_BUS_KEYS_H
 #define MLX_COMMON_BUS_KEYS_H

@@ -96,8 +96,8 @@ static void on_wake(void *arg, int fd, unsigned events)
     }
 }
 
-/*  czmq makes its context with the first socket and does not expect two threads to do so at once. It
- *  would also install its own SIGINT and SIGTERM handlers. */
+/*  czmq makes its context with the first socket and does not expect two threads to do so at once.
+ *  It would also install its own SIGINT and SIGTERM handlers. */
 static void init_czmq(void)
 {
     zsys_handler_set(NULL);

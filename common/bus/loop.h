@@ -42,8 +42,8 @@ void mlx_loop_rewatch(mlx_loop_t *self, mlx_watch_t *watch, unsigned events); /*
 void mlx_loop_unwatch(mlx_loop_t *self, mlx_watch_t **watch);
 
 /*  Timers in milliseconds on the monotonic clock. every: aligned to multiples of the period from
- * its start, a late tick is not made up for. after: once, then the handle is dead (cancel still
- * legal from other handlers as long as it has not fired; FN should reset its copy). */
+ *  its start, a late tick is not made up for. after: once, then the handle is dead (cancel still
+ *  legal from other handlers as long as it has not fired; FN should reset its copy). */
 mlx_timer_t *mlx_loop_every(mlx_loop_t *self, int64_t period_ms, mlx_timer_fn fn, void *arg);
 mlx_timer_t *mlx_loop_after(mlx_loop_t *self, int64_t delay_ms, mlx_timer_fn fn, void *arg);
 void mlx_loop_cancel(mlx_loop_t *self, mlx_timer_t **timer);

@@ -69,8 +69,8 @@ static seen_t *entry_of(zhashx_t *table, const char *host, const char *name, con
 }
 
 /*  Messages of the source that are missing before number SEQ. A step that no loss explains is not
- *  believed before a second message goes on from there: one forged number must neither count as a loss
- *  nor hide the losses that follow. */
+ *  believed before a second message goes on from there: one forged number must neither count as a
+ *  loss nor hide the losses that follow. */
 static int64_t gap_before(seen_t *source, int64_t seq, int64_t now_us)
 {
     int64_t step = seq - source->seq;

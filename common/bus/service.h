@@ -44,8 +44,8 @@ mlx_log_t *mlx_service_log(mlx_service_t *self);
 const char *mlx_service_run_dir(const mlx_service_t *self);
 
 /*  Something from outside was bad, or something failed: count it, show it as last_error in health,
- *  and log it once; repeats of the same KIND (a short fixed text) are only counted and summed up once
- *  a minute. */
+ *  and log it once; repeats of the same KIND (a short fixed text) are only counted and summed up
+ *  once a minute. */
 void mlx_service_error(mlx_service_t *self, const char *kind, const char *fmt, ...)
     MLX_PRINTF(3, 4);
 

@@ -28,8 +28,8 @@ mlx_progress_t *mlx_progress_new(const mlx_progress_options_t *options);
 /*  DONE bytes of the total are there, START included. Draws at most ten times a second. */
 void mlx_progress_update(mlx_progress_t *self, int64_t done);
 
-/*  Speed (bytes a second) and time left (seconds) as whoever does the work knows them, shown instead
- *  of what is measured here. NaN: not known. */
+/*  Speed (bytes a second) and time left (seconds) as whoever does the work knows them, shown
+ *  instead of what is measured here. NaN: not known. */
 void mlx_progress_told(mlx_progress_t *self, double speed, double left_s);
 
 /*  Say in one line how it ended; frees and resets. COMPLETE false: take the bar away, say nothing.

@@ -39,8 +39,9 @@ const char *mlx_term_style(const mlx_term_t *term, mlx_style_t style);
  *  mlx_term_clean makes them so. */
 size_t mlx_term_width(const char *s);
 
-/*  Copy of S fit for a terminal: control characters, what reorders text, and broken bytes become "?",
- *  and what goes beyond WIDTH columns (0: no limit) is cut off with an ellipsis. Caller owns it and must free it.
+/*  Copy of S fit for a terminal: control characters, what reorders text, and broken bytes become
+ *  "?", and what goes beyond WIDTH columns (0: no limit) is cut off with an ellipsis. Caller owns
+ *  it and must free it.
  */
 char *mlx_term_clean(const char *s, size_t width);
 

@@ -1,8 +1,8 @@
 /*  os.h - the one home of system calls that Linux and macOS spell differently
  *
- *  os_linux.c and os_darwin.c hold the two spellings. A file system that cannot do what is asked for
- *  answers MLX_ERR_UNAVAILABLE: that is an answer, not a failure, and the caller takes its next best
- *  way.
+ *  os_linux.c and os_darwin.c hold the two spellings. A file system that cannot do what is asked
+ *  for answers MLX_ERR_UNAVAILABLE: that is an answer, not a failure, and the caller takes its next
+ *  best way.
  *
  *      if (mlx_os_clone(from_fd, AT_FDCWD, "blob", 0600, &err) && err.code == MLX_ERR_UNAVAILABLE)
  *          hard link instead
@@ -78,9 +78,8 @@ char *mlx_os_executable(mlx_error_t *err);
 
 /*  End the process PID (SIGTERM) if it runs PROGRAM (the name of its file without folders) for this
  *  user. MLX_ERR_NOT_FOUND: there is no such process; MLX_ERR_USAGE: it runs something else, and is
- *  left alone.
- *  Linux: /proc/<pid>/exe behind a pidfd, so that a number given to another process meanwhile
- *  reaches no one. macOS: proc_pidpath. */
+ *  left alone. Linux: /proc/<pid>/exe behind a pidfd, so that a number given to another process
+ *  meanwhile reaches no one. macOS: proc_pidpath. */
 int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err);
 
 /*  Exchange two existing names of one volume in one step: each has the other's content at every

@@ -81,7 +81,7 @@ static void read_ollama(const mlx_value_t *object, mlx_stream_event_t *out)
 }
 
 /*  OpenAI says prompt and completion in the older APIs, input and output in the newer; Anthropic
- * the latter. */
+ *  the latter. */
 static void read_usage(const mlx_value_t *owner, mlx_stream_event_t *out)
 {
     const mlx_value_t *usage = mlx_value_get(owner, "usage");

@@ -8,8 +8,8 @@
  *      mlx_stream_read(api, object, &event);
  *
  *  Sources: recorded replies of Ollama 0.32.15 (tests/fixtures/ollama); the API references of
- * OpenAI (chat completions, completions, responses), Anthropic (messages) and llama-server
- * (completion, timings).
+ *  OpenAI (chat completions, completions, responses), Anthropic (messages) and llama-server
+ *  (completion, timings).
  */
 #ifndef MLX_COMMON_RUNTIME_STREAM_REPLY_H
 #define MLX_COMMON_RUNTIME_STREAM_REPLY_H
@@ -35,7 +35,7 @@ typedef struct {
 } mlx_stream_event_t;
 
 /*  The API behind the request path PATH ("" included), or NULL when it generates no text. A path
- * may have a prefix: servers are mounted under one behind a proxy. */
+ *  may have a prefix: servers are mounted under one behind a proxy. */
 const mlx_stream_api_t *mlx_stream_api(const char *path);
 
 /*  Short name: "generate", "chat", "chat_completions", "completions", "responses", "messages". */

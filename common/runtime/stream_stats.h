@@ -2,8 +2,8 @@
  *
  *  Knows the request's body (for the model's name) and the reply's body, both given in pieces cut
  *  anywhere, and the time at which each passed. While a reply streams it counts the pieces of text
- * and derives a live rate; the server's own counts and clock, which come last, take their place. It
- * keeps no text.
+ *  and derives a live rate; the server's own counts and clock, which come last, take their place.
+ *  It keeps no text.
  *
  *      mlx_stream_stats_t *stats = mlx_stream_stats_new("/api/chat", now);   NULL: nothing to
  * measure mlx_stream_stats_request(stats, data, len); mlx_stream_stats_sent(stats, now);
@@ -74,11 +74,11 @@ void mlx_stream_stats_head(mlx_stream_stats_t *self, int status, const char *con
 void mlx_stream_stats_reply(mlx_stream_stats_t *self, const char *data, size_t len, int64_t now_us);
 
 /*  The end, of whatever kind; only the first call counts. MLX_STREAM_OK becomes MLX_STREAM_ERROR
- * when the reply said so. */
+ *  when the reply said so. */
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us);
 
-/*  The end of a whole reply whose client had closed its side before: without the final marker of its API
- *  the server has only stopped, and that is a MLX_STREAM_CLIENT_ABORT. */
+/*  The end of a whole reply whose client had closed its side before: without the final marker of
+ *  its API the server has only stopped, and that is a MLX_STREAM_CLIENT_ABORT. */
 void mlx_stream_stats_end_alone(mlx_stream_stats_t *self, int64_t now_us);
 
 /*  First text has passed. */

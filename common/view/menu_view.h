@@ -72,8 +72,8 @@ mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t
                          int64_t now_us);
 void mlx_menu_destroy(mlx_menu_t **self);
 
-/*  "42 tok/s" while something generates, "2 models \u00b7 100 tok/s" while several do; the memory or
- *  GPU share when so chosen; "idle", "no data", "offline". */
+/*  "42 tok/s" while something generates, "2 models \u00b7 100 tok/s" while several do; the memory
+ *  or GPU share when so chosen; "idle", "no data", "offline". */
 const char *mlx_menu_title(const mlx_menu_t *self);
 
 /*  At most four characters for inside an icon: "42", "1.2k", "-". */

@@ -1,8 +1,8 @@
 /*  overview.h - what the bus says now: newest value of each topic, and the headline drawn from them
  *
  *  Every front end (mlxctl status and top, the menu bar, MLXDash) shows the same numbers because
- * they all ask here. Values carry their time; one that is older than MLX_OVERVIEW_STALE_US counts
- * as absent, so a front end never shows the past as the present.
+ *  they all ask here. Values carry their time; one that is older than MLX_OVERVIEW_STALE_US counts
+ *  as absent, so a front end never shows the past as the present.
  *
  *      mlx_overview_t *overview = mlx_overview_new("myhost");
  *      mlx_overview_put(overview, message);                     for each message
@@ -54,8 +54,8 @@ typedef struct {
 mlx_overview_t *mlx_overview_new(const char *host);
 void mlx_overview_destroy(mlx_overview_t **self);
 
-/*  Remember MESSAGE (copied) as the newest of its topic and host, without the values in it that were
- *  stale when it was sent (held.h). */
+/*  Remember MESSAGE (copied) as the newest of its topic and host, without the values in it that
+ *  were stale when it was sent (held.h). */
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 /*  The same for one that came at HEARD_US: a sender whose clock is ahead, or lies, makes its values
@@ -76,7 +76,7 @@ mlx_value_t *mlx_overview_value(const mlx_overview_t *self, int64_t now_us);
 bool mlx_overview_stale(const char *topic, int64_t age_us);
 
 /*  Newest data of TOPIC of the headline's host, or NULL when absent or stale. Borrowed until the
- * next put. *AGE_US (may be NULL) is set when there is a value. */
+ *  next put. *AGE_US (may be NULL) is set when there is a value. */
 const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topic, int64_t now_us,
                                     int64_t *age_us);
 
@@ -85,8 +85,8 @@ typedef void (*mlx_overview_fn)(void *arg, const mlx_message_t *message, int64_t
 void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,
                        mlx_overview_fn fn, void *arg);
 
-/*  How far apart the two newest messages of MESSAGE's topic and host were made; 0: only one is known.
- *  MESSAGE is one that mlx_overview_each gave. */
+/*  How far apart the two newest messages of MESSAGE's topic and host were made; 0: only one is
+ *  known. MESSAGE is one that mlx_overview_each gave. */
 int64_t mlx_overview_pace(const mlx_overview_t *self, const mlx_message_t *message);
 
 /*  Whose values the headline shows; NULL before the first message. */

@@ -32,8 +32,8 @@ typedef struct {
     /*  D is a borrowed map of bench.progress. */
     void (*progress)(void *arg, const mlx_value_t *d);
 
-    /*  Called once, the last of all. RESULT is a borrowed map of bench.result, or NULL with ERR. The
-     *  function may destroy the run. */
+    /*  Called once, the last of all. RESULT is a borrowed map of bench.result, or NULL with ERR.
+     *  The function may destroy the run. */
     void (*done)(void *arg, const mlx_value_t *result, const mlx_error_t *err);
     void *arg;
 } mlx_bench_options_t;

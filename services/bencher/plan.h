@@ -1,9 +1,9 @@
 /*  plan.h - how long each reply may be, so that the whole run ends within its budget
  *
  *  Knows no clock and no server: it is told how much time has passed and how each request went, and
- *  says what to ask next. First comes a warm-up outside the figures, which also shows the speed; then
- *  each prompt gets its share of the time that is left. A fast model gets the wanted lengths and ends
- *  early; a slow one gets short replies, then fewer prompts.
+ *  says what to ask next. First comes a warm-up outside the figures, which also shows the speed;
+ *  then each prompt gets its share of the time that is left. A fast model gets the wanted lengths
+ *  and ends early; a slow one gets short replies, then fewer prompts.
  *
  *      mlx_bench_plan_t *plan = mlx_bench_plan_new(prompts, 60, 8192);
  *      mlx_bench_step_t step;

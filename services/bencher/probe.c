@@ -28,8 +28,8 @@ struct mlx_probe {
     mlx_found_t found;
 };
 
-/*  One question. take says what to ask next: NULL with *DONE set when all is known, NULL without when
- *  the answer is of no use (then OTHERWISE is asked). */
+/*  One question. take says what to ask next: NULL with *DONE set when all is known, NULL without
+ *  when the answer is of no use (then OTHERWISE is asked). */
 struct step {
     const char *path;
     const step_t *(*take)(mlx_probe_t *self, const mlx_value_t *body, bool *done);

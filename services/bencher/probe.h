@@ -18,8 +18,8 @@ typedef struct {
     const char *kind; /* static: "ollama", "llamacpp", "vllm" or "openai" */
     char version[64]; /* "": not said */
     /*  Maps: "name", "digest", "quantization", "context" (tokens), "loaded" (bool), "expires_at"
-     *  (µs since the epoch; absent: not loaded, or stays for ever), "loading" (bool: somebody else's
-     *  request is loading it just now). */
+     *  (µs since the epoch; absent: not loaded, or stays for ever), "loading" (bool: somebody
+     *  else's request is loading it just now). */
     mlx_value_t *models;
 } mlx_found_t;
 

@@ -36,9 +36,9 @@ const char *mlx_prompts_name(const mlx_prompts_t *self, size_t index);
 size_t mlx_prompts_size(const mlx_prompts_t *self, size_t index);
 int64_t mlx_prompts_tokens(const mlx_prompts_t *self, size_t index);
 
-/*  The text as it is sent: NONCE in front, as eight digits, which every tokenizer cuts into the same
- *  number of tokens; the rest cut at a blank to at most MAX bytes. The nonce keeps a prompt cache
- *  from knowing it. Caller owns it and must free it. */
+/*  The text as it is sent: NONCE in front, as eight digits, which every tokenizer cuts into the
+ *  same number of tokens; the rest cut at a blank to at most MAX bytes. The nonce keeps a prompt
+ *  cache from knowing it. Caller owns it and must free it. */
 char *mlx_prompts_text(const mlx_prompts_t *self, size_t index, size_t max, int64_t nonce);
 
 /*  "builtin-1", or "own-" and a digest of the texts. Borrowed. */

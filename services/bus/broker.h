@@ -1,8 +1,8 @@
 /*  broker.h - the bus itself: forwards messages, keeps last values, routes commands
  *
  *  Binds three sockets in the run directory (see common/bus/command.h). Messages are forwarded as
- * the frames that came; only what the broker needs of the body is looked at. A slow subscriber
- * loses messages beyond its queue and slows no one: readers count such losses by sequence numbers.
+ *  the frames that came; only what the broker needs of the body is looked at. A slow subscriber
+ *  loses messages beyond its queue and slows no one: readers count such losses by sequence numbers.
  *
  *      mlx_broker_t *broker = mlx_broker_new(loop, &options, &err);
  *      ...
@@ -50,7 +50,7 @@ typedef struct {
 } mlx_broker_stats_t;
 
 /*  NULL with ERR: another broker is alive there (busy, names its pid), a socket cannot be bound,
- * keys are missing. Stale sockets of a dead broker are taken over. */
+ *  keys are missing. Stale sockets of a dead broker are taken over. */
 mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *options,
                              mlx_error_t *err);
 void mlx_broker_destroy(mlx_broker_t **self);

@@ -32,8 +32,8 @@ typedef enum {
     KINDS
 } kind_t;
 
-/*  A connection that was let in. It is libzmq's from then on, which does not say when it closes one:
- *  the descriptor tells, by leading to another file or none. */
+/*  A connection that was let in. It is libzmq's from then on, which does not say when it closes
+ *  one: the descriptor tells, by leading to another file or none. */
 typedef struct {
     bool used;
     kind_t kind;

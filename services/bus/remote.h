@@ -4,7 +4,7 @@
  *  allow-list: other machines may read this bus, never write or command it.
  *
  *  Keys directory (made by `mlxctl keys`): server.key (public) and server.key_secret of this
- * machine, allowed/NAME.key with the public key of each machine that may connect (zcert files).
+ *  machine, allowed/NAME.key with the public key of each machine that may connect (zcert files).
  */
 #ifndef MLX_SERVICES_BUS_REMOTE_H
 #define MLX_SERVICES_BUS_REMOTE_H
@@ -17,7 +17,7 @@
 typedef struct mlx_remote mlx_remote_t;
 
 /*  Load the machine's certificate and start the authenticator. NULL with ERR when keys are missing
- * or the secret one is readable by others. */
+ *  or the secret one is readable by others. */
 mlx_remote_t *mlx_remote_new(const char *keys_dir, mlx_error_t *err);
 void mlx_remote_destroy(mlx_remote_t **self);
 

@@ -69,8 +69,8 @@ void mlx_retained_destroy(mlx_retained_t **self_p)
     *self_p = NULL;
 }
 
-/*  The names with a space between: they hold none (the broker checks), so keys cannot collide. Cut at
- *  the size of the key: the broker bounds the names well below it. */
+/*  The names with a space between: they hold none (the broker checks), so keys cannot collide. Cut
+ *  at the size of the key: the broker bounds the names well below it. */
 static const char *make_key(bus_key_t *key, const mlx_span_t *names, size_t count)
 {
     size_t at = 0;

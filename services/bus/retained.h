@@ -1,10 +1,10 @@
 /*  retained.h - the newest message of each retained topic, and which sources are alive
  *
  *  A value is kept per (host, topic) as the bytes that arrived. They are copied: a reference to the
- *  frame would keep libzmq's whole receive buffer of 8 KiB alive for each topic. A source is one run
- *  of somebody who publishes: (host, src, boot). One that has been silent for the configured time is
- *  gone, and its values with it: readers never mistake the past for the present. Who borrows the
- *  name of a living source is a source of its own, and his values go with him.
+ *  frame would keep libzmq's whole receive buffer of 8 KiB alive for each topic. A source is one
+ *  run of somebody who publishes: (host, src, boot). One that has been silent for the configured
+ *  time is gone, and its values with it: readers never mistake the past for the present. Who
+ *  borrows the name of a living source is a source of its own, and his values go with him.
  */
 #ifndef MLX_SERVICES_BUS_RETAINED_H
 #define MLX_SERVICES_BUS_RETAINED_H

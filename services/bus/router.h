@@ -1,8 +1,8 @@
 /*  router.h - commands: from a caller to a service and back (frames: common/bus/command.h)
  *
  *  The router knows which services are registered and which calls are open, and makes sure that
- * every call ends: a service that vanishes answers "unavailable" at once, a caller that vanishes
- * cancels.
+ *  every call ends: a service that vanishes answers "unavailable" at once, a caller that vanishes
+ *  cancels.
  */
 #ifndef MLX_SERVICES_BUS_ROUTER_H
 #define MLX_SERVICES_BUS_ROUTER_H

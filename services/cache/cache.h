@@ -1,8 +1,8 @@
 /*  cache.h - MLXCache: one verified copy of every model, shared by every app
  *
  *  The commands of `mlx-cache`, for it and for the daemon. Every answer is a value tree, which is
- * the documented JSON of the command (docs: mlx-cache(1)); the CLI draws its tables from the same
- * tree.
+ *  the documented JSON of the command (docs: mlx-cache(1)); the CLI draws its tables from the same
+ *  tree.
  *
  *      mlx_cache_t *cache = mlx_cache_open(&(mlx_cache_options_t){.home = home, .env = env,
  *                                          .now_s = clock, .write = true}, &err);
@@ -10,8 +10,8 @@
  *      mlx_cache_destroy(&cache);
  *
  *  To write, one process at a time holds the lock (code busy otherwise), and an operation that a
- * crash left unfinished is brought to its end first. Sizes are bytes. NULL is an error in ERR; what
- * is refused because it could lose data has code data_loss.
+ *  crash left unfinished is brought to its end first. Sizes are bytes. NULL is an error in ERR;
+ *  what is refused because it could lose data has code data_loss.
  */
 #ifndef MLX_CACHE_CACHE_H
 #define MLX_CACHE_CACHE_H
@@ -65,12 +65,11 @@ typedef struct {
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no
- * folder changed (a file that was written to in its place does not change its folder). */
+ *  folder changed (a file that was written to in its place does not change its folder). */
 mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The folders that the kept status depends on, to be watched. Caller owns the array and its
- *  strings;
- *  NULL with *COUNT 0 when no status is kept. */
+ *  strings; NULL with *COUNT 0 when no status is kept. */
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
 
 /*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
@@ -79,9 +78,9 @@ mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache
                            mlx_error_t *err);
 
 /*  A repository of the hub: its MLX set, or with QUANT (may be NULL) or no safetensors one
- * quantisation of its GGUF files. Identical bytes that an app here has already are shared, the rest
- * is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"} in
- * bytes. */
+ *  quantisation of its GGUF files. Identical bytes that an app here has already are shared, the
+ *  rest is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"}
+ *  in bytes. */
 mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
                                const mlx_cache_how_t *how, mlx_error_t *err);
 
@@ -104,7 +103,7 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
                              const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  Make MODEL of the cache appear in APP (STORE: its folder, NULL for the app's usual one); take
- * that back. */
+ *  that back. */
 mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store,
                             const char *model, const mlx_cache_how_t *how, mlx_error_t *err);
 mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *model,
@@ -119,23 +118,21 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_ca
 mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
 
 /*  Take back the command that operation ID belongs to, or the newest one that changed something
- *  (0).
- *  A command of several operations: {"operations": [..]}. What remove or clean freed comes back
- *  from this machine where any app has it, the rest from where it came, at the same commit:
+ *  (0). A command of several operations: {"operations": [..]}. What remove or clean freed comes
+ *  back from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
 mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
                             mlx_error_t *err);
 
 /*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
  *  "bad": [{sha256, model, file, path, text, hint}]}; model and file are absent where none has it.
- *  */
+ */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
 
 /*  The same, and hint it: damaged blobs go to quarantine/, and their models are brought back from
- *  this
- *  machine or from where they came; names that this cache made get the right bytes. "bad" is what
- *  is
- *  still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not. */
+ *  this machine or from where they came; names that this cache made get the right bytes. "bad" is
+ *  what is still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not.
+ */
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
                               const mlx_cache_how_t *how, mlx_error_t *err);
 

@@ -9,8 +9,9 @@
  *      mlx_events_headline(events, headline);        when it may have changed
  *      mlx_events_read(events, &seen, &out);         appends server-sent events
  *
- *  Format: WHATWG HTML, "Server-sent events". Two kinds: "headline" ({host,
- *  headline}, the latter of mlx_overview_headline_value) and "message" (as `mlxctl watch` prints it), each one line of JSON.
+ *  Format: WHATWG HTML, "Server-sent events". Two kinds: "headline" ({host, headline}, the latter
+ *  of mlx_overview_headline_value) and "message" (as `mlxctl watch` prints it), each one line of
+ *  JSON.
  */
 #ifndef MLX_GATEWAY_EVENTS_H
 #define MLX_GATEWAY_EVENTS_H

@@ -1,8 +1,8 @@
 /*  guard.h - who may talk to us: the Host and Origin of a request
  *
- *  A web page anywhere can make a browser send requests to loopback, and a name that is first theirs
- *  and then resolves to 127.0.0.1 (DNS rebinding) would let the page read the answer. Such a request
- *  names a foreign host; so only our own names, with our port, are answered.
+ *  A web page anywhere can make a browser send requests to loopback, and a name that is first
+ *  theirs and then resolves to 127.0.0.1 (DNS rebinding) would let the page read the answer. Such a
+ *  request names a foreign host; so only our own names, with our port, are answered.
  *
  *  When the gateway listens on more than loopback, addresses (not names) and the name of this
  *  machine are ours too: an address cannot be rebound.

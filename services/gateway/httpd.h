@@ -1,8 +1,8 @@
 /*  httpd.h - the HTTP server on libmicrohttpd, in the loop of the service
  *
  *  Everything runs in the loop's one thread. Only GET and HEAD of known hosts get to the handler
- *  (see guard.h); what is too large, too slow or malformed is refused before. The handler answers at
- *  once, later, or with a stream:
+ *  (see guard.h); what is too large, too slow or malformed is refused before. The handler answers
+ *  at once, later, or with a stream:
  *
  *      static void on_request(void *arg, mlx_httpd_request_t *request)
  *      {
@@ -12,8 +12,8 @@
  *          .listen = "127.0.0.1:11490", .fn = on_request}, &err);
  *
  *  Bounds: 512 connections, or what the limit of open files leaves room for (more wait until one
- *  ends), 8 KiB of request line and headers, 10 s for the first request of a connection, 75 s between
- *  requests and for a reader that takes nothing, 256 streams.
+ *  ends), 8 KiB of request line and headers, 10 s for the first request of a connection, 75 s
+ *  between requests and for a reader that takes nothing, 256 streams.
  */
 #ifndef MLX_GATEWAY_HTTPD_H
 #define MLX_GATEWAY_HTTPD_H
@@ -63,9 +63,9 @@ void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *
 /*  Answer with {"error": {code, message, hint}} and the HTTP status that fits. Ends REQUEST. */
 void mlx_httpd_error(mlx_httpd_request_t *request, const mlx_error_t *err);
 
-/*  Answer with a stream. FILL appends what is to be sent next to OUT, or nothing: it is called again
- *  after a wake. END is called once when the client is gone or the server ends. Ends REQUEST; busy
- *  when there are too many, and then END is not called. */
+/*  Answer with a stream. FILL appends what is to be sent next to OUT, or nothing: it is called
+ *  again after a wake. END is called once when the client is gone or the server ends. Ends REQUEST;
+ *  busy when there are too many, and then END is not called. */
 typedef void (*mlx_httpd_fill_fn)(void *arg, mlx_buf_t *out);
 typedef void (*mlx_httpd_end_fn)(void *arg);
 int mlx_httpd_stream(mlx_httpd_request_t *request, const char *type, mlx_httpd_fill_fn fill,

@@ -19,8 +19,8 @@ typedef struct {
  *  0, or -1 with ERR: usage (no such address), busy (the port is taken), failed. */
 int mlx_listen(mlx_listener_t *listener, const char *text, mlx_error_t *err);
 
-/*  Connections that there are descriptors for, at most MOST: the listener's own number tells how many
- *  are in use, and some are left to the rest of the process. */
+/*  Connections that there are descriptors for, at most MOST: the listener's own number tells how
+ *  many are in use, and some are left to the rest of the process. */
 size_t mlx_listener_room(const mlx_listener_t *listener, size_t most);
 
 #endif

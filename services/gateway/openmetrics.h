@@ -1,15 +1,16 @@
 /*  openmetrics.h - what the bus says now as text for Prometheus
  *
- *  Families, types, units and labels come from the catalogue; nothing is named here. A value that is
- *  stale, absent or no finite number has no sample, and a family without samples is not mentioned.
+ *  Families, types, units and labels come from the catalogue; nothing is named here. A value that
+ *  is stale, absent or no finite number has no sample, and a family without samples is not
+ *  mentioned.
  *
  *      mlx_metrics_format_t format = mlx_openmetrics_negotiate(accept_header);
  *      mlx_openmetrics_write(overview, mlx_wall_us(), format, &body);
  *
- *  Formats: OpenMetrics 1.0 (RFC-style specification at openmetrics.io), for those who ask for it as
- *  Prometheus does; else the Prometheus text format 0.0.4, which `promtool check metrics` reads and
- *  to which the lines UNIT and EOF are comments. They differ in two places: 0.0.4 gives a counter's
- *  metadata under its name with _total, and knows no type "info".
+ *  Formats: OpenMetrics 1.0 (RFC-style specification at openmetrics.io), for those who ask for it
+ *  as Prometheus does; else the Prometheus text format 0.0.4, which `promtool check metrics` reads
+ *  and to which the lines UNIT and EOF are comments. They differ in two places: 0.0.4 gives a
+ *  counter's metadata under its name with _total, and knows no type "info".
  */
 #ifndef MLX_GATEWAY_OPENMETRICS_H
 #define MLX_GATEWAY_OPENMETRICS_H

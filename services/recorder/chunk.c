@@ -164,8 +164,8 @@ void mlx_chunk_put_rollups(mlx_buf_t *out, const mlx_rollup_t *rows, size_t n)
         put_guessed(out, &guessed[i], rows, n);
 }
 
-/*  Read COLUMNS columns of the same length behind one another. *POS: where they end. Caller owns the
- *  result; NULL when damaged. */
+/*  Read COLUMNS columns of the same length behind one another. *POS: where they end. Caller owns
+ *  the result; NULL when damaged. */
 static int64_t *get(const uint8_t *data, size_t len, int kind, size_t columns, size_t *pos,
                     size_t *n)
 {

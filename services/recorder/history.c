@@ -15,8 +15,8 @@ enum {
     SHRINK_PAGES = 64,                /* with each flush */
 };
 
-/*  How long a slot of each tier grows. Long ones compress better, but a rollup slot is rewritten with
- *  every seal. */
+/*  How long a slot of each tier grows. Long ones compress better, but a rollup slot is rewritten
+ *  with every seal. */
 static const int64_t spans_ms[MLX_TIERS] = {MLX_HISTORY_SEAL_MS, 3 * 3600000LL, 10 * 86400000LL};
 
 struct mlx_history {

@@ -9,10 +9,10 @@
  *      mlx_history_destroy(&history);
  *
  *  A flush is one transaction. Most flushes append what is new to the tail; every ten minutes, or
- *  when there are many samples, the tail becomes chunks: one of raw samples for each series, and the
- *  rollups that go with them. So a crash loses what came after the last flush and nothing else, and
- *  chunks and rollups agree. When a flush fails (disk full) nothing is lost until MLX_HISTORY_HELD
- *  samples wait; then new ones are refused and counted.
+ *  when there are many samples, the tail becomes chunks: one of raw samples for each series, and
+ *  the rollups that go with them. So a crash loses what came after the last flush and nothing else,
+ *  and chunks and rollups agree. When a flush fails (disk full) nothing is lost until
+ *  MLX_HISTORY_HELD samples wait; then new ones are refused and counted.
  *
  *  Times are milliseconds since 1970; the clock is the caller's. One thread.
  */
@@ -42,8 +42,8 @@ typedef struct {
     int64_t damaged; /* chunks that could not be read */
 } mlx_history_stats_t;
 
-/*  Open or make the database. Code data_loss: it is damaged, see mlx_history_store_set_aside; usage: a newer
- *  program wrote it; busy: another recorder has it. */
+/*  Open or make the database. Code data_loss: it is damaged, see mlx_history_store_set_aside;
+ *  usage: a newer program wrote it; busy: another recorder has it. */
 mlx_history_t *mlx_history_open(const mlx_history_options_t *options, int64_t now_ms,
                                 mlx_error_t *err);
 

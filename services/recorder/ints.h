@@ -3,9 +3,9 @@
  *  A column is written as itself, as differences or as differences of differences, whichever is
  *  shortest; the numbers are divided by their greatest common divisor, folded to unsigned and
  *  written as Rice codes whose parameter follows the data. A steady clock and a value that does not
- *  change take one bit each, noise of N steps about log2(N) + 2 bits. Every int64_t comes back as it
- *  went in. (Gorilla's delta of deltas for time, with LOCO-I's adaptive Golomb-Rice codes in place
- *  of XOR, which needs the fifty random bits of a double.)
+ *  change take one bit each, noise of N steps about log2(N) + 2 bits. Every int64_t comes back as
+ *  it went in. (Gorilla's delta of deltas for time, with LOCO-I's adaptive Golomb-Rice codes in
+ *  place of XOR, which needs the fifty random bits of a double.)
  *
  *      mlx_ints_encode(&buf, values, n);
  *      size_t used = mlx_ints_decode(data, len, values, n);    0: damaged

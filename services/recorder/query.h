@@ -5,9 +5,9 @@
  *      if (mlx_history_query(history, track, &query, &points, &err) == 0) ...
  *      mlx_points_clear(&points);
  *
- *  A range is cut into steps that begin at whole multiples of the step; a step without samples gives
- *  no point. Steps of a minute and more are read from the minutes, of an hour and more from the
- *  hours; what the finer tier no longer has comes from the coarser, one point a row.
+ *  A range is cut into steps that begin at whole multiples of the step; a step without samples
+ *  gives no point. Steps of a minute and more are read from the minutes, of an hour and more from
+ *  the hours; what the finer tier no longer has comes from the coarser, one point a row.
  */
 #ifndef MLX_RECORDER_QUERY_H
 #define MLX_RECORDER_QUERY_H

@@ -2,11 +2,11 @@
  *
  *  A rule of the configuration (alert.rules) names a topic, in which "*" stands for anything, and a
  *  field as in fields.h, without labels. It is met while the value is above or below a limit, or
- *  below its usual value by the share "drop"; the usual value is the mean of the same series over the
- *  past week, so that a model is compared with itself. A list counts its items, so "throttle above 0"
- *  means throttled. When a rule has been met for "for_s" seconds by any source, alert.<name> is
- *  published as firing, and as resolved when no source meets it any more, says nothing of the value
- *  any more, or has been silent for five minutes.
+ *  below its usual value by the share "drop"; the usual value is the mean of the same series over
+ *  the past week, so that a model is compared with itself. A list counts its items, so "throttle
+ *  above 0" means throttled. When a rule has been met for "for_s" seconds by any source,
+ *  alert.<name> is published as firing, and as resolved when no source meets it any more, says
+ *  nothing of the value any more, or has been silent for five minutes.
  *
  *      mlx_rules_t *rules = mlx_rules_new(config, &hooks, &err);
  *      mlx_rules_message(rules, message);

@@ -3,9 +3,10 @@
  *  The kernel counts how long a core or the GPU was in each of its states; the power manager's
  *  registry entry (AppleARMIODevice "pmgr") has the table of frequencies behind them: 8 bytes an
  *  entry, u32 little-endian frequency, then voltage. CPU tables are in Hz up to M3 and in kHz from
- * M4; the GPU's first entry is 0 (off). State n is entry n of its table; the kernel names more states
- * than some chips have, and time in one without an entry leaves the frequency unknown. Tables are found by name for M1 to M4 and through
- * "acc-clusters" (8 bytes a cluster: table number, tier) on chips that renamed them.
+ *  M4; the GPU's first entry is 0 (off). State n is entry n of its table; the kernel names more
+ *  states than some chips have, and time in one without an entry leaves the frequency unknown.
+ *  Tables are found by name for M1 to M4 and through "acc-clusters" (8 bytes a cluster: table
+ *  number, tier) on chips that renamed them.
  *
  *      mlx_dvfs_read(&dvfs);
  *      if (mlx_dvfs_tier("PCPU010", &tier) && mlx_dvfs_use(&api, channel, &dvfs.tier[tier], &use))

@@ -3,7 +3,7 @@
  *
  *  CoreFoundation checks nothing: a number asked for its characters is a crash. Everything that
  *  comes out of the registry is therefore looked at through these. "false" means absent or of
- * another type; *OUT is then untouched.
+ *  another type; *OUT is then untouched.
  *
  *      MLX_CLEANUP(mlx_io_release_p) io_iterator_t found = mlx_io_match("IOAccelerator");
  *      io_object_t entry;
@@ -22,7 +22,7 @@ void mlx_cf_release_p(void *ref);
 void mlx_io_release_p(io_object_t *object);
 
 /*  VALUE (may be NULL) as a whole number, a truth, a text of a CFString or of a CFData that holds a
- * C string (device-tree style), or bytes. Text that does not fit is an absent text. */
+ *  C string (device-tree style), or bytes. Text that does not fit is an absent text. */
 bool mlx_cf_int(CFTypeRef value, int64_t *out);
 bool mlx_cf_bool(CFTypeRef value, bool *out);
 bool mlx_cf_text(CFTypeRef value, char *out, size_t size);
@@ -40,7 +40,7 @@ io_iterator_t mlx_io_match(const char *class_name);
 io_object_t mlx_io_find(const char *class_name, const char *name);
 
 /*  A property of a registry entry, or NULL; inherited: of the entry or the nearest above it that
- * has the key. Caller owns it and must release it. */
+ *  has the key. Caller owns it and must release it. */
 CFTypeRef mlx_io_copy_property(io_registry_entry_t entry, CFStringRef key);
 CFTypeRef mlx_io_copy_inherited(io_registry_entry_t entry, CFStringRef key);
 

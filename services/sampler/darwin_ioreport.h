@@ -2,7 +2,7 @@
  *
  *  Apple publishes no header. Names and parameters are those that open-source monitors have called
  *  since macOS 11 (macmon, Stats, socpowerbud). Results of create and copy are the caller's and
- * must be released; those of channel_* and state_name are borrowed. A subscription is a CF object.
+ *  must be released; those of channel_* and state_name are borrowed. A subscription is a CF object.
  */
 #ifndef MLX_SAMPLER_DARWIN_IOREPORT_H
 #define MLX_SAMPLER_DARWIN_IOREPORT_H

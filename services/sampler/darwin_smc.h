@@ -3,7 +3,7 @@
  *  One call, IOConnectCallStructMethod selector 2 of the service AppleSMC, takes and gives the same
  *  80-byte struct: key info (command 9), read (5), name of the n-th key (8). The layout and the
  *  commands are those of open-source monitors; Apple documents neither. Reading needs no
- * privileges.
+ *  privileges.
  *
  *      mlx_smc_t *smc = mlx_smc_new(&err);
  *      mlx_smc_key_t key;

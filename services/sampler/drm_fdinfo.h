@@ -8,8 +8,8 @@
  *      double busy = mlx_fdinfo_utilization(usage, "0000:00:02.0");
  *
  *  Finding the files means a walk over all descriptors of all processes, so that is done every 15
- * s; between, only the known files are read. Drivers wake a suspended GPU to write such a file:
- * the caller says whose may be read.
+ *  s; between, only the known files are read. Drivers wake a suspended GPU to write such a file:
+ *  the caller says whose may be read.
  */
 #ifndef MLX_SAMPLER_DRM_FDINFO_H
 #define MLX_SAMPLER_DRM_FDINFO_H

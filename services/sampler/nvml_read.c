@@ -197,8 +197,8 @@ static bool counter(const nvml_field_t *field, unsigned long long *out)
     return true;
 }
 
-/*  Bytes a second over PCIe, from the driver's counters: the older question for the throughput holds
- *  its caller up for 20 ms. */
+/*  Bytes a second over PCIe, from the driver's counters: the older question for the throughput
+ *  holds its caller up for 20 ms. */
 static void add_pcie(look_t *look, int64_t now_us)
 {
     mlx_nvml_gpu_t *gpu = look->gpu;

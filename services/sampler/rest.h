@@ -3,9 +3,9 @@
  *  A device under runtime power management (Documentation/power/runtime_pm.rst) is woken by most
  *  reads of its driver's files, and each such read starts its idle time anew: a GPU that is asked
  *  every second never falls asleep. So a suspended device is not asked at all, and one that may
- *  suspend by itself (power/control is "auto") and has been idle for a while is left alone for 20 s:
- *  long enough for every driver's own delay. Where that did not make it sleep (a display hangs on
- *  it), the next try comes later and later.
+ *  suspend by itself (power/control is "auto") and has been idle for a while is left alone for 20
+ *  s: long enough for every driver's own delay. Where that did not make it sleep (a display hangs
+ *  on it), the next try comes later and later.
  *
  *      mlx_rest_t rest;
  *      mlx_rest_open(&rest, "/sys/bus/pci/devices/0000:01:00.0");

@@ -2,9 +2,9 @@
  *
  *  One tick a period of the rate. In it each back end that is due is sampled, then what all of them
  *  said last is merged and handed on, topic by topic. A back end is due every max(period of the
- * rate, its min_period_s, 100 times what a sample of it costs): none takes more than 1 % of a core.
- * One that is not there is looked for again after 1, 2, 4, ... 60 s; one that fails is closed and
- * looked for in the same way, and its readings are gone meanwhile.
+ *  rate, its min_period_s, 100 times what a sample of it costs): none takes more than 1 % of a
+ *  core. One that is not there is looked for again after 1, 2, 4, ... 60 s; one that fails is
+ *  closed and looked for in the same way, and its readings are gone meanwhile.
  *
  *      mlx_sampler_t *sampler = mlx_sampler_new(&options);
  *      mlx_sampler_tick(sampler, mlx_now_us());          from a timer

@@ -1,12 +1,12 @@
 /*  sensor.h - the one interface between the sampler and everything that can be measured
  *
  *  A back end is one file, one mlx_sensor_backend_t and one line in sensor.c's table. It probes
- * what the machine has, then fills readings at the sampler's pace. Several back ends may add fields
- * to the same topic; the first that sets a field wins (table order is order of trust).
+ *  what the machine has, then fills readings at the sampler's pace. Several back ends may add
+ *  fields to the same topic; the first that sets a field wins (table order is order of trust).
  *
  *  Fields, units and their meaning are those of the catalogue (proto/catalogue.h): SI base units
- * and ratios 0..1. What cannot be read is not set; say why with mlx_readings_missing so that a
- * person can be told "not available (why)".
+ *  and ratios 0..1. What cannot be read is not set; say why with mlx_readings_missing so that a
+ *  person can be told "not available (why)".
  */
 #ifndef MLX_SAMPLER_SENSOR_H
 #define MLX_SAMPLER_SENSOR_H
@@ -73,8 +73,8 @@ void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other);
 void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, double age_s);
 
 /*  The data map of TOPIC ("sensor.memory"), made at the first call. Borrowed: use the
- * mlx_value_set_* functions on it; mlx_readings_has tells whether an earlier back end set the field
- * already. */
+ *  mlx_value_set_* functions on it; mlx_readings_has tells whether an earlier back end set the
+ *  field already. */
 mlx_value_t *mlx_readings_topic(mlx_readings_t *self, const char *topic);
 bool mlx_readings_has(const mlx_readings_t *self, const char *topic, const char *field);
 
@@ -91,7 +91,7 @@ void mlx_readings_item(mlx_readings_t *self, const char *topic, const char *list
                        mlx_value_t *item);
 
 /*  Note that FIELD of TOPIC is not available and WHY ("energy_uj is readable by root only").
- * Ignored in the end when another back end has set it. */
+ *  Ignored in the end when another back end has set it. */
 void mlx_readings_missing(mlx_readings_t *self, const char *topic, const char *field,
                           const char *why);
 

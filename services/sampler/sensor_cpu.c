@@ -70,8 +70,8 @@ static void cpu_close(void **state)
 }
 
 /*  "model name : AMD Ryzen 9"; POWER says "cpu", s390 and MIPS other things. ARM names no
- * processor: there the device tree's name of the machine ("Apple MacBook Pro (14-inch, M1 Pro,
- * 2021)") says what a person wants to know. */
+ *  processor: there the device tree's name of the machine ("Apple MacBook Pro (14-inch, M1 Pro,
+ *  2021)") says what a person wants to know. */
 static void read_name(cpu_t *self)
 {
     static const char *const keys[] = {"model name", "cpu model", "cpu"};

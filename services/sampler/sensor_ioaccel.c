@@ -2,7 +2,7 @@
  *
  *  Every graphics driver registers a service below the class IOAccelerator with a dictionary
  *  PerformanceStatistics; which keys it has is the driver's choice, so each is optional. An Apple
- * GPU shares the machine's memory: its total is the machine's.
+ *  GPU shares the machine's memory: its total is the machine's.
  */
 #include "darwin_get.h"
 #include "sensor.h"

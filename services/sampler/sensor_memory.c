@@ -1,6 +1,6 @@
-/*  Linux memory: /proc/meminfo (proc_meminfo(5)), PSI (Documentation/accounting/psi.rst), the limits
- *  of our control group (memory_limit.h), and the cache of ZFS, which the kernel does not count among
- *  what it can give back (module parameter zfs_arc_min says how much stays). */
+/*  Linux memory: /proc/meminfo (proc_meminfo(5)), PSI (Documentation/accounting/psi.rst), the
+ *  limits of our control group (memory_limit.h), and the cache of ZFS, which the kernel does not
+ *  count among what it can give back (module parameter zfs_arc_min says how much stays). */
 #include "meminfo.h"
 #include "memory_limit.h"
 #include "psi.h"

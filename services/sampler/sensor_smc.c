@@ -2,8 +2,8 @@
  *
  *  Nobody outside Apple has the list of keys; what monitors agree on is the meaning of the first
  *  letters, and the table below has no more than that. All keys are listed once, at probe; those
- * that fit are read at each sample. A temperature or a power of 0 is the controller's "no reading";
- * a fan of 0 rpm stands still.
+ *  that fit are read at each sample. A temperature or a power of 0 is the controller's "no
+ *  reading"; a fan of 0 rpm stands still.
  */
 #include "darwin_get.h"
 #include "darwin_heat.h"

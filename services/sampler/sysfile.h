@@ -27,7 +27,7 @@ long mlx_sysfile_read(int fd, char *buf, size_t size);
 bool mlx_sysfile_int(int fd, int64_t *out);
 
 /*  The file's one whole number times SCALE (a whole number or one part of it: 1e3, 1e-6), or NAN
- * when it is not readable, no number or the result is outside MIN..MAX. */
+ *  when it is not readable, no number or the result is outside MIN..MAX. */
 double mlx_sysfile_gauge(int fd, double scale, double min, double max);
 
 /*  First line of the file named by the format, without trailing blanks, unprintable bytes replaced
@@ -35,12 +35,12 @@ double mlx_sysfile_gauge(int fd, double scale, double min, double max);
 bool mlx_sysfile_line(char *buf, size_t size, const char *fmt, ...) MLX_PRINTF(3, 4);
 
 /*  The numbers N of the entries "<prefix>N<suffix>" of the directory named by the format,
- * ascending; at most MAX of them. Returns how many were written to OUT. */
+ *  ascending; at most MAX of them. Returns how many were written to OUT. */
 size_t mlx_sysfile_numbers(unsigned *out, size_t max, const char *prefix, const char *suffix,
                            const char *fmt, ...) MLX_PRINTF(5, 6);
 
 /*  The value in the line of TEXT that begins with KEY, blanks or none, the byte SEPARATOR and
- * blanks or none; it ends with the line. NULL when there is no such line. */
+ *  blanks or none; it ends with the line. NULL when there is no such line. */
 const char *mlx_sysfile_find(const char *text, const char *key, char separator);
 
 /*  Parse a whole number (optional minus, decimal digits) or a plain decimal (12.34; no exponent, no

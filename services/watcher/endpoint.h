@@ -6,8 +6,8 @@
  *      ollama.segment  "127_0_0_1-11434", the endpoint's place in a topic
  *
  *  The rules are those of Ollama's own OLLAMA_HOST: [scheme://]host[:port][/path], quotes and
- * blanks around it ignored, port 80 or 443 when only a scheme is given. An address to listen on
- * becomes one to connect to: 0.0.0.0 and an empty host are 127.0.0.1, [::] is [::1].
+ *  blanks around it ignored, port 80 or 443 when only a scheme is given. An address to listen on
+ *  becomes one to connect to: 0.0.0.0 and an empty host are 127.0.0.1, [::] is [::1].
  */
 #ifndef MLX_WATCHER_ENDPOINT_H
 #define MLX_WATCHER_ENDPOINT_H

@@ -1,10 +1,10 @@
 /*  gate.h - when a server that may fall asleep can be asked what it does
  *
  *  llama-server frees its model when nothing was asked of it for --sleep-idle-seconds, and /slots
- *  counts as asking: it keeps the server awake, and loads the model of one that sleeps. GET /props is
- *  free and says is_sleeping. So: without a sign of work nothing is asked but what is free; with one,
- *  and /props saying that it is awake, the rest, until the answer is "idle". A build whose /props does
- *  not know the word cannot sleep. When /props does not answer, nothing is asked.
+ *  counts as asking: it keeps the server awake, and loads the model of one that sleeps. GET /props
+ *  is free and says is_sleeping. So: without a sign of work nothing is asked but what is free; with
+ *  one, and /props saying that it is awake, the rest, until the answer is "idle". A build whose
+ *  /props does not know the word cannot sleep. When /props does not answer, nothing is asked.
  *
  *      mlx_gate_told(gate, state.sleep, now_us);      after each /props, or that it failed
  *      mlx_gate_look(gate);                           a few times a second

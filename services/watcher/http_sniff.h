@@ -65,7 +65,8 @@ void mlx_http_sniff_destroy(mlx_http_sniff_t **self);
 bool mlx_http_sniff_feed(mlx_http_sniff_t *self, const char *data, size_t len);
 
 /*  The stream has ended: a body that lasts until the connection closes ends here. true when this
- * was a place where a message may end; false when one was cut short or the sniffer had given up. */
+ *  was a place where a message may end; false when one was cut short or the sniffer had given up.
+ */
 bool mlx_http_sniff_eof(mlx_http_sniff_t *self);
 
 /*  Give up: every later byte is ignored. */

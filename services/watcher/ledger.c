@@ -8,8 +8,8 @@ static void anchor(const mlx_ledger_t *self, mlx_ledger_entry_t *entry)
     entry->anchor_total = self->total;
 }
 
-/*  A counter is gone, and what it saw is in the total. The tap sees only a part of what happens: from
- *  here on it counts on top. The others see all of it, and may have to tell of some yet. */
+/*  A counter is gone, and what it saw is in the total. The tap sees only a part of what happens:
+ *  from here on it counts on top. The others see all of it, and may have to tell of some yet. */
 static void leave(mlx_ledger_t *self, mlx_ledger_entry_t *gone)
 {
     mlx_ledger_entry_t *tap = &self->entries[MLX_LEDGER_TAP];

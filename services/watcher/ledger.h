@@ -1,13 +1,13 @@
 /*  ledger.h - totals that never fall: one sum over all who count
  *
- *  The tap counts what passes it, the slots of a server or runner what was seen at work, /metrics what
- *  the server says has ended; each may come, go and begin anew. The ledger's total belongs to the
- *  watcher: it starts at 0 with it, only rises, and has each token once.
+ *  The tap counts what passes it, the slots of a server or runner what was seen at work, /metrics
+ *  what the server says has ended; each may come, go and begin anew. The ledger's total belongs to
+ *  the watcher: it starts at 0 with it, only rises, and has each token once.
  *
- *  Each counter is anchored: it read V when the total was T, so that by it alone the total is now
- *  T + (reading - V). The largest of these is right, since each counter can only miss something. While
- *  nothing runs, and after a counter was looked at, it is anchored anew: what it missed so far is then
- *  made up for by the others, and it is not held back by it.
+ *  Each counter is anchored: it read V when the total was T, so that by it alone the total is now T
+ *  + (reading - V). The largest of these is right, since each counter can only miss something.
+ *  While nothing runs, and after a counter was looked at, it is anchored anew: what it missed so
+ *  far is then made up for by the others, and it is not held back by it.
  *
  *      mlx_ledger_t ledger = {0};
  *      mlx_ledger_read(&ledger, MLX_LEDGER_TAP, reading, looked_us);     NAN: it cannot be read

@@ -2,7 +2,7 @@
  *
  *  Ollama's runner is started with the path of a blob, <store>/blobs/sha256-<hex>. The store's
  *  manifests, <store>/manifests/<host>/<namespace>/<model>/<tag>, name the blob as the layer of
- * type application/vnd.ollama.image.model. The path of a manifest is the model's name; host and
+ *  type application/vnd.ollama.image.model. The path of a manifest is the model's name; host and
  *  namespace are left out where Ollama leaves them out.
  *
  *      mlx_manifests_find("/store/blobs/sha256-92d8...", on_name, self);
@@ -24,7 +24,7 @@ enum {
 typedef bool (*mlx_manifests_fn)(void *arg, const char *name);
 
 /*  Call FN for each model whose weights are BLOB_PATH. Nothing is called when the path is no blob
- * of a store or the store cannot be read. */
+ *  of a store or the store cannot be read. */
 void mlx_manifests_find(const char *blob_path, mlx_manifests_fn fn, void *arg);
 
 /*  The hex digits of the blob that PATH ends with, "sha256-<64 hex>"; NULL when it is no blob. */

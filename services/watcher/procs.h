@@ -2,8 +2,8 @@
  *
  *  Used to find Ollama's runner (a llama-server child of `ollama serve`) without any set-up. Only
  *  what the system tells an ordinary user is used: another user's process is found with its name
- * and no arguments, or not at all. procs_linux.c reads /proc, procs_darwin.c asks libproc and
- * sysctl.
+ *  and no arguments, or not at all. procs_linux.c reads /proc, procs_darwin.c asks libproc and
+ *  sysctl.
  *
  *      static bool on_process(void *arg, const mlx_proc_t *proc) { ...; return true; }
  *      if (mlx_procs_find("/proc", "llama-server", on_process, self, &err))

@@ -2,7 +2,7 @@
  *
  *  Arguments: sysctl KERN_PROCARGS2, a buffer of an int (argc), the executable's path, NUL padding,
  *  argc strings, then the environment. The strings are the process's own memory: it can have
- * written anything there. Sources: libproc.h, sys/proc_info.h and sys/sysctl.h of Apple's xnu.
+ *  written anything there. Sources: libproc.h, sys/proc_info.h and sys/sysctl.h of Apple's xnu.
  */
 #include "procs.h"
 

@@ -28,7 +28,7 @@ typedef struct {
 typedef void (*mlx_prom_fn)(void *arg, const mlx_prom_sample_t *sample);
 
 /*  Call FN for each sample of the LEN bytes of TEXT; returns their number. *BAD (may be NULL) is
- * the number of lines that are neither sample, comment nor blank. */
+ *  the number of lines that are neither sample, comment nor blank. */
 size_t mlx_prom_parse(const char *text, size_t len, mlx_prom_fn fn, void *arg, size_t *bad);
 
 /*  Value of label NAME without escapes into OUT (CAP bytes, cut if longer, terminated). False when

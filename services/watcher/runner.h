@@ -1,7 +1,7 @@
 /*  runner.h - the runner probe: tokens per second of Ollama's runners, with no set-up by anyone
  *
  *  Looks for runners (runner_scan.h) only while Ollama has a model loaded that is not accounted
- * for, and polls GET /slots of each that it knows: once a second, four times while it works.
+ *  for, and polls GET /slots of each that it knows: once a second, four times while it works.
  *
  *      mlx_runner_t *runner = mlx_runner_new(&options);
  *      mlx_runner_loaded(runner, models);          after each /api/ps

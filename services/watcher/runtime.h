@@ -127,9 +127,10 @@ void mlx_runtime_set_size(mlx_value_t *map, const char *key, const mlx_value_t *
 /*  Parse a JSON object; NULL with ERR when it is none. */
 mlx_value_t *mlx_runtime_object(const char *body, size_t len, mlx_error_t *err);
 
-/*  GET /v1/models of every kind but Ollama: {"data": [{"id", "owned_by", ...}]}. Makes the entries that
- *  have an id the models of STATE, named by it; FILL (may be NULL) adds what else an entry says. Entries
- *  with a status are also what is available, and models only while it is "loaded". 0, or -1 with ERR when it is no such reply: then STATE is as it was. */
+/*  GET /v1/models of every kind but Ollama: {"data": [{"id", "owned_by", ...}]}. Makes the entries
+ *  that have an id the models of STATE, named by it; FILL (may be NULL) adds what else an entry
+ *  says. Entries with a status are also what is available, and models only while it is "loaded". 0,
+ *  or -1 with ERR when it is no such reply: then STATE is as it was. */
 int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t *state,
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err);

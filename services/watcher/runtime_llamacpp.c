@@ -1,9 +1,9 @@
 /*  Sources: llama.cpp tools/server/README.md: GET /v1/models, /props, /slots, /metrics. Slots are
  *  on by default, metrics only with --metrics (501 without). A llama-server has one model, loaded
- *  from start to end, or as a router several that it loads when they are asked for by name. Its token
- *  counters move when a request ends, so the slots give live speed. Measured with --sleep-idle-seconds
- *  (b11549): /slots wakes it and keeps it awake, /props, /v1/models, /health and unknown paths do not,
- *  /metrics does in builds before August 2026. */
+ *  from start to end, or as a router several that it loads when they are asked for by name. Its
+ *  token counters move when a request ends, so the slots give live speed. Measured with
+ *  --sleep-idle-seconds (b11549): /slots wakes it and keeps it awake, /props, /v1/models, /health
+ *  and unknown paths do not, /metrics does in builds before August 2026. */
 #include "runtime.h"
 
 #include <string.h>

@@ -103,8 +103,9 @@ static track_t *track_of(mlx_slots_t *self, int64_t id, bool *fresh)
     return track;
 }
 
-/*  Tokens that the request of TRACK made in all, by what the idle slot NOW still holds; -1: not known.
- *  While a prompt is read its length is not known, and a context that was shifted holds less. */
+/*  Tokens that the request of TRACK made in all, by what the idle slot NOW still holds; -1: not
+ *  known. While a prompt is read its length is not known, and a context that was shifted holds
+ *  less. */
 static int64_t made_in_all(const track_t *track, const mlx_slot_t *now)
 {
     const mlx_slot_t *seen = &track->seen;

@@ -1,18 +1,19 @@
 /*  slots.h - tokens per second from a llama-server's GET /slots, polled while others generate
  *
  *  Format: llama.cpp tools/server README, "GET /slots"; recorded from Ollama's runner. One object
- *  per slot; read are id, id_task (another request: counts restart), is_processing, n_prompt_tokens,
- *  n_prompt_tokens_processed, n_prompt_tokens_cache and next_token[0].n_decoded (an object instead
- *  of an array before 2025).
+ *  per slot; read are id, id_task (another request: counts restart), is_processing,
+ *  n_prompt_tokens, n_prompt_tokens_processed, n_prompt_tokens_cache and next_token[0].n_decoded
+ *  (an object instead of an array before 2025).
  *
  *      mlx_slot_list_t seen;
  *      if (mlx_slots_parse(body, len, &seen, &err) == 0)
  *          mlx_slots_update(slots, &seen, now_us, wall_us);
  *      mlx_slots_activity(slots, now_us, &activity);
  *
- *  A slot that has become idle still holds the tokens of its last request: what was generated after the
- *  last look at it is known exactly where its prompt is, that is if it was seen generating. What came
- *  and went between two looks is left out, not guessed: rates are right and totals lower bounds.
+ *  A slot that has become idle still holds the tokens of its last request: what was generated after
+ *  the last look at it is known exactly where its prompt is, that is if it was seen generating.
+ *  What came and went between two looks is left out, not guessed: rates are right and totals lower
+ *  bounds.
  */
 #ifndef MLX_WATCHER_SLOTS_H
 #define MLX_WATCHER_SLOTS_H
@@ -55,7 +56,7 @@ void mlx_slots_update(mlx_slots_t *self, const mlx_slot_list_t *seen, int64_t no
 bool mlx_slots_busy(const mlx_slots_t *self);
 
 /*  Fill OUT (cleared first); not available until the first look, rates unknown when the last look
- * is more than 3 s old. The caller adds model and source names. */
+ *  is more than 3 s old. The caller adds model and source names. */
 void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t *out);
 
 #endif

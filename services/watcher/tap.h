@@ -66,7 +66,7 @@ typedef struct {
 
 /*  Listen and start. NULL with ERR: an address that is none or is not loopback (usage), a port that
  *  is taken (busy), an upstream that is not found (unavailable) or is the tap itself (usage). May
- * wait for the resolver when upstream is a name. Caller owns the result and must destroy it. */
+ *  wait for the resolver when upstream is a name. Caller owns the result and must destroy it. */
 mlx_tap_t *mlx_tap_new(const mlx_tap_config_t *config, mlx_error_t *err);
 
 /*  Stop listening, drop the connections, end the thread. Not from within wake. */

@@ -1,10 +1,10 @@
 /*  tap_relay.h - pass bytes between a client's socket and a runtime's, untouched
  *
  *  One relay per connection, driven by a loop. Each piece is sent on before anyone looks at it;
- * what the receiver does not take at once (at most MLX_RELAY_PIECE bytes per direction) waits here,
- * and meanwhile nothing more is read from the sender. The end of one direction is passed on as the
- * end of that direction only. A reset on one side becomes a reset on the other; the client first
- * gets what the runtime said before it, unless it takes none of it for ten seconds.
+ *  what the receiver does not take at once (at most MLX_RELAY_PIECE bytes per direction) waits
+ *  here, and meanwhile nothing more is read from the sender. The end of one direction is passed on
+ *  as the end of that direction only. A reset on one side becomes a reset on the other; the client
+ *  first gets what the runtime said before it, unless it takes none of it for ten seconds.
  *
  *      mlx_relay_t *relay = mlx_relay_new(loop, fd, servers, count, scratch, &hooks, self);
  *      ...                                   hooks->closed is called once, at the end

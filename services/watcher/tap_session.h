@@ -33,7 +33,7 @@ void mlx_tap_session_client(mlx_tap_session_t *self, const char *data, size_t le
 void mlx_tap_session_server(mlx_tap_session_t *self, const char *data, size_t len, int64_t now_us);
 
 /*  No more bytes from that side; the other may go on. A client that closes its side first and gets
- * no whole reply has given up; a server that closes its side first has. */
+ *  no whole reply has given up; a server that closes its side first has. */
 void mlx_tap_session_client_eof(mlx_tap_session_t *self, int64_t now_us);
 void mlx_tap_session_server_eof(mlx_tap_session_t *self, int64_t now_us);
 

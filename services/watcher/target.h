@@ -48,8 +48,8 @@ const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self);
  *  known, or it never was there and is not expected. Caller owns it and must free it. */
 char *mlx_target_topic(const mlx_target_t *self, const char *what);
 
-/*  The data of those topics; the caller owns it. TAP: what the tap sees of this endpoint, or NULL; it
- *  and what the target saw itself go into the totals. */
+/*  The data of those topics; the caller owns it. TAP: what the tap sees of this endpoint, or NULL;
+ *  it and what the target saw itself go into the totals. */
 mlx_value_t *mlx_target_models(const mlx_target_t *self);
 mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap);
 

@@ -4,8 +4,8 @@
  *      mlx_totals_update(&totals, tap, &slots, &metrics, now_us);     after each look at any of them
  *      mlx_activity_message(&(mlx_activity_sources_t){.totals = &totals, ...});
  *
- *  They outlive runners, models, sources and the server itself (ledger.h). A restarted watcher begins at
- *  0 with a new boot id, which readers of counters know as a restart.
+ *  They outlive runners, models, sources and the server itself (ledger.h). A restarted watcher
+ *  begins at 0 with a new boot id, which readers of counters know as a restart.
  */
 #ifndef MLX_WATCHER_TOTALS_H
 #define MLX_WATCHER_TOTALS_H

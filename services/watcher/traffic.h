@@ -1,9 +1,9 @@
 /*  traffic.h - whether a server of this machine works on a request, seen without asking it
  *
- *  Asking some servers counts as use: it keeps them awake, or loads a model again. The system's table
- *  of TCP connections tells what they do and they do not notice: for each connection how many bytes
- *  came, and how long ago data came and went last. A reply that is not there, or that ended, 0.1 s or
- *  more after its request is work; a quick one is somebody's look at the server.
+ *  Asking some servers counts as use: it keeps them awake, or loads a model again. The system's
+ *  table of TCP connections tells what they do and they do not notice: for each connection how many
+ *  bytes came, and how long ago data came and went last. A reply that is not there, or that ended,
+ *  0.1 s or more after its request is work; a quick one is somebody's look at the server.
  *
  *      mlx_traffic_t *traffic = mlx_traffic_new(8080);
  *      mlx_traffic_look(traffic);                       a few times a second
@@ -29,8 +29,8 @@ bool mlx_traffic_look(mlx_traffic_t *self);
 /*  Whether the last look saw work that no answer has denied yet. */
 bool mlx_traffic_working(const mlx_traffic_t *self);
 
-/*  The server said that it is idle. That settles an exchange that has ended; said a few times during
- *  one it ends the belief that this is work: an upload that hangs, or a stream of events. */
+/*  The server said that it is idle. That settles an exchange that has ended; said a few times
+ *  during one it ends the belief that this is work: an upload that hangs, or a stream of events. */
 void mlx_traffic_idle(mlx_traffic_t *self);
 
 /*  For tests: what the table says of one connection. Times are milliseconds ago. */

@@ -35,8 +35,8 @@ typedef struct {
 } mlx_watcher_options_t;
 
 /*  Starts watching. Caller owns it and must destroy it before the loop; with a tap the loop must
- * not run afterwards, a wake-up from the tap's thread may still be on its way. NULL with ERR
- * (usage): an address is none. */
+ *  not run afterwards, a wake-up from the tap's thread may still be on its way. NULL with ERR
+ *  (usage): an address is none. */
 mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t *err);
 void mlx_watcher_destroy(mlx_watcher_t **self);
 

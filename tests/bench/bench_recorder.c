@@ -5,9 +5,9 @@
  *
  *  Baseline: one prepared INSERT of (series, t, value) into a table without any index, 10000 rows a
  *  transaction, WAL, synchronous=NORMAL: the fastest SQLite goes. Ours: the same samples through
- *  mlx_history_add with a flush every 10000, chunks and rollups included; and once more as messages of
- *  13 fields through mlx_recorder_message, names and catalogue included. They alternate; the medians
- *  and their ratios are printed.
+ *  mlx_history_add with a flush every 10000, chunks and rollups included; and once more as messages
+ *  of 13 fields through mlx_recorder_message, names and catalogue included. They alternate; the
+ *  medians and their ratios are printed.
  */
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*  What the tap costs: the same traffic straight to a server and through the tap, turn by turn in
- * one run, so that only the ratio counts.
+ *  one run, so that only the ratio counts.
  *
  *      cmake -G Ninja -B .build/bench -DCMAKE_BUILD_TYPE=RelWithDebInfo
  *      cmake --build .build/bench --target bench_tap && .build/bench/bin/bench_tap

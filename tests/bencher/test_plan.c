@@ -1,5 +1,5 @@
-/*  The plan in simulated time: the budget is kept at any speed, and over a thousand runs on a model of
- *  known speed and noise the 95 % interval holds the truth as often as it says. */
+/*  The plan in simulated time: the budget is kept at any speed, and over a thousand runs on a model
+ *  of known speed and noise the 95 % interval holds the truth as often as it says. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@ enum {
     RUNS = 1000
 };
 
-/*  A model that is slower or faster from prompt to prompt, and from token to token around that, each
- *  token's delay taking after the one before it. */
+/*  A model that is slower or faster from prompt to prompt, and from token to token around that,
+ *  each token's delay taking after the one before it. */
 typedef struct {
     double rate;        /* tokens/s: the truth */
     double prompt_rate; /* bytes/s */

@@ -23,7 +23,7 @@ void fixture_write(const char *path, const void *data, size_t len);
 void fixture_read(const char *path, mlx_buf_t *out);
 
 /*  Append to OUT a GGUF with one F32 tensor of ELEMENTS values made from SEED, and a safetensors
- * file likewise. Two seeds give two contents. */
+ *  file likewise. Two seeds give two contents. */
 void fixture_gguf(mlx_buf_t *out, size_t elements, unsigned seed);
 void fixture_safetensors(mlx_buf_t *out, size_t elements, unsigned seed);
 

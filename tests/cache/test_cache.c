@@ -60,7 +60,7 @@ static void test_status_of_untouched_stores(void **state)
 }
 
 /*  A status that stands is not made again: seen by a change that no folder shows. What a folder
- * shows, and what the registry knows, makes a new one. */
+ *  shows, and what the registry knows, makes a new one. */
 static void test_status_is_kept_while_nothing_changes(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /*  kill -9 and I/O errors at every step of every operation: running it again must converge, no app
- * may ever see a half file, and nothing an app uses may be gone. */
+ *  may ever see a half file, and nothing an app uses may be gone. */
 #include "tests/cache/world.h"
 
 #include <errno.h>
@@ -291,8 +291,8 @@ static void test_kill_in_recovery(void **state)
     }
 }
 
-/*  The app removes the model, or writes a new one in its place, before anything is repaired: the cache
- *  recovers, and no name is left that the app does not know. */
+/*  The app removes the model, or writes a new one in its place, before anything is repaired: the
+ *  cache recovers, and no name is left that the app does not know. */
 static void app_steps_in(operation_fn before, operation_fn run, bool writes)
 {
     static const char model[] = "home/.lmstudio/models/pub/qwen/model.gguf";

@@ -321,7 +321,7 @@ static void test_hostile_trees(void **state)
 }
 
 /*  Kill the adding process at random moments of a slow download; what is there is never fetched
- * twice, and nothing half is ever visible. */
+ *  twice, and nothing half is ever visible. */
 static void test_kill_and_resume(void **state)
 {
     (void)state;

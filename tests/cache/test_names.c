@@ -117,7 +117,7 @@ static void refuse_by_all(const char *s, size_t *cases)
 }
 
 /*  A suffix could turn the hostile text into a good one only by adding to "" or " x" behind a
- * prefix that makes them a middle: those combinations are left to the tables below. */
+ *  prefix that makes them a middle: those combinations are left to the tables below. */
 static bool may_be_good(const char *prefix, const char *s, const char *suffix)
 {
     return *s == '\0' && (*prefix || *suffix);

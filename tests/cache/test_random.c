@@ -1,5 +1,5 @@
-/*  Random operations, faults and kills against a model of the stores: whatever happens, each app keeps
- *  every model it had or was given, and every file of it is whole. */
+/*  Random operations, faults and kills against a model of the stores: whatever happens, each app
+ *  keeps every model it had or was given, and every file of it is whole. */
 #include "tests/cache/world.h"
 
 #include "services/cache/model/manifest.h"

@@ -196,8 +196,8 @@ static void write_partial(const bench_t *b, const char *end_of_name, const void 
     fixture_write(path, data, len);
 }
 
-/*  What may lie there, by this version, by one without pieces, or by accident. ASKED: pieces that are
- *  fetched then. */
+/*  What may lie there, by this version, by one without pieces, or by accident. ASKED: pieces that
+ *  are fetched then. */
 static const struct {
     const char *state;  /* NULL: none */
     const char *digits; /* NULL: no sidecar */
@@ -251,8 +251,8 @@ static bool is_visible(const bench_t *b)
     return world_inode(b->world, "cache/models/org--one/m-Q4_K_M.gguf") != 0;
 }
 
-/*  What the sidecar says is there is never asked for again: a kill loses at most four pieces on their
- *  way and twice two not yet kept, and asks the hub once more. */
+/*  What the sidecar says is there is never asked for again: a kill loses at most four pieces on
+ *  their way and twice two not yet kept, and asks the hub once more. */
 static void test_kills(void **state)
 {
     (void)state;

@@ -47,7 +47,7 @@ void world_lmstudio_model(world_t *self, const char *folder, unsigned seed, char
 #define WORLD_COMMIT "0123456789abcdef0123456789abcdef01234567"
 
 /*  Every file of every store is whole: each blob has the content its name says, no link is broken,
- * no manifest misses a blob, nothing is left in a stage. Fails the test with what is wrong. */
+ *  no manifest misses a blob, nothing is left in a stage. Fails the test with what is wrong. */
 void world_check_sound(world_t *self);
 
 /*  Do two files take their bytes once: one inode, or blocks that the file system shares. */

@@ -18,7 +18,7 @@ extern const mlx_sensor_backend_t mlx_sensor_mach, mlx_sensor_ioaccel, mlx_senso
 extern const mlx_sensor_env_t check_nowhere;
 
 /*  One back end probed and sampled SAMPLES times, two seconds apart; NULL when its probe or its
- * last sample failed, with the reason in *ERR. */
+ *  last sample failed, with the reason in *ERR. */
 mlx_readings_t *read_one(const mlx_sensor_backend_t *backend, int samples, mlx_error_t *err);
 
 /*  What the sampler would publish at its second tick, every field of it in the catalogue. */

@@ -2,8 +2,8 @@
  *
  *  Compiled twice: natively against include/native, and by the cross compiler against Apple's own
  *  headers. A number below that is right for one and wrong for the other is a compile error. On a
- * Mac it checks include/apple the same way against the SDK. Not checked: the size of
- * vm_statistics64, which each macOS extends at its end.
+ *  Mac it checks include/apple the same way against the SDK. Not checked: the size of
+ *  vm_statistics64, which each macOS extends at its end.
  */
 #include <IOKit/IOKitLib.h>
 #include <libproc.h>

@@ -1,5 +1,5 @@
 /*  Bugs for the sanitizers to find: each is of a kind that the back ends could have. CTest runs
- * every one of them and fails when it is not reported; "none" must stay silent. */
+ *  every one of them and fails when it is not reported; "none" must stay silent. */
 #include "double/dd.h"
 #include "services/sampler/darwin_get.h"
 

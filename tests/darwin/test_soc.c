@@ -207,7 +207,7 @@ static void no_frequency_table_no_frequency(void **unused)
 }
 
 /*  The registry's tables replaced by BYTES, for the machine whose clusters are found by
- * acc-clusters. */
+ *  acc-clusters. */
 static mlx_readings_t *with_table(const char *key, CFTypeRef consumed)
 {
     mlx_error_t err = {0};

@@ -1,7 +1,7 @@
 /*  fault.h - what the double can do wrong, on demand
  *
  *  A fault is armed by name for a number of requests (negative: until changed) and is used up by
- * the requests that come next; the double's own pages (/double/...) are never hit.
+ *  the requests that come next; the double's own pages (/double/...) are never hit.
  *
  *      half-json           the body ends in its middle, properly framed
  *      garbage-reply       bytes that are no HTTP

@@ -63,7 +63,7 @@ struct mlx_style {
 void mlx_gen_start(mlx_app_t *app, mlx_conn_t *conn, mlx_model_t *model, const mlx_job_t *job);
 
 /*  Called by the model: it is loaded, and slot SLOT is this generation's (-1: load_only needs
- * none). */
+ *  none). */
 void mlx_gen_begin(mlx_gen_t *self, int slot);
 
 void mlx_gen_destroy(mlx_gen_t **self);

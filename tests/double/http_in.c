@@ -12,7 +12,7 @@ typedef struct {
 } head_t;
 
 /*  Is the header line of LEN bytes "NAME: ..."? The value is then at *VALUE, terminated by its
- * line's end. */
+ *  line's end. */
 static bool header_is(const char *line, size_t len, const char *name, char value[64])
 {
     size_t n = strlen(name);

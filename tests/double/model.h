@@ -2,7 +2,7 @@
  *
  *  A model loads at its first request, is unloaded when its keep-alive ends, and decodes as many
  *  requests at once as it has slots; the others wait in order. With runners, each loaded model has
- * a child process that shows the slots (see runner.h).
+ *  a child process that shows the slots (see runner.h).
  */
 #ifndef MLX_TESTS_DOUBLE_MODEL_H
 #define MLX_TESTS_DOUBLE_MODEL_H
@@ -47,7 +47,7 @@ mlx_model_t *mlx_model_new(mlx_app_t *app, const char *name);
 void mlx_model_destroy(mlx_model_t **self);
 
 /*  The recorded models, not loaded; INDEX past the end gives NULL. The last one is what
- * mlx_rec_show and the recorded streams are of. */
+ *  mlx_rec_show and the recorded streams are of. */
 const mlx_model_t *mlx_model_recorded(size_t index);
 
 /*  A generation joins: the model starts to load if need be. */

@@ -56,7 +56,7 @@ mlx_net_t *mlx_net_new(mlx_net_request_fn fn, void *arg);
 void mlx_net_destroy(mlx_net_t **self);
 
 /*  A socket that listens on 127.0.0.1:*PORT; 0 is replaced by the port that the system chose. -1
- * with errno on failure. Caller owns it and must close it. */
+ *  with errno on failure. Caller owns it and must close it. */
 int mlx_net_socket(int *port);
 
 /*  Listen on 127.0.0.1:PORT (0: any). Returns the port, or -1. */

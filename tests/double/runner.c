@@ -94,7 +94,7 @@ int mlx_runner_become_ollama(char **argv, mlx_error_t *err)
 }
 
 /*  In the child: the two descriptors at their places, then the program under its other name.
- * STARTED closes by itself when that has succeeded. */
+ *  STARTED closes by itself when that has succeeded. */
 static void exec_runner(const char *link, char *const *args, int listener, int view, int started)
 {
     int a = fcntl(listener, F_DUPFD, 10);

@@ -1,10 +1,10 @@
 /*  runner.h - the child process that real Ollama has per loaded model: `llama-server`
  *
  *  The parent keeps a view of the slots and sends it over a pipe at each change; the child serves
- * it as llama-server does (/slots, /props, /health, /metrics). The child's command line is that of
- * the real one, its port is its own, and it ends when the pipe closes, so that it never outlives
- * the parent. Both sides are this program, started by another name through a link that is removed
- * as soon as it has been used: a killed process leaves nothing behind.
+ *  it as llama-server does (/slots, /props, /health, /metrics). The child's command line is that of
+ *  the real one, its port is its own, and it ends when the pipe closes, so that it never outlives
+ *  the parent. Both sides are this program, started by another name through a link that is removed
+ *  as soon as it has been used: a killed process leaves nothing behind.
  */
 #ifndef MLX_TESTS_DOUBLE_RUNNER_H
 #define MLX_TESTS_DOUBLE_RUNNER_H

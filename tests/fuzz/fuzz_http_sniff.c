@@ -1,5 +1,5 @@
 /*  The passive HTTP parser. The first byte says which side and how to cut; the same bytes cut in
- * two ways must be understood alike. */
+ *  two ways must be understood alike. */
 #include "proto/buf.h"
 #include "services/watcher/http_sniff.h"
 

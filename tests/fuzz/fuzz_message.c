@@ -1,6 +1,6 @@
-/*  A frame from the bus: the first byte is the length of the topic, the rest is topic and body. What the
- *  broker's glance finds must agree with what a full reading finds, and what was read must survive being
- *  written and read again. */
+/*  A frame from the bus: the first byte is the length of the topic, the rest is topic and body.
+ *  What the broker's glance finds must agree with what a full reading finds, and what was read must
+ *  survive being written and read again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*  libFuzzer target: services/cache/store/registry.h, report.h and what recovery makes of a journal
  *
  *  A row a line: the name of a table, then a value for each of its columns, behind tabs; n NULL,
- *  i123 a number, r1.5 another, b.. bytes, s.. text. Bytes 1 and 2 of a value stand for a line's end
- *  and NUL, "s\3" for the basis that makes a kept report stand. The tables are those of the registry
- *  without its types and constraints, so that every column may hold anything. */
+ *  i123 a number, r1.5 another, b.. bytes, s.. text. Bytes 1 and 2 of a value stand for a line's
+ *  end and NUL, "s\3" for the basis that makes a kept report stand. The tables are those of the
+ *  registry without its types and constraints, so that every column may hold anything. */
 #include "proto/buf.h"
 #include "services/cache/commands/report.h"
 #include "tests/fuzz/registry_reads.h"

@@ -1,9 +1,9 @@
 /*  libFuzzer target: what fuzz_registry.c reads, a hundred times as fast
  *
- *  Stands in for common/base/db.h: a query is answered with the next rows of the input whatever it asks
- *  for, so that readers see every type, NULL and length that a database could hold, and more. The
- *  first letter says what is read (m, h, j, r); a blank line ends the rows of a query, "!" makes it
- *  fail. A row a line, its values behind each other with tabs, as in fuzz_registry.c. */
+ *  Stands in for common/base/db.h: a query is answered with the next rows of the input whatever it
+ *  asks for, so that readers see every type, NULL and length that a database could hold, and more.
+ *  The first letter says what is read (m, h, j, r); a blank line ends the rows of a query, "!"
+ *  makes it fail. A row a line, its values behind each other with tabs, as in fuzz_registry.c. */
 #include "proto/buf.h"
 #include "services/cache/commands/report.h"
 #include "tests/fuzz/registry_reads.h"

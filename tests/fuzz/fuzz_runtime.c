@@ -1,5 +1,5 @@
 /*  fuzz_runtime.c - whatever a server of the kind FUZZ_KIND answers, to every question: an error
- * that says why, or a state that the catalogue accepts */
+ *  that says why, or a state that the catalogue accepts */
 #include "proto/catalogue.h"
 #include "services/watcher/runtime.h"
 

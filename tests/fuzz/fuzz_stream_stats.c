@@ -1,6 +1,6 @@
 /*  The figures of a request. The first byte chooses API and form, the second how to cut; up to the
  *  first NUL comes the request's body, then the reply's. Cutting must not change the figures, and
- * no figure may be one that cannot be. */
+ *  no figure may be one that cannot be. */
 #include "common/runtime/stream_stats.h"
 
 #include <math.h>

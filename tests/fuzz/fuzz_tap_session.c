@@ -1,5 +1,5 @@
 /*  One connection as the tap sees it. The input is a list of turns: a byte for the side and the
- * length, then that many bytes. Every request that begins must end or still run, once. */
+ *  length, then that many bytes. Every request that begins must end or still run, once. */
 #include "services/watcher/tap_session.h"
 
 #include <string.h>

@@ -1,7 +1,8 @@
 /*  registry_reads.h - what the cache reads back from its registry, for fuzz targets
  *
- *  Each function reads rows of one kind as the cache does and panics when something was accepted that
- *  leads out of its folder. Nothing is changed on the disk: the cache is one whose gate refuses.
+ *  Each function reads rows of one kind as the cache does and panics when something was accepted
+ *  that leads out of its folder. Nothing is changed on the disk: the cache is one whose gate
+ *  refuses.
  *
  *      mlx_cache_t cache = mlx_reading_cache(db);
  *      mlx_read_models(&cache);

@@ -1,5 +1,5 @@
 /*  Stand-in for libFuzzer where it is not built in: give each file of the named folders to the
- * target once. Fails when there was none, so that a lost corpus is noticed. */
+ *  target once. Fails when there was none, so that a lost corpus is noticed. */
 #include "proto/buf.h"
 
 #include <dirent.h>

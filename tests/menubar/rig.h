@@ -1,7 +1,7 @@
 /*  rig.h - the tray for real: mlx-bus and mlx-menubar as processes, the desktop around them played here
  *
- *  In one loop: a StatusNotifierWatcher with its host, a notification daemon, a publisher, a bencher,
- *  and an xdg-open that tells what it was asked to open. Run it under dbus-run-session.
+ *  In one loop: a StatusNotifierWatcher with its host, a notification daemon, a publisher, a
+ *  bencher, and an xdg-open that tells what it was asked to open. Run it under dbus-run-session.
  *
  *      rig_t *rig = rig_new();
  *      rig_watcher(rig, true); rig_start(rig, "tray");
@@ -76,8 +76,8 @@ void rig_start_with(rig_t *self, const char *const *args, const char *env);
 void rig_publish_screen(rig_t *self, const char *model, double rate);
 void rig_publish(rig_t *self, const char *topic, mlx_value_t *d); /* takes D over */
 
-/*  Call METHOD of the item (PATH starts with "/Status") or its menu. The reply is borrowed until the
- *  next call; NULL when it is an error. */
+/*  Call METHOD of the item (PATH starts with "/Status") or its menu. The reply is borrowed until
+ *  the next call; NULL when it is an error. */
 sd_bus_message *rig_call(rig_t *self, const char *interface, const char *method, const char *types,
                          ...);
 

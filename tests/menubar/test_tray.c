@@ -1,5 +1,5 @@
-/*  The tray for real: the program itself on a private session bus, with a tray, a notification daemon
- *  and a bus of the suite around it. */
+/*  The tray for real: the program itself on a private session bus, with a tray, a notification
+ *  daemon and a bus of the suite around it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/*  A year in short: flat memory, few bytes, quick plots. The last two days at one sample a second, the
- *  rest at one in half a minute; bench_recorder has it at full rate. */
+/*  A year in short: flat memory, few bytes, quick plots. The last two days at one sample a second,
+ *  the rest at one in half a minute; bench_recorder has it at full rate. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/*  case.h - a machine from tests/fixtures/sensors/cases: a JSON map of path to content, or of path to
- *  {"link": target}; and NVIDIA's library beside it */
+/*  case.h - a machine from tests/fixtures/sensors/cases: a JSON map of path to content, or of path
+ *  to {"link": target}; and NVIDIA's library beside it */
 #ifndef MLX_TESTS_SENSORS_CASE_H
 #define MLX_TESTS_SENSORS_CASE_H
 

@@ -1,5 +1,5 @@
 /*  Print every reading of this machine as JSON: what the sensor tests and a person compare with
- * other tools. Two samples, --wait seconds apart, so that rates are there.
+ *  other tools. Two samples, --wait seconds apart, so that rates are there.
  *
  *      dump [--proc DIR] [--sys DIR] [--nvml LIBRARY] [--wait SECONDS] [--repeat N]
  *

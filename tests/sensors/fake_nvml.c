@@ -2,7 +2,7 @@
  *
  *  Types and signatures are written from NVIDIA's API reference, apart from the product's own
  *  declarations, so that a mistake there shows. The file named by MLX_FAKE_NVML is read at each
- * call, one "key=number" a line:
+ *  call, one "key=number" a line:
  *
  *      gpus=2              how many there are (default 1)
  *      init=9              what a function without a GPU returns

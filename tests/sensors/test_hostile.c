@@ -1,6 +1,6 @@
 /*  Every file of every recorded machine, replaced in turn by what a broken driver, a race or an
  *  attacker could put there. Whatever happens, a reading is absent or fits the catalogue: right
- * type, finite, inside the bounds of its unit; and no back end falls over (run under sanitizers).
+ *  type, finite, inside the bounds of its unit; and no back end falls over (run under sanitizers).
  */
 #include "proto/catalogue.h"
 #include "rig.h"

@@ -1,5 +1,5 @@
-/*  What people reported of their Linux machines, with the right values (README.md lists the reports;
- *  those of Macs are in tests/darwin/test_reports.c). */
+/*  What people reported of their Linux machines, with the right values (README.md lists the
+ *  reports; those of Macs are in tests/darwin/test_reports.c). */
 #include "case.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/*  What sleeps is not woken, and what could sleep is not kept awake: not one call of NVIDIA's library,
- *  not one file of a suspended device's driver. */
+/*  What sleeps is not woken, and what could sleep is not kept awake: not one call of NVIDIA's
+ *  library, not one file of a suspended device's driver. */
 #include "case.h"
 #include "watch.h"
 

@@ -1,7 +1,7 @@
 /*  peer.h - the two ends of a relayed connection, as blocking sockets with a deadline
  *
  *  Each call waits at most PEER_DEADLINE_S. Those that say so fail the test on any error; the
- * others are fit for threads, where a test cannot be failed.
+ *  others are fit for threads, where a test cannot be failed.
  */
 #ifndef MLX_TESTS_TAP_PEER_H
 #define MLX_TESTS_TAP_PEER_H
@@ -28,7 +28,7 @@ bool peer_send(int fd, const void *data, size_t len);
 size_t peer_receive(int fd, void *data, size_t len);
 
 /*  How the stream ends when no further byte comes: 0 in order, else the errno, ECONNRESET for a
- * reset; -1 when a byte came. */
+ *  reset; -1 when a byte came. */
 int peer_ending(int fd);
 
 /*  Close with a reset. */

@@ -400,7 +400,7 @@ static void a_request_too_long_is_passed_over(void **state)
 }
 
 /*  The model's name in the figures after a request that names START and then COUNT times an e
- * acute. */
+ *  acute. */
 static void model_shown(const char *start, int count, mlx_stream_figures_t *f)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};

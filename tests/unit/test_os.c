@@ -172,7 +172,7 @@ static void clone_shares_blocks(const dir_t *dir)
 }
 
 /*  Where the file system clones, content and privacy are checked; where it does not, that it says
- * so and leaves nothing behind. */
+ *  so and leaves nothing behind. */
 static void clone_or_says_it_cannot(void **state)
 {
     const dir_t *dir = *state;

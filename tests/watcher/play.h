@@ -68,7 +68,7 @@ int play_free_port(void);
 void play_watch(play_t *self, const mlx_watcher_options_t *options);
 
 /*  Generate TOKENS at ADDRESS through /api/generate; reply is the final object with the server's
- * own figures. */
+ *  own figures. */
 void play_generate(play_t *self, const char *address, int tokens);
 
 /*  The same by PATH with BODY; reply is not kept. */

@@ -1,5 +1,5 @@
-/*  Watching wakes nothing: what a server that may sleep is asked, by the log of its requests, and the
- *  signs of work that are seen without asking. */
+/*  Watching wakes nothing: what a server that may sleep is asked, by the log of its requests, and
+ *  the signs of work that are seen without asking. */
 #include "common/base/clock.h"
 #include "services/watcher/gate.h"
 #include "services/watcher/traffic.h"

@@ -1,5 +1,5 @@
 /*  Back ends on the recorded replies of Ollama, on samples of the others' documented replies, and
- * on bodies that no server should send. */
+ *  on bodies that no server should send. */
 #include "services/watcher/runtime.h"
 
 #include <math.h>

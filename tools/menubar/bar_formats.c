@@ -14,8 +14,8 @@ typedef struct {
     const char *plain; /* parameters of every item: a text is a text */
 } xbar_words_t;
 
-/*  The bar splits a line at the first "|" and has no escape for it, a stream at any "~~~", and takes
- *  leading dashes for a submenu: look-alikes stand in for them. */
+/*  The bar splits a line at the first "|" and has no escape for it, a stream at any "~~~", and
+ *  takes leading dashes for a submenu: look-alikes stand in for them. */
 static void write_xbar_text(mlx_buf_t *out, const char *text)
 {
     bool leading = true;

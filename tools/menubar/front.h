@@ -1,7 +1,7 @@
 /*  front.h - front ends: one small interface, one line of a table each
  *
- *  A front end shows a menu and, where it can, reports clicks. "tray" is an icon with a menu (Linux);
- *  the others write text to standard output for a status bar (bar_formats.h).
+ *  A front end shows a menu and, where it can, reports clicks. "tray" is an icon with a menu
+ *  (Linux); the others write text to standard output for a status bar (bar_formats.h).
  *
  *      const mlx_front_t *front = mlx_front_find("waybar");
  *      void *state = NULL;

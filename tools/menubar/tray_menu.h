@@ -4,10 +4,10 @@
  *      mlx_tray_menu_update(menu, view);
  *
  *  An item keeps its number as long as the process lives. A change of text or of being enabled is
- *  ItemsPropertiesUpdated, so that an open menu does not flicker; only a change of the list itself is
- *  LayoutUpdated. Clicks come as Event or EventGroup (xfce sends the latter only), and hosts may send
- *  them for items that are not enabled: those are refused here.
- *  Interface: https://github.com/AyatanaIndicators/libdbusmenu, libdbusmenu-glib/dbus-menu.xml
+ *  ItemsPropertiesUpdated, so that an open menu does not flicker; only a change of the list itself
+ *  is LayoutUpdated. Clicks come as Event or EventGroup (xfce sends the latter only), and hosts may
+ *  send them for items that are not enabled: those are refused here. Interface:
+ *  https://github.com/AyatanaIndicators/libdbusmenu, libdbusmenu-glib/dbus-menu.xml
  */
 #ifndef MLX_TOOLS_MENUBAR_TRAY_MENU_H
 #define MLX_TOOLS_MENUBAR_TRAY_MENU_H

@@ -9,8 +9,8 @@
 /*  The settings; NULL with ERR (code usage). Caller owns them. */
 mlx_config_t *cli_config(mlx_error_t *err);
 
-/*  Folder of the cache: --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. Caller owns it;
- *  NULL with ERR. */
+/*  Folder of the cache: --dir, else MLX_CACHE_DIR, else cache.dir, else ~/.mlx-cache. Caller owns
+ *  it; NULL with ERR. */
 char *cli_home(const mlx_args_t *args, mlx_error_t *err);
 
 /*  The environment and the clock of this process, for mlx_cache_options_t. */
@@ -21,7 +21,7 @@ int64_t cli_seconds(void);
 int cli_fail(const mlx_args_t *args, const mlx_error_t *err);
 
 /*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report
- * prints the error instead. */
+ *  prints the error instead. */
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out));
 
@@ -39,8 +39,8 @@ int cli_change(void *arg, const mlx_args_t *args);
 void cli_progress(void *arg, const mlx_value_t *event);
 void cli_progress_end(void);
 
-/*  Let the bus hear how far this command is as well (cache.progress of the source "mlx-cache"), if one
- *  runs; never waits for it. For commands that change something. */
+/*  Let the bus hear how far this command is as well (cache.progress of the source "mlx-cache"), if
+ *  one runs; never waits for it. For commands that change something. */
 void cli_tell_bus(void);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */

@@ -148,8 +148,8 @@ static bool app_has(const mlx_value_t *model, const char *app)
     return false;
 }
 
-/*  Every model of the cache that the app does not have; what the app cannot take is said and does not stop the others. An error
- *  when there was something to link and none of it could be. */
+/*  Every model of the cache that the app does not have; what the app cannot take is said and does
+ *  not stop the others. An error when there was something to link and none of it could be. */
 static mlx_value_t *link_all(mlx_cache_t *cache, const mlx_args_t *args, mlx_error_t *err)
 {
     if (!mlx_adapter_find(mlx_args_operand(args, 0), err))

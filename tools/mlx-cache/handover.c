@@ -1,6 +1,6 @@
-/*  The program that people type knows all commands and looks by itself. What changes something is the
- *  work of the program in libexec that is linked against HTTP and the bus: loading those libraries
- *  takes longer than a status. */
+/*  The program that people type knows all commands and looks by itself. What changes something is
+ *  the work of the program in libexec that is linked against HTTP and the bus: loading those
+ *  libraries takes longer than a status. */
 #include "cli.h"
 
 #include "common/os/os.h"

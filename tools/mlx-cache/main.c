@@ -1,5 +1,5 @@
 /*  mlx-cache: one verified copy of every model, shared by every app. The table below is its help,
- * man page and completion. */
+ *  man page and completion. */
 #include "cli.h"
 
 static const mlx_option_t common_options[] = {

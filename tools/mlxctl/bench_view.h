@@ -20,9 +20,10 @@ void mlx_bench_csv(const mlx_value_t *result, mlx_buf_t *out);
 void mlx_bench_markdown(const mlx_value_t *result, mlx_buf_t *out);
 
 /*  RESULT against those of EARLIER (a list, any order) that were measured with the same prompts, of
- *  the same model's name and on the machine HOST (an entry that names none counts), newest first, at most MLX_BENCH_COMPARED_MAX: a list of {id, t, ratio,
- *  low, high, pairs, verdict ("faster", "slower" or "no evidence"), changed: [keys that differ]}.
- *  The ratio is this speed by that one. Caller owns it. */
+ *  the same model's name and on the machine HOST (an entry that names none counts), newest first,
+ *  at most MLX_BENCH_COMPARED_MAX: a list of {id, t, ratio, low, high, pairs, verdict ("faster",
+ *  "slower" or "no evidence"), changed: [keys that differ]}. The ratio is this speed by that one.
+ *  Caller owns it. */
 mlx_value_t *mlx_bench_compare(const mlx_value_t *result, const mlx_value_t *earlier,
                                const char *host);
 

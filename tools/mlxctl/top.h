@@ -4,8 +4,8 @@
 
 #include "common/bus/bus.h"
 
-/*  Run until q, Ctrl-C or SIGTERM. BUS lives in LOOP. HOST: the machine shown first; NULL: this one.
- *  0, or -1 with ERR (no terminal). */
+/*  Run until q, Ctrl-C or SIGTERM. BUS lives in LOOP. HOST: the machine shown first; NULL: this
+ *  one. 0, or -1 with ERR (no terminal). */
 int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*  top_view.h - what `mlxctl top` shows: a pure function from the overview and its history to a
- * canvas */
+ *  canvas */
 #ifndef MLX_TOOLS_MLXCTL_TOP_VIEW_H
 #define MLX_TOOLS_MLXCTL_TOP_VIEW_H
 

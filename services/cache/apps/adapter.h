@@ -23,9 +23,8 @@ typedef struct {
     unsigned small;          /* and for other files */
     const char *as;          /* name for the app; NULL: the model's own */
 
-    /*  Receives a step for each large file that the app has already, as a second copy: to share
-     *  it. NULL:
-     *  not wanted. */
+    /*  Receives a step for each large file that the app has already, as a second copy: to share it.
+     *  NULL: not wanted. */
     mlx_cache_plan_t *twins;
 } mlx_expose_t;
 
@@ -34,7 +33,7 @@ typedef struct {
     const char *title; /* as people call it */
 
     /*  Folders where the app may keep its models, best first, as allocated strings. The first one
-     * is where new models go, existing or not. Returns how many. */
+     *  is where new models go, existing or not. Returns how many. */
     size_t (*stores)(const mlx_env_t *env, char *paths[MLX_STORES_MAX]);
 
     /*  Is the folder one of this app's stores (it has its marks). */
@@ -50,8 +49,7 @@ typedef struct {
     bool (*in_use)(const mlx_root_t *root, const char *path);
 
     /*  The lock file that the app's own tools hold while they write PATH, as an allocated path in
-     *  the
-     *  store, or NULL. NULL: the app has no locks. */
+     *  the store, or NULL. NULL: the app has no locks. */
     char *(*lock_path)(const char *path);
 } mlx_adapter_t;
 
@@ -65,8 +63,7 @@ extern const mlx_adapter_t mlx_adapter_dir;
 extern const mlx_adapter_t *const mlx_adapters[];
 
 /*  After a link into the app's usual store: does the running app see it. 0: yes, it does not run,
- *  or it
- *  cannot be asked; -1 with ERR: it runs and does not. */
+ *  or it cannot be asked; -1 with ERR: it runs and does not. */
 int mlx_adapter_confirm(const mlx_adapter_t *adapter, const mlx_env_t *env,
                         const mlx_cache_plan_t *plan, mlx_error_t *err);
 
@@ -89,7 +86,7 @@ char *mlx_blob_path(const char *sha256);
 char *mlx_env_path(const mlx_env_t *env, const char *name, const char *tail);
 
 /*  Plan the file of a model under PATH of the store, by the methods for its kind. A file of the
- * same content that is there already needs no step; another one is an error (data_loss). */
+ *  same content that is there already needs no step; another one is an error (data_loss). */
 int mlx_expose_file(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_model_file_t *file,
                     const char *path, const char *stage, mlx_error_t *err);
 

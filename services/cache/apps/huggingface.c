@@ -75,7 +75,7 @@ static const char *blob_of(const char *target)
 }
 
 /*  Where the bytes of blobs/<name> are: there, or (since 1.32) in the shared store that it links
- * to, inside the same cache. "" when somewhere else. */
+ *  to, inside the same cache. "" when somewhere else. */
 static char *terminal_path(const repo_scan_t *r, const char *blob)
 {
     static const char shared[] = "../../blobs/";

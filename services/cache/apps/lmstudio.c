@@ -1,8 +1,7 @@
 /*  lmstudio - LM Studio: <models>/<publisher>/<model>/<files>, real folders and files
  *
  *  The models folder is downloadsFolder of settings.json, default ~/.lmstudio/models, in old
- * versions
- *  ~/.cache/lm-studio/models; ~/.lmstudio-home-pointer names a home that was moved.
+ *  versions ~/.cache/lm-studio/models; ~/.lmstudio-home-pointer names a home that was moved.
  */
 #include "services/cache/apps/adapter.h"
 

@@ -1,9 +1,9 @@
 /*  ollama - Ollama's store: blobs/sha256-<hex> and manifests/<host>/<namespace>/<model>/<tag>
  *
  *  `ollama create` copies every GGUF it is given. A blob put in place under its own digest, a
- * config blob and a manifest, in this order, are a model that the running server sees at its next
- * list, with the same inode (tried on 0.32.15). Temporaries are made in the store's root: in blobs/
- * the server would prune them, at the depth of a manifest it would parse them.
+ *  config blob and a manifest, in this order, are a model that the running server sees at its next
+ *  list, with the same inode (tried on 0.32.15). Temporaries are made in the store's root: in
+ *  blobs/ the server would prune them, at the depth of a manifest it would parse them.
  */
 #include "services/cache/apps/adapter.h"
 

@@ -196,7 +196,7 @@ static int drop_old_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error
 }
 
 /*  The row comes before the names: a crash between them leaves a model whose view is made again by
- * the next add, never a name that nothing knows of and that holds its bytes for ever. */
+ *  the next add, never a name that nothing knows of and that holds its bytes for ever. */
 int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
 {
     if (drop_old_names(self, model, err) ||

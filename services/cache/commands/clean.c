@@ -51,7 +51,7 @@ static bool plan_replace(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_re
 }
 
 /*  The file of an app that stands for a group, if it may be replaced: weights, in one place,
- * reached without a link of the app. */
+ *  reached without a link of the app. */
 static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_t *group)
 {
     const mlx_ref_t *ref = &inodes->refs[group->first];
@@ -67,8 +67,7 @@ static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_
 }
 
 /*  The one file of a device that all others of the same content are shared with: the cache's own,
- *  else
- *  one that cannot be replaced itself, because it has several names already. */
+ *  else one that cannot be replaced itself, because it has several names already. */
 static const mlx_ref_t *best_source(const mlx_inodes_t *inodes, size_t from, size_t to,
                                     uint64_t dev)
 {
@@ -282,8 +281,7 @@ static int is_needed(const sweep_t *s, const char *sha256, bool *needed)
 }
 
 /*  A blob that is a file of no model. The finished shards of an interrupted add are such too: they
- *  stay
- *  as long as its partial files. */
+ *  stay as long as its partial files. */
 static int plan_orphan(void *arg, const char *sha256, const struct stat *st)
 {
     sweep_t *s = arg;
@@ -333,8 +331,7 @@ static void plan_forget(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_mod
 }
 
 /*  As one operation, with a record that undo brings them back from. The rows go last: until then
- *  the
- *  models can be forgotten again. */
+ *  the models can be forgotten again. */
 static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const *models,
                          size_t count, mlx_error_t *err)
 {
@@ -491,7 +488,7 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
- * it. */
+ *  it. */
 static bool is_unused(const mlx_value_t *row, int64_t before)
 {
     bool cached = false;

@@ -10,8 +10,7 @@
 #include <stdatomic.h>
 
 /*  How far the present work is, in bytes. Pieces may be counted by several threads; only the one
- *  that
- *  began it tells. */
+ *  that began it tells. */
 typedef struct {
     const char *operation;
     const char *phase;
@@ -39,12 +38,10 @@ struct mlx_cache {
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
 
 /*  Progress. begin: TOTAL bytes of work (0: none to tell) in pieces of PIECE bytes, words borrowed
- *  for
- *  good; piece: one of them is done, to be given as STOP with the cache as its ARG; done: the
- *  count of
- *  bytes where it is known. file: FILE is verified and in its place, HOW is "downloaded",
- *  "present",
- *  "shared", "copied", "read" or "sent", APP (may be NULL) where it came from or went to. */
+ *  for good; piece: one of them is done, to be given as STOP with the cache as its ARG; done: the
+ *  count of bytes where it is known. file: FILE is verified and in its place, HOW is "downloaded",
+ *  "present", "shared", "copied", "read" or "sent", APP (may be NULL) where it came from or went
+ *  to. */
 void mlx_cache_tell_begin(mlx_cache_t *self, const char *operation, const char *phase,
                           const char *model, uint64_t total, size_t piece);
 bool mlx_cache_piece(void *cache);
@@ -53,12 +50,11 @@ void mlx_cache_tell_file(mlx_cache_t *self, const char *model, const char *file,
                          const char *how, const char *app);
 
 /*  Volumes. of: what names the volume at PATH (caller owns it; NULL: not known). note: remember
- *  where
- *  SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the home.
- *  add_users: apps that have MODEL on such a volume, into used_by. list: every store and link that is
- *  away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here now.
- *  forget: what APP has of the model WHAT, or in the folder
- *  WHAT, on such a volume will not come back. */
+ *  where SCAN found stores. hold: does a link on a volume that is away lead to the inode INO of the
+ *  home. add_users: apps that have MODEL on such a volume, into used_by. list: every store and link
+ *  that is away, as problems. away: is what was at ROOT, on VOLUME (NULL: look it up), not here
+ *  now. forget: what APP has of the model WHAT, or in the folder WHAT, on such a volume will not
+ *  come back. */
 char *mlx_volumes_of(const char *path);
 void mlx_volumes_note(mlx_cache_t *self, const mlx_scan_t *scan);
 bool mlx_volumes_hold(mlx_cache_t *self, uint64_t ino);
@@ -78,8 +74,7 @@ int mlx_cache_need_sound(mlx_cache_t *self, const char *model, const mlx_model_f
                          mlx_error_t *err);
 
 /*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went
- *  bad
- *  since: each gets those of the blob. What somebody wrote to is left alone. */
+ *  bad since: each gets those of the blob. What somebody wrote to is left alone. */
 int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 
 /*  Bring MODEL back as undo does, with a report of it into LIST. */
@@ -101,9 +96,8 @@ unsigned mlx_cache_small_methods(void);
 bool mlx_cache_can_clone(mlx_cache_t *self);
 
 /*  Bytes that the files of the cache and of all apps take on the disk, as it is now, without those
- *  that
- *  have names elsewhere too; and what would be freed if the files of PLAN and the views of COUNT
- *  models went, of which apps may have other names. */
+ *  that have names elsewhere too; and what would be freed if the files of PLAN and the views of
+ *  COUNT models went, of which apps may have other names. */
 int mlx_cache_held(mlx_cache_t *self, uint64_t *bytes, mlx_error_t *err);
 int mlx_cache_would_free(mlx_cache_t *self, const mlx_cache_plan_t *plan,
                          mlx_model_t *const *models, size_t count, uint64_t *bytes,
@@ -123,8 +117,7 @@ void mlx_cache_plan_remove(mlx_cache_t *self, mlx_cache_plan_t *plan, const char
 char *mlx_cache_view_name(const char *model_name);
 
 /*  Are there weights among the files NAMES of MODEL: without them it is none. not_found, with what
- *  is
- *  there, when not. */
+ *  is there, when not. */
 int mlx_cache_need_weights(const char *model, const char *const *names, size_t count,
                            mlx_error_t *err);
 
@@ -146,20 +139,18 @@ typedef struct {
 } mlx_wanted_t;
 
 /*  Bring every wanted file into the content store and fill MODEL with them: from the store itself,
- * from an app that has the same bytes, from the network. Sums of bytes go into REPORT. */
+ *  from an app that has the same bytes, from the network. Sums of bytes go into REPORT. */
 int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
                     const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err);
 /*  Fetch the files that one of MIRRORS ("oci://host/path", ending with NULL) has from there. A
- *  mirror
- *  that does not answer is passed over. */
+ *  mirror that does not answer is passed over. */
 void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *const *mirrors,
                            mlx_wanted_t *wanted, size_t count);
 /*  "https://host/v2/space/model" of a model's Ollama registry. Caller owns it and must free it. */
 char *mlx_cache_registry_url(const mlx_ollama_name_t *name);
 
 /*  What the registry wants as Authorization for this model, "" when nothing, as an allocated
- *  string;
- *  its manifest into JSON (may be NULL). NULL with ERR. */
+ *  string; its manifest into JSON (may be NULL). NULL with ERR. */
 char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, mlx_buf_t *json,
                               mlx_error_t *err);
 

@@ -84,8 +84,7 @@ static mlx_value_t *plan_report(mlx_cache_t *self, mlx_cache_plan_t *plan, bool 
 }
 
 /*  What the app had already as copies is shared now too, as far as that can be; what cannot is
- *  said: it
- *  stays twice. */
+ *  said: it stays twice. */
 static int share_twins(mlx_cache_t *self, mlx_cache_plan_t *twins, mlx_value_t *report,
                        bool dry_run, mlx_error_t *err)
 {

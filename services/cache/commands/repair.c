@@ -1,5 +1,5 @@
 /*  Damage: what is refused because of it, and giving sound bytes to the names that this cache made.
- *  */
+ */
 #include "services/cache/commands/internal.h"
 
 #include "services/cache/model/header.h"

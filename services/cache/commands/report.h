@@ -1,8 +1,8 @@
 /*  report.h - the last status, kept in the registry with the folders it was made from
  *
  *  It stands while each of those folders has the modification time that it had, no store came or
- * went and the registry itself was not changed: some hundred stats instead of a scan. Used by
- * status only.
+ *  went and the registry itself was not changed: some hundred stats instead of a scan. Used by
+ *  status only.
  */
 #ifndef MLX_CACHE_COMMANDS_REPORT_H
 #define MLX_CACHE_COMMANDS_REPORT_H

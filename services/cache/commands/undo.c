@@ -1,6 +1,5 @@
 /*  Bringing back what clean or remove freed: from this machine where any app still has it, else
- *  from
- *  where it came, at the same commit. */
+ *  from where it came, at the same commit. */
 #include "services/cache/commands/internal.h"
 
 #include "common/base/json.h"

@@ -1,6 +1,5 @@
-/*  Stores on volumes that come and go. What lies on one that is away is neither gone nor unused:
- *  it is
- *  offline, and what it needs is kept. */
+/*  Stores on volumes that come and go. What lies on one that is away is neither gone nor unused: it
+ *  is offline, and what it needs is kept. */
 #include "services/cache/commands/internal.h"
 
 #include "common/os/os.h"
@@ -21,8 +20,7 @@ char *mlx_volumes_of(const char *path)
 }
 
 /*  A folder that is missing while its volume is there was removed; a folder on another volume is
- *  the
- *  empty place where its own was mounted. */
+ *  the empty place where its own was mounted. */
 static bool is_away(const char *path, const char *volume)
 {
     MLX_CLEANUP(mlx_free_p) char *now = mlx_volumes_of(path);

@@ -17,8 +17,8 @@ typedef struct mlx_watch_dirs mlx_watch_dirs_t;
 mlx_watch_dirs_t *mlx_watch_dirs_new(void); /* NULL: this system has none to give */
 void mlx_watch_dirs_destroy(mlx_watch_dirs_t **self);
 
-/*  Watch these folders and no others. False when not all of them could be (too many for the system's
- *  limit): then looking from time to time is needed as well. */
+/*  Watch these folders and no others. False when not all of them could be (too many for the
+ *  system's limit): then looking from time to time is needed as well. */
 bool mlx_watch_dirs_set(mlx_watch_dirs_t *self, char *const *paths, size_t count);
 
 int mlx_watch_dirs_fd(const mlx_watch_dirs_t *self);

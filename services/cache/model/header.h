@@ -21,7 +21,7 @@ mlx_file_kind_t mlx_file_kind(const char *name);
 bool mlx_file_is_weights(const char *name);
 
 /*  Check the file open as FD as what NAME says it is. A Git-LFS pointer saved in place of its file
- * is refused whatever its name. 0, or -1 with code failed. */
+ *  is refused whatever its name. 0, or -1 with code failed. */
 int mlx_header_check(int fd, const char *name, mlx_error_t *err);
 
 #endif

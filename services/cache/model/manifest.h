@@ -1,7 +1,7 @@
 /*  manifest.h - an Ollama (docker v2) or OCI manifest: read, checked, written
  *
  *  Every digest is validated here (it becomes a file name: CVE-2024-37032) and every size is
- * bounded.
+ *  bounded.
  *
  *      mlx_manifest_t *m = mlx_manifest_parse(json, len, &err);
  *      const mlx_layer_t *weights = mlx_manifest_find(m, MLX_LAYER_MODEL);

@@ -1,5 +1,5 @@
 /*  names.h - what may become a path: digests, commits, repo ids, revisions, file paths, Ollama
- * names
+ *  names
  *
  *  All of these come from outside (a hub, a registry, a manifest, the command line) and end up in
  *  paths or URLs, so each is checked here before anything touches the disk. A name that an app
@@ -57,7 +57,7 @@ typedef struct {
 int mlx_name_ollama(const char *s, mlx_ollama_name_t *name, mlx_error_t *err);
 
 /*  As a person writes it: without the parts that are defaults, the tag always there. Caller owns
- * the string and must free it. */
+ *  the string and must free it. */
 char *mlx_name_ollama_short(const mlx_ollama_name_t *name);
 
 /*  Does PATTERN (`*` any run including '/', `?` one, `[...]` a set) match PATH, case counts. */

@@ -1,8 +1,8 @@
 /*  tree.h - the list of files of a hub repository, from the hub's tree API
  *
  *  `GET /api/models/{id}/tree/{rev}?recursive=true` answers pages of a JSON array; each page is
- * added to one tree. A path that is not fit to be a file here is kept with its fault, so that a
- * README with a strange name does no harm, and choosing it is an error.
+ *  added to one tree. A path that is not fit to be a file here is kept with its fault, so that a
+ *  README with a strange name does no harm, and choosing it is an error.
  *
  *      mlx_tree_t *tree = mlx_tree_new();
  *      while (more pages) mlx_tree_add_page(tree, body, len, &err);
@@ -43,11 +43,9 @@ int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *co
                     mlx_error_t *err);
 
 /*  Select the model: its weights, whatever their format, with what it needs beside them, also in
- *  folders. Of the same weights in several formats or precisions the one that most programs read
- *  is taken
- *  (safetensors first); the rest is marked left_out. An error that lists what is there (not_found)
- *  when
- *  there are no weights. */
+ *  folders. Of the same weights in several formats or precisions the one that most programs read is
+ *  taken (safetensors first); the rest is marked left_out. An error that lists what is there
+ *  (not_found) when there are no weights. */
 int mlx_tree_select_model(mlx_tree_t *self, mlx_error_t *err);
 
 /*  Are weights among the selected files; the same error when not. */
@@ -57,7 +55,7 @@ int mlx_tree_need_weights(const mlx_tree_t *self, mlx_error_t *err);
 char *mlx_tree_list(const mlx_tree_t *self);
 
 /*  Select one quantisation of a GGUF repository: every shard of the file whose name holds QUANT
- * (NULL: Q4_K_M, else Q8_0, else the first), case ignored, and its best mmproj companion. */
+ *  (NULL: Q4_K_M, else Q8_0, else the first), case ignored, and its best mmproj companion. */
 int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err);
 
 /*  Does the repository have safetensors, does it have GGUF files. */

@@ -35,8 +35,7 @@ mlx_weights_t mlx_weights_format(const char *path);
 const char *mlx_weights_format_name(mlx_weights_t format); /* "safetensors", "PyTorch", .. */
 
 /*  Are its bytes shared with the apps (by clone or hard link): weights, and whatever is large.
- *  Small
- *  files are edited in place by people and tools: each place has its own. */
+ *  Small files are edited in place by people and tools: each place has its own. */
 bool mlx_weights_is_shared(const char *path, uint64_t size);
 
 #endif

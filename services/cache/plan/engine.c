@@ -197,7 +197,7 @@ bool mlx_engine_changed(mlx_engine_t *self, const mlx_cache_plan_t *plan, size_t
 }
 
 /*  Take back what do_make did or was about to do: the name if it has our inode, the temporary
- * always (its name is nobody else's). */
+ *  always (its name is nobody else's). */
 static int undo_make(const work_t *w)
 {
     const mlx_fs_t *fs = &w->engine->fs;
@@ -382,8 +382,7 @@ static bool is_away(const mlx_engine_t *self, const mlx_cache_plan_t *plan, size
 }
 
 /*  What is missing with its folder is taken back already; what lies behind a link that somebody put
- *  in
- *  the place of a folder is not ours to touch. */
+ *  in the place of a folder is not ours to touch. */
 static int take_step_back(mlx_engine_t *self, mlx_cache_plan_t *plan, size_t seq, mlx_error_t *err)
 {
     work_t w;

@@ -14,7 +14,7 @@
  *      mlx_root_destroy(&root);
  *
  *  All return 0, or -1 with an error that names the file and, where there is one, the hint; what
- * else they return is said there.
+ *  else they return is said there.
  */
 #ifndef MLX_CACHE_PLAN_FSOPS_H
 #define MLX_CACHE_PLAN_FSOPS_H

@@ -40,10 +40,9 @@ int mlx_fsys_reserve(int fd, uint64_t len);
 void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len);
 
 /*  A part of a file and where its bytes lie. Two parts with the same SPACE, START and LEN are the
- *  same bytes
- *  on the disk. Linux: SPACE 0, START the place on the device. macOS tells no places: SPACE is the
- *  id that
- *  clones have in common, and the bytes that a clone has for itself are no run. */
+ *  same bytes on the disk. Linux: SPACE 0, START the place on the device. macOS tells no places:
+ *  SPACE is the id that clones have in common, and the bytes that a clone has for itself are no
+ *  run. */
 typedef struct {
     uint64_t at; /* in the file */
     uint64_t space;
@@ -58,11 +57,11 @@ typedef struct {
 } mlx_runs_t;
 
 /*  Can files of the file system that FD lies on share blocks at all. A wrong yes costs time only.
- *  */
+ */
 bool mlx_fsys_may_clone(int fd);
 
 /*  The runs of the open file FD, clear them with mlx_runs_clear. EOPNOTSUPP where nobody can say.
- *  */
+ */
 int mlx_fsys_runs(int fd, mlx_runs_t *out);
 void mlx_runs_clear(mlx_runs_t *self);
 bool mlx_runs_same(const mlx_runs_t *a, const mlx_runs_t *b); /* the same bytes on the disk */

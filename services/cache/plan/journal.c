@@ -121,7 +121,7 @@ static bool is_root(const char *path)
 }
 
 /*  Has the step what carrying it out or taking it back relies on? Rows are outside input: whoever
- * can write to the file, or a disk that went bad, may have put anything there. */
+ *  can write to the file, or a disk that went bad, may have put anything there. */
 static bool is_sound(const mlx_cache_step_t *s)
 {
     if (!is_root(s->root) || !is_inside(s->path) || (s->stage && *s->stage && !is_inside(s->stage)))

@@ -94,7 +94,7 @@ void mlx_cache_plan_symlink(mlx_cache_plan_t *self, const char *root, const char
                             const char *stage, const char *target);
 
 /*  Name of the temporary of a step of the stored plan ID: unique, and of a form that the Hugging
- * Face tools collect as left over. Caller owns the string and must free it. */
+ *  Face tools collect as left over. Caller owns the string and must free it. */
 char *mlx_cache_step_temporary(int64_t id, size_t seq, const mlx_cache_step_t *step);
 
 /*  {"operation", "model", "app", "steps": [{"action", "path", "method", "size", ..}]} */

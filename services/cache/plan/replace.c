@@ -176,8 +176,7 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
 }
 
 /*  The old file may have been written to in the moment before the exchange: then it comes back,
- *  also
- *  where the app has removed the twin since. */
+ *  also where the app has removed the twin since. */
 static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
 {
     struct stat st, target;

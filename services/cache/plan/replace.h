@@ -36,7 +36,7 @@ typedef struct {
 int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err);
 
 /*  After a crash: remove the temporary, whichever of the two it is. DONE: the target is the new
- * one. */
+ *  one. */
 int mlx_replace_recover(const mlx_replace_t *self, bool *done, mlx_error_t *err);
 
 /*  Give the target bytes of its own again, with the mode and time it had. */

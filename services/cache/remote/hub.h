@@ -7,8 +7,8 @@
  *      mlx_hub_destroy(&hub);
  *
  *  Endpoint and token come from the environment, as in the hub's own clients: HF_ENDPOINT,
- * HF_TOKEN, HF_TOKEN_PATH, HF_HOME/token; HF_HUB_OFFLINE makes every call fail at once. The token
- * is sent to the endpoint only and never written anywhere.
+ *  HF_TOKEN, HF_TOKEN_PATH, HF_HOME/token; HF_HUB_OFFLINE makes every call fail at once. The token
+ *  is sent to the endpoint only and never written anywhere.
  */
 #ifndef MLX_CACHE_REMOTE_HUB_H
 #define MLX_CACHE_REMOTE_HUB_H
@@ -22,7 +22,7 @@ mlx_hub_t *mlx_hub_new(const mlx_env_t *env, mlx_error_t *err);
 void mlx_hub_destroy(mlx_hub_t **self);
 
 /*  The commit that REVISION is now. Errors tell a missing repository (not_found) from a gated one,
- * with the page to visit in the hint. */
+ *  with the page to visit in the hint. */
 int mlx_hub_resolve(mlx_hub_t *self, const char *repo, const char *revision,
                     char commit[MLX_SHA1_HEX + 1], mlx_error_t *err);
 

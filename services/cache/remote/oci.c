@@ -173,8 +173,8 @@ char *mlx_oci_parameter(const char *challenge, const char *key)
     return mlx_strndup(at, strcspn(at, "\""));
 }
 
-/*  Exchange our credentials for a token where the challenge says. They go to the registry's own host
- *  only: a challenge could name any other. */
+/*  Exchange our credentials for a token where the challenge says. They go to the registry's own
+ *  host only: a challenge could name any other. */
 static int get_token(mlx_oci_t *self, const char *challenge, const char *actions, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *realm = mlx_oci_parameter(challenge, "realm");

@@ -1,9 +1,9 @@
 /*  oci.h - models in an OCI registry (Distribution, Harbor, zot, a cloud's): one artifact, one layer a file
  *
- *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so that
- *  other tools for artifacts (oras) read what we push. Credentials come from MLX_OCI_USERNAME and
- *  MLX_OCI_PASSWORD, else from docker's config.json ($DOCKER_CONFIG or ~/.docker), and go to the
- *  registry's own host only.
+ *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so
+ *  that other tools for artifacts (oras) read what we push. Credentials come from MLX_OCI_USERNAME
+ *  and MLX_OCI_PASSWORD, else from docker's config.json ($DOCKER_CONFIG or ~/.docker), and go to
+ *  the registry's own host only.
  *
  *      mlx_oci_t *oci = mlx_oci_new("oci://registry.example.com/models/org/name:main", &env, &err);
  *      mlx_manifest_t *manifest = mlx_oci_manifest(oci, &err);

@@ -32,8 +32,8 @@ int mlx_ollama_key_parse(const char *pem, size_t len, mlx_ollama_key_t *key, mlx
 /*  Overwrite it. */
 void mlx_ollama_key_clear(mlx_ollama_key_t *key);
 
-/*  "<base64 of the public key as ssh writes it>:<base64 of the signature of TEXT>". Caller owns it and
- *  must free it; NULL with ERR. */
+/*  "<base64 of the public key as ssh writes it>:<base64 of the signature of TEXT>". Caller owns it
+ *  and must free it; NULL with ERR. */
 char *mlx_ollama_key_sign(const mlx_ollama_key_t *key, const char *text, mlx_error_t *err);
 
 /*  Answer CHALLENGE (WWW-Authenticate: Bearer realm, service, scope) of the registry at ORIGIN with

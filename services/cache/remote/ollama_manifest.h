@@ -32,8 +32,8 @@ typedef struct {
     const mlx_buf_t *params;              /* content of a params layer; empty: none */
 } mlx_ollama_parts_t;
 
-/*  Config blob and manifest of a GGUF, as Ollama itself would write them. A template is in the GGUF's
- *  own metadata, unless the model was Ollama's already and has one as a file. */
+/*  Config blob and manifest of a GGUF, as Ollama itself would write them. A template is in the
+ *  GGUF's own metadata, unless the model was Ollama's already and has one as a file. */
 void mlx_ollama_compose(const mlx_ollama_parts_t *parts, mlx_buf_t *config, mlx_buf_t *manifest);
 
 /*  The kind of layer that the file of a model from an Ollama is ("template", ..); NULL: none of these. */

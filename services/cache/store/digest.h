@@ -42,8 +42,8 @@ enum {
 };
 
 /*  Hash the open file FD from offset 0 to its end (the file position is left alone). SIZE gets the
- *  number of bytes hashed (may be NULL). STOP (may be NULL) is asked before each piece: true ends it
- * with code interrupted. */
+ *  number of bytes hashed (may be NULL). STOP (may be NULL) is asked before each piece: true ends
+ *  it with code interrupted. */
 int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_t *size,
                   bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 

@@ -1,11 +1,9 @@
 /*  extents.h - where on the disk the bytes of files lie, asked of the file system once per content
  *
  *  Clones have inodes of their own, so only their extents say that they share bytes. Kept in the
- *  registry
- *  under the file's identity; asked anew when that changed, after a day (a defragmentation or
- *  another
- *  program's dedup moves extents and changes no identity), and after what this cache shared in
- *  place.
+ *  registry under the file's identity; asked anew when that changed, after a day (a defragmentation
+ *  or another program's dedup moves extents and changes no identity), and after what this cache
+ *  shared in place.
  *
  *      mlx_extents_t *extents = mlx_extents_new(db, now_s);
  *      mlx_runs_t runs;
@@ -28,9 +26,8 @@ void mlx_extents_destroy(mlx_extents_t **self);
 /*  Can files of that device share blocks: true until the first file of it was asked. */
 bool mlx_extents_wanted(const mlx_extents_t *self, uint64_t dev);
 
-/*  The runs of the file PATH of ROOT, whose identity is ID. False when nobody can say, or on a
- *  file system
- *  that has no clones. Caller clears RUNS. */
+/*  The runs of the file PATH of ROOT, whose identity is ID. False when nobody can say, or on a file
+ *  system that has no clones. Caller clears RUNS. */
 bool mlx_extents_get(mlx_extents_t *self, const mlx_root_t *root, const char *path,
                      const mlx_identity_t *id, mlx_runs_t *runs);
 

@@ -23,8 +23,8 @@ typedef struct {
 } mlx_hash_job_t;
 
 /*  Fill all jobs. THREADS 0: one for each core. STOP (may be NULL) is asked between pieces: true
- * ends all with interrupted. A file that fails or changes while it is read fails alone; -1 only
- * when the registry fails or STOP said so. */
+ *  ends all with interrupted. A file that fails or changes while it is read fails alone; -1 only
+ *  when the registry fails or STOP said so. */
 int mlx_hash_files(mlx_db_t *db, mlx_hash_job_t *jobs, size_t count, unsigned threads,
                    bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 

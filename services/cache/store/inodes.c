@@ -118,8 +118,7 @@ static void make_groups(mlx_inodes_t *self)
 }
 
 /*  The same file of an app, seen twice: by two apps that keep their models in one folder, or by
- *  several
- *  models of one app. A link of an app is a place of its own. */
+ *  several models of one app. A link of an app is a place of its own. */
 static bool is_same_place(const mlx_seen_t *a, const mlx_seen_t *b)
 {
     if (!*a->path || !*b->path)

@@ -2,8 +2,7 @@
  *
  *  Made from a scan of the apps and a walk over the cache's own files. A group is one inode; groups
  *  that are the same bytes on the disk (clones) have one leader. All sums count what the file
- *  system counts:
- *  each inode once, each extent once.
+ *  system counts: each inode once, each extent once.
  *
  *      mlx_inodes_t *inodes = mlx_inodes_new(cache, scan, &err);
  *      for (size_t g = 0; g < inodes->group_count; g++) ...

@@ -1,8 +1,8 @@
 /*  registry.h - registry.db: what the cache holds, what its operations did, which hash a file had
  *
  *  Rows are hints, the file system is the truth: a row without its file means "gone", a file
- * without a row is found by the next scan. Only the journal (ops, steps) is relied on, for
- * recovery.
+ *  without a row is found by the next scan. Only the journal (ops, steps) is relied on, for
+ *  recovery.
  *
  *      mlx_db_t *db = mlx_registry_open("/home/a/.mlx-cache/registry.db", false, &err);
  *      mlx_model_t model = {.name = "org/name", ...};
@@ -61,7 +61,7 @@ uint64_t mlx_model_size(const mlx_model_t *self);
 int mlx_registry_by_etag(mlx_db_t *db, const char *etag, char hex[MLX_HEX_MAX], mlx_error_t *err);
 
 /*  Hashes by identity: a file whose device, inode, size and times are what they were has the hash
- * it had. get: 1 and HEX, or 0. */
+ *  it had. get: 1 and HEX, or 0. */
 int mlx_registry_get_hash(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
                           mlx_error_t *err);
 int mlx_registry_put_hash(mlx_db_t *db, const mlx_identity_t *id, const char *hex,
@@ -78,15 +78,13 @@ int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX
                         mlx_error_t *err);
 
 /*  The registry is that of HOME: follow it when its file system has another device number now. To
- *  be
- *  called when it is opened to write. */
+ *  be called when it is opened to write. */
 int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err);
 
 /*  Journal. insert stores a plan with all its steps, durably, as open and gives it its id; a plan
  *  without a command is one of its own. step stores what has become of one step; close ends it as
  *  STATE ("done", "undone", "failed", "forgotten"). set_aside: why an operation could not be ended;
- *  it
- *  stays what it is, and is tried again. */
+ *  it stays what it is, and is tried again. */
 int mlx_journal_insert(mlx_db_t *db, mlx_cache_plan_t *plan, int64_t now_s, mlx_error_t *err);
 int mlx_journal_step(mlx_db_t *db, const mlx_cache_plan_t *plan, size_t seq, mlx_error_t *err);
 int mlx_journal_close(mlx_db_t *db, const mlx_cache_plan_t *plan, const char *state, int64_t now_s,

@@ -68,7 +68,7 @@ mlx_scan_t *mlx_scan_new(void);
 void mlx_scan_destroy(mlx_scan_t **self);
 
 /*  Scan every store of every app that exists. A store that cannot be read is a problem, not an
- * error. */
+ *  error. */
 int mlx_scan_all(mlx_scan_t *self, const mlx_env_t *env, mlx_roots_t *roots, mlx_error_t *err);
 
 /*  For adapters. add returns the new entry, borrowed until the next one. */
@@ -81,12 +81,9 @@ void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const
     MLX_PRINTF(4, 5);
 
 /*  A plain folder of models. A model is a folder with its whole tree where a configuration says
- *  that it is
- *  one (config.json, model_index.json, modules.json) or, with DEPTH above 0, where it lies so many
- *  folders
- *  below ROOT; elsewhere it is the files of one folder. Its name is the folder's path. Hidden
- *  files and
- *  folders are passed over, links to folders are not followed. */
+ *  that it is one (config.json, model_index.json, modules.json) or, with DEPTH above 0, where it
+ *  lies so many folders below ROOT; elsewhere it is the files of one folder. Its name is the
+ *  folder's path. Hidden files and folders are passed over, links to folders are not followed. */
 void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth);
 
 #endif

@@ -174,7 +174,7 @@ static int check_content(const mlx_root_t *home, const char *temporary, const ch
 }
 
 /*  The hash of what is now at TEMPORARY: known if its source had a known hash and was not written
- * to since. A hard link is the same inode, whose ctime the link itself moved. */
+ *  to since. A hard link is the same inode, whose ctime the link itself moved. */
 static int hash_taken(mlx_engine_t *engine, const mlx_root_t *home, const char *temporary,
                       const mlx_identity_t *source, const char *known, char hex[MLX_HEX_MAX],
                       mlx_error_t *err)

@@ -22,9 +22,8 @@
 mlx_root_t *mlx_cache_store_open(const char *path, mlx_error_t *err);
 
 /*  Presence is not validity. A blob is sound while it is what was hashed last, by its whole
- *  identity;
- *  one that changed since is hashed again. NONE: it is not there; FAILED: ERR. SIZE may be
- *  MLX_BLOB_ANY. */
+ *  identity; one that changed since is hashed again. NONE: it is not there; FAILED: ERR. SIZE may
+ *  be MLX_BLOB_ANY. */
 typedef enum {
     MLX_BLOB_FAILED = -1,
     MLX_BLOB_NONE,
@@ -52,7 +51,7 @@ int mlx_cache_store_has(const mlx_root_t *home, const char *sha256, uint64_t siz
 
 /*  Take the file PATH of ROOT in, by the first of METHODS that works there; the file itself is not
  *  changed. Its hash is computed (or known), compared with EXPECTED unless that is "", its header
- * is checked as NAME says, and only then it gets its name. HEX receives the hash. */
+ *  is checked as NAME says, and only then it gets its name. HEX receives the hash. */
 int mlx_cache_store_adopt(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root_t *root,
                           const char *path, const char *name, const char *expected,
                           unsigned methods, char hex[MLX_HEX_MAX], mlx_error_t *err);

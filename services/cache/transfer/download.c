@@ -101,7 +101,7 @@ typedef struct {
 } job_t;
 
 /*  A file that nobody works on comes before another stream of one that is under way: several hashes
- * at once use several cores. The lock is held. */
+ *  at once use several cores. The lock is held. */
 static bool find_job(pool_t *pool, job_t *job)
 {
     for (unsigned busy = 0; busy < MAX_STREAMS; busy++)

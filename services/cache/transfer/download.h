@@ -1,16 +1,17 @@
 /*  download.h - files from the network into partial/, several at once, resumed and verified
  *
- *  A file is named by its content (etag), so that what an earlier run left is of it whatever happened
- * in between. Large files are fetched in pieces by several connections, whose number counts over all
- * files; the hash follows the beginning that is complete, in the same pass. Beside each part lies
- * what of it is known to be on the disk (leftover.h): after a power cut only that is taken.
+ *  A file is named by its content (etag), so that what an earlier run left is of it whatever
+ *  happened in between. Large files are fetched in pieces by several connections, whose number
+ *  counts over all files; the hash follows the beginning that is complete, in the same pass. Beside
+ *  each part lies what of it is known to be on the disk (leftover.h): after a power cut only that
+ *  is taken.
  *
  *      mlx_download_t files[2] = {{.url = .., .etag = .., .size = ..}, ...};
  *      mlx_download_run(&(mlx_downloads_t){.home = home, .files = files, .count = 2}, &err);
  *
  *  Where redirects led is asked once for a file, and again when that address has expired (403). A
- * server that refuses a second connection (403, 429) or a range (200) gets one; 429 waits as long as
- * it is told; 5xx, stalled and broken connections are tried again with growing pauses.
+ *  server that refuses a second connection (403, 429) or a range (200) gets one; 429 waits as long
+ *  as it is told; 5xx, stalled and broken connections are tried again with growing pauses.
  */
 #ifndef MLX_CACHE_TRANSFER_DOWNLOAD_H
 #define MLX_CACHE_TRANSFER_DOWNLOAD_H
@@ -57,7 +58,7 @@ typedef struct {
 } mlx_downloads_t;
 
 /*  Run until every file is complete or one fails: its error is ERR then, the others' parts are
- * kept. Code data_loss: the server has other bytes than it announced. */
+ *  kept. Code data_loss: the server has other bytes than it announced. */
 int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err);
 
 /*  "partial/<etag>.part". Caller owns it and must free it. */

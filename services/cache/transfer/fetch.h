@@ -1,8 +1,8 @@
 /*  fetch.h - HTTP for the hub and the registries: redirects followed with care, errors understood
  *
- *  A layer over common/http/http.h (blocking). At most 10 redirects; https only, plain http for loopback
- *  only; never from https to http; the Authorization header goes to the host it was meant for and
- * to no other. Messages never hold a query, where signed URLs keep their secrets.
+ *  A layer over common/http/http.h (blocking). At most 10 redirects; https only, plain http for
+ *  loopback only; never from https to http; the Authorization header goes to the host it was meant
+ *  for and to no other. Messages never hold a query, where signed URLs keep their secrets.
  *
  *      mlx_fetch_reply_t reply;
  *      if (mlx_fetch(&(mlx_fetch_t){.url = url, .auth = token}, &reply, &err) == 0)
@@ -50,16 +50,16 @@ typedef struct {
 } mlx_fetch_reply_t;
 
 /*  0 when an answer came, whatever its status; -1 when none did (code unavailable), when a redirect
- * is refused (usage) or a callback ended it (interrupted). */
+ *  is refused (usage) or a callback ended it (interrupted). */
 int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t *err);
 void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply);
 
 /*  "https://host" or "http://127.0.0.1:1234" of a URL that may be fetched at all; NULL with ERR
- * (usage) otherwise. Caller owns it and must free it. */
+ *  (usage) otherwise. Caller owns it and must free it. */
 char *mlx_url_origin(const char *url, mlx_error_t *err);
 
 /*  S with everything but letters, digits and "-._~" (and '/', if SLASH) percent-encoded. Caller
- * owns it and must free it. */
+ *  owns it and must free it. */
 char *mlx_url_encode(const char *s, bool slash);
 
 #endif

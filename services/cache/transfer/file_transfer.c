@@ -251,8 +251,7 @@ static void write_behind(stream_t *s)
 }
 
 /*  The bytes up to the end of the piece that they begin in. What is there already, and may be
- *  hashed,
- *  is never written again. */
+ *  hashed, is never written again. */
 static size_t take_some(stream_t *s, const char *data, size_t len)
 {
     mlx_file_transfer_t *p = s->part;
@@ -299,7 +298,7 @@ static bool on_data(void *arg, const char *data, size_t len)
 /* ---- one request ---- */
 
 /*  Where a redirect led has expired, or takes one stream only: ask for a new address, then alone.
- *  */
+ */
 static verdict_t refused(stream_t *s, bool slow)
 {
     mlx_file_transfer_t *p = s->part;

@@ -1,8 +1,8 @@
 /*  file_transfer.h - one file on its way into partial/, fetched by one or several threads
  *
  *  Used by download.c only, which owns the threads and says who works on what. A file larger than a
- * piece is set aside on the disk in its whole length and filled by pieces (pieces.h); a smaller one
- * grows from its beginning.
+ *  piece is set aside on the disk in its whole length and filled by pieces (pieces.h); a smaller
+ *  one grows from its beginning.
  *
  *      mlx_file_transfer_t *part = mlx_file_transfer_new(&(mlx_file_transfer_options_t){.run = run, .file = file, ...});
  *      mlx_file_transfer_open(part);

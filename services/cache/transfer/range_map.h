@@ -1,10 +1,10 @@
 /*  range_map.h - which pieces of a large file are there, and the sidecar that keeps it
  *
- *  A file of more than one piece is fetched over several connections at once, so what is there is no
- * beginning but a set. The sidecar is text: a line that binds it to the content (etag, size, size of
- * a piece), and a '0' or '1' for each piece. It is written in its place: the line stays, a digit only
- * ever turns from 0 to 1 and only after the piece's bytes are on the disk, so that a write that is
- * torn by a power cut still tells the truth.
+ *  A file of more than one piece is fetched over several connections at once, so what is there is
+ *  no beginning but a set. The sidecar is text: a line that binds it to the content (etag, size,
+ *  size of a piece), and a '0' or '1' for each piece. It is written in its place: the line stays, a
+ *  digit only ever turns from 0 to 1 and only after the piece's bytes are on the disk, so that a
+ *  write that is torn by a power cut still tells the truth.
  *
  *      mlx_range_map_t *pieces = mlx_range_map_new(etag, size, 0);
  *      mlx_range_map_reached(pieces, 0, mlx_range_map_end(pieces, 0));
@@ -42,8 +42,8 @@ uint64_t mlx_range_map_frontier(mlx_range_map_t *self);    /* all before it is t
 uint64_t mlx_range_map_bytes(const mlx_range_map_t *self); /* there in all */
 bool mlx_range_map_complete(const mlx_range_map_t *self);
 
-/*  The sidecar. Caller owns the text and must free it. parse takes one of LENGTH bytes of a file that
- *  has HELD bytes, and says whether it was taken: any other content, size or piece is not. */
+/*  The sidecar. Caller owns the text and must free it. parse takes one of LENGTH bytes of a file
+ *  that has HELD bytes, and says whether it was taken: any other content, size or piece is not. */
 char *mlx_range_map_text(const mlx_range_map_t *self);
 bool mlx_range_map_parse(mlx_range_map_t *self, const char *text, size_t length, uint64_t held);
 

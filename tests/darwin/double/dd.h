@@ -2,8 +2,8 @@
  *
  *  The macOS sources are compiled natively and linked with this, under the address and leak
  *  sanitizers, so that their look-ups, units and ownership are tested where there is no Mac. It is
- * a model: reference counts are counted, types are checked, everything asked for that is not
- * modelled stops the test, and nothing ever answers with a plausible value.
+ *  a model: reference counts are counted, types are checked, everything asked for that is not
+ *  modelled stops the test, and nothing ever answers with a plausible value.
  *
  *  Objects without a pointer (ports, registry handles, tokens) are kept alive by a pointer stored
  *  complemented, which the leak sanitizer cannot see: one that is not given back is reported with

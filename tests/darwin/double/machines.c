@@ -1,5 +1,5 @@
 /*  Canned machines. Figures are round so that a test can know its answer; the shape of each
- * registry (which keys, which types, which units) is what monitors of such machines report. */
+ *  registry (which keys, which types, which units) is what monitors of such machines report. */
 #include "dd.h"
 
 #include <string.h>

@@ -6,9 +6,9 @@
  *      cmlxtest_bus_free(bus);
  *
  *  The service is called "bencher" and knows bench.run: it sends three reports and is done, or, for
- *  the model "endless", goes on reporting until it is cancelled. A second one, "cache", knows cache.add:
- *  it reports half and all of the 100 bytes of "m:latest", among reports of another download, and is
- *  done; it has never heard of the model "absent".
+ *  the model "endless", goes on reporting until it is cancelled. A second one, "cache", knows
+ *  cache.add: it reports half and all of the 100 bytes of "m:latest", among reports of another
+ *  download, and is done; it has never heard of the model "absent".
  */
 #ifndef CMLXTEST_H
 #define CMLXTEST_H

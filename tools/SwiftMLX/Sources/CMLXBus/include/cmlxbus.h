@@ -1,8 +1,9 @@
 /*  cmlxbus.h - the bus client for Swift: feeds, calls, values, the menu
  *
  *  The suite's own client belongs to one thread with one event loop. Here each feed and each call
- *  is such a thread with a client of its own, so that closing it closes its sockets, and Swift never
- *  shares one. This header names no other header of the suite, so that Swift can read it alone.
+ *  is such a thread with a client of its own, so that closing it closes its sockets, and Swift
+ *  never shares one. This header names no other header of the suite, so that Swift can read it
+ *  alone.
  *
  *      cmlx_feed_t *feed = cmlx_feed_open(NULL, "sensor.gpu.", on_message, on_end, self, &err);
  *      ...
