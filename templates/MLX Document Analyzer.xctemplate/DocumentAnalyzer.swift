@@ -32,7 +32,7 @@ struct DocumentAnalyzer: Sendable {
     {
         let pieces = Self.pieces(of: text, length: pieceLength)
         guard !pieces.isEmpty else {
-            throw MLXError(.badRequest, "the document is empty", mend: "choose one with text")
+            throw MLXError(.badRequest, "the document is empty", hint: "choose one with text")
         }
         var notes: [String] = []
         for (number, piece) in pieces.enumerated() {

@@ -82,7 +82,7 @@ class World:
             assert (run.returncode == 0) == (not wrong), run
             if not wrong:
                 return
-            command = re.search(r"mlx-cache ((?:undo|unlink|link|clean|add|verify)[^;()]*)", wrong[0]["mend"])
+            command = re.search(r"mlx-cache ((?:undo|unlink|link|clean|add|verify)[^;()]*)", wrong[0]["hint"])
             assert command, wrong
             run = self.run(*shlex.split(command.group(1)))
             assert run.returncode == 0, (wrong[0], run.stdout, run.stderr)
@@ -191,7 +191,7 @@ def read_only(endpoint):
         aside = [c for c in said if "set aside" in c.get("text", "")]
         assert len(aside) == 1 and store in aside[0]["text"], said
         assert "set aside" in w.run("status").stderr
-        number = re.search(r"undo --forget (\d+)", aside[0]["mend"]).group(1)
+        number = re.search(r"undo --forget (\d+)", aside[0]["hint"]).group(1)
         assert w.run("undo", "--forget", "99999").returncode == 3
         assert w.run("undo", "--forget").returncode == 2
         subprocess.run(["chattr", "-i", store], capture_output=True, check=False)

@@ -49,7 +49,7 @@ PY
 # Two devices: no silent copy; --copy is one.
 gguf "$work/other/model.gguf" 100000
 out=$(mlx add "$work/other/model.gguf" 2>&1) && fail "a file of another device was copied silently"
-grep -q -- "--copy" <<<"$out" || fail "no mend for another device: $out"
+grep -q -- "--copy" <<<"$out" || fail "no hint for another device: $out"
 mlx add --copy "$work/other/model.gguf" >/dev/null || fail "add --copy"
 mlx verify --full >/dev/null || fail "verify after a copy"
 echo "ok: two devices"
@@ -61,11 +61,11 @@ cmp -s "$work/other/model.gguf" "$work/other/home/.lmstudio/models/local/model/m
     fail "the copy differs"
 echo "ok: link across devices"
 
-# A disk that fills: nothing half is left, the mend is said, and the next try on a larger one works.
+# A disk that fills: nothing half is left, the hint is said, and the next try on a larger one works.
 gguf "$work/large.gguf" 2000000
 out=$("$bin/mlx-cache" --dir "$work/small/cache" add --copy "$work/large.gguf" 2>&1)
 [ $? = 1 ] || fail "status of a full disk: $out"
-grep -q "free some disk space" <<<"$out" || fail "no mend for a full disk: $out"
+grep -q "free some disk space" <<<"$out" || fail "no hint for a full disk: $out"
 [ -z "$(find "$work/small/cache/blobs" -type f)" ] || fail "a half blob is visible"
 echo "ok: a full disk"
 

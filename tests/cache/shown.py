@@ -112,7 +112,7 @@ def link_of_all(w):
     assert some.returncode == 0 and "ollama: 1 model linked, " in some.stdout, some
     assert "org/one cannot be linked to Ollama" in some.stderr, some.stderr
     told = json.loads(run("--json", "link", "ollama").stdout)
-    assert told["has"] == 1 and not told["results"] and told["refused"][0]["mend"], told
+    assert told["has"] == 1 and not told["results"] and told["refused"][0]["hint"], told
     assert run("link", "nosuch").returncode not in (0, 1)
     print("ok: a link of all models names what the app cannot take, and why")
 

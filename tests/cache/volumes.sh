@@ -49,7 +49,7 @@ kept() { # when
     mlx status >"$work/out" 2>"$work/err" || fail "status $1"
     grep -q "local/linked.*lmstudio (offline)" "$work/out" || fail "$1: $(cat "$work/out")"
     grep -q "local/copied.*lmstudio (offline)" "$work/out" || fail "$1: $(cat "$work/out")"
-    grep -q "not mounted.*mount it again" "$work/err" || fail "no mend $1: $(cat "$work/err")"
+    grep -q "not mounted.*mount it again" "$work/err" || fail "no hint $1: $(cat "$work/err")"
     mlx doctor >"$work/out" && fail "the doctor finds nothing $1"
     grep -q "lmstudio.*offline" "$work/out" || fail "doctor $1: $(cat "$work/out")"
     mlx --json clean --yes --older-than 0 >"$work/out" || fail "clean $1"

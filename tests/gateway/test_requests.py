@@ -174,10 +174,10 @@ def test_status_is_what_mlxctl_prints():
 def test_history_comes_from_the_recorder():
     with Stand() as stand:
         code, body = stand.json(f"/api/history?series={HOST}/sensor.memory/used")
-        assert code == 503 and body["error"]["code"] == "unavailable" and "recorder" in body["error"]["mend"]
+        assert code == 503 and body["error"]["code"] == "unavailable" and "recorder" in body["error"]["hint"]
         assert stand.json("/api/series")[0] == stand.json("/api/benchmarks")[0] == 503
         code, body = stand.json("/api/cache")
-        assert code == 503 and body["error"]["mend"]
+        assert code == 503 and body["error"]["hint"]
     with Stand(recorder=True) as stand:
         eventually(lambda: stand.json("/api/series")[0] == 200)
         code, body = stand.json(f"/api/history?series={HOST}/sensor.memory/used&since=2h&until=1h&points=100")

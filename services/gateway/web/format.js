@@ -78,5 +78,5 @@ export async function ask(path, signal) {
 }
 
 export function explain(problem) {
-  return problem.mend ? `${problem.message}; ${problem.mend}` : problem.message;
+  return problem.hint ? `${problem.message}; ${problem.hint}` : problem.message;
 }

@@ -30,10 +30,10 @@ public struct DemoOptions: Sendable {
                 continue
             }
             guard ["model", "server", "max-tokens"].contains(name) || valued.contains(name) else {
-                throw MLXError(.badRequest, "there is no option \(word)", mend: "see --help")
+                throw MLXError(.badRequest, "there is no option \(word)", hint: "see --help")
             }
             guard let value = rest.popFirst() else {
-                throw MLXError(.badRequest, "\(word) needs a value", mend: "see --help")
+                throw MLXError(.badRequest, "\(word) needs a value", hint: "see --help")
             }
             try set(name, value)
         }
@@ -45,12 +45,12 @@ public struct DemoOptions: Sendable {
         case "server":
             guard let url = URL(string: value), url.scheme != nil else {
                 throw MLXError(.badRequest, "\(value) is no address",
-                               mend: "write it like http://127.0.0.1:8080/v1")
+                               hint: "write it like http://127.0.0.1:8080/v1")
             }
             server = url
         case "max-tokens":
             guard let number = Int(value), number > 0 else {
-                throw MLXError(.badRequest, "\(value) is no number of tokens", mend: "give one above 0")
+                throw MLXError(.badRequest, "\(value) is no number of tokens", hint: "give one above 0")
             }
             maxTokens = number
         default: others[name] = value
@@ -69,7 +69,7 @@ public struct DemoOptions: Sendable {
         let groups = try await Self.groups(backend)
         guard let (found, models) = groups.first, let first = models.min(by: Self.isSmaller) else {
             throw MLXError(.unavailable, "no model server answers",
-                           mend: "start Ollama or llama-server, or give --server")
+                           hint: "start Ollama or llama-server, or give --server")
         }
         return try await MLXModel.load(model ?? first.name, using: found)
     }

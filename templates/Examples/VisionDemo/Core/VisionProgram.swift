@@ -16,7 +16,7 @@ public struct VisionProgram: Sendable {
     public init(arguments: [String]) throws {
         options = try DemoOptions(arguments, valued: ["prompt"], flags: ["json"])
         guard !options.words.isEmpty else {
-            throw MLXError(.badRequest, "there is no image to describe", mend: "see --help")
+            throw MLXError(.badRequest, "there is no image to describe", hint: "see --help")
         }
     }
 
@@ -36,7 +36,7 @@ public struct VisionProgram: Sendable {
         }
         guard failures == 0 else {
             throw MLXError(.serverFailed, "\(failures) of \(options.words.count) images have no caption",
-                           mend: "see above")
+                           hint: "see above")
         }
     }
 

@@ -22,19 +22,19 @@ public struct BusError: Error, Sendable, Hashable, CustomStringConvertible, Loca
     /// What failed and where.
     public let text: String
     /// What to do; may be empty.
-    public let mend: String
+    public let hint: String
 
     /// Both in one line.
-    public var description: String { mend.isEmpty ? text : "\(text); \(mend)" }
+    public var description: String { hint.isEmpty ? text : "\(text); \(hint)" }
     /// What failed.
     public var errorDescription: String? { text }
     /// What to do.
-    public var recoverySuggestion: String? { mend.isEmpty ? nil : mend }
+    public var recoverySuggestion: String? { hint.isEmpty ? nil : hint }
 
     init(_ error: cmlx_error_t) {
         code = String(cString: cmlx_error_name(error.code))
         text = Self.string(error.text)
-        mend = Self.string(error.mend)
+        hint = Self.string(error.hint)
     }
 
     private static func string<Bytes>(_ bytes: Bytes) -> String {

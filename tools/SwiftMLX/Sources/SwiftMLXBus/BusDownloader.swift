@@ -41,7 +41,7 @@ public struct BusDownloader: ModelDownloader {
                 for try await _ in bus.run(CacheAdd(model: model), timeout: Self.patience) {}
             } catch let error as BusError {
                 throw MLXError(error.code == "unavailable" ? .unavailable : .downloadFailed,
-                               "the cache service: \(error.text)", mend: error.mend)
+                               "the cache service: \(error.text)", hint: error.hint)
             }
             try Task.checkCancellation()
         }

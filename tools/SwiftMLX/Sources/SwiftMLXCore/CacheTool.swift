@@ -78,7 +78,7 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             output = try run.start()
         } catch {
             throw MLXError(.downloadFailed, "\(tool.path) cannot be started: "
-                + error.localizedDescription, mend: "install the suite again")
+                + error.localizedDescription, hint: "install the suite again")
         }
         var written = Data()
         for try await piece in output where written.count < Self.maximumOutput { written += piece }
@@ -88,7 +88,7 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             let why = end.wasKilled ? "it was ended by signal \(end.status)" : end.talk.isEmpty
                 ? "it ended with status \(end.status)" : end.talk
             throw MLXError(.downloadFailed, "mlx-cache \(words): \(why)",
-                           mend: "run `mlx-cache \(words)` in a terminal to see more")
+                           hint: "run `mlx-cache \(words)` in a terminal to see more")
         }
         return written
     }

@@ -23,7 +23,7 @@ func within<Value: Sendable>(
         try await Task.sleep(for: limit)
         continuation.finish(throwing: MLXError(
             .unavailable, "\(place) did not answer within \(limit.inSeconds.shortest) s",
-            mend: "see what listens there, or correct the address"))
+            hint: "see what listens there, or correct the address"))
     }
     defer {
         work.cancel()

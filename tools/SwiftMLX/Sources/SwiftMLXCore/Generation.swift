@@ -137,7 +137,7 @@ public struct GenerationResult: Sendable, Hashable, CustomStringConvertible {
             if let value = try? JSONDecoder().decode(type, from: candidate) { return value }
         }
         throw MLXError(.protocolBroken, "the answer is no \(type): \(text.utf8.prefix(80).printable)",
-                       mend: "ask for the format .jsonSchema, and raise maxTokens if it was cut off")
+                       hint: "ask for the format .jsonSchema, and raise maxTokens if it was cut off")
     }
 
     mutating func add(_ event: GenerationEvent) {

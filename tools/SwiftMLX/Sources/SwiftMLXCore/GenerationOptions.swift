@@ -70,10 +70,10 @@ public struct GenerationOptions: Sendable, Hashable {
 
     func validate() throws {
         if let maxTokens, maxTokens < 1 {
-            throw MLXError(.badRequest, "maxTokens is \(maxTokens)", mend: "ask for at least one")
+            throw MLXError(.badRequest, "maxTokens is \(maxTokens)", hint: "ask for at least one")
         }
         if stop.contains(where: \.isEmpty) {
-            throw MLXError(.badRequest, "a stop sequence is empty", mend: "leave it out")
+            throw MLXError(.badRequest, "a stop sequence is empty", hint: "leave it out")
         }
     }
 }

@@ -97,7 +97,7 @@ final class HTTPClient: Sendable {
             all += piece
             guard all.count <= maximumBody else {
                 throw MLXError(.protocolBroken, "the reply has over \(maximumBody) bytes",
-                               mend: "check that the address belongs to a model server")
+                               hint: "check that the address belongs to a model server")
             }
         }
         // A cancelled task sees the body end early, without an error.
@@ -169,7 +169,7 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
     }
 
     private static func noReply(_ place: String) -> MLXError {
-        MLXError(.unavailable, "no reply came from \(place)", mend: "check that the server runs")
+        MLXError(.unavailable, "no reply came from \(place)", hint: "check that the server runs")
     }
 
     private static func explain(_ error: any Error, place: String) -> any Error {
@@ -181,13 +181,13 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
             return CancellationError()
         case .cannotConnectToHost, .cannotFindHost, .dnsLookupFailed:
             return MLXError(.unavailable, "no model server answers at \(place)",
-                            mend: "start it, or correct the address")
+                            hint: "start it, or correct the address")
         case .timedOut:
             return MLXError(.unavailable, "\(place) stopped answering",
-                            mend: "see whether the server is overloaded or out of memory")
+                            hint: "see whether the server is overloaded or out of memory")
         default:
             return MLXError(.unavailable, "the connection to \(place) broke (\(error.code.rawValue))",
-                            mend: "see the server's log, then try again")
+                            hint: "see the server's log, then try again")
         }
     }
 }

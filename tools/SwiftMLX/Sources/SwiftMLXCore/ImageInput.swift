@@ -24,7 +24,7 @@ public struct ImageInput: Sendable, Hashable {
         }
         guard let type = Self.mediaType(of: data) else {
             throw MLXError(.badRequest, "the data is no image in a known format",
-                           mend: "use PNG, JPEG, WebP, GIF, BMP or TIFF")
+                           hint: "use PNG, JPEG, WebP, GIF, BMP or TIFF")
         }
         self.data = data
         mediaType = type
@@ -40,7 +40,7 @@ public struct ImageInput: Sendable, Hashable {
             data = try Data(contentsOf: url)
         } catch {
             throw MLXError(.badRequest, "cannot read the image \(url.path)",
-                           mend: "check the path and its permissions")
+                           hint: "check the path and its permissions")
         }
         try self.init(data: data)
     }
@@ -65,7 +65,7 @@ public struct ImageInput: Sendable, Hashable {
 
     private static func tooLarge(_ size: Int) -> MLXError {
         MLXError(.badRequest, "the image has \(size) bytes",
-                 mend: "scale it down to less than \(maximumSize >> 20) MiB")
+                 hint: "scale it down to less than \(maximumSize >> 20) MiB")
     }
 
     /// HEIC or AVIF, the formats of phones, which model servers do not read.
@@ -90,13 +90,13 @@ public struct ImageInput: Sendable, Hashable {
         return Data(referencing: result)
         #else
         throw MLXError(.badRequest, "the image is \(format), which model servers do not read",
-                       mend: "save it as JPEG or PNG first")
+                       hint: "save it as JPEG or PNG first")
         #endif
     }
 
     #if canImport(ImageIO)
     private static func unreadable(_ format: String) -> MLXError {
-        MLXError(.badRequest, "the \(format) image cannot be decoded", mend: "save it as JPEG or PNG first")
+        MLXError(.badRequest, "the \(format) image cannot be decoded", hint: "save it as JPEG or PNG first")
     }
     #endif
 

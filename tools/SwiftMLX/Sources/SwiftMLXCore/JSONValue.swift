@@ -106,7 +106,7 @@ extension JSONValue {
             self = try JSONDecoder().decode(JSONValue.self, from: data)
         } catch {
             throw MLXError(.protocolBroken, "not JSON: \(data.prefix(80).printable)",
-                           mend: "check that the address belongs to a model server")
+                           hint: "check that the address belongs to a model server")
         }
     }
 

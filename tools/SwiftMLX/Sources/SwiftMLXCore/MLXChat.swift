@@ -89,7 +89,7 @@ public actor MLXChat {
     {
         guard !isAnswering else {
             throw MLXError(.badRequest, "the model is still answering",
-                           mend: "wait for the answer, or cancel it")
+                           hint: "wait for the answer, or cancel it")
         }
         isAnswering = true
         let results = messages.filter { $0.role == .tool }

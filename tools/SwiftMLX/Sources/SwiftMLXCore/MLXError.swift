@@ -7,7 +7,7 @@ import Foundation
 ///     _ = try await MLXModel.load("deepseek-r1:14b")
 /// } catch let error as MLXError {
 ///     print(error.text)   // "no model server answers at http://127.0.0.1:11434"
-///     print(error.mend)   // "start Ollama, or set OLLAMA_HOST to where it listens"
+///     print(error.hint)   // "start Ollama, or set OLLAMA_HOST to where it listens"
 /// }
 /// ```
 public struct MLXError: Error, Sendable, Hashable {
@@ -36,13 +36,13 @@ public struct MLXError: Error, Sendable, Hashable {
     /// What failed and where, one line.
     public let text: String
     /// What to do about it; may be empty.
-    public let mend: String
+    public let hint: String
 
     /// Makes an error.
-    public init(_ code: Code, _ text: String, mend: String = "") {
+    public init(_ code: Code, _ text: String, hint: String = "") {
         self.code = code
         self.text = text
-        self.mend = mend
+        self.hint = hint
     }
 }
 
@@ -50,7 +50,7 @@ extension MLXError: LocalizedError, CustomStringConvertible {
     /// What failed, for an alert's title.
     public var errorDescription: String? { text }
     /// What to do, for an alert's message.
-    public var recoverySuggestion: String? { mend.isEmpty ? nil : mend }
+    public var recoverySuggestion: String? { hint.isEmpty ? nil : hint }
     /// Both in one line.
-    public var description: String { mend.isEmpty ? text : "\(text); \(mend)" }
+    public var description: String { hint.isEmpty ? text : "\(text); \(hint)" }
 }

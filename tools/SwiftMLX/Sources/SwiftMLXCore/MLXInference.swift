@@ -117,7 +117,7 @@ extension MLXModel {
         return AsyncThrowingStream.running { [backend, now] continuation in
             try options.validate()
             guard let last = messages.last, !last.text.isEmpty || !last.images.isEmpty else {
-                throw MLXError(.badRequest, "there is nothing to answer", mend: "give a prompt")
+                throw MLXError(.badRequest, "there is nothing to answer", hint: "give a prompt")
             }
             do {
                 try await Self.run(request, backend, now, continuation)

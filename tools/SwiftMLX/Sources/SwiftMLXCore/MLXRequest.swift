@@ -8,7 +8,7 @@ enum MLXRequest {
     static func parameters(_ options: GenerationOptions) throws -> GenerateParameters {
         if options.format != .text {
             throw MLXError(.unsupported, "MLX in this process does not hold answers to a form",
-                           mend: "use a server: Ollama, LM Studio or llama-server")
+                           hint: "use a server: Ollama, LM Studio or llama-server")
         }
         var parameters = GenerateParameters()
         parameters.maxTokens = options.maxTokens
@@ -33,7 +33,7 @@ enum MLXRequest {
     private static func message(_ message: ChatMessage) throws -> Chat.Message {
         let images = try message.images.map { image -> UserInput.Image in
             guard let decoded = CIImage(data: image.data) else {
-                throw MLXError(.badRequest, "an image cannot be decoded", mend: "use PNG or JPEG")
+                throw MLXError(.badRequest, "an image cannot be decoded", hint: "use PNG or JPEG")
             }
             return .ciImage(decoded)
         }

@@ -14,7 +14,7 @@ extension MLXModel {
         // A back end that cannot tell is asked by trying.
         guard capabilities?.contains(.vision) ?? true else {
             throw MLXError(.unsupported, "\(name) does not read images",
-                           mend: "load a vision model, such as llama3.2-vision:11b")
+                           hint: "load a vision model, such as llama3.2-vision:11b")
         }
         return try await generate(messages: [.user(prompt, images: [image])], options: options)
     }

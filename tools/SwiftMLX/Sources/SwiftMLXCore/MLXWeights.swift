@@ -53,10 +53,10 @@ actor MLXWeights {
         if error is CancellationError { return error }
         if case ModelFactoryError.unsupportedModelType(let type) = error {
             return MLXError(.unsupported, "MLX in this process knows no models of the type \(type), "
-                + "which \(directory.path) holds", mend: "run it with a server, such as mlx_lm.server")
+                + "which \(directory.path) holds", hint: "run it with a server, such as mlx_lm.server")
         }
         return MLXError(.serverFailed, "MLX cannot load \(directory.path): "
-            + error.localizedDescription, mend: "check the files with `mlx-cache verify`")
+            + error.localizedDescription, hint: "check the files with `mlx-cache verify`")
     }
 
     /// MLX ends the process where it finds no shaders, so they are looked for before it is asked.
@@ -71,7 +71,7 @@ actor MLXWeights {
         }
         guard isThere else {
             throw MLXError(.unsupported, "this program was built without MLX's Metal library, which "
-                + "running a model in it needs", mend: "build it with Xcode, with `xcodebuild`, or with "
+                + "running a model in it needs", hint: "build it with Xcode, with `xcodebuild`, or with "
                 + "Swift 6.4 or newer; or start `mlx_lm.server`")
         }
     }

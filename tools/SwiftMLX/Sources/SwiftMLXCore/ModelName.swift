@@ -17,7 +17,7 @@ package struct ModelName {
             && (parts + [tag ?? "x"]).allSatisfy(Self.isComponent)
         guard isSound else {
             throw MLXError(.badRequest, "\"\(text.utf8.prefix(80).printable)\" is no model name",
-                           mend: "write it like deepseek-r1:14b or mlx-community/Qwen3-4B-4bit")
+                           hint: "write it like deepseek-r1:14b or mlx-community/Qwen3-4B-4bit")
         }
         self.text = text
         self.parts = parts

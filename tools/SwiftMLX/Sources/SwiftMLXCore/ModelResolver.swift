@@ -94,7 +94,7 @@ public struct ModelResolver: Sendable {
         if let model = try await start(parsed, found, await survey()) { return model }
         throw found.map { Self.nobodyRuns($0) } ?? MLXError(
             .modelNotFound, "\(name) was downloaded, but nothing here has it",
-            mend: "see `mlx-cache status`")
+            hint: "see `mlx-cache status`")
     }
 }
 
@@ -222,19 +222,19 @@ extension ModelResolver {
     private func checkThatSomethingRuns(_ name: ModelName, _ offers: [Offer]) async throws {
         guard !downloaders.isEmpty else {
             throw MLXError(.modelNotFound, "no store or server of this computer has \(name.text)",
-                           mend: "get it with `mlx-cache add \(name.text)`")
+                           hint: "get it with `mlx-cache add \(name.text)`")
         }
         if Self.runsInProcess, !name.isOfOllamasLibrary { return }
         guard offers.contains(where: { takesModels($0, offers) }) else {
             throw MLXError(.unavailable, "\(name.text) is not on this computer, and no server that "
-                + "could run it answers", mend: "start Ollama, then try again")
+                + "could run it answers", hint: "start Ollama, then try again")
         }
         guard let hub, let repository = name.hubRepository,
               let files = await hub.files(of: repository), !files.isEmpty,
               !files.contains(where: { $0.lowercased().hasSuffix(".gguf") })
         else { return }
         throw MLXError(.unsupported, "\(name.text) holds no GGUF, and nothing here runs anything else",
-                       mend: "load a repository with a GGUF of it; their names mostly end in -GGUF")
+                       hint: "load a repository with a GGUF of it; their names mostly end in -GGUF")
     }
 
     /// Whether a server can be given a model that it does not have. Those of an app's own can.
@@ -268,7 +268,7 @@ extension ModelResolver {
             }
         }
         throw failure ?? MLXError(.unavailable, "nothing here can download \(name.text)",
-                                  mend: "start Ollama, then try again")
+                                  hint: "start Ollama, then try again")
     }
 
     private func same(_ one: any ModelDownloader, _ other: any ModelDownloader) -> Bool {
@@ -295,16 +295,16 @@ extension ModelResolver {
     private static func nobodyRuns(_ model: CachedModel) -> MLXError {
         if let type = model.modelType, CachedModel.typesWithoutText.contains(type) {
             return MLXError(.unsupported, "\(model.name) is a model of the type \(type), which "
-                + "generates no text", mend: "load a language model")
+                + "generates no text", hint: "load a language model")
         }
         let place = (model.file ?? model.location).path
-        let mend = switch (model.format, model.store) {
+        let hint = switch (model.format, model.store) {
         case (.gguf, .ollama): "start Ollama, then try again"
         case (.gguf, _): "run `llama-server -m \(place)`, then try again"
         case (.safetensors, _): "run `mlx_lm.server --model \(place)`, then try again"
         }
         let type = model.modelType.map { " (\($0))" } ?? ""
         return MLXError(.unavailable, "\(model.name)\(type) lies at \(place), but nothing here runs it",
-                        mend: mend)
+                        hint: hint)
     }
 }

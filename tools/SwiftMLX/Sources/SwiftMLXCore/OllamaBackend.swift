@@ -137,7 +137,7 @@ extension OllamaBackend {
         try Task.checkCancellation()
         guard try consume(parser.finish()) else { return }
         throw MLXError(.serverFailed, "\(name) ended the answer early",
-                       mend: "see the server's log, then try again")
+                       hint: "see the server's log, then try again")
     }
 
     private func check(_ reply: (status: Int, body: Data), model: String) throws -> JSONValue {
@@ -149,13 +149,13 @@ extension OllamaBackend {
         let said = (try? JSONValue(parsing: body))?["error"]?.stringValue
         if status == 404, !model.isEmpty {
             return MLXError(.modelNotFound, "\(name) has no model \"\(model)\"",
-                            mend: "get it with `mlx-cache add \(model)` or `ollama pull \(model)`")
+                            hint: "get it with `mlx-cache add \(model)` or `ollama pull \(model)`")
         }
         return serverError(said ?? "status \(status)", model: model)
     }
 
     private func serverError(_ text: String, model: String) -> MLXError {
-        let hints: [(word: String, code: MLXError.Code, mend: String)] = [
+        let hints: [(word: String, code: MLXError.Code, hint: String)] = [
             ("does not support tools", .unsupported, "use a model with tools, or ask without them"),
             ("does not support", .unsupported, "choose a model that can do this"),
             ("memory", .serverFailed, "use a smaller model or a shorter context"),
@@ -163,7 +163,7 @@ extension OllamaBackend {
         ]
         let hint = hints.first { text.contains($0.word) }
         return MLXError(hint?.code ?? .serverFailed, "\(name): \(text.utf8.prefix(300).printable)",
-                        mend: hint?.mend ?? "see the server's log")
+                        hint: hint?.hint ?? "see the server's log")
     }
 
     private func request(_ model: String, _ members: [String: JSONValue]) -> JSONValue {

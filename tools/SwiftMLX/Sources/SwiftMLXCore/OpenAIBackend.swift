@@ -55,7 +55,7 @@ public struct OpenAIBackend: LinkableBackend {
         let names = try await models().map(\.name)
         guard names.contains(model) else {
             throw MLXError(.modelNotFound, "\(name) has no model \"\(model)\"",
-                           mend: names.isEmpty ? "load one in the server"
+                           hint: names.isEmpty ? "load one in the server"
                                : "it has \(names.prefix(8).joined(separator: ", "))")
         }
     }
@@ -75,7 +75,7 @@ extension OpenAIBackend {
         if let apiKey {
             guard url.scheme == "https" || url.isLocal else {
                 throw MLXError(.badRequest, "the key would travel to \(url.origin) unencrypted",
-                               mend: "use an https address")
+                               hint: "use an https address")
             }
             request.headers["Authorization"] = "Bearer \(apiKey)"
         }
@@ -103,7 +103,7 @@ extension OpenAIBackend {
         // Some servers close without [DONE]; a finish reason is as good an end.
         guard answer.isComplete else {
             throw MLXError(.serverFailed, "\(name) ended the answer early",
-                           mend: "see the server's log, then try again")
+                           hint: "see the server's log, then try again")
         }
         answer.finish().forEach(emit)
     }
@@ -113,14 +113,14 @@ extension OpenAIBackend {
         switch status {
         case 401, 403:
             return MLXError(.badRequest, "\(name) refuses the key (status \(status))",
-                            mend: "give the server's API key")
+                            hint: "give the server's API key")
         case 404 where !model.isEmpty:
             return MLXError(.modelNotFound, "\(name) has no model \"\(model)\"",
-                            mend: "ask it for models(), or correct the address: it ends in /v1")
+                            hint: "ask it for models(), or correct the address: it ends in /v1")
         default:
             return error == .null
                 ? MLXError(.serverFailed, "\(name) answered with status \(status)",
-                           mend: "see the server's log")
+                           hint: "see the server's log")
                 : serverError(error)
         }
     }
@@ -129,7 +129,7 @@ extension OpenAIBackend {
         let text = error["message"]?.stringValue ?? error.stringValue
             ?? String(decoding: error.encoded, as: UTF8.self)
         return MLXError(.serverFailed, "\(name): \(text.utf8.prefix(300).printable)",
-                        mend: "see the server's log")
+                        hint: "see the server's log")
     }
 
     private static func body(_ request: GenerationRequest) -> JSONValue {

@@ -42,7 +42,7 @@ struct LineSplitter {
     private func checkLength() throws {
         guard partial.count <= limit else {
             throw MLXError(.protocolBroken, "the server sent a line of over \(limit) bytes",
-                           mend: "check that the address belongs to a model server")
+                           hint: "check that the address belongs to a model server")
         }
     }
 
@@ -102,7 +102,7 @@ struct EventStreamParser {
     private func checkLength() throws {
         guard data.count <= limit else {
             throw MLXError(.protocolBroken, "the server sent an event of \(data.count) bytes",
-                           mend: "check that the address belongs to a model server")
+                           hint: "check that the address belongs to a model server")
         }
     }
 

@@ -50,7 +50,7 @@ public struct ChatAttachment: Sendable, Hashable, Identifiable {
               !text.utf8.contains(0)
         else {
             throw MLXError(.badRequest, "\(name) is neither an image nor text",
-                           mend: "attach a picture or a text file")
+                           hint: "attach a picture or a text file")
         }
         self.init(name: name, content: .text(text))
     }
@@ -66,7 +66,7 @@ public struct ChatAttachment: Sendable, Hashable, Identifiable {
               let head = try? handle.read(upToCount: 64) ?? Data(), let size = try? handle.seekToEnd()
         else {
             throw MLXError(.badRequest, "cannot read \(url.lastPathComponent)",
-                           mend: "check its permissions")
+                           hint: "check its permissions")
         }
         try? handle.close()
         return (head, Int(clamping: size))
@@ -74,7 +74,7 @@ public struct ChatAttachment: Sendable, Hashable, Identifiable {
 
     private static func tooLong(_ name: String) -> MLXError {
         MLXError(.badRequest, "\(name) is too long",
-                 mend: "attach less than \(maximumText >> 20) MiB of text")
+                 hint: "attach less than \(maximumText >> 20) MiB of text")
     }
 
     private static func text(ofPDF url: URL, _ size: Int) throws -> String {
@@ -84,13 +84,13 @@ public struct ChatAttachment: Sendable, Hashable, Identifiable {
         let text = PDFDocument(url: url)?.string ?? ""
         guard !text.allSatisfy(\.isWhitespace) else {
             throw MLXError(.badRequest, "the PDF \(name) holds no text",
-                           mend: "attach a picture of its pages to a vision model")
+                           hint: "attach a picture of its pages to a vision model")
         }
         guard text.utf8.count <= maximumText else { throw tooLong(name) }
         return text
         #else
         throw MLXError(.badRequest, "\(name) is a PDF, whose text cannot be read on this system",
-                       mend: "save it as text first, with `pdftotext`")
+                       hint: "save it as text first, with `pdftotext`")
         #endif
     }
 }

@@ -165,16 +165,16 @@ public struct ChatTurn: Sendable, Identifiable {
             for _ in 0..<Self.maximumToolRounds where !calls.isEmpty {
                 guard let runTool else {
                     throw MLXError(.unsupported, "the model asks for the tool \(calls[0].name), which "
-                        + "this app does not run", mend: "ask without tools")
+                        + "this app does not run", hint: "ask without tools")
                 }
                 calls = try await show(chat.answer(try await results(of: calls, runTool)))
             }
             guard calls.isEmpty else {
                 throw MLXError(.serverFailed, "the model goes on asking for \(calls[0].name) and "
-                    + "does not answer", mend: "ask again in other words, or use another model")
+                    + "does not answer", hint: "ask again in other words, or use another model")
             }
             if turns[turns.count - 1].text.allSatisfy(\.isWhitespace) {
-                throw MLXError(.serverFailed, "the model gave no answer", mend: "ask again")
+                throw MLXError(.serverFailed, "the model gave no answer", hint: "ask again")
             }
         } catch {
             self.error = Self.explain(error)

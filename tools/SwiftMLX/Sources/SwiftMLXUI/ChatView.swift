@@ -230,7 +230,7 @@ struct ErrorBanner: View {
         Label {
             VStack(alignment: .leading) {
                 Text(error.text)
-                if !error.mend.isEmpty { Text(error.mend).foregroundStyle(.secondary) }
+                if !error.hint.isEmpty { Text(error.hint).foregroundStyle(.secondary) }
             }
         } icon: {
             Image(systemName: "exclamationmark.triangle.fill").foregroundStyle(.orange)

@@ -44,7 +44,7 @@ import SwiftMLXCore
         }
         error = groups.isEmpty
             ? MLXError(.unavailable, "no model server answers",
-                       mend: "start Ollama, LM Studio or llama-server")
+                       hint: "start Ollama, LM Studio or llama-server")
             : nil
     }
 

@@ -266,7 +266,7 @@ struct Hang: Error {}
             Issue.record("no error")
         } catch let error as BusError {
             #expect(error.code == "usage")
-            #expect(error.mend.contains("MLX_RUNTIME_DIR"))
+            #expect(error.hint.contains("MLX_RUNTIME_DIR"))
         }
     }
 
@@ -308,7 +308,7 @@ struct Hang: Error {}
             try await bus.client.call(BenchRun())
         }
         #expect(error?.code == "usage")
-        #expect(error?.mend == "name one")
+        #expect(error?.hint == "name one")
         #expect(error?.description == "bencher: no model; name one")
     }
 

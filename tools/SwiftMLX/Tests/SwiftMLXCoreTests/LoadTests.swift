@@ -64,7 +64,7 @@ import Testing
             _ = try await MLXModel.load("new", resolver: Self.resolver(folder, []))
         }
         #expect(error?.code == .modelNotFound)
-        #expect(error?.mend.contains("mlx-cache add new") == true)
+        #expect(error?.hint.contains("mlx-cache add new") == true)
     }
 
     @Test func weightsThatNobodyRunsSayWhatToStart() async throws {
@@ -74,10 +74,10 @@ import Testing
         try folder.write(".mlx-cache/models/o--g/x.gguf", Weights.gguf())
         let resolver = Self.resolver(folder, [])
         let safetensors = await failure { _ = try await MLXModel.load("o/m", resolver: resolver) }
-        #expect(safetensors?.mend.contains("mlx_lm.server --model") == true)
+        #expect(safetensors?.hint.contains("mlx_lm.server --model") == true)
         let gguf = await failure { _ = try await MLXModel.load("o/g", resolver: resolver) }
         #expect(gguf?.text.contains("/o--g/x.gguf") == true)
-        #expect(gguf?.mend.contains("llama-server -m") == true)
+        #expect(gguf?.hint.contains("llama-server -m") == true)
     }
 }
 
@@ -172,12 +172,12 @@ import Testing
                                      servers: [nobody], downloaders: [tool, nobody])
         let absent = await failure { _ = try await MLXModel.load("new:1b", resolver: resolver) }
         #expect(absent?.code == .unavailable)
-        #expect(absent?.mend.contains("start Ollama") == true)
+        #expect(absent?.hint.contains("start Ollama") == true)
 
         try folder.write(".mlx-cache/models/qwen3--4b/w.gguf", Weights.gguf())
         let cached = await failure { _ = try await MLXModel.load("qwen3:4b", resolver: resolver) }
         #expect(cached?.text.contains("/qwen3--4b/w.gguf") == true)
-        #expect(cached?.mend.contains("/qwen3--4b/w.gguf") == true)
+        #expect(cached?.hint.contains("/qwen3--4b/w.gguf") == true)
         #expect(ollama.calls.isEmpty)
     }
 

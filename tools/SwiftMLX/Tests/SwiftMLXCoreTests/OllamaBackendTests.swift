@@ -173,7 +173,7 @@ import Testing
                 .generate(prompt: "x")
         }
         #expect(notFound?.code == .modelNotFound)
-        #expect(notFound?.mend.contains("mlx-cache add nosuch") == true)
+        #expect(notFound?.hint.contains("mlx-cache add nosuch") == true)
 
         let bad = try Self.server(["/api/chat": Fixture.reply("err-bad-json", "json")])
         let failed = await failure {
@@ -182,7 +182,7 @@ import Testing
         }
         #expect(failed?.code == .serverFailed)
         #expect(failed?.text.contains("unexpected EOF") == true)
-        #expect(failed?.mend.isEmpty == false)
+        #expect(failed?.hint.isEmpty == false)
     }
 
     @Test(arguments: [
@@ -198,7 +198,7 @@ import Testing
                 .generate(prompt: "x")
         }
         #expect(error?.code == code)
-        #expect(error?.mend.isEmpty == false)
+        #expect(error?.hint.isEmpty == false)
     }
 
     @Test func aCutConnectionIsAnError() async throws {
@@ -217,7 +217,7 @@ import Testing
         let error = await failure { _ = try await OllamaBackend(url: url).models() }
         #expect(error?.code == .unavailable)
         #expect(error?.text.contains("no model server answers at http://127.0.0.1:") == true)
-        #expect(error?.mend.isEmpty == false)
+        #expect(error?.hint.isEmpty == false)
     }
 
     @Test(arguments: [

@@ -48,7 +48,7 @@ import Testing
         try await backend.load("tiny-random:latest")
         let error = await failure { try await backend.load("nosuch") }
         #expect(error?.code == .modelNotFound)
-        #expect(error?.mend.contains("tiny-random:latest") == true)
+        #expect(error?.hint.contains("tiny-random:latest") == true)
     }
 
     @Test func putsToolCallsTogether() async throws {
@@ -122,7 +122,7 @@ import Testing
         let backend = OpenAIBackend(url: URL(string: "http://example.invalid/v1")!, apiKey: "secret")
         let error = await failure { _ = try await backend.models() }
         #expect(error?.code == .badRequest)
-        #expect(error?.mend.contains("https") == true)
+        #expect(error?.hint.contains("https") == true)
     }
 
     @Test func anEndWithoutDoneIsAnEndWhenAReasonWasGiven() async throws {
@@ -156,7 +156,7 @@ import Testing
             _ = try await MLXModel(name: "m", backend: Self.backend(server)).generate(prompt: "x")
         }
         #expect(error?.code == code)
-        #expect(error?.mend.isEmpty == false)
+        #expect(error?.hint.isEmpty == false)
     }
 
     @Test func chunksOfRandomNonsenseNeverCrash() {

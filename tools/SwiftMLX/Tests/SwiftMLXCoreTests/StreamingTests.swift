@@ -97,7 +97,7 @@ import Testing
         let model = MLXModel(name: "m", backend: ScriptedBackend())
         let error = await failure { _ = try await model.generate(prompt: prompt, options: options) }
         #expect(error?.code == .badRequest)
-        #expect(error?.mend.isEmpty == false)
+        #expect(error?.hint.isEmpty == false)
     }
 
     @Test func jsonAnswersDecode() async throws {

@@ -11,7 +11,7 @@ private struct Script: ModelBackend {
     func models() async throws -> [ModelInfo] { [ModelInfo(name: "m")] }
     func capabilities(of model: String) async throws -> ModelCapabilities? { nil }
     func load(_ model: String) async throws {
-        if model == "broken" { throw MLXError(.serverFailed, "no", mend: "do this") }
+        if model == "broken" { throw MLXError(.serverFailed, "no", hint: "do this") }
     }
     func generate(_ request: GenerationRequest) -> AsyncThrowingStream<BackendEvent, any Error> {
         AsyncThrowingStream.running { continuation in
@@ -53,14 +53,14 @@ private struct Script: ModelBackend {
     @Test func saysWhatWentWrongAndGoesOn() async {
         let chat = Self.chat { request in
             guard request.messages.last?.text != "bad" else {
-                throw MLXError(.unavailable, "gone", mend: "start it")
+                throw MLXError(.unavailable, "gone", hint: "start it")
             }
             return [.text("ok")]
         }
         chat.draft = "bad"
         chat.send()
         await chat.settled()
-        #expect(chat.error?.mend == "start it")
+        #expect(chat.error?.hint == "start it")
         chat.draft = "good"
         chat.send()
         await chat.settled()
@@ -169,7 +169,7 @@ private struct Script: ModelBackend {
         #expect(model?.name == "m")
         #expect(await list.load(named: "m")?.name == "m")
         #expect(await list.load(ModelInfo(name: "broken"), of: list.groups[0]) == nil)
-        #expect(list.error?.mend == "do this")
+        #expect(list.error?.hint == "do this")
         #expect(await list.load(named: "absent") == nil)
         #expect(list.error?.code == .modelNotFound)
         #expect(list.loading == nil)

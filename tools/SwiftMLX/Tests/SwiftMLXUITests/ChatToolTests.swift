@@ -177,12 +177,12 @@ import Testing
             try (Data([0, 0, 0, 24]) + Data(brand.utf8) + Data(count: 64)).write(to: file)
             let error = #expect(throws: MLXError.self) { try ChatAttachment(contentsOf: file) }
             #expect(error?.text.contains(said) == true)
-            #expect(error?.mend.contains("JPEG") == true)
+            #expect(error?.hint.contains("JPEG") == true)
         }
         let pdf = folder.appendingPathComponent("d.pdf")
         try Data("%PDF-1.7\n".utf8).write(to: pdf)
         let error = #expect(throws: MLXError.self) { try ChatAttachment(contentsOf: pdf) }
-        #expect(error?.text.contains("PDF") == true && error?.mend.contains("pdftotext") == true)
+        #expect(error?.text.contains("PDF") == true && error?.hint.contains("pdftotext") == true)
     }
     #endif
 
