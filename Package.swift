@@ -114,7 +114,7 @@ let package = Package(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
             sources: ["cmlxtest.c"]
-                + ["broker.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
+                + ["broker.c", "door.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
             name: "TemplateTests", dependencies: ["TemplateCores"],
