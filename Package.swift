@@ -37,7 +37,9 @@ let msgpackPackage: String? = nil
 // msgpack's C library was called msgpackc before version 5.
 let msgpackLibrary = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
     .contains { FileManager.default.fileExists(atPath: $0 + "/libmsgpack-c.so") } ? "msgpack-c" : "msgpackc"
+let systemSource = "os_linux.c"
 #else
+let systemSource = "os_darwin.c"
 let czmqPackage: String? = "libczmq"
 let msgpackPackage: String? = "msgpack-c"
 let msgpackLibrary = "msgpack-c"
@@ -113,7 +115,7 @@ let package = Package(
         .target(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
-            sources: ["cmlxtest.c"]
+            sources: ["cmlxtest.c", "common/os/" + systemSource]
                 + ["broker.c", "door.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
