@@ -19,8 +19,12 @@ public struct RuntimeModels: BusTopic {
     public var version: String?
     /// Where it was asked.
     public var url: String?
+    /// It has freed its model until the next request; absent: it never does.
+    public var sleeping: Bool?
     /// Models that are loaded now.
     public var models: [Model]?
+    /// All it could load, where it tells them apart.
+    public var available: [Available]?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -29,7 +33,9 @@ public struct RuntimeModels: BusTopic {
         kind = data.read("kind")
         version = data.read("version")
         url = data.read("url")
+        sleeping = data.read("sleeping")
         models = data.read("models")
+        available = data.read("available")
     }
 
     /// Models that are loaded now.
@@ -69,6 +75,20 @@ public struct RuntimeModels: BusTopic {
             expiresAt = data.read("expires_at")
         }
     }
+
+    /// All it could load, where it tells them apart.
+    public struct Available: BusRecord {
+        /// Name as the runtime gives it.
+        public var name: String?
+        /// Loaded, unloaded, loading, sleeping, failed, ...
+        public var state: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            state = data.read("state")
+        }
+    }
 }
 
 /// What a model server does right now: `runtime.<kind>.<endpoint>.activity`.
@@ -90,7 +110,7 @@ public struct RuntimeActivity: BusTopic {
     public var promptTokensPerSecond: Double?
     /// Time to first token of the newest request, in seconds.
     public var ttft: Double?
-    /// Tokens generated.
+    /// Tokens generated since the watcher started, as far as it saw them.
     public var tokensTotal: Int?
     /// Prompt tokens processed.
     public var promptTokensTotal: Int?
@@ -154,7 +174,7 @@ public struct RuntimeActivity: BusTopic {
         public var model: String?
         /// Tokens generated.
         public var tokens: Int?
-        /// Generation speed, in tokens per second.
+        /// (tokens - 1) over the time from the first token to the last, in tokens per second.
         public var tokensPerSecond: Double?
         /// Prompt tokens processed.
         public var promptTokens: Int?
