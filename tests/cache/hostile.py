@@ -455,7 +455,9 @@ def spoil_rows(box, chance):
                 chance.choice(["open", "undoing", "done"])))
             root = chance.choice([box.canary, "/", box.home, "relative", box.path(".mlx-cache"), ""])
             path = chance.choice([*OUT, "keep", "sub/keep", box.canary[1:] + "/keep", "../canary/keep"])
-            db.execute("INSERT INTO steps VALUES (?,0,?,?,?,?,?,?,?,8,'hardlink',?,?,?,?,8,1,420,?)", (
+            db.execute("INSERT INTO steps (op, seq, kind, root, path, stage, source_root, source, sha256, size,"
+                       " method, made_dev, made_ino, old_dev, old_ino, old_size, old_mtime_ns, old_mode, state)"
+                       " VALUES (?,0,?,?,?,?,?,?,?,8,'hardlink',?,?,?,?,8,1,420,?)", (
                 last + 1, chance.choice(["place", "write", "symlink", "replace", "remove", "mkdir", "x"]),
                 root, path.replace("\0", ""), chance.choice(["", "..", "sub", "../../canary"]),
                 chance.choice([box.canary, "/", None]), "keep", "a" * 64,
