@@ -38,8 +38,10 @@ let msgpackPackage: String? = nil
 let msgpackLibrary = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"]
     .contains { FileManager.default.fileExists(atPath: $0 + "/libmsgpack-c.so") } ? "msgpack-c" : "msgpackc"
 let systemSource = "os_linux.c"
+let door = "door_linux.c"
 #else
 let systemSource = "os_darwin.c"
+let door = "door_darwin.c"
 let czmqPackage: String? = "libczmq"
 let msgpackPackage: String? = "msgpack-c"
 let msgpackLibrary = "msgpack-c"
@@ -116,7 +118,7 @@ let package = Package(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
             sources: ["cmlxtest.c", "common/os/" + systemSource]
-                + ["broker.c", "door.c", "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
+                + ["broker.c", door, "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
             name: "TemplateTests", dependencies: ["TemplateCores"],

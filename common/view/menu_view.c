@@ -9,11 +9,12 @@
 #include "proto/buf.h"
 #include "proto/utf8.h"
 
+#define COARSE_S 10.0 /* the age of what is past need not be redrawn every second */
+
 enum {
     ITEMS_MAX = 28,
     WORK_MAX = 32, /* looked at */
     LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
-    COARSE_S = 10, /* the age of what is past need not be redrawn every second */
     NAME_MAX_CHARACTERS = 60,
     TEXT_MAX_CHARACTERS = 120
 };
