@@ -1,59 +1,6 @@
-/*  The table itself: topics and their fields. See catalogue.h for what the columns mean. */
+/*  The table of topics and their fields. See catalogue.h for what the columns mean. */
+#include "proto/catalogue_columns.h"
 #include "proto/catalogue_tables.h"
-
-#define STR(k, h)                                                                                  \
-    {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h)                                                   \
-    }
-#define ID_AS(k, l, h)                                                                             \
-    {                                                                                              \
-        .key = (k), .type = MLX_STR, .help = (h), .label = (l)                                     \
-    }
-#define ID(k, h) ID_AS(k, k, h)
-#define STATE(k, v, m, h)                                                                          \
-    {                                                                                              \
-        .key = (k), .type = MLX_STR, .kind = MLX_METRIC_STATE, .is = (v), .metric = (m),           \
-        .help = (h)                                                                                \
-    }
-#define BOOL(k, h)                                                                                 \
-    {                                                                                              \
-        .key = (k), .type = MLX_BOOL, .help = (h)                                                  \
-    }
-#define INT(k, h)                                                                                  \
-    {                                                                                              \
-        .key = (k), .type = MLX_INT, .help = (h)                                                   \
-    }
-#define NUM(k, t, u, h)                                                                            \
-    {                                                                                              \
-        .key = (k), .type = (t), .unit = (u), .help = (h)                                          \
-    }
-#define GAUGE(k, t, u, m, h)                                                                       \
-    {                                                                                              \
-        .key = (k), .type = (t), .unit = (u), .kind = MLX_METRIC_GAUGE, .metric = (m), .help = (h) \
-    }
-#define COUNTER(k, t, u, m, h)                                                                     \
-    {                                                                                              \
-        .key = (k), .type = (t), .unit = (u), .kind = MLX_METRIC_COUNTER, .metric = (m),           \
-        .help = (h)                                                                                \
-    }
-#define LIST(k, f, h)                                                                              \
-    {                                                                                              \
-        .key = (k), .type = MLX_LIST, .fields = (f), .help = (h)                                   \
-    }
-#define INFO(k, f, m, h)                                                                           \
-    {                                                                                              \
-        .key = (k), .type = MLX_LIST, .fields = (f), .kind = MLX_METRIC_INFO, .metric = (m),       \
-        .help = (h)                                                                                \
-    }
-#define MAP(k, f, h)                                                                               \
-    {                                                                                              \
-        .key = (k), .type = MLX_MAP, .fields = (f), .help = (h)                                    \
-    }
-#define TIME(k, h) NUM(k, MLX_INT, MLX_UNIT_MICROSECONDS_EPOCH, h)
-#define END                                                                                        \
-    {                                                                                              \
-        .key = NULL                                                                                \
-    }
 
 static const mlx_field_t missing[] = {
     STR("field", "key that this machine cannot give"),
@@ -307,7 +254,7 @@ static const mlx_field_t runtime_activity[] = {
     END,
 };
 
-static const mlx_field_t bench_progress[] = {
+const mlx_field_t mlx_fields_bench_progress[] = {
     STR("id", "of the run"),
     STR("model", "model measured"),
     STR("phase", "load, warmup, prompts or done"),
@@ -345,7 +292,7 @@ static const mlx_field_t bench_prompt[] = {
     END,
 };
 
-static const mlx_field_t bench_result[] = {
+const mlx_field_t mlx_fields_bench_result[] = {
     STR("id", "of the run"),
     STR("model", "model measured"),
     STR("digest", "of the model"),
@@ -382,7 +329,7 @@ static const mlx_field_t cache_model[] = {
     END,
 };
 
-static const mlx_field_t cache_status[] = {
+const mlx_field_t mlx_fields_cache_status[] = {
     STR("dir", "where the cache is"),
     INT("models_count", "models in the cache"),
     GAUGE("bytes", MLX_INT, MLX_UNIT_BYTES, "mlx_cache_bytes", "disk space the cache uses"),
@@ -454,9 +401,9 @@ const mlx_topic_t mlx_topic_table[] = {
      runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, 5, "What a model server does right now",
      runtime_activity, "runtime,endpoint"},
-    {"bench.progress", false, 0, "A benchmark run under way", bench_progress, NULL},
-    {"bench.result", true, 0, "The newest benchmark result", bench_result, NULL},
-    {"cache.status", true, 5, "The shared model cache", cache_status, NULL},
+    {"bench.progress", false, 0, "A benchmark run under way", mlx_fields_bench_progress, NULL},
+    {"bench.result", true, 0, "The newest benchmark result", mlx_fields_bench_result, NULL},
+    {"cache.status", true, 5, "The shared model cache", mlx_fields_cache_status, NULL},
     {"cache.progress", false, 0, "A cache operation under way", cache_progress, NULL},
     {"history.status", true, 5, "The history database", history_status, NULL},
     {"service.<name>.health", true, 2, "A process of the suite", service_health, "service"},
@@ -464,172 +411,3 @@ const mlx_topic_t mlx_topic_table[] = {
 };
 
 const size_t mlx_topic_table_count = MLX_COUNT(mlx_topic_table);
-
-static const mlx_field_t no_fields[] = {END};
-
-static const mlx_field_t snapshot_args[] = {
-    STR("prefix", "topics that begin with it; absent: all"),
-    END,
-};
-
-static const mlx_field_t snapshot_message[] = {
-    STR("topic", "of the message"),
-    STR("host", "where it comes from"),
-    STR("src", "service"),
-    TIME("t", "when it was published"),
-    END,
-};
-
-static const mlx_field_t snapshot_result[] = {
-    LIST("messages", snapshot_message, "retained messages, with their data under \"d\""),
-    END,
-};
-
-static const mlx_field_t registered_service[] = {
-    STR("name", "of the service"),
-    BOOL("connected", "it can take commands now"),
-    BOOL("answers", "it has said so lately"),
-    INT("pid", "of its process, as the kernel tells it; absent where it does not"),
-    END,
-};
-
-static const mlx_field_t services_result[] = {
-    LIST("services", registered_service, "services that registered for commands"),
-    END,
-};
-
-static const mlx_field_t bench_run_args[] = {
-    STR("model", "model; absent: the one that is loaded"),
-    STR("url", "runtime; absent: the first reachable one"),
-    NUM("budget", MLX_REAL, MLX_UNIT_SECONDS,
-        "wall time without loading the model; absent: the setting bench.budget_s"),
-    LIST("prompts", NULL, "prompts (strings) instead of the built-in ten"),
-    END,
-};
-
-static const mlx_field_t history_query_args[] = {
-    STR("series", "host/topic/field, as history.series lists them; without host: this one"),
-    TIME("since", "begin of the range; absent: an hour before its end"),
-    TIME("until", "end of the range; absent: now"),
-    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "wanted distance of points; absent: chosen"),
-    INT("points", "at most about this many points; absent: 600"),
-    END,
-};
-
-static const mlx_field_t history_query_result[] = {
-    STR("series", "its full name"),
-    STR("unit", "of the values"),
-    STR("tier", "finest rows that were read: raw, minute or hour"),
-    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
-    LIST("points", NULL, "lists of [t, min, max, mean, count]; a step without samples has none"),
-    END,
-};
-
-static const mlx_field_t history_series_args[] = {
-    STR("prefix", "series that begin with it; absent: all"),
-    END,
-};
-
-static const mlx_field_t history_series_result[] = {
-    LIST("series", NULL, "names of all series, sorted"),
-    END,
-};
-
-static const mlx_field_t history_export_args[] = {
-    STR("series", "as for history.query"),
-    STR("tier", "raw, minute or hour; absent: raw"),
-    TIME("since", "begin of the range; absent: the oldest"),
-    TIME("until", "end of the range; absent: now"),
-    INT("cursor", "from the result before, for the next piece"),
-    END,
-};
-
-static const mlx_field_t history_export_result[] = {
-    STR("series", "its full name"),
-    STR("unit", "of the values"),
-    LIST("rows", NULL, "lists of [t, value], or of [t, min, max, mean, last, count]"),
-    INT("cursor", "ask for the next piece with it; absent: this was the last"),
-    END,
-};
-
-static const mlx_field_t history_tier[] = {
-    STR("name", "raw, minute or hour"),
-    INT("rows", "rows kept"),
-    TIME("since", "every row since then is kept; absent: all there ever were"),
-    END,
-};
-
-static const mlx_field_t history_info_result[] = {
-    STR("path", "database file"),
-    NUM("bytes", MLX_INT, MLX_UNIT_BYTES, "its size"),
-    NUM("free", MLX_INT, MLX_UNIT_BYTES, "of it not in use"),
-    INT("series", "series known"),
-    TIME("oldest", "time of the oldest row"),
-    LIST("tiers", history_tier, "each tier"),
-    INT("samples", "samples stored since start"),
-    INT("lost", "samples not stored: the disk was full, or there were too many series"),
-    INT("refused", "samples that were no finite number, or too large"),
-    INT("damaged", "pieces that could not be read"),
-    END,
-};
-
-static const mlx_field_t history_vacuum_result[] = {
-    NUM("before", MLX_INT, MLX_UNIT_BYTES, "size before"),
-    NUM("after", MLX_INT, MLX_UNIT_BYTES, "size now"),
-    END,
-};
-
-static const mlx_field_t bench_list_args[] = {
-    STR("model", "results of this model; absent: of all"),
-    INT("limit", "at most so many, 1 to 100; absent: 50"),
-    END,
-};
-
-static const mlx_field_t bench_list_result[] = {
-    LIST("results", bench_result, "newest first, with the \"host\" they come from"),
-    END,
-};
-
-static const mlx_field_t cache_add_args[] = {
-    STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
-    END,
-};
-
-static const mlx_field_t cache_link_args[] = {
-    STR("app", "huggingface, ollama, lmstudio, llamacpp or dir"),
-    STR("model", "a model of the cache"),
-    END,
-};
-
-static const mlx_field_t cache_clean_args[] = {
-    BOOL("yes", "remove it; absent or false: only say what would be removed"),
-    END,
-};
-
-const mlx_catalogue_command_t mlx_command_table[] = {
-    {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
-    {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
-    {"bencher", "bench.run", "Measure a model", bench_run_args, bench_progress, bench_result},
-    {"recorder", "history.query", "Points of one series", history_query_args, NULL,
-     history_query_result},
-    {"cache", "cache.add", "Take a model into the cache", cache_add_args, NULL, no_fields},
-    {"cache", "cache.link", "Make a model of the cache appear in an app", cache_link_args, NULL,
-     no_fields},
-    {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
-     no_fields},
-    {"cache", "cache.clean", "Show, or remove, what no app and no model needs", cache_clean_args,
-     NULL, no_fields},
-    {"recorder", "history.series", "Names of all series", history_series_args, NULL,
-     history_series_result},
-    {"recorder", "history.export", "Rows of one series as stored, piece by piece",
-     history_export_args, NULL, history_export_result},
-    {"recorder", "history.info", "What the database holds", no_fields, NULL, history_info_result},
-    {"recorder", "history.vacuum", "Give unused space back to the file system", no_fields, NULL,
-     history_vacuum_result},
-    {"recorder", "bench.list", "Stored benchmark results", bench_list_args, NULL,
-     bench_list_result},
-    {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
-     cache_status},
-};
-
-const size_t mlx_command_table_count = MLX_COUNT(mlx_command_table);

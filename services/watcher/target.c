@@ -1,14 +1,11 @@
 #include "target.h"
-#include "common/base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate.h"
-#include "meter.h"
-#include "runner.h"
-#include "totals.h"
+#include "common/base/clock.h"
+#include "target_parts.h"
 
 enum {
     STRANGER_MS = 30000, /* pause while another program has the port */
@@ -18,38 +15,6 @@ enum {
     ACTIVITY_TIMEOUT_MS = 10000, /* a llama-server answers between two batches of a prompt */
     PATIENCE = 2,                /* state queries without a good answer until it counts as gone */
     PROBE_BODY = 1 << 20,
-};
-
-/*  A query of the back end and where it stands. */
-typedef struct {
-    mlx_target_t *owner;
-    const mlx_runtime_query_t *query;
-    mlx_http_call_t *call; /* being asked */
-    int64_t due_us;        /* monotonic */
-    bool owed;         /* disturbs, and is asked once more all the same: what was seen has ended */
-    char refused[160]; /* why there is no answer; "" when there is */
-} ask_t;
-
-struct mlx_target {
-    mlx_target_options_t options;
-    const mlx_runtime_backend_t *backend;
-    mlx_timer_t *timer;
-    mlx_http_call_t *probe; /* finding out the kind */
-    const char *probe_path;
-    ask_t asks[MLX_RUNTIME_QUERIES_MAX];
-    size_t ask_count;
-
-    bool seen; /* was there at least once as this kind */
-    bool reachable;
-    int misses;
-    char reason[300];
-    mlx_runtime_state_t state;
-    mlx_slots_t *slots;
-    mlx_meter_t meter;
-    mlx_runner_t *runner;                       /* Ollama on this machine only */
-    mlx_gate_t *gate;                           /* of a kind that may sleep */
-    mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
-    int64_t look_us;                            /* when to look through the gate next */
 };
 
 static void on_turn(void *arg);
@@ -95,7 +60,7 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->backend = backend;
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
-        self->asks[self->ask_count++] = (ask_t){.owner = self, .query = &backend->queries[i]};
+        self->asks[self->ask_count++] = (mlx_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
     if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
@@ -167,7 +132,7 @@ bool mlx_target_busy(const mlx_target_t *self)
            mlx_meter_busy(&self->meter);
 }
 
-static int64_t pause_ms(const mlx_target_t *self, const ask_t *ask)
+static int64_t pause_ms(const mlx_target_t *self, const mlx_ask_t *ask)
 {
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
@@ -197,7 +162,7 @@ static void set_timer(mlx_target_t *self, int64_t delay_ms)
 
 /*  Whether the question may be put at all. A router has no slots of its own, and naming a model to
  *  it would load that one. */
-static bool may_ask(const mlx_target_t *self, const ask_t *ask, int64_t now_us)
+static bool may_ask(const mlx_target_t *self, const mlx_ask_t *ask, int64_t now_us)
 {
     if (ask->call || (!self->reachable && ask->query->role != MLX_QUERY_STATE))
         return false;
@@ -214,7 +179,7 @@ static void arm(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     int64_t due_us = now_us + (int64_t)REFUSED_MS * 1000;
     for (size_t i = 0; i < self->ask_count; i++) {
-        const ask_t *ask = &self->asks[i];
+        const mlx_ask_t *ask = &self->asks[i];
         if (may_ask(self, ask, now_us) && ask->due_us < due_us)
             due_us = ask->due_us;
     }
@@ -303,29 +268,29 @@ static void take_activity(mlx_target_t *self)
 }
 
 /*  It is awake and works: no need to wait for the turn. */
-static void ask_through_gate(mlx_target_t *self)
+static void mlx_ask_through_gate(mlx_target_t *self)
 {
     for (size_t i = 0; i < self->ask_count; i++) {
-        ask_t *ask = &self->asks[i];
+        mlx_ask_t *ask = &self->asks[i];
         if (ask->query->disturbs && !ask->refused[0] && !mlx_target_busy(self))
             ask->due_us = 0;
     }
 }
 
 /*  What disturbs is asked again after the last request has ended: counters move only then. */
-static void tell_gate(mlx_target_t *self, const ask_t *answered, bool was_busy)
+static void tell_gate(mlx_target_t *self, const mlx_ask_t *answered, bool was_busy)
 {
     bool busy = mlx_slots_busy(self->slots) || mlx_meter_busy(&self->meter);
     mlx_gate_answered(self->gate, busy);
     for (size_t i = 0; i < self->ask_count && was_busy && !busy; i++) {
-        ask_t *ask = &self->asks[i];
+        mlx_ask_t *ask = &self->asks[i];
         ask->owed = ask != answered && ask->query->disturbs && !ask->refused[0];
         if (ask->owed)
             ask->due_us = 0;
     }
 }
 
-static void good_reply(mlx_target_t *self, const ask_t *ask)
+static void good_reply(mlx_target_t *self, const mlx_ask_t *ask)
 {
     bool was_busy = mlx_target_busy(self);
     if (ask->query->role == MLX_QUERY_ACTIVITY)
@@ -334,7 +299,7 @@ static void good_reply(mlx_target_t *self, const ask_t *ask)
         tell_gate(self, ask, was_busy);
     if (self->gate && ask->query->tells_sleep) {
         mlx_gate_told(self->gate, self->state.sleep, mlx_now_us());
-        ask_through_gate(self);
+        mlx_ask_through_gate(self);
     }
     if (ask->query->role != MLX_QUERY_STATE)
         return;
@@ -344,7 +309,7 @@ static void good_reply(mlx_target_t *self, const ask_t *ask)
 }
 
 /*  A status is an answer: it does not offer this. Anything else is a fault to be counted. */
-static void bad_reply(mlx_target_t *self, ask_t *ask, const mlx_http_reply_t *reply,
+static void bad_reply(mlx_target_t *self, mlx_ask_t *ask, const mlx_http_reply_t *reply,
                       const char *why)
 {
     const mlx_runtime_query_t *query = ask->query;
@@ -364,7 +329,7 @@ static void bad_reply(mlx_target_t *self, ask_t *ask, const mlx_http_reply_t *re
 
 static void on_reply(void *arg, const mlx_http_reply_t *reply)
 {
-    ask_t *ask = arg;
+    mlx_ask_t *ask = arg;
     mlx_target_t *self = ask->owner;
     ask->call = NULL;
     ask->refused[0] = '\0';
@@ -413,7 +378,7 @@ static void ask_what_is_due(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     look_through_gate(self, now_us);
     for (size_t i = 0; i < self->ask_count; i++) {
-        ask_t *ask = &self->asks[i];
+        mlx_ask_t *ask = &self->asks[i];
         bool state = ask->query->role == MLX_QUERY_STATE;
         if (!may_ask(self, ask, now_us) || ask->due_us > now_us)
             continue;
@@ -501,134 +466,4 @@ void mlx_target_working(mlx_target_t *self)
     mlx_gate_hint(self->gate, mlx_now_us());
     self->look_us = 0;
     arm(self);
-}
-
-/* ---- what it knows ---- */
-
-const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
-{
-    return &self->options.endpoint;
-}
-
-char *mlx_target_topic(const mlx_target_t *self, const char *what)
-{
-    bool answered = self->reachable || self->reason[0];
-    if (!self->backend || !answered || (!self->seen && !self->options.expected))
-        return NULL;
-    return mlx_format("runtime.%s.%s.%s", self->backend->kind, self->options.endpoint.segment,
-                      what);
-}
-
-mlx_value_t *mlx_target_models(const mlx_target_t *self)
-{
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_bool(d, "reachable", self->reachable);
-    if (!self->reachable)
-        mlx_value_set_str(d, "reason", self->reason);
-    mlx_value_set_str(d, "kind", self->backend->kind);
-    mlx_value_set_str(d, "url", self->options.endpoint.url);
-    if (self->reachable && self->state.version[0])
-        mlx_value_set_str(d, "version", self->state.version);
-    if (self->reachable && self->state.sleep >= MLX_SLEEP_AWAKE)
-        mlx_value_set_bool(d, "sleeping", self->state.sleep == MLX_SLEEP_ASLEEP);
-    if (self->reachable && self->state.models)
-        mlx_value_set(d, "models", mlx_value_copy(self->state.models));
-    if (self->reachable && self->state.available)
-        mlx_value_set(d, "available", mlx_value_copy(self->state.available));
-    return d;
-}
-
-/*  Why a kind of server that could tell its activity does not. */
-static const char *why_silent(const mlx_target_t *self)
-{
-    if (!self->reachable)
-        return NULL;
-    if (self->runner)
-        return mlx_runner_reason(self->runner);
-    if (self->backend == &mlx_runtime_ollama)
-        return self->options.runner_probe ? "it runs on another machine: use the tap"
-                                          : "watcher.runner_probe is off";
-    if (self->state.router)
-        return "a router's models are served by its children, and asking it about one would load "
-               "that: use the tap";
-    for (size_t i = 0; i < self->ask_count; i++) {
-        const ask_t *ask = &self->asks[i];
-        if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
-            return ask->refused[0] ? ask->refused : self->gate ? mlx_gate_reason(self->gate) : NULL;
-    }
-    return "this kind of server does not tell what it does: use the tap";
-}
-
-/*  What the runtime itself tells: its slots or its runners', and its counters. */
-typedef struct {
-    mlx_activity_t slots;
-    mlx_activity_t metrics;
-    const char *slots_source;
-} own_t;
-
-static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
-{
-    mlx_meter_activity(&self->meter, now_us, &out->metrics);
-    out->metrics.last.source = "metrics";
-    out->slots_source = "slots";
-    if (!self->runner) {
-        mlx_slots_activity(self->slots, now_us, &out->slots);
-        out->slots.last.source = "slots";
-        return;
-    }
-    mlx_runner_activity(self->runner, now_us, &out->slots);
-    out->slots_source = mlx_runner_found(self->runner) ? "runner" : NULL;
-}
-
-/*  The better of the two for what happens now; the counters know more of what has ended. */
-static const char *best_own(own_t *own, mlx_activity_t *out)
-{
-    if (!own->slots.available && own->metrics.available) {
-        *out = own->metrics;
-        return "metrics";
-    }
-    *out = own->slots;
-    if (own->metrics.available && own->metrics.last.t_us)
-        out->last = own->metrics.last;
-    return own->slots_source;
-}
-
-static mlx_totals_t *totals_of(mlx_target_t *self)
-{
-    size_t count, i = 0;
-    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
-    while (i + 1 < count && all[i] != self->backend)
-        i++;
-    return &self->totals[i];
-}
-
-/*  A server with one model loaded is working on that one. */
-static void name_model(const mlx_target_t *self, mlx_activity_t *own)
-{
-    if (self->runner || mlx_value_size(self->state.models) != 1)
-        return;
-    const char *name = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
-    own->model = name;
-    own->last.model = name;
-    for (size_t i = 0; i < own->list_count; i++)
-        own->list[i].model = name;
-}
-
-mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
-{
-    int64_t now_us = mlx_now_us();
-    own_t own;
-    mlx_activity_t best;
-    read_own(self, now_us, &own);
-    const char *source = best_own(&own, &best);
-    mlx_totals_t *totals = totals_of(self);
-    mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
-    if (self->backend != &mlx_runtime_openai)
-        name_model(self, &best);
-    mlx_activity_sources_t sources = {.tap = tap,
-                                      .own = &best,
-                                      .own_source = source,
-                                      .totals = totals,
-                                      .reason = why_silent(self)};
-    return mlx_activity_message(&sources);
 }

@@ -1,0 +1,44 @@
+/*  target_parts.h - what a target is made of: target.c asks, target_view.c tells */
+#ifndef MLX_WATCHER_TARGET_PARTS_H
+#define MLX_WATCHER_TARGET_PARTS_H
+
+#include "gate.h"
+#include "meter.h"
+#include "runner.h"
+#include "slots.h"
+#include "target.h"
+#include "totals.h"
+
+/*  A query of the back end and where it stands. */
+typedef struct {
+    mlx_target_t *owner;
+    const mlx_runtime_query_t *query;
+    mlx_http_call_t *call; /* being asked */
+    int64_t due_us;        /* monotonic */
+    bool owed;         /* disturbs, and is asked once more all the same: what was seen has ended */
+    char refused[160]; /* why there is no answer; "" when there is */
+} mlx_ask_t;
+
+struct mlx_target {
+    mlx_target_options_t options;
+    const mlx_runtime_backend_t *backend;
+    mlx_timer_t *timer;
+    mlx_http_call_t *probe; /* finding out the kind */
+    const char *probe_path;
+    mlx_ask_t asks[MLX_RUNTIME_QUERIES_MAX];
+    size_t ask_count;
+
+    bool seen; /* was there at least once as this kind */
+    bool reachable;
+    int misses;
+    char reason[300];
+    mlx_runtime_state_t state;
+    mlx_slots_t *slots;
+    mlx_meter_t meter;
+    mlx_runner_t *runner;                       /* Ollama on this machine only */
+    mlx_gate_t *gate;                           /* of a kind that may sleep */
+    mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
+    int64_t look_us;                            /* when to look through the gate next */
+};
+
+#endif

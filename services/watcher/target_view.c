@@ -1,0 +1,133 @@
+/*  What a target knows, as the messages tell it. */
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "target_parts.h"
+
+const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
+{
+    return &self->options.endpoint;
+}
+
+char *mlx_target_topic(const mlx_target_t *self, const char *what)
+{
+    bool answered = self->reachable || self->reason[0];
+    if (!self->backend || !answered || (!self->seen && !self->options.expected))
+        return NULL;
+    return mlx_format("runtime.%s.%s.%s", self->backend->kind, self->options.endpoint.segment,
+                      what);
+}
+
+mlx_value_t *mlx_target_models(const mlx_target_t *self)
+{
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_bool(d, "reachable", self->reachable);
+    if (!self->reachable)
+        mlx_value_set_str(d, "reason", self->reason);
+    mlx_value_set_str(d, "kind", self->backend->kind);
+    mlx_value_set_str(d, "url", self->options.endpoint.url);
+    if (self->reachable && self->state.version[0])
+        mlx_value_set_str(d, "version", self->state.version);
+    if (self->reachable && self->state.sleep >= MLX_SLEEP_AWAKE)
+        mlx_value_set_bool(d, "sleeping", self->state.sleep == MLX_SLEEP_ASLEEP);
+    if (self->reachable && self->state.models)
+        mlx_value_set(d, "models", mlx_value_copy(self->state.models));
+    if (self->reachable && self->state.available)
+        mlx_value_set(d, "available", mlx_value_copy(self->state.available));
+    return d;
+}
+
+/*  Why a kind of server that could tell its activity does not. */
+static const char *why_silent(const mlx_target_t *self)
+{
+    if (!self->reachable)
+        return NULL;
+    if (self->runner)
+        return mlx_runner_reason(self->runner);
+    if (self->backend == &mlx_runtime_ollama)
+        return self->options.runner_probe ? "it runs on another machine: use the tap"
+                                          : "watcher.runner_probe is off";
+    if (self->state.router)
+        return "a router's models are served by its children, and asking it about one would load "
+               "that: use the tap";
+    for (size_t i = 0; i < self->ask_count; i++) {
+        const mlx_ask_t *ask = &self->asks[i];
+        if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
+            return ask->refused[0] ? ask->refused : self->gate ? mlx_gate_reason(self->gate) : NULL;
+    }
+    return "this kind of server does not tell what it does: use the tap";
+}
+
+/*  What the runtime itself tells: its slots or its runners', and its counters. */
+typedef struct {
+    mlx_activity_t slots;
+    mlx_activity_t metrics;
+    const char *slots_source;
+} own_t;
+
+static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
+{
+    mlx_meter_activity(&self->meter, now_us, &out->metrics);
+    out->metrics.last.source = "metrics";
+    out->slots_source = "slots";
+    if (!self->runner) {
+        mlx_slots_activity(self->slots, now_us, &out->slots);
+        out->slots.last.source = "slots";
+        return;
+    }
+    mlx_runner_activity(self->runner, now_us, &out->slots);
+    out->slots_source = mlx_runner_found(self->runner) ? "runner" : NULL;
+}
+
+/*  The better of the two for what happens now; the counters know more of what has ended. */
+static const char *best_own(own_t *own, mlx_activity_t *out)
+{
+    if (!own->slots.available && own->metrics.available) {
+        *out = own->metrics;
+        return "metrics";
+    }
+    *out = own->slots;
+    if (own->metrics.available && own->metrics.last.t_us)
+        out->last = own->metrics.last;
+    return own->slots_source;
+}
+
+static mlx_totals_t *totals_of(mlx_target_t *self)
+{
+    size_t count, i = 0;
+    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
+    while (i + 1 < count && all[i] != self->backend)
+        i++;
+    return &self->totals[i];
+}
+
+/*  A server with one model loaded is working on that one. */
+static void name_model(const mlx_target_t *self, mlx_activity_t *own)
+{
+    if (self->runner || mlx_value_size(self->state.models) != 1)
+        return;
+    const char *name = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
+    own->model = name;
+    own->last.model = name;
+    for (size_t i = 0; i < own->list_count; i++)
+        own->list[i].model = name;
+}
+
+mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
+{
+    int64_t now_us = mlx_now_us();
+    own_t own;
+    mlx_activity_t best;
+    read_own(self, now_us, &own);
+    const char *source = best_own(&own, &best);
+    mlx_totals_t *totals = totals_of(self);
+    mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
+    if (self->backend != &mlx_runtime_openai)
+        name_model(self, &best);
+    mlx_activity_sources_t sources = {.tap = tap,
+                                      .own = &best,
+                                      .own_source = source,
+                                      .totals = totals,
+                                      .reason = why_silent(self)};
+    return mlx_activity_message(&sources);
+}
