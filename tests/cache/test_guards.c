@@ -1,8 +1,10 @@
 /*  Guards that nothing else would tell the loss of: paths, and files that someone else put there. */
 #include "services/cache/plan/fsops.h"
+#include "services/cache/store/registry.h"
 #include "tests/cache/world.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,10 +62,36 @@ static void test_undo_leaves_the_users_file(void **state)
     assert_int_equal(access(manifest, F_OK), 0);
 }
 
+/*  A file that was written to lost its hash; one that only got another name keeps it. */
+static void test_hash_stands_until_the_file_is_written_to(void **state)
+{
+    (void)state;
+    mlx_error_t err = {0};
+    char *dir = fixture_dir(), hex[MLX_HEX_MAX];
+    MLX_CLEANUP(mlx_free_p) char *path = fixture_path(dir, "registry.db");
+    MLX_CLEANUP(mlx_db_destroy) mlx_db_t *db = mlx_registry_open(path, false, &err);
+    OK(db);
+    char sum[MLX_SHA256_HEX + 1];
+    memset(sum, 'a', MLX_SHA256_HEX);
+    sum[MLX_SHA256_HEX] = '\0';
+    const mlx_identity_t first = {.dev = 1, .ino = 2, .size = 3, .mtime_ns = 4, .ctime_ns = 5};
+    mlx_identity_t named = first, written = first;
+    named.ctime_ns = 6;
+    written.ctime_ns = written.mtime_ns = 7;
+    OK(mlx_registry_put_hash(db, &first, sum, &err) == 0);
+    OK(mlx_registry_keep_hash(db, &first, &written, &err) == 0);
+    assert_int_equal(mlx_registry_get_hash(db, &first, hex, &err), 1);
+    OK(mlx_registry_keep_hash(db, &first, &named, &err) == 0);
+    assert_int_equal(mlx_registry_get_hash(db, &named, hex, &err), 1);
+    assert_int_equal(mlx_registry_get_hash(db, &first, hex, &err), 0);
+    fixture_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths_stay_below_the_root),
+        cmocka_unit_test(test_hash_stands_until_the_file_is_written_to),
         cmocka_unit_test(test_undo_leaves_the_users_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
