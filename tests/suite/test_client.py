@@ -67,4 +67,13 @@ def test_sequence_numbers_count_without_a_gap():
         reader.close()
 
 
-run(test_every_message_is_as_the_page_says, test_sequence_numbers_count_without_a_gap)
+def test_uptime_is_in_seconds():
+    begin = time.monotonic()
+    with Suite("bus", "sampler") as suite:
+        reader = suite.subscribe("service.sampler.health")
+        _, body = reader.until(lambda _t, b: b["d"]["uptime"] > 0, 15)
+        assert body["d"]["uptime"] <= time.monotonic() - begin, body["d"]["uptime"]
+        reader.close()
+
+
+run(test_uptime_is_in_seconds, test_every_message_is_as_the_page_says, test_sequence_numbers_count_without_a_gap)

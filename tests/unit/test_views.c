@@ -168,6 +168,8 @@ static void old_values_count_as_absent(void **state)
 {
     (void)state;
     mlx_overview_t *overview = mlx_overview_new("vm");
+    put_memory(overview, 20000001); /* the limit is 20 s, as the page has it too */
+    assert_true(isnan(mlx_overview_headline(overview, NOW).memory_used));
     put_memory(overview, MLX_OVERVIEW_STALE_US + 1);
     assert_true(isnan(mlx_overview_headline(overview, NOW).memory_used));
     put_memory(overview, MLX_OVERVIEW_STALE_US);

@@ -50,6 +50,17 @@ static void follows_a_change_of_pace(void **state)
     assert_true(fabs(mlx_rate_value(&rate) - 20) < 0.001);
 }
 
+/*  A burst is no pace: the window is never shorter than two seconds, however much comes in it. */
+static void burst_is_seen_over_the_whole_window(void **state)
+{
+    (void)state;
+    mlx_rate_t rate = {0};
+    mlx_rate_add(&rate, 0, 0);
+    mlx_rate_add(&rate, 2000 * MS, 20);
+    mlx_rate_add(&rate, 2250 * MS, 80);
+    assert_true(fabs(mlx_rate_value(&rate) - 80 / 2.25) < 0.001);
+}
+
 static void forgets_what_was_before_a_restart(void **state)
 {
     (void)state;
@@ -70,6 +81,7 @@ int main(void)
         cmocka_unit_test(knows_nothing_from_one_look),
         cmocka_unit_test(is_right_at_any_pace),
         cmocka_unit_test(follows_a_change_of_pace),
+        cmocka_unit_test(burst_is_seen_over_the_whole_window),
         cmocka_unit_test(forgets_what_was_before_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
