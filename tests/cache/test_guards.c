@@ -1,4 +1,4 @@
-/*  Guards that nothing else would tell the loss of: paths, and files that someone else put there. */
+/*  Guards of paths, of hashes, and of files that someone else put in place. */
 #include "services/cache/plan/fsops.h"
 #include "services/cache/store/registry.h"
 #include "tests/cache/world.h"
