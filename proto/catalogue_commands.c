@@ -1,4 +1,5 @@
-/*  The table of commands, their arguments and results. See catalogue.h for what the columns mean. */
+/*  The table of commands, their arguments and results. See catalogue.h for what the columns
+ *  mean. */
 #include "proto/catalogue_columns.h"
 #include "proto/catalogue_tables.h"
 

@@ -1,4 +1,5 @@
-/*  json.h - writing a value tree as JSON (reading is common/base/json.h, which needs a JSON library) */
+/*  json.h - writing a value tree as JSON (reading is common/base/json.h, which needs a JSON
+ *  library) */
 #ifndef MLX_PROTO_JSON_H
 #define MLX_PROTO_JSON_H
 

@@ -1,4 +1,5 @@
-/*  stats.h - what a few measurements say, and how sure one can be: mean, interval, ratio of two runs
+/*  stats.h - what a few measurements say, and how sure one can be: mean, interval, ratio of two
+ *  runs
  *
  *  Pure functions for small samples (a benchmark has ten prompts). The interval of the mean is
  *  Student's t: with so few values a bootstrap of the mean is too narrow (measured: 90 % where it

@@ -2,14 +2,16 @@
  *
  *  One client belongs to one loop (and so to one thread). It connects to the broker's three sockets
  *  in the run directory, and reconnects by itself whenever the broker comes and goes; retained
- * topics this client published are then published again, so a restarted broker knows them at once.
+ *  topics this client published are then published again, so a restarted broker knows them at once.
  *
- *      mlx_bus_t *bus = mlx_bus_new(loop, &(mlx_bus_options_t){.run_dir = dir, .src = "sampler"},
- * &err); mlx_bus_publish(bus, "sensor.memory", d); mlx_bus_subscribe(bus, "runtime.", on_message,
- * self); mlx_bus_call(bus, "bencher", "bench.run", args, 70000, on_reply, self);
+ *      mlx_bus_options_t options = {.run_dir = dir, .src = "sampler"};
+ *      mlx_bus_t *bus = mlx_bus_new(loop, &options, &err);
+ *      mlx_bus_publish(bus, "sensor.memory", d);
+ *      mlx_bus_subscribe(bus, "runtime.", on_message, self);
+ *      mlx_bus_call(bus, "bencher", "bench.run", args, 70000, on_reply, self);
  *      mlx_bus_destroy(&bus);
  *
- *  Frames are those of proto/message.h; the command frames are described in bus_command.h.
+ *  Frames are those of proto/message.h; the command frames are described in command.h.
  */
 #ifndef MLX_COMMON_BUS_BUS_H
 #define MLX_COMMON_BUS_BUS_H

@@ -5,8 +5,9 @@
  *  BODY is a msgpack map.
  *
  *  caller -> broker    call SERVICE ID BODY{cmd, args}      cancel SERVICE ID
- *  broker -> caller    progress ID BODY                     done ID BODY     error ID BODY{code,
- * message, hint} service -> broker   ready SERVICE BOOT                   bye SERVICE
+ *  broker -> caller    progress ID BODY                     done ID BODY
+ *                      error ID BODY{code, message, hint}
+ *  service -> broker   ready SERVICE BOOT                   bye SERVICE
  *                      progress|done|error ROUTE ID BODY
  *  broker -> service   welcome BROKER-BOOT                  refused REASON   ping
  *                      call ROUTE ID BODY                   cancel ROUTE ID

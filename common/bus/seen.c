@@ -92,7 +92,8 @@ bool mlx_bus_seen_before(mlx_bus_seen_t *self, const mlx_message_t *message, int
 {
     *gap = 0;
     seen_t *topic = entry_of(self->topics, message->host, message->topic, message->boot, now_us);
-    /* What is repeated is always the last that came. A lower number comes only after a forged one. */
+    /* What is repeated is always the last that came. A lower number comes only after a forged
+     * one. */
     if (message->seq == topic->seq)
         return true;
     topic->seq = message->seq;

@@ -1,8 +1,8 @@
 /*  term.h - what a descriptor leads to: terminal or not, its width, colour, UTF-8
  *
  *      mlx_term_t out = mlx_term_look(STDOUT_FILENO, NULL);
- *      printf("%sup%s\n", mlx_term_style(&out, MLX_STYLE_GOOD), mlx_term_style(&out,
- * MLX_STYLE_PLAIN));
+ *      const char *good = mlx_term_style(&out, MLX_STYLE_GOOD);
+ *      printf("%sup%s\n", good, mlx_term_style(&out, MLX_STYLE_PLAIN));
  */
 #ifndef MLX_COMMON_CLI_TERM_H
 #define MLX_COMMON_CLI_TERM_H

@@ -69,7 +69,8 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err);
 
 /*  Give back the memory that only start-up needed; call it once, when a daemon has settled.
  *  Linux: the free part of the heap, and the pages of programs and libraries, which count as ours
- *  while they are mapped and come back as they are used. macOS: nothing; such pages do not count. */
+ *  while they are mapped and come back as they are used. macOS: nothing; such pages do not
+ *  count. */
 void mlx_os_trim(void);
 
 /*  Absolute path of the running executable with links resolved. Caller owns it and must free it.

@@ -108,7 +108,8 @@ static bool uuid_of(const char *path, char *out, size_t size)
     return true;
 }
 
-/*  "36 35 98:0 /root /mnt rw - ext3 /dev/sda1 rw": the device's number and, behind the dash, its name. */
+/*  "36 35 98:0 /root /mnt rw - ext3 /dev/sda1 rw": the device's number and, behind the dash, its
+ *  name. */
 static void mounted_from(dev_t dev, char out[64])
 {
     char line[4096];
@@ -227,7 +228,8 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err)
     return mlx_error_set(err, MLX_ERR_FAILED, "/proc/self gives no memory figures");
 }
 
-/*  Only what is never written: those pages are read from the file again, relocated ones could not. */
+/*  Only what is never written: those pages are read from the file again, relocated ones could
+ *  not. */
 static int drop_pages(struct dl_phdr_info *info, size_t size, void *arg)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

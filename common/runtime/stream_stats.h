@@ -5,8 +5,10 @@
  *  and derives a live rate; the server's own counts and clock, which come last, take their place.
  *  It keeps no text.
  *
- *      mlx_stream_stats_t *stats = mlx_stream_stats_new("/api/chat", now);   NULL: nothing to
- * measure mlx_stream_stats_request(stats, data, len); mlx_stream_stats_sent(stats, now);
+ *      mlx_stream_stats_t *stats = mlx_stream_stats_new("/api/chat", now);
+ *                                                        NULL: nothing to measure
+ *      mlx_stream_stats_request(stats, data, len);
+ *      mlx_stream_stats_sent(stats, now);
  *      mlx_stream_stats_head(stats, 200, "application/x-ndjson", "");
  *      mlx_stream_stats_reply(stats, data, len, now);
  *      mlx_stream_stats_end(stats, MLX_STREAM_OK, now);

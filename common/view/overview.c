@@ -292,7 +292,8 @@ static void gather_gpu(void *arg, const mlx_message_t *message, int64_t age_us)
 static void gather_service(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     const gather_t *gather = arg;
-    /* The broker goes on telling that a service is down; what nobody tells any more is no service. */
+    /* The broker goes on telling that a service is down; what nobody tells any more is no
+     * service. */
     if (!usable(gather, message, age_us))
         return;
     const char *state = mlx_value_str(message->d, "state");

@@ -1,7 +1,7 @@
 /*  bench.h - one benchmark run: find, load, warm up, ask each prompt, give back, report
  *
  *      mlx_bench_t *bench = mlx_bench_new(&options);
- *      mlx_bench_message(bench, message);     each message of runtime.* and sensor.* of this machine
+ *      mlx_bench_message(bench, message);   each message of runtime.* and sensor.* of this machine
  *      ... progress(arg, map) now and then, then done(arg, result, NULL) or done(arg, NULL, &err)
  *      mlx_bench_destroy(&bench);
  *

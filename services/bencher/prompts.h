@@ -1,4 +1,5 @@
-/*  prompts.h - what the models are asked: ten built-in prompts of different kinds, or a person's own
+/*  prompts.h - what the models are asked: ten built-in prompts of different kinds, or a person's
+ *  own
  *
  *  Each is written so that an answer runs on: a reply that ends after five tokens measures nothing.
  *  The set has a name, so that only results of the same prompts are compared.

@@ -218,7 +218,8 @@ static void look_for_source(void *arg, const mlx_message_t *message, int64_t age
         source->alive = true;
 }
 
-/*  Values are repeated while they hold, but for an alert, which holds as long as its source lives. */
+/*  Values are repeated while they hold, but for an alert, which holds as long as its source
+ *  lives. */
 static bool fresh(const family_t *family, const mlx_message_t *message, int64_t age_us)
 {
     source_t source = {.host = message->host, .src = message->src};

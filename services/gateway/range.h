@@ -1,4 +1,5 @@
-/*  range.h - the question a page asks about history: which series, from when to when, how many points
+/*  range.h - the question a page asks about history: which series, from when to when, how many
+ *  points
  *
  *      mlx_range_t range;
  *      if (mlx_range_parse(&range, &(mlx_range_text_t){.series = s, .since = "24h"}, now_us, &err))

@@ -275,7 +275,8 @@ static size_t count_rollups(const mlx_history_t *self, mlx_tier_t tier)
     return most >= MLX_CHUNK_MAX / 2 ? ROLLUPS_TO_SEAL : rows;
 }
 
-/*  Does the last row of ROLLUPS, when its slot is closed, go on in the next? So each row is whole. */
+/*  Does the last row of ROLLUPS, when its slot is closed, go on in the next? So each row is
+ *  whole. */
 static bool goes_on(const mlx_rollups_t *rollups, mlx_tier_t tier, int64_t now)
 {
     return rollups->changed && rollups->n > 1 &&

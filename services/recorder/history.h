@@ -1,4 +1,5 @@
-/*  history.h - values over time: every sample for two days, minutes for three months, hours for ever
+/*  history.h - values over time: every sample for two days, minutes for three months, hours for
+ *  ever
  *
  *      mlx_history_t *history = mlx_history_open(&(mlx_history_options_t){.path = path,
  *          .raw_hours = 48, .minute_days = 90}, now_ms, &err);
@@ -63,7 +64,8 @@ int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err);
 /*  Samples that wait for a flush. */
 size_t mlx_history_waiting(const mlx_history_t *self);
 
-/*  Drop what is past its time, at most one slot of each tier, and give unused space back bit by bit.
+/*  Drop what is past its time, at most one slot of each tier, and give unused space back bit by
+ *  bit.
  */
 int mlx_history_retain(mlx_history_t *self, int64_t now_ms, mlx_error_t *err);
 

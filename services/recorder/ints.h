@@ -21,7 +21,8 @@
 /*  Append N values (at least 1). */
 void mlx_ints_encode(mlx_buf_t *out, const int64_t *values, size_t n);
 
-/*  Read N values from the front of LEN bytes. Returns the bytes used, or 0 when they are damaged. */
+/*  Read N values from the front of LEN bytes. Returns the bytes used, or 0 when they are
+ *  damaged. */
 size_t mlx_ints_decode(const uint8_t *data, size_t len, int64_t *values, size_t n);
 
 /*  Unsigned integers of 7 bits a byte, low bits first. get advances *POS; false: damaged. */

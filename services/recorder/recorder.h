@@ -1,4 +1,5 @@
-/*  recorder.h - from messages to history, results and alarms; survives a full disk and a damaged file
+/*  recorder.h - from messages to history, results and alarms; survives a full disk and a damaged
+ *  file
  *
  *      mlx_recorder_t *recorder = mlx_recorder_new(&options, &err);
  *      mlx_recorder_message(recorder, message);         each message of the bus
@@ -29,7 +30,8 @@ typedef struct {
     void *arg;
 } mlx_recorder_options_t;
 
-/*  A damaged database is set aside and a new one begun: that is no error. NULL with ERR otherwise. */
+/*  A damaged database is set aside and a new one begun: that is no error. NULL with ERR
+ *  otherwise. */
 mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_error_t *err);
 void mlx_recorder_destroy(mlx_recorder_t **self);
 

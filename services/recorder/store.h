@@ -3,7 +3,8 @@
  *  table    holds
  *  series   id, name, unit, steps per unit, time of the newest sample
  *  slot     a stretch of time of one tier whose rows are in chunks; an open one still grows
- *  raw, minute, hour   chunks (chunk.h), rowid = slot << 20 | series: in order of time, so that what
+ *  raw, minute, hour   chunks (chunk.h), rowid = slot << 20 | series: in order of time, so that
+ *  what
  *           is dropped is one range, and read by number, so that there is no index to keep
  *  tail     samples that are in no chunk yet, one row a flush: what a crash would lose otherwise
  *  result   benchmark results whole, as JSON

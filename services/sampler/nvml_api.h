@@ -50,7 +50,8 @@ typedef struct {
 /*  Is LIBRARY there? Loaded and given back without calling any of its functions. */
 bool mlx_nvml_is_there(const char *library);
 
-/*  Load LIBRARY and start a session. -1 with MLX_ERR_NOT_FOUND and the reason; then nothing is held.
+/*  Load LIBRARY and start a session. -1 with MLX_ERR_NOT_FOUND and the reason; then nothing is
+ *  held.
  */
 int mlx_nvml_open(mlx_nvml_t *self, const char *library, mlx_error_t *err);
 

@@ -28,7 +28,8 @@ typedef struct {
 size_t mlx_nvml_pci_scan(mlx_nvml_pci_t *out, size_t max, const char *sys_root);
 void mlx_nvml_pci_close(mlx_nvml_pci_t *gpus, size_t count);
 
-/*  The GPU whose address is BUS, in the kernel's spelling or NVIDIA's ("00000000:01:00.0"), or NULL.
+/*  The GPU whose address is BUS, in the kernel's spelling or NVIDIA's ("00000000:01:00.0"), or
+ *  NULL.
  */
 mlx_nvml_pci_t *mlx_nvml_pci_find(mlx_nvml_pci_t *gpus, size_t count, const char *bus);
 

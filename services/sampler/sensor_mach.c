@@ -1,9 +1,11 @@
 /*  mach: memory, swap, processor load and thermal pressure of macOS, from public calls only
  *
- *  Memory as Activity Monitor counts it: used = active + inactive + wired + speculative +
- * compressor
- *  - purgeable - external (file cache), in pages of the kernel's size. The kernel's own judgement
- * of pressure and of heat is passed on by name.
+ *  Memory as Activity Monitor counts it, in pages of the kernel's size:
+ *
+ *      used = active + inactive + wired + speculative + compressor - purgeable - external
+ *
+ *  where external is the file cache. The kernel's own judgement of pressure and of heat is passed
+ *  on by name.
  */
 #include "darwin_get.h"
 #include "sensor.h"

@@ -78,7 +78,8 @@ typedef struct {
 } mlx_activity_sources_t;
 
 /*  The data of runtime.<kind>.<endpoint>.activity. The tap is believed while it streams, unless OWN
- *  sees more requests than it; then OWN; then the tap when it is all there is. The caller owns it. */
+ *  sees more requests than it; then OWN; then the tap when it is all there is. The caller owns
+ *  it. */
 mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *sources);
 
 #endif

@@ -40,7 +40,7 @@ typedef bool (*mlx_procs_fn)(void *arg, const mlx_proc_t *proc);
 /*  Call FN for each process whose argv[0], after its last '/', begins with NAME_PREFIX (not empty);
  *  where argv is not readable, the system's name of the process is compared instead. PROC_ROOT is
  *  "/proc" or a recorded tree of it; macOS has none and ignores it. A process that ends meanwhile
- * is skipped. 0 also when none was found; -1 when the process table itself cannot be read. */
+ *  is skipped. 0 also when none was found; -1 when the process table itself cannot be read. */
 int mlx_procs_find(const char *proc_root, const char *name_prefix, mlx_procs_fn fn, void *arg,
                    mlx_error_t *err);
 

@@ -60,7 +60,8 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->backend = backend;
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
-        self->asks[self->ask_count++] = (mlx_ask_t){.owner = self, .query = &backend->queries[i]};
+        self->asks[self->ask_count++] =
+            (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
     if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
@@ -132,7 +133,7 @@ bool mlx_target_busy(const mlx_target_t *self)
            mlx_meter_busy(&self->meter);
 }
 
-static int64_t pause_ms(const mlx_target_t *self, const mlx_ask_t *ask)
+static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
 {
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
@@ -162,7 +163,7 @@ static void set_timer(mlx_target_t *self, int64_t delay_ms)
 
 /*  Whether the question may be put at all. A router has no slots of its own, and naming a model to
  *  it would load that one. */
-static bool may_ask(const mlx_target_t *self, const mlx_ask_t *ask, int64_t now_us)
+static bool may_ask(const mlx_target_t *self, const mlx_target_ask_t *ask, int64_t now_us)
 {
     if (ask->call || (!self->reachable && ask->query->role != MLX_QUERY_STATE))
         return false;
@@ -179,7 +180,7 @@ static void arm(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     int64_t due_us = now_us + (int64_t)REFUSED_MS * 1000;
     for (size_t i = 0; i < self->ask_count; i++) {
-        const mlx_ask_t *ask = &self->asks[i];
+        const mlx_target_ask_t *ask = &self->asks[i];
         if (may_ask(self, ask, now_us) && ask->due_us < due_us)
             due_us = ask->due_us;
     }
@@ -271,26 +272,26 @@ static void take_activity(mlx_target_t *self)
 static void mlx_ask_through_gate(mlx_target_t *self)
 {
     for (size_t i = 0; i < self->ask_count; i++) {
-        mlx_ask_t *ask = &self->asks[i];
+        mlx_target_ask_t *ask = &self->asks[i];
         if (ask->query->disturbs && !ask->refused[0] && !mlx_target_busy(self))
             ask->due_us = 0;
     }
 }
 
 /*  What disturbs is asked again after the last request has ended: counters move only then. */
-static void tell_gate(mlx_target_t *self, const mlx_ask_t *answered, bool was_busy)
+static void tell_gate(mlx_target_t *self, const mlx_target_ask_t *answered, bool was_busy)
 {
     bool busy = mlx_slots_busy(self->slots) || mlx_meter_busy(&self->meter);
     mlx_gate_answered(self->gate, busy);
     for (size_t i = 0; i < self->ask_count && was_busy && !busy; i++) {
-        mlx_ask_t *ask = &self->asks[i];
+        mlx_target_ask_t *ask = &self->asks[i];
         ask->owed = ask != answered && ask->query->disturbs && !ask->refused[0];
         if (ask->owed)
             ask->due_us = 0;
     }
 }
 
-static void good_reply(mlx_target_t *self, const mlx_ask_t *ask)
+static void good_reply(mlx_target_t *self, const mlx_target_ask_t *ask)
 {
     bool was_busy = mlx_target_busy(self);
     if (ask->query->role == MLX_QUERY_ACTIVITY)
@@ -309,7 +310,7 @@ static void good_reply(mlx_target_t *self, const mlx_ask_t *ask)
 }
 
 /*  A status is an answer: it does not offer this. Anything else is a fault to be counted. */
-static void bad_reply(mlx_target_t *self, mlx_ask_t *ask, const mlx_http_reply_t *reply,
+static void bad_reply(mlx_target_t *self, mlx_target_ask_t *ask, const mlx_http_reply_t *reply,
                       const char *why)
 {
     const mlx_runtime_query_t *query = ask->query;
@@ -329,7 +330,7 @@ static void bad_reply(mlx_target_t *self, mlx_ask_t *ask, const mlx_http_reply_t
 
 static void on_reply(void *arg, const mlx_http_reply_t *reply)
 {
-    mlx_ask_t *ask = arg;
+    mlx_target_ask_t *ask = arg;
     mlx_target_t *self = ask->owner;
     ask->call = NULL;
     ask->refused[0] = '\0';
@@ -378,7 +379,7 @@ static void ask_what_is_due(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     look_through_gate(self, now_us);
     for (size_t i = 0; i < self->ask_count; i++) {
-        mlx_ask_t *ask = &self->asks[i];
+        mlx_target_ask_t *ask = &self->asks[i];
         bool state = ask->query->role == MLX_QUERY_STATE;
         if (!may_ask(self, ask, now_us) || ask->due_us > now_us)
             continue;

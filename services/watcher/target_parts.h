@@ -17,7 +17,7 @@ typedef struct {
     int64_t due_us;        /* monotonic */
     bool owed;         /* disturbs, and is asked once more all the same: what was seen has ended */
     char refused[160]; /* why there is no answer; "" when there is */
-} mlx_ask_t;
+} mlx_target_ask_t;
 
 struct mlx_target {
     mlx_target_options_t options;
@@ -25,7 +25,7 @@ struct mlx_target {
     mlx_timer_t *timer;
     mlx_http_call_t *probe; /* finding out the kind */
     const char *probe_path;
-    mlx_ask_t asks[MLX_RUNTIME_QUERIES_MAX];
+    mlx_target_ask_t asks[MLX_RUNTIME_QUERIES_MAX];
     size_t ask_count;
 
     bool seen; /* was there at least once as this kind */

@@ -51,7 +51,7 @@ static const char *why_silent(const mlx_target_t *self)
         return "a router's models are served by its children, and asking it about one would load "
                "that: use the tap";
     for (size_t i = 0; i < self->ask_count; i++) {
-        const mlx_ask_t *ask = &self->asks[i];
+        const mlx_target_ask_t *ask = &self->asks[i];
         if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
             return ask->refused[0] ? ask->refused : self->gate ? mlx_gate_reason(self->gate) : NULL;
     }

@@ -1,7 +1,7 @@
 /*  totals.h - what an endpoint did since the watcher started: the sums that are published
  *
  *      mlx_totals_t totals = {0};
- *      mlx_totals_update(&totals, tap, &slots, &metrics, now_us);     after each look at any of them
+ *      mlx_totals_update(&totals, tap, &slots, &metrics, now_us);   after each look at any of them
  *      mlx_activity_message(&(mlx_activity_sources_t){.totals = &totals, ...});
  *
  *  They outlive runners, models, sources and the server itself (ledger.h). A restarted watcher

@@ -10,7 +10,8 @@
  *      if (mlx_traffic_working(traffic)) ...            worth a question
  *      mlx_traffic_idle(traffic);                       it was asked and works on nothing
  *
- *  Linux: sock_diag, which any user may ask. Elsewhere there is no such table: nothing is ever seen.
+ *  Linux: sock_diag, which any user may ask. Elsewhere there is no such table: nothing is ever
+ *  seen.
  */
 #ifndef MLX_WATCHER_TRAFFIC_H
 #define MLX_WATCHER_TRAFFIC_H

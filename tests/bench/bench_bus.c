@@ -3,9 +3,9 @@
  *      bench_bus [messages]
  *
  *  Baseline: PUB -> ipc -> zmq_proxy (XSUB/XPUB) -> ipc -> SUB. Ours: the same PUB and SUB,
- * mlx_broker in the middle, which validates, counts and remembers every message. Two frames, 212
- * bytes, high-water marks out of the way, every part a process of its own as in life. The two
- * alternate; the medians and their ratio are printed.
+ *  mlx_broker in the middle, which validates, counts and remembers every message. Two frames, 212
+ *  bytes, high-water marks out of the way, every part a process of its own as in life. The two
+ *  alternate; the medians and their ratio are printed.
  */
 #include <czmq.h>
 #include <spawn.h>

@@ -67,7 +67,8 @@ void rig_run(rig_t *self, const rig_ask_t *ask);
 void rig_start(rig_t *self, const rig_ask_t *ask);
 void rig_wait(rig_t *self);
 
-/*  Numbers of the result; NaN when absent. SUMMARY may be NULL for a number of the result itself. */
+/*  Numbers of the result; NaN when absent. SUMMARY may be NULL for a number of the result
+ *  itself. */
 double rig_real(const rig_t *self, const char *summary, const char *key);
 
 /*  Some warning of the result holds TEXT. */

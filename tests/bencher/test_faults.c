@@ -1,4 +1,5 @@
-/*  Runs against a server that does things wrong: told clearly, ended in time, nothing left behind. */
+/*  Runs against a server that does things wrong: told clearly, ended in time, nothing left
+ *  behind. */
 #include "tests/bencher/rig.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/*  The daemon's inner part in a real loop over real stores: what changes is told, commands are run. */
+/*  The daemon's inner part in a real loop over real stores: what changes is told, commands are
+ *  run. */
 #include "tests/cache/double.h"
 
 #include "services/cache/daemon/cached.h"

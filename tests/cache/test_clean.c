@@ -14,7 +14,8 @@
 static const mlx_cache_how_t plainly = {.older_s = 0};
 static const mlx_cache_how_t dry = {.dry_run = true};
 
-/*  A file that two apps share stays as it is, and a third copy joins it, whichever was there first. */
+/*  A file that two apps share stays as it is, and a third copy joins it, whichever was there
+ *  first. */
 static void test_dedup_joins_what_is_shared(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/*  The log-in at an Ollama registry, with keys that ssh-keygen makes and signatures that openssl verifies. */
+/*  The log-in at an Ollama registry, with keys that ssh-keygen makes and signatures that openssl
+ *  verifies. */
 #include "tests/cache/double.h"
 
 #include "services/cache/remote/ollama_key.h"

@@ -1,4 +1,5 @@
-/*  Undo of remove where the bytes must come from the network again, and the registry's old schema. */
+/*  Undo of remove where the bytes must come from the network again, and the registry's old
+ *  schema. */
 #include "tests/cache/double.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/*  What Prometheus gets: the whole text for a small machine, then everything that could spoil it. */
+/*  What Prometheus gets: the whole text for a small machine, then everything that could spoil
+ *  it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/*  The gateway's small parts: who may ask, what they may ask, what a reader has missed, the socket. */
+/*  The gateway's small parts: who may ask, what they may ask, what a reader has missed, the
+ *  socket. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

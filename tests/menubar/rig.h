@@ -1,4 +1,5 @@
-/*  rig.h - the tray for real: mlx-bus and mlx-menubar as processes, the desktop around them played here
+/*  rig.h - the tray for real: mlx-bus and mlx-menubar as processes, the desktop around them
+ *  played here
  *
  *  In one loop: a StatusNotifierWatcher with its host, a notification daemon, a publisher, a
  *  bencher, and an xdg-open that tells what it was asked to open. Run it under dbus-run-session.

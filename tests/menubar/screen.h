@@ -7,7 +7,8 @@
 #define SCREEN_NOW 1795000000000000LL
 #define SCREEN_HOST "vm"
 
-/*  deepseek-r1:14b (or MODEL) at 42.3 tok/s, 14.2 of 48 GB, GPU 67 %, 48 degrees. Caller owns it. */
+/*  deepseek-r1:14b (or MODEL) at 42.3 tok/s, 14.2 of 48 GB, GPU 67 %, 48 degrees. Caller owns
+ *  it. */
 mlx_overview_t *screen_new(const char *model, double rate);
 
 /*  Put D (taken over) under TOPIC. */

@@ -1,4 +1,5 @@
-/*  The menu as text for each status bar: exact output, and names that try to be more than a name. */
+/*  The menu as text for each status bar: exact output, and names that try to be more than a
+ *  name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/*  year.h - a machine's year, made up: the series that a host with one GPU and one runtime publishes
+/*  year.h - a machine's year, made up: the series that a host with one GPU and one runtime
+ *  publishes
  *
  *  Constants, page counts, noisy ratios, temperatures in coarse and fine steps, power, counters and
  *  rates that exist only while a model runs; clock jitter of a millisecond; busy by day, idle by

@@ -1,8 +1,8 @@
 /*  origin.h - a server that the tests put behind the tap: one thread per connection
  *
- *      origin_t *origin = origin_new(serve, arg);   serve(arg, fd) runs per connection, then fd
- * closes peer_connect(origin_port(origin)); origin_destroy(&origin);                     once every
- * client has closed
+ *      origin_t *origin = origin_new(serve, arg);   serve(arg, fd) per connection, then fd closes
+ *      peer_connect(origin_port(origin));
+ *      origin_destroy(&origin);                     once every client has closed
  */
 #ifndef MLX_TESTS_TAP_ORIGIN_H
 #define MLX_TESTS_TAP_ORIGIN_H

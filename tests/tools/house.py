@@ -23,7 +23,7 @@ KNOWN = ROOT / "tests/tools/house.known"
 
 # Options of programs that are not ours: systemctl, llama-server, vLLM, and of our shell scripts.
 OTHERS = {"user", "disable-log-stats", "host", "metrics", "mlx-engine", "model", "no-slots", "port", "demo", "prefix",
-          "no-top"}
+          "no-top", "sleep-idle-seconds"}
 
 
 def read():

@@ -2,8 +2,9 @@
  *
  *      char root[] = PROC_TREE;
  *      proc_tree_new(root);
- *      proc_tree_add(root, "200", 100, 1000, ARGS("/usr/lib/ollama/llama-server", "--port",
- * "4711")); proc_tree_listen(root, "200", 4711); proc_tree_remove(root);
+ *      proc_tree_add(root, "200", 100, 1000, ARGS("/opt/ollama/llama-server", "--port", "4711"));
+ *      proc_tree_listen(root, "200", 4711);
+ *      proc_tree_remove(root);
  */
 #ifndef MLX_TESTS_WATCHER_PROC_TREE_H
 #define MLX_TESTS_WATCHER_PROC_TREE_H

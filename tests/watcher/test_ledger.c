@@ -221,7 +221,8 @@ static void equals_the_truth_whatever_happens(void **state)
         worst = off > worst ? off : worst;
         sum += off > 0 ? off : 0;
     }
-    /*  What is missing: a server restarted while its sums could not be read and another saw a part. */
+    /*  What is missing: a server restarted while its sums could not be read and another saw a
+     *  part. */
     print_message("          of what was seen %.4f %% is missing in the mean, %.2f %% at worst\n",
                   sum / HISTORIES * 100, worst * 100);
     assert_true(sum / HISTORIES <= 0.0005 && worst <= 0.02);

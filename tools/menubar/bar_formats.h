@@ -4,7 +4,8 @@
  *      format->write(&out, menu, &(mlx_bar_options_t){.program = "/usr/bin/mlx-menubar"});
  *
  *  name      form of one update
- *  swiftbar  title, "---", one line an item, "text | key=value ..."; a stream puts "~~~" before each
+ *  swiftbar  title, "---", one line an item, "text | key=value ..."; a stream puts "~~~" before
+ *  each
  *            (https://github.com/swiftbar/SwiftBar#plugin-api)
  *  xbar      the same in xbar's words (https://github.com/matryer/xbar-plugins, "Plugin API")
  *  waybar    one line of JSON: text, alt, tooltip, class, percentage; texts are Pango markup
@@ -12,7 +13,7 @@
  *  i3blocks  one line of JSON: full_text, short_text, color (i3blocks(1), format=json)
  *  plain     one line: the title and the readings
  *  json      one line of JSON: title, badge, level, percentage (absent when unknown), items: a list
- *            of id, kind (text, separator, action), text, enabled, action. Keys are only ever added.
+ *            of id, kind (text, separator, action), text, enabled, action. Keys are only added.
  *
  *  What a text may hold that the bar would take for its own syntax (a model called "x | bash=...")
  *  is replaced by a look-alike or escaped: no text can add a line, an item or a parameter.

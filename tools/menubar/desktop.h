@@ -6,7 +6,7 @@
  *
  *      mlx_desktop_t *desktop = mlx_desktop_new(loop, on_failed, self);
  *      if (mlx_desktop_open(desktop, "http://127.0.0.1:11490/", &err)) ...
- *      mlx_desktop_notify(desktop, "alert.hot", MLX_NOTE_ALERT, "GPU is hot", "92 degrees for 30 s");
+ *      mlx_desktop_notify(desktop, "alert.hot", MLX_NOTE_ALERT, "GPU is hot", "92 °C for 30 s");
  */
 #ifndef MLX_TOOLS_MENUBAR_DESKTOP_H
 #define MLX_TOOLS_MENUBAR_DESKTOP_H

@@ -32,7 +32,8 @@ struct mlx_front {
     /*  0 and *STATE, or -1 with ERR. close it in either case. */
     int (*open)(const mlx_front_t *self, const mlx_front_host_t *host, void **state,
                 mlx_error_t *err);
-    /*  0, or -1 when nobody looks any more: with ERR when that is a failure, else its code is ok. */
+    /*  0, or -1 when nobody looks any more: with ERR when that is a failure, else its code is
+     *  ok. */
     int (*draw)(void *state, const mlx_menu_t *menu, mlx_error_t *err);
     void (*close)(void **state);
 };

@@ -1,4 +1,5 @@
-/*  markup.h - text for places that read markup: Pango in waybar, HTML in tool tips and notifications
+/*  markup.h - text for places that read markup: Pango in waybar, HTML in tool tips and
+ *  notifications
  *
  *      MLX_CLEANUP(mlx_free_p) char *safe = mlx_markup_escape(name);
  */

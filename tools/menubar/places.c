@@ -24,7 +24,8 @@ char *mlx_history_url(const char *listen)
     return mlx_format("http://%s/#history", listen);
 }
 
-/*  The directory may be the user's own choice with looser permissions: made if missing, not judged. */
+/*  The directory may be the user's own choice with looser permissions: made if missing, not
+ *  judged. */
 static int make_parents(const char *path, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *part = mlx_strdup(path);

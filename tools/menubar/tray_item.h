@@ -1,4 +1,5 @@
-/*  tray_item.h - the icon in the tray: org.kde.StatusNotifierItem, registered whenever a tray appears
+/*  tray_item.h - the icon in the tray: org.kde.StatusNotifierItem, registered whenever a tray
+ *  appears
  *
  *      mlx_tray_item_t *item = mlx_tray_item_new(dbus, on_activate, self, &err);
  *      mlx_tray_item_update(item, view);

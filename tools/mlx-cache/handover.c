@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/*  From the folder of the program; CMakeLists.txt puts it there, in the build as in an installation. */
+/*  From the folder of the program; CMakeLists.txt puts it there, in the build as in an
+ *  installation. */
 static const char worker[] = "../libexec/mlx/mlx-cache-worker";
 
 int cli_change(void *arg, const mlx_args_t *args)

@@ -1,4 +1,5 @@
-/*  The commands that only look: they need neither the network nor the bus, and start in a few ms. */
+/*  The commands that only look: they need neither the network nor the bus, and start in a few
+ *  ms. */
 #include "cli.h"
 
 #include "common/base/paths.h"

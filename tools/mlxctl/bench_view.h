@@ -1,4 +1,5 @@
-/*  bench_view.h - what `mlxctl bench` prints: pure functions from bench.result to text, CSV, Markdown
+/*  bench_view.h - what `mlxctl bench` prints: pure functions from bench.result to text, CSV,
+ *  Markdown
  */
 #ifndef MLX_TOOLS_MLXCTL_BENCH_VIEW_H
 #define MLX_TOOLS_MLXCTL_BENCH_VIEW_H

@@ -1,4 +1,5 @@
-/*  mlxctl bench: run a benchmark, show its progress, print its result, compare it with earlier ones */
+/*  mlxctl bench: run a benchmark, show its progress, print its result, compare it with earlier
+ *  ones */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>

@@ -89,7 +89,8 @@ static mlx_value_t *list_series(mlx_ctl_t *ctl, const char *prefix, mlx_error_t 
     return mlx_ctl_call(ctl, service, "history.series", ask, CALL_MS, err);
 }
 
-/*  What people call the main series, and how those end that are meant: the first that is recorded. */
+/*  What people call the main series, and how those end that are meant: the first that is
+ *  recorded. */
 static const struct {
     const char *name;
     const char *begin;

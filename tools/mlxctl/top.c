@@ -131,7 +131,8 @@ static void on_bench(void *arg, mlx_reply_t kind, const mlx_value_t *value, cons
         set_note(self, mlx_strdup("benchmark: done"));
 }
 
-/*  Whatever the state of the bus, the key has its answer at once or when the bus had time for one. */
+/*  Whatever the state of the bus, the key has its answer at once or when the bus had time for
+ *  one. */
 static void on_ping(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
 {
     screen_t *self = arg;

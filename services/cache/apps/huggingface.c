@@ -2,7 +2,7 @@
  *
  *  models--<org>--<name>/ with blobs/<etag>, snapshots/<commit>/<path> -> ../../blobs/<etag> and
  *  refs/<rev> (the commit, no newline). The order of a change is blobs, snapshot links, ref last.
- * No link of ours leaves the cache: `hf cache rm` unlinks what a link resolves to. A file name in
+ *  No link of ours leaves the cache: `hf cache rm` unlinks what a link resolves to. A file name in
  *  blobs/ that ends in .<8 hex>.incomplete is collected by `hf cache prune`.
  */
 #include "services/cache/apps/adapter.h"

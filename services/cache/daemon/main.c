@@ -1,4 +1,5 @@
-/*  mlx-cached: watches the model stores, publishes cache.status, carries out the cache's commands */
+/*  mlx-cached: watches the model stores, publishes cache.status, carries out the cache's
+ *  commands */
 #include "cached.h"
 
 #include "common/base/paths.h"

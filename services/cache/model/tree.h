@@ -38,7 +38,7 @@ int mlx_tree_add_page(mlx_tree_t *self, const char *json, size_t len, mlx_error_
 
 /*  Select the files that match a pattern of INCLUDE (NULL: all) and none of EXCLUDE (may be NULL);
  *  both lists end with NULL. An error when nothing is left (not_found), a chosen file has a fault,
- * or two of them would be one file here. */
+ *  or two of them would be one file here. */
 int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *const *exclude,
                     mlx_error_t *err);
 

@@ -35,7 +35,8 @@ static int bad(mlx_error_t *err, const char *reference, const char *why)
     return mlx_error_set(err, MLX_ERR_USAGE, "\"%.200s\" %s", reference, why);
 }
 
-/*  Lower-case letters, digits and ._- in parts between slashes, each part alphanumeric at its ends. */
+/*  Lower-case letters, digits and ._- in parts between slashes, each part alphanumeric at its
+ *  ends. */
 static bool is_name(const char *s)
 {
     size_t len = strlen(s);

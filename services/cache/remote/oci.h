@@ -1,4 +1,5 @@
-/*  oci.h - models in an OCI registry (Distribution, Harbor, zot, a cloud's): one artifact, one layer a file
+/*  oci.h - models in an OCI registry (Distribution, Harbor, zot, a cloud's): one artifact, one
+ *  layer a file
  *
  *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so
  *  that other tools for artifacts (oras) read what we push. Credentials come from MLX_OCI_USERNAME
@@ -40,7 +41,8 @@ enum {
     MLX_OCI_PIECE = 16 * 1024 * 1024
 };
 
-/*  Upload the blob in the open file FD, in pieces of MLX_OCI_PIECE; STOP, asked before each, may be NULL. Put the manifest under the tag. */
+/*  Upload the blob in the open file FD, in pieces of MLX_OCI_PIECE; STOP, asked before each, may
+ *  be NULL. Put the manifest under the tag. */
 int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256,
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);

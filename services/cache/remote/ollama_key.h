@@ -1,4 +1,5 @@
-/*  ollama_key.h - the log-in at an Ollama registry: a key of ~/.ollama and a token signed for with it
+/*  ollama_key.h - the log-in at an Ollama registry: a key of ~/.ollama and a token signed for
+ *  with it
  *
  *      mlx_ollama_key_t key;
  *      if (mlx_ollama_key_parse(pem, len, &key, &err) == 0)

@@ -36,7 +36,8 @@ typedef struct {
  *  GGUF's own metadata, unless the model was Ollama's already and has one as a file. */
 void mlx_ollama_compose(const mlx_ollama_parts_t *parts, mlx_buf_t *config, mlx_buf_t *manifest);
 
-/*  The kind of layer that the file of a model from an Ollama is ("template", ..); NULL: none of these. */
+/*  The kind of layer that the file of a model from an Ollama is ("template", ..); NULL: none of
+ *  these. */
 const char *mlx_ollama_text_kind(const char *path);
 
 /*  The parameters that a generation_config.json recommends, as Ollama names them; empty: none. */

@@ -4,7 +4,8 @@
  *  piece is set aside on the disk in its whole length and filled by pieces (pieces.h); a smaller
  *  one grows from its beginning.
  *
- *      mlx_file_transfer_t *part = mlx_file_transfer_new(&(mlx_file_transfer_options_t){.run = run, .file = file, ...});
+ *      mlx_file_transfer_options_t options = {.run = run, .file = file, ...};
+ *      mlx_file_transfer_t *part = mlx_file_transfer_new(&options);
  *      mlx_file_transfer_open(part);
  *      while (mlx_file_transfer_take(part, &index))          in as many threads as it lets
  *          if (mlx_file_transfer_fetch(part, index) != MLX_PART_MORE)

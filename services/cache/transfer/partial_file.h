@@ -1,7 +1,9 @@
-/*  partial_file.h - what a download leaves on the disk between runs: the part, and what is known of it
+/*  partial_file.h - what a download leaves on the disk between runs: the part, and what is known
+ *  of it
  *
  *  partial/<etag>.part    the bytes
- *  partial/<etag>.state   "synced boot-id" of a part of one piece, which grows from its beginning: in
+ *  partial/<etag>.state   "synced boot-id" of a part of one piece, which grows from its
+ *  beginning: in
  *                         the same boot all of it counts, after a power cut what was synced
  *  partial/<etag>.pieces  of a part of several pieces: pieces.h
  *
