@@ -2,10 +2,9 @@
  *  of it
  *
  *  partial/<etag>.part    the bytes
- *  partial/<etag>.state   "synced boot-id" of a part of one piece, which grows from its
- *  beginning: in
- *                         the same boot all of it counts, after a power cut what was synced
- *  partial/<etag>.pieces  of a part of several pieces: pieces.h
+ *  partial/<etag>.state   "synced boot-id" of a part of one piece, which grows from its beginning:
+ *                         in the same boot all of it counts, after a power cut what was synced
+ *  partial/<etag>.pieces  of a part of several pieces: range_map.h
  *
  *  A large part with a state is from a version without pieces: its beginning is taken over.
  *
