@@ -29,6 +29,7 @@ cleanup() {
 trap cleanup EXIT
 command -v ollama >/dev/null && exit 77 # then there is no demo
 
+find_demo
 group_start
 report=$("$prefix/bin/mlxctl" status --wait 30)
 demo_wait
