@@ -396,22 +396,21 @@ static int take_step_back(mlx_engine_t *self, mlx_cache_plan_t *plan, size_t seq
     return rc ? -1 : actions[w.step->kind].undo(&w);
 }
 
-/*  Steps that cannot be taken back do not keep the others; the operation is set aside then. */
+/*  Ends at the first step that cannot be taken back, and the operation is set aside: an earlier step
+ *  may be kept only as long as a later one stands (a blob, by its manifest), so the order is kept. */
 static int take_back(mlx_engine_t *self, mlx_cache_plan_t *plan, const char *state,
                      mlx_error_t *err)
 {
-    mlx_error_t first = {0};
-    for (size_t i = plan->count; i-- > 0 && !is_final(&first);) {
-        mlx_error_t why = {0};
-        if (take_step_back(self, plan, i, &why) && (!first.code || is_final(&why)))
-            first = why;
-    }
-    if (!first.code && mlx_fs_gate(&self->fs, "commit", plan->kind, &first) == 0)
+    mlx_error_t why = {0};
+    int rc = 0;
+    for (size_t i = plan->count; !rc && i-- > 0;)
+        rc = take_step_back(self, plan, i, &why);
+    if (!rc && mlx_fs_gate(&self->fs, "commit", plan->kind, &why) == 0)
         return mlx_journal_close(self->db, plan, state, self->now_s(), err);
-    if (!is_final(&first))
-        mlx_journal_set_aside(self->db, plan->id, first.text, NULL);
+    if (!is_final(&why))
+        mlx_journal_set_aside(self->db, plan->id, why.text, NULL);
     if (err)
-        *err = first;
+        *err = why;
     return -1;
 }
 
