@@ -12,7 +12,7 @@ libcurl4-openssl-dev libyaml-dev libsqlite3-dev libjansson-dev libmicrohttpd-dev
 libsystemd-dev libssl-dev ca-certificates procps util-linux"
 apt_test="libcmocka-dev valgrind clang clang-tidy gcovr python3 python3-venv dbus dbus-x11
 xvfb xfce4-panel imagemagick xdotool tmux systemd git g++ iproute2 xfsprogs btrfs-progs e2fsprogs mount
-zsh fish groff-base openssh-client openssl apache2-utils"
+zsh fish groff-base openssh-client openssl apache2-utils strace"
 # Servers and programs that tests are tried against. Where a distribution has no such package (Ubuntu
 # has Chromium as a snap only), the tests that need it say that they are skipped.
 apt_peers="prometheus chromium docker-registry"

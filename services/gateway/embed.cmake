@@ -1,4 +1,5 @@
-# cmake -DOUT=file.c -DDIR=folder -P embed.cmake: the files of the dashboard page as C arrays.
+# cmake -DOUT=file.c -DDIR=folder -P embed.cmake: the files of the dashboard page as C arrays,
+# without the indentation and the comments that no browser needs.
 set(files
     /           index.html text/html
     /style.css  style.css  text/css
@@ -15,7 +16,10 @@ set(rows "")
 set(count 0)
 while(files)
     list(POP_FRONT files path file type)
-    file(READ ${DIR}/${file} hex HEX)
+    file(READ ${DIR}/${file} text)
+    string(REGEX REPLACE "(^|\n)([ ]*//[^\n]*\n)+" "\\1" text "${text}")
+    string(REGEX REPLACE "\n +" "\n" text "${text}")
+    string(HEX "${text}" hex)
     string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
     string(APPEND arrays "static const unsigned char file_${count}[] = {${bytes}};\n")
     string(APPEND rows

@@ -41,4 +41,5 @@ report="idle  no model loaded"
 note=$(demo_note 2>&1)
 [[ $note == *"did not answer"*"port $port"* ]] || { echo "note: $note"; exit 1; }
 demo=
+find_demo
 [ -z "$(demo_note 2>&1)" ] || { echo "a note without a demo"; exit 1; }
