@@ -35,7 +35,9 @@ void mlx_held_drop_stale(mlx_value_t *d)
     for (size_t i = 0; i < count; i++) {
         MLX_CLEANUP(mlx_free_p)
         char *field = mlx_strdup(mlx_value_str(mlx_value_at(held, i), "field"));
-        double age = field ? mlx_held_age(d, field) : 0;
+        if (!field)
+            continue;
+        double age = mlx_held_age(d, field);
         if (age <= MLX_HELD_STALE_S || !mlx_value_get(d, field) || strcmp(field, "held") == 0 ||
             strcmp(field, "missing") == 0)
             continue;

@@ -135,20 +135,26 @@ static int look_at_operation(mend_t *m, int64_t op, mlx_error_t *err)
     return 0;
 }
 
-/*  The name has another inode now: the operation that made it must know it, to take it back. */
+/*  The name of step I has another inode now: the operation that made it must know it, to take it
+ *  back. */
+static int note_one(const mend_t *m, size_t i, mlx_error_t *err)
+{
+    const mlx_cache_step_t *mended = &m->plan->steps[i];
+    size_t seq = m->origins[i].seq;
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *made = mlx_journal_load(m->cache->db, m->origins[i].op, err);
+    if (mended->state != MLX_STATE_DONE || !made || seq >= made->count)
+        return 0;
+    made->steps[seq].made = mended->made;
+    made->steps[seq].method = mended->method;
+    return mlx_journal_step(m->cache->db, made, seq, err);
+}
+
 static int note_mended(const mend_t *m, mlx_error_t *err)
 {
-    for (size_t i = 0; i < m->plan->count; i++) {
-        const mlx_cache_step_t *mended = &m->plan->steps[i];
-        MLX_CLEANUP(mlx_cache_plan_destroy)
-        mlx_cache_plan_t *made = mlx_journal_load(m->cache->db, m->origins[i].op, err);
-        if (mended->state != MLX_STATE_DONE || !made || m->origins[i].seq >= made->count)
-            continue;
-        made->steps[m->origins[i].seq].made = mended->made;
-        made->steps[m->origins[i].seq].method = mended->method;
-        if (mlx_journal_step(m->cache->db, made, m->origins[i].seq, err))
+    for (size_t i = 0; i < m->plan->count; i++)
+        if (note_one(m, i, err))
             return -1;
-    }
     return 0;
 }
 

@@ -396,8 +396,8 @@ static int take_step_back(mlx_engine_t *self, mlx_cache_plan_t *plan, size_t seq
     return rc ? -1 : actions[w.step->kind].undo(&w);
 }
 
-/*  Ends at the first step that cannot be taken back, and the operation is set aside: an earlier step
- *  may be kept only as long as a later one stands (a blob, by its manifest), so the order is kept. */
+/*  Ends at the first step that cannot be taken back, and the operation is set aside: an earlier
+ *  step may be kept only as long as a later one stands (a blob, by its manifest). */
 static int take_back(mlx_engine_t *self, mlx_cache_plan_t *plan, const char *state,
                      mlx_error_t *err)
 {
