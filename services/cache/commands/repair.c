@@ -152,7 +152,7 @@ static int note_one(const mend_t *m, size_t i, mlx_error_t *err)
 
 static int note_mended(const mend_t *m, mlx_error_t *err)
 {
-    for (size_t i = 0; i < m->plan->count; i++)
+    for (size_t i = 0; m->origins && i < m->plan->count; i++) /* each step has its origin */
         if (note_one(m, i, err))
             return -1;
     return 0;
