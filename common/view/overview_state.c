@@ -59,8 +59,10 @@ static size_t name_length(const char *topic)
 
 static bool is_own_health(const mlx_message_t *message)
 {
+    if (!starts(message->topic, "service."))
+        return false;
     size_t len = name_length(message->topic);
-    return starts(message->topic, "service.") && strlen(message->src) == len &&
+    return strlen(message->src) == len &&
            strncmp(message->topic + strlen("service."), message->src, len) == 0;
 }
 

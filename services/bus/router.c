@@ -349,9 +349,9 @@ static bool dispatch(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t 
 /*  A message that is too large is not passed on, but the call that it belongs to ends. */
 static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zmsg_t *frames)
 {
-    MLX_CLEANUP(mlx_free_p) char *first = zframe_strdup(zmsg_first(frames));
-    self->events.on_refused(self->events.arg, "command", "a command or a reply is too large");
+    zframe_t *first = zmsg_first(frames);
     zframe_t *second = zmsg_next(frames);
+    self->events.on_refused(self->events.arg, "command", "a command or a reply is too large");
     MLX_CLEANUP(mlx_free_p) char *id = second ? zframe_strdup(second) : NULL;
     if (!id || strlen(id) > ID_MAX)
         return;
@@ -359,7 +359,7 @@ static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zms
         answer_error(self, peer, id, MLX_ERR_USAGE, "the command is too large", "ask for less");
         return;
     }
-    call_t *call = find_call(self, zmsg_first(frames), id);
+    call_t *call = find_call(self, first, id);
     if (!call || !call->service->peer || !zframe_eq(call->service->peer, peer))
         return;
     MLX_CLEANUP(mlx_free_p)

@@ -91,7 +91,7 @@ static char *make_folders(const rig_t *rig, const char *path)
 
 void rig_plant(const rig_t *rig, const char *path, const char *text)
 {
-    MLX_CLEANUP(mlx_free_p) char *whole = make_folders(rig, path);
+    free(make_folders(rig, path));
     rig_write(rig, path, text);
 }
 

@@ -397,6 +397,28 @@ static void a_dead_bus_leaves_nothing_live(void **state)
     mlx_overview_destroy(&overview);
 }
 
+static void short_topics_are_read_to_their_end(void **state)
+{
+    (void)state;
+    static const char *const topics[] = {"a", "s.b", "service", "service.", "alert.x"};
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    mlx_value_t *d = mlx_value_map();
+    for (size_t i = 0; i < MLX_COUNT(topics); i++) {
+        mlx_message_t message = {.topic = (char *)topics[i],
+                                 .host = (char *)"vm",
+                                 .src = (char *)"stranger",
+                                 .boot = (char *)"0",
+                                 .seq = 1,
+                                 .t = NOW,
+                                 .d = d};
+        mlx_overview_hear(overview, &message, NOW);
+    }
+    mlx_value_destroy(&d);
+    assert_int_equal(mlx_overview_connection(overview, NOW).state, MLX_LINK_NONE);
+    assert_false(mlx_overview_headline(overview, NOW).sensors_late);
+    mlx_overview_destroy(&overview);
+}
+
 static void small_windows_hold_whole_figures(void **state)
 {
     (void)state;
@@ -536,6 +558,7 @@ int main(void)
         cmocka_unit_test(amber_has_its_reason),
         cmocka_unit_test(silence_is_told_with_its_cause),
         cmocka_unit_test(a_dead_bus_leaves_nothing_live),
+        cmocka_unit_test(short_topics_are_read_to_their_end),
         cmocka_unit_test(small_windows_hold_whole_figures),
         cmocka_unit_test(status_names_what_is_missing_and_why),
         cmocka_unit_test(top_holds_everything_in_80_by_24),
