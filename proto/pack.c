@@ -140,8 +140,10 @@ static const struct {
 /*  The integer that BYTES bytes of NUMBER spell. */
 static int64_t widened(uint64_t number, unsigned bytes, bool is_signed)
 {
+    if (!is_signed || bytes == 0)
+        return (int64_t)number;
     unsigned spare = 64 - 8 * bytes;
-    return is_signed ? (int64_t)(number << spare) >> spare : (int64_t)number;
+    return (int64_t)(number << spare) >> spare;
 }
 
 static int take_item(scan_t *scan, item_t *item)

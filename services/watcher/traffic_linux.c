@@ -37,7 +37,7 @@ static uint16_t port_of(const struct sockaddr_storage *address)
 
 static void note_own(own_t *own, int fd, int port)
 {
-    struct sockaddr_storage peer, self;
+    struct sockaddr_storage peer = {0}, self = {0};
     socklen_t peer_len = sizeof peer, self_len = sizeof self;
     if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) || port_of(&peer) != port ||
         getsockname(fd, (struct sockaddr *)&self, &self_len) || own->count == OWN_MAX)

@@ -18,19 +18,19 @@ typedef enum {
 } join_t;
 
 static const struct {
-    mlx_top_series_t series;
     const char *begin;
     const char *ends[4]; /* the first end that has a series counts */
+    mlx_top_series_t series;
     join_t join;
 } sources[] = {
-    {MLX_TOP_TOKENS, "runtime.", {".activity/tokens_per_second"}, JOIN_SUM},
-    {MLX_TOP_GPU, "sensor.gpu.", {"/utilization"}, JOIN_MAX},
-    {MLX_TOP_MEMORY, "sensor.memory/", {"used"}, JOIN_FIRST},
-    {MLX_TOP_TEMPERATURE,
-     "sensor.",
+    {"runtime.", {".activity/tokens_per_second"}, MLX_TOP_TOKENS, JOIN_SUM},
+    {"sensor.gpu.", {"/utilization"}, MLX_TOP_GPU, JOIN_MAX},
+    {"sensor.memory/", {"used"}, MLX_TOP_MEMORY, JOIN_FIRST},
+    {"sensor.",
      {"gpu.0/temperature", "temperature/cpu", "temperature/max"},
+     MLX_TOP_TEMPERATURE,
      JOIN_FIRST},
-    {MLX_TOP_POWER, "sensor.", {"power/total", "power/package", "gpu.0/power"}, JOIN_FIRST},
+    {"sensor.", {"power/total", "power/package", "gpu.0/power"}, MLX_TOP_POWER, JOIN_FIRST},
 };
 
 typedef struct {
