@@ -277,7 +277,7 @@ static void draw_requests(table_t *table, const mlx_value_t *activity, const cha
         const char *model = mlx_value_str(request, "model"), *client;
         double rate = NAN, age = 0;
         int64_t tokens = 0;
-        if (!model || strcmp(model, name) != 0)
+        if (!model || !name || strcmp(model, name) != 0)
             continue;
         client = mlx_value_str(request, "client");
         mlx_value_real(request, "tokens_per_second", &rate);
