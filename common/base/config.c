@@ -120,7 +120,8 @@ static int take_section(mlx_config_t *self, const mlx_yaml_t *key, const mlx_yam
     if (section->type == MLX_NULL)
         return 0;
     if (section->type != MLX_MAP)
-        return mlx_yaml_error(err, name, section, "%s must hold settings, one a line", key->text);
+        return mlx_yaml_error(err, name, section, "%s must contain settings, one per line",
+                              key->text);
     for (size_t i = 0; i + 1 < section->count; i += 2) {
         const mlx_yaml_t *inner = section->items[i];
         MLX_CLEANUP(mlx_free_p) char *full = mlx_format("%s.%s", key->text, inner->text);
@@ -135,7 +136,7 @@ static int take_root(mlx_config_t *self, const mlx_yaml_t *root, const char *nam
     if (root->type == MLX_NULL)
         return 0;
     if (root->type != MLX_MAP)
-        return mlx_yaml_error(err, name, root, "the file must hold sections");
+        return mlx_yaml_error(err, name, root, "the file must consist of sections");
     for (size_t i = 0; i + 1 < root->count; i += 2) {
         const mlx_yaml_t *key = root->items[i], *item = root->items[i + 1];
         if (mlx_settings_section_help(key->text)) {
@@ -143,8 +144,8 @@ static int take_root(mlx_config_t *self, const mlx_yaml_t *root, const char *nam
                 return -1;
         } else if (strchr(key->text, '.')) {
             /* A second spelling would let one setting stand twice in a file. */
-            mlx_yaml_error(err, name, key, "\"%.128s\" must be split", key->text);
-            return mlx_error_hint(err, "write the part behind the dot inside its section");
+            mlx_yaml_error(err, name, key, "\"%.128s\" must be nested", key->text);
+            return mlx_error_hint(err, "write the part after the dot inside its section");
         } else if (take_node(self, key->text, key, item, name, err)) {
             return -1;
         }
@@ -249,7 +250,7 @@ static const slot_t *slot_of(const mlx_config_t *self, const char *key)
 static void must(bool fits, const char *key)
 {
     if (!fits)
-        mlx_panic("setting \"%s\" asked for by the wrong type", key);
+        mlx_panic("setting \"%s\" was read with the wrong type", key);
 }
 
 bool mlx_config_bool(const mlx_config_t *self, const char *key)
@@ -337,7 +338,7 @@ static const char *section_of(const char *key)
 void mlx_config_write_example(mlx_buf_t *out)
 {
     mlx_buf_puts(out, "# Settings of the MLX Infrastructure Suite. Remove a # before a setting to"
-                      " change it.\n# The environment wins over this file: MLX_SAMPLER_RATE_HZ"
+                      " change it.\n# The environment overrides this file: MLX_SAMPLER_RATE_HZ"
                       " over sampler.rate_hz.\n\n");
     const char *last = NULL;
     for (size_t i = 0; i < mlx_settings_count; i++) {

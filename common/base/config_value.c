@@ -102,7 +102,7 @@ static bool is_printable(const char *text)
 static mlx_value_t *to_str(const job_t *job)
 {
     if (!job->node->text[0] || !is_printable(job->node->text))
-        return refuse(job, "a text of one line");
+        return refuse(job, "a single-line string");
     return mlx_value_new_str(job->node->text);
 }
 

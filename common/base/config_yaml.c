@@ -45,7 +45,7 @@ static int syntax_error(reader_t *self, mlx_error_t *err)
     yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     mlx_yaml_t place = {.line = mark.line + 1, .column = mark.column + 1};
     return mlx_yaml_error(err, self->name, &place, "%s",
-                          parser->problem ? parser->problem : "this is no YAML");
+                          parser->problem ? parser->problem : "not valid YAML");
 }
 
 static mlx_yaml_t *new_node(mlx_type_t type, const yaml_event_t *event)
@@ -159,7 +159,7 @@ static int check_plain(const reader_t *self, const yaml_event_t *event, mlx_erro
     if (tag)
         return mlx_yaml_error(err, self->name, &place, "tags are not supported");
     if (event->type == YAML_DOCUMENT_START_EVENT && self->root)
-        return mlx_yaml_error(err, self->name, &place, "a second document begins here");
+        return mlx_yaml_error(err, self->name, &place, "only one document is allowed");
     return 0;
 }
 

@@ -33,7 +33,7 @@ static int db_error(mlx_db_t *self, int rc, mlx_error_t *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s: %s", self->path, why);
-        return mlx_error_hint(err, "move the file aside; a new one is made at the next start");
+        return mlx_error_hint(err, "move the file aside; the next start creates a new one");
     case SQLITE_FULL:
         mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", self->path, why);
         return mlx_error_hint(err, "free some disk space");
@@ -112,7 +112,7 @@ static int migrate(mlx_db_t *self, const mlx_db_options_t *options, mlx_error_t 
     if (version > (int64_t)options->count) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s has schema %lld, this program knows %zu", self->path,
                       (long long)version, options->count);
-        return mlx_error_hint(err, "update the program");
+        return mlx_error_hint(err, "upgrade the program");
     }
     if (options->read_only && version < (int64_t)options->count)
         return mlx_error_set(err, MLX_ERR_USAGE, "%s has the older schema %lld", self->path,
@@ -146,7 +146,7 @@ void mlx_db_destroy(mlx_db_t **self)
     if (!db)
         return;
     if (db->handle && sqlite3_close(db->handle) != SQLITE_OK)
-        mlx_panic("%s closed with live statements", db->path);
+        mlx_panic("%s was closed with open statements", db->path);
     free(db->path);
     free(db);
 }
@@ -341,6 +341,6 @@ int mlx_db_check(mlx_db_t *self, mlx_error_t *err)
     if (verdict && strcmp(verdict, "ok") == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s is damaged: %s", self->path,
-                  verdict ? verdict : "no verdict");
-    return mlx_error_hint(err, "move the file aside; a new one is made at the next start");
+                  verdict ? verdict : "integrity check failed to run");
+    return mlx_error_hint(err, "move the file aside; the next start creates a new one");
 }

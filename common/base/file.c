@@ -15,7 +15,7 @@ static int check_regular(int fd, const char *path, mlx_error_t *err)
         return mlx_error_set(err, errno == ENOENT ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
                              "cannot open %s: %s", path, strerror(errno));
     if (fstat(fd, &st) != 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot look at %s: %s", path, strerror(errno));
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot examine %s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a regular file", path);
     return 0;

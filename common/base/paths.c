@@ -25,7 +25,8 @@ static int from_variable(const mlx_env_t *env, const char *name, const char *suf
     if (!value)
         return 0;
     if (value[0] != '/') {
-        mlx_error_set(err, MLX_ERR_USAGE, "%s is \"%s\", which is no absolute path", name, value);
+        mlx_error_set(err, MLX_ERR_USAGE, "%s is \"%s\", which is not an absolute path", name,
+                      value);
         return mlx_error_hint(err, "set %s to a path that starts with /", name);
     }
     *path = mlx_format("%s%s", value, suffix);
@@ -50,7 +51,7 @@ static char *in_home(const mlx_env_t *env, const char *rest, mlx_error_t *err)
     if (!home)
         home = home_of_user();
     if (!home) {
-        mlx_error_set(err, MLX_ERR_FAILED, "no home directory is known");
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot determine the home directory");
         mlx_error_hint(err, "set HOME");
         return NULL;
     }
@@ -75,7 +76,7 @@ static int make_directory(const char *path, mlx_error_t *err)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return 0;
-    return mlx_error_set(err, MLX_ERR_FAILED, "cannot make the directory %s: %s", path,
+    return mlx_error_set(err, MLX_ERR_FAILED, "cannot create the directory %s: %s", path,
                          strerror(errno));
 }
 
@@ -97,11 +98,11 @@ static int check_private(int fd, const char *path, mlx_error_t *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot look at %s: %s", path, strerror(errno));
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot examine %s: %s", path, strerror(errno));
     if (st.st_uid != geteuid()) {
         mlx_error_set(err, MLX_ERR_FAILED, "%s belongs to user %u, not to you", path,
                       (unsigned)st.st_uid);
-        return mlx_error_hint(err, "remove it or name another directory");
+        return mlx_error_hint(err, "remove it or choose another directory");
     }
     if ((st.st_mode & 0777) != 0700 && fchmod(fd, 0700) != 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s private: %s", path,
@@ -116,8 +117,8 @@ int mlx_paths_make_private(const char *path, mlx_error_t *err)
     /* Checks and chmod go through one descriptor, so that nobody can swap the directory between. */
     MLX_CLEANUP(mlx_close_p) int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR)) {
-        mlx_error_set(err, MLX_ERR_FAILED, "%s is not a directory of its own", path);
-        return mlx_error_hint(err, "remove the file or link at that place");
+        mlx_error_set(err, MLX_ERR_FAILED, "%s is not a directory", path);
+        return mlx_error_hint(err, "remove the file or link at that path");
     }
     if (fd < 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot open %s: %s", path, strerror(errno));
@@ -153,7 +154,7 @@ char *mlx_paths_endpoint(const char *run_dir, const char *name, mlx_error_t *err
 {
     size_t len = strlen(run_dir) + 1 + strlen(name);
     if (len > MLX_PATHS_MAX_SOCKET) {
-        mlx_error_set(err, MLX_ERR_USAGE, "the socket path %s/%s has %zu bytes, %d are possible",
+        mlx_error_set(err, MLX_ERR_USAGE, "the socket path %s/%s has %zu bytes; the limit is %d",
                       run_dir, name, len, MLX_PATHS_MAX_SOCKET);
         mlx_error_hint(err, "set MLX_RUNTIME_DIR to a shorter directory");
         return NULL;

@@ -35,8 +35,8 @@ mlx_value_t *mlx_prompt_file_read(const char *path, mlx_error_t *err)
     }
     if (mlx_value_size(list) == 0) {
         mlx_value_destroy(&list);
-        mlx_error_set(err, MLX_ERR_USAGE, "%s holds no prompts", path);
-        mlx_error_hint(err, "write one a line");
+        mlx_error_set(err, MLX_ERR_USAGE, "%s contains no prompts", path);
+        mlx_error_hint(err, "write one per line");
     }
     return list;
 }

@@ -101,7 +101,7 @@ int mlx_parse_size(const char *text, int64_t *bytes, mlx_error_t *err)
     if (take_number(&rest, &number))
         factor = size_factor(rest);
     if (factor == 0 || number * factor >= 0x1p63) {
-        mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" is no size", text);
+        mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" is not a size", text);
         return mlx_error_hint(err, "write it as 4.7GB or 500MiB");
     }
     *bytes = (int64_t)(number * factor);
@@ -139,7 +139,7 @@ int mlx_parse_duration(const char *text, double *seconds, mlx_error_t *err)
         sum += valid ? number * unit : 0;
     }
     if (!valid || !isfinite(sum)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" is no duration", text);
+        mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" is not a duration", text);
         return mlx_error_hint(err, "write it as 30s, 5m or 1h 30m");
     }
     *seconds = sum;

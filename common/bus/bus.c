@@ -34,7 +34,7 @@ zsock_t *mlx_bus_connect(const mlx_bus_t *self, int type, const char *socket_nam
 {
     zsock_t *socket = zsock_new(type);
     if (!socket)
-        mlx_panic("cannot make a ZeroMQ socket: %s", strerror(errno));
+        mlx_panic("cannot create a ZeroMQ socket: %s", strerror(errno));
     zsock_set_linger(socket, 0);
     zsock_set_sndhwm(socket, (int)self->hwm);
     zsock_set_rcvhwm(socket, (int)self->hwm);

@@ -35,8 +35,8 @@ int mlx_keys_init(const char *dir, bool force, mlx_error_t *err)
     if (mlx_paths_make_private(dir, err) || mlx_paths_make_private(allowed, err))
         return -1;
     if (!force && access(path, F_OK) == 0) {
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s is there already", path);
-        return mlx_error_hint(err, "new keys lock out every machine that knows the old ones; use "
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s already exists", path);
+        return mlx_error_hint(err, "new keys lock out every machine that has the old ones; use "
                                    "--force if that is what you want");
     }
     /* zcert writes the secret file with the umask's mode and narrows it afterwards. */
@@ -68,7 +68,7 @@ static int check_name(const char *name, mlx_error_t *err)
     if (mlx_topic_valid(name, strlen(name)) && !strchr(name, '.'))
         return 0;
     return mlx_error_set(err, MLX_ERR_USAGE,
-                         "\"%s\": a machine's name here has only a-z, 0-9, - and _", name);
+                         "\"%s\": a machine name may contain only a-z, 0-9, - and _", name);
 }
 
 int mlx_keys_allow(const char *dir, const char *name, const char *key, mlx_error_t *err)
@@ -77,7 +77,7 @@ int mlx_keys_allow(const char *dir, const char *name, const char *key, mlx_error
     if (check_name(name, err))
         return -1;
     if (strlen(key) != MLX_KEY_CHARACTERS || !zmq_z85_decode(bytes, key)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is no public key", key);
+        mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is not a public key", key);
         return mlx_error_hint(err, "`mlxctl keys show` on that machine prints its %d characters",
                               MLX_KEY_CHARACTERS);
     }
@@ -101,7 +101,7 @@ int mlx_keys_deny(const char *dir, const char *name, mlx_error_t *err)
     if (unlink(path) == 0)
         return 0;
     if (errno == ENOENT)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "no machine \"%s\" is on the allow-list",
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "machine \"%s\" is not on the allow-list",
                              name);
     return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", path, strerror(errno));
 }

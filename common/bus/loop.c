@@ -58,7 +58,7 @@ static volatile int signal_pipe[2] = {-1, -1};
 static void make_pipe(int fds[2])
 {
     if (pipe(fds))
-        mlx_panic("cannot make a pipe: %s", strerror(errno));
+        mlx_panic("cannot create a pipe: %s", strerror(errno));
     for (int i = 0; i < 2; i++) {
         fcntl(fds[i], F_SETFD, FD_CLOEXEC);
         fcntl(fds[i], F_SETFL, O_NONBLOCK);
@@ -111,7 +111,7 @@ mlx_loop_t *mlx_loop_new(void)
     mlx_loop_t *self = mlx_alloc(1, sizeof *self);
     self->zloop = zloop_new();
     if (!self->zloop)
-        mlx_panic("cannot make an event loop");
+        mlx_panic("cannot create an event loop");
     zloop_set_nonstop(self->zloop, true);
     pthread_mutex_init(&self->lock, NULL);
     make_pipe(self->wake_pipe);

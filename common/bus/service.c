@@ -249,9 +249,9 @@ static int run(void *arg, const mlx_args_t *args)
 static const mlx_option_t options[] = {
     {.name = "config",
      .value = "FILE",
-     .help = "Read settings from FILE instead of the usual place.",
+     .help = "Read settings from FILE instead of the default location.",
      .complete = "file"},
-    {.name = "set", .value = "KEY=VALUE", .help = "Override one setting; may be repeated."},
+    {.name = "set", .value = "KEY=VALUE", .help = "Override one setting; repeatable."},
     {0},
 };
 
@@ -262,8 +262,8 @@ int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
         .self = {.name = name,
                  .summary = spec->summary,
                  .about = "A daemon of the MLX suite, normally started by the service manager.\n\n"
-                          "It ends cleanly on SIGTERM. Exit status: 0 told to stop, 1 failed, "
-                          "2 bad usage or configuration, 75 another one is running.",
+                          "SIGTERM stops it cleanly. Exit status: 0 stopped on request, 1 failed, "
+                          "2 wrong usage or configuration, 75 already running.",
                  .options = options,
                  .run = run},
         .see_also = "mlxctl(1)",

@@ -77,7 +77,7 @@ static const mlx_option_t *found_option(const option_set_t *set, int value)
 {
     const mlx_option_t *option = option_of(set, value);
     if (!option)
-        mlx_panic("getopt answers %d, which is no option of ours", value);
+        mlx_panic("getopt returned %d, which is not one of our options", value);
     return option;
 }
 

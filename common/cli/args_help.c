@@ -91,7 +91,7 @@ void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *comma
     put_options(out, program->self.options, width);
     put_options(out, mlx_args_standard, width);
     if (!command && program->commands)
-        mlx_buf_printf(out, "\n%s <command> --help says more.\n", program->self.name);
+        mlx_buf_printf(out, "\nSee %s <command> --help for details.\n", program->self.name);
 }
 
 /*  Text for roff: a backslash, a dot at the beginning and a hyphen mean something else there. */

@@ -23,9 +23,9 @@ static const struct {
 } ends[] = {
     [MLX_HTTP_BODY_TOO_LARGE] = {MLX_ERR_FAILED, "the reply is larger than allowed"},
     [MLX_HTTP_HEAD_TOO_LARGE] = {MLX_ERR_FAILED, "the reply's headers are larger than allowed"},
-    [MLX_HTTP_STALLED] = {MLX_ERR_UNAVAILABLE, "nothing more came"},
+    [MLX_HTTP_STALLED] = {MLX_ERR_UNAVAILABLE, "the connection stalled"},
     [MLX_HTTP_STOPPED] = {MLX_ERR_INTERRUPTED, "stopped"},
-    [MLX_HTTP_BAD_HEADER] = {MLX_ERR_USAGE, "a request header holds a line break"},
+    [MLX_HTTP_BAD_HEADER] = {MLX_ERR_USAGE, "a request header contains a line break"},
 };
 
 /*  What curl's ends mean to a caller; the others are failures. */
@@ -47,7 +47,7 @@ static const struct {
 static void start_curl(void)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        mlx_panic("libcurl does not start");
+        mlx_panic("cannot initialize libcurl");
 }
 
 void mlx_http_start_curl(void)

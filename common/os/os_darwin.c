@@ -135,7 +135,7 @@ int mlx_os_private_size(int fd, uint64_t *bytes, mlx_error_t *err)
         return fail(err, "private size of a file");
     if (!(answer.returned.forkattr & ATTR_CMNEXT_PRIVATESIZE) || answer.private_size < 0)
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE,
-                             "this volume does not tell what a file shares with others");
+                             "this volume does not report what a file shares with others");
     *bytes = (uint64_t)answer.private_size;
     return 0;
 }
@@ -164,7 +164,7 @@ char *mlx_os_executable(mlx_error_t *err)
     }
     MLX_CLEANUP(mlx_free_p) char *raw = mlx_alloc(size, 1);
     if (_NSGetExecutablePath(raw, &size) != 0) {
-        mlx_error_set(err, MLX_ERR_FAILED, "path of the executable is not known");
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot determine the path of the executable");
         return NULL;
     }
     char *path = realpath(raw, NULL);
@@ -179,7 +179,7 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
     struct proc_bsdshortinfo info;
     snprintf(what, sizeof what, "process %ld", (long)pid);
     if (pid <= 1)
-        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no service", what);
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a service", what);
     int len = proc_pidpath(pid, path, sizeof path - 1);
     if (len <= 0)
         return fail(err, what);
@@ -188,7 +188,8 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
     if (strcmp(slash ? slash + 1 : path, program) != 0 ||
         proc_pidinfo(pid, PROC_PIDT_SHORTBSDINFO, 0, &info, sizeof info) < (int)sizeof info ||
         info.pbsi_uid != geteuid())
-        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no %s of this user", what, program);
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a %s process of this user", what,
+                             program);
     return kill(pid, SIGTERM) == 0 ? 0 : fail(err, what);
 }
 

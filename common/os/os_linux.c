@@ -61,7 +61,7 @@ int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
         return fail(err, "peer of a socket", errno);
     /* The kernel answers for every socket; for one without a peer process it has no user. */
     if (credentials.uid == (uid_t)-1)
-        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "peer of a socket: it is no unix socket");
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "peer of a socket: not a Unix socket");
     *peer = (mlx_os_peer_t){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
     return 0;
 }
@@ -225,7 +225,7 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err)
     if (read_kilobytes("/proc/self/smaps_rollup", "Pss", bytes) ||
         read_kilobytes("/proc/self/status", "VmRSS", bytes))
         return 0;
-    return mlx_error_set(err, MLX_ERR_FAILED, "/proc/self gives no memory figures");
+    return mlx_error_set(err, MLX_ERR_FAILED, "/proc/self has no memory figures");
 }
 
 /*  Only what is never written: those pages are read from the file again, relocated ones could
@@ -293,12 +293,13 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
     char what[48];
     snprintf(what, sizeof what, "process %ld", (long)pid);
     if (pid <= 1)
-        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no service", what);
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a service", what);
     MLX_CLEANUP(mlx_close_p) int fd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0 && errno != ENOSYS)
         return fail(err, what, errno);
     if (!runs_for_us(pid, program))
-        return mlx_error_set(err, MLX_ERR_USAGE, "%s is no %s of this user", what, program);
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a %s process of this user", what,
+                             program);
     int rc =
         fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) : kill(pid, SIGTERM);
     return rc == 0 ? 0 : fail(err, what, errno);

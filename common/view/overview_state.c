@@ -200,7 +200,7 @@ mlx_connection_t mlx_overview_connection(const mlx_overview_t *self, int64_t now
             (!newest || sources.sources[i].age_us < newest->age_us))
             newest = &sources.sources[i];
     if (!newest)
-        return (mlx_connection_t){.state = MLX_LINK_NONE, .text = "nothing was heard yet"};
+        return (mlx_connection_t){.state = MLX_LINK_NONE, .text = "nothing received yet"};
     const source_t *bus = silent_bus(&sources);
     if (bus)
         return lost(bus->age_us, NULL, "the bus does not answer");

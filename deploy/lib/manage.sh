@@ -44,7 +44,7 @@ find_demo() {
     demo_command=()
     [ -n "${demo:-}" ] || return 0
     if command -v ollama >/dev/null; then
-        say "Ollama is installed: the demo is not needed and not started"
+        say "Ollama is installed: the demo is not needed and was not started"
         return 0
     fi
     demo_command=("$prefix/libexec/mlx/mlx-ollama-double" --port "$demo_port" --runner --autoplay
@@ -72,7 +72,7 @@ demo_wait() {
 demo_note() {
     demo_plays || return 0
     if demo_shown; then
-        say "demo: model $demo_model is played by a simulated server; its figures are not this machine's"
+        say "demo: a simulated server plays the model $demo_model; its figures are not this machine's"
     else
         say "demo: $demo_model did not answer within $demo_patience s: is port $demo_port in use? see" \
             "$(run_dir)/suite.log and mlxctl status"

@@ -33,7 +33,7 @@ static void end(mlx_asking_t *self, mlx_stream_outcome_t outcome, mlx_answer_t *
     const mlx_stream_figures_t *f = &answer->figures;
     bool complete = f->server_counted || f->done_reason[0] || self->load_only;
     if (!answer->error.code && f->outcome == MLX_STREAM_ERROR)
-        mlx_error_set(&answer->error, MLX_ERR_FAILED, "the runtime broke off with an error");
+        mlx_error_set(&answer->error, MLX_ERR_FAILED, "the runtime aborted with an error");
     else if (!answer->error.code && !answer->cut && !complete)
         mlx_error_set(&answer->error, MLX_ERR_FAILED, "the runtime's reply is incomplete");
     self->fn(self->arg, answer);
@@ -72,7 +72,7 @@ static void set_status_error(mlx_error_t *err, const mlx_http_reply_t *reply)
     if (!text)
         text = mlx_value_str(error, "message");
     mlx_error_set(err, reply->status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
-                  "the runtime answered with status %ld%s%.200s", reply->status, text ? ": " : "",
+                  "the runtime returned HTTP %ld%s%.200s", reply->status, text ? ": " : "",
                   text ? text : "");
 }
 

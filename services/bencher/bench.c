@@ -111,8 +111,8 @@ static mlx_value_t *result_of(mlx_bench_t *self)
     mlx_conditions_write(self->conditions, mlx_report_tokens(self->records, self->record_count),
                          result, warnings);
     if (self->not_restored)
-        mlx_value_append(
-            warnings, mlx_value_new_str("the model's time to stay loaded could not be set back"));
+        mlx_value_append(warnings,
+                         mlx_value_new_str("the model's keep-alive time could not be restored"));
     mlx_value_set(result, "warnings", warnings);
     mlx_value_set_int(result, "t", mlx_wall_us());
     return result;

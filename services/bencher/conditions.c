@@ -321,8 +321,8 @@ void mlx_conditions_write(const mlx_conditions_t *self, int64_t tokens, mlx_valu
         write_machine(self, result, warnings);
         write_energy(self, tokens, result);
     } else {
-        mlx_value_append(warnings,
-                         mlx_value_new_str("the runtime is on another machine: nothing is known of "
-                                           "its hardware, heat and power"));
+        mlx_value_append(
+            warnings, mlx_value_new_str("the runtime is on another machine: nothing is known about "
+                                        "its hardware, heat and power"));
     }
 }

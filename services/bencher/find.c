@@ -183,12 +183,12 @@ static void refuse(mlx_find_t *self)
     } else if (self->model) {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no runtime has a model %.100s", self->model);
         if (self->names_count)
-            mlx_error_hint(&err, "there are: %.200s", mlx_buf_str(&self->names));
+            mlx_error_hint(&err, "available: %.200s", mlx_buf_str(&self->names));
         else
             mlx_error_hint(&err, "`ollama pull %.100s` fetches it", self->model);
     } else {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no model is loaded");
-        mlx_error_hint(&err, self->names_count ? "name one of: %.200s" : "pull a model first%s",
+        mlx_error_hint(&err, self->names_count ? "choose one of: %.200s" : "pull a model first%s",
                        self->names_count ? mlx_buf_str(&self->names) : "");
     }
     self->fn(self->arg, NULL, &err);

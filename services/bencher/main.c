@@ -71,7 +71,7 @@ static int budget_of(const state_t *self, const mlx_value_t *args, double *budge
     mlx_value_real(args, "budget", budget_s);
     if (*budget_s >= (int)BUDGET_MIN_S && *budget_s <= (int)BUDGET_MAX_S)
         return 0;
-    return mlx_error_set(err, MLX_ERR_USAGE, "a budget of %g s is not between %d and %d s",
+    return mlx_error_set(err, MLX_ERR_USAGE, "the budget of %g s is not between %d and %d s",
                          *budget_s, BUDGET_MIN_S, BUDGET_MAX_S);
 }
 

@@ -202,7 +202,7 @@ static void fail(mlx_probe_t *self, const mlx_http_reply_t *reply)
                       reply->error.text);
     else
         mlx_error_set(&err, MLX_ERR_UNAVAILABLE,
-                      "what answers at %s is no known runtime (%s gave status %ld)", self->url,
+                      "the server at %s is not a known runtime (%s returned HTTP %ld)", self->url,
                       self->step->path, reply->status);
     mlx_error_hint(&err, "start one (`ollama serve`, `llama-server`), or name one with --url");
     end(self, &err);

@@ -131,7 +131,7 @@ static int add_own(mlx_prompts_t *self, const mlx_value_t *item, mlx_error_t *er
     const char *text = mlx_value_as_str(item, &len);
     size_t number = self->count + 1;
     if (!text || len == 0 || strlen(text) != len)
-        return mlx_error_set(err, MLX_ERR_USAGE, "prompt %zu is no text", number);
+        return mlx_error_set(err, MLX_ERR_USAGE, "prompt %zu is not a string", number);
     if (len > MLX_PROMPTS_TEXT_MAX)
         return mlx_error_set(err, MLX_ERR_USAGE, "prompt %zu is longer than %d bytes", number,
                              MLX_PROMPTS_TEXT_MAX);

@@ -106,8 +106,8 @@ static void warn(const mlx_record_t *records, size_t count, size_t wanted, mlx_v
         ended_early += !error && !measured(&records[i]);
     }
     warn_count(warnings, failed, wanted, "failed");
-    warn_count(warnings, ended_early, wanted, "gave too few tokens to tell a speed");
-    warn_count(warnings, wanted - count, wanted, "did not fit into the time");
+    warn_count(warnings, ended_early, wanted, "generated too few tokens to measure the speed");
+    warn_count(warnings, wanted - count, wanted, "did not finish in time");
 }
 
 static void set_text(mlx_value_t *map, const char *key, const char *text)
@@ -123,7 +123,7 @@ static int no_figures(const mlx_record_t *records, size_t count, mlx_error_t *er
             *err = records[i].answer.error;
             return -1;
         }
-    mlx_error_set(err, MLX_ERR_FAILED, "the model generated too few tokens to tell its speed");
+    mlx_error_set(err, MLX_ERR_FAILED, "the model generated too few tokens to measure its speed");
     return mlx_error_hint(err, "give it more time: mlxctl config, bench.budget_s");
 }
 

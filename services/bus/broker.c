@@ -103,7 +103,7 @@ static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *b
     if (spans[DATA].type != MLX_MAP)
         return "it has no data map \"d\"";
     if (input->host && !span_is(spans[HOST], input->host))
-        return "a peer spoke for another host";
+        return "a peer published for another host";
     return NULL;
 }
 
@@ -138,7 +138,7 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
     const mlx_span_t value = {.data = zmq_msg_data(body), .len = zmq_msg_size(body)};
     if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
                           now_us))
-        refuse(self, "table-full", "more sources or topics than the broker remembers");
+        refuse(self, "table-full", "more sources or topics than the broker can remember");
     self->stats.forwarded++;
     forward(self, topic, body);
 }
@@ -205,7 +205,8 @@ static int on_outward(zloop_t *zloop, zsock_t *reader, void *arg)
         if (size > 0 && data[0] == 1)
             mlx_retained_each(self->retained, data + 1, size - 1, send_retained, self);
         else if (size == 0 || data[0] != 0)
-            refuse(self, "subscription", "a frame on the subscribe socket that is no subscription");
+            refuse(self, "subscription",
+                   "a frame on the subscribe socket that is not a subscription");
     }
     for (int k = 0; k < 3; k++)
         zmq_msg_close(&frames[k]);
@@ -238,7 +239,7 @@ static int take_lock(mlx_broker_t *self, mlx_error_t *err)
     if (flock(self->lock, LOCK_EX | LOCK_NB)) {
         ssize_t len = read(self->lock, pid, sizeof pid - 1);
         pid[len > 0 ? strcspn(pid, "\n") : 0] = '\0';
-        mlx_error_set(err, MLX_ERR_BUSY, "a broker is running already in %s (pid %s)",
+        mlx_error_set(err, MLX_ERR_BUSY, "a broker is already running in %s (pid %s)",
                       self->run_dir, pid[0] ? pid : "unknown");
         return mlx_error_hint(err, "stop it first, or choose another MLX_RUNTIME_DIR");
     }

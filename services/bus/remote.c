@@ -16,10 +16,10 @@ static int check_secret(const char *path, mlx_error_t *err)
     struct stat status;
     if (stat(path, &status)) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
-        return mlx_error_hint(err, "make the keys of this machine with `mlxctl keys init`");
+        return mlx_error_hint(err, "create this machine's keys with `mlxctl keys init`");
     }
     if (status.st_mode & 077) {
-        mlx_error_set(err, MLX_ERR_USAGE, "%s can be read by others", path);
+        mlx_error_set(err, MLX_ERR_USAGE, "%s is readable by other users", path);
         return mlx_error_hint(err, "chmod 600 %s", path);
     }
     return 0;
@@ -29,7 +29,7 @@ mlx_remote_t *mlx_remote_new(const char *keys_dir, mlx_error_t *err)
 {
     if (!keys_dir) {
         mlx_error_set(err, MLX_ERR_USAGE, "bus.tcp or bus.peers is set, but there are no keys");
-        mlx_error_hint(err, "make them with `mlxctl keys init`");
+        mlx_error_hint(err, "create them with `mlxctl keys init`");
         return NULL;
     }
     MLX_CLEANUP(mlx_free_p) char *public_path = mlx_format("%s/server.key", keys_dir);
@@ -38,8 +38,8 @@ mlx_remote_t *mlx_remote_new(const char *keys_dir, mlx_error_t *err)
         return NULL;
     zcert_t *certificate = zcert_load(public_path);
     if (!certificate) {
-        mlx_error_set(err, MLX_ERR_USAGE, "%s is no certificate", public_path);
-        mlx_error_hint(err, "make new keys with `mlxctl keys init --force`");
+        mlx_error_set(err, MLX_ERR_USAGE, "%s is not a certificate", public_path);
+        mlx_error_hint(err, "create new keys with `mlxctl keys init --force`");
         return NULL;
     }
     mlx_remote_t *self = mlx_alloc(1, sizeof *self);
@@ -80,7 +80,8 @@ static int start_authenticator(mlx_remote_t *self, mlx_error_t *err)
 int mlx_remote_bind(mlx_remote_t *self, zsock_t *socket, const char *endpoint, mlx_error_t *err)
 {
     if (strncmp(endpoint, "tcp://", 6) != 0)
-        return mlx_error_set(err, MLX_ERR_USAGE, "bus.tcp: \"%s\" is no tcp://HOST:PORT", endpoint);
+        return mlx_error_set(err, MLX_ERR_USAGE,
+                             "bus.tcp: \"%s\" is not of the form tcp://HOST:PORT", endpoint);
     if (start_authenticator(self, err))
         return -1;
     /* Options hold for binds made after them: the ipc endpoint stays without CURVE. */

@@ -215,10 +215,10 @@ static bool on_ready(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
     if (valid && !service)
         service = add_service(self, name);
     if (valid && !service)
-        send_to(self, peer, message("refused", "the broker knows too many services already"));
+        send_to(self, peer, message("refused", "the broker already knows too many services"));
     else if (service && service->peer && !zframe_eq(service->peer, peer) &&
              send_to(self, service->peer, message("ping", NULL)))
-        send_to(self, peer, message("refused", "a service of this name is running already"));
+        send_to(self, peer, message("refused", "a service of this name is already running"));
     else if (service)
         take_ready(self, service, peer, boot);
     free(name);
@@ -244,7 +244,7 @@ static void begin_call(mlx_router_t *self, zframe_t *caller, const char *name, c
         MLX_CLEANUP(mlx_free_p)
         char *text = mlx_format("service %.64s is not running", name);
         answer_error(self, caller, id, MLX_ERR_UNAVAILABLE, text,
-                     "see `mlxctl services` for what runs");
+                     "`mlxctl services` lists what is running");
         return;
     }
     if (self->call_count >= CALLS_MAX) {
@@ -363,7 +363,7 @@ static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zms
     if (!call || !call->service->peer || !zframe_eq(call->service->peer, peer))
         return;
     MLX_CLEANUP(mlx_free_p)
-    char *text = mlx_format("the answer of %s is too large", call->service->name);
+    char *text = mlx_format("the answer from %s is too large", call->service->name);
     answer_error(self, call->caller, id, MLX_ERR_FAILED, text, "ask for less at once");
     if (!zframe_streq(verb, "progress"))
         end_call(self, call);
@@ -419,7 +419,7 @@ static int on_message(zloop_t *zloop, zsock_t *reader, void *arg)
         refuse_large(self, peer, verb, frames);
     else if (count > MLX_COMMAND_MAX_FRAMES || !dispatch(self, peer, verb, frames))
         self->events.on_refused(self->events.arg, "command",
-                                "frames on the command socket that are no command");
+                                "frames on the command socket that are not commands");
     zframe_destroy(&peer);
     zframe_destroy(&verb);
     zmsg_destroy(&frames);

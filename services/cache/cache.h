@@ -109,7 +109,7 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
 mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *model,
                               const mlx_cache_how_t *how, mlx_error_t *err);
 
-/*  Replace files of the same content by shares of one: a plan unless APPLY. */
+/*  Make identical files share one copy: a plan unless APPLY. */
 mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err);
 
 /*  Forget a model, and free what nothing else needs; all that is unused (see HOW->older_s). */

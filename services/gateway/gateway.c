@@ -196,8 +196,8 @@ static void ask(mlx_gateway_t *self, mlx_httpd_request_t *request, const char *c
 {
     mlx_error_t err = {0};
     if (self->asking >= ASKING_MAX) {
-        mlx_error_set(&err, MLX_ERR_BUSY, "%d questions wait for the recorder", ASKING_MAX);
-        mlx_error_hint(&err, "ask again in a moment");
+        mlx_error_set(&err, MLX_ERR_BUSY, "%d queries are waiting for the recorder", ASKING_MAX);
+        mlx_error_hint(&err, "try again in a moment");
         mlx_httpd_error(request, &err);
         return;
     }
@@ -259,7 +259,7 @@ static void on_request(void *arg, mlx_httpd_request_t *request)
         mlx_httpd_reply(request, 200, asset->type, asset->data, asset->len);
         return;
     }
-    mlx_error_set(&err, MLX_ERR_NOT_FOUND, "there is nothing at this path");
+    mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no such path");
     mlx_error_hint(&err, "the page is at /, metrics at /metrics, JSON at /api/status");
     mlx_httpd_error(request, &err);
 }

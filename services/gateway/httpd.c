@@ -331,7 +331,7 @@ int mlx_httpd_stream(mlx_httpd_request_t *request, const char *type, mlx_httpd_f
     mlx_httpd_t *self = request->httpd;
     if (self->stream_count >= STREAMS_MAX) {
         mlx_error_t err = {0};
-        mlx_error_set(&err, MLX_ERR_BUSY, "%d pages are open already", STREAMS_MAX);
+        mlx_error_set(&err, MLX_ERR_BUSY, "%d pages are already open", STREAMS_MAX);
         mlx_error_hint(&err, "close some");
         mlx_httpd_error(request, &err);
         return -1;
@@ -379,25 +379,25 @@ static unsigned judge(const mlx_httpd_request_t *request, const char *method, ml
     int hosts = 0;
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        mlx_error_set(err, MLX_ERR_USAGE, "only GET and HEAD are answered");
+        mlx_error_set(err, MLX_ERR_USAGE, "only GET and HEAD are supported");
         return MHD_HTTP_METHOD_NOT_ALLOWED;
     }
     if (hosts != 1 || !mlx_guard_host(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_HOST))) {
-        mlx_error_set(err, MLX_ERR_USAGE, "this host name is not ours");
+        mlx_error_set(err, MLX_ERR_USAGE, "unknown host name");
         mlx_error_hint(err, "open http://localhost:%d/", guard->port);
         return MHD_HTTP_FORBIDDEN;
     }
     if (!mlx_guard_origin(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_ORIGIN))) {
-        mlx_error_set(err, MLX_ERR_USAGE, "pages of other origins are not answered");
+        mlx_error_set(err, MLX_ERR_USAGE, "requests from other origins are refused");
         return MHD_HTTP_FORBIDDEN;
     }
     if (mlx_httpd_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
         mlx_httpd_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "a request has no body here");
+        mlx_error_set(err, MLX_ERR_USAGE, "request bodies are not accepted");
         return MHD_HTTP_BAD_REQUEST;
     }
     if (request->path[0] != '/') {
-        mlx_error_set(err, MLX_ERR_USAGE, "this is no proxy");
+        mlx_error_set(err, MLX_ERR_USAGE, "absolute URLs are not accepted");
         return MHD_HTTP_BAD_REQUEST;
     }
     return 0;

@@ -19,7 +19,8 @@ enum {
 
 static int no_address(const char *text, mlx_error_t *err)
 {
-    mlx_error_set(err, MLX_ERR_USAGE, "gateway.listen: \"%.64s\" is no address with a port", text);
+    mlx_error_set(err, MLX_ERR_USAGE, "gateway.listen: \"%.64s\" is not of the form ADDRESS:PORT",
+                  text);
     return mlx_error_hint(err, "write it as 127.0.0.1:11490 or [::1]:11490");
 }
 
@@ -80,8 +81,9 @@ static int fail(const char *text, mlx_error_t *err)
     bool taken = errno == EADDRINUSE;
     mlx_error_set(err, taken ? MLX_ERR_BUSY : MLX_ERR_FAILED, "cannot listen on %s: %s", text,
                   strerror(errno));
-    return mlx_error_hint(err, taken ? "another gateway runs, or set gateway.listen to a free port"
-                                     : "see gateway.listen in `mlxctl config`");
+    return mlx_error_hint(err, taken
+                                   ? "stop the other gateway, or set gateway.listen to a free port"
+                                   : "see gateway.listen in `mlxctl config`");
 }
 
 int mlx_listen(mlx_listener_t *listener, const char *text, mlx_error_t *err)

@@ -29,7 +29,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     if (!gateway)
         return -1;
     mlx_service_info(service, "listening on http://%s/%s", mlx_gateway_address(gateway),
-                     mlx_gateway_open(gateway) ? ", where every machine of the network can read it"
+                     mlx_gateway_open(gateway) ? ", readable from every machine on the network"
                                                : "");
     mlx_loop_after(mlx_service_loop(service), SETTLED_MS, on_settled, NULL);
     return 0;

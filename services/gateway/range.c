@@ -31,12 +31,12 @@ static int parse_time(const char *name, const char *text, int64_t now_us, int64_
     if (is_number(text)) {
         seconds = strtod(text, &end);
         if (*end || seconds > moment_max_s)
-            return mlx_error_set(err, MLX_ERR_USAGE, "%s is no time: %.40s", name, text);
+            return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a time: %.40s", name, text);
         *us = llround(seconds * 1e6);
         return 0;
     }
     if (mlx_parse_duration(text, &seconds, NULL) || !(seconds >= 0) || seconds > distance_max_s) {
-        mlx_error_set(err, MLX_ERR_USAGE, "%s is no time: %.40s", name, text);
+        mlx_error_set(err, MLX_ERR_USAGE, "%s is not a time: %.40s", name, text);
         return mlx_error_hint(err, "give seconds since 1970, or how long ago: 30s, 24h, 7d");
     }
     *us = now_us - llround(seconds * 1e6);
@@ -47,10 +47,11 @@ static int parse_points(const char *text, int64_t *points, mlx_error_t *err)
 {
     size_t len = strlen(text);
     if (len == 0 || len > 6 || strspn(text, "0123456789") != len)
-        return mlx_error_set(err, MLX_ERR_USAGE, "points is no number: %.40s", text);
+        return mlx_error_set(err, MLX_ERR_USAGE, "points is not a number: %.40s", text);
     *points = strtol(text, NULL, 10);
     if (*points < 2 || *points > MLX_RANGE_POINTS_MAX)
-        return mlx_error_set(err, MLX_ERR_USAGE, "points must be 2 to %d", MLX_RANGE_POINTS_MAX);
+        return mlx_error_set(err, MLX_ERR_USAGE, "points must be from 2 to %d",
+                             MLX_RANGE_POINTS_MAX);
     return 0;
 }
 
@@ -67,7 +68,7 @@ static int parse_series(const char *text, char *series, mlx_error_t *err)
                              MLX_RANGE_SERIES_MAX);
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            return mlx_error_set(err, MLX_ERR_USAGE, "series holds a byte that no name has");
+            return mlx_error_set(err, MLX_ERR_USAGE, "series contains an invalid byte");
     memcpy(series, text, len + 1);
     return 0;
 }
@@ -82,7 +83,7 @@ int mlx_range_parse(mlx_range_t *range, const mlx_range_text_t *text, int64_t no
         (text->points && parse_points(text->points, &range->points, err)))
         return -1;
     if (range->since_us >= range->until_us)
-        return mlx_error_set(err, MLX_ERR_USAGE, "since is not before until");
+        return mlx_error_set(err, MLX_ERR_USAGE, "'since' must be before 'until'");
     return 0;
 }
 

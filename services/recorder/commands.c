@@ -76,7 +76,7 @@ static mlx_value_t *answer_query(const mlx_asked_t *asked, const mlx_value_t *ar
     if (!track)
         return NULL;
     if (mlx_value_real(args, "step", &step) && !(step >= 0 && step < 1e10)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "step: give seconds");
+        mlx_error_set(err, MLX_ERR_USAGE, "step must be a number of seconds");
         return NULL;
     }
     query.step = step > 0 && step < 0.001 ? 1 : (int64_t)(step * 1000);

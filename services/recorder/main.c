@@ -90,7 +90,7 @@ static void begin_vacuum(state_t *self, mlx_request_t *request)
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *info = mlx_recorder_answer(self->recorder, "history.info", NULL, &err);
     if (self->vacuum)
-        mlx_error_set(&err, MLX_ERR_BUSY, "a vacuum is under way");
+        mlx_error_set(&err, MLX_ERR_BUSY, "a vacuum is already running");
     if (!info || self->vacuum) {
         mlx_request_error(&request, &err);
         return;

@@ -161,9 +161,9 @@ static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
 {
     *step = 1;
     if (query->since < 0 || query->until <= query->since)
-        return mlx_error_set(err, MLX_ERR_USAGE, "the range is empty: it begins where it ends");
+        return mlx_error_set(err, MLX_ERR_USAGE, "'since' must be before 'until'");
     if (query->step < 0 || query->points < 0 || query->points > MLX_POINTS_MAX)
-        return mlx_error_set(err, MLX_ERR_USAGE, "give a step above 0, and 1 to %d points",
+        return mlx_error_set(err, MLX_ERR_USAGE, "step must be above 0, and points from 1 to %d",
                              MLX_POINTS_MAX);
     int64_t points = query->points ? query->points : MLX_POINTS_USUAL;
     int64_t range = query->until - query->since;
@@ -171,7 +171,7 @@ static int check(const mlx_query_t *query, int64_t *step, mlx_error_t *err)
     if (*step < 1)
         *step = 1;
     if (range / *step >= MLX_POINTS_MAX) {
-        mlx_error_set(err, MLX_ERR_USAGE, "that is more than %d points", MLX_POINTS_MAX);
+        mlx_error_set(err, MLX_ERR_USAGE, "that would be more than %d points", MLX_POINTS_MAX);
         return mlx_error_hint(err, "take a longer step or a shorter range");
     }
     return 0;

@@ -50,7 +50,7 @@ static int open_history(mlx_recorder_t *self, mlx_error_t *err)
         if (!kept)
             return -1;
         free(self->set_aside);
-        self->set_aside = mlx_format("the history was damaged: kept as %s, begun anew", kept);
+        self->set_aside = mlx_format("the history was damaged: saved as %s, starting afresh", kept);
         self->options.problem(self->options.arg, "damaged", self->set_aside);
         self->history = mlx_history_open(&self->options.history, now_ms(self), &first);
     }
@@ -192,7 +192,8 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
     if (!topic)
         return;
     if (message->t > self->options.wall_us() + AHEAD_US) {
-        self->options.problem(self->options.arg, "clock", "a message from the future was dropped");
+        self->options.problem(self->options.arg, "clock",
+                              "dropped a message with a time in the future");
         return;
     }
     if (strcmp(message->topic, "bench.result") == 0) {

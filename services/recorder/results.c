@@ -12,7 +12,7 @@ int mlx_results_put(mlx_db_t *db, const char *host, int64_t t_us, const mlx_valu
     const char *id = mlx_value_str(d, "id");
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     if (!id)
-        return mlx_error_set(err, MLX_ERR_USAGE, "a benchmark result without id");
+        return mlx_error_set(err, MLX_ERR_USAGE, "a benchmark result without an id");
     mlx_value_int(d, "t", &t_us);
     mlx_json_write(&text, d, false);
     return mlx_db_run(db, err,
@@ -33,7 +33,7 @@ static size_t count_values(const mlx_value_t *value)
 mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, int64_t limit, mlx_error_t *err)
 {
     if (limit < 1 || limit > MLX_RESULTS_MAX) {
-        mlx_error_set(err, MLX_ERR_USAGE, "limit: give 1 to %d", MLX_RESULTS_MAX);
+        mlx_error_set(err, MLX_ERR_USAGE, "limit must be from 1 to %d", MLX_RESULTS_MAX);
         return NULL;
     }
     MLX_CLEANUP(mlx_stmt_destroy)

@@ -72,7 +72,8 @@ static int read_rule(mlx_rules_t *self, const mlx_value_t *map, mlx_error_t *err
     }
     for (size_t i = 0; i + 1 < self->n; i++)
         if (strcmp(self->all[i].alert, rule->alert) == 0)
-            return mlx_error_set(err, MLX_ERR_USAGE, "alert.rules: %s is there twice", rule->alert);
+            return mlx_error_set(err, MLX_ERR_USAGE, "alert.rules: %s is defined twice",
+                                 rule->alert);
     return 0;
 }
 

@@ -7,7 +7,7 @@
  *
  *      mlx_heat_t heat = {0};
  *      mlx_heat_add(&heat, MLX_HEAT_CPU, "CPU Tp01", "smc", 54.5, out);
- *      mlx_heat_publish(&heat, "AppleSMC gives no such temperature", out);
+ *      mlx_heat_publish(&heat, "AppleSMC has no such temperature", out);
  */
 #ifndef MLX_SAMPLER_DARWIN_HEAT_H
 #define MLX_SAMPLER_DARWIN_HEAT_H

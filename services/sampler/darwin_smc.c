@@ -113,7 +113,8 @@ mlx_smc_t *mlx_smc_new(mlx_error_t *err)
     io_connect_t connection = 0;
     kern_return_t result = IOServiceOpen(service, mach_task_self(), 0, &connection);
     if (result != KERN_SUCCESS) {
-        mlx_error_set(err, MLX_ERR_FAILED, "AppleSMC refuses a connection: 0x%x", (unsigned)result);
+        mlx_error_set(err, MLX_ERR_FAILED, "AppleSMC refused the connection: 0x%x",
+                      (unsigned)result);
         return NULL;
     }
     mlx_smc_t *self = mlx_alloc(1, sizeof *self);

@@ -36,7 +36,7 @@ static void on_presence(void *arg, const char *backend, const char *reason)
     if (reason)
         mlx_service_info(self->service, "no %s sensors: %s", backend, reason);
     else
-        mlx_service_info(self->service, "%s sensors are read", backend);
+        mlx_service_info(self->service, "reading %s sensors", backend);
 }
 
 static void on_error(void *arg, const char *backend, const mlx_error_t *err)
@@ -85,7 +85,7 @@ static int check_names(const mlx_value_t *names, const mlx_sensor_backend_t *con
         }
         if (found)
             continue;
-        mlx_error_set(err, MLX_ERR_USAGE, "sampler.disable: no sensors are called \"%.64s\"", name);
+        mlx_error_set(err, MLX_ERR_USAGE, "sampler.disable: there are no sensors \"%.64s\"", name);
         return mlx_error_hint(err, "those of this system are %s", mlx_buf_str(&known));
     }
     return 0;

@@ -49,14 +49,14 @@ static int sample_battery(void *state, int64_t now_us, mlx_readings_t *out, mlx_
     if (mlx_cf_bool(external, &connected))
         mlx_value_set_str(map, "source", connected ? "ac" : "battery");
     else
-        mlx_readings_missing(out, topic, "source", "the battery does not tell");
+        mlx_readings_missing(out, topic, "source", "the battery does not report it");
     int64_t now;
     int64_t full;
     if (read_number(battery, CFSTR("CurrentCapacity"), &now) &&
         read_number(battery, CFSTR("MaxCapacity"), &full) && full > 0 && now >= 0 && now <= full)
         mlx_value_set_real(map, "battery", (double)now / (double)full);
     else
-        mlx_readings_missing(out, topic, "battery", "the battery does not tell");
+        mlx_readings_missing(out, topic, "battery", "the battery does not report it");
     return 0;
 }
 

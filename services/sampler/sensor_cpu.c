@@ -246,7 +246,7 @@ static int cpu_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     if (self->name[0])
         mlx_value_set_str(data, "name", self->name);
     else
-        mlx_readings_missing(out, TOPIC, "name", "the kernel names no processor");
+        mlx_readings_missing(out, TOPIC, "name", "the kernel does not report a processor name");
     shares_t total = shares(&self->total, &now);
     self->total = now;
     mlx_value_set_real(data, "utilization", total.utilization);

@@ -401,7 +401,7 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
     add_power(card, now_us, data);
     add_usage(self->usage, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
-                 "the driver does not tell, or tells root only");
+                 "the driver does not report it, or only to root");
     mlx_rest_note(&card->rest, is_busy(self->usage, card, data), now_us);
     return true;
 }
@@ -432,7 +432,8 @@ static int drm_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
         answered += sample_card(self, &self->cards[i], now_us, out);
     self->rescan = answered < self->card_count;
     if (!answered)
-        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no GPU of %zu answers", self->card_count);
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "none of the %zu GPUs responds",
+                             self->card_count);
     return 0;
 }
 

@@ -97,12 +97,12 @@ static int find_services(state_t *self, mlx_error_t *err)
     CFMutableDictionaryRef matching = CFDictionaryCreateMutable(
         kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
     if (!matching)
-        return mlx_error_set(err, MLX_ERR_FAILED, "CoreFoundation gives no dictionary");
+        return mlx_error_set(err, MLX_ERR_FAILED, "CoreFoundation returned no dictionary");
     set_number(matching, CFSTR("PrimaryUsagePage"), USAGE_PAGE_APPLE);
     set_number(matching, CFSTR("PrimaryUsage"), USAGE_TEMPERATURE);
     self->client = self->api.create(kCFAllocatorDefault);
     if (!self->client)
-        return mlx_error_set(err, MLX_ERR_FAILED, "the HID event system refuses a client");
+        return mlx_error_set(err, MLX_ERR_FAILED, "the HID event system refused a client");
     self->api.set_matching(self->client, matching);
     self->services = self->api.copy_services(self->client);
     if (!self->services || CFArrayGetCount(self->services) == 0)
@@ -222,8 +222,8 @@ static int sample_hid(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     for (CFIndex i = 0; i < count && i < SENSORS_MAX; i++)
         read_sensor(self, i, &heat, out);
     if (heat.sensors == 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "no HID temperature sensor answers any more");
-    mlx_heat_publish(&heat, "no HID sensor is named so", out);
+        return mlx_error_set(err, MLX_ERR_FAILED, "no HID temperature sensor responds any more");
+    mlx_heat_publish(&heat, "there is no HID sensor of that name", out);
     return 0;
 }
 

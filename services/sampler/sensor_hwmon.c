@@ -131,7 +131,7 @@ static void add_headlines(const hwmon_t *self, mlx_readings_t *out)
             mlx_value_set_real(mlx_readings_topic(out, headlines[h].topic), headlines[h].field,
                                headline(self, h));
     mlx_value_set_real(mlx_readings_topic(out, TOPIC), "max", hottest(self));
-    mlx_readings_missing(out, TOPIC, "cpu", "no sensor is known to be the processor's");
+    mlx_readings_missing(out, TOPIC, "cpu", "no sensor is known to belong to the processor");
 }
 
 static int hwmon_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)

@@ -113,7 +113,7 @@ static int subscribe(state_t *self, mlx_error_t *err)
     CFMutableDictionaryRef subscribed = NULL;
     self->subscription = self->api.subscribe(NULL, self->channels, &subscribed, 0, NULL);
     if (!self->subscription)
-        return mlx_error_set(err, MLX_ERR_FAILED, "IOReport refuses a subscription");
+        return mlx_error_set(err, MLX_ERR_FAILED, "IOReport refused a subscription");
     return 0;
 }
 
@@ -270,7 +270,8 @@ static double part_watts(const state_t *self, const tick_t *tick, part_t part, i
     if (!tick->has[part])
         *why = "no such energy counter";
     else if (mlx_energy_stands(energy, now_us))
-        *why = "its energy counter has not moved for 10 s: off, or this macOS counts it no more";
+        *why = "its energy counter has not moved for 10 s: it is off, or this macOS no longer "
+               "counts it";
     else if (may_be_off && !mlx_energy_moved(energy) && mlx_energy_moved(&self->energy[PART_CPU]))
         return 0;
     else
@@ -372,7 +373,8 @@ static int publish(state_t *self, CFDictionaryRef newest, int64_t now_us, mlx_re
     MLX_CLEANUP(mlx_cf_release_p)
     CFDictionaryRef delta = self->api.create_delta(self->before, newest, NULL);
     if (!delta)
-        return mlx_error_set(err, MLX_ERR_FAILED, "IOReport gives no difference of two samples");
+        return mlx_error_set(err, MLX_ERR_FAILED,
+                             "IOReport cannot compute the difference of two samples");
     tick_t tick = {.cores = 0};
     if (read_channels(self, delta, newest, &tick, out, err))
         return -1;
@@ -387,7 +389,7 @@ static int sample_ioreport(void *state, int64_t now_us, mlx_readings_t *out, mlx
     state_t *self = state;
     CFDictionaryRef newest = self->api.create_samples(self->subscription, self->channels, NULL);
     if (!newest)
-        return mlx_error_set(err, MLX_ERR_FAILED, "IOReport gives no sample");
+        return mlx_error_set(err, MLX_ERR_FAILED, "IOReport returned no sample");
     int result = 0;
     if (!self->before)
         for (size_t i = 0; i < PARTS; i++)

@@ -61,7 +61,8 @@ static int probe_mach(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
     MLX_CLEANUP(release_port) mach_port_t host = mach_host_self();
     vm_size_t page_size = 0;
     if (host_page_size(host, &page_size) != KERN_SUCCESS || page_size == 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "host_page_size: the kernel gives no page size");
+        return mlx_error_set(err, MLX_ERR_FAILED,
+                             "host_page_size: the kernel returned no page size");
 
     state_t *self = mlx_alloc(1, sizeof *self);
     self->page_size = page_size;
@@ -116,7 +117,7 @@ static void read_gpu_limit(mlx_value_t *map, mlx_readings_t *out)
         mlx_readings_missing(out, memory_topic, "gpu_limit", "this macOS has no GPU memory limit");
     else if (megabytes <= 0 || megabytes > INT32_MAX)
         mlx_readings_missing(out, memory_topic, "gpu_limit",
-                             "macOS sets it by itself (iogpu.wired_limit_mb is 0)");
+                             "macOS chooses it itself (iogpu.wired_limit_mb is 0)");
     else
         set_bytes(map, "gpu_limit", megabytes << 20);
 }
@@ -267,7 +268,7 @@ static void read_thermal_state(const state_t *self, mlx_readings_t *out)
                           names[level]);
     else
         mlx_readings_missing(out, temperature_topic, "thermal_state",
-                             "macOS does not tell its thermal pressure");
+                             "macOS does not report its thermal pressure");
 }
 
 static int sample_mach(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)

@@ -127,7 +127,7 @@ static int start_session(nvml_t *self, bool all, mlx_error_t *err)
     if (code != NVML_SUCCESS)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML: %s (%d)", mlx_nvml_explain(code),
                              (int)code);
-    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML knows no GPU");
+    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "NVML reports no GPU");
 }
 
 /*  How many GPUs of the bus may be asked at NOW_US; *CHANGED when those are others than before. */

@@ -126,7 +126,7 @@ static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     if (self->sensor_count || self->fan_count || self->has_system_power)
         return 0;
     close_smc(state);
-    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has no key that is known (%u keys)",
+    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "AppleSMC has no known key (%u keys)",
                          (unsigned)count);
 }
 
@@ -141,7 +141,7 @@ static size_t read_temperatures(state_t *self, mlx_readings_t *out)
         if (mlx_smc_read(self->smc, &sensor->key, &celsius))
             mlx_heat_add(&heat, kinds[sensor->kind].place, label, "smc", celsius, out);
     }
-    mlx_heat_publish(&heat, "AppleSMC gives no such temperature", out);
+    mlx_heat_publish(&heat, "AppleSMC has no such temperature", out);
     return heat.sensors;
 }
 
@@ -168,7 +168,8 @@ static size_t read_power(state_t *self, mlx_readings_t *out)
     double watts;
     if (!self->has_system_power || !mlx_smc_read(self->smc, &self->system_power, &watts) ||
         watts <= 0) {
-        mlx_readings_missing(out, power_topic, "total", "AppleSMC gives no system power (PSTR)");
+        mlx_readings_missing(out, power_topic, "total",
+                             "AppleSMC has no system power reading (PSTR)");
         return 0;
     }
     mlx_value_set_real(mlx_readings_topic(out, power_topic), "total", watts);
@@ -181,7 +182,7 @@ static int sample_smc(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     state_t *self = state;
     size_t read = read_temperatures(self, out) + read_fans(self, out) + read_power(self, out);
     if (read == 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "AppleSMC answers no key any more");
+        return mlx_error_set(err, MLX_ERR_FAILED, "AppleSMC no longer answers");
     return 0;
 }
 

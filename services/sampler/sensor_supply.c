@@ -137,7 +137,8 @@ static int supply_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_e
     if (sum.discharging && !sum.mains_online && sum.watts > 0)
         mlx_value_set_real(data, "total", sum.watts);
     else
-        mlx_readings_missing(out, TOPIC, "total", "measured by the battery, only while it feeds");
+        mlx_readings_missing(out, TOPIC, "total",
+                             "measured by the battery, and only while it discharges");
     return 0;
 }
 

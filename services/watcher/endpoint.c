@@ -130,14 +130,14 @@ int mlx_endpoint_parse(mlx_endpoint_t *self, const char *text, int default_port,
     span_t rest = whole;
     const char *scheme;
     if (take_scheme(&rest, &scheme, &self->port))
-        return bad(err, "only http and https are known", whole);
+        return bad(err, "only http and https are supported", whole);
     span_t path = take_path(&rest);
     if (!split_port(&rest, &self->port))
-        return bad(err, "the port is no number from 1 to 65535", whole);
+        return bad(err, "the port is not a number from 1 to 65535", whole);
     if (!copy_host(self->host, rest))
         return bad(err, "no host name", whole);
     if (!good_path(path))
-        return bad(err, "the path has characters that a path cannot have", whole);
+        return bad(err, "the path contains invalid characters", whole);
 
     bool v6 = strchr(self->host, ':') != NULL;
     snprintf(self->url, sizeof self->url, "%s://%s%s%s:%d%.*s", scheme, v6 ? "[" : "", self->host,

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 {
     static const mlx_service_spec_t spec = {
         .name = "watcher",
-        .summary = "watch model runtimes: what is loaded, how fast it generates",
+        .summary = "watch model runtimes: what is loaded and how fast it generates",
         .start = start,
         .stop = stop,
     };

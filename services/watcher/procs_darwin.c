@@ -172,7 +172,7 @@ static int process_error(pid_t pid, mlx_error_t *err)
 {
     switch (errno) {
     case ESRCH:
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "process %d is gone", (int)pid);
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "process %d no longer exists", (int)pid);
     case EPERM:
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE,
                              "process %d belongs to another user: its sockets are not shown",

@@ -212,7 +212,7 @@ int mlx_procs_listens(const char *proc_root, pid_t pid, uint16_t port, bool *lis
     bool v4 = listening_inodes(proc_root, pid, "tcp", port, &sockets);
     bool v6 = listening_inodes(proc_root, pid, "tcp6", port, &sockets);
     if (!v4 && !v6)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "process %d is gone", (int)pid);
+        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "process %d no longer exists", (int)pid);
 
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%d/fd", proc_root, (int)pid);
     MLX_CLEANUP(close_dir) DIR *dir = opendir(path);

@@ -108,11 +108,12 @@ static void explain(const search_t *s, char *out, size_t cap)
                  "or use the tap",
                  (unsigned)s->other_uid);
     else if (s->not_ready)
-        snprintf(out, cap, "Ollama's runner does not listen on its port yet");
+        snprintf(out, cap, "Ollama's runner is not listening on its port yet");
     else if (s->mlx_engine)
         snprintf(out, cap, "Ollama's MLX engine does not count tokens: use the tap");
     else if (s->old_runner)
-        snprintf(out, cap, "this Ollama is older than 0.30, its runner tells nothing: use the tap");
+        snprintf(out, cap,
+                 "this Ollama is older than 0.30 and its runner reports nothing: use the tap");
     else if (s->other_server)
         snprintf(out, cap, "the runners here belong to another Ollama server: use the tap");
     else

@@ -76,7 +76,7 @@ mlx_value_t *mlx_runtime_object(const char *body, size_t len, mlx_error_t *err)
     mlx_value_t *root = mlx_json_parse(body, len, err);
     if (root && mlx_value_type(root) != MLX_MAP) {
         mlx_value_destroy(&root);
-        mlx_error_set(err, MLX_ERR_USAGE, "an object was expected");
+        mlx_error_set(err, MLX_ERR_USAGE, "expected an object");
     }
     return root;
 }

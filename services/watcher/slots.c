@@ -60,7 +60,7 @@ int mlx_slots_parse(const char *body, size_t len, mlx_slot_list_t *out, mlx_erro
     if (!list)
         return -1;
     if (mlx_value_type(list) != MLX_LIST)
-        return mlx_error_set(err, MLX_ERR_USAGE, "a list of slots was expected");
+        return mlx_error_set(err, MLX_ERR_USAGE, "expected a list of slots");
     for (size_t i = 0; i < mlx_value_size(list) && out->count < MLX_SLOTS_MAX; i++) {
         if (!read_slot(mlx_value_at(list, i), &out->slots[out->count]))
             return mlx_error_set(err, MLX_ERR_USAGE, "slot %zu has no id or no is_processing", i);

@@ -234,7 +234,7 @@ static bool failed(const mlx_target_t *self, const char *path, const mlx_http_re
                    char *out, size_t cap)
 {
     if (reply->refused) {
-        snprintf(out, cap, "nothing listens there");
+        snprintf(out, cap, "nothing is listening there");
     } else if (reply->error.code) {
         MLX_CLEANUP(mlx_free_p)
         char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);

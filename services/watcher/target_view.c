@@ -55,7 +55,7 @@ static const char *why_silent(const mlx_target_t *self)
         if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */
             return ask->refused[0] ? ask->refused : self->gate ? mlx_gate_reason(self->gate) : NULL;
     }
-    return "this kind of server does not tell what it does: use the tap";
+    return "this kind of server does not report its activity: use the tap";
 }
 
 /*  What the runtime itself tells: its slots or its runners', and its counters. */

@@ -180,8 +180,7 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
         if (mlx_endpoint_parse(&at, mlx_value_str(mlx_value_at(list, i), "url"), OLLAMA_PORT, err))
             return mlx_error_prefix(err, "watcher.runtimes");
         if (kind && !mlx_runtime_backend(kind))
-            return mlx_error_set(err, MLX_ERR_USAGE, "watcher.runtimes: no kind is named \"%s\"",
-                                 kind);
+            return mlx_error_set(err, MLX_ERR_USAGE, "watcher.runtimes: unknown kind \"%s\"", kind);
         watch(self, &at, kind, true);
     }
     return 0;

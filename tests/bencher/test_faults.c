@@ -62,11 +62,11 @@ static void a_server_that_always_fails_is_named(void **state)
     static const struct {
         const char *fault;
         const char *text;
-    } cases[] = {{"status-500", "status 500"},
-                 {"half-json", "no known runtime"},
+    } cases[] = {{"status-500", "HTTP 500"},
+                 {"half-json", "not a known runtime"},
                  {"garbage-reply", "no runtime answers"},
-                 {"huge-body", "no known runtime"},
-                 {"deep-nesting", "no known runtime"}};
+                 {"huge-body", "not a known runtime"},
+                 {"deep-nesting", "not a known runtime"}};
     rig_t *rig = *state;
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
         rig_play(rig, ARGS("--rate", "100", "--fault", cases[i].fault));

@@ -16,7 +16,7 @@ static void a_slow_model_ends_within_the_minute(void **state)
     assert_true(rig->wall_s < 60 && rig_real(rig, NULL, "duration") < 60);
     assert_true(count >= 3);
     assert_true(fabs(mean / 2 - 1) < 0.05);
-    assert_true(count == 10 || rig_warned(rig, "did not fit"));
+    assert_true(count == 10 || rig_warned(rig, "did not finish"));
     assert_int_equal(mlx_play_stat(rig->play, "generating"), 0);
 }
 

@@ -105,7 +105,7 @@ def refresh(w):
     w.good("add", "org/one")
     before = w.files(".lmstudio")
     run = w.run("link", "lmstudio", "org/one")
-    assert run.returncode == 5 and "config.json was changed since it was linked" in run.stderr, run
+    assert run.returncode == 5 and "config.json has changed since it was linked" in run.stderr, run
     assert w.text(".lmstudio/models/org/one/config.json") == "mine" and w.files(".lmstudio") == before
     w.good("unlink", "lmstudio", "org/one")
     assert w.text(".lmstudio/models/org/one/config.json") == "mine"

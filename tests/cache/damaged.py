@@ -219,7 +219,7 @@ def no_longer_to_be_had(w):
     flip(w.path(".mlx-cache/blobs/sha256", digest[:2], digest))
     flip(w.blob())
     run = w.run("verify", "--repair", "--full")
-    assert run.returncode == 1 and "local/m.safetensors cannot come back" in run.stderr, run
+    assert run.returncode == 1 and "local/m.safetensors cannot be restored" in run.stderr, run
     assert w.is_right(w.blob())
     assert os.path.exists(w.path(".mlx-cache/quarantine", digest))
     w.good("verify", "org/one")

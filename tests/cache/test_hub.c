@@ -131,11 +131,11 @@ static const struct {
     mlx_code_t code;
     const char *says; /* in text or hint */
 } refused[] = {
-    {"wrong\n", "org/mlx", MLX_ERR_DATA_LOSS, "other bytes"},
-    {"gated\n", "org/mlx", MLX_ERR_FAILED, "/org/mlx, accept, and set HF_TOKEN"},
+    {"wrong\n", "org/mlx", MLX_ERR_DATA_LOSS, "wrong bytes"},
+    {"gated\n", "org/mlx", MLX_ERR_FAILED, "/org/mlx, accept the terms, and set HF_TOKEN"},
     {"", "org/nosuch", MLX_ERR_NOT_FOUND, "no repository org/nosuch"},
     {"evil-redirect\n", "org/mlx", MLX_ERR_USAGE, "not encrypted"},
-    {"slow429 100 0\n", "org/mlx", MLX_ERR_UNAVAILABLE, "slow down"},
+    {"slow429 100 0\n", "org/mlx", MLX_ERR_UNAVAILABLE, "limiting requests"},
     {"error500\n", "org/mlx", MLX_ERR_UNAVAILABLE, "500"},
     {"", "hf.co/org/mlx:Q4_K_M", MLX_ERR_NOT_FOUND, "Q4_K_M"},
     {"", "../no-such-folder-here/x", MLX_ERR_NOT_FOUND, "No such file"},

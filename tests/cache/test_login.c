@@ -107,13 +107,13 @@ static void test_refusals(void **state)
     assert_int_equal(double_requests(b.hub, "/token"), 0);
     make_private(&b, "");
     make_key(b.world, "-t ed25519 -N ''"); /* not the one that is known there */
-    expect(&b, "does not take the key");
+    expect(&b, "does not accept the key");
     make_key(b.world, "-t ed25519 -N 'a secret'");
     expect(&b, "passphrase");
     make_key(b.world, "-t ecdsa -N ''");
-    expect(&b, "no ed25519 key");
+    expect(&b, "not an ed25519 key");
     fixture_write(key, "x", 1);
-    expect(&b, "no OpenSSH key");
+    expect(&b, "not an OpenSSH key");
     assert_int_equal(unlink(key), 0);
     expect(&b, "ollama signin");
     assert_int_equal(double_requests(b.hub, "/blobs/"), 0);

@@ -160,8 +160,8 @@ static const struct {
     mlx_code_t code;
     const char *says;
 } failing[] = {
-    {"wrong\n", MLX_ERR_DATA_LOSS, "other bytes"},
-    {"loop\n", MLX_ERR_UNAVAILABLE, "redirects without end"},
+    {"wrong\n", MLX_ERR_DATA_LOSS, "wrong bytes"},
+    {"loop\n", MLX_ERR_UNAVAILABLE, "redirects too many times"},
     {"expired\n", MLX_ERR_UNAVAILABLE, "403"},
     {"evil-redirect\n", MLX_ERR_USAGE, "not encrypted"},
 };

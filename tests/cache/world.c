@@ -37,7 +37,7 @@ world_t *world_new(void)
     self->variables[2] = "OLLAMA_MODELS";
     self->variables[3] = self->values[1];
     self->variables[4] = "OLLAMA_HOST";
-    self->variables[5] = "127.0.0.1:1"; /* nothing listens there */
+    self->variables[5] = "127.0.0.1:1"; /* nothing is listening there */
     return self;
 }
 

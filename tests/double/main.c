@@ -274,7 +274,7 @@ static void on_signal_byte(void *arg, int fd)
 static void catch_signals(mlx_app_t *app)
 {
     if (pipe(signal_pipe))
-        mlx_panic("cannot make a pipe: %s", strerror(errno));
+        mlx_panic("cannot create a pipe: %s", strerror(errno));
     fcntl(signal_pipe[0], F_SETFD, FD_CLOEXEC);
     fcntl(signal_pipe[1], F_SETFD, FD_CLOEXEC);
     mlx_net_watch(app->net, signal_pipe[0], on_signal_byte, app);

@@ -48,13 +48,13 @@ static char *make_link(const char *name, mlx_error_t *err)
     MLX_CLEANUP(mlx_free_p)
     char *dir = mlx_format("%s/%sXXXXXX", base && *base ? base : "/tmp", DIR_PREFIX);
     if (!mkdtemp(dir)) {
-        mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", dir, strerror(errno));
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot create %s: %s", dir, strerror(errno));
         return NULL;
     }
     char *link = mlx_format("%s/%s", dir, name);
     if (symlink(self, link) == 0)
         return link;
-    mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", link, strerror(errno));
+    mlx_error_set(err, MLX_ERR_FAILED, "cannot create %s: %s", link, strerror(errno));
     rmdir(dir);
     free(link);
     return NULL;

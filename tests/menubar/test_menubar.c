@@ -146,7 +146,7 @@ static void actions_run_alone(void **state)
 {
     rig_t *rig = *state;
     assert_int_equal(run(rig, ARGS("--do", "history"), NULL), MLX_ERR_UNAVAILABLE);
-    assert_non_null(strstr(rig_stderr(rig), "no gateway runs; start mlx-gateway"));
+    assert_non_null(strstr(rig_stderr(rig), "no gateway is running; start mlx-gateway"));
     assert_int_equal(lines_of(rig_stderr(rig)), 1);
     UNTIL(rig, rig->notes == 1); /* who clicks in a bar sees no stderr */
     rig_publish(rig, "service.gateway.health", screen_health("up"));

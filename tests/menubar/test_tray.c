@@ -329,8 +329,8 @@ static void history_opens_where_it_is_served(void **state)
     int32_t history = rig_find(rig, "View History", NULL);
     click(rig, history);
     UNTIL(rig, rig->notes == 1);
-    assert_non_null(strstr(rig->note_title, "no gateway runs"));
-    UNTIL(rig, rig_find(rig, "The history page is not served", NULL) > 0); /* without a daemon */
+    assert_non_null(strstr(rig->note_title, "no gateway is running"));
+    UNTIL(rig, rig_find(rig, "The history page is not available", NULL) > 0); /* without a daemon */
     rig_publish(rig, "service.gateway.health", screen_health("up"));
     rig_publish(rig, "sensor.gpu.0", screen_gpu(61));
     UNTIL(rig, rig_find(rig, "Temperature: 61", NULL) > 0); /* so the health has arrived */
@@ -452,7 +452,7 @@ static void there_is_one_icon(void **state)
     rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->pid == 0);
     assert_int_equal(rig->status, MLX_ERR_BUSY);
-    assert_non_null(strstr(rig_stderr(rig), "has its tray icon already"));
+    assert_non_null(strstr(rig_stderr(rig), "already has a tray icon"));
     rig->pid = first;
 }
 

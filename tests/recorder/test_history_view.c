@@ -67,7 +67,7 @@ static void nothing_recorded_is_said(void **state)
     mlx_value_t *value = reply("{\"series\":\"a/b/c\",\"points\":[]}");
     mlx_buf_t out = {0};
     mlx_history_plot(&out, value, T0, T0 + MINUTE, 80, true);
-    assert_non_null(strstr(mlx_buf_str(&out), "a/b/c: nothing recorded then"));
+    assert_non_null(strstr(mlx_buf_str(&out), "a/b/c: nothing was recorded then"));
     mlx_buf_clear(&out);
     mlx_value_destroy(&value);
 }

@@ -261,7 +261,7 @@ static void a_result_is_stored_whole_and_once(void **state)
         say(rig, "bench.result", d);
         wait_s(1);
     }
-    assert_non_null(strstr(mlx_buf_str(&rig->problems), "without id"));
+    assert_non_null(strstr(mlx_buf_str(&rig->problems), "without an id"));
     mlx_value_t *result = ask(rig, "bench.list", mlx_value_map());
     const mlx_value_t *list = mlx_value_get(result, "results");
     assert_int_equal(mlx_value_size(list), 2);
@@ -414,7 +414,7 @@ static void check_begun_anew(rig_t *rig)
 {
     assert_int_equal(rig_start(rig, NULL), 0);
     assert_int_equal(files_like(rig->scratch, "history.db.damaged-20260101-"), 1);
-    assert_non_null(strstr(rig->health, "was damaged: kept as"));
+    assert_non_null(strstr(rig->health, "was damaged: saved as"));
     assert_non_null(strstr(mlx_buf_str(&rig->problems), "damaged: "));
     say(rig, "sensor.cpu", one("utilization", 0.5));
     mlx_recorder_tick(rig->recorder);
@@ -474,7 +474,7 @@ static void damage_while_running_is_survived(void **state)
     assert_int_equal(files_like(rig->scratch, "history.db.damaged-20260101-"), 1);
     say(rig, "sensor.cpu", one("utilization", 0.5));
     mlx_recorder_tick(rig->recorder);
-    assert_non_null(strstr(rig->health, "was damaged: kept as"));
+    assert_non_null(strstr(rig->health, "was damaged: saved as"));
     mlx_value_t *result = ask(rig, "history.series", mlx_value_map());
     assert_int_equal(mlx_value_size(mlx_value_get(result, "series")), 1);
     mlx_value_destroy(&result);

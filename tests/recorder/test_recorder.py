@@ -150,7 +150,7 @@ def test_a_newer_database_is_refused():
         process = suite.start("recorder")
         assert process.wait(20) == 2, suite.log("recorder")
         del suite.processes["recorder"]
-        assert "update the program" in suite.log("recorder")
+        assert "upgrade the program" in suite.log("recorder")
         reader.close()
 
 

@@ -191,7 +191,7 @@ static void test_probes_that_find_nothing_say_why(void **state)
         {"init=18\n", "versions differ"},
         {"init=4\n", "no permission"},
         {"init=999\n", "999"},
-        {"gpus=0\n", "knows no GPU"},
+        {"gpus=0\n", "reports no GPU"},
         {"count=9\n", "driver is not loaded"},
         {"0.handle.rc=15\n", "fallen off the bus"},
     };

@@ -40,14 +40,14 @@ static void test_missing_is_told_until_made_good(void **state)
 {
     (void)state;
     mlx_readings_t *readings = mlx_readings_new();
-    mlx_readings_missing(readings, "sensor.power", "cpu", "root only");
+    mlx_readings_missing(readings, "sensor.power", "cpu", "only to root");
     mlx_readings_missing(readings, "sensor.power", "cpu", "another reason");
     mlx_readings_missing(readings, "sensor.power", "total", "no meter");
     const mlx_value_t *data = topic_named(readings, "sensor.power");
     const mlx_value_t *missing = mlx_value_get(data, "missing");
     assert_int_equal(mlx_value_size(missing), 2);
     assert_string_equal(mlx_value_str(mlx_value_at(missing, 0), "field"), "cpu");
-    assert_string_equal(mlx_value_str(mlx_value_at(missing, 0), "why"), "root only");
+    assert_string_equal(mlx_value_str(mlx_value_at(missing, 0), "why"), "only to root");
     mlx_value_set_real(mlx_readings_topic(readings, "sensor.power"), "cpu", 3);
     data = topic_named(readings, "sensor.power");
     missing = mlx_value_get(data, "missing");
@@ -140,7 +140,7 @@ static void test_absent_back_end_is_noted_field_by_field(void **state)
     const mlx_sensor_backend_t backend = {.topic = "sensor.power", .fields = "cpu  dram package"};
     const mlx_sensor_backend_t silent = {.name = "gpu"};
     mlx_readings_t *readings = mlx_readings_new();
-    mlx_sensor_absent(&backend, "root only", readings);
+    mlx_sensor_absent(&backend, "only to root", readings);
     mlx_sensor_absent(&silent, "no such card", readings);
     assert_int_equal(mlx_readings_count(readings), 1);
     const mlx_value_t *missing = mlx_value_get(topic_named(readings, "sensor.power"), "missing");

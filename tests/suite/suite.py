@@ -80,7 +80,7 @@ class Suite:
                             "MLX_STATE_DIR": os.path.join(self.directory, "state")}
         # Memory that AddressSanitizer holds back would look like a leak.
         self.environment["ASAN_OPTIONS"] = "quarantine_size_mb=1:detect_leaks=1"
-        self.environment.setdefault("OLLAMA_HOST", "127.0.0.1:9")  # nothing listens there
+        self.environment.setdefault("OLLAMA_HOST", "127.0.0.1:9")  # nothing is listening there
         self.context = zmq.Context()
         self.processes = {}
         for service in services:

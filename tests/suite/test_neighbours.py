@@ -301,7 +301,7 @@ def test_a_restart_signals_the_service_and_no_one_else():
             dealer.send_multipart([b"ready", b"recorder", b"0"])
             assert dealer.poll(5000) and dealer.recv_multipart()[0] == b"welcome"
             result = suite.ctl("services", "restart", "recorder", check=False)
-            assert result.returncode == 1 and "no mlx-recorder" in result.stderr, result
+            assert result.returncode == 1 and "not a mlx-recorder" in result.stderr, result
             dealer.close()
         for number, pid in enumerate(pids):
             publisher.send_multipart([b"service.sampler.health", envelope(

@@ -221,7 +221,7 @@ static void test_help(void **state)
                         "  -h, --help         Show this help.\n"
                         "  -V, --version      Show the version.\n"
                         "\n"
-                        "test_args <command> --help says more.\n");
+                        "See test_args <command> --help for details.\n");
     /* Also when the rest of the line is wrong. */
     const char *add = text_of(&program, "p add -h", &out);
     assert_ptr_equal(strstr(add, "Usage: test_args add [<options>] <model>...\n\nGet a model.\n"),

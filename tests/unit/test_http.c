@@ -304,11 +304,11 @@ static void test_timeouts(void **state)
         assert_int_equal(seen.reply.status, 0);
         seen = (seen_t){0};
         fetch(server, "/stall", (mlx_http_request_t){.stall_timeout_ms = 100}, &seen, in_loop);
-        assert_failed(&seen, MLX_ERR_UNAVAILABLE, "nothing more came");
+        assert_failed(&seen, MLX_ERR_UNAVAILABLE, "the connection stalled");
         assert_int_equal(seen.reply.status, 200);
         seen = (seen_t){0};
         fetch(server, "/silent", (mlx_http_request_t){.stall_timeout_ms = 100}, &seen, in_loop);
-        assert_failed(&seen, MLX_ERR_UNAVAILABLE, "nothing more came");
+        assert_failed(&seen, MLX_ERR_UNAVAILABLE, "the connection stalled");
     }
     http_server_wait(server, HTTP_SERVER_HUNG_UP, 6);
     /* Data that keeps coming is no stall. */

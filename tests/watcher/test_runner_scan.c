@@ -87,7 +87,7 @@ static void believes_no_arguments(void **state)
     for (size_t i = 0; i < MLX_COUNT(lies); i++) {
         proc_tree_add(root, "200", 100, ME, lies[i]);
         proc_tree_listen(root, "200", 4711);
-        expect_reason(root, "does not listen");
+        expect_reason(root, "is not listening");
     }
     proc_tree_remove(root);
 }

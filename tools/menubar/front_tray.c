@@ -31,8 +31,8 @@ static int claim(mlx_dbus_t *dbus, mlx_error_t *err)
 {
     int rc = sd_bus_request_name(mlx_dbus_bus(dbus), ONLY_ONE, 0);
     if (rc == -EEXIST) {
-        mlx_error_set(err, MLX_ERR_BUSY, "this session has its tray icon already");
-        return mlx_error_hint(err, "quit that one from its menu first");
+        mlx_error_set(err, MLX_ERR_BUSY, "this session already has a tray icon");
+        return mlx_error_hint(err, "quit it from its menu first");
     }
     return rc < 0 ? mlx_dbus_error(err, rc, "claim a name on the session bus") : 0;
 }

@@ -10,12 +10,12 @@ static const mlx_option_t options[] = {
      .letter = 'f',
      .value = "FORMAT",
      .help = "Show it as FORMAT: tray (an icon with a menu, Linux), swiftbar, xbar, waybar, "
-             "i3blocks, plain or json (a line or block for each change).",
+             "i3blocks, plain or json (a line or block per change).",
      .words = "tray|swiftbar|xbar|waybar|i3blocks|plain|json"},
-    {.name = "once", .help = "Write one update and end."},
+    {.name = "once", .help = "Write one update and exit."},
     {.name = "do",
      .value = "ACTION",
-     .help = "Do what an item of the menu does and end: benchmark, history or preferences.",
+     .help = "Perform one menu action and exit: benchmark, history or preferences.",
      .words = "benchmark|history|preferences"},
     {.name = "config",
      .value = "FILE",
@@ -34,7 +34,7 @@ static int read_action(const char *name, mlx_action_t *action, mlx_error_t *err)
             return 0;
         }
     mlx_error_set(err, MLX_ERR_USAGE, "--do %s: no such action", name);
-    return mlx_error_hint(err, "one of benchmark, history, preferences");
+    return mlx_error_hint(err, "choose benchmark, history or preferences");
 }
 
 static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_error_t *err)
@@ -44,11 +44,11 @@ static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_
     out->once = mlx_args_count(args, "once") > 0;
     out->front = format ? mlx_front_find(format) : out->once ? mlx_front_fallback() : NULL;
     if (format && !out->front) {
-        mlx_error_set(err, MLX_ERR_USAGE, "--format %s: no such format here", format);
+        mlx_error_set(err, MLX_ERR_USAGE, "--format %s: unknown format", format);
         return mlx_error_hint(err, "see mlx-menubar --help");
     }
     if (out->once && out->front && strcmp(out->front->name, "tray") == 0)
-        return mlx_error_set(err, MLX_ERR_USAGE, "--once: a tray icon that ends at once is none");
+        return mlx_error_set(err, MLX_ERR_USAGE, "--once cannot be combined with a tray icon");
     return action ? read_action(action, &out->action, err) : 0;
 }
 
@@ -68,7 +68,7 @@ static const mlx_program_t program = {
          .summary = "show live model speed in the tray or a status bar",
          .about =
              "Without --format it is a tray icon where there is a desktop session, else plain "
-             "text. Updates come when something changed, at most one a second.\n\n"
+             "text. Updates are written when something changes, at most once per second.\n\n"
              "waybar: \"custom/mlx\": {\"exec\": \"mlx-menubar -f waybar\", \"return-type\": "
              "\"json\", \"on-click\": \"mlx-menubar --do history\"}\n\n"
              "i3blocks: [mlx] command=mlx-menubar -f i3blocks, interval=persist, format=json\n\n"

@@ -163,7 +163,8 @@ static void view_history(app_t *self)
         return;
     }
     mlx_error_t err = {0};
-    mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "The history page is not served: no gateway runs");
+    mlx_error_set(&err, MLX_ERR_UNAVAILABLE,
+                  "The history page is not available: no gateway is running");
     mlx_error_hint(&err, "start mlx-gateway, for example with deploy/up");
     action_failed(self, &err);
 }

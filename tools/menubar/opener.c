@@ -70,7 +70,7 @@ int mlx_opener_run(mlx_opener_t *self, const char *const *argv, const char *what
     while (child < self->children + RUNNING_MAX && child->pid)
         child++;
     if (child == self->children + RUNNING_MAX)
-        return mlx_error_set(err, MLX_ERR_BUSY, "%d programs started by a click still run",
+        return mlx_error_set(err, MLX_ERR_BUSY, "%d programs started by a click are still running",
                              RUNNING_MAX);
     int rc = spawn(&child->pid, argv);
     if (rc) {

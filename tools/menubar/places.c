@@ -32,7 +32,8 @@ static int make_parents(const char *path, mlx_error_t *err)
     for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = 0;
         if (mkdir(part, 0700) && errno != EEXIST)
-            return mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", part, strerror(errno));
+            return mlx_error_set(err, MLX_ERR_FAILED, "cannot create %s: %s", part,
+                                 strerror(errno));
         *slash = '/';
     }
     return 0;
@@ -58,7 +59,7 @@ static int write_example(const char *path, mlx_error_t *err)
     if (fd < 0 && errno == EEXIST)
         return 0;
     if (fd < 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot make %s: %s", path, strerror(errno));
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot create %s: %s", path, strerror(errno));
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     mlx_config_write_example(&text);
     if (write_all(fd, mlx_buf_str(&text), text.len))

@@ -248,7 +248,7 @@ static bool is_agreed(const mlx_args_t *args)
 static void say_how(const mlx_args_t *args, const char *command)
 {
     if (!is_agreed(args) && !mlx_args_count(args, "dry-run"))
-        fprintf(stderr, "mlx-cache: nothing was changed; mlx-cache %s --yes does it\n", command);
+        fprintf(stderr, "mlx-cache: nothing was changed; to do it: mlx-cache %s --yes\n", command);
 }
 
 static int run_clean(const mlx_args_t *args)
@@ -304,7 +304,7 @@ static int run_undo(const mlx_args_t *args)
         return cli_fail(args, &err);
     if (how.forget && !id) {
         mlx_error_set(&err, MLX_ERR_USAGE, "undo --forget needs the number of an operation");
-        mlx_error_hint(&err, "mlx-cache doctor names those that are set aside");
+        mlx_error_hint(&err, "mlx-cache doctor lists those that are set aside");
         return cli_fail(args, &err);
     }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);

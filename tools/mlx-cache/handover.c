@@ -25,6 +25,6 @@ int cli_change(void *arg, const mlx_args_t *args)
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self, worker);
     execv(path, argv);
     mlx_error_set(&err, MLX_ERR_FAILED, "cannot start %s: %s", path, strerror(errno));
-    mlx_error_hint(&err, "install the suite again");
+    mlx_error_hint(&err, "reinstall the suite");
     return mlx_error_report("mlx-cache", &err);
 }

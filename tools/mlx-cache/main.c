@@ -12,65 +12,69 @@ static const mlx_option_t common_options[] = {
 };
 
 static const mlx_option_t change_options[] = {
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t add_options[] = {
     {.name = "as", .value = "NAME", .help = "Call the model NAME."},
-    {.name = "revision", .value = "REV", .help = "Branch, tag or commit at the hub (main)."},
+    {.name = "revision",
+     .value = "REV",
+     .help = "Branch, tag or commit on the hub (default main)."},
     {.name = "include",
      .value = "PATTERN",
-     .help = "Take the files of the repository that match; may be given again."},
-    {.name = "exclude", .value = "PATTERN", .help = "Leave those out; may be given again."},
-    {.name = "streams", .value = "N", .help = "Files downloaded at once, 1 to 16 (4)."},
+     .help = "Only files of the repository that match; repeatable."},
+    {.name = "exclude", .value = "PATTERN", .help = "Leave out files that match; repeatable."},
+    {.name = "streams", .value = "N", .help = "Files downloaded in parallel, 1 to 16 (default 4)."},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t adopt_options[] = {
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t link_options[] = {
-    {.name = "as", .value = "NAME", .help = "Name of the model for the app."},
+    {.name = "as", .value = "NAME", .help = "Name under which the app sees the model."},
     {.name = "store",
      .value = "DIR",
-     .help = "Folder of the app's models, instead of its usual one.",
+     .help = "Folder of the app's models, if not the default.",
      .complete = "dir"},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
+    {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t clean_options[] = {
-    {.name = "older-than", .value = "DAYS", .help = "Unused for at least DAYS days (30)."},
-    {.name = "yes", .letter = 'y', .help = "Do it; without this the plan is shown."},
+    {.name = "older-than",
+     .value = "DAYS",
+     .help = "Only what was unused for DAYS days (default 30)."},
+    {.name = "yes", .letter = 'y', .help = "Carry the plan out; without this it is only shown."},
     {.name = "apply", .help = "The same as --yes."},
     {.name = "dry-run", .letter = 'n', .help = "Show the plan (the default)."},
     {0},
 };
 
 static const mlx_option_t dedup_options[] = {
-    {.name = "yes", .letter = 'y', .help = "Do it; without this the plan is shown."},
+    {.name = "yes", .letter = 'y', .help = "Carry the plan out; without this it is only shown."},
     {.name = "apply", .help = "The same as --yes."},
     {.name = "dry-run", .letter = 'n', .help = "Show the plan (the default)."},
     {0},
 };
 
 static const mlx_option_t undo_options[] = {
-    {.name = "dry-run", .letter = 'n', .help = "Say what would be done; change nothing."},
-    {.name = "forget", .help = "Let an operation that is set aside go as it is."},
+    {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
+    {.name = "forget", .help = "Abandon an operation that was set aside."},
     {0},
 };
 
 static const mlx_option_t verify_options[] = {
-    {.name = "full", .help = "Read every byte, also of files that did not change."},
+    {.name = "full", .help = "Read every byte, even of files that have not changed."},
     {.name = "repair",
-     .help = "Set damaged files aside and get them again, from here or from where they came."},
+     .help = "Set damaged files aside and restore them, from this machine or from their source."},
     {0},
 };
 
@@ -83,22 +87,22 @@ static const mlx_args_command_t commands[] = {
      .operands = "<model>...",
      .min = 1,
      .max = -1,
-     .summary = "Take models into the cache",
+     .summary = "Add models to the cache",
      .about =
-         "A model is a repository of the hub (org/name, hf.co/org/name:QUANT, or its page), a "
-         "model of an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file or "
-         "folder of this machine.\n\n"
-         "Bytes that an app here has already are shared, not fetched. The rest is downloaded, "
-         "goes on where an earlier try ended, and is verified before anything sees it. "
-         "HF_TOKEN and HF_ENDPOINT are those of the hub's own tools; a private model of an Ollama "
-         "registry is pulled with the key of ~/.ollama.",
+         "A model is a repository on the hub (org/name, hf.co/org/name:QUANT, or the URL of its "
+         "page), a model in an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file "
+         "or folder on this machine.\n\n"
+         "Bytes that an app here already has are shared rather than downloaded. Downloads resume "
+         "where an earlier attempt stopped and are verified before anything can see them. "
+         "HF_TOKEN and HF_ENDPOINT work as in the hub's own tools; a private model in an Ollama "
+         "registry is pulled with the key in ~/.ollama.",
      .options = add_options,
      .complete = "file",
      .run = cli_change},
     {.name = "adopt",
      .operands = "[<app> [<model>]]",
      .max = 2,
-     .summary = "Take the models of an app, or of all apps, into the cache",
+     .summary = "Add the models of one app, or of all apps, to the cache",
      .about = "The app keeps its files as they are; the cache gets a second name for them.",
      .options = adopt_options,
      .complete = "app",
@@ -107,10 +111,9 @@ static const mlx_args_command_t commands[] = {
      .operands = "<app> [<model>...]",
      .min = 1,
      .max = -1,
-     .summary = "Make models of the cache appear in an app, without a second copy",
-     .about = "Without a model: all of the cache that the app can take and does not have; of the "
-              "others it is said why "
-              "not.",
+     .summary = "Make cached models appear in an app, without a second copy",
+     .about = "Without a model, links every cached model that the app can use and does not have, "
+              "and says why the others were left out.",
      .options = link_options,
      .complete = "app",
      .run = cli_change},
@@ -118,10 +121,10 @@ static const mlx_args_command_t commands[] = {
      .operands = "<app> <model>...",
      .min = 2,
      .max = -1,
-     .summary = "Take models that were linked out of an app again",
-     .about = "A folder of the app instead of a model: forget all that was linked there, when its "
-              "volume is gone for good. Until then what lies on a volume that is not mounted is "
-              "offline, and clean and remove keep what it uses.",
+     .summary = "Remove linked models from an app",
+     .about = "Given a folder of the app instead of a model, forgets everything that was linked "
+              "there: for a volume that is gone for good. As long as a volume is merely not "
+              "mounted, its models count as offline, and clean and remove keep what they use.",
      .options = change_options,
      .complete = "app",
      .run = cli_change},
@@ -130,49 +133,47 @@ static const mlx_args_command_t commands[] = {
      .min = 2,
      .max = 2,
      .summary = "Share a model through an OCI registry",
-     .about = "Credentials are those of docker login, or MLX_OCI_USERNAME and MLX_OCI_PASSWORD. On "
-              "another machine: mlx-cache add oci://... A registry under cache.mirrors is asked "
-              "by digest before the hub.",
+     .about = "Credentials come from docker login, or from MLX_OCI_USERNAME and MLX_OCI_PASSWORD. "
+              "On another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
+              "tried, by digest, before the hub.",
      .options = change_options,
      .complete = "model",
      .run = cli_change},
     {.name = "dedup",
-     .summary = "Replace files of the same content by shares of one",
+     .summary = "Make identical files share one copy",
      .about =
-         "What would be shared is shown; --yes does it, wherever the output goes. "
-         "Both files are hashed in full right before, the exchange is one motion, and undo gives "
-         "each app a file of its own again.",
+         "Only shows what would be shared unless --yes is given, even when the output is not a "
+         "terminal. Both files are hashed in full just before they are exchanged, the exchange is "
+         "atomic, and undo gives each app a file of its own again.",
      .options = dedup_options,
      .run = cli_change},
     {.name = "remove",
      .operands = "<model>...",
      .min = 1,
      .max = -1,
-     .summary = "Forget models; free what no app needs",
-     .about = "Done at once, since you name the models; undo brings them back.",
+     .summary = "Remove models, and free what no app needs",
+     .about = "Takes effect immediately, since you name the models; undo brings them back.",
      .options = change_options,
      .complete = "model",
      .run = cli_change},
     {.name = "clean",
      .summary = "Remove models that no app uses and files that no model needs",
-     .about = "What would be removed is shown; --yes removes it, wherever the output goes. "
-              "Downloads that nobody went on with "
-              "are removed after 7 days, with the files that came whole, or as --older-than says. "
-              "undo brings the models back.",
+     .about = "Only shows what would be removed unless --yes is given, even when the output is not "
+              "a terminal. Abandoned downloads, including their finished files, are removed after "
+              "7 days, or after --older-than. undo brings the models back.",
      .options = clean_options,
      .run = cli_change},
     {.name = "undo",
      .operands = "[<operation>]",
      .max = 1,
-     .summary = "Take the last link, dedup, remove or clean back",
+     .summary = "Undo the last link, dedup, remove or clean",
      .about =
-         "Files that were linked are taken out of the app, files that were shared become files "
-         "of their own. Models that remove or clean freed come back at the commit they had: "
-         "what any app here still has is shared again, the rest is fetched from where it came; "
-         "--dry-run says what that would be. An operation that cannot be ended, because a disk is "
-         "read-only or away, is set aside and stops nothing else; doctor names it, each command "
-         "that "
-         "changes something tries it again, and --forget with its number lets it go.",
+         "Linked files are removed from the app; shared files become separate files again. "
+         "Models that remove or clean freed come back at the commit they had: what any app here "
+         "still has is shared again and the rest is downloaded from its source; --dry-run shows "
+         "how much. An operation that cannot be completed, because a disk is read-only or not "
+         "mounted, is set aside and does not block others; doctor lists it, every command that "
+         "changes something retries it, and --forget with its number abandons it.",
      .options = undo_options,
      .run = cli_change},
     {.name = "verify",
@@ -183,7 +184,7 @@ static const mlx_args_command_t commands[] = {
      .complete = "model",
      .run = cli_change},
     {.name = "doctor",
-     .summary = "Look for what is wrong, and say what to do about it",
+     .summary = "Look for problems and explain how to fix them",
      .run = cli_doctor},
     {.name = "config",
      .summary = "Show the settings of the cache and where each comes from",

@@ -32,7 +32,7 @@ static void on_interrupt(int number)
  *  the next command goes on from there. */
 static void on_patience(int number)
 {
-    static const char text[] = "\nmlx-cache: interrupted; what is there is kept\n";
+    static const char text[] = "\nmlx-cache: interrupted; partial files are kept\n";
     (void)number;
     ssize_t put = write(STDERR_FILENO, text, sizeof text - 1);
     (void)put;
@@ -200,8 +200,8 @@ int cli_number(const char *text, int64_t low, int64_t high, int64_t *out, mlx_er
     char *end;
     long long value = strtoll(text, &end, 10);
     if (end == text || *end || value < low || value > high)
-        return mlx_error_set(err, MLX_ERR_USAGE, "\"%.60s\" is no number from %lld to %lld", text,
-                             (long long)low, (long long)high);
+        return mlx_error_set(err, MLX_ERR_USAGE, "\"%.60s\" is not a number from %lld to %lld",
+                             text, (long long)low, (long long)high);
     *out = value;
     return 0;
 }

@@ -212,9 +212,9 @@ static void view_refused(const mlx_value_t *report, mlx_buf_t *out)
     mlx_buf_printf(out, "%s: %zu model%s %s", mlx_value_str(report, "app"), linked,
                    linked == 1 ? "" : "s", flag(report, "dry_run") ? "would be linked" : "linked");
     if (number(report, "has"))
-        mlx_buf_printf(out, ", %lld there already", (long long)number(report, "has"));
+        mlx_buf_printf(out, ", %lld already there", (long long)number(report, "has"));
     if (mlx_value_size(refused))
-        mlx_buf_printf(out, ", %zu cannot be", mlx_value_size(refused));
+        mlx_buf_printf(out, ", %zu cannot be linked", mlx_value_size(refused));
     mlx_buf_putc(out, '\n');
 }
 
@@ -232,7 +232,7 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
     if (mlx_value_size(mlx_value_get(mlx_value_get(report, "partials"), "steps")))
         view_plan(mlx_value_get(report, "partials"), flag(report, "dry_run"), out);
     if (mlx_value_get(report, "forgotten") && !mlx_value_get(report, "operations"))
-        mlx_buf_printf(out, "operation %lld is let go as it is\n",
+        mlx_buf_printf(out, "operation %lld was abandoned\n",
                        (long long)number(report, "forgotten"));
     view_restored(mlx_value_get(report, "restored"), flag(report, "dry_run"), out);
     view_refused(report, out);
@@ -288,7 +288,7 @@ void cli_view_push(const mlx_value_t *report, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_free_p) char *sent = bytes(number(report, "pushed"));
     MLX_CLEANUP(mlx_free_p) char *there = bytes(number(report, "present"));
-    mlx_buf_printf(out, "%s -> %s: %s sent, %s there already%s\n", mlx_value_str(report, "model"),
+    mlx_buf_printf(out, "%s -> %s: %s sent, %s already there%s\n", mlx_value_str(report, "model"),
                    mlx_value_str(report, "reference"), sent, there,
                    flag(report, "dry_run") ? " (dry run)" : "");
 }
@@ -298,7 +298,7 @@ static void view_bad(const mlx_value_t *bad, const char *word, mlx_buf_t *out)
     for (size_t i = 0; i < mlx_value_size(bad); i++) {
         const mlx_value_t *one = mlx_value_at(bad, i);
         const char *model = mlx_value_str(one, "model"), *file = mlx_value_str(one, "file");
-        mlx_buf_printf(out, "%s  %s %s (%s): %s; %s\n", word, model ? model : "no model's",
+        mlx_buf_printf(out, "%s  %s %s (%s): %s; %s\n", word, model ? model : "unreferenced",
                        file ? file : "file", mlx_value_str(one, "path"), mlx_value_str(one, "text"),
                        mlx_value_str(one, "hint"));
     }

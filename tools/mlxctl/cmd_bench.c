@@ -90,7 +90,7 @@ static int read_budget(const mlx_args_t *args, mlx_value_t *request, mlx_error_t
     char *end = NULL;
     double seconds = text ? strtod(text, &end) : (double)NAN;
     if (text && (end == text || *end || !isfinite(seconds)))
-        return mlx_error_set(err, MLX_ERR_USAGE, "--budget %s: give a number of seconds", text);
+        return mlx_error_set(err, MLX_ERR_USAGE, "--budget %s: not a number of seconds", text);
     mlx_value_set_real(request, "budget", seconds);
     return 0;
 }

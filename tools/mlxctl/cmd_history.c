@@ -37,7 +37,7 @@ static int read_range(const mlx_args_t *args, int64_t length_us, range_t *range,
     if (since && mlx_history_parse_time(since, now, &range->since, err))
         return -1;
     if (range->since >= range->until)
-        return mlx_error_set(err, MLX_ERR_USAGE, "--since is not before --until");
+        return mlx_error_set(err, MLX_ERR_USAGE, "--since must be before --until");
     return step ? mlx_parse_duration(step, &range->step, err) : 0;
 }
 
@@ -143,7 +143,7 @@ static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     if (!reply || shown)
         return reply ? MLX_OK : -1;
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
-    return mlx_error_hint(err, "ask again in a few seconds, or see `mlxctl services`");
+    return mlx_error_hint(err, "try again in a few seconds, or see `mlxctl services`");
 }
 
 static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
@@ -160,7 +160,7 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     const char *name =
         reply ? series_of(which, mlx_bus_host(ctl->bus), mlx_value_get(reply, "series")) : NULL;
     if (reply && !name) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no series of this machine is the %s", operand);
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "this machine has no series for the %s", operand);
         return mlx_error_hint(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
     }
     return name ? show_one(ctl, args, name, err) : -1;
@@ -199,7 +199,7 @@ static int export_series(mlx_ctl_t *ctl, const mlx_args_t *args, const char *ser
             return -1;
         mlx_history_rows(&text, reply, mlx_args_count(args, "json") != 0);
         if (print(&text))
-            return mlx_error_set(err, MLX_ERR_FAILED, "cannot write to the standard output");
+            return mlx_error_set(err, MLX_ERR_FAILED, "cannot write to standard output");
         cursor = 0;
         mlx_value_int(reply, "cursor", &cursor);
     } while (cursor);
@@ -229,7 +229,8 @@ static int show_export(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     const char *tier = mlx_args_value(args, "tier");
     range_t range = {0};
     if (mlx_args_operands(args) < 2)
-        return mlx_error_set(err, MLX_ERR_USAGE, "export which series? A name, or \"prefix*\"");
+        return mlx_error_set(err, MLX_ERR_USAGE,
+                             "nothing to export: give a series, or \"prefix*\"");
     if (read_range(args, INT64_MAX, &range, err))
         return -1;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t heading = {0};
@@ -290,7 +291,7 @@ static int show_info(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     MLX_CLEANUP(mlx_free_p) char *unused = size_text(reply, "free");
     MLX_CLEANUP(mlx_free_p) char *path = mlx_term_clean(mlx_value_str(reply, "path"), 0);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
-    mlx_buf_printf(&out, "%s  %s, %s of it unused\n", path, bytes, unused);
+    mlx_buf_printf(&out, "%s  %s, of which %s is unused\n", path, bytes, unused);
     mlx_buf_printf(&out, "%" PRId64 " series", whole(reply, "series"));
     if (whole(reply, "oldest")) {
         mlx_buf_puts(&out, " since ");

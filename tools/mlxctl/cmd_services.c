@@ -175,20 +175,21 @@ static int end_process(const char *name, int64_t pid, mlx_error_t *err)
     mlx_error_t why = {0};
     if (pid <= 1 || pid > INT32_MAX) {
         mlx_error_set(err, MLX_ERR_FAILED, "the broker does not know which process %s is", name);
-        return mlx_error_hint(err, "restart it through what started it");
+        return mlx_error_hint(err, "restart it with whatever started it");
     }
     if (mlx_os_end_process((pid_t)pid, program, &why) == 0 ||
         mlx_os_end_process((pid_t)pid, daemon_program, NULL) == 0)
         return 0;
-    mlx_error_set(err, MLX_ERR_FAILED, "service %s is not ours to restart: %s", name, why.text);
-    return mlx_error_hint(err, "end it yourself if you know what it is");
+    mlx_error_set(err, MLX_ERR_FAILED, "service %s was not started by this suite: %s", name,
+                  why.text);
+    return mlx_error_hint(err, "stop it yourself if you know what it is");
 }
 
 /*  Without a manager the supervisor of deploy/up starts again what ends. */
 static int restart(mlx_ctl_t *ctl, const char *name, mlx_error_t *err)
 {
     if (!mlx_segment_valid(name, strlen(name)))
-        return mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is no name of a service", name);
+        return mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is not a valid service name", name);
     if (restart_by_manager(name))
         return 0;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *known = ask_registered(ctl, err);

@@ -151,7 +151,7 @@ int mlx_cmd_keys(void *arg, const mlx_args_t *args)
     for (size_t i = 0; i < MLX_COUNT(key_actions); i++)
         if (strcmp(action, key_actions[i].name) == 0)
             return key_actions[i].run(dir, args, &err) ? mlx_ctl_fail(&err) : MLX_OK;
-    mlx_error_set(&err, MLX_ERR_USAGE, "keys has no action \"%s\"", action);
+    mlx_error_set(&err, MLX_ERR_USAGE, "unknown keys action \"%s\"", action);
     mlx_error_hint(&err, "use init, show, list, allow or deny");
     return mlx_ctl_fail(&err);
 }

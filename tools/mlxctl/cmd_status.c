@@ -49,7 +49,7 @@ static int read_wait(const mlx_args_t *args, double *seconds, mlx_error_t *err)
     char *end;
     *seconds = text ? strtod(text, &end) : 0;
     if (text && (*end || end == text || !(*seconds > 0) || *seconds > (double)WAIT_MAX_S))
-        return mlx_error_set(err, MLX_ERR_USAGE, "--wait %s: give seconds, at most %d", text,
+        return mlx_error_set(err, MLX_ERR_USAGE, "--wait %s: give seconds above 0, up to %d", text,
                              WAIT_MAX_S);
     return 0;
 }

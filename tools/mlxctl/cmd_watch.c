@@ -44,7 +44,7 @@ static int read_count(const mlx_args_t *args, long *count, mlx_error_t *err)
     char *end;
     *count = text ? strtol(text, &end, 10) : -1;
     if (text && (*end || *count < 1))
-        return mlx_error_set(err, MLX_ERR_USAGE, "--count %s: give a number from 1", text);
+        return mlx_error_set(err, MLX_ERR_USAGE, "--count %s: not a positive number", text);
     return 0;
 }
 

@@ -36,8 +36,9 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
         return -1;
     }
     mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", self->run_dir);
-    return mlx_error_hint(err, "is mlx-bus stopped or overloaded? end it and start the suite again "
-                               "with ./deploy/up");
+    return mlx_error_hint(err,
+                          "is mlx-bus stopped or overloaded? stop it and start the suite again "
+                          "with ./deploy/up");
 }
 
 int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)

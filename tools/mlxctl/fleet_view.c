@@ -122,6 +122,6 @@ int mlx_fleet_select(mlx_overview_t *overview, const char *host, mlx_error_t *er
     }
     if (!host)
         return 0;
-    mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing is heard of a machine \"%.64s\"", host);
-    return mlx_error_hint(err, "heard are: %s", count ? mlx_buf_str(&heard) : "none");
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "no messages from a machine \"%.64s\"", host);
+    return mlx_error_hint(err, "known machines: %s", count ? mlx_buf_str(&heard) : "none");
 }

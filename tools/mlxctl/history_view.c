@@ -157,7 +157,7 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
         mlx_plot(canvas, 2, SCALE_COLUMNS + 1, PLOT_ROWS, curve_columns(columns), &series, low,
                  high, MLX_INK_PLOT);
     } else {
-        mlx_canvas_printf(canvas, 0, 0, width, MLX_INK_TITLE, "%s: nothing recorded then",
+        mlx_canvas_printf(canvas, 0, 0, width, MLX_INK_TITLE, "%s: nothing was recorded then",
                           mlx_value_str(reply, "series"));
     }
     draw_times(canvas, since_us, until_us);
@@ -261,6 +261,6 @@ int mlx_history_parse_time(const char *text, int64_t now_us, int64_t *t_us, mlx_
             return 0;
         }
     }
-    mlx_error_set(err, MLX_ERR_USAGE, "%s is no time", text);
+    mlx_error_set(err, MLX_ERR_USAGE, "%s is not a time", text);
     return mlx_error_hint(err, "write 2h, 7d, now, 2026-11-25 or 2026-11-25T08:00");
 }

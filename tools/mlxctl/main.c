@@ -25,7 +25,7 @@ static const mlx_option_t top_options[] = {
 };
 
 static const mlx_option_t watch_options[] = {
-    {.name = "count", .letter = 'n', .value = "N", .help = "End after N messages."},
+    {.name = "count", .letter = 'n', .value = "N", .help = "Exit after N messages."},
     {0},
 };
 
@@ -33,17 +33,19 @@ static const mlx_option_t bench_options[] = {
     {.name = "compare", .help = "Compare with earlier results of the model."},
     {.name = "prompts",
      .value = "FILE",
-     .help = "Ask the prompts of FILE, one a line, instead of the built-in ten.",
+     .help = "Use the prompts in FILE, one per line, instead of the built-in ten.",
      .complete = "file"},
     {.name = "url", .value = "URL", .help = "Measure the runtime at URL."},
-    {.name = "budget", .value = "SECONDS", .help = "End within SECONDS; loading does not count."},
-    {.name = "csv", .help = "Print CSV, one line a prompt."},
+    {.name = "budget",
+     .value = "SECONDS",
+     .help = "Finish within SECONDS, not counting model loading."},
+    {.name = "csv", .help = "Print CSV, one line per prompt."},
     {.name = "md", .help = "Print Markdown."},
     {0},
 };
 
 static const mlx_option_t config_options[] = {
-    {.name = "run-dir", .help = "Print the directory of the bus's sockets only."},
+    {.name = "run-dir", .help = "Print only the directory of the bus's sockets."},
     {.name = "example", .help = "Print a commented configuration file."},
     {0},
 };
@@ -51,29 +53,28 @@ static const mlx_option_t config_options[] = {
 static const mlx_option_t history_options[] = {
     {.name = "since",
      .value = "TIME",
-     .help = "Begin: a time ago (2h, 7d) or a date; an hour before the end when absent."},
-    {.name = "until", .value = "TIME", .help = "End; now when absent."},
-    {.name = "step", .value = "DURATION", .help = "Distance of the points."},
-    {.name = "plot", .help = "Plot, also when the output is no terminal."},
-    {.name = "csv", .help = "Print CSV, also on a terminal."},
+     .help = "Start: how long ago (2h, 7d) or a date; default one hour before the end."},
+    {.name = "until", .value = "TIME", .help = "End; default now."},
+    {.name = "step", .value = "DURATION", .help = "Interval between points."},
+    {.name = "plot", .help = "Plot even when the output is not a terminal."},
+    {.name = "csv", .help = "Print CSV even on a terminal."},
     {.name = "tier",
      .value = "TIER",
-     .help = "Rows to export; raw when absent.",
+     .help = "Rows to export; default raw.",
      .words = "raw|minute|hour"},
     {0},
 };
 
 static const mlx_option_t keys_options[] = {
-    {.name = "force", .help = "Replace keys that are there already."},
+    {.name = "force", .help = "Replace existing keys."},
     {0},
 };
 
 static const mlx_args_command_t commands[] = {
     {.name = "status",
-     .summary = "Show what the machine does for its models now",
-     .about =
-         "One screen: speed, model, memory, GPU, temperature, power, runtimes and where each "
-         "speed comes from, services. What the machine does not have is named with the reason.",
+     .summary = "Show what the machine is doing for its models",
+     .about = "One screen: speed, model, memory, GPU, temperature, power, runtimes and where each "
+              "speed comes from, services. What is not available is listed with the reason.",
      .options = status_options,
      .run = mlx_cmd_status},
     {.name = "top",
@@ -90,7 +91,7 @@ static const mlx_args_command_t commands[] = {
     {.name = "bench",
      .operands = "[<model>]",
      .max = 1,
-     .summary = "Measure how fast a model answers, in less than a minute",
+     .summary = "Measure a model's speed in less than a minute",
      .about =
          "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and tells "
          "generation speed, prompt speed and time to first token with their 95 % intervals. "
@@ -103,7 +104,7 @@ static const mlx_args_command_t commands[] = {
      .operands = "[<series>|speed|gpu|memory|cpu|temperature|power] | list [<prefix>] | "
                  "export <series>... | info | vacuum",
      .max = -1,
-     .summary = "Plot, print or export what was recorded",
+     .summary = "Plot, print or export recorded history",
      .about =
          "Without an operand the main series of this machine are plotted; short names stand for "
          "them. A series is host/topic/field, as `mlxctl history list` shows them; without the "
@@ -120,10 +121,10 @@ static const mlx_args_command_t commands[] = {
      .complete = "service",
      .run = mlx_cmd_services},
     {.name = "topics",
-     .summary = "The reference page: every topic, field, unit and command",
+     .summary = "Show the reference of every topic, field, unit and command",
      .run = mlx_cmd_topics},
     {.name = "tap",
-     .summary = "How to measure every request, with time to first token",
+     .summary = "Explain how to measure every request, with time to first token",
      .run = mlx_cmd_tap},
     {.name = "config",
      .summary = "Show every setting and where its value comes from",
@@ -133,7 +134,7 @@ static const mlx_args_command_t commands[] = {
      .operands = "init|show|list|allow <name> <key>|deny <name>",
      .min = 1,
      .max = 3,
-     .summary = "Keys for reading this bus from other machines",
+     .summary = "Manage the keys for reading this bus from other machines",
      .options = keys_options,
      .complete = "key",
      .run = mlx_cmd_keys},
@@ -142,7 +143,7 @@ static const mlx_args_command_t commands[] = {
 
 static const mlx_program_t program = {
     .self = {.name = "mlxctl",
-             .summary = "look at and steer the MLX suite",
+             .summary = "inspect and control the MLX suite",
              .options = common_options},
     .commands = commands,
     .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-bencher(1), mlx-menubar(1)",

@@ -432,7 +432,7 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
         label(out, "GPU");
         not_available(out, isnan(now.cpu_utilization) && isnan(now.memory_used)
                                ? NOT_SAMPLED
-                               : "no GPU that a sensor back end knows");
+                               : "no GPU known to any sensor back end");
     }
     cpu(overview, &now, now_us, out);
     const figure_t figures[] = {

@@ -173,7 +173,7 @@ static void next_host(screen_t *self)
     while (at < count && shown && strcmp(hosts[at], shown) != 0)
         at++;
     if (count < 2) {
-        set_note(self, mlx_strdup("no other machine is heard"));
+        set_note(self, mlx_strdup("no other machine is connected"));
         return;
     }
     mlx_overview_select(self->overview, hosts[(at + 1) % count]);
@@ -219,9 +219,9 @@ static int open_screen(screen_t *self, mlx_error_t *err)
     self->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
     bool dumb = !kind || !*kind || strcmp(kind, "dumb") == 0;
     if (dumb || !newterm(NULL, stdout, stdin)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of kind \"%.32s\"",
+        mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of type \"%.32s\"",
                       kind ? kind : "");
-        return mlx_error_hint(err, "use `mlxctl status` here, or set TERM to what it is");
+        return mlx_error_hint(err, "use `mlxctl status` here, or set TERM to its real type");
     }
     cbreak();
     noecho();

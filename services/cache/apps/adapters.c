@@ -23,8 +23,8 @@ const mlx_adapter_t *mlx_adapter_find(const char *name, mlx_error_t *err)
             return mlx_adapters[i];
         mlx_buf_printf(&names, "%s%s", i ? ", " : "", mlx_adapters[i]->name);
     }
-    mlx_error_set(err, MLX_ERR_NOT_FOUND, "no app \"%.60s\" is known", name);
-    mlx_error_hint(err, "there are: %s", mlx_buf_str(&names));
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "unknown app \"%.60s\"", name);
+    mlx_error_hint(err, "known apps: %s", mlx_buf_str(&names));
     return NULL;
 }
 
@@ -125,8 +125,8 @@ static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *fi
         return 1;
     }
     MLX_CLEANUP(mlx_free_p) char *full = mlx_root_join(what->store, path);
-    mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s is there already with other content", full);
-    return mlx_error_hint(err, "move it away, then run it again");
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s already exists with different content", full);
+    return mlx_error_hint(err, "move it out of the way, then run the command again");
 }
 
 int mlx_expose_file(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_model_file_t *file,

@@ -309,7 +309,7 @@ static int plan_link(const mlx_expose_t *what, mlx_cache_plan_t *plan, const cha
     MLX_CLEANUP(mlx_free_p) char *now = mlx_fs_readlink(what->store, at);
     if ((now && strcmp(now, target) == 0) || (!now && (uint64_t)st.st_size == file->size))
         return 0;
-    return mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s/%s is there already and is another file",
+    return mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s/%s already exists and is a different file",
                          mlx_root_path(what->store), at);
 }
 
@@ -368,9 +368,9 @@ static int check_model(const mlx_model_t *model, mlx_error_t *err)
         return 0;
     mlx_error_set(
         err, MLX_ERR_USAGE,
-        "%s does not come from the hub: the hub cache can only hold what has a commit there",
+        "%s did not come from the hub, and the hub's cache can only hold files with a commit",
         model->name);
-    return mlx_error_hint(err, "give its folder to the app: models/%s in the cache", model->view);
+    return mlx_error_hint(err, "point the app at models/%s in the cache instead", model->view);
 }
 
 int mlx_hf_expose(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_error_t *err)

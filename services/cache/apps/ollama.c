@@ -257,7 +257,8 @@ static const char *find_weights(const mlx_model_t *model, const mlx_model_file_t
         else if (kind == MLX_FILE_GGUF && strcasestr(file->path, "mmproj"))
             *projector = file;
         else if (kind == MLX_FILE_GGUF && *weights)
-            return "its GGUF is split into several files, and Ollama loads one: merge them first";
+            return "its GGUF is split into several files and Ollama loads only one: merge them "
+                   "first";
         else if (kind == MLX_FILE_GGUF)
             *weights = file;
     }

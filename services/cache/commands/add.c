@@ -24,7 +24,7 @@ static bool stopped(const mlx_cache_t *self, mlx_error_t *err)
 {
     if (!self->options.stop || !self->options.stop(self->options.arg))
         return false;
-    mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted; what is done is kept");
+    mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted; finished work is kept");
     return true;
 }
 
@@ -41,9 +41,10 @@ static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *se
                               methods, hex, err))
         return -1;
     if (!seen->claim[0] && seen->etag[0] && !mlx_cache_store_is_git(self->home, hex, seen->etag)) {
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is not what its name says: it is damaged",
-                      seen->name, seen->model);
-        return mlx_error_hint(err, "get it again with the app itself");
+        mlx_error_set(err, MLX_ERR_DATA_LOSS,
+                      "%s of %s is damaged: its content does not match its name", seen->name,
+                      seen->model);
+        return mlx_error_hint(err, "download it again with the app");
     }
     mlx_model_file_t *file = mlx_model_add_file(model, seen->name);
     memcpy(file->sha256, hex, sizeof hex);
@@ -126,7 +127,7 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
                                mlx_error_t *err)
 {
     if (count == 0) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to take", model->name);
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to add", model->name);
         return NULL;
     }
     if (check_files(model->name, scan->files, chosen, count, err))

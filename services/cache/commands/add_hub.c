@@ -159,10 +159,10 @@ static int manifest_error(const mlx_ollama_name_t *name, long status, mlx_error_
     if (status == 404)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no model %s", name->host, shown);
     if (status != 401 && status != 403)
-        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s answers %ld for %s", name->host, status,
-                             shown);
-    mlx_error_set(err, MLX_ERR_FAILED, "%s does not let us at %s", name->host, shown);
-    return mlx_error_hint(err, "it is private: log in with ollama signin as its owner");
+        return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s returned HTTP %ld for %s", name->host,
+                             status, shown);
+    mlx_error_set(err, MLX_ERR_FAILED, "access to %s on %s was denied", shown, name->host);
+    return mlx_error_hint(err, "it is private: sign in as its owner with ollama signin");
 }
 
 /*  Once more with a token, when one is asked for. */

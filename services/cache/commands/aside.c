@@ -22,10 +22,9 @@ static void add_aside(mlx_cache_t *self, int64_t id, mlx_value_t *list)
         mlx_format("operation %lld (%s%s%s) is set aside: %s", (long long)id, kind ? kind : "?",
                    model ? " " : "", model ? model : "", mlx_stmt_str(q, 3));
     MLX_CLEANUP(mlx_free_p)
-    char *hint =
-        mlx_format("it is tried again by each command that changes something; to let it go "
-                   "as it is: mlx-cache undo --forget %lld",
-                   (long long)id);
+    char *hint = mlx_format("every command that changes something retries it; to abandon it: "
+                            "mlx-cache undo --forget %lld",
+                            (long long)id);
     mlx_value_set_str(one, "app", mlx_stmt_str(q, 2) ? mlx_stmt_str(q, 2) : "cache");
     mlx_value_set_str(one, "path", mlx_stmt_str(q, 4) ? mlx_stmt_str(q, 4) : self->options.home);
     mlx_value_set_int(one, "operation", id);

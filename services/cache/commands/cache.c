@@ -229,7 +229,7 @@ int mlx_cache_need_weights(const char *model, const char *const *names, size_t c
         mlx_buf_printf(&list, " and %zu more", count - LISTED_MAX);
     mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no weights, only %.300s", model,
                   count ? mlx_buf_str(&list) : "no files");
-    return mlx_error_hint(err, "a model is taken with its weights or not at all");
+    return mlx_error_hint(err, "a model cannot be added without its weights");
 }
 
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model)

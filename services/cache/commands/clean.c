@@ -380,8 +380,9 @@ static void add_unknown_view(const char *path, mlx_value_t *problems)
         return;
     mlx_value_t *problem = mlx_value_append(problems, mlx_value_map());
     mlx_value_set_str(problem, "path", path);
-    mlx_value_set_str(problem, "text", "the registry does not know this model: no blob is removed");
-    mlx_value_set_str(problem, "hint", "mlx-cache add it by this path, or delete the folder");
+    mlx_value_set_str(problem, "text",
+                      "the registry does not list this model, so no blob is removed");
+    mlx_value_set_str(problem, "hint", "run mlx-cache add with this path, or delete the folder");
 }
 
 /*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of

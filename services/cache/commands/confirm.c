@@ -69,7 +69,7 @@ int mlx_adapter_confirm(const mlx_adapter_t *adapter, const mlx_env_t *env,
     mlx_value_t *tags = mlx_json_parse(mlx_buf_str(&reply.body), reply.body.len, NULL);
     if (mlx_value_type(mlx_value_get(tags, "models")) != MLX_LIST || is_listed(tags, name))
         return 0;
-    mlx_error_set(err, MLX_ERR_FAILED, "the running Ollama does not list %s: it was taken back",
-                  name);
-    return mlx_error_hint(err, "its models are in another folder: name that with --store");
+    mlx_error_set(err, MLX_ERR_FAILED,
+                  "the running Ollama does not list %s, so the link was undone", name);
+    return mlx_error_hint(err, "if its models are in another folder, name that with --store");
 }

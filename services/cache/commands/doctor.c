@@ -59,7 +59,7 @@ static void check_journal(const doctor_t *d)
     MLX_CLEANUP(mlx_free_p)
     char *fault = count ? mlx_format("%zu operations were interrupted", count) : mlx_strdup("");
     note(d, "journal", fault,
-         "any command that changes something brings them to their end: mlx-cache clean --dry-run");
+         "any command that changes something finishes them, as does mlx-cache clean --dry-run");
 }
 
 /*  Files of MODEL that the store or its view lack. */
@@ -86,7 +86,7 @@ static void check_models(const doctor_t *d)
     MLX_CLEANUP(mlx_free_p)
     char *fault =
         blobs || names
-            ? mlx_format("%zu files of models are gone, %zu have lost their names", blobs, names)
+            ? mlx_format("%zu model files are missing, %zu have lost their names", blobs, names)
             : mlx_strdup("");
     note(d, "models", fault, "mlx-cache verify --repair");
 }
@@ -115,10 +115,10 @@ static void check_store(const doctor_t *d, const mlx_cache_store_t *store)
 {
     MLX_CLEANUP(mlx_free_p) char *name = mlx_format("%s %s", store->app, store->path);
     if (store->dev != mlx_root_dev(d->cache->home))
-        note(d, name, "lies on another file system than the cache: nothing can be shared with it",
+        note(d, name, "is on a different file system than the cache: nothing can be shared with it",
              "set MLX_CACHE_DIR to a folder on that file system");
     else if (access(store->path, W_OK) != 0)
-        note(d, name, "cannot be written to: models can be taken from it, not linked to it",
+        note(d, name, "is not writable: models can be adopted from it but not linked to it",
              "run mlx-cache link as its owner (sudo), or join its group");
     else
         note(d, name, "", "");

@@ -116,7 +116,7 @@ static int check_placed(mlx_cache_t *self, const mlx_cache_plan_t *plan, mlx_err
             return -1;
         if (step->state == MLX_STATE_DONE && step->kind != MLX_STEP_MKDIR &&
             mlx_fs_stat(root, step->path, &st, err) <= 0)
-            return mlx_error_set(err, MLX_ERR_FAILED, "%s/%s was removed by the app at once",
+            return mlx_error_set(err, MLX_ERR_FAILED, "the app removed %s/%s immediately",
                                  step->root, step->path);
     }
     return 0;
@@ -197,9 +197,9 @@ static int check_untouched(mlx_cache_t *self, const mlx_cache_plan_t *plan, mlx_
         const mlx_cache_step_t *step = &plan->steps[i];
         if (step->state != MLX_STATE_DONE || !mlx_engine_changed(&self->engine, plan, i))
             continue;
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s/%s was changed since it was linked", step->root,
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s/%s has changed since it was linked", step->root,
                       step->path);
-        return mlx_error_hint(err, "move it away, then run it again");
+        return mlx_error_hint(err, "move it out of the way, then run the command again");
     }
     return 0;
 }

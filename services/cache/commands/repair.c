@@ -16,10 +16,11 @@ int mlx_cache_need_sound(mlx_cache_t *self, const char *model, const mlx_model_f
     case MLX_BLOB_SOUND:
         return 0;
     case MLX_BLOB_NONE:
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s of %s is gone from the cache", file->path, model);
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s of %s is missing from the cache", file->path,
+                      model);
         break;
     case MLX_BLOB_DAMAGED:
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is damaged: its bytes have another SHA-256",
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is damaged: its SHA-256 does not match",
                       file->path, model);
         break;
     default:

@@ -244,7 +244,7 @@ static int fetch(back_t *b, const mlx_cache_how_t *how, mlx_value_t *report, mlx
         return -1;
     for (size_t i = 0; !how->dry_run && i < got->count; i++)
         if (strcmp(got->files[i].sha256, b->model->files[i].sha256) != 0)
-            return mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is another file there now",
+            return mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is a different file there now",
                                  got->files[i].path, b->model->name);
     return 0;
 }
@@ -285,9 +285,9 @@ static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how
     mlx_value_int(report, "missing", &missing);
     missing -= here;
     if (missing > 0 && !has_urls(b)) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s cannot come back: no app has its bytes any more",
-                      b->model->name);
-        return mlx_error_hint(err, "it was taken from %s: add it from where it is now",
+        mlx_error_set(err, MLX_ERR_NOT_FOUND,
+                      "%s cannot be restored: no app has its bytes any more", b->model->name);
+        return mlx_error_hint(err, "it came from %s: add it from where it is now",
                               b->model->origin ? b->model->origin : "an app");
     }
     mlx_value_set_int(report, "missing", missing > 0 ? missing : 0);
@@ -312,7 +312,7 @@ static int check_name(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
     }
     if (same)
         return 0;
-    mlx_error_set(err, MLX_ERR_DATA_LOSS, "the cache has another %s now", model->name);
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "the cache now has a different %s", model->name);
     return mlx_error_hint(err, "remove that one first");
 }
 

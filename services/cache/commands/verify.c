@@ -84,7 +84,7 @@ static void add_bad(const verify_t *v, size_t i, const char *model, const char *
     mlx_value_set_str(one, "file", file);
     mlx_value_set_str(one, "path", full);
     mlx_value_set_str(one, "text",
-                      v->jobs[i].hex[0] ? "damaged: its content has another SHA-256"
+                      v->jobs[i].hex[0] ? "damaged: its SHA-256 does not match"
                                         : v->jobs[i].error.text);
     mlx_value_set_str(one, "hint", hint);
 }

@@ -122,7 +122,7 @@ int main(int argc, char **argv)
     static const mlx_service_spec_t spec = {
         .name = "cache",
         .program = "mlx-cached", /* mlx-cache is the command line */
-        .summary = "share one verified copy of every model between all apps",
+        .summary = "share one verified copy of every model among all apps",
         .start = start,
         .stop = stop,
         .serve = serve,

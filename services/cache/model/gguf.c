@@ -289,7 +289,7 @@ static int tensor_bytes(reader_t *in, const uint64_t *dims, uint32_t count, uint
         return 0;
     uint64_t block = 1ull << tensor_types[type].elements_log2;
     if (count && dims[0] % block)
-        return broken(in, "a tensor's rows are no whole blocks");
+        return broken(in, "a tensor's rows are not whole blocks");
     if (__builtin_mul_overflow(*elements / block, (uint64_t)tensor_types[type].bytes, bytes))
         return broken(in, "a tensor has an impossible shape");
     return 0;
@@ -314,7 +314,7 @@ static int take_tensor(reader_t *in, mlx_gguf_t *info, uint64_t alignment, uint6
         return broken(in, "a tensor's offset is not aligned");
     if (__builtin_add_overflow(offset, bytes, &end) ||
         __builtin_add_overflow(info->parameters, elements, &info->parameters))
-        return broken(in, "a tensor ends behind the end of the file");
+        return broken(in, "a tensor extends past the end of the file");
     if (end > *data_end)
         *data_end = end;
     if (!bytes && elements)
@@ -332,7 +332,7 @@ static int take_tensors(reader_t *in, mlx_gguf_t *info, uint64_t alignment)
     start = in->at + (alignment - in->at % alignment) % alignment;
     info->header_bytes = start;
     if (data_end && (start > in->size || data_end > in->size - start))
-        return broken(in, "a tensor ends behind the end of the file: it is truncated or damaged");
+        return broken(in, "a tensor extends past the end of the file: it is truncated or damaged");
     return 0;
 }
 
@@ -372,7 +372,7 @@ static int check(reader_t *in, mlx_gguf_t *info)
         if (take_pair(in, info, &header))
             return -1;
     if (header.alignment <= 0 || header.alignment % 8 || header.alignment > UINT32_MAX)
-        return broken(in, "its alignment is no multiple of 8");
+        return broken(in, "its alignment is not a multiple of 8");
     return take_tensors(in, info, (uint64_t)header.alignment);
 }
 

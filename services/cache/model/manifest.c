@@ -48,7 +48,7 @@ static int read_layer(const mlx_value_t *value, mlx_layer_t *layer, mlx_error_t 
     if (mlx_name_digest(digest, layer->sha256, err))
         return mlx_error_prefix(err, "manifest");
     if (!mlx_value_int(value, "size", &size) || size < 0 || size > MAX_LAYER_BYTES)
-        return broken(err, "a layer has no possible size");
+        return broken(err, "a layer has an impossible size");
     layer->size = (uint64_t)size;
     layer->media_type = mlx_strdup(media_type);
     layer->name = mlx_strdup(plain_str(value, "name", MLX_PATH_BYTES));
@@ -57,7 +57,7 @@ static int read_layer(const mlx_value_t *value, mlx_layer_t *layer, mlx_error_t 
     const char *etag = plain_str(notes, OUR_ETAG, MLX_SHA256_HEX);
     /* A file with an impossible name must not silently be left out of the model. */
     if (!title && mlx_value_get(notes, MLX_OCI_TITLE))
-        return broken(err, "a layer's title is no file name");
+        return broken(err, "a layer's title is not a file name");
     if (title && mlx_name_path(title, err))
         return mlx_error_prefix(err, "manifest");
     if (etag && mlx_name_etag(etag, NULL) == 0)
@@ -75,7 +75,7 @@ static int read_tree(const mlx_value_t *tree, mlx_manifest_t *self, mlx_error_t 
     if (!mlx_value_int(tree, "schemaVersion", &version) || version != 2)
         return broken(err, "schemaVersion is not 2");
     if (mlx_value_type(layers) != MLX_LIST || count > MAX_LAYERS)
-        return broken(err, "it has no list of layers, or too many");
+        return broken(err, "its layers are missing or too many");
     if (mlx_value_type(config) == MLX_MAP && mlx_value_get(config, "digest") &&
         read_layer(config, &self->config, err))
         return -1;

@@ -24,15 +24,15 @@ int mlx_name_digest(const char *s, char hex[MLX_HEX_MAX], mlx_error_t *err)
 {
     static const char what[] = "digest";
     if (strncmp(s, "sha256", 6) != 0 || (s[6] != ':' && s[6] != '-'))
-        return refuse(err, what, s, "is no sha256:<64 hex digits>");
+        return refuse(err, what, s, "is not of the form sha256:<64 hex digits>");
     const char *digits = s + 7;
     if (strlen(digits) != MLX_SHA256_HEX)
-        return refuse(err, what, s, "has not 64 hex digits");
+        return refuse(err, what, s, "does not have 64 hex digits");
     for (size_t i = 0; i < MLX_SHA256_HEX; i++)
         hex[i] = (char)tolower((unsigned char)digits[i]);
     hex[MLX_SHA256_HEX] = '\0';
     if (!mlx_is_hex(hex, MLX_SHA256_HEX))
-        return refuse(err, what, s, "has not 64 hex digits");
+        return refuse(err, what, s, "does not have 64 hex digits");
     return 0;
 }
 
@@ -91,7 +91,7 @@ int mlx_name_revision(const char *s, mlx_error_t *err)
         return refuse(err, what, s, "may hold letters, digits and . _ - + / only");
     if (strchr("/.-", s[0]) || strchr("/.", s[len - 1]) || strstr(s, "..") || strstr(s, "//") ||
         strstr(s, "/."))
-        return refuse(err, what, s, "is no name of a branch, tag or commit");
+        return refuse(err, what, s, "is not a valid branch, tag or commit");
     return 0;
 }
 
@@ -123,7 +123,7 @@ static const char *component_fault(const char *s, size_t len)
         return "has a component that is a device name";
     for (size_t i = 0; i < len; i++)
         if (s[i] < 0x20 || s[i] >= 0x7f || strchr("\\:*?\"<>|", s[i]))
-            return "holds a character that is not safe in a file name";
+            return "contains a character that is not safe in a file name";
     return NULL;
 }
 
@@ -172,8 +172,7 @@ int mlx_name_distinct(const char *const *paths, size_t count, mlx_error_t *err)
         size_t len = strlen(folded[i - 1]);
         if (strncmp(folded[i - 1], folded[i], len) == 0 &&
             (folded[i][len] == '\0' || folded[i][len] == '\x01'))
-            rc = refuse(err, "file name", folded[i - 1],
-                        "names the same file or folder as another, but for case");
+            rc = refuse(err, "file name", folded[i - 1], "differs from another name only in case");
     }
     for (size_t i = 0; i < count; i++)
         free(folded[i]);
@@ -194,7 +193,7 @@ static const char *take_part(const char *s, size_t len, const char *extra, char 
         return "has a part that does not start with a letter, digit or '_'";
     for (const char *c = out; *c; c++)
         if (!strchr(LETTERS DIGITS "_-", *c) && !strchr(extra, *c))
-            return "holds a character that Ollama does not take there";
+            return "contains a character that Ollama does not allow there";
     if (strstr(out, ".."))
         return "holds \"..\"";
     return NULL;
@@ -239,7 +238,7 @@ int mlx_name_ollama(const char *s, mlx_ollama_name_t *name, mlx_error_t *err)
     if (fault)
         return refuse(err, what, s, fault);
     if (is_source_suffix(name->tag))
-        return refuse(err, what, s, "names a model that runs elsewhere");
+        return refuse(err, what, s, "is a cloud model, which runs elsewhere");
     return 0;
 }
 

@@ -130,7 +130,7 @@ static int check_tree(const mlx_value_t *tree, uint64_t data, mlx_safetensors_t 
                       mlx_error_t *err)
 {
     if (mlx_value_type(tree) != MLX_MAP)
-        return mlx_error_set(err, MLX_ERR_FAILED, "safetensors: the header is no JSON object");
+        return mlx_error_set(err, MLX_ERR_FAILED, "safetensors: the header is not a JSON object");
     size_t entries = mlx_value_size(tree), count = 0;
     MLX_CLEANUP(mlx_free_p) extent_t *extents = mlx_alloc(entries + 1, sizeof *extents);
     for (size_t i = 0; i < entries; i++) {

@@ -66,7 +66,7 @@ static int add_file(mlx_tree_t *self, const mlx_value_t *entry, mlx_error_t *err
                              path);
     if ((!mlx_value_int(lfs, "size", &size) && !mlx_value_int(entry, "size", &size)) || size < 0 ||
         size > MAX_FILE_BYTES)
-        return mlx_error_set(err, MLX_ERR_FAILED, "file list: \"%.100s\" has no possible size",
+        return mlx_error_set(err, MLX_ERR_FAILED, "file list: \"%.100s\" has an impossible size",
                              path);
     if (self->count == MAX_FILES)
         return mlx_error_set(err, MLX_ERR_FAILED, "file list: more than %d files", MAX_FILES);
@@ -86,7 +86,7 @@ int mlx_tree_add_page(mlx_tree_t *self, const char *json, size_t len, mlx_error_
     if (!page)
         return mlx_error_prefix(err, "file list");
     if (mlx_value_type(page) != MLX_LIST)
-        return mlx_error_set(err, MLX_ERR_FAILED, "file list: it is no JSON array");
+        return mlx_error_set(err, MLX_ERR_FAILED, "file list: not a JSON array");
     for (size_t i = 0; i < mlx_value_size(page); i++) {
         const mlx_value_t *entry = mlx_value_at(page, i);
         const char *type = mlx_value_str(entry, "type");

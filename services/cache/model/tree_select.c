@@ -31,7 +31,7 @@ static int check_selection(const mlx_tree_t *self, mlx_error_t *err)
         paths[count++] = file->path;
     }
     if (!count) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no file of the repository is wanted");
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no file of the repository matches");
         return mlx_error_hint(err, "choose files with --include");
     }
     return mlx_name_distinct(paths, count, err);

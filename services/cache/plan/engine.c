@@ -62,7 +62,7 @@ static int make_place(const work_t *w, const char *temporary)
     static const mlx_method_t order[] = {MLX_METHOD_CLONE, MLX_METHOD_HARDLINK, MLX_METHOD_SYMLINK,
                                          MLX_METHOD_COPY};
     mlx_error_t last = {0};
-    mlx_error_set(&last, MLX_ERR_FAILED, "no way of sharing %s is allowed", w->step->path);
+    mlx_error_set(&last, MLX_ERR_FAILED, "no permitted way to share %s", w->step->path);
     for (size_t i = 0; i < MLX_COUNT(order); i++) {
         if (!(w->step->methods & (unsigned)order[i]))
             continue;
@@ -99,8 +99,8 @@ static int note_made(const work_t *w, const char *temporary)
     int there = mlx_fs_stat(w->root, temporary, &st, w->err);
     if (there <= 0)
         return there ? -1
-                     : mlx_error_set(w->err, MLX_ERR_FAILED, "%s vanished while it was made",
-                                     temporary);
+                     : mlx_error_set(w->err, MLX_ERR_FAILED,
+                                     "%s vanished while it was being created", temporary);
     w->step->made = mlx_identity_of(&st);
     return store_state(w, MLX_STATE_STAGED);
 }
@@ -213,14 +213,14 @@ static int undo_make(const work_t *w)
     if (w->engine->in_use && w->engine->in_use(w->engine->arg, w->plan, w->step))
         return skip_step(w, "still used by the app");
     if (mlx_engine_changed(w->engine, w->plan, w->seq))
-        return skip_step(w, "changed or replaced by someone else since");
+        return skip_step(w, "changed or replaced by another program since");
     mlx_error_t kept = {0};
     witness_t placed = watch_file(w->root, w->step->path);
     int rc = mlx_fs_unlink(fs, w->root, w->step->path, &w->step->made, &kept);
     if (keep_hash(w, &placed))
         return -1;
     if (rc && kept.code == MLX_ERR_DATA_LOSS)
-        return skip_step(w, "replaced by someone else since");
+        return skip_step(w, "replaced by another program since");
     if (rc && w->err)
         *w->err = kept;
     return rc ? -1 : store_state(w, MLX_STATE_UNDONE);
@@ -265,7 +265,7 @@ static int do_remove(const work_t *w)
 static int undo_remove(const work_t *w)
 {
     if (w->step->state == MLX_STATE_DONE)
-        snprintf(w->step->why, sizeof w->step->why, "removed for good: add the model again");
+        snprintf(w->step->why, sizeof w->step->why, "removed permanently: add the model again");
     return 0;
 }
 
@@ -392,7 +392,7 @@ static int take_step_back(mlx_engine_t *self, mlx_cache_plan_t *plan, size_t seq
     if (rc && err->code == MLX_ERR_NOT_FOUND)
         return store_state(&w, MLX_STATE_UNDONE);
     if (!rc && is_behind_link(&w))
-        return skip_step(&w, "a symbolic link stands in the place of its folder");
+        return skip_step(&w, "its folder has been replaced by a symbolic link");
     return rc ? -1 : actions[w.step->kind].undo(&w);
 }
 
@@ -479,7 +479,7 @@ static int finish_step(mlx_engine_t *self, mlx_cache_plan_t *plan, size_t seq, m
     if (rc && err->code == MLX_ERR_NOT_FOUND)
         return skip_step(&w, "its folder is gone");
     if (!rc && is_behind_link(&w))
-        return skip_step(&w, "a symbolic link stands in the place of its folder");
+        return skip_step(&w, "its folder has been replaced by a symbolic link");
     return rc ? -1 : finish_replace(&w);
 }
 

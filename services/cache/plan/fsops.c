@@ -32,19 +32,19 @@ static const struct {
     const char *hint;
 } mends[] = {
     {ENOENT, MLX_ERR_NOT_FOUND, ""},
-    {ENOTDIR, MLX_ERR_NOT_FOUND, "a file stands where a folder must be: move it away"},
-    {ENOSPC, MLX_ERR_FAILED, "free some disk space, then run it again: nothing is lost"},
-    {EDQUOT, MLX_ERR_FAILED, "the quota is used up: free some space, then run it again"},
+    {ENOTDIR, MLX_ERR_NOT_FOUND, "a file is where a folder must be: move it out of the way"},
+    {ENOSPC, MLX_ERR_FAILED, "free some disk space and run the command again: nothing is lost"},
+    {EDQUOT, MLX_ERR_FAILED,
+     "the disk quota is exhausted: free some space and run the command again"},
     {EROFS, MLX_ERR_FAILED, "the file system is read-only: mount it read-write"},
-    {EACCES, MLX_ERR_FAILED, "run it as the owner of that folder, or join the owner's group"},
+    {EACCES, MLX_ERR_FAILED, "run the command as the folder's owner, or join its group"},
     {EPERM, MLX_ERR_FAILED,
-     "the file belongs to another user: run it as that user (sudo -u), or join a group that may "
-     "write "
-     "to it"},
-    {EXDEV, MLX_ERR_FAILED, "the two places are on different file systems"},
-    {EMLINK, MLX_ERR_FAILED, "the file has as many names as the file system allows"},
-    {ELOOP, MLX_ERR_FAILED, "a symbolic link stands where a plain file or folder must be"},
-    {EEXIST, MLX_ERR_DATA_LOSS, "something is there already and is not replaced"},
+     "the file belongs to another user: run the command as that user (sudo -u), or join a group "
+     "that may write to it"},
+    {EXDEV, MLX_ERR_FAILED, "the two paths are on different file systems"},
+    {EMLINK, MLX_ERR_FAILED, "the file has as many hard links as the file system allows"},
+    {ELOOP, MLX_ERR_FAILED, "a symbolic link is where a regular file or folder must be"},
+    {EEXIST, MLX_ERR_DATA_LOSS, "an existing file is not replaced"},
 };
 
 int mlx_fs_error(mlx_error_t *err, int number, const char *what, const char *path)
@@ -212,7 +212,7 @@ int mlx_fs_stat(const mlx_root_t *root, const char *rel, struct stat *st, mlx_er
     if (place_open(root, rel, &place) == 0 &&
         fstatat(place.dir, place.name, st, AT_SYMLINK_NOFOLLOW) == 0)
         return 1;
-    return is_missing(errno) ? 0 : fail_at(err, errno, "look at", root, rel);
+    return is_missing(errno) ? 0 : fail_at(err, errno, "examine", root, rel);
 }
 
 bool mlx_fs_is_behind_link(const mlx_root_t *root, const char *rel)
@@ -239,7 +239,7 @@ int mlx_fs_open(const mlx_root_t *root, const char *rel, mlx_error_t *err)
     if (is_regular(fd))
         return fd;
     close(fd);
-    return fail_at(err, EINVAL, "read, because it is no regular file,", root, rel);
+    return fail_at(err, EINVAL, "read (not a regular file)", root, rel);
 }
 
 char *mlx_fs_readlink(const mlx_root_t *root, const char *rel)
@@ -393,7 +393,7 @@ int mlx_fs_copy(const mlx_fs_t *fs, const mlx_root_t *from_root, const char *fro
     if (source < 0)
         return -1;
     if (fstat(source, &st) != 0)
-        return fail_at(err, errno, "look at", from_root, from);
+        return fail_at(err, errno, "examine", from_root, from);
     MLX_CLEANUP(mlx_close_p) int target = mlx_fs_create(fs, to_root, to, st.st_mode & 0777, err);
     if (target < 0 || gate(fs, "copy", to_root, to, err))
         return -1;
@@ -469,7 +469,7 @@ int mlx_fs_unlink(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel,
     struct stat st;
     if (place_open(root, rel, &place) != 0 ||
         fstatat(place.dir, place.name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return is_missing(errno) ? 0 : fail_at(err, errno, "look at", root, rel);
+        return is_missing(errno) ? 0 : fail_at(err, errno, "examine", root, rel);
     mlx_identity_t now = mlx_identity_of(&st);
     if (expected && !mlx_identity_same_inode(&now, expected)) {
         fail_at(err, EEXIST, "remove", root, rel);

@@ -138,7 +138,7 @@ static bool is_sound(const mlx_cache_step_t *s)
 static int damaged(const mlx_cache_plan_t *plan, mlx_error_t *err)
 {
     mlx_error_set(err, MLX_ERR_DATA_LOSS,
-                  "operation %lld of the journal is damaged: nothing is done by it",
+                  "operation %lld in the journal is damaged and was not carried out",
                   (long long)plan->id);
     return mlx_error_hint(err, MLX_REGISTRY_MEND);
 }
@@ -147,7 +147,7 @@ static int read_step(mlx_stmt_t *q, mlx_cache_plan_t *plan, mlx_error_t *err)
 {
     int kind = mlx_cache_step_kind(mlx_stmt_str(q, 0)), state = mlx_state(mlx_stmt_str(q, 16));
     if (kind < 0 || state < 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "the journal has a step that is not known here");
+        return mlx_error_set(err, MLX_ERR_FAILED, "the journal has an unknown kind of step");
     mlx_cache_step_t *s = mlx_cache_plan_add(plan, (mlx_cache_step_kind_t)kind, mlx_stmt_str(q, 1),
                                              mlx_stmt_str(q, 2));
     s->state = (mlx_cache_step_state_t)state;

@@ -15,10 +15,10 @@ static int busy(int fd, mlx_error_t *err)
     holder[len > 0 ? len : 0] = '\0';
     long pid = strtol(holder, NULL, 10);
     if (pid > 0)
-        mlx_error_set(err, MLX_ERR_BUSY, "the cache is being changed by process %ld", pid);
+        mlx_error_set(err, MLX_ERR_BUSY, "the cache is in use by process %ld", pid);
     else
-        mlx_error_set(err, MLX_ERR_BUSY, "the cache is being changed by another process");
-    return mlx_error_hint(err, "try again when it is done");
+        mlx_error_set(err, MLX_ERR_BUSY, "the cache is in use by another process");
+    return mlx_error_hint(err, "try again when it has finished");
 }
 
 static int take(int fd, const char *path, mlx_error_t *err)
@@ -49,8 +49,8 @@ static int take_theirs(int fd, const char *path, mlx_error_t *err)
         return 0;
     if (errno != EWOULDBLOCK)
         return 0; /* a file system without locks: theirs are best effort, too */
-    mlx_error_set(err, MLX_ERR_BUSY, "another program is writing the file that %s guards", path);
-    return mlx_error_hint(err, "try again when its download is done");
+    mlx_error_set(err, MLX_ERR_BUSY, "another program is writing the file locked by %s", path);
+    return mlx_error_hint(err, "try again when its download has finished");
 }
 
 int mlx_lock_take_in(const mlx_fs_t *fs, const mlx_root_t *store, const char *path,

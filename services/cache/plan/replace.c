@@ -14,11 +14,12 @@ static int check_content(const mlx_replace_t *self, int fd, const char *rel, str
     if (mlx_digest_fd(fd, MLX_SHA256, hex, NULL, self->stop, self->stop_arg, err))
         return -1;
     if (fstat(fd, st) != 0)
-        return mlx_fs_error(err, errno, "look at", rel);
+        return mlx_fs_error(err, errno, "examine", rel);
     if (strcmp(hex, self->step->sha256) == 0)
         return 0;
-    mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has not the content its name or record says", rel);
-    return mlx_error_hint(err, "mlx-cache verify --repair tells more and mends it");
+    mlx_error_set(err, MLX_ERR_DATA_LOSS, "the content of %s does not match its name or record",
+                  rel);
+    return mlx_error_hint(err, "mlx-cache verify --repair explains and repairs it");
 }
 
 /*  Open REL and see that it has the wanted content. The fd, or -1. */
@@ -38,7 +39,7 @@ static int open_target(const mlx_replace_t *self, struct stat *st, mlx_error_t *
         return open_verified(self, self->root, path, st, err);
     int fd = mlx_fs_open(self->root, path, err);
     if (fd >= 0 && fstat(fd, st) != 0) {
-        mlx_fs_error(err, errno, "look at", path);
+        mlx_fs_error(err, errno, "examine", path);
         mlx_close_p(&fd);
     }
     return fd;
@@ -58,7 +59,7 @@ static int is_still(const mlx_root_t *root, const char *path, const mlx_identity
     if (!ctime)
         now.ctime_ns = was->ctime_ns;
     if (!mlx_identity_same(&now, was))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s changed while it was looked at", path);
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s changed while it was being examined", path);
     return 0;
 }
 
@@ -67,7 +68,7 @@ static int check_pair(const mlx_replace_t *self, const struct stat *old, const s
 {
     mlx_identity_t a = mlx_identity_of(old), b = mlx_identity_of(source);
     if (mlx_identity_same_inode(&a, &b))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s is the same file already", self->step->path);
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s is already the same file", self->step->path);
     if (old->st_size <= 0 && !self->mends)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s is empty", self->step->path);
     return 0;
@@ -96,7 +97,8 @@ static int make_twin(const mlx_replace_t *self, const struct stat *old, const st
     if (old->st_uid != source->st_uid || old->st_gid != source->st_gid ||
         (old->st_mode & 07777) != (source->st_mode & 07777))
         return mlx_error_set(err, MLX_ERR_FAILED,
-                             "%s has another owner or mode: a link would share it", step->path);
+                             "%s has a different owner or mode, which a link would share",
+                             step->path);
     step->method = MLX_METHOD_HARDLINK;
     return mlx_fs_link(self->fs, self->from, step->source, self->root, self->temporary, err) ? -1
                                                                                              : 0;
@@ -139,7 +141,8 @@ static int share_in_place(const mlx_replace_t *self, int source, int target, mlx
         return -1;
     int why = mlx_fsys_dedupe(source, target, step->size);
     if (why == EILSEQ)
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s changed while it was looked at", step->path);
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s changed while it was being examined",
+                             step->path);
     if (why)
         return 1;
     step->method = MLX_METHOD_CLONE;
@@ -161,7 +164,7 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
         return -1;
     mlx_identity_t old = mlx_identity_of(&old_st);
     if (!mlx_identity_same_inode(&old, &step->old))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s was replaced since it was planned",
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s has been replaced since the plan was made",
                              step->path);
     int rc = self->mends ? 1 : share_in_place(self, source, target, err);
     if (rc <= 0)

@@ -102,7 +102,8 @@ int mlx_hub_error(const mlx_hub_t *self, const char *repo, long status, const ch
     bool gated = strcmp(code, "GatedRepo") == 0 || status == 403;
     if (gated && strcmp(code, "RepoNotFound") != 0) {
         mlx_error_set(err, MLX_ERR_FAILED, "%s is gated: its terms must be accepted first", repo);
-        return mlx_error_hint(err, "visit %s/%s, accept, and set HF_TOKEN", self->endpoint, repo);
+        return mlx_error_hint(err, "visit %s/%s, accept the terms, and set HF_TOKEN",
+                              self->endpoint, repo);
     }
     if (strcmp(code, "RevisionNotFound") == 0)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no such revision", repo);
@@ -111,15 +112,15 @@ int mlx_hub_error(const mlx_hub_t *self, const char *repo, long status, const ch
     if (status == 401 || status == 404) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "the hub has no repository %s, or it is private",
                       repo);
-        return mlx_error_hint(err, "look at %s/%s%s", self->endpoint, repo,
+        return mlx_error_hint(err, "see %s/%s%s", self->endpoint, repo,
                               self->auth ? "" : "; a private one needs HF_TOKEN");
     }
     if (status == 429) {
-        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the hub asks to slow down");
-        return mlx_error_hint(err, "try again in some minutes; HF_TOKEN raises the limit");
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the hub is limiting requests");
+        return mlx_error_hint(err, "try again in a few minutes; HF_TOKEN raises the limit");
     }
-    return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the hub answers %ld for %s%s%.200s", status,
-                         repo, message ? ": " : "", message ? message : "");
+    return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the hub returned HTTP %ld for %s%s%.200s",
+                         status, repo, message ? ": " : "", message ? message : "");
 }
 
 static int get(mlx_hub_t *self, const char *repo, const char *url, mlx_fetch_reply_t *reply,
@@ -154,7 +155,7 @@ int mlx_hub_resolve(mlx_hub_t *self, const char *repo, const char *revision,
     if (!info)
         return mlx_error_prefix(err, "the hub's answer for %s", repo);
     if (!sha)
-        return mlx_error_set(err, MLX_ERR_FAILED, "the hub names no commit of %s", repo);
+        return mlx_error_set(err, MLX_ERR_FAILED, "the hub returned no commit for %s", repo);
     if (mlx_name_commit(sha, err))
         return -1;
     snprintf(commit, MLX_SHA1_HEX + 1, "%s", sha);
@@ -170,7 +171,7 @@ static char *same_origin(const mlx_hub_t *self, const char *next, mlx_error_t *e
         return NULL;
     if (strcasecmp(here, there) == 0)
         return mlx_strdup(next);
-    mlx_error_set(err, MLX_ERR_FAILED, "the list of files goes on at another host");
+    mlx_error_set(err, MLX_ERR_FAILED, "the file list continues on another host");
     return NULL;
 }
 

@@ -63,20 +63,19 @@ static int parse(mlx_oci_t *self, const char *reference, mlx_error_t *err)
 {
     static const char scheme[] = "oci://";
     if (strncmp(reference, scheme, sizeof scheme - 1) != 0)
-        return bad(err, reference, "is no oci://host/name:tag");
+        return bad(err, reference, "is not of the form oci://host/name:tag");
     const char *host = reference + sizeof scheme - 1;
     const char *slash = strchr(host, '/');
     if (!slash)
-        return bad(err, reference, "names no repository");
+        return bad(err, reference, "has no repository name");
     const char *colon = strrchr(slash, ':');
     self->host = mlx_strndup(host, (size_t)(slash - host));
     self->name = mlx_strndup(slash + 1, colon ? (size_t)(colon - slash - 1) : strlen(slash + 1));
     self->tag = mlx_strdup(colon ? colon + 1 : "latest");
     if (!is_name(self->name))
-        return bad(err, reference,
-                   "has a name that no registry takes (lower case, digits, . _ - /)");
+        return bad(err, reference, "has an invalid name (allowed: lower case, digits, . _ - /)");
     if (!is_tag(self->tag))
-        return bad(err, reference, "has a tag that no registry takes");
+        return bad(err, reference, "has an invalid tag");
     MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", self->host);
     MLX_CLEANUP(mlx_free_p) char *secure = mlx_format("https://%s", self->host);
     self->origin = mlx_url_origin(plain, NULL);
@@ -182,7 +181,7 @@ static int get_token(mlx_oci_t *self, const char *challenge, const char *actions
     MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
     MLX_CLEANUP(mlx_free_p) char *origin = realm ? mlx_url_origin(realm, err) : NULL;
     if (!origin)
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a log-in in an unknown way",
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s requires an unsupported kind of login",
                              self->host);
     MLX_CLEANUP(mlx_free_p) char *encoded = mlx_url_encode(service ? service : "", false);
     MLX_CLEANUP(mlx_free_p) char *name = mlx_url_encode(self->name, true);
@@ -199,7 +198,7 @@ static int get_token(mlx_oci_t *self, const char *challenge, const char *actions
     if (!token)
         token = mlx_value_str(answer, "access_token");
     if (!token || strpbrk(token, "\r\n "))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s gave no token", origin);
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s returned no token", origin);
     free(self->auth);
     self->auth = mlx_format("Bearer %s", token);
     return 0;
@@ -207,7 +206,7 @@ static int get_token(mlx_oci_t *self, const char *challenge, const char *actions
 
 static int refused(const mlx_oci_t *self, mlx_error_t *err)
 {
-    mlx_error_set(err, MLX_ERR_FAILED, "%s does not let us at %s", self->host, self->name);
+    mlx_error_set(err, MLX_ERR_FAILED, "access to %s on %s was denied", self->name, self->host);
     return mlx_error_hint(err, "docker login %s, or set MLX_OCI_USERNAME and MLX_OCI_PASSWORD",
                           self->host);
 }
@@ -235,7 +234,7 @@ static int ask(mlx_oci_t *self, mlx_fetch_t request, const char *actions, mlx_fe
 static int unexpected(const mlx_oci_t *self, const char *what, long status, mlx_error_t *err)
 {
     return mlx_error_set(err, status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_UNAVAILABLE,
-                         "%s answers %ld to %s %s:%s", self->host, status, what, self->name,
+                         "%s returned HTTP %ld for %s %s:%s", self->host, status, what, self->name,
                          self->tag);
 }
 
@@ -259,7 +258,8 @@ mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err)
     char hex[MLX_HEX_MAX], told[MLX_HEX_MAX];
     mlx_sha256_hex(mlx_buf_str(&reply.body), reply.body.len, hex);
     if (reply.digest && (mlx_name_digest(reply.digest, told, err) || strcmp(told, hex) != 0)) {
-        mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s sent another manifest than it says", self->host);
+        mlx_error_set(err, MLX_ERR_DATA_LOSS, "the manifest from %s does not match its digest",
+                      self->host);
         return NULL;
     }
     return mlx_manifest_parse(mlx_buf_str(&reply.body), reply.body.len, err);

@@ -83,14 +83,14 @@ static int read_key(cursor_t c, mlx_ollama_key_t *key, mlx_error_t *err)
     static const unsigned char one[] = {0, 0, 0, 1};
     cursor_t public_part, private_part;
     if (c.left < sizeof magic || memcmp(c.at, magic, sizeof magic) != 0 || !skip(&c, sizeof magic))
-        return mlx_error_set(err, MLX_ERR_USAGE, "it is no OpenSSH key");
+        return mlx_error_set(err, MLX_ERR_USAGE, "it is not an OpenSSH key");
     for (size_t i = 0; i < MLX_COUNT(plain); i++)
         if (!next_is(&c, plain[i]))
             return mlx_error_set(err, MLX_ERR_USAGE, "it has a passphrase");
     if (c.left < sizeof one || memcmp(c.at, one, sizeof one) != 0 || !skip(&c, sizeof one) ||
         !next_string(&c, &public_part) || !next_string(&c, &private_part) ||
         read_private(private_part, key))
-        return mlx_error_set(err, MLX_ERR_USAGE, "it is no ed25519 key, or damaged");
+        return mlx_error_set(err, MLX_ERR_USAGE, "it is not an ed25519 key, or it is damaged");
     return 0;
 }
 
@@ -103,7 +103,7 @@ int mlx_ollama_key_parse(const char *pem, size_t len, mlx_ollama_key_t *key, mlx
     const char *start = strstr(text, BEGIN);
     const char *end = start ? strstr(start, END) : NULL;
     if (!end)
-        return mlx_error_set(err, MLX_ERR_USAGE, "it is no OpenSSH key");
+        return mlx_error_set(err, MLX_ERR_USAGE, "it is not an OpenSSH key");
     start += strlen(BEGIN);
     EVP_ENCODE_CTX *decode = EVP_ENCODE_CTX_new();
     EVP_DecodeInit(decode);
@@ -112,7 +112,7 @@ int mlx_ollama_key_parse(const char *pem, size_t len, mlx_ollama_key_t *key, mlx
                  EVP_DecodeFinal(decode, bytes + got, &rest) >= 0;
     EVP_ENCODE_CTX_free(decode);
     int rc = sound ? read_key((cursor_t){.at = bytes, .left = (size_t)(got + rest)}, key, err)
-                   : mlx_error_set(err, MLX_ERR_USAGE, "it is no base64");
+                   : mlx_error_set(err, MLX_ERR_USAGE, "it is not valid base64");
     OPENSSL_cleanse(bytes, sizeof bytes);
     OPENSSL_cleanse(text, strlen(text));
     return rc;
@@ -166,7 +166,7 @@ static char *nonce(void)
 {
     unsigned char bytes[NONCE_BYTES];
     if (RAND_bytes(bytes, sizeof bytes) != 1)
-        mlx_panic("no random bytes");
+        mlx_panic("no random bytes available");
     char *text = base64(bytes, sizeof bytes);
     for (char *c = text; *c; c++)
         *c = *c == '+' ? '-' : (*c == '/' ? '_' : (*c == '=' ? '\0' : *c));
@@ -213,7 +213,7 @@ static int signature_of(const mlx_env_t *env, const char *url, char **auth, mlx_
     if (*auth)
         return 1;
     mlx_error_set(err, why.code, "the key %s cannot be used: %s", path, why.text);
-    return mlx_error_hint(err, "it is what Ollama itself logs in with: ollama signin renews it");
+    return mlx_error_hint(err, "Ollama itself logs in with it: ollama signin renews it");
 }
 
 static char *ask_token(const char *url, const char *auth, const char *origin, mlx_error_t *err)
@@ -226,10 +226,10 @@ static char *ask_token(const char *url, const char *auth, const char *origin, ml
     const char *token = mlx_value_str(answer, "token");
     if (reply.status == 200 && token && *token && !strpbrk(token, "\r\n "))
         return mlx_format("Bearer %s", token);
-    mlx_error_set(err, MLX_ERR_FAILED, "%s wants a log-in%s", origin,
-                  auth ? ", and does not take the key of ~/.ollama" : "");
-    mlx_error_hint(err, auth ? "add ~/.ollama/id_ed25519.pub to your account there"
-                             : "ollama signin makes the key ~/.ollama/id_ed25519");
+    mlx_error_set(err, MLX_ERR_FAILED, "%s requires a login%s", origin,
+                  auth ? "and does not accept the key in ~/.ollama" : "");
+    mlx_error_hint(err, auth ? "add ~/.ollama/id_ed25519.pub to your account on that registry"
+                             : "ollama signin creates the key ~/.ollama/id_ed25519");
     return NULL;
 }
 
@@ -240,11 +240,11 @@ char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *cha
     MLX_CLEANUP(mlx_free_p) char *realm = bearer ? mlx_oci_parameter(challenge, "realm") : NULL;
     MLX_CLEANUP(mlx_free_p) char *there = realm ? mlx_url_origin(realm, NULL) : NULL;
     if (!there) {
-        mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a log-in in an unknown way", origin);
+        mlx_error_set(err, MLX_ERR_FAILED, "%s requires an unsupported kind of login", origin);
         return NULL;
     }
     if (strcasecmp(there, origin) != 0) {
-        mlx_error_set(err, MLX_ERR_FAILED, "%s sends its log-in to another host, %s: refused",
+        mlx_error_set(err, MLX_ERR_FAILED, "%s redirects its login to another host, %s: refused",
                       origin, there);
         return NULL;
     }

@@ -77,7 +77,7 @@ int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot look at a file to hash: %s",
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot examine a file to hash: %s",
                              strerror(errno));
     MLX_CLEANUP(mlx_digest_destroy)
     mlx_digest_t *digest = mlx_digest_new(kind, (uint64_t)st.st_size);

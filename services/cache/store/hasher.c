@@ -27,7 +27,7 @@ static void hash_one(const queue_t *q, mlx_hash_job_t *job)
     if (fd < 0)
         return;
     if (fstat(fd, &before) != 0) {
-        mlx_fs_error(&job->error, errno, "look at", job->path);
+        mlx_fs_error(&job->error, errno, "examine", job->path);
         return;
     }
     if (mlx_digest_fd(fd, MLX_SHA256, job->hex, NULL, q->stop, q->arg, &job->error)) {
@@ -39,7 +39,7 @@ static void hash_one(const queue_t *q, mlx_hash_job_t *job)
         job->id = mlx_identity_of(&after);
     if (!mlx_identity_same(&a, &job->id)) {
         job->hex[0] = '\0';
-        mlx_error_set(&job->error, MLX_ERR_FAILED, "%s changed while it was read", job->path);
+        mlx_error_set(&job->error, MLX_ERR_FAILED, "%s changed while it was being read", job->path);
     }
 }
 
@@ -60,7 +60,7 @@ static int look_up(mlx_db_t *db, mlx_hash_job_t *job, mlx_error_t *err)
     struct stat st;
     int there = mlx_fs_stat(job->root, job->path, &st, &job->error);
     if (there == 0)
-        mlx_error_set(&job->error, MLX_ERR_NOT_FOUND, "%s is not there", job->path);
+        mlx_error_set(&job->error, MLX_ERR_NOT_FOUND, "%s does not exist", job->path);
     if (there <= 0)
         return 0;
     job->id = mlx_identity_of(&st);

@@ -249,7 +249,7 @@ static void suggest(mlx_db_t *db, const char *name, mlx_error_t *err)
     if (mlx_stmt_step(q, NULL) > 0)
         mlx_error_hint(err, "did you mean %s?", text_of(q, 0));
     else
-        mlx_error_hint(err, "mlx-cache status lists what there is");
+        mlx_error_hint(err, "mlx-cache status lists the models");
 }
 
 mlx_model_t *mlx_registry_get_model(mlx_db_t *db, const char *name, mlx_error_t *err)

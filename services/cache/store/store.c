@@ -16,13 +16,13 @@ static int check_owner(const mlx_root_t *home, mlx_error_t *err)
 {
     struct stat st;
     if (stat(mlx_root_path(home), &st) != 0)
-        return mlx_fs_error(err, errno, "look at", mlx_root_path(home));
+        return mlx_fs_error(err, errno, "examine", mlx_root_path(home));
     if (st.st_uid != geteuid()) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s belongs to another user", mlx_root_path(home));
         return mlx_error_hint(err, "set MLX_CACHE_DIR to a folder of your own");
     }
     if (st.st_mode & (S_IWGRP | S_IWOTH)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "others may write to %s", mlx_root_path(home));
+        mlx_error_set(err, MLX_ERR_USAGE, "%s is writable by other users", mlx_root_path(home));
         return mlx_error_hint(err, "chmod go-w %s", mlx_root_path(home));
     }
     return 0;
@@ -149,7 +149,7 @@ static int take_in(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root_
                    const char *path, const char *temporary, unsigned methods, mlx_error_t *err)
 {
     int rc = 1;
-    mlx_error_set(err, MLX_ERR_FAILED, "no way of sharing %s is allowed", path);
+    mlx_error_set(err, MLX_ERR_FAILED, "no permitted way to share %s", path);
     if (methods & MLX_METHOD_CLONE)
         rc = mlx_fs_clone(&engine->fs, root, path, home, temporary, err);
     if (rc > 0 && (methods & MLX_METHOD_HARDLINK))
@@ -167,7 +167,7 @@ static int check_content(const mlx_root_t *home, const char *temporary, const ch
     if (*expected && strcmp(expected, hex) != 0) {
         mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s has SHA-256 %.12s.. instead of %.12s..", name,
                       hex, expected);
-        return mlx_error_hint(err, "the file is damaged: get it again");
+        return mlx_error_hint(err, "the file is damaged: download it again");
     }
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(home, temporary, err);
     return fd < 0 ? -1 : mlx_header_check(fd, name, err);

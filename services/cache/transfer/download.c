@@ -197,7 +197,7 @@ static void close_all(pool_t *pool)
     for (size_t i = 0; i < pool->run->count; i++) {
         mlx_download_t *file = &pool->run->files[i];
         if (!pool->slots[i].closed && !file->error.code)
-            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; what is there is kept");
+            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; partial files are kept");
         mlx_file_transfer_destroy(&pool->slots[i].part);
     }
 }
@@ -287,6 +287,6 @@ int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err)
     pthread_cond_destroy(&pool.changed);
     pthread_mutex_destroy(&pool.lock);
     if (rc == 0 && self->stop && self->stop(self->arg))
-        rc = mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted; what is there is kept");
+        rc = mlx_error_set(err, MLX_ERR_INTERRUPTED, "interrupted; partial files are kept");
     return rc ? rc : first_error(self, err);
 }

@@ -34,9 +34,9 @@ char *mlx_url_origin(const char *url, mlx_error_t *err)
     const char *fault = NULL;
     size_t name = len;
     if (!len)
-        fault = "is no http or https URL";
+        fault = "is not an http or https URL";
     else if (memchr(host, '@', len) || memchr(host, '\\', len))
-        fault = "hides its host";
+        fault = "must not contain a user name or backslash";
     else if (host[0] != '[')
         name = strcspn(host, ":/?#");
     else
@@ -251,7 +251,8 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
         if (!origin)
             return -1;
         if (strncmp(first, "https", 5) == 0 && strncmp(origin, "https", 5) != 0)
-            return mlx_error_set(err, MLX_ERR_USAGE, "%s leads to an unencrypted address", first);
+            return mlx_error_set(err, MLX_ERR_USAGE, "%s redirects to an unencrypted address",
+                                 first);
         /* Once it left, it stays out: the way back is not the host's own word any more. */
         bool elsewhere = strcasecmp(origin, first) != 0;
         with_auth = with_auth && !elsewhere;
@@ -259,5 +260,5 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
         reply->redirected = elsewhere;
         reply->url = mlx_strdup(url);
     }
-    return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s redirects without end", first);
+    return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s redirects too many times", first);
 }

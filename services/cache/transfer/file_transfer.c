@@ -183,8 +183,8 @@ static bool lied(stream_t *s)
         s->yield = p->busy > 1;
     }
     pthread_mutex_unlock(&p->lock);
-    mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server sends another part than asked",
-                  p->options.file->name);
+    mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE,
+                  "%s: the server sent a different range than requested", p->options.file->name);
     return false;
 }
 
@@ -280,7 +280,8 @@ static bool on_data(void *arg, const char *data, size_t len)
     if (len > s->limit - s->at && s->limit < file->size)
         return lied(s);
     if (len > s->limit - s->at) {
-        mlx_error_set(&s->disk, MLX_ERR_DATA_LOSS, "%s is longer than announced", file->name);
+        mlx_error_set(&s->disk, MLX_ERR_DATA_LOSS, "%s is longer than the server announced",
+                      file->name);
         return false;
     }
     while (len) {
@@ -325,14 +326,14 @@ static verdict_t judge(stream_t *s, bool led)
     /* An answer that names the hub's error is the hub's own, wherever it moved. */
     led = led && !reply->error_code;
     s->status = led ? 0 : reply->status;
-    mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server answers %ld",
+    mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server returned HTTP %ld",
                   p->options.file->name, reply->status);
     if (reply->status / 100 == 2) {
         pthread_mutex_lock(&p->lock);
         bool has =
             s->ranged ? mlx_range_map_has(p->pieces, s->index) : mlx_range_map_complete(p->pieces);
         pthread_mutex_unlock(&p->lock);
-        mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the answer ended early",
+        mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the response ended early",
                       p->options.file->name);
         return has ? TRY_DONE : TRY_AGAIN;
     }
@@ -461,7 +462,7 @@ static mlx_file_transfer_end_t fail(mlx_file_transfer_t *self, const mlx_error_t
         file->error_code = s->error_code;
         s->error_code = NULL;
         if (!err->code)
-            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; what is there is kept");
+            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; partial files are kept");
     }
     pthread_mutex_unlock(&self->lock);
     return MLX_PART_FAILED;
@@ -489,8 +490,9 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
         pthread_mutex_unlock(&self->lock);
         return MLX_PART_WHOLE;
     }
-    mlx_error_set(&err, MLX_ERR_DATA_LOSS, "%s: the server sent other bytes (%.12s.., not %.12s..)",
-                  file->name, got, file->etag);
+    mlx_error_set(&err, MLX_ERR_DATA_LOSS,
+                  "%s: the server sent the wrong bytes (%.12s.., not %.12s..)", file->name, got,
+                  file->etag);
     mlx_error_hint(&err, "try again later, or use another mirror");
     file->sha256[0] = '\0';
     mlx_stream_hasher_restart(self->trail);

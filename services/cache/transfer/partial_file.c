@@ -82,7 +82,7 @@ static int open_simple(mlx_partial_file_t *self, uint64_t length, mlx_range_map_
     if (drop(self, PIECES, err))
         return -1;
     if (ftruncate(self->fd, (off_t)left) != 0)
-        return mlx_fs_error(err, errno, "go on with", self->etag);
+        return mlx_fs_error(err, errno, "resume", self->etag);
     store_state(self, left);
     mlx_range_map_reached(pieces, 0, left);
     return 0;
@@ -137,7 +137,7 @@ static int open_pieces(mlx_partial_file_t *self, uint64_t length, mlx_range_map_
     if (drop(self, STATE, err))
         return -1;
     int failed = mlx_fsys_reserve(self->fd, self->size);
-    return failed ? mlx_fs_error(err, failed, "make room for", self->etag) : 0;
+    return failed ? mlx_fs_error(err, failed, "allocate space for", self->etag) : 0;
 }
 
 /* ---- both ---- */
@@ -150,7 +150,7 @@ static int fill(mlx_partial_file_t *self, bool fresh, mlx_range_map_t *pieces, m
     if (self->fd < 0)
         return -1;
     if (fstat(self->fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s is no file", path);
+        return mlx_error_set(err, MLX_ERR_FAILED, "%s is not a regular file", path);
     uint64_t length = fresh ? 0 : (uint64_t)st.st_size;
     return mlx_range_map_count(pieces) == 1 ? open_simple(self, length, pieces, err)
                                             : open_pieces(self, length, pieces, err);

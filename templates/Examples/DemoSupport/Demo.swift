@@ -30,7 +30,7 @@ public struct DemoOptions: Sendable {
                 continue
             }
             guard ["model", "server", "max-tokens"].contains(name) || valued.contains(name) else {
-                throw MLXError(.badRequest, "there is no option \(word)", hint: "see --help")
+                throw MLXError(.badRequest, "unknown option \(word)", hint: "see --help")
             }
             guard let value = rest.popFirst() else {
                 throw MLXError(.badRequest, "\(word) needs a value", hint: "see --help")
@@ -44,13 +44,13 @@ public struct DemoOptions: Sendable {
         case "model": model = value
         case "server":
             guard let url = URL(string: value), url.scheme != nil else {
-                throw MLXError(.badRequest, "\(value) is no address",
+                throw MLXError(.badRequest, "\(value) is not an address",
                                hint: "write it like http://127.0.0.1:8080/v1")
             }
             server = url
         case "max-tokens":
             guard let number = Int(value), number > 0 else {
-                throw MLXError(.badRequest, "\(value) is no number of tokens", hint: "give one above 0")
+                throw MLXError(.badRequest, "\(value) is not a number of tokens", hint: "give one above 0")
             }
             maxTokens = number
         default: others[name] = value

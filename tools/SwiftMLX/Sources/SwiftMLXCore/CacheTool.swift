@@ -39,7 +39,7 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             && !isFolder.boolValue && FileManager.default.isExecutableFile(atPath: file.path)
     }
 
-    /// Runs `mlx-cache add`. It goes on where an interrupted download stopped. How far it is is not
+    /// Runs `mlx-cache add`. It resumes an interrupted download. How far it is is not
     /// told here: the cache's service tells that on the bus (see the module `SwiftMLXBus`).
     public func download(_ model: String) -> AsyncThrowingStream<DownloadProgress, any Error> {
         AsyncThrowingStream.running { continuation in
@@ -78,7 +78,7 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
             output = try run.start()
         } catch {
             throw MLXError(.downloadFailed, "\(tool.path) cannot be started: "
-                + error.localizedDescription, hint: "install the suite again")
+                + error.localizedDescription, hint: "reinstall the suite")
         }
         var written = Data()
         for try await piece in output where written.count < Self.maximumOutput { written += piece }

@@ -136,7 +136,7 @@ public struct GenerationResult: Sendable, Hashable, CustomStringConvertible {
         for candidate in LenientJSON.candidates(in: text) {
             if let value = try? JSONDecoder().decode(type, from: candidate) { return value }
         }
-        throw MLXError(.protocolBroken, "the answer is no \(type): \(text.utf8.prefix(80).printable)",
+        throw MLXError(.protocolBroken, "the answer is not a valid \(type): \(text.utf8.prefix(80).printable)",
                        hint: "ask for the format .jsonSchema, and raise maxTokens if it was cut off")
     }
 

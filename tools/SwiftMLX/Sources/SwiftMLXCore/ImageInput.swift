@@ -23,7 +23,7 @@ public struct ImageInput: Sendable, Hashable {
             return
         }
         guard let type = Self.mediaType(of: data) else {
-            throw MLXError(.badRequest, "the data is no image in a known format",
+            throw MLXError(.badRequest, "the data is not an image in a known format",
                            hint: "use PNG, JPEG, WebP, GIF, BMP or TIFF")
         }
         self.data = data

@@ -16,7 +16,7 @@ package struct ModelName {
         let isSound = tagged.count <= 2 && (1...4).contains(parts.count) && text.utf8.count <= 400
             && (parts + [tag ?? "x"]).allSatisfy(Self.isComponent)
         guard isSound else {
-            throw MLXError(.badRequest, "\"\(text.utf8.prefix(80).printable)\" is no model name",
+            throw MLXError(.badRequest, "\"\(text.utf8.prefix(80).printable)\" is not a model name",
                            hint: "write it like deepseek-r1:14b or mlx-community/Qwen3-4B-4bit")
         }
         self.text = text

@@ -233,7 +233,7 @@ extension ModelResolver {
               let files = await hub.files(of: repository), !files.isEmpty,
               !files.contains(where: { $0.lowercased().hasSuffix(".gguf") })
         else { return }
-        throw MLXError(.unsupported, "\(name.text) holds no GGUF, and nothing here runs anything else",
+        throw MLXError(.unsupported, "\(name.text) contains no GGUF, and nothing here runs anything else",
                        hint: "load a repository with a GGUF of it; their names mostly end in -GGUF")
     }
 

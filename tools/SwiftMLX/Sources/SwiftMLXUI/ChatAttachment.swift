@@ -83,7 +83,7 @@ public struct ChatAttachment: Sendable, Hashable, Identifiable {
         #if canImport(PDFKit)
         let text = PDFDocument(url: url)?.string ?? ""
         guard !text.allSatisfy(\.isWhitespace) else {
-            throw MLXError(.badRequest, "the PDF \(name) holds no text",
+            throw MLXError(.badRequest, "the PDF \(name) contains no text",
                            hint: "attach a picture of its pages to a vision model")
         }
         guard text.utf8.count <= maximumText else { throw tooLong(name) }

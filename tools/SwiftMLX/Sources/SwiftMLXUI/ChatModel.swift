@@ -170,7 +170,7 @@ public struct ChatTurn: Sendable, Identifiable {
                 calls = try await show(chat.answer(try await results(of: calls, runTool)))
             }
             guard calls.isEmpty else {
-                throw MLXError(.serverFailed, "the model goes on asking for \(calls[0].name) and "
+                throw MLXError(.serverFailed, "the model keeps asking for \(calls[0].name) and "
                     + "does not answer", hint: "ask again in other words, or use another model")
             }
             if turns[turns.count - 1].text.allSatisfy(\.isWhitespace) {
