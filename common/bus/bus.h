@@ -100,6 +100,9 @@ mlx_call_t *mlx_bus_call(mlx_bus_t *self, const char *service, const char *cmd,
  */
 void mlx_bus_cancel(mlx_bus_t *self, mlx_call_t *call);
 
+/*  The same for who has gone: its function is not called any more. */
+void mlx_bus_abandon(mlx_bus_t *self, mlx_call_t *call);
+
 /*  Commands, service's side. */
 
 /*  ARGS is a borrowed map, never NULL. Reply now or later, exactly once, by done or error. */

@@ -185,7 +185,8 @@ def test_a_stopped_bencher_leaves_nothing_behind():
         process.stderr.close()
 
 
-run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus,
-    test_a_slower_runtime_is_found_out, test_refusals,
-    test_ctrl_c_stops_the_server, test_a_caller_that_vanishes_stops_the_server,
-    test_a_stopped_bencher_leaves_nothing_behind)
+if __name__ == "__main__":
+    run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus,
+        test_a_slower_runtime_is_found_out, test_refusals,
+        test_ctrl_c_stops_the_server, test_a_caller_that_vanishes_stops_the_server,
+        test_a_stopped_bencher_leaves_nothing_behind)

@@ -130,6 +130,20 @@ static const mlx_args_command_t commands[] = {
      .summary = "Show every setting and where its value comes from",
      .options = config_options,
      .run = mlx_cmd_config},
+    {.name = "mcp",
+     .summary = "Serve agents over the Model Context Protocol, on stdin and stdout",
+     .about = "An agent starts this program itself: `claude mcp add mlx -- mlxctl mcp`, or "
+              "{\"mcpServers\": "
+              "{\"mlx\": {\"command\": \"mlxctl\", \"args\": [\"mcp\"]}}} in its settings. Tools "
+              "tell what "
+              "runs, how fast, why slow, the machine's state, history and the model cache. "
+              "Reading loads no model and keeps none awake.",
+     .run = mlx_cmd_mcp},
+    {.name = "skill",
+     .summary = "Print a SKILL.md that teaches an agent to use the suite",
+     .about = "Keep it where your agents look: `mkdir -p ~/.agents/skills/mlx && mlxctl skill "
+              ">~/.agents/skills/mlx/SKILL.md`.",
+     .run = mlx_cmd_skill},
     {.name = "keys",
      .operands = "init|show|list|allow <name> <key>|deny <name>",
      .min = 1,
