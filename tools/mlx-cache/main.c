@@ -133,8 +133,10 @@ static const mlx_args_command_t commands[] = {
      .min = 2,
      .max = 2,
      .summary = "Share a model through an OCI registry",
-     .about = "Credentials come from docker login, or from MLX_OCI_USERNAME and MLX_OCI_PASSWORD. "
-              "On another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
+     .about = "Credentials come from docker login, or from MLX_OCI_USERNAME and MLX_OCI_PASSWORD, "
+              "which go to the registry in MLX_OCI_REGISTRY only. A registry gets them when it "
+              "asks for them, over https on its own domain or at the origin in MLX_OCI_REALM. On "
+              "another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
               "tried, by digest, before the hub.",
      .options = change_options,
      .complete = "model",
