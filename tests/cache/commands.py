@@ -169,6 +169,31 @@ def one_name_one_model(w):
     print("ok: two models never get one name, and a part of one takes nothing from it")
 
 
+def registry(w):
+    """Doctor notices a registry that was lost, however; what it advises brings the models back."""
+    w.good("add", "org/one")
+    w.good("doctor")
+    path = os.path.join(w.home, ".mlx-cache/registry.db")
+    with open(path, "rb") as file:
+        kept = file.read()
+    assert len(kept) > 20000
+    for name, data in (("emptied", b""), ("deleted", None), ("cut", kept[:len(kept) // 2]),
+                       ("cut short", kept[:1000]), ("overwritten", b"x" * len(kept)),
+                       ("zeroed inside", kept[:4096] + bytes(8192) + kept[12288:])):
+        for tail in ("", "-wal", "-shm"):
+            if os.path.exists(path + tail):
+                os.unlink(path + tail)
+        if data is not None:
+            write(path, data)
+        run = w.run("doctor")
+        assert run.returncode != 0, (name, run.stdout, run.stderr)
+        assert "registry" in run.stdout + run.stderr, (name, run)
+    os.unlink(path)
+    w.good("add", os.path.join(w.home, ".mlx-cache/models/org--one"), "--as", "org/one")
+    w.good("doctor")
+    print("ok: a lost registry is noticed")
+
+
 def names(w):
     """A model is found under every name that people have for it, and its files keep theirs."""
     repo = os.path.join(w.hub, "unsloth/Some-GGUF")
@@ -210,6 +235,8 @@ def names(w):
 with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
     world = World(folder)
     try:
+        registry(world)
+        world.good("remove", "org/one")
         undo_of_commands(world)
         refresh(world)
         errors(world)
