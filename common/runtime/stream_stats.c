@@ -37,7 +37,7 @@ struct mlx_stream_stats {
     int64_t last_us;
     int64_t pieces;   /* of text so far */
     int64_t at_count; /* pieces when the server last told its count */
-    double prompt_s;
+    int64_t thoughts; /* pieces of thinking alone */
     double generation_s;
     int64_t step; /* number of the newest step */
     uint32_t steps[STEPS];
@@ -52,7 +52,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
     mlx_stream_stats_t *self = mlx_alloc(1, sizeof(*self));
     self->api = api;
     self->sent_us = self->first_us = self->last_us = -1;
-    self->prompt_s = self->generation_s = NAN;
+    self->generation_s = NAN;
     self->known = (mlx_stream_figures_t){.api = mlx_stream_api_name(api),
                                          .status = -1,
                                          .started_us = now_us,
@@ -65,7 +65,13 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .generation_rate = NAN,
                                          .client_rate = NAN,
                                          .load_s = NAN,
-                                         .total_s = NAN};
+                                         .total_s = NAN,
+                                         .prompt_s = NAN,
+                                         .queued_s = NAN,
+                                         .cached_tokens = -1,
+                                         .draft_tokens = -1,
+                                         .draft_accepted = -1,
+                                         .thinking_tokens = -1};
     return self;
 }
 
@@ -194,6 +200,28 @@ void mlx_stream_stats_head(mlx_stream_stats_t *self, int status, const char *con
     self->known.streamed = self->form == FORM_LINES || self->form == FORM_EVENTS;
 }
 
+static void keep_count(int64_t *known, int64_t told)
+{
+    if (told >= 0)
+        *known = told;
+}
+
+/*  What a server tells of how it came to its tokens. */
+static void take_details(mlx_stream_stats_t *self, const mlx_stream_event_t *event)
+{
+    self->thoughts += event->text && event->thinks;
+    keep_count(&self->known.cached_tokens, event->cached_tokens);
+    keep_count(&self->known.draft_tokens, event->draft_tokens);
+    keep_count(&self->known.draft_accepted, event->draft_accepted);
+    keep_count(&self->known.thinking_tokens, event->thinking_tokens);
+    if (!isnan(event->prompt_s))
+        self->known.prompt_s = event->prompt_s;
+    if (!isnan(event->load_s))
+        self->known.load_s = event->load_s;
+    if (!isnan(event->total_s))
+        self->known.total_s = event->total_s;
+}
+
 static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event, int64_t now_us)
 {
     mlx_stream_figures_t *known = &self->known;
@@ -213,14 +241,9 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
         known->server_counted = true;
         self->at_count = self->pieces;
     }
-    if (!isnan(event->prompt_s))
-        self->prompt_s = event->prompt_s;
     if (!isnan(event->generation_s))
         self->generation_s = event->generation_s;
-    if (!isnan(event->load_s))
-        known->load_s = event->load_s;
-    if (!isnan(event->total_s))
-        known->total_s = event->total_s;
+    take_details(self, event);
     self->failed = self->failed || event->failed;
 }
 
@@ -315,8 +338,8 @@ static double server_rate(const mlx_stream_stats_t *self)
 static void settle_rates(mlx_stream_stats_t *self)
 {
     mlx_stream_figures_t *known = &self->known;
-    if (known->prompt_tokens > 0 && self->prompt_s > 0)
-        known->prompt_rate = (double)known->prompt_tokens / self->prompt_s;
+    if (known->prompt_tokens > 0 && known->prompt_s > 0)
+        known->prompt_rate = (double)known->prompt_tokens / known->prompt_s;
     known->server_timed =
         known->server_counted && known->generated_tokens > 1 && self->generation_s > 0;
     if (known->generated_tokens > 1 && self->last_us > self->first_us)
@@ -343,6 +366,8 @@ static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool 
     known->ended_us = now_us;
     settle_count(self, known);
     settle_rates(self);
+    if (known->thinking_tokens < 0 && self->thoughts > 0)
+        known->thinking_tokens = self->thoughts;
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
@@ -367,6 +392,8 @@ void mlx_stream_stats_figures(const mlx_stream_stats_t *self, int64_t now_us,
     if (self->first_us >= 0) {
         int64_t from_us = self->sent_us >= 0 ? self->sent_us : self->known.started_us;
         out->ttft_s = (double)(self->first_us - from_us) * 1e-6;
+        double worked_s = out->prompt_s + (isnan(out->load_s) ? 0 : out->load_s);
+        out->queued_s = isnan(worked_s) ? NAN : fmax(out->ttft_s - worked_s, 0);
     }
     if (out->outcome != MLX_STREAM_RUNNING)
         return;

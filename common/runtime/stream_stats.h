@@ -60,6 +60,12 @@ typedef struct {
     double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
     double total_s;
+    double prompt_s;        /* that the server spent on the prompt, by its clock */
+    double queued_s;        /* of ttft_s, neither loading nor prompt: the request waited its turn */
+    int64_t cached_tokens;  /* of the prompt, that the server had from before */
+    int64_t draft_tokens;   /* proposed by a draft model */
+    int64_t draft_accepted; /* and taken */
+    int64_t thinking_tokens; /* of those generated: the server's count, else of pieces */
 } mlx_stream_figures_t;
 
 /*  NULL when PATH generates no text. Caller owns the result and must destroy it. */

@@ -30,7 +30,24 @@ static const mlx_option_t watch_options[] = {
 };
 
 static const mlx_option_t bench_options[] = {
-    {.name = "compare", .help = "Compare with earlier results of the model."},
+    {.name = "compare",
+     .help = "Compare with earlier results of the model; with two ids, compare those, without a "
+             "run."},
+    {.name = "list", .help = "List stored results, of <model> or of all; measure nothing."},
+    {.name = "suite", .help = "Measure each <model> in turn, and print one table."},
+    {.name = "stored", .value = "ID", .help = "Show the stored result ID instead of a run."},
+    {.name = "report",
+     .value = "FILE",
+     .help = "Write a page to share, in one HTML file.",
+     .complete = "file"},
+    {.name = "seal",
+     .value = "FILE",
+     .help = "Write canonical JSON with its SHA-256, signed with this machine's key.",
+     .complete = "file"},
+    {.name = "check",
+     .value = "FILE",
+     .help = "Check what --seal wrote: is it unchanged, and whose key signed it?",
+     .complete = "file"},
     {.name = "prompts",
      .value = "FILE",
      .help = "Use the prompts in FILE, one per line, instead of the built-in ten.",
@@ -89,14 +106,16 @@ static const mlx_args_command_t commands[] = {
      .complete = "topic",
      .run = mlx_cmd_watch},
     {.name = "bench",
-     .operands = "[<model>]",
-     .max = 1,
+     .operands = "[<model>...] | --compare <id> <id>",
+     .max = -1,
      .summary = "Measure a model's speed in less than a minute",
      .about =
          "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and tells "
          "generation speed, prompt speed and time to first token with their 95 % intervals. "
          "Without <model> the one that is loaded is measured. A model stays loaded as long as it "
-         "would have. Ctrl-C stops the model at once.",
+         "would have. Ctrl-C stops the model at once. From fewer than ten values their range is "
+         "told instead of an interval; runs are compared only where both replies of at least three "
+         "prompts have 32 tokens.",
      .options = bench_options,
      .complete = "model",
      .run = mlx_cmd_bench},
@@ -145,7 +164,7 @@ static const mlx_args_command_t commands[] = {
               ">~/.agents/skills/mlx/SKILL.md`.",
      .run = mlx_cmd_skill},
     {.name = "keys",
-     .operands = "init|show|list|allow <name> <key>|deny <name>",
+     .operands = "init|show|signing|list|allow <name> <key>|deny <name>",
      .min = 1,
      .max = 3,
      .summary = "Manage the keys for reading this bus from other machines",
