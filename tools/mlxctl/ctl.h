@@ -14,6 +14,7 @@ typedef struct {
     mlx_bus_t *bus;
     mlx_overview_t *vigil; /* see mlx_ctl_watch_bus */
     bool told;
+    const char *src; /* set it before connecting to publish under that name; NULL: only listens */
 } mlx_ctl_t;
 
 /*  Read the configuration only, or connect to the bus as well (unavailable when there is none, or
@@ -55,6 +56,8 @@ int mlx_cmd_topics(void *arg, const mlx_args_t *args);
 int mlx_cmd_tap(void *arg, const mlx_args_t *args);
 int mlx_cmd_config(void *arg, const mlx_args_t *args);
 int mlx_cmd_history(void *arg, const mlx_args_t *args);
+int mlx_cmd_record(void *arg, const mlx_args_t *args);
+int mlx_cmd_replay(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);
 
 #endif
