@@ -123,7 +123,7 @@ link() {
     local -a sources
     mapfile -t sources < <(all_sources)
     compile "${sources[@]}"
-    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd crypto ncursesw tinfo)
+    libraries=(czmq zmq jansson yaml z curl sqlite3 microhttpd crypto ncursesw tinfo)
     # msgpack's C library was called msgpackc before version 5.
     [ -e "$(gcc -print-file-name=libmsgpack-c.so)" ] && libraries+=(msgpack-c) || libraries+=(msgpackc)
     for name in "${libraries[@]}"; do

@@ -51,6 +51,7 @@ int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
     self->loop = mlx_loop_new();
     mlx_bus_options_t options = {.run_dir = self->run_dir,
                                  .host = mlx_config_str(self->config, "host"),
+                                 .src = self->src,
                                  .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
     self->bus = mlx_bus_new(self->loop, &options, err);
     return self->bus ? 0 : -1;

@@ -14,6 +14,7 @@ typedef struct {
     mlx_bus_t *bus;
     mlx_overview_t *vigil; /* see mlx_ctl_watch_bus */
     bool told;
+    const char *src; /* set it before connecting to publish under that name; NULL: only listens */
 } mlx_ctl_t;
 
 /*  Read the configuration only; make a client of the bus too, whether there is one or not; or
@@ -57,6 +58,8 @@ int mlx_cmd_topics(void *arg, const mlx_args_t *args);
 int mlx_cmd_tap(void *arg, const mlx_args_t *args);
 int mlx_cmd_config(void *arg, const mlx_args_t *args);
 int mlx_cmd_history(void *arg, const mlx_args_t *args);
+int mlx_cmd_record(void *arg, const mlx_args_t *args);
+int mlx_cmd_replay(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);
 int mlx_cmd_skill(void *arg, const mlx_args_t *args);
 int mlx_cmd_mcp(void *arg, const mlx_args_t *args);

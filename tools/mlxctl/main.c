@@ -82,6 +82,25 @@ static const mlx_option_t history_options[] = {
     {0},
 };
 
+static const mlx_option_t record_options[] = {
+    {.name = "sensors", .help = "Record sensors only: nothing of models and requests."},
+    {.name = "duration", .value = "TIME", .help = "Stop after TIME (90s, 10m); default: Ctrl-C."},
+    {.name = "note", .value = "TEXT", .help = "Keep TEXT with the recording."},
+    {.name = "unmasked", .help = "Keep the names of hosts, users and programs."},
+    {.name = "yes", .help = "Replace FILE if it is there."},
+    {0},
+};
+
+static const mlx_option_t replay_options[] = {
+    {.name = "speed", .value = "N", .help = "Play N times as fast, 0.01 to 1000; default 1."},
+    {.name = "loop", .help = "Start again at the end."},
+    {.name = "host", .value = "NAME", .help = "Call the recorded machine NAME."},
+    {.name = "exact",
+     .help = "Publish every byte as recorded, with the times of then; default: as of now."},
+    {.name = "print", .help = "Print the messages as JSON lines instead; needs no bus."},
+    {0},
+};
+
 static const mlx_option_t keys_options[] = {
     {.name = "force", .help = "Replace existing keys."},
     {0},
@@ -133,6 +152,26 @@ static const mlx_args_command_t commands[] = {
      .options = history_options,
      .complete = "history",
      .run = mlx_cmd_history},
+    {.name = "record",
+     .operands = "<file>",
+     .min = 1,
+     .max = 1,
+     .summary = "Record the bus into a file, for a bug report",
+     .about = "Writes every message to <file>, compressed, until Ctrl-C. The names of hosts, users "
+              "and programs are replaced by host-1, user-1, program-1; everything else, names of "
+              "models included, is kept. `mlxctl replay --print <file>` shows what is in it.",
+     .options = record_options,
+     .run = mlx_cmd_record},
+    {.name = "replay",
+     .operands = "<file>",
+     .min = 1,
+     .max = 1,
+     .summary = "Play a recording on the bus",
+     .about = "Publishes the messages of <file> at the pace at which they were recorded, as those "
+              "of a machine of their own: every front end shows it beside this one. Refused where "
+              "a machine of that name is alive on the bus; --host gives it another.",
+     .options = replay_options,
+     .run = mlx_cmd_replay},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,
