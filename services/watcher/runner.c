@@ -70,9 +70,10 @@ static void destroy_server(server_t *server)
 }
 
 /*  What SERVER does, with the names that are known here. */
-static void activity_of(const server_t *server, int64_t now_us, mlx_activity_t *out)
+static void activity_of(const server_t *server, int64_t since_us, int64_t now_us,
+                        mlx_activity_t *out)
 {
-    mlx_slots_activity(server->slots, now_us, out);
+    mlx_slots_activity(server->slots, since_us, now_us, out);
     out->model = server->model;
     out->last.model = server->model;
     out->last.source = "runner";
@@ -84,7 +85,7 @@ static void activity_of(const server_t *server, int64_t now_us, mlx_activity_t *
 static void keep_totals(mlx_runner_t *self, const server_t *server)
 {
     mlx_activity_t seen;
-    activity_of(server, INT64_MAX, &seen);
+    activity_of(server, 0, INT64_MAX, &seen);
     mlx_activity_t totals;
     mlx_activity_clear(&totals);
     totals.available = seen.available;
@@ -332,9 +333,14 @@ void mlx_runner_activity(const mlx_runner_t *self, int64_t now_us, mlx_activity_
     if (self->count == 0 && mlx_value_size(self->models) > 0)
         return;
     *out = self->ended;
+    int64_t since_us = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        int64_t changed_us = mlx_slots_changed_us(self->servers[i]->slots);
+        since_us = changed_us > since_us ? changed_us : since_us;
+    }
     for (size_t i = 0; i < self->count; i++) {
         mlx_activity_t part;
-        activity_of(self->servers[i], now_us, &part);
+        activity_of(self->servers[i], since_us, now_us, &part);
         mlx_activity_add(out, &part);
     }
 }

@@ -263,7 +263,8 @@ static void take_activity(mlx_target_t *self)
     if (self->state.has_slots)
         mlx_slots_update(self->slots, &self->state.slots, now_us, mlx_wall_us());
     if (self->state.has_counters)
-        mlx_meter_update(&self->meter, &self->state.counters, now_us, mlx_wall_us());
+        mlx_meter_update(&self->meter, &self->state.counters, mlx_slots_requests(self->slots),
+                         now_us, mlx_wall_us());
     self->state.has_slots = false;
     self->state.has_counters = false;
 }

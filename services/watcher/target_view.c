@@ -71,7 +71,7 @@ static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
     out->metrics.last.source = "metrics";
     out->slots_source = "slots";
     if (!self->runner) {
-        mlx_slots_activity(self->slots, now_us, &out->slots);
+        mlx_slots_activity(self->slots, mlx_slots_changed_us(self->slots), now_us, &out->slots);
         out->slots.last.source = "slots";
         return;
     }
