@@ -197,6 +197,7 @@ static const mlx_field_t available_model[] = {
 static const mlx_field_t runtime_models[] = {
     GAUGE("reachable", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_up", "the runtime answers"),
     STR("reason", "why not, for a person"),
+    BOOL("loading", "it is loading its model, and not reachable until then"),
     STR("kind", "ollama, llamacpp, openai, vllm"),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
