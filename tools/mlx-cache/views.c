@@ -35,6 +35,10 @@ static char *used_by(const mlx_value_t *row)
     for (size_t i = 0; i < mlx_value_size(uses); i++)
         mlx_buf_printf(&text, "%s%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"),
                        flag(mlx_value_at(uses, i), "offline") ? " (offline)" : "");
+    const mlx_value_t *others = mlx_value_get(row, "differs_in");
+    for (size_t i = 0; i < mlx_value_size(others); i++)
+        mlx_buf_printf(&text, "%s%s (another version)", text.len ? ", " : "",
+                       mlx_value_str(mlx_value_at(others, i), "app"));
     if (!text.len)
         mlx_buf_puts(&text, "-");
     return mlx_buf_take(&text);
