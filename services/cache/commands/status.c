@@ -1,6 +1,5 @@
 /*  What there is, who uses it, and what sharing saves: counted by inode and by shared blocks. */
-#include "services/cache/store/inodes.h"
-
+#include "services/cache/commands/dedup.h"
 #include "services/cache/commands/report.h"
 #include "services/cache/model/header.h"
 #include "services/cache/store/store.h"
@@ -407,25 +406,6 @@ static void add_uncached(report_t *r)
 
 /* ---- sums ---- */
 
-/*  Bytes held twice or more in one file system though their content is the same. */
-static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
-{
-    uint64_t sum = 0;
-    const mlx_group_t *kept = NULL;
-    for (size_t i = 0; i < inodes->group_count; i++) {
-        const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
-        const mlx_ref_t *ref = &inodes->refs[group->first];
-        if (!ref->sha256[0] || group->leader != inodes->by_sha256[i])
-            continue;
-        const mlx_ref_t *other = kept ? &inodes->refs[kept->first] : NULL;
-        if (other && strcmp(other->sha256, ref->sha256) == 0 && other->id.dev == ref->id.dev)
-            sum += group->exclusive;
-        else
-            kept = group;
-    }
-    return sum;
-}
-
 typedef struct {
     uint64_t dev, size, disk_bytes;
     bool known; /* its hash */
@@ -475,7 +455,8 @@ static void add_sums(const report_t *r, mlx_value_t *report)
     mlx_value_set_int(report, "total", (int64_t)r->inodes->total);
     mlx_value_set_int(report, "saved", (int64_t)r->inodes->saved);
     mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
-    mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
+    mlx_value_set_int(report, "duplicate_bytes",
+                      (int64_t)mlx_dedup_plan(r->cache, r->inodes, NULL));
     mlx_value_set_int(report, "lookalike_bytes", (int64_t)lookalike_bytes(r->inodes));
 }
 
