@@ -10,16 +10,15 @@
 
 /* ---- what may be shared with what ---- */
 
-/*  Files in the hub cache's shared store are the clients' own: they are shared with, never replaced.
- */
+/*  Files in the hub cache's shared store are the clients' own: shared with, never replaced. */
 static bool is_hub_store(const mlx_seen_t *seen)
 {
     return strncmp(seen->path, "blobs/", 6) == 0 &&
            (strcmp(seen->app, "huggingface") == 0 || strcmp(seen->app, "llamacpp") == 0);
 }
 
-/*  The file of an app that stands for a group, if it may be replaced: worth sharing, under names that
- *  are all known, each reached without a link of the app. */
+/*  The file of an app that stands for a group, if it may be replaced: worth sharing, under names
+ *  that are all known, each reached without a link of the app. */
 static const mlx_ref_t *replaceable(const mlx_inodes_t *inodes, const mlx_group_t *group)
 {
     const mlx_ref_t *ref = &inodes->refs[group->first];
