@@ -94,7 +94,11 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out)
         const mlx_value_t *row = mlx_value_at(rows, i);
         MLX_CLEANUP(mlx_free_p) char *size = bytes(number(row, "size"));
         MLX_CLEANUP(mlx_free_p) char *users = used_by(row);
-        mlx_table_row(table, (const char *[]){mlx_value_str(row, "name"), size, users});
+        bool whole = true;
+        mlx_value_bool(row, "complete", &whole);
+        MLX_CLEANUP(mlx_free_p)
+        char *shown = mlx_format("%s%s", size, whole ? "" : " (incomplete)");
+        mlx_table_row(table, (const char *[]){mlx_value_str(row, "name"), shown, users});
     }
     MLX_CLEANUP(mlx_free_p) char *footer = sums(report);
     mlx_table_footer(table, footer);

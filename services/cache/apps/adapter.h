@@ -80,6 +80,9 @@ char *mlx_hf_lock_path(const char *path);
  *  here, else the snapshot that came last; NULL without any. Caller owns it. */
 char *mlx_hf_current(const mlx_root_t *root, const char *name);
 
+/*  Path in the hub's cache of its client's listing of NAME at COMMIT. Caller owns it. */
+char *mlx_hf_listing(const char *name, const char *commit);
+
 /*  Path of a blob inside the cache's home: "blobs/sha256/aa/aabb..". Caller owns it. */
 char *mlx_blob_path(const char *sha256);
 

@@ -293,6 +293,12 @@ static char *repo_folder(const char *name)
                  : mlx_format("models--%s", name);
 }
 
+char *mlx_hf_listing(const char *name, const char *commit)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(name);
+    return mlx_format("%s/trees/%s.json", folder, commit);
+}
+
 static int64_t snapshot_time(const mlx_root_t *root, const char *folder, const char *commit)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/snapshots/%s", folder, commit);

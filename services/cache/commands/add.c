@@ -150,7 +150,8 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to add", model->name);
         return NULL;
     }
-    if (check_files(model->name, scan->files, chosen, count, err))
+    if (check_files(model->name, scan->files, chosen, count, err) ||
+        mlx_cache_need_whole_files(self, model->name, scan->files, chosen, count, err))
         return NULL;
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < count; i++)

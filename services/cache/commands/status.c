@@ -160,6 +160,8 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     mlx_value_set_int(row, "added_at", model->added_at);
     if (missing)
         mlx_value_set_int(row, "missing_files", missing);
+    if (mlx_cache_need_whole(r->cache, model, NULL))
+        mlx_value_set_bool(row, "complete", false);
     note_damage(r, row, model);
     set_used_by(row, r->inodes, weights, apps);
     mlx_volumes_add_users(r->cache, model, mlx_value_get(row, "used_by"));
@@ -298,8 +300,10 @@ static void add_app_row(report_t *r, const use_t *uses, size_t count, size_t *ma
     uint64_t disk = 0;
     unsigned apps = 0;
     const mlx_group_t *most = NULL;
+    bool incomplete = true;
     for (size_t i = 0; i < count; i++) {
         const mlx_group_t *group = &r->inodes->groups[uses[i].group];
+        incomplete = incomplete && uses[i].seen->incomplete;
         apps |= mlx_app_bit(uses[i].seen->app);
         if (marks[uses[i].group] != mark)
             disk += group->disk_bytes;
@@ -315,6 +319,8 @@ static void add_app_row(report_t *r, const use_t *uses, size_t count, size_t *ma
     mlx_value_set_bool(row, "cached", false);
     mlx_value_set_int(row, "size", (int64_t)largest_tree(uses, count));
     mlx_value_set_int(row, "disk", (int64_t)disk);
+    if (incomplete)
+        mlx_value_set_bool(row, "complete", false);
     set_used_by(row, r->inodes, NULL, apps);
 }
 
@@ -513,6 +519,8 @@ mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *basis = mlx_report_basis(self);
     MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    if (scan)
+        mlx_cache_find_gaps(self, scan);
     mlx_value_t *report = scan ? make_report(self, scan, err) : NULL;
     if (report)
         mlx_report_keep(self, basis, scan, report);
