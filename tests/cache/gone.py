@@ -19,6 +19,7 @@ import tempfile
 from files import safetensors, write
 
 BIN = os.path.abspath(sys.argv[1])
+ALL = os.environ.get("MLX_GONE") == "all"
 HERE = os.path.dirname(os.path.abspath(__file__))
 STORES = {"lmstudio": ".lmstudio", "ollama": ".ollama", "huggingface": ".cache/huggingface",
           "llamacpp": ".cache/huggingface", "dir": "folder"}
@@ -217,9 +218,10 @@ def main():
             read_only(endpoint)
             for app in ("lmstudio", "huggingface", "ollama"):
                 for number, harm in enumerate(HARM):
-                    for inside in (False, True):
+                    # All of it for one app, every second one for the others (MLX_GONE=all: of all).
+                    for inside in (False, True) if app == "lmstudio" or ALL else (bool(number % 2),):
                         harmed(endpoint, app, harm, inside, ("undo", "unlink")[number % 2])
-                print("ok: %s, gone and replaced in %d ways" % (app, 2 * len(HARM)))
+                print("ok: %s, gone and replaced" % app)
             if shutil.which("strace"):
                 print("ok: killed in the middle, then gone (%d kills)" % killed_then_gone(endpoint, "lmstudio"))
         finally:

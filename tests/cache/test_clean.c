@@ -171,8 +171,9 @@ static void test_dedup_skips_other_modes(void **state)
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *report = mlx_cache_dedup(cache, true, &err);
     OK(report);
     const mlx_value_t *step = mlx_value_at(mlx_value_get(report, "steps"), 0);
-    if (strcmp(mlx_value_str(step, "state"), "skipped") == 0) {
-        assert_non_null(strstr(mlx_value_str(step, "why"), "owner or mode"));
+    /* Only where blocks can be shared; a link would share the mode as well, and is not promised. */
+    if (!step) {
+        assert_int_equal(world_number(report, "would_free"), 0);
         assert_int_equal(world_inode(w, "home/.lmstudio/models/pub/qwen/model.gguf"), inode);
     }
     struct stat st;
@@ -271,7 +272,9 @@ static void test_undo_of_remove_shares_again(void **state)
     OK(report);
     assert_int_equal(restored(report, "missing"), 0);
     assert_int_equal(restored(report, "downloaded"), 0);
-    assert_int_equal(restored(report, "adopted"), restored(report, "size"));
+    /* The manifest is in the operation's own record. */
+    assert_int_equal(restored(report, "adopted") + restored(report, "present"),
+                     restored(report, "size"));
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_format("cache/blobs/sha256/%.2s/%s", hex, hex);
     MLX_CLEANUP(mlx_free_p) char *app = mlx_format("home/.ollama/models/blobs/sha256-%s", hex);

@@ -9,9 +9,27 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const mlx_cache_how_t plainly = {.older_s = 0};
+
+/*  Every change is hit once in so many runs: MLX_CRASH_STRIDE=1 hits all of them in one. The first
+ *  one is told by the clock, and printed. */
+static int stride(void)
+{
+    const char *text = getenv("MLX_CRASH_STRIDE");
+    int value = text ? atoi(text) : 3;
+    return value > 0 ? value : 1;
+}
+
+static int first_change(void)
+{
+    static int first = -1;
+    if (first < 0)
+        first = (int)(time(NULL) % stride());
+    return first;
+}
 
 /* ---- the gate: at change number N, die or fail ---- */
 
@@ -247,8 +265,8 @@ static void kill_everywhere(size_t op)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t want = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t got = {0};
     expected_end(op, &want);
-    int at = 0;
-    for (bool died = true; died; at++) {
+    int at = first_change();
+    for (bool died = true; died; at += stride()) {
         MLX_CLEANUP(world_destroy) world_t *w = make_world();
         prepare(w, operations[op].prepare);
         died = dies_at(w, operations[op].run, at);
@@ -258,7 +276,8 @@ static void kill_everywhere(size_t op)
         list_apps(w, &got);
         check_same(op, at, &want, &got);
     }
-    print_message("  %s: killed at each of %d changes\n", operations[op].name, at - 1);
+    print_message("  %s: killed at every change of %d from %d in steps of %d\n",
+                  operations[op].name, at - stride(), first_change(), stride());
     assert_true(at > 3);
 }
 
@@ -277,7 +296,7 @@ static void test_kill_in_recovery(void **state)
         MLX_CLEANUP(mlx_buf_clear) mlx_buf_t want = {0};
         MLX_CLEANUP(mlx_buf_clear) mlx_buf_t got = {0};
         expected_end(op, &want);
-        for (int at = 2; at < 60; at += 7) {
+        for (int at = 2 + first_change(); at < 60; at += 7 * stride()) {
             MLX_CLEANUP(world_destroy) world_t *w = make_world();
             prepare(w, operations[op].prepare);
             for (int again = 0; again < 3; again++)
@@ -296,8 +315,8 @@ static void test_kill_in_recovery(void **state)
 static void app_steps_in(operation_fn before, operation_fn run, bool writes)
 {
     static const char model[] = "home/.lmstudio/models/pub/qwen/model.gguf";
-    int at = 0;
-    for (bool died = true; died; at++) {
+    int at = first_change();
+    for (bool died = true; died; at += stride()) {
         MLX_CLEANUP(world_destroy) world_t *w = make_world();
         MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "%s", model);
         prepare(w, (const operation_fn[]){before, NULL});
@@ -327,7 +346,7 @@ static void fail_everywhere(size_t op, int number)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t want = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t got = {0};
     expected_end(op, &want);
-    for (int at = 0;; at++) {
+    for (int at = first_change();; at += stride()) {
         MLX_CLEANUP(world_destroy) world_t *w = make_world();
         prepare(w, operations[op].prepare);
         trap_t trap = {.at = at, .number = number};

@@ -35,6 +35,10 @@ static char *used_by(const mlx_value_t *row)
     for (size_t i = 0; i < mlx_value_size(uses); i++)
         mlx_buf_printf(&text, "%s%s%s", i ? ", " : "", mlx_value_str(mlx_value_at(uses, i), "app"),
                        flag(mlx_value_at(uses, i), "offline") ? " (offline)" : "");
+    const mlx_value_t *others = mlx_value_get(row, "differs_in");
+    for (size_t i = 0; i < mlx_value_size(others); i++)
+        mlx_buf_printf(&text, "%s%s (another version)", text.len ? ", " : "",
+                       mlx_value_str(mlx_value_at(others, i), "app"));
     if (!text.len)
         mlx_buf_puts(&text, "-");
     return mlx_buf_take(&text);
@@ -90,7 +94,11 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out)
         const mlx_value_t *row = mlx_value_at(rows, i);
         MLX_CLEANUP(mlx_free_p) char *size = bytes(number(row, "size"));
         MLX_CLEANUP(mlx_free_p) char *users = used_by(row);
-        mlx_table_row(table, (const char *[]){mlx_value_str(row, "name"), size, users});
+        bool whole = true;
+        mlx_value_bool(row, "complete", &whole);
+        MLX_CLEANUP(mlx_free_p)
+        char *shown = mlx_format("%s%s", size, whole ? "" : " (incomplete)");
+        mlx_table_row(table, (const char *[]){mlx_value_str(row, "name"), shown, users});
     }
     MLX_CLEANUP(mlx_free_p) char *footer = sums(report);
     mlx_table_footer(table, footer);

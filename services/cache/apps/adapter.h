@@ -76,8 +76,12 @@ int mlx_hf_expose(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_error_t 
 bool mlx_hf_in_use(const mlx_root_t *root, const char *path);
 char *mlx_hf_lock_path(const char *path);
 
-/*  The commit that refs/main of the repository NAME says, or NULL. Caller owns it. */
-char *mlx_hf_main(const mlx_root_t *root, const char *name);
+/*  The commit of the repository NAME that is current: the one of refs/main where its snapshot is
+ *  here, else the snapshot that came last; NULL without any. Caller owns it. */
+char *mlx_hf_current(const mlx_root_t *root, const char *name);
+
+/*  Path in the hub's cache of its client's listing of NAME at COMMIT. Caller owns it. */
+char *mlx_hf_listing(const char *name, const char *commit);
 
 /*  Path of a blob inside the cache's home: "blobs/sha256/aa/aabb..". Caller owns it. */
 char *mlx_blob_path(const char *sha256);

@@ -89,6 +89,19 @@ static char *terminal_path(const repo_scan_t *r, const char *blob)
     return mlx_strdup(inside ? target + 6 : "");
 }
 
+/*  A link written in another way (absolute, as old clients did) leads into the cache all the same:
+ *  its path there, or "". */
+static char *resolved_path(const repo_scan_t *r, const char *path)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *link =
+        mlx_format("%s/%s/snapshots/%s/%s", mlx_root_path(r->root), r->folder, r->commit, path);
+    MLX_CLEANUP(mlx_free_p) char *full = realpath(link, NULL);
+    size_t len = strlen(mlx_root_path(r->root));
+    bool inside = full && strncmp(full, mlx_root_path(r->root), len) == 0 && full[len] == '/';
+    return mlx_strdup(inside ? full + len + 1 : "");
+}
+
 static void add_link(const repo_scan_t *r, int dir, const char *name, const char *path)
 {
     char target[1024];
@@ -101,6 +114,13 @@ static void add_link(const repo_scan_t *r, int dir, const char *name, const char
     target[len] = '\0';
     const char *blob = blob_of(target);
     MLX_CLEANUP(mlx_free_p) char *at = blob ? terminal_path(r, blob) : mlx_strdup("");
+    if (!*at) {
+        free(at);
+        at = resolved_path(r, path);
+    }
+    const char *tail = strrchr(target, '/');
+    if (!blob && *at && tail && is_hex_name(tail + 1))
+        blob = tail + 1;
     mlx_seen_t *seen = mlx_scan_add(r->scan, r->app, r->store, r->model, path, at, &st);
     seen->by_symlink = !*at;
     snprintf(seen->revision, sizeof seen->revision, "%s", r->commit);
@@ -273,15 +293,55 @@ static char *repo_folder(const char *name)
                  : mlx_format("models--%s", name);
 }
 
-char *mlx_hf_main(const mlx_root_t *root, const char *name)
+char *mlx_hf_listing(const char *name, const char *commit)
+{
+    MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(name);
+    return mlx_format("%s/trees/%s.json", folder, commit);
+}
+
+static int64_t snapshot_time(const mlx_root_t *root, const char *folder, const char *commit)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/snapshots/%s", folder, commit);
+    struct stat st;
+    if (mlx_fs_stat(root, path, &st, NULL) <= 0 || !S_ISDIR(st.st_mode))
+        return -1;
+    mlx_identity_t id = mlx_identity_of(&st);
+    return id.mtime_ns;
+}
+
+/*  The snapshot that came last, or NULL. */
+static char *newest_snapshot(const mlx_root_t *root, const char *folder)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *path = mlx_format("%s/%s/snapshots", mlx_root_path(root), folder);
+    DIR *dir = opendir(path);
+    char *newest = NULL;
+    int64_t latest = -1;
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        int64_t when = strlen(e->d_name) == MLX_SHA1_HEX && mlx_is_hex(e->d_name, MLX_SHA1_HEX)
+                           ? snapshot_time(root, folder, e->d_name)
+                           : -1;
+        if (when <= latest)
+            continue;
+        latest = when;
+        free(newest);
+        newest = mlx_strdup(e->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    return newest;
+}
+
+char *mlx_hf_current(const mlx_root_t *root, const char *name)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = repo_folder(name);
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/refs/main", folder);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(root, path, NULL);
     char commit[MLX_SHA1_HEX + 1] = "";
-    if (fd < 0 || read(fd, commit, MLX_SHA1_HEX) != MLX_SHA1_HEX)
-        return NULL;
-    return mlx_is_hex(commit, MLX_SHA1_HEX) ? mlx_strdup(commit) : NULL;
+    if (fd >= 0 && read(fd, commit, MLX_SHA1_HEX) == MLX_SHA1_HEX &&
+        mlx_is_hex(commit, MLX_SHA1_HEX) && snapshot_time(root, folder, commit) >= 0)
+        return mlx_strdup(commit);
+    return newest_snapshot(root, folder);
 }
 
 /*  "../../blobs/<etag>", one "../" more for each folder inside the snapshot. */

@@ -46,18 +46,6 @@ typedef struct {
     const mlx_root_t *root;
 } store_scan_t;
 
-static const char *layer_file(const mlx_layer_t *layer)
-{
-    if (strcmp(layer->media_type, MLX_LAYER_MODEL) == 0)
-        return "model.gguf";
-    if (strcmp(layer->media_type, MLX_LAYER_PROJECTOR) == 0)
-        return "mmproj.gguf";
-    if (strcmp(layer->media_type, MLX_LAYER_TENSOR) == 0)
-        return "tensor.safetensors";
-    const char *dot = strrchr(layer->media_type, '.');
-    return dot ? dot + 1 : "layer";
-}
-
 static void add_layer(const store_scan_t *s, const char *model, const char *name,
                       const mlx_layer_t *layer)
 {
@@ -88,10 +76,15 @@ static int scan_manifest(void *arg, const char *path, const mlx_ollama_name_t *n
         return 0;
     }
     MLX_CLEANUP(mlx_free_p) char *model = mlx_name_ollama_short(name);
+    struct stat st;
+    if (mlx_fs_stat(s->root, path, &st, NULL) > 0 && S_ISREG(st.st_mode))
+        mlx_scan_add(s->scan, "ollama", s->store, model, MLX_OLLAMA_MANIFEST, path, &st);
     if (manifest->config.sha256[0])
         add_layer(s, model, "config.json", &manifest->config);
-    for (size_t i = 0; i < manifest->count; i++)
-        add_layer(s, model, layer_file(&manifest->layers[i]), &manifest->layers[i]);
+    for (size_t i = 0; i < manifest->count; i++) {
+        MLX_CLEANUP(mlx_free_p) char *file = mlx_ollama_layer_name(manifest, i);
+        add_layer(s, model, file, &manifest->layers[i]);
+    }
     return 0;
 }
 
@@ -135,6 +128,10 @@ static int place_blob(const mlx_expose_t *what, mlx_cache_plan_t *plan,
                       const mlx_model_file_t *file, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("blobs/sha256-%s", file->sha256);
+    /* Two layers may be the same bytes. */
+    for (size_t i = 0; i < plan->count; i++)
+        if (strcmp(plan->steps[i].path, path) == 0)
+            return 0;
     return mlx_expose_file(what, plan, file, path, "", err);
 }
 
@@ -200,14 +197,47 @@ static int place_params(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_bu
     return params->len ? mlx_ollama_plan_blob(what, plan, params, err) : 0;
 }
 
+/*  Blobs that a model of Ollama's own lacks and the cache has: put back, and no more than that. */
+static int heal(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_manifest_t *manifest,
+                mlx_error_t *err)
+{
+    for (size_t i = 0; i < manifest->count + 1; i++) {
+        const mlx_layer_t *layer = i < manifest->count ? &manifest->layers[i] : &manifest->config;
+        MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(layer->sha256);
+        MLX_CLEANUP(mlx_free_p)
+        char *name = i < manifest->count ? mlx_ollama_layer_name(manifest, i) : NULL;
+        mlx_model_file_t file = {.path = name ? name : (char[]){"config.json"},
+                                 .size = layer->size};
+        struct stat st;
+        memcpy(file.sha256, layer->sha256, sizeof file.sha256);
+        if (mlx_fs_stat(what->home, blob, &st, NULL) > 0 && (uint64_t)st.st_size == layer->size &&
+            place_blob(what, plan, &file, err))
+            return -1;
+    }
+    return 0;
+}
+
+static bool has_layer(const mlx_manifest_t *manifest, const char *sha256)
+{
+    for (size_t i = 0; i < manifest->count; i++)
+        if (strcmp(manifest->layers[i].sha256, sha256) == 0)
+            return true;
+    return false;
+}
+
 static int expose_gguf(const mlx_expose_t *what, mlx_cache_plan_t *plan,
                        const mlx_model_file_t *weights, const mlx_model_file_t *projector,
                        mlx_error_t *err)
 {
     mlx_gguf_t info;
     mlx_ollama_name_t name;
-    if (read_blob_header(what, weights, &info, err) || choose_name(what, &info, &name, err) ||
-        place_blob(what, plan, weights, err) ||
+    if (read_blob_header(what, weights, &info, err) || choose_name(what, &info, &name, err))
+        return -1;
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *theirs = mlx_ollama_find_manifest(what->store, &name);
+    if (theirs && has_layer(theirs, weights->sha256))
+        return heal(what, plan, theirs, err);
+    if (place_blob(what, plan, weights, err) ||
         (projector && place_blob(what, plan, projector, err)))
         return -1;
     MLX_CLEANUP(mlx_free_p)
@@ -242,17 +272,16 @@ static int expose_pulled(const mlx_expose_t *what, mlx_cache_plan_t *plan,
     return mlx_ollama_plan_manifest(what, plan, &name, NULL, &manifest, err);
 }
 
+/*  What keeps a model without a manifest of its own from being Ollama's; NULL: nothing. */
 static const char *find_weights(const mlx_model_t *model, const mlx_model_file_t **weights,
-                                const mlx_model_file_t **projector, const mlx_model_file_t **kept)
+                                const mlx_model_file_t **projector)
 {
     size_t safetensors = 0;
-    *weights = *projector = *kept = NULL;
+    *weights = *projector = NULL;
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
         mlx_file_kind_t kind = mlx_file_kind(file->path);
-        if (strcmp(file->path, MLX_OLLAMA_MANIFEST) == 0)
-            *kept = file;
-        else if (kind == MLX_FILE_SAFETENSORS)
+        if (kind == MLX_FILE_SAFETENSORS)
             safetensors++;
         else if (kind == MLX_FILE_GGUF && strcasestr(file->path, "mmproj"))
             *projector = file;
@@ -262,7 +291,7 @@ static const char *find_weights(const mlx_model_t *model, const mlx_model_file_t
         else if (kind == MLX_FILE_GGUF)
             *weights = file;
     }
-    if (*weights || *kept)
+    if (*weights)
         return NULL;
     if (safetensors)
         return "Ollama keeps MLX models as one blob per tensor, often repacked: their bytes never "
@@ -272,10 +301,18 @@ static const char *find_weights(const mlx_model_t *model, const mlx_model_file_t
     return "it has no GGUF file";
 }
 
+static const mlx_model_file_t *find_manifest(const mlx_model_t *model)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (strcmp(model->files[i].path, MLX_OLLAMA_MANIFEST) == 0)
+            return &model->files[i];
+    return NULL;
+}
+
 static int ollama_expose(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_error_t *err)
 {
-    const mlx_model_file_t *weights, *projector, *kept;
-    const char *fault = find_weights(what->model, &weights, &projector, &kept);
+    const mlx_model_file_t *weights, *projector, *kept = find_manifest(what->model);
+    const char *fault = kept ? NULL : find_weights(what->model, &weights, &projector);
     if (fault) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s cannot be linked to Ollama", what->model->name);
         return mlx_error_hint(err, "%s", fault);

@@ -85,9 +85,28 @@ static bool is_part_of(const mlx_model_t *a, const mlx_model_t *b)
     return true;
 }
 
-/*  The same model at another time: a revision of a repository, or what lies at the same path. */
-static bool is_update(const mlx_model_t *model, const mlx_model_t *old)
+/*  Does another store than ROOT still have large files of OLD under its name: two Ollamas may each
+ *  have a model of that name. */
+static bool lies_elsewhere(const mlx_scan_t *scan, const char *root, const mlx_model_t *old)
 {
+    for (size_t i = 0; i < scan->count; i++) {
+        const mlx_seen_t *seen = &scan->files[i];
+        if (!seen->shared || strcmp(seen->root, root) == 0 || strcmp(seen->model, old->name) != 0)
+            continue;
+        for (size_t k = 0; k < old->count; k++)
+            if (strcmp(old->files[k].sha256, seen->claim) == 0)
+                return true;
+    }
+    return false;
+}
+
+/*  The same model at another time: a revision of a repository, a model that Ollama has anew under
+ *  its name, or what lies at the same path. */
+static bool is_update(const mlx_model_t *model, const mlx_model_t *old, const mlx_scan_t *scan,
+                      const char *root)
+{
+    if (strcmp(model->source, "ollama") == 0 && strcmp(old->source, "ollama") == 0)
+        return !lies_elsewhere(scan, root, old);
     if (model->revision && old->revision && strcmp(model->source, old->source) == 0)
         return true;
     return model->origin && old->origin && strcmp(model->origin, old->origin) == 0;
@@ -107,15 +126,16 @@ static void rename_apart(mlx_model_t *model)
     model->view = mlx_cache_view_name(name);
 }
 
-/*  Publish MODEL without taking a name or a file from another one. What the cache has already, and
- *  more of it, stays; it is given as *KEPT then. */
-static int publish_apart(mlx_cache_t *self, mlx_model_t *model, const mlx_cache_how_t *how,
-                         mlx_model_t **kept, mlx_error_t *err)
+/*  Publish MODEL, found by SCAN in ROOT, without taking a name or a file from another one. What the
+ *  cache has already, and more of it, stays; it is given as *KEPT then. */
+static int publish_apart(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t *scan,
+                         const char *root, const mlx_cache_how_t *how, mlx_model_t **kept,
+                         mlx_error_t *err)
 {
     *kept = how->as ? NULL : mlx_registry_get_model(self->db, model->name, NULL);
     if (*kept && is_part_of(model, *kept))
         return mlx_cache_publish(self, *kept, err);
-    if (*kept && !is_part_of(*kept, model) && !is_update(model, *kept))
+    if (*kept && !is_part_of(*kept, model) && !is_update(model, *kept, scan, root))
         rename_apart(model);
     mlx_model_destroy(kept);
     return mlx_cache_publish(self, model, err);
@@ -130,7 +150,8 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to add", model->name);
         return NULL;
     }
-    if (check_files(model->name, scan->files, chosen, count, err))
+    if (check_files(model->name, scan->files, chosen, count, err) ||
+        mlx_cache_need_whole_files(self, model->name, scan->files, chosen, count, err))
         return NULL;
     uint64_t total = 0, done = 0;
     for (size_t i = 0; i < count; i++)
@@ -146,7 +167,8 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
             mlx_cache_tell_done(self, done += seen->id.size);
     }
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *kept = NULL;
-    if (!how->dry_run && publish_apart(self, model, how, &kept, err))
+    const char *root = scan->files[chosen[0]].root;
+    if (!how->dry_run && publish_apart(self, model, scan, root, how, &kept, err))
         return NULL;
     return mlx_cache_model_value(kept ? kept : model);
 }
@@ -268,14 +290,13 @@ static bool is_first(const mlx_scan_t *scan, size_t index)
     return true;
 }
 
-/*  The file of FIRST's model that tells which revision is taken: that of refs/main, where it is
- *  here. */
+/*  The file of FIRST's model that tells which revision is taken: the current one. */
 static size_t head_of(mlx_cache_t *self, const mlx_scan_t *scan, size_t first)
 {
     const mlx_seen_t *seen = &scan->files[first];
     const mlx_root_t *root =
         seen->revision[0] ? mlx_roots_get(self->roots, seen->root, NULL) : NULL;
-    MLX_CLEANUP(mlx_free_p) char *commit = root ? mlx_hf_main(root, seen->model) : NULL;
+    MLX_CLEANUP(mlx_free_p) char *commit = root ? mlx_hf_current(root, seen->model) : NULL;
     for (size_t i = first; commit && i < scan->count; i++)
         if (scan->files[i].app == seen->app && scan->files[i].root == seen->root &&
             strcmp(scan->files[i].model, seen->model) == 0 &&

@@ -216,25 +216,6 @@ char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, 
     return given;
 }
 
-/*  A name for each layer in the model's folder. */
-static char *layer_name(const mlx_layer_t *layer, size_t index)
-{
-    static const struct {
-        const char *type;
-        const char *name;
-    } known[] = {
-        {MLX_LAYER_MODEL, "model.gguf"},       {MLX_LAYER_PROJECTOR, "mmproj.gguf"},
-        {MLX_LAYER_TEMPLATE, "template"},      {MLX_LAYER_PARAMS, "params.json"},
-        {MLX_LAYER_PREFIX "system", "system"}, {MLX_LAYER_CONFIG, "config.json"},
-    };
-    for (size_t i = 0; i < MLX_COUNT(known); i++)
-        if (strcmp(known[i].type, layer->media_type) == 0)
-            return mlx_strdup(known[i].name);
-    if (strcmp(layer->media_type, MLX_LAYER_TENSOR) == 0)
-        return mlx_format("tensor-%03zu.safetensors", index);
-    return mlx_format("layer-%03zu", index);
-}
-
 static void want_layer(mlx_wanted_t *w, const char *base, const mlx_layer_t *layer, char *path)
 {
     w->path = path;
@@ -249,15 +230,8 @@ static mlx_wanted_t *want_layers(const mlx_manifest_t *manifest, const char *bas
     mlx_wanted_t *wanted = mlx_alloc(manifest->count + 2, sizeof *wanted);
     *count = 0;
     for (size_t i = 0; i < manifest->count; i++) {
-        const mlx_layer_t *layer = &manifest->layers[i];
-        char *path = layer_name(layer, i);
-        for (size_t k = 0; k < *count; k++)
-            if (strcmp(wanted[k].path, path) == 0) {
-                free(path);
-                path = mlx_format("layer-%03zu", i);
-                break;
-            }
-        want_layer(&wanted[(*count)++], base, layer, path);
+        char *path = mlx_ollama_layer_name(manifest, i);
+        want_layer(&wanted[(*count)++], base, &manifest->layers[i], path);
     }
     if (manifest->config.sha256[0])
         want_layer(&wanted[(*count)++], base, &manifest->config, mlx_strdup("config.json"));

@@ -89,12 +89,22 @@ static void count_missing(const doctor_t *d, const mlx_model_t *model, size_t *b
     }
 }
 
+static void check_whole(const doctor_t *d, const mlx_model_t *model)
+{
+    mlx_error_t why = {0};
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_format("model %s", model->name);
+    if (mlx_cache_need_whole(d->cache, model, &why))
+        note(d, name, why.text, why.hint);
+}
+
 static void check_models(const doctor_t *d)
 {
     size_t count, blobs = 0, names = 0;
     mlx_model_t *models = mlx_registry_models(d->cache->db, &count, NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         count_missing(d, &models[i], &blobs, &names);
+        check_whole(d, &models[i]);
+    }
     mlx_models_free(&models, count);
     MLX_CLEANUP(mlx_free_p)
     char *fault =
@@ -140,6 +150,8 @@ static void check_store(const doctor_t *d, const mlx_cache_store_t *store)
 static void check_apps(const doctor_t *d)
 {
     MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(d->cache, NULL);
+    if (scan)
+        mlx_cache_find_gaps(d->cache, scan);
     for (size_t i = 0; scan && i < scan->store_count; i++)
         check_store(d, scan->stores[i]);
     for (size_t i = 0; scan && i < scan->problem_count; i++) {

@@ -78,6 +78,14 @@ int mlx_cache_let_go(mlx_cache_t *self, int64_t id, mlx_error_t *err);
 int mlx_cache_need_sound(mlx_cache_t *self, const char *model, const mlx_model_file_t *file,
                          mlx_error_t *err);
 
+/*  What lacks files that it names itself (model/complete.h). find_gaps: mark and report the models
+ *  of SCAN; need_whole: 0 when the cached MODEL is whole; need_whole_files: when the CHOSEN ones of
+ *  FILES are, that an app has as MODEL. */
+void mlx_cache_find_gaps(mlx_cache_t *self, mlx_scan_t *scan);
+int mlx_cache_need_whole(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
+int mlx_cache_need_whole_files(mlx_cache_t *self, const char *model, const mlx_seen_t *files,
+                               const size_t *chosen, size_t count, mlx_error_t *err);
+
 /*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went
  *  bad since: each gets those of the blob. What somebody wrote to is left alone. */
 int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);

@@ -229,6 +229,8 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
+    if (model && mlx_cache_need_whole(self, model, err))
+        return NULL;
     for (size_t i = 0; model && i < model->count; i++)
         if (mlx_cache_need_sound(self, name, &model->files[i], err))
             return NULL;

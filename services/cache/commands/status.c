@@ -1,6 +1,5 @@
 /*  What there is, who uses it, and what sharing saves: counted by inode and by shared blocks. */
-#include "services/cache/store/inodes.h"
-
+#include "services/cache/commands/dedup.h"
 #include "services/cache/commands/report.h"
 #include "services/cache/model/header.h"
 #include "services/cache/store/store.h"
@@ -161,6 +160,8 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     mlx_value_set_int(row, "added_at", model->added_at);
     if (missing)
         mlx_value_set_int(row, "missing_files", missing);
+    if (mlx_cache_need_whole(r->cache, model, NULL))
+        mlx_value_set_bool(row, "complete", false);
     note_damage(r, row, model);
     set_used_by(row, r->inodes, weights, apps);
     mlx_volumes_add_users(r->cache, model, mlx_value_get(row, "used_by"));
@@ -182,121 +183,234 @@ static int add_cached(report_t *r, mlx_error_t *err)
 /* ---- what only the apps have ---- */
 
 typedef struct {
-    const char *model;
-    size_t group;
-    uint64_t size;
-    unsigned app;
-    bool weights;
+    const mlx_seen_t *seen;
+    size_t group;   /* its leader */
+    size_t content; /* the first group of its hash, else its leader: the same for the same bytes */
+    uint64_t key;   /* of its model: what its weights are; 0: not known yet */
 } use_t;
+
+/*  The files of one model as one app has them in one folder come together: a tree. */
+static int compare_trees(const mlx_seen_t *a, const mlx_seen_t *b)
+{
+    int order = strcmp(a->model, b->model);
+    if (!order)
+        order = strcmp(a->app, b->app);
+    if (!order)
+        order = strcmp(a->root, b->root);
+    return order ? order : strcmp(a->revision, b->revision);
+}
 
 static int compare_uses(const void *a, const void *b)
 {
     const use_t *x = a, *y = b;
-    int order = strcmp(x->model, y->model);
-    if (order)
-        return order;
-    return (x->group > y->group) - (x->group < y->group);
+    if (x->key != y->key)
+        return x->key < y->key ? -1 : 1;
+    int order = compare_trees(x->seen, y->seen);
+    return order ? order : (x->group > y->group) - (x->group < y->group);
+}
+
+/*  Groups in order of their hash: the first of each is its content. */
+static size_t *list_contents(const mlx_inodes_t *inodes)
+{
+    size_t *content = mlx_alloc(inodes->group_count + 1, sizeof *content);
+    size_t first = 0;
+    for (size_t i = 0; i < inodes->group_count; i++) {
+        size_t g = inodes->by_sha256[i];
+        const char *sha = mlx_group_sha256(inodes, &inodes->groups[g]);
+        if (i == 0 || !*sha ||
+            strcmp(sha, mlx_group_sha256(inodes, &inodes->groups[inodes->by_sha256[first]])) != 0)
+            first = i;
+        content[g] = *sha ? inodes->by_sha256[first] : inodes->groups[g].leader;
+    }
+    return content;
 }
 
 static size_t collect_uses(const report_t *r, use_t *uses)
 {
     size_t count = 0;
     const mlx_inodes_t *inodes = r->inodes;
+    MLX_CLEANUP(mlx_free_p) size_t *content = list_contents(inodes);
     for (size_t g = 0; g < inodes->group_count; g++) {
         const mlx_group_t *group = &inodes->groups[g];
         if (leader_of(inodes, group)->in_cache || group->content_in_cache)
             continue;
-        for (size_t i = group->first; i < group->first + group->count; i++) {
-            const mlx_seen_t *seen = inodes->refs[i].seen;
-            uses[count++] = (use_t){.model = seen->model,
-                                    .group = group->leader,
-                                    .size = seen->id.size,
-                                    .app = mlx_app_bit(seen->app),
-                                    .weights = seen->weights};
-        }
+        for (size_t i = group->first; i < group->first + group->count; i++)
+            uses[count++] = (use_t){
+                .seen = inodes->refs[i].seen, .group = group->leader, .content = content[g]};
     }
     qsort(uses, count, sizeof *uses, compare_uses);
     return count;
 }
 
-/*  An app's own files of a model: two apps with a copy each do not make it twice as large. */
-static uint64_t size_in_app(const use_t *uses, size_t count, unsigned app)
+static uint64_t mix(uint64_t x)
 {
-    uint64_t sum = 0;
-    const use_t *last = NULL;
-    for (size_t i = 0; i < count; i++) {
-        if (uses[i].app != app || (last && last->group == uses[i].group))
-            continue;
-        sum += uses[i].size;
-        last = &uses[i];
-    }
-    return sum;
+    x = (x + 1) * 0x9e3779b97f4a7c15u;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    return x ^ (x >> 29);
 }
 
-static void add_app_row(report_t *r, const use_t *uses, size_t count)
+/*  Models whose weights are the same bytes are one, with all its users. MARKS: one for each group.
+ */
+static void join_names(use_t *uses, size_t count, size_t *marks)
 {
-    uint64_t size = 0, disk = 0;
+    for (size_t from = 0, to; from < count; from = to) {
+        uint64_t key = 0;
+        for (to = from; to < count && strcmp(uses[to].seen->model, uses[from].seen->model) == 0;
+             to++) {
+            if (!uses[to].seen->weights || marks[uses[to].content] == from + 1)
+                continue;
+            marks[uses[to].content] = from + 1;
+            key += mix(uses[to].content);
+        }
+        for (size_t i = from; i < to; i++)
+            uses[i].key = key;
+    }
+    qsort(uses, count, sizeof *uses, compare_uses);
+}
+
+/*  The largest tree: another app, another folder of the same app or an older revision does not make
+ *  a model larger. */
+static uint64_t largest_tree(const use_t *uses, size_t count)
+{
+    uint64_t largest = 0, size = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool same = i && compare_trees(uses[i - 1].seen, uses[i].seen) == 0;
+        size = same ? size : 0;
+        if (!same || uses[i - 1].group != uses[i].group)
+            size += uses[i].seen->id.size;
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+static void set_names(mlx_value_t *row, const use_t *uses, size_t count)
+{
+    mlx_value_set_str(row, "name", uses[0].seen->model);
+    if (strcmp(uses[0].seen->model, uses[count - 1].seen->model) == 0)
+        return;
+    mlx_value_t *names = mlx_value_set(row, "names", mlx_value_list());
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(uses[i - 1].seen->model, uses[i].seen->model) != 0)
+            mlx_value_append(names, mlx_value_new_str(uses[i].seen->model));
+}
+
+/*  MARK: of this row, in MARKS. */
+static void add_app_row(report_t *r, const use_t *uses, size_t count, size_t *marks, size_t mark)
+{
+    uint64_t disk = 0;
     unsigned apps = 0;
     const mlx_group_t *most = NULL;
-    bool weights = false;
+    bool incomplete = true;
     for (size_t i = 0; i < count; i++) {
-        apps |= uses[i].app;
-        weights |= uses[i].weights;
-        if (i && uses[i].group == uses[i - 1].group)
-            continue;
         const mlx_group_t *group = &r->inodes->groups[uses[i].group];
-        disk += group->disk_bytes;
-        if (uses[i].weights && (!most || group->places > most->places))
+        incomplete = incomplete && uses[i].seen->incomplete;
+        apps |= mlx_app_bit(uses[i].seen->app);
+        if (marks[uses[i].group] != mark)
+            disk += group->disk_bytes;
+        marks[uses[i].group] = mark;
+        if (uses[i].seen->weights && (!most || group->places > most->places))
             most = group;
     }
-    for (size_t i = 0; mlx_adapters[i]; i++) {
-        uint64_t one = size_in_app(uses, count, 1u << i);
-        size = one > size ? one : size;
-    }
-    if (!weights)
+    if (!most)
         return;
     count_avoided(r, most);
     mlx_value_t *row = mlx_value_append(r->rows, mlx_value_map());
-    mlx_value_set_str(row, "name", uses[0].model);
+    set_names(row, uses, count);
     mlx_value_set_bool(row, "cached", false);
-    mlx_value_set_int(row, "size", (int64_t)size);
+    mlx_value_set_int(row, "size", (int64_t)largest_tree(uses, count));
     mlx_value_set_int(row, "disk", (int64_t)disk);
+    if (incomplete)
+        mlx_value_set_bool(row, "complete", false);
     set_used_by(row, r->inodes, NULL, apps);
+}
+
+/*  The row of the cached model that an app calls MODEL, or NULL. */
+static mlx_value_t *cached_row(const report_t *r, const char *model)
+{
+    MLX_CLEANUP(mlx_free_p) char *local = mlx_format("local/%s", model);
+    for (size_t i = 0; i < mlx_value_size(r->rows); i++) {
+        mlx_value_t *row = mlx_value_at(r->rows, i);
+        const char *name = mlx_value_str(row, "name");
+        bool cached = false;
+        mlx_value_bool(row, "cached", &cached);
+        if (cached && (strcmp(name, model) == 0 || strcmp(name, local) == 0))
+            return row;
+    }
+    return NULL;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/*  Nobody has hashed it, it is as long as the file of MODEL with its name, and it is not what this
+ *  cache placed there and somebody wrote to since. */
+static bool is_lookalike(const report_t *r, const mlx_model_t *model, const use_t *use)
+{
+    const mlx_seen_t *seen = use->seen;
+    if (*mlx_group_sha256(r->inodes, &r->inodes->groups[use->group]) ||
+        mlx_registry_was_placed(r->cache->db, &seen->id))
+        return false;
+    for (size_t i = 0; i < model->count; i++)
+        if (model->files[i].size == seen->id.size &&
+            strcmp(last_part(model->files[i].path), last_part(seen->name)) == 0)
+            return true;
+    return false;
+}
+
+/*  Copies that an app keeps of a cached model under its name are in the model's row: as a user of
+ *  it, or, where they are something else, in "differs_in". */
+static bool join_cached(report_t *r, const use_t *uses, size_t count)
+{
+    mlx_value_t *row = cached_row(r, uses[0].seen->model);
+    MLX_CLEANUP(mlx_model_destroy)
+    mlx_model_t *model =
+        row ? mlx_registry_get_model(r->cache->db, mlx_value_str(row, "name"), NULL) : NULL;
+    unsigned like = 0, unlike = 0;
+    for (size_t i = 0; model && i < count; i++)
+        if (uses[i].seen->weights)
+            *(is_lookalike(r, model, &uses[i]) ? &like : &unlike) |= mlx_app_bit(uses[i].seen->app);
+    if (!(like | unlike))
+        return false;
+    for (size_t i = 0; mlx_adapters[i]; i++) {
+        if (!((like | unlike) & 1u << i))
+            continue;
+        const char *key = unlike & 1u << i ? "differs_in" : "used_by";
+        mlx_value_t *list = mlx_value_get(row, key);
+        if (!list)
+            list = mlx_value_set(row, key, mlx_value_list());
+        mlx_value_t *use = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(use, "app", mlx_adapters[i]->name);
+        if (!(unlike & 1u << i))
+            mlx_value_set_str(use, "method", "copy");
+    }
+    return true;
+}
+
+static bool is_one_row(const use_t *a, const use_t *b)
+{
+    return a->key == b->key && (a->key || strcmp(a->seen->model, b->seen->model) == 0);
 }
 
 static void add_uncached(report_t *r)
 {
+    size_t groups = r->inodes->group_count + 1;
     MLX_CLEANUP(mlx_free_p) use_t *uses = mlx_alloc(r->inodes->count + 1, sizeof *uses);
+    MLX_CLEANUP(mlx_free_p) size_t *marks = mlx_alloc(groups, sizeof *marks);
     size_t count = collect_uses(r, uses);
-    for (size_t from = 0; from < count;) {
-        size_t to = from + 1;
-        while (to < count && strcmp(uses[to].model, uses[from].model) == 0)
-            to++;
-        add_app_row(r, uses + from, to - from);
-        from = to;
+    join_names(uses, count, marks);
+    memset(marks, 0, groups * sizeof *marks);
+    for (size_t from = 0, to; from < count; from = to) {
+        for (to = from + 1; to < count && is_one_row(&uses[from], &uses[to]); to++)
+            ;
+        if (!join_cached(r, uses + from, to - from))
+            add_app_row(r, uses + from, to - from, marks, from + 1);
     }
 }
 
 /* ---- sums ---- */
-
-/*  Bytes held twice or more in one file system though their content is the same. */
-static uint64_t duplicate_bytes(const mlx_inodes_t *inodes)
-{
-    uint64_t sum = 0;
-    const mlx_group_t *kept = NULL;
-    for (size_t i = 0; i < inodes->group_count; i++) {
-        const mlx_group_t *group = &inodes->groups[inodes->by_sha256[i]];
-        const mlx_ref_t *ref = &inodes->refs[group->first];
-        if (!ref->sha256[0] || group->leader != inodes->by_sha256[i])
-            continue;
-        const mlx_ref_t *other = kept ? &inodes->refs[kept->first] : NULL;
-        if (other && strcmp(other->sha256, ref->sha256) == 0 && other->id.dev == ref->id.dev)
-            sum += group->exclusive;
-        else
-            kept = group;
-    }
-    return sum;
-}
 
 typedef struct {
     uint64_t dev, size, disk_bytes;
@@ -347,7 +461,8 @@ static void add_sums(const report_t *r, mlx_value_t *report)
     mlx_value_set_int(report, "total", (int64_t)r->inodes->total);
     mlx_value_set_int(report, "saved", (int64_t)r->inodes->saved);
     mlx_value_set_int(report, "duplicates_avoided", r->duplicates_avoided);
-    mlx_value_set_int(report, "duplicate_bytes", (int64_t)duplicate_bytes(r->inodes));
+    mlx_value_set_int(report, "duplicate_bytes",
+                      (int64_t)mlx_dedup_plan(r->cache, r->inodes, NULL));
     mlx_value_set_int(report, "lookalike_bytes", (int64_t)lookalike_bytes(r->inodes));
 }
 
@@ -404,6 +519,8 @@ mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *basis = mlx_report_basis(self);
     MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, err);
+    if (scan)
+        mlx_cache_find_gaps(self, scan);
     mlx_value_t *report = scan ? make_report(self, scan, err) : NULL;
     if (report)
         mlx_report_keep(self, basis, scan, report);

@@ -74,7 +74,14 @@ static int check_pair(const mlx_replace_t *self, const struct stat *old, const s
     return 0;
 }
 
-/*  A hard link shares owner and mode: they must be equal already. */
+bool mlx_replace_fits(const struct stat *old, const struct stat *source)
+{
+    mode_t was = old->st_mode & 07777, is = source->st_mode & 07777;
+    return old->st_uid == source->st_uid && old->st_gid == source->st_gid &&
+           (is == was || is == (was & ~(mode_t)0222));
+}
+
+/*  A hard link shares owner and mode. */
 static int make_twin(const mlx_replace_t *self, const struct stat *old, const struct stat *source,
                      mlx_error_t *err)
 {
@@ -94,8 +101,7 @@ static int make_twin(const mlx_replace_t *self, const struct stat *old, const st
     }
     if (!(step->methods & MLX_METHOD_HARDLINK))
         return mlx_error_set(err, MLX_ERR_FAILED, "this file system cannot share blocks");
-    if (old->st_uid != source->st_uid || old->st_gid != source->st_gid ||
-        (old->st_mode & 07777) != (source->st_mode & 07777))
+    if (!mlx_replace_fits(old, source))
         return mlx_error_set(err, MLX_ERR_FAILED,
                              "%s has a different owner or mode, which a link would share",
                              step->path);

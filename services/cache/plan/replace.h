@@ -33,6 +33,10 @@ typedef struct {
     void *stop_arg;
 } mlx_replace_t;
 
+/*  May the file OLD become a name of SOURCE, with its owner and mode: they are the same, or SOURCE
+ *  is read-only besides (undo gives the old mode back). */
+bool mlx_replace_fits(const struct stat *old, const struct stat *source);
+
 int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err);
 
 /*  After a crash: remove the temporary, whichever of the two it is. DONE: the target is the new

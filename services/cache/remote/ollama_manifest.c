@@ -161,6 +161,37 @@ static void compose_config(const mlx_gguf_t *info, const mlx_manifest_t *manifes
     mlx_json_write(out, config, false);
 }
 
+/*  The name that goes with a media type; NULL: none of its own. */
+static const char *known_name(const mlx_layer_t *layer)
+{
+    static const struct {
+        const char *type;
+        const char *name;
+    } known[] = {
+        {MLX_LAYER_MODEL, "model.gguf"},       {MLX_LAYER_PROJECTOR, "mmproj.gguf"},
+        {MLX_LAYER_TEMPLATE, "template"},      {MLX_LAYER_PARAMS, "params.json"},
+        {MLX_LAYER_PREFIX "system", "system"}, {MLX_LAYER_PREFIX "messages", "messages.json"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(known); i++)
+        if (strcmp(known[i].type, layer->media_type) == 0)
+            return known[i].name;
+    return NULL;
+}
+
+char *mlx_ollama_layer_name(const mlx_manifest_t *manifest, size_t index)
+{
+    const mlx_layer_t *layer = &manifest->layers[index];
+    const char *name = known_name(layer);
+    for (size_t i = 0; name && i < index; i++)
+        if (strcmp(manifest->layers[i].media_type, layer->media_type) == 0)
+            name = NULL;
+    if (name)
+        return mlx_strdup(name);
+    if (strcmp(layer->media_type, MLX_LAYER_TENSOR) == 0)
+        return mlx_format("tensor-%03zu.safetensors", index);
+    return mlx_format("layer-%03zu", index);
+}
+
 const char *mlx_ollama_text_kind(const char *path)
 {
     static const char *const kinds[][2] = {{"template", "template"},
@@ -254,6 +285,16 @@ static char *manifest_path(const mlx_root_t *root, const mlx_ollama_name_t *name
         path = longer;
     }
     return path;
+}
+
+mlx_manifest_t *mlx_ollama_find_manifest(const mlx_root_t *store, const mlx_ollama_name_t *name)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = manifest_path(store, name);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+    struct stat st;
+    if (mlx_fs_stat(store, path, &st, NULL) <= 0 || read_file(store, path, &json, NULL))
+        return NULL;
+    return mlx_manifest_parse(mlx_buf_str(&json), json.len, NULL);
 }
 
 int mlx_ollama_plan_blob(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_buf_t *content,

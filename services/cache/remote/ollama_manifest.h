@@ -36,6 +36,9 @@ typedef struct {
  *  GGUF's own metadata, unless the model was Ollama's already and has one as a file. */
 void mlx_ollama_compose(const mlx_ollama_parts_t *parts, mlx_buf_t *config, mlx_buf_t *manifest);
 
+/*  A name for layer INDEX in the model's folder, different for each. Caller owns it. */
+char *mlx_ollama_layer_name(const mlx_manifest_t *manifest, size_t index);
+
 /*  The kind of layer that the file of a model from an Ollama is ("template", ..); NULL: none of
  *  these. */
 const char *mlx_ollama_text_kind(const char *path);
@@ -46,6 +49,10 @@ void mlx_ollama_params(const mlx_value_t *generation, mlx_buf_t *params);
 /*  Plan a small blob that is written, unless it is there. */
 int mlx_ollama_plan_blob(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_buf_t *content,
                          mlx_error_t *err);
+
+/*  The manifest that the store has under NAME, however that is spelled there, or NULL. Caller owns
+ *  it and must destroy it. */
+mlx_manifest_t *mlx_ollama_find_manifest(const mlx_root_t *store, const mlx_ollama_name_t *name);
 
 /*  Plan the config blob (may be NULL) and, last, the manifest. An existing model whose name differs
  *  in case only lends its spelling; one of that name with another content is an error (data_loss).

@@ -347,6 +347,17 @@ int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX
     return read_hash(q, hex, err);
 }
 
+bool mlx_registry_was_placed(mlx_db_t *db, const mlx_identity_t *id)
+{
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(
+        db, NULL,
+        "SELECT 1 FROM steps JOIN ops ON ops.id = op WHERE made_dev = ? AND made_ino = ?"
+        " AND steps.state = 'done' AND ops.state = 'done' AND ops.kind = 'link'",
+        "ii", (int64_t)id->dev, (int64_t)id->ino);
+    return mlx_stmt_step(q, NULL) > 0;
+}
+
 /* ---- marks ---- */
 
 /*  Device numbers are given out anew at each boot: a home that is the same folder on another device

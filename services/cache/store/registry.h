@@ -77,6 +77,9 @@ int mlx_registry_keep_hash(mlx_db_t *db, const mlx_identity_t *before, const mlx
 int mlx_registry_placed(mlx_db_t *db, const mlx_identity_t *id, char hex[MLX_HEX_MAX],
                         mlx_error_t *err);
 
+/*  Is the inode of ID one that a link of this cache placed, whatever became of its content. */
+bool mlx_registry_was_placed(mlx_db_t *db, const mlx_identity_t *id);
+
 /*  The registry is that of HOME: follow it when its file system has another device number now. To
  *  be called when it is opened to write. */
 int mlx_registry_at(mlx_db_t *db, const mlx_root_t *home, mlx_error_t *err);

@@ -28,6 +28,7 @@ typedef struct {
     uint64_t names;      /* hard links, wherever they are */
     bool weights;
     bool shared;     /* its bytes are worth sharing: weights, and whatever is large */
+    bool incomplete; /* its model lacks files that it names itself */
     bool by_symlink; /* the app reaches the bytes through a symbolic link of its own */
 } mlx_seen_t;
 

@@ -190,6 +190,21 @@ static int hash_taken(mlx_engine_t *engine, const mlx_root_t *home, const char *
     return mlx_registry_put_hash(engine->db, &now, hex, err);
 }
 
+/*  The file that was taken in keeps its own name for those bytes: what was learned of it stands,
+ *  though a link that came and went may have moved its ctime. */
+static int keep_source_hash(mlx_engine_t *engine, const mlx_root_t *root, const char *path,
+                            const mlx_identity_t *source, const char *hex, mlx_error_t *err)
+{
+    struct stat st;
+    if (mlx_fs_stat(root, path, &st, NULL) <= 0)
+        return 0;
+    mlx_identity_t now = mlx_identity_of(&st);
+    if (!mlx_identity_same_inode(&now, source) || now.size != source->size ||
+        now.mtime_ns != source->mtime_ns)
+        return 0;
+    return mlx_registry_put_hash(engine->db, &now, hex, err);
+}
+
 int mlx_cache_store_adopt(mlx_engine_t *engine, const mlx_root_t *home, const mlx_root_t *root,
                           const char *path, const char *name, const char *expected,
                           unsigned methods, char hex[MLX_HEX_MAX], mlx_error_t *err)
@@ -218,7 +233,10 @@ int mlx_cache_store_adopt(mlx_engine_t *engine, const mlx_root_t *home, const ml
         mlx_fs_unlink(&engine->fs, home, temporary, NULL, NULL);
         return -1;
     }
-    return mlx_cache_store_commit(engine, home, temporary, hex, err);
+    return mlx_cache_store_commit(engine, home, temporary, hex, err) ||
+                   keep_source_hash(engine, root, path, &source, hex, err)
+               ? -1
+               : 0;
 }
 
 int mlx_cache_store_put(mlx_engine_t *engine, const mlx_root_t *home, const void *data, size_t len,

@@ -1,0 +1,37 @@
+/*  complete.h - is a set of files a whole model, or does it lack some that it names itself
+ *
+ *  What decides: the index of sharded weights, names of the form x-00001-of-00002, and the hub
+ *  client's own listing of a repository. Weights that are there in another form too lack nothing.
+ *
+ *      mlx_missing_t missing;
+ *      if (mlx_complete_check(&(mlx_file_set_t){.names = names, .count = count, .read = read},
+ *                             &missing))
+ *          printf("%s\n", missing.text);
+ */
+#ifndef MLX_CACHE_MODEL_COMPLETE_H
+#define MLX_CACHE_MODEL_COMPLETE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct {
+    const char *const *names; /* paths inside the model */
+    size_t count;
+
+    /*  The text of one of them, allocated, its length in *LEN; NULL: it cannot be read, and then
+     *  says nothing. */
+    char *(*read)(void *arg, const char *name, size_t *len);
+    void *arg;
+    const char *listing; /* of the hub's client (trees/<commit>.json); NULL: none */
+    size_t listing_len;
+} mlx_file_set_t;
+
+typedef struct {
+    size_t count;   /* of files that are not there */
+    char text[200]; /* "model-00002-of-00002.safetensors is missing"; "" when it is whole */
+} mlx_missing_t;
+
+/*  True when something is missing. */
+bool mlx_complete_check(const mlx_file_set_t *set, mlx_missing_t *missing);
+
+#endif
