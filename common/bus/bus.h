@@ -100,6 +100,10 @@ mlx_call_t *mlx_bus_call(mlx_bus_t *self, const char *service, const char *cmd,
  */
 void mlx_bus_cancel(mlx_bus_t *self, mlx_call_t *call);
 
+/*  The same for one whose reply nobody wants any more: its function is not called, the handle is
+ *  dead. */
+void mlx_bus_abandon(mlx_bus_t *self, mlx_call_t *call);
+
 /*  Commands, service's side. */
 
 /*  ARGS is a borrowed map, never NULL. Reply now or later, exactly once, by done or error. */
