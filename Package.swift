@@ -58,7 +58,8 @@ let protocolSources = [
 ].map { "proto/" + $0 }
 let clientSources = [
     "base/clock.c", "base/env.c", "base/held.c", "base/paths.c", "base/units.c", "bus/bus.c",
-    "bus/calls.c", "bus/loop.c", "bus/seen.c", "view/menu_view.c", "view/overview.c",
+    "bus/calls.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/menu_view.c",
+    "view/overview.c", "view/room.c",
     "view/overview_state.c",
 ].map { "common/" + $0 }
 
@@ -118,7 +119,8 @@ let package = Package(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
             sources: ["cmlxtest.c", "common/os/" + systemSource]
-                + ["broker.c", door, "remote.c", "retained.c", "router.c"].map { "services/bus/" + $0 },
+                + ["broker.c", door, "newcomers.c", "peer.c", "pressure.c", "readers.c", "remote.c", "retained.c",
+                    "router.c", "snapshot.c", "weight.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
             name: "TemplateTests", dependencies: ["TemplateCores"],

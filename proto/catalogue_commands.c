@@ -7,6 +7,7 @@ static const mlx_field_t no_fields[] = {END};
 
 static const mlx_field_t snapshot_args[] = {
     STR("prefix", "topics that begin with it; absent: all"),
+    INT("cursor", "from the result before, for the next page"),
     END,
 };
 
@@ -20,6 +21,8 @@ static const mlx_field_t snapshot_message[] = {
 
 static const mlx_field_t snapshot_result[] = {
     LIST("messages", snapshot_message, "retained messages, with their data under \"d\""),
+    INT("cursor", "ask for the next page with it; absent: this was the last"),
+    INT("left_out", "messages of this page that no answer can hold; absent: none"),
     END,
 };
 
@@ -33,6 +36,11 @@ static const mlx_field_t registered_service[] = {
 
 static const mlx_field_t services_result[] = {
     LIST("services", registered_service, "services that registered for commands"),
+    END,
+};
+
+static const mlx_field_t keys_result[] = {
+    INT("ended", "connections with keys that are no longer on the allow-list, ended just now"),
     END,
 };
 
@@ -148,6 +156,7 @@ static const mlx_field_t cache_clean_args[] = {
 const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
+    {"bus", "bus.keys", "Read the list of allowed keys again", no_fields, NULL, keys_result},
     {"bencher", "bench.run", "Measure a model", bench_run_args, mlx_fields_bench_progress,
      mlx_fields_bench_result},
     {"recorder", "history.query", "Points of one series", history_query_args, NULL,

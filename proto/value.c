@@ -148,6 +148,28 @@ static bool containers_equal(const mlx_value_t *a, const mlx_value_t *b)
     return true;
 }
 
+size_t mlx_value_footprint(const mlx_value_t *value)
+{
+    enum {
+        BLOCK = 16 /* what the allocator adds to each piece of memory */
+    };
+    if (!value)
+        return 0;
+    size_t bytes = sizeof *value + BLOCK;
+    if (value->type == MLX_STR)
+        return bytes + value->s.len + 1 + BLOCK;
+    if (value->type != MLX_LIST && value->type != MLX_MAP)
+        return bytes;
+    bytes += value->c.cap * sizeof(entry_t) + BLOCK;
+    bytes += value->c.slots ? (value->c.slot_mask + 1) * sizeof(uint32_t) + BLOCK : 0;
+    for (size_t i = 0; i < value->c.count; i++) {
+        const entry_t *entry = &value->c.entries[i];
+        bytes += mlx_value_footprint(entry->item);
+        bytes += entry->key ? strlen(entry->key) + 1 + BLOCK : 0;
+    }
+    return bytes;
+}
+
 bool mlx_value_equal(const mlx_value_t *a, const mlx_value_t *b)
 {
     if (mlx_value_type(a) != mlx_value_type(b))

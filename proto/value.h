@@ -45,6 +45,9 @@ void mlx_value_destroy(mlx_value_t **self);
 mlx_type_t mlx_value_type(const mlx_value_t *value); /* NULL pointer: MLX_NULL */
 bool mlx_value_equal(const mlx_value_t *a, const mlx_value_t *b);
 
+/*  About how many bytes of memory the tree takes. */
+size_t mlx_value_footprint(const mlx_value_t *value);
+
 /*  Containers. set and append take ownership of ITEM; set replaces an entry of the same key. Both
  *  return ITEM, still owned by the container. get and at return a borrowed value or NULL. */
 mlx_value_t *mlx_value_set(mlx_value_t *map, const char *key, mlx_value_t *item);

@@ -16,6 +16,7 @@
 
 enum {
     DEFAULT_HWM = 10000,
+    READ_AHEAD = 1000, /* messages that this process holds itself: what else waits, waits there */
     RECONNECT_MS = 50,
     RECONNECT_MAX_MS = 400,
     RELAY_LINGER_MS = 1000
@@ -38,7 +39,7 @@ zsock_t *mlx_bus_connect(const mlx_bus_t *self, int type, const char *socket_nam
         mlx_panic("cannot create a ZeroMQ socket: %s", strerror(errno));
     zsock_set_linger(socket, 0);
     zsock_set_sndhwm(socket, (int)self->hwm);
-    zsock_set_rcvhwm(socket, (int)self->hwm);
+    zsock_set_rcvhwm(socket, self->hwm < READ_AHEAD ? (int)self->hwm : READ_AHEAD);
     zsock_set_reconnect_ivl(socket, RECONNECT_MS);
     zsock_set_reconnect_ivl_max(socket, RECONNECT_MAX_MS);
     zsock_set_maxmsgsize(socket, MLX_FRAME_MAX_BYTES);

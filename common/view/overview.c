@@ -2,6 +2,7 @@
 
 #include "common/base/held.h"
 #include "common/view/overview_state.h"
+#include "common/view/room.h"
 #include "proto/catalogue.h"
 
 #include <math.h>
@@ -9,13 +10,21 @@
 #include <string.h>
 
 enum {
-    MESSAGES_MAX = 4096
+    OVERHEAD = 512 /* bytes of a message beside its data: names, and the entry */
 };
+
+/*  Sources that have been silent for this long are forgotten, provided that others are heard: when
+ *  nobody is, it is the bus that is gone. */
+static const int64_t GONE_US = 60 * 1000000, SWEEP_US = 5 * 1000000;
+
+static const mlx_room_limits_t limits = {.count = 16384, .bytes = 32 << 20};
 
 typedef struct {
     mlx_message_t message; /* first: mlx_overview_pace gets its address */
     int64_t t;             /* when it was made, as far as that can be believed */
     int64_t pace_us;
+    int64_t heard_us;
+    size_t bytes;
 } entry_t;
 
 struct mlx_overview {
@@ -23,6 +32,8 @@ struct mlx_overview {
     entry_t *entries; /* in order of topic, then host */
     size_t count;
     size_t cap;
+    size_t bytes;
+    int64_t swept_us;
 };
 
 mlx_overview_t *mlx_overview_new(const char *host)
@@ -85,11 +96,9 @@ static int64_t pace_of(const entry_t *before, const mlx_message_t *message, int6
     return same ? t - before->t : 0;
 }
 
-/*  A place for the first message of its topic and host; NULL: there are too many. */
-static entry_t *make_room(mlx_overview_t *self, size_t at)
+/*  A place for the first message of its topic and host. */
+static entry_t *make_place(mlx_overview_t *self, size_t at)
 {
-    if (self->count >= MESSAGES_MAX)
-        return NULL;
     if (self->count == self->cap) {
         self->cap = self->cap ? self->cap * 2 : 64;
         self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
@@ -99,21 +108,69 @@ static entry_t *make_room(mlx_overview_t *self, size_t at)
     return &self->entries[at];
 }
 
+/*  Drop what must go: for want of room, or with sources silent since BEFORE_US. */
+static void drop(mlx_overview_t *self, const int64_t *before_us)
+{
+    MLX_CLEANUP(mlx_free_p) mlx_room_item_t *items = mlx_alloc(self->count + 1, sizeof *items);
+    MLX_CLEANUP(mlx_free_p) bool *go = mlx_alloc(self->count + 1, sizeof *go);
+    size_t kept = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        const entry_t *entry = &self->entries[i];
+        items[i] = (mlx_room_item_t){.index = i,
+                                     .host = entry->message.host,
+                                     .src = entry->message.src,
+                                     .boot = entry->message.boot,
+                                     .bytes = entry->bytes,
+                                     .heard_us = entry->heard_us};
+    }
+    if (before_us)
+        mlx_room_gone(items, self->count, *before_us);
+    else
+        mlx_room_choose(items, self->count, &limits);
+    for (size_t i = 0; i < self->count; i++)
+        go[items[i].index] = items[i].go;
+    for (size_t i = 0; i < self->count; i++) {
+        if (!go[i]) {
+            self->entries[kept++] = self->entries[i];
+            continue;
+        }
+        self->bytes -= self->entries[i].bytes;
+        mlx_message_clear(&self->entries[i].message);
+    }
+    self->count = kept;
+}
+
+static void tidy(mlx_overview_t *self, int64_t heard_us)
+{
+    if (self->count > limits.count || self->bytes > limits.bytes)
+        drop(self, NULL);
+    if (heard_us == INT64_MAX || heard_us - self->swept_us < SWEEP_US)
+        return;
+    int64_t before_us = heard_us - GONE_US, since_us = heard_us - self->swept_us;
+    /* After a silence of all, time for them to be heard again. */
+    if (self->swept_us && since_us < 2 * SWEEP_US)
+        drop(self, &before_us);
+    self->swept_us = heard_us;
+}
+
 void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64_t heard_us)
 {
     if (!self->host)
         self->host = mlx_strdup(message->host);
     size_t at = lower_bound(self, message->topic, message->host);
     int64_t t = message->t < 0 ? 0 : message->t > heard_us ? heard_us : message->t, pace = 0;
-    entry_t *entry = &self->entries[at];
+    entry_t *entry = self->entries ? &self->entries[at] : NULL;
     if (at < self->count && compare(entry, message->topic, message->host) == 0) {
         pace = pace_of(entry, message, t);
+        self->bytes -= entry->bytes;
         mlx_message_clear(&entry->message);
     } else {
-        entry = make_room(self, at);
+        entry = make_place(self, at);
     }
-    if (entry)
-        *entry = (entry_t){.message = copy_of(message), .t = t, .pace_us = pace};
+    *entry = (entry_t){.message = copy_of(message), .t = t, .pace_us = pace, .heard_us = heard_us};
+    entry->bytes = mlx_value_footprint(entry->message.d) + OVERHEAD;
+    self->bytes += entry->bytes;
+    tidy(self, heard_us);
 }
 
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message)
@@ -182,6 +239,12 @@ const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topi
     if (age_us)
         *age_us = age;
     return self->entries[at].message.d;
+}
+
+bool mlx_overview_has(const mlx_overview_t *self, const char *topic, const char *host)
+{
+    size_t at = lower_bound(self, topic, host);
+    return at < self->count && compare(&self->entries[at], topic, host) == 0;
 }
 
 void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t now_us,

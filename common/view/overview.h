@@ -55,11 +55,12 @@ mlx_overview_t *mlx_overview_new(const char *host);
 void mlx_overview_destroy(mlx_overview_t **self);
 
 /*  Remember MESSAGE (copied) as the newest of its topic and host, without the values in it that
- *  were stale when it was sent (held.h). */
+ *  were stale when it was sent (held.h). What is kept is bounded: see room.h. */
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 /*  The same for one that came at HEARD_US: a sender whose clock is ahead, or lies, makes its values
- *  no younger than they are. For who listens, where put is for who is given everything at once. */
+ *  no younger than they are. For who listens, where put is for who is given everything at once. A
+ *  source that has not been heard for a minute is forgotten, as long as others are. */
 void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64_t heard_us);
 
 mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us);
@@ -79,6 +80,9 @@ bool mlx_overview_stale(const char *topic, int64_t age_us);
  *  next put. *AGE_US (may be NULL) is set when there is a value. */
 const mlx_value_t *mlx_overview_get(const mlx_overview_t *self, const char *topic, int64_t now_us,
                                     int64_t *age_us);
+
+/*  Is there a message, stale or not, of TOPIC from HOST? */
+bool mlx_overview_has(const mlx_overview_t *self, const char *topic, const char *host);
 
 /*  Call FN for each message (stale ones too) whose topic begins with PREFIX, in order of topic. */
 typedef void (*mlx_overview_fn)(void *arg, const mlx_message_t *message, int64_t age_us);

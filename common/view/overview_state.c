@@ -27,17 +27,24 @@ typedef struct {
     bool service;    /* has a health */
 } source_t;
 
+/*  The sources of one host, and what is known of all others together: a fleet has many hundreds. */
 typedef struct {
     const mlx_overview_t *overview;
+    const char *host;
     source_t sources[SOURCES_MAX];
     size_t count;
+    source_t elsewhere; /* its age is that of the newest; without a host: there are none */
 } sources_t;
 
 static source_t *source_of(sources_t *self, const mlx_message_t *message)
 {
+    if (!self->host || strcmp(self->host, message->host) != 0) {
+        if (!self->elsewhere.host)
+            self->elsewhere = (source_t){.host = message->host, .age_us = INT64_MAX};
+        return &self->elsewhere;
+    }
     for (size_t i = 0; i < self->count; i++)
-        if (strcmp(self->sources[i].host, message->host) == 0 &&
-            strcmp(self->sources[i].src, message->src) == 0)
+        if (strcmp(self->sources[i].src, message->src) == 0)
             return &self->sources[i];
     if (self->count == SOURCES_MAX)
         return NULL;
@@ -87,9 +94,10 @@ static void see_source(void *arg, const mlx_message_t *message, int64_t age_us)
     source->service = source->service || health;
 }
 
-static void look_at_sources(sources_t *self, const mlx_overview_t *overview, int64_t now_us)
+static void look_at_sources(sources_t *self, const mlx_overview_t *overview, const char *host,
+                            int64_t now_us)
 {
-    *self = (sources_t){.overview = overview};
+    *self = (sources_t){.overview = overview, .host = host};
     mlx_overview_each(overview, "", now_us, see_source, self);
 }
 
@@ -106,7 +114,7 @@ static bool is_silent(const source_t *source)
 bool mlx_overview_late(const mlx_overview_t *self, const mlx_message_t *message, int64_t now_us)
 {
     sources_t sources;
-    look_at_sources(&sources, self, now_us);
+    look_at_sources(&sources, self, message->host, now_us);
     const source_t *source = source_of(&sources, message);
     return source && is_silent(source);
 }
@@ -131,7 +139,7 @@ static void see_late(void *arg, const mlx_message_t *message, int64_t age_us)
 mlx_lateness_t mlx_overview_lateness(const mlx_overview_t *self, int64_t now_us)
 {
     lateness_t lateness = {.late = {0}};
-    look_at_sources(&lateness.sources, self, now_us);
+    look_at_sources(&lateness.sources, self, mlx_overview_host(self), now_us);
     mlx_overview_each(self, "", now_us, see_late, &lateness);
     return lateness.late;
 }
@@ -153,8 +161,8 @@ static mlx_connection_t lost(int64_t age_us, const char *who, const char *why)
  *  though some service should be. NULL: it is not, or there is no telling. */
 static const source_t *silent_bus(const sources_t *self)
 {
-    const source_t *newest = NULL;
-    bool services = false;
+    const source_t *newest = self->elsewhere.host ? &self->elsewhere : NULL;
+    bool services = self->elsewhere.service;
     for (size_t i = 0; i < self->count; i++) {
         const source_t *source = &self->sources[i];
         services = services || source->service;
@@ -166,15 +174,14 @@ static const source_t *silent_bus(const sources_t *self)
 }
 
 /*  The silent sources of the host in words, those that are known to have ended left out. */
-static mlx_connection_t partly(const sources_t *self, const char *host)
+static mlx_connection_t partly(const sources_t *self)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t names = {0};
     int64_t least = INT64_MAX;
     size_t silent = 0;
     for (size_t i = 0; i < self->count; i++) {
         const source_t *source = &self->sources[i];
-        if (strcmp(source->host, host) != 0 || !is_silent(source) ||
-            (!source->service && source->age_us > FORGET_US))
+        if (!is_silent(source) || (!source->service && source->age_us > FORGET_US))
             continue;
         if (silent++ < NAMES_SHOWN)
             mlx_buf_printf(&names, "%s%.32s", silent > 1 ? ", " : "", source->src);
@@ -194,10 +201,9 @@ mlx_connection_t mlx_overview_connection(const mlx_overview_t *self, int64_t now
     sources_t sources;
     const char *host = mlx_overview_host(self);
     const source_t *newest = NULL;
-    look_at_sources(&sources, self, now_us);
+    look_at_sources(&sources, self, host, now_us);
     for (size_t i = 0; i < sources.count; i++)
-        if (host && strcmp(sources.sources[i].host, host) == 0 &&
-            (!newest || sources.sources[i].age_us < newest->age_us))
+        if (!newest || sources.sources[i].age_us < newest->age_us)
             newest = &sources.sources[i];
     if (!newest)
         return (mlx_connection_t){.state = MLX_LINK_NONE, .text = "nothing received yet"};
@@ -208,7 +214,7 @@ mlx_connection_t mlx_overview_connection(const mlx_overview_t *self, int64_t now
         MLX_CLEANUP(mlx_free_p) char *who = mlx_format("%.64s", host);
         return lost(newest->age_us, who, NULL);
     }
-    return partly(&sources, host);
+    return partly(&sources);
 }
 
 const char *mlx_link_name(mlx_link_t state)

@@ -11,18 +11,30 @@
 
 #include "common/bus/command.h"
 #include "common/bus/internal.h"
+#include "common/os/os.h"
 #include "door.h"
+#include "newcomers.h"
+#include "peer.h"
+#include "pressure.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
+#include "readers.h"
 #include "remote.h"
 #include "retained.h"
 #include "router.h"
+#include "snapshot.h"
 
 enum {
     BATCH = 512, /* messages taken before other sockets and timers get a turn */
     DEFAULT_HWM = 10000,
     EXPIRE_EVERY_MS = 1000,
-    HANDSHAKE_MS = 10000, /* then who connected and says nothing is gone */
+    QUEUE_BYTES = 128 << 20,
+    PREFIX_MAX = 256, /* bytes; no topic is longer */
+    TRIM_BYTES = 4 << 20,
+    RETAIN_GONE_MS_MIN = 5000, /* twice the period of the healths, and a little: who lives speaks */
+    KEYS_EVERY_MS = 500,
+    KEYS_NEWS_US = 3000000, /* so long the last change of keys is news */
+    HANDSHAKE_MS = 10000,   /* then who connected and says nothing is gone */
 };
 
 /*  What is looked at of a message's body. */
@@ -36,10 +48,14 @@ enum {
     PEEKED
 };
 
+/*  Owners from here on are peers: no process has such a number. */
+static const uint64_t PEERS = (uint64_t)1 << 62;
+
 typedef struct {
     mlx_broker_t *broker;
     zsock_t *socket;
-    char *host; /* the only host this input may speak for; NULL: local publishers */
+    char *host;     /* the only host this input may speak for; NULL: local publishers */
+    uint64_t owner; /* of its messages; 0: the process that sent them */
 } input_t;
 
 struct mlx_broker {
@@ -54,10 +70,18 @@ struct mlx_broker {
     size_t input_count;
     mlx_remote_t *remote;
     mlx_retained_t *retained;
+    mlx_readers_t *readers;
+    mlx_newcomers_t *newcomers;
+    mlx_pressure_t *pressure;
     mlx_router_t *router;
     mlx_timer_t *expire;
+    mlx_timer_t *keys;
+    size_t keys_ended; /* connections, when the allow-list changed last */
+    int64_t keys_us;
     mlx_broker_stats_t stats;
     int64_t turned_away; /* connections, as far as told */
+    int64_t evicted;     /* last values, the same */
+    int64_t excessive;   /* readers, the same */
 };
 
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
@@ -116,6 +140,7 @@ static bool is_retained(const char *topic)
 static void forward(mlx_broker_t *self, zmq_msg_t *topic, zmq_msg_t *body)
 {
     void *socket = zsock_resolve(self->outward);
+    mlx_pressure_count(self->pressure, body);
     if (zmq_msg_send(topic, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
         zmq_msg_send(body, socket, ZMQ_DONTWAIT);
 }
@@ -134,11 +159,15 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
         refuse(self, "message", text);
         return;
     }
-    const mlx_retained_from_t from = {spans[HOST], spans[SRC], spans[BOOT]};
+    const mlx_retained_from_t from = {spans[HOST], spans[SRC], spans[BOOT],
+                                      input->owner ? input->owner : (uint64_t)mlx_peer_pid(body)};
     const mlx_span_t value = {.data = zmq_msg_data(body), .len = zmq_msg_size(body)};
-    if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
-                          now_us))
-        refuse(self, "table-full", "more sources or topics than the broker can remember");
+    mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
+                     now_us);
+    if (!mlx_pressure_admits(self->pressure, value.len)) {
+        refuse(self, "queues", "a large message was not passed on: readers do not fetch theirs");
+        return;
+    }
     self->stats.forwarded++;
     forward(self, topic, body);
 }
@@ -182,50 +211,111 @@ static int on_input(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(input->broker->loop);
 }
 
-static void send_retained(void *arg, const char *topic, mlx_span_t body)
+static bool send_retained(void *arg, const char *topic, mlx_span_t body)
 {
-    const mlx_broker_t *self = arg;
-    void *socket = zsock_resolve(self->outward);
-    if (zmq_send(socket, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
-        zmq_send(socket, body.data, body.len, ZMQ_DONTWAIT);
+    mlx_broker_t *self = arg;
+    zmq_msg_t frames[2];
+    if (!mlx_pressure_low(self->pressure) && body.len > 0)
+        return false;
+    zmq_msg_init_size(&frames[0], strlen(topic));
+    zmq_msg_init_size(&frames[1], body.len);
+    memcpy(zmq_msg_data(&frames[0]), topic, strlen(topic));
+    memcpy(zmq_msg_data(&frames[1]), body.data, body.len);
+    forward(self, &frames[0], &frames[1]);
+    for (int i = 0; i < 2; i++)
+        zmq_msg_close(&frames[i]);
+    return true;
 }
 
-/*  A subscription: give the newcomer what is known. Others see these values again and drop them. */
+static void take_subscription(mlx_broker_t *self, zmq_msg_t *frame, int64_t now_us)
+{
+    const char *data = zmq_msg_data(frame);
+    size_t size = zmq_msg_size(frame);
+    if (size > 0 && data[0] == 1) {
+        bool soon = mlx_readers_subscribed(self->readers, frame, now_us);
+        if (size <= PREFIX_MAX)
+            mlx_newcomers_add(self->newcomers, data + 1, size - 1, soon);
+    } else if (size == 0 || data[0] != 0) {
+        refuse(self, "subscription", "a frame on the subscribe socket that is not a subscription");
+    }
+}
+
 static int on_outward(zloop_t *zloop, zsock_t *reader, void *arg)
 {
     mlx_broker_t *self = arg;
+    int64_t now_us = mlx_now_us();
     zmq_msg_t frames[3];
     size_t count;
     (void)zloop;
     for (int k = 0; k < 3; k++)
         zmq_msg_init(&frames[k]);
-    if (receive(zsock_resolve(reader), frames, &count)) {
-        const char *data = zmq_msg_data(&frames[0]);
-        size_t size = zmq_msg_size(&frames[0]);
-        if (size > 0 && data[0] == 1)
-            mlx_retained_each(self->retained, data + 1, size - 1, send_retained, self);
-        else if (size == 0 || data[0] != 0)
-            refuse(self, "subscription",
-                   "a frame on the subscribe socket that is not a subscription");
-    }
+    for (int i = 0; i < BATCH && receive(zsock_resolve(reader), frames, &count); i++)
+        take_subscription(self, &frames[0], now_us);
     for (int k = 0; k < 3; k++)
         zmq_msg_close(&frames[k]);
     return mlx_loop_verdict(self->loop);
 }
 
+static void on_stuck(void *arg, size_t readers)
+{
+    mlx_broker_t *self = arg;
+    self->stats.ended += (int64_t)readers;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("%zu readers that fetched nothing were disconnected", readers);
+    refuse(self, "readers", text);
+}
+
+static bool key_allowed(void *arg, const char *key)
+{
+    const mlx_broker_t *self = arg;
+    return self->remote && mlx_remote_allows(self->remote, key);
+}
+
+size_t mlx_broker_check_keys(mlx_broker_t *self)
+{
+    int64_t now_us = mlx_now_us();
+    if (!self->remote)
+        return 0;
+    if (mlx_remote_reload(self->remote)) {
+        self->keys_ended = mlx_readers_end_denied(self->readers);
+        self->keys_us = now_us;
+        self->stats.ended += (int64_t)self->keys_ended;
+    }
+    return now_us - self->keys_us < KEYS_NEWS_US ? self->keys_ended : 0;
+}
+
+static void on_keys(void *arg)
+{
+    mlx_broker_check_keys(arg);
+}
+
+/*  Say how many there were since last time: *TOLD is what was said so far. */
+static void tell(mlx_broker_t *self, const char *kind, const char *what, int64_t count,
+                 int64_t *told)
+{
+    if (count == *told)
+        return;
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%lld %s", (long long)(count - *told), what);
+    *told = count;
+    refuse(self, kind, text);
+}
+
 static void expire(void *arg)
 {
     mlx_broker_t *self = arg;
-    mlx_retained_expire(self->retained, mlx_now_us() - self->options.retain_gone_ms * 1000);
-    self->stats.retained = mlx_retained_count(self->retained);
-    int64_t turned_away = mlx_door_refused();
-    if (turned_away == self->turned_away)
-        return;
-    MLX_CLEANUP(mlx_free_p)
-    char *text = mlx_format("%lld connections more than there are descriptors for were turned away",
-                            (long long)(turned_away - self->turned_away));
-    self->turned_away = turned_away;
-    refuse(self, "connections", text);
+    size_t before = mlx_retained_stats(self->retained).bytes;
+    int64_t gone_ms = self->options.retain_gone_ms;
+    gone_ms = gone_ms < RETAIN_GONE_MS_MIN ? RETAIN_GONE_MS_MIN : gone_ms;
+    mlx_retained_expire(self->retained, mlx_now_us() - gone_ms * 1000);
+    mlx_retained_stats_t kept = mlx_retained_stats(self->retained);
+    if (before > kept.bytes + TRIM_BYTES)
+        mlx_os_trim();
+    tell(self, "connections", "connections more than there are descriptors for were turned away",
+         mlx_door_refused(), &self->turned_away);
+    tell(self, "last-values", "last values made room for others: see bus.retain_mb", kept.evicted,
+         &self->evicted);
+    tell(self, "subscriptions", "readers that subscribed without end were disconnected",
+         mlx_readers_excessive(self->readers), &self->excessive);
 }
 
 /*  The lock tells a live broker from the stale sockets of a dead one: bind() succeeds over both. */
@@ -290,8 +380,8 @@ static int open_inputs(mlx_broker_t *self, mlx_error_t *err)
         zsock_t *socket = mlx_remote_connect(self->remote, peer, self->options.hwm, err);
         if (!socket)
             return -1;
-        self->inputs[self->input_count++] =
-            (input_t){.broker = self, .socket = socket, .host = mlx_strdup(peer->host)};
+        self->inputs[self->input_count++] = (input_t){
+            .broker = self, .socket = socket, .host = mlx_strdup(peer->host), .owner = PEERS + i};
         if (strcmp(peer->host, self->host) == 0)
             return mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: %s is this machine", peer->host);
     }
@@ -364,12 +454,23 @@ mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *optio
     self->host = mlx_strdup(options->host);
     self->lock = -1;
     self->turned_away = mlx_door_refused();
-    self->retained = mlx_retained_new(is_retained);
+    self->retained = mlx_retained_new(
+        is_retained, (mlx_retained_budget_t){options->retain_bytes, options->owner_bytes});
+    self->readers = mlx_readers_new(key_allowed, self);
+    self->newcomers = mlx_newcomers_new(loop, self->retained, send_retained, self);
+    self->pressure = mlx_pressure_new(
+        loop, &(mlx_pressure_options_t){.bytes = options->queue_bytes ? options->queue_bytes
+                                                                      : (size_t)QUEUE_BYTES,
+                                        .readers = self->readers,
+                                        .on_ended = on_stuck,
+                                        .arg = self});
     if (open_all(self, err)) {
         mlx_broker_destroy(&self);
         return NULL;
     }
     self->expire = mlx_loop_every(loop, EXPIRE_EVERY_MS, expire, self);
+    if (options->tcp && *options->tcp)
+        self->keys = mlx_loop_every(loop, KEYS_EVERY_MS, on_keys, self);
     return self;
 }
 
@@ -392,6 +493,7 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     if (!self)
         return;
     mlx_loop_cancel(self->loop, &self->expire);
+    mlx_loop_cancel(self->loop, &self->keys);
     mlx_router_destroy(&self->router);
     close_socket(self, &self->commands, MLX_SOCKET_COMMAND);
     close_socket(self, &self->outward, MLX_SOCKET_SUBSCRIBE);
@@ -402,6 +504,9 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     free(self->inputs);
     mlx_remote_destroy(&self->remote);
     mlx_door_unwatch();
+    mlx_newcomers_destroy(&self->newcomers);
+    mlx_pressure_destroy(&self->pressure);
+    mlx_readers_destroy(&self->readers);
     mlx_retained_destroy(&self->retained);
     mlx_close_p(&self->lock);
     free(self->run_dir);
@@ -411,24 +516,18 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
 
 mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self)
 {
+    mlx_retained_stats_t kept = mlx_retained_stats(self->retained);
     mlx_broker_stats_t stats = self->stats;
-    stats.retained = mlx_retained_count(self->retained);
+    stats.retained = kept.count;
+    stats.retained_bytes = kept.bytes;
+    stats.evicted = kept.evicted;
+    stats.ended += mlx_readers_excessive(self->readers);
     return stats;
 }
 
-static void add_message(void *arg, const char *topic, mlx_span_t body)
+mlx_value_t *mlx_broker_snapshot(const mlx_broker_t *self, const char *prefix, uint64_t cursor)
 {
-    MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
-    if (mlx_message_unpack(&message, topic, strlen(topic), body.data, body.len, NULL) == 0)
-        mlx_value_append(arg, mlx_message_value(&message));
-}
-
-mlx_value_t *mlx_broker_snapshot(mlx_broker_t *self, const char *prefix)
-{
-    mlx_value_t *map = mlx_value_map();
-    mlx_value_t *list = mlx_value_set(map, "messages", mlx_value_list());
-    mlx_retained_each(self->retained, prefix, strlen(prefix), add_message, list);
-    return map;
+    return mlx_snapshot_page(self->retained, prefix, cursor);
 }
 
 mlx_value_t *mlx_broker_services(const mlx_broker_t *self)

@@ -28,6 +28,9 @@ typedef struct {
     const char *boot;       /* random id of this run */
     size_t hwm;             /* messages queued per subscriber; 0: 10000 */
     int64_t retain_gone_ms; /* a source silent for this long is gone */
+    size_t retain_bytes;    /* of all last values; 0: no limit */
+    size_t owner_bytes;     /* of those from one process or peer; 0: no limit */
+    size_t queue_bytes;     /* that may wait for readers; 0: 128 MiB */
     const char *const *tcp; /* endpoints to offer subscribers over CURVE; ends with NULL */
     const char *keys_dir;   /* server.key_secret, allowed/; needed for tcp and peers */
     const mlx_peer_t *peers;
@@ -47,6 +50,9 @@ typedef struct {
     int64_t forwarded;
     int64_t refused; /* malformed or oversized messages and command frames */
     size_t retained;
+    size_t retained_bytes;
+    int64_t evicted; /* last values that made room for others */
+    int64_t ended;   /* connections of readers that fetched nothing, or subscribed without end */
 } mlx_broker_stats_t;
 
 /*  NULL with ERR: another broker is alive there (busy, names its pid), a socket cannot be bound,
@@ -57,9 +63,13 @@ void mlx_broker_destroy(mlx_broker_t **self);
 
 mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self);
 
-/*  Retained messages under PREFIX as {messages: [...]}; registered services as {services: [...]}.
- *  Caller owns the tree. */
-mlx_value_t *mlx_broker_snapshot(mlx_broker_t *self, const char *prefix);
+/*  Retained messages under PREFIX as mlx_snapshot_page gives them; registered services as
+ *  {services: [...]}. Caller owns the tree. */
+mlx_value_t *mlx_broker_snapshot(const mlx_broker_t *self, const char *prefix, uint64_t cursor);
 mlx_value_t *mlx_broker_services(const mlx_broker_t *self);
+
+/*  End connections whose key is no longer on the allow-list; it is looked at twice a second anyway.
+ *  Returns how many were ended because of the keys removed last. */
+size_t mlx_broker_check_keys(mlx_broker_t *self);
 
 #endif

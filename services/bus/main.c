@@ -130,6 +130,9 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         .boot = mlx_bus_boot(bus),
         .hwm = (size_t)mlx_config_int(config, "bus.hwm"),
         .retain_gone_ms = (int64_t)(mlx_config_real(config, "bus.retain_gone_s") * 1000),
+        .retain_bytes = (size_t)mlx_config_int(config, "bus.retain_mb") << 20,
+        .owner_bytes = (size_t)mlx_config_int(config, "bus.retain_source_mb") << 20,
+        .queue_bytes = (size_t)mlx_config_int(config, "bus.queue_mb") << 20,
         .keys_dir = self->keys_dir,
         .on_presence = on_presence,
         .on_forgotten = on_forgotten,
@@ -152,7 +155,13 @@ static void serve(void *state, mlx_request_t *request, const char *cmd, const ml
         result = mlx_broker_services(self->broker);
     } else if (strcmp(cmd, "bus.snapshot") == 0) {
         const char *prefix = mlx_value_str(args, "prefix");
-        result = mlx_broker_snapshot(self->broker, prefix ? prefix : "");
+        int64_t cursor = 0;
+        mlx_value_int(args, "cursor", &cursor);
+        result = mlx_broker_snapshot(self->broker, prefix ? prefix : "",
+                                     cursor > 0 ? (uint64_t)cursor : 0);
+    } else if (strcmp(cmd, "bus.keys") == 0) {
+        result = mlx_value_map();
+        mlx_value_set_int(result, "ended", (int64_t)mlx_broker_check_keys(self->broker));
     } else {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "bus has no command \"%s\"", cmd);
         mlx_request_error(&request, &err);

@@ -4,11 +4,13 @@
 #include <sys/stat.h>
 
 #include "common/bus/command.h"
+#include "common/bus/keys.h"
 
 struct mlx_remote {
     zcert_t *certificate;
     zactor_t *authenticator;
     char *keys_dir;
+    mlx_value_t *allowed; /* list of {name, key} */
 };
 
 static int check_secret(const char *path, mlx_error_t *err)
@@ -56,6 +58,7 @@ void mlx_remote_destroy(mlx_remote_t **self_p)
         return;
     zactor_destroy(&self->authenticator);
     zcert_destroy(&self->certificate);
+    mlx_value_destroy(&self->allowed);
     free(self->keys_dir);
     free(self);
 }
@@ -74,7 +77,33 @@ static int start_authenticator(mlx_remote_t *self, mlx_error_t *err)
     }
     zstr_sendx(self->authenticator, "CURVE", allowed, NULL);
     zsock_wait(self->authenticator);
+    mlx_remote_reload(self);
     return 0;
+}
+
+bool mlx_remote_reload(mlx_remote_t *self)
+{
+    mlx_value_t *allowed = mlx_value_list();
+    mlx_keys_list(self->keys_dir, allowed, NULL);
+    bool changed = !self->allowed || !mlx_value_equal(self->allowed, allowed);
+    mlx_value_destroy(&self->allowed);
+    self->allowed = allowed;
+    return changed;
+}
+
+static bool is_listed(const mlx_remote_t *self, const char *key)
+{
+    for (size_t i = 0; i < mlx_value_size(self->allowed); i++) {
+        const char *known = mlx_value_str(mlx_value_at(self->allowed, i), "key");
+        if (known && strcmp(known, key) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool mlx_remote_allows(mlx_remote_t *self, const char *key)
+{
+    return is_listed(self, key) || (mlx_remote_reload(self) && is_listed(self, key));
 }
 
 int mlx_remote_bind(mlx_remote_t *self, zsock_t *socket, const char *endpoint, mlx_error_t *err)

@@ -24,6 +24,12 @@ void mlx_remote_destroy(mlx_remote_t **self);
 /*  Offer the bound-by-ipc SOCKET on ENDPOINT too, with CURVE. 0, or -1 with ERR. */
 int mlx_remote_bind(mlx_remote_t *self, zsock_t *socket, const char *endpoint, mlx_error_t *err);
 
+/*  Read the allow-list again if it has changed. True when it has. */
+bool mlx_remote_reload(mlx_remote_t *self);
+
+/*  Is the public KEY (Z85) on the allow-list? */
+bool mlx_remote_allows(mlx_remote_t *self, const char *key);
+
 /*  A SUB socket connected to PEER, subscribed to everything. Caller owns it. NULL with ERR. */
 zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t hwm,
                             mlx_error_t *err);

@@ -5,6 +5,10 @@
  *  run of somebody who publishes: (host, src, boot). One that has been silent for the configured
  *  time is gone, and its values with it: readers never mistake the past for the present. Who
  *  borrows the name of a living source is a source of its own, and his values go with him.
+ *
+ *  What is kept is bounded in number and in bytes, and shared out among owners: the processes and
+ *  the peers that messages come from, whatever names they give themselves. Where something has to
+ *  go, it is the oldest value, or the source silent for longest, of the greediest owner.
  */
 #ifndef MLX_SERVICES_BUS_RETAINED_H
 #define MLX_SERVICES_BUS_RETAINED_H
@@ -14,12 +18,17 @@
 typedef struct mlx_retained mlx_retained_t;
 
 enum {
-    MLX_RETAINED_TOPICS_MAX = 4096,
-    MLX_RETAINED_SOURCES_MAX = 1024,
+    MLX_RETAINED_TOPICS_MAX = 16384,
+    MLX_RETAINED_SOURCES_MAX = 4096,
 };
 
+typedef struct {
+    size_t bytes;       /* of all values; 0: no limit */
+    size_t owner_bytes; /* of one owner's; 0: no limit */
+} mlx_retained_budget_t;
+
 /*  WANTED tells whether messages of a topic are to be kept. */
-mlx_retained_t *mlx_retained_new(bool (*wanted)(const char *topic));
+mlx_retained_t *mlx_retained_new(bool (*wanted)(const char *topic), mlx_retained_budget_t budget);
 void mlx_retained_destroy(mlx_retained_t **self);
 
 /*  Who sent a message. */
@@ -27,25 +36,33 @@ typedef struct {
     mlx_span_t host;
     mlx_span_t src;
     mlx_span_t boot;
+    uint64_t owner; /* process or peer; 0: not known, each source answers for itself */
 } mlx_retained_from_t;
 
-/*  Note a message: its source is alive at NOW_US, and if TOPIC is wanted its value is BODY. False
- *  when a table is full and something was not remembered. This is the hot path: one look-up a
- *  message. */
-bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
+/*  Note a message: its source is alive at NOW_US, and if TOPIC is wanted its value is BODY. This is
+ *  the hot path: one look-up a message. */
+void mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
                       const mlx_retained_from_t *from, mlx_span_t body, int64_t now_us);
 
-/*  Call FN for each kept value whose topic begins with PREFIX. BODY is borrowed. */
-typedef void (*mlx_retained_fn)(void *arg, const char *topic, mlx_span_t body);
-void mlx_retained_each(mlx_retained_t *self, const char *prefix, size_t prefix_len,
-                       mlx_retained_fn fn, void *arg);
+/*  Call FN for each kept value whose topic begins with PREFIX, in the order in which their topics
+ *  were first seen, those up to number *CURSOR left out, until FN returns false: that value is the
+ *  first of the next call with the same cursor. True when the end was reached. BODY is borrowed. */
+typedef bool (*mlx_retained_fn)(void *arg, const char *topic, mlx_span_t body);
+bool mlx_retained_each(const mlx_retained_t *self, const char *prefix, size_t prefix_len,
+                       uint64_t *cursor, mlx_retained_fn fn, void *arg);
 
 /*  Forget the value of TOPIC on HOST. */
 void mlx_retained_forget(mlx_retained_t *self, const char *host, const char *topic);
 
-/*  Forget every source silent since BEFORE_US with all its values. */
-void mlx_retained_expire(mlx_retained_t *self, int64_t before_us);
+/*  Forget every source silent since BEFORE_US with all its values. True when some went. */
+bool mlx_retained_expire(mlx_retained_t *self, int64_t before_us);
 
-size_t mlx_retained_count(const mlx_retained_t *self);
+typedef struct {
+    size_t count;    /* values kept */
+    size_t bytes;    /* they take */
+    int64_t evicted; /* values that made room for others, since the beginning */
+} mlx_retained_stats_t;
+
+mlx_retained_stats_t mlx_retained_stats(const mlx_retained_t *self);
 
 #endif

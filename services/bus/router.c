@@ -7,6 +7,7 @@
 
 #include "common/bus/command.h"
 #include "common/bus/internal.h"
+#include "peer.h"
 #include "proto/buf.h"
 #include "proto/catalogue.h"
 #include "proto/error.h"
@@ -371,16 +372,6 @@ static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zms
         cancel_call(self, call);
 }
 
-/*  libzmq asks the kernel who connected and writes it behind the address: "...:UID:GID:PID". */
-static int64_t pid_of(zmq_msg_t *frame)
-{
-    const char *address = zmq_msg_gets(frame, "Peer-Address");
-    const char *colon = address ? strrchr(address, ':') : NULL;
-    char *end = NULL;
-    long pid = colon ? strtol(colon + 1, &end, 10) : 0;
-    return colon && end > colon + 1 && !*end && pid > 0 ? pid : 0;
-}
-
 /*  One message with the first COMMAND_MAX_FRAMES + 1 of its frames; NULL when none is there. Caller
  *  owns it. */
 static zmsg_t *receive(mlx_router_t *self)
@@ -394,7 +385,7 @@ static zmsg_t *receive(mlx_router_t *self)
         if (zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) < 0)
             break;
         more = zmq_msg_more(&frame);
-        self->sender_pid = pid_of(&frame);
+        self->sender_pid = mlx_peer_pid(&frame);
         if (zmsg_size(frames) <= MLX_COMMAND_MAX_FRAMES)
             zmsg_addmem(frames, zmq_msg_data(&frame), zmq_msg_size(&frame));
         zmq_msg_close(&frame);

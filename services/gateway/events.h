@@ -16,6 +16,7 @@
 #ifndef MLX_GATEWAY_EVENTS_H
 #define MLX_GATEWAY_EVENTS_H
 
+#include "common/view/overview.h"
 #include "proto/message.h"
 
 typedef struct mlx_events mlx_events_t;
@@ -25,6 +26,9 @@ void mlx_events_destroy(mlx_events_t **self);
 
 /*  Remember MESSAGE (copied) as the newest of its topic and host. */
 void mlx_events_put(mlx_events_t *self, const mlx_message_t *message);
+
+/*  Forget the messages that OVERVIEW has forgotten. Returns how many bytes that were. */
+size_t mlx_events_keep(mlx_events_t *self, const mlx_overview_t *overview);
 
 /*  Remember the headline (borrowed); nothing is new when it says what the last one said. */
 void mlx_events_headline(mlx_events_t *self, const mlx_value_t *headline);

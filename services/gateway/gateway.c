@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "assets.h"
+#include "common/os/os.h"
 #include "common/view/overview.h"
 #include "events.h"
 #include "httpd.h"
@@ -16,7 +17,9 @@ enum {
     GATHER_MS = 100,     /* messages of one moment go out together */
     REFRESH_MS = 1000,   /* what only time changes: a value that goes stale */
     HEARTBEAT_MS = 1000, /* a page knows by it that we live, and we that the page does */
-    ASK_MS = 5000,       /* for the recorder's answer */
+    KEEP_EVERY = 10,     /* refreshes */
+    TRIM_BYTES = 1 << 20,
+    ASK_MS = 5000, /* for the recorder's answer */
     ASKING_MAX = 64,
     HOSTS_MAX = 16 /* that the page can choose from */
 };
@@ -37,6 +40,7 @@ struct mlx_gateway {
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
     uint64_t beats;
+    uint64_t refreshes;
     question_t *questions;
     size_t asking;
 };
@@ -93,7 +97,11 @@ static void on_gather(void *arg)
 
 static void on_refresh(void *arg)
 {
-    tell(arg);
+    mlx_gateway_t *self = arg;
+    tell(self);
+    if (++self->refreshes % KEEP_EVERY == 0 &&
+        mlx_events_keep(self->events, self->overview) > TRIM_BYTES)
+        mlx_os_trim();
 }
 
 static void on_heartbeat(void *arg)

@@ -232,13 +232,31 @@ static void topics_are_bounded(void **state)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
     uint64_t seen = 0;
     (void)state;
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 20000; i++) {
         char topic[32];
         snprintf(topic, sizeof topic, "alert.r%d", i);
         put(events, topic, "x", i);
     }
     mlx_events_read(events, &seen, &out);
-    assert_int_equal(count(&out, "event: message\n"), 4095);
+    size_t shown = count(&out, "event: message\n");
+    assert_true(shown <= 16384 && shown > 12000);
+    assert_int_equal(count(&out, "alert.r19999\""), 1); /* the oldest made room */
+    assert_int_equal(count(&out, "alert.r0\""), 0);
+    mlx_events_destroy(&events);
+}
+
+static void what_the_overview_forgot_is_gone(void **state)
+{
+    mlx_events_t *events = mlx_events_new();
+    mlx_overview_t *overview = mlx_overview_new("x");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    uint64_t seen = 0;
+    (void)state;
+    put(events, "alert.a", "x", 1);
+    assert_true(mlx_events_keep(events, overview) > 0);
+    mlx_events_read(events, &seen, &out);
+    assert_int_equal(count(&out, "event: message\n"), 0);
+    mlx_overview_destroy(&overview);
     mlx_events_destroy(&events);
 }
 
@@ -299,6 +317,8 @@ int main(void)
         cmocka_unit_test(reader_gets_the_newest_of_each),
         cmocka_unit_test(headline_that_says_the_same_is_no_news),
         cmocka_unit_test(topics_are_bounded),
+        cmocka_unit_test(what_the_overview_forgot_is_gone),
+        cmocka_unit_test(what_the_overview_forgot_is_gone),
         cmocka_unit_test(addresses_are_understood),
         cmocka_unit_test(page_is_inside_and_small),
     };

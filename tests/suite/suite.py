@@ -161,6 +161,33 @@ class Suite:
                 dealer.close()
                 return
 
+    def call(self, service, cmd, args=None, timeout=8):
+        """The verb and the body that end a call."""
+        dealer = self.context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(self.endpoint("command"))
+        dealer.send_multipart([b"call", service.encode(), b"1",
+                               msgpack.packb({"cmd": cmd, "args": args or {}})])
+        deadline = time.monotonic() + timeout
+        try:
+            while frames := answer(dealer, deadline - time.monotonic()):
+                if frames[0] in (b"done", b"error"):
+                    return frames[0], msgpack.unpackb(frames[2])
+            raise AssertionError(f"{service} {cmd} never ends")
+        finally:
+            dealer.close()
+
+    def last_values(self, prefix=""):
+        """What the broker remembers: messages, page by page."""
+        messages, args = [], {"prefix": prefix}
+        while True:
+            verb, body = self.call("bus", "bus.snapshot", args)
+            assert verb == b"done", body
+            messages += body["messages"]
+            if "cursor" not in body:
+                return messages
+            args["cursor"] = body["cursor"]
+
     def ctl(self, *arguments, check=True):
         result = subprocess.run([os.path.join(BIN, "mlxctl"), *arguments], env=self.environment,
                                 capture_output=True, text=True, timeout=60)

@@ -98,18 +98,7 @@ def test_the_last_value_of_a_stranger_goes_with_him():
 
 
 def topics_of(suite):
-    dealer = suite.context.socket(zmq.DEALER)
-    dealer.setsockopt(zmq.LINGER, 0)
-    dealer.connect(suite.endpoint("command"))
-    dealer.send_multipart([b"call", b"bus", b"1", msgpack.packb({"cmd": "bus.snapshot"})])
-    verb = b"ping"
-    while verb == b"ping":
-        assert dealer.poll(5000)
-        verb, *rest = dealer.recv_multipart()
-    assert verb == b"done", verb
-    body = rest[1]
-    dealer.close()
-    return {message["topic"] for message in msgpack.unpackb(body)["messages"]}
+    return {message["topic"] for message in suite.last_values()}
 
 
 def test_only_who_registered_can_be_down():
@@ -379,22 +368,6 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
         dealer.close()
 
 
-def call(suite, service, cmd, args=None, timeout=6):
-    """The verb and the body that end a call."""
-    dealer = suite.context.socket(zmq.DEALER)
-    dealer.setsockopt(zmq.LINGER, 0)
-    dealer.connect(suite.endpoint("command"))
-    dealer.send_multipart([b"call", service.encode(), b"1",
-                           msgpack.packb({"cmd": cmd, "args": args or {}})])
-    deadline = time.monotonic() + timeout
-    while dealer.poll(max(0, deadline - time.monotonic()) * 1000):
-        verb, *rest = dealer.recv_multipart()
-        if verb in (b"done", b"error"):
-            dealer.close()
-            return verb, msgpack.unpackb(rest[1])
-    raise AssertionError(f"{service} {cmd} never ends")
-
-
 def test_every_call_ends():
     with Suite("bus") as suite:
         service = suite.context.socket(zmq.DEALER)
@@ -420,7 +393,7 @@ def test_every_call_ends():
             assert answer[0] == b"error" and answer[1] == b"7", answer[0]
             assert "too large" in msgpack.unpackb(answer[2])["message"]
             caller.close()
-        assert call(suite, "bus", "x" * 1500000)[0] == b"error"
+        assert suite.call("bus", "x" * 1500000)[0] == b"error"
         service.close()
 
 

@@ -10,7 +10,7 @@
 #include "bench.h"
 #include "common/base/config.h"
 #include "common/base/paths.h"
-#include "common/bus/bus.h"
+#include "common/bus/last_values.h"
 #include "common/os/os.h"
 #include "places.h"
 #include "proto/utf8.h"
@@ -30,6 +30,7 @@ typedef struct {
     char *program;
     mlx_loop_t *loop;
     mlx_bus_t *bus;
+    mlx_last_values_t *asking;
     mlx_overview_t *overview;
     mlx_desktop_t *desktop;
     mlx_menu_bench_t *bench;
@@ -280,23 +281,13 @@ static bool needs_bus(const app_t *self)
            self->options->action == MLX_ACTION_CANCEL_BENCHMARK;
 }
 
-static void on_snapshot(void *arg, mlx_reply_t kind, const mlx_value_t *value,
-                        const mlx_error_t *err)
+static void on_last_values(void *arg, const mlx_error_t *err)
 {
     app_t *self = arg;
-    if (kind == MLX_REPLY_PROGRESS)
-        return;
-    if (kind == MLX_REPLY_ERROR && needs_bus(self)) {
+    if (err && needs_bus(self))
         action_failed(self, err);
-        return;
-    }
-    const mlx_value_t *messages = mlx_value_get(value, "messages");
-    for (size_t i = 0; i < mlx_value_size(messages); i++) {
-        MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
-        if (mlx_message_from_value(&message, mlx_value_at(messages, i), NULL) == 0)
-            on_message(self, &message);
-    }
-    begin(self);
+    else
+        begin(self);
 }
 
 static void subscribe(app_t *self)
@@ -318,7 +309,8 @@ static void on_start(void *arg)
     else if (away)
         begin(self);
     else
-        mlx_bus_call(self->bus, "bus", "bus.snapshot", NULL, SNAPSHOT_MS, on_snapshot, self);
+        self->asking =
+            mlx_last_values_ask(self->bus, "", SNAPSHOT_MS, on_message, on_last_values, self);
 }
 
 /*  Start and end. */
@@ -391,6 +383,7 @@ static void close_all(app_t *self)
     mlx_menu_bench_destroy(&self->bench);
     mlx_alerts_destroy(&self->alerts);
     mlx_overview_destroy(&self->overview);
+    mlx_last_values_destroy(&self->asking);
     mlx_bus_destroy(&self->bus);
     mlx_desktop_destroy(&self->desktop);
     mlx_loop_destroy(&self->loop);

@@ -11,6 +11,10 @@
 #include "proto/json.h"
 #include "seal.h"
 
+enum {
+    ASK_MS = 3000
+};
+
 static int print_run_dir(mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *run_dir = mlx_paths_run_dir(NULL, err);
@@ -135,12 +139,36 @@ static int keys_allow(const char *dir, const mlx_args_t *args, mlx_error_t *err)
     return mlx_keys_allow(dir, name, key, err);
 }
 
+/*  The broker ends the connections made with the key that has gone, and says how many. */
+static int tell_ended(const char *name, const mlx_args_t *args, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_ctl_close) mlx_ctl_t ctl = {0};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = NULL;
+    mlx_error_t problem = {0};
+    int64_t ended = 0;
+    if (mlx_ctl_connect(&ctl, args, &problem) == 0)
+        reply = mlx_ctl_call(&ctl, "bus", "bus.keys", NULL, ASK_MS, &problem);
+    if (!reply && ctl.bus) { /* there is a broker, and who was let in may still read */
+        *err = problem;
+        return -1;
+    }
+    mlx_value_int(reply, "ended", &ended);
+    if (mlx_args_count(args, "json")) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+        mlx_value_set_int(result, "ended", ended);
+        return mlx_ctl_print_json(result);
+    }
+    printf("%s may no longer read; open connections ended: %lld%s\n", name, (long long)ended,
+           reply ? "" : " (no bus is running)");
+    return 0;
+}
+
 static int keys_deny(const char *dir, const mlx_args_t *args, mlx_error_t *err)
 {
     const char *name = mlx_args_operand(args, 1);
     if (!name)
         return mlx_error_set(err, MLX_ERR_USAGE, "write `mlxctl keys deny NAME`");
-    return mlx_keys_deny(dir, name, err);
+    return mlx_keys_deny(dir, name, err) || tell_ended(name, args, err) ? -1 : 0;
 }
 
 static const struct {

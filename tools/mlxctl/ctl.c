@@ -8,13 +8,14 @@
 
 #include "common/base/ascii.h"
 #include "common/base/paths.h"
+#include "common/bus/last_values.h"
 #include "common/view/overview_state.h"
 #include "proto/json.h"
 
 enum {
     PING_TIMEOUT_MS = 3000,
     LOOK_MS = 1000,
-    SNAPSHOT_TIMEOUT_MS = 5000
+    SNAPSHOT_TIMEOUT_MS = 8000
 };
 
 int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
@@ -123,20 +124,50 @@ mlx_value_t *mlx_ctl_call(mlx_ctl_t *self, const char *service, const char *cmd,
     return wait.result;
 }
 
+typedef struct {
+    mlx_loop_t *loop;
+    mlx_message_fn fn;
+    void *arg;
+    mlx_error_t *err;
+    int rc;
+} look_t;
+
+static void on_last_value(void *arg, const mlx_message_t *message)
+{
+    const look_t *look = arg;
+    look->fn(look->arg, message);
+}
+
+static void on_last_values_end(void *arg, const mlx_error_t *err)
+{
+    look_t *look = arg;
+    look->rc = err ? -1 : 0;
+    if (err && look->err)
+        *look->err = *err;
+    mlx_loop_stop(look->loop);
+}
+
+int mlx_ctl_last_values(mlx_ctl_t *self, const char *prefix, int64_t timeout_ms, mlx_message_fn fn,
+                        void *arg, mlx_error_t *err)
+{
+    look_t look = {.loop = self->loop, .fn = fn, .arg = arg, .err = err};
+    mlx_last_values_t *asking = mlx_last_values_ask(self->bus, prefix, timeout_ms, on_last_value,
+                                                    on_last_values_end, &look);
+    mlx_loop_run(self->loop);
+    mlx_last_values_destroy(&asking);
+    return look.rc;
+}
+
+static void hear(void *arg, const mlx_message_t *message)
+{
+    mlx_overview_hear(arg, message, mlx_wall_us());
+}
+
 mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *snapshot =
-        mlx_ctl_call(self, "bus", "bus.snapshot", NULL, SNAPSHOT_TIMEOUT_MS, err);
-    if (!snapshot)
-        return NULL;
     mlx_overview_t *overview = mlx_overview_new(mlx_bus_host(self->bus));
-    const mlx_value_t *messages = mlx_value_get(snapshot, "messages");
-    for (size_t i = 0; i < mlx_value_size(messages); i++) {
-        MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
-        if (mlx_message_from_value(&message, mlx_value_at(messages, i), NULL) == 0)
-            mlx_overview_hear(overview, &message, mlx_wall_us());
-    }
+    if (mlx_ctl_last_values(self, "", SNAPSHOT_TIMEOUT_MS, hear, overview, err))
+        mlx_overview_destroy(&overview);
     return overview;
 }
 

@@ -32,7 +32,11 @@ void mlx_ctl_watch_bus(mlx_ctl_t *self);
 mlx_value_t *mlx_ctl_call(mlx_ctl_t *self, const char *service, const char *cmd,
                           const mlx_value_t *args, int64_t timeout_ms, mlx_error_t *err);
 
-/*  What the broker remembers now. Caller owns it; NULL with ERR. */
+/*  Call FN for what the broker remembers now under PREFIX. 0, or -1 with ERR. */
+int mlx_ctl_last_values(mlx_ctl_t *self, const char *prefix, int64_t timeout_ms, mlx_message_fn fn,
+                        void *arg, mlx_error_t *err);
+
+/*  The same as an overview. Caller owns it; NULL with ERR. */
 mlx_overview_t *mlx_ctl_overview(mlx_ctl_t *self, mlx_error_t *err);
 
 /*  Print VALUE as indented JSON on stdout. Returns the exit status. */

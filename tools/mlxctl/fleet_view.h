@@ -6,7 +6,7 @@
 #include "proto/buf.h"
 
 enum {
-    MLX_FLEET_MAX = 64
+    MLX_FLEET_MAX = 256
 };
 
 /*  Append a table of all machines that OVERVIEW knows. OVERVIEW shows the same host afterwards. */

@@ -66,26 +66,30 @@ static void put_series(mlx_ctl_t *ctl, mlx_buf_t *out)
     }
 }
 
+typedef struct {
+    const char *host;
+    mlx_buf_t *out;
+} models_t;
+
+static void put_models_of(void *arg, const mlx_message_t *message)
+{
+    const models_t *self = arg;
+    const mlx_value_t *models = mlx_value_get(message->d, "models");
+    if (strcmp(message->host, self->host) != 0)
+        return;
+    for (size_t i = 0; i < mlx_value_size(models); i++)
+        put_name(self->out, mlx_value_str(mlx_value_at(models, i), "name"));
+}
+
 static void put_models(mlx_ctl_t *ctl, mlx_buf_t *out)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
-    mlx_value_set_str(args, "prefix", "runtime.");
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *reply = mlx_ctl_call(ctl, "bus", "bus.snapshot", args, PATIENCE_MS, NULL);
-    const mlx_value_t *messages = mlx_value_get(reply, "messages");
-    for (size_t i = 0; i < mlx_value_size(messages); i++) {
-        const mlx_value_t *message = mlx_value_at(messages, i);
-        const char *host = mlx_value_str(message, "host");
-        const mlx_value_t *models = mlx_value_get(mlx_value_get(message, "d"), "models");
-        for (size_t k = 0;
-             host && strcmp(host, mlx_bus_host(ctl->bus)) == 0 && k < mlx_value_size(models); k++)
-            put_name(out, mlx_value_str(mlx_value_at(models, k), "name"));
-    }
+    models_t models = {.host = mlx_bus_host(ctl->bus), .out = out};
+    mlx_ctl_last_values(ctl, "runtime.", PATIENCE_MS, put_models_of, &models, NULL);
 }
 
 static void put_hosts(mlx_ctl_t *ctl, mlx_buf_t *out)
 {
-    const char *hosts[64];
+    const char *hosts[256];
     mlx_overview_t *overview = mlx_ctl_overview(ctl, NULL);
     size_t count = overview ? mlx_overview_hosts(overview, hosts, MLX_COUNT(hosts)) : 0;
     for (size_t i = 0; i < count; i++)

@@ -18,7 +18,7 @@
 enum {
     TICK_MS = 1000,
     FRAME_MS = 250,
-    HOSTS_MAX = 64,
+    HOSTS_MAX = 256,
     PING_TIMEOUT_MS = 3000,
     BENCH_TIMEOUT_MS = 90000
 };
