@@ -1,5 +1,6 @@
 #include "drm_fdinfo.h"
 
+#include "program.h"
 #include "sysfile.h"
 
 #include <dirent.h>
@@ -41,10 +42,11 @@ typedef struct {
 typedef struct {
     int pid;
     unsigned fd;
-    char node[32];  /* the GPU that its device node belongs to; "": not known */
-    char slot[32];  /* the GPU that the account names */
-    int64_t client; /* several descriptors may be one client */
-    bool first;     /* the first descriptor of its client */
+    char program[24]; /* what the process was called when it was found; "": not known */
+    char node[32];    /* the GPU that its device node belongs to; "": not known */
+    char slot[32];    /* the GPU that the account names */
+    int64_t client;   /* several descriptors may be one client */
+    bool first;       /* the first descriptor of its client */
     int64_t local, system;
     bool has_local;
     engine_t engines[MAX_ENGINES];
@@ -55,6 +57,7 @@ typedef struct {
 
 struct mlx_fdinfo {
     const char *proc_root, *sys_root;
+    const char *kind;
     file_t *files; /* in order of pid and descriptor */
     size_t count, room;
     bool cut; /* there are more */
@@ -62,11 +65,12 @@ struct mlx_fdinfo {
     bool scanned;
 };
 
-mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root)
+mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root, const char *kind)
 {
     mlx_fdinfo_t *self = mlx_alloc(1, sizeof *self);
     self->proc_root = proc_root;
     self->sys_root = sys_root;
+    self->kind = kind;
     return self;
 }
 
@@ -218,6 +222,7 @@ static void update_file(const mlx_fdinfo_t *self, file_t *file, int64_t now_us)
 {
     file_t now = {.pid = file->pid, .fd = file->fd, .read_us = now_us};
     memcpy(now.node, file->node, sizeof now.node);
+    memcpy(now.program, file->program, sizeof now.program);
     now.valid = read_file(self, &now);
     if (file->valid && now.valid && file->client == now.client)
         for (size_t i = 0; i < now.engine_count; i++) {
@@ -233,7 +238,9 @@ static void update_file(const mlx_fdinfo_t *self, file_t *file, int64_t now_us)
 static void slot_of_node(const mlx_fdinfo_t *self, const char *name, char *slot, size_t size)
 {
     char target[256];
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/class/drm/%s/device", self->sys_root, name);
+    MLX_CLEANUP(mlx_free_p)
+    char *path = mlx_format("%s/class/%s/%s/device", self->sys_root,
+                            strcmp(self->kind, "dri") == 0 ? "drm" : self->kind, name);
     ssize_t len = readlink(path, target, sizeof target - 1);
     slot[0] = '\0';
     if (len <= 0)
@@ -269,12 +276,14 @@ static void add_file(mlx_fdinfo_t *self, size_t known, int pid, unsigned fd, con
         self->files = mlx_realloc(self->files, self->room, sizeof *self->files);
     }
     slot_of_node(self, node, file.node, sizeof file.node);
+    mlx_program_name(file.program, sizeof file.program, self->proc_root, pid);
     self->files[self->count++] = file;
 }
 
 static void scan_process(mlx_fdinfo_t *self, size_t known, int pid)
 {
-    static const char prefix[] = "/dev/dri/";
+    char prefix[32];
+    size_t prefix_len = (size_t)snprintf(prefix, sizeof prefix, "/dev/%s/", self->kind);
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%d/fd", self->proc_root, pid);
     DIR *dir = opendir(path);
     if (!dir)
@@ -288,9 +297,9 @@ static void scan_process(mlx_fdinfo_t *self, size_t known, int pid)
         if (len <= 0)
             continue;
         target[len] = '\0';
-        if (strncmp(target, prefix, sizeof prefix - 1) == 0 && mlx_sysfile_parse_int(&p, &fd) &&
-            fd >= 0 && fd <= INT32_MAX)
-            add_file(self, known, pid, (unsigned)fd, target + sizeof prefix - 1);
+        if (strncmp(target, prefix, prefix_len) == 0 && mlx_sysfile_parse_int(&p, &fd) && fd >= 0 &&
+            fd <= INT32_MAX)
+            add_file(self, known, pid, (unsigned)fd, target + prefix_len);
     }
     closedir(dir);
 }
@@ -479,6 +488,8 @@ mlx_value_t *mlx_fdinfo_processes(const mlx_fdinfo_t *self, const char *slot, bo
             continue;
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
         mlx_value_set_int(item, "pid", self->files[from].pid);
+        mlx_value_set_str(item, "program",
+                          self->files[from].program[0] ? self->files[from].program : NULL);
         mlx_value_set_int(item, "memory",
                           sum_memory(self, from, end, slot, local || unified, !local || unified));
         mlx_value_set_real(item, "utilization", busiest(self, from, end, slot, false));

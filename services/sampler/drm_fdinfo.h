@@ -18,8 +18,9 @@
 
 typedef struct mlx_fdinfo mlx_fdinfo_t;
 
-/*  Constructor; the roots are borrowed. Caller owns it and must destroy it. */
-mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root);
+/*  Constructor: of the devices in /dev/<KIND>, "dri" or "accel" (NPUs). All strings are borrowed.
+ *  Caller owns it and must destroy it. */
+mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root, const char *kind);
 void mlx_fdinfo_destroy(mlx_fdinfo_t **self);
 
 /*  May files of the GPU in PCI slot SLOT be read now? "": it is not known whose the file is. */
@@ -45,7 +46,7 @@ double mlx_fdinfo_media(const mlx_fdinfo_t *self, const char *slot);
  *  are UNIFIED: a GPU in the processor's package works in either. */
 int64_t mlx_fdinfo_memory(const mlx_fdinfo_t *self, const char *slot, bool unified);
 
-/*  List of {pid, memory, utilization}. Caller owns it. */
+/*  List of {pid, program, memory, utilization}. Caller owns it. */
 mlx_value_t *mlx_fdinfo_processes(const mlx_fdinfo_t *self, const char *slot, bool unified);
 
 #endif

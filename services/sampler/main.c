@@ -113,7 +113,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     mlx_sampler_options_t options = {
         .backends = self->backends,
         .count = self->count,
-        .env = {"/proc", "/sys", "libnvidia-ml.so.1"},
+        .env = {"/proc", "/sys", "libnvidia-ml.so.1", NULL},
         .rate_hz = mlx_config_real(mlx_service_config(service), "sampler.rate_hz"),
         .cost_us = cost_us,
         .publish = publish,

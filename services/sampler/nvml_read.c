@@ -4,6 +4,7 @@
 #include "program.h"
 #include "sysfile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,18 @@
 #define MAX_PROCESSES 8192
 #define MAX_INSTANCES 16
 
+/*  Measured on an H200 (driver 580), CPU time of one question: the energy 3.4 ms, the PCIe counters
+ *  0.35 ms, the MIG mode 0.18 ms, all others together 0.4 ms. */
+#define ENERGY_US 15000000
+#define PCIE_US 4000000
+#define DIVIDED_US 10000000
+
 typedef struct {
     const mlx_nvml_t *api;
     mlx_nvml_gpu_t *gpu;
+    mlx_readings_t *out;
+    const char *topic;
+    int64_t now_us;
     nvml_device_t handle;
     const char *proc_root;
     mlx_value_t *data;
@@ -192,8 +202,10 @@ static bool list_processes(look_t *look, list_fn get, mlx_value_t *list)
             continue;
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
         mlx_value_set_int(item, "pid", processes[i].pid);
+        char program[64] = "";
         if (mlx_value_size(list) <= FIRST_PROCESSES)
-            mlx_program_add(item, look->proc_root, processes[i].pid);
+            mlx_program_name(program, sizeof program, look->proc_root, processes[i].pid);
+        mlx_value_set_str(item, "program", program[0] ? program : NULL);
         if (processes[i].gpu_instance != UINT32_MAX)
             mlx_value_set_int(item, "instance", processes[i].gpu_instance);
         add_bytes(item, "memory", processes[i].memory);
@@ -218,7 +230,10 @@ static void add_fan(look_t *look)
 {
     unsigned min;
     unsigned max;
+    if (look->gpu->no_fan) /* the answer costs 0.2 ms */
+        return;
     add_scaled(look, "fan", look->api->fan, 1e-2);
+    look->gpu->no_fan = !mlx_value_get(look->data, "fan");
     if (!mlx_value_get(look->data, "fan") || !look->api->fan_range ||
         !ok(look, look->api->fan_range(look->handle, &min, &max)) || min > max || max > 100)
         return;
@@ -241,37 +256,86 @@ static bool counter(const nvml_field_t *field, unsigned long long *out)
     return true;
 }
 
-/*  Bytes a second over PCIe, from the driver's counters: the older question for the throughput
- *  holds its caller up for 20 ms. */
-static void add_pcie(look_t *look, int64_t now_us)
+/*  Is what was asked at LAST_US (0: never) due again? */
+static bool is_due(const look_t *look, int64_t last_us, int64_t period_us)
+{
+    return last_us == 0 || look->now_us - last_us >= period_us;
+}
+
+/*  VALUE as of MEASURED_US. */
+static void add_held(look_t *look, const char *field, double value, int64_t measured_us)
+{
+    mlx_value_set_real(look->data, field, value);
+    if (mlx_value_get(look->data, field))
+        mlx_readings_held(look->out, look->topic, field,
+                          (double)(look->now_us - measured_us) * 1e-6);
+}
+
+static void add_energy(look_t *look)
 {
     mlx_nvml_gpu_t *gpu = look->gpu;
+    unsigned long long millijoules;
+    if (is_due(look, gpu->energy_us, ENERGY_US)) {
+        bool known = look->api->energy && ok(look, look->api->energy(look->handle, &millijoules));
+        gpu->energy = known ? (double)millijoules * 1e-3 : (double)NAN;
+        gpu->energy_us = look->now_us;
+    }
+    add_held(look, "energy", gpu->energy, gpu->energy_us);
+}
+
+/*  Bytes a second over PCIe, from the driver's counters: the older question for the throughput
+ *  holds its caller up for 20 ms. */
+static void read_pcie(look_t *look)
+{
+    mlx_nvml_gpu_t *gpu = look->gpu;
+    gpu->pcie_tx = gpu->pcie_rx = NAN;
+    gpu->first_pcie = false;
     nvml_field_t fields[] = {{.field = NVML_FIELD_PCIE_TX}, {.field = NVML_FIELD_PCIE_RX}};
     unsigned long long sent;
     unsigned long long taken;
     if (!look->api->fields || !ok(look, look->api->fields(look->handle, 2, fields)) ||
         !counter(&fields[0], &sent) || !counter(&fields[1], &taken))
         return;
-    double seconds = (double)(now_us - gpu->read_us) * 1e-6;
+    double seconds = (double)(look->now_us - gpu->read_us) * 1e-6;
     gpu->first_pcie = gpu->read_us == 0;
     if (gpu->read_us && seconds > 0 && sent >= gpu->sent && taken >= gpu->taken) {
-        mlx_value_set_real(look->data, "pcie_tx", (double)(sent - gpu->sent) / seconds);
-        mlx_value_set_real(look->data, "pcie_rx", (double)(taken - gpu->taken) / seconds);
+        gpu->pcie_tx = (double)(sent - gpu->sent) / seconds;
+        gpu->pcie_rx = (double)(taken - gpu->taken) / seconds;
     }
     gpu->sent = sent;
     gpu->taken = taken;
-    gpu->read_us = now_us;
+    gpu->read_us = look->now_us;
+}
+
+/*  The second look follows the first at once: until then there is no speed. */
+static void add_pcie(look_t *look)
+{
+    mlx_nvml_gpu_t *gpu = look->gpu;
+    if (gpu->first_pcie || is_due(look, gpu->read_us, PCIE_US))
+        read_pcie(look);
+    add_held(look, "pcie_tx", gpu->pcie_tx, gpu->read_us);
+    add_held(look, "pcie_rx", gpu->pcie_rx, gpu->read_us);
+}
+
+/*  Is the GPU divided? That changes with a command of root's and is asked now and then. */
+static bool is_divided(look_t *look)
+{
+    unsigned mode;
+    unsigned pending;
+    mlx_nvml_gpu_t *gpu = look->gpu;
+    if (!look->api->mig_mode || !is_due(look, gpu->divided_us, DIVIDED_US))
+        return gpu->divided;
+    gpu->divided_us = look->now_us;
+    gpu->divided = ok(look, look->api->mig_mode(look->handle, &mode, &pending)) && mode == 1;
+    return gpu->divided;
 }
 
 /*  The parts that a GPU in MIG mode is cut into; it counts no utilization as a whole then. */
 static bool add_instances(look_t *look)
 {
-    unsigned mode;
-    unsigned pending;
     unsigned count;
     const mlx_nvml_t *api = look->api;
-    if (!api->mig_mode || !api->mig_count || !api->mig_handle ||
-        !ok(look, api->mig_mode(look->handle, &mode, &pending)) || mode != 1 ||
+    if (!api->mig_count || !api->mig_handle || !is_divided(look) ||
         !ok(look, api->mig_count(look->handle, &count)))
         return false;
     mlx_value_t *list = mlx_value_set(look->data, "instances", mlx_value_list());
@@ -329,6 +393,9 @@ nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu,
     mlx_value_t *data = mlx_readings_gpu(out, gpu->key);
     look_t look = {.api = api,
                    .gpu = gpu,
+                   .out = out,
+                   .topic = mlx_readings_gpu_topic(out, gpu->key),
+                   .now_us = now_us,
                    .handle = gpu->handle,
                    .proc_root = machine->proc_root,
                    .data = data};
@@ -347,16 +414,14 @@ nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu,
     add_scaled(&look, "power", api->power, 1e-3);
     add_scaled(&look, "power_limit", api->limit, 1e-3);
     add_fan(&look);
-    unsigned long long millijoules;
-    if (api->energy && ok(&look, api->energy(gpu->handle, &millijoules)))
-        mlx_value_set_real(data, "energy", (double)millijoules * 1e-3);
+    add_energy(&look);
     unsigned celsius;
     if (api->temperature &&
         ok(&look, api->temperature(gpu->handle, NVML_TEMPERATURE_GPU, &celsius)))
         mlx_value_set_real(data, "temperature", celsius);
     add_throttle(&look);
     add_processes(&look);
-    add_pcie(&look, now_us);
+    add_pcie(&look);
     note_missing(out, gpu, add_instances(&look));
     *busy = is_busy(data);
     return look.fatal;

@@ -14,7 +14,11 @@ typedef struct {
     unsigned long long use_seen;    /* time of the newest account of its processes */
     unsigned long long sent, taken; /* bytes over PCIe at read_us; 0 before the first */
     int64_t read_us;
-    bool first_pcie; /* they were counted for the first time: there is no speed yet */
+    bool first_pcie;         /* they were counted for the first time: there is no speed yet */
+    double pcie_tx, pcie_rx; /* bytes a second, as of read_us; NAN: not known */
+    double energy;           /* joules as of energy_us; NAN: not known */
+    int64_t energy_us, divided_us;
+    bool divided, no_fan;
 } mlx_nvml_gpu_t;
 
 /*  What of the machine around it is looked at. */

@@ -2,10 +2,10 @@
 #ifndef MLX_SAMPLER_PROGRAM_H
 #define MLX_SAMPLER_PROGRAM_H
 
-#include "proto/value.h"
+#include "proto/base.h"
 
-/*  Set "program" of ITEM to the name of process PID by PROC_ROOT/<pid>/comm: one line of UTF-8,
- *  what cannot be shown replaced by "?". Nothing when the process is gone. */
-void mlx_program_add(mlx_value_t *item, const char *proc_root, int64_t pid);
+/*  The name of process PID by PROC_ROOT/<pid>/comm: one line of UTF-8, what cannot be shown
+ *  replaced by "?", "" when it does not fit or the process is gone. */
+void mlx_program_name(char *out, size_t size, const char *proc_root, int64_t pid);
 
 #endif

@@ -147,16 +147,25 @@ static bool ages(const char *field)
     return true;
 }
 
-static void merge_data(topic_t *to, const mlx_value_t *other, double age_s)
+void mlx_readings_held(mlx_readings_t *self, const char *topic, const char *field, double age_s)
+{
+    if (age_s > 0)
+        mlx_value_set_real(need(self, topic)->held, field, age_s);
+}
+
+static void merge_data(topic_t *to, const topic_t *from, double age_s)
 {
     mlx_value_t *data = to->data;
+    const mlx_value_t *other = from->data;
     for (size_t i = 0; i < mlx_value_size(other); i++) {
         const char *field = mlx_value_key(other, i);
         const mlx_value_t *value = mlx_value_at(other, i);
         if (!mlx_value_get(data, field)) {
             mlx_value_set(data, field, mlx_value_copy(value));
-            if (age_s > 0 && ages(field))
-                mlx_value_set_real(to->held, field, age_s);
+            double age = 0; /* within FROM */
+            mlx_value_real(from->held, field, &age);
+            if (age + age_s > 0 && ages(field))
+                mlx_value_set_real(to->held, field, age + age_s);
         } else if (mlx_value_type(value) == MLX_LIST) {
             for (size_t k = 0; k < mlx_value_size(value); k++)
                 append(data, field, mlx_value_copy(mlx_value_at(value, k)));
@@ -169,7 +178,7 @@ void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, 
     for (size_t i = 0; i < other->count; i++) {
         const topic_t *from = &other->topics[i];
         topic_t *to = from->gpu ? need_gpu(self, from->gpu) : need(self, from->name);
-        merge_data(to, from->data, age_s);
+        merge_data(to, from, age_s);
         for (size_t k = 0; k < mlx_value_size(from->missing); k++)
             mlx_readings_missing(self, to->name, mlx_value_key(from->missing, k),
                                  mlx_value_as_str(mlx_value_at(from->missing, k), NULL));

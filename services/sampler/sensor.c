@@ -17,16 +17,19 @@ static const mlx_sensor_backend_t *const backends[] = {
 };
 #else
 extern const mlx_sensor_backend_t mlx_sensor_memory;
+extern const mlx_sensor_backend_t mlx_sensor_bandwidth;
 extern const mlx_sensor_backend_t mlx_sensor_cpu;
 extern const mlx_sensor_backend_t mlx_sensor_nvml;
 extern const mlx_sensor_backend_t mlx_sensor_drm;
+extern const mlx_sensor_backend_t mlx_sensor_npu;
 extern const mlx_sensor_backend_t mlx_sensor_hwmon;
 extern const mlx_sensor_backend_t mlx_sensor_rapl;
 extern const mlx_sensor_backend_t mlx_sensor_supply;
 
 static const mlx_sensor_backend_t *const backends[] = {
-    &mlx_sensor_memory, &mlx_sensor_cpu,  &mlx_sensor_nvml,   &mlx_sensor_drm,
-    &mlx_sensor_hwmon,  &mlx_sensor_rapl, &mlx_sensor_supply,
+    &mlx_sensor_memory, &mlx_sensor_bandwidth, &mlx_sensor_cpu,
+    &mlx_sensor_nvml,   &mlx_sensor_drm,       &mlx_sensor_npu,
+    &mlx_sensor_hwmon,  &mlx_sensor_rapl,      &mlx_sensor_supply,
 };
 #endif
 

@@ -19,9 +19,10 @@ typedef struct mlx_readings mlx_readings_t;
 /*  Where a back end looks: the roots are parameters so that recorded trees of other machines can be
  *  read. All strings are borrowed and outlive the back end. */
 typedef struct {
-    const char *proc_root;    /* "/proc" */
-    const char *sys_root;     /* "/sys" */
-    const char *nvml_library; /* "libnvidia-ml.so.1" */
+    const char *proc_root;                                     /* "/proc" */
+    const char *sys_root;                                      /* "/sys" */
+    const char *nvml_library;                                  /* "libnvidia-ml.so.1" */
+    int (*perf_open)(uint32_t type, uint64_t config, int cpu); /* NULL: the system call */
 } mlx_sensor_env_t;
 
 typedef struct {
@@ -94,6 +95,10 @@ void mlx_readings_item(mlx_readings_t *self, const char *topic, const char *list
  *  Ignored in the end when another back end has set it. */
 void mlx_readings_missing(mlx_readings_t *self, const char *topic, const char *field,
                           const char *why);
+
+/*  Note that FIELD of TOPIC was measured AGE_S before this sample: a back end asks for what is dear
+ *  less often than for the rest. */
+void mlx_readings_held(mlx_readings_t *self, const char *topic, const char *field, double age_s);
 
 /*  Iterate over the topics that have at least one field or one missing note. Borrowed strings and
  *  maps; the map includes the list "missing" of {field, why} and, where there are values of older

@@ -1,5 +1,6 @@
 /*  Linux processors: /proc/stat, /proc/loadavg, /proc/cpuinfo (proc(5)), PSI, and cpufreq
  *  (Documentation/admin-guide/pm/cpufreq.rst). */
+#include "cpu_kinds.h"
 #include "psi.h"
 #include "sensor.h"
 #include "sysfile.h"
@@ -49,6 +50,7 @@ typedef struct {
     times_t total;
     core_t *cores; /* ascending by id, as the kernel lists them */
     size_t core_count;
+    mlx_cpu_kinds_t kinds;
 } cpu_t;
 
 static void close_core(core_t *core)
@@ -64,6 +66,7 @@ static void cpu_close(void **state)
     mlx_close_p(&self->pressure);
     for (size_t i = 0; i < self->core_count; i++)
         close_core(&self->cores[i]);
+    mlx_cpu_kinds_close(&self->kinds);
     free(self->cores);
     free(self->text);
     mlx_free_p(state);
@@ -101,6 +104,7 @@ static int cpu_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     self->stat = stat;
     self->loadavg = mlx_sysfile_open("%s/loadavg", env->proc_root);
     self->pressure = mlx_psi_open(env->proc_root, "cpu");
+    mlx_cpu_kinds_open(&self->kinds, env->sys_root);
     read_name(self);
     *state = self;
     return 0;
@@ -172,8 +176,27 @@ static void forget_unseen(cpu_t *self)
     self->core_count = kept;
 }
 
+typedef struct {
+    size_t cores, busy_known, clock_known;
+    double busy, hertz;
+} sums_t;
+
+static void add_sums(sums_t *sums, double busy, double hertz)
+{
+    sums->cores++;
+    sums->busy += isnan(busy) ? 0 : busy;
+    sums->busy_known += isnan(busy) ? 0 : 1;
+    sums->hertz += isnan(hertz) ? 0 : hertz;
+    sums->clock_known += isnan(hertz) ? 0 : 1;
+}
+
+static double mean(double sum, size_t count)
+{
+    return count ? sum / (double)count : (double)NAN;
+}
+
 /*  One "cpuN ..." line, P behind "cpu". Returns the core's frequency in Hz or NAN. */
-static double add_core(cpu_t *self, const char *p, mlx_readings_t *out)
+static double add_core(cpu_t *self, const char *p, sums_t *sums, mlx_readings_t *out)
 {
     int64_t id;
     times_t now = {0};
@@ -185,7 +208,12 @@ static double add_core(cpu_t *self, const char *p, mlx_readings_t *out)
     double hertz = mlx_sysfile_gauge(core->frequency, 1e3, 1e3, MAX_KHZ * 1e3);
     mlx_value_t *item = mlx_value_map();
     mlx_value_set_int(item, "id", id);
-    mlx_value_set_real(item, "utilization", shares(&core->times, &now).utilization);
+    double busy = shares(&core->times, &now).utilization;
+    size_t kind = id < MLX_CPU_CORES_MAX ? self->kinds.kind[id] : 0;
+    add_sums(&sums[kind], busy, hertz);
+    if (self->kinds.count > 1)
+        mlx_value_set_str(item, "cluster", self->kinds.names[kind]);
+    mlx_value_set_real(item, "utilization", busy);
     mlx_value_set_real(item, "frequency", hertz);
     mlx_readings_item(out, TOPIC, "core", item);
     core->times = now;
@@ -193,8 +221,32 @@ static double add_core(cpu_t *self, const char *p, mlx_readings_t *out)
     return hertz;
 }
 
+/*  The kinds of cores of a hybrid processor, as macOS's clusters. */
+static void add_kinds(const cpu_t *self, const sums_t *sums, mlx_readings_t *out)
+{
+    for (size_t i = 0; self->kinds.count > 1 && i < self->kinds.count; i++) {
+        mlx_value_t *item = mlx_value_map();
+        mlx_value_set_str(item, "name", self->kinds.names[i]);
+        mlx_value_set_int(item, "cores", (int64_t)sums[i].cores);
+        mlx_value_set_real(item, "utilization", mean(sums[i].busy, sums[i].busy_known));
+        mlx_value_set_real(item, "frequency", mean(sums[i].hertz, sums[i].clock_known));
+        mlx_readings_item(out, TOPIC, "cluster", item);
+    }
+}
+
+static void add_throttle(cpu_t *self, mlx_readings_t *out)
+{
+    int throttled = mlx_cpu_kinds_throttled(&self->kinds);
+    if (throttled < 0)
+        return;
+    mlx_value_t *list = mlx_value_set(mlx_readings_topic(out, TOPIC), "throttle", mlx_value_list());
+    if (throttled)
+        mlx_value_append(list, mlx_value_new_str("temperature"));
+}
+
 static void add_cores(cpu_t *self, const char *text, mlx_readings_t *out)
 {
+    sums_t sums[MLX_CPU_KINDS_MAX] = {0};
     mlx_value_t *data = mlx_readings_topic(out, TOPIC);
     double sum = 0;
     size_t known = 0;
@@ -202,13 +254,14 @@ static void add_cores(cpu_t *self, const char *text, mlx_readings_t *out)
     for (const char *line = strchr(text, '\n'); line; line = strchr(line + 1, '\n')) {
         if (strncmp(line, "\ncpu", 4) != 0)
             break;
-        double hertz = add_core(self, line + 4, out);
+        double hertz = add_core(self, line + 4, sums, out);
         if (!isnan(hertz)) {
             sum += hertz;
             known++;
         }
     }
     forget_unseen(self);
+    add_kinds(self, sums, out);
     if (self->core_count)
         mlx_value_set_int(data, "cores", (int64_t)self->core_count);
     if (known)
@@ -255,6 +308,7 @@ static int cpu_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     mlx_value_set_real(data, "iowait", total.iowait);
     add_cores(self, self->text, out);
     add_load(self, data);
+    add_throttle(self, out);
     mlx_psi_add(self->pressure, "some", out, TOPIC, "pressure");
     return 0;
 }

@@ -2,6 +2,7 @@
  *  driver-misc.rst), i915 and xe (Documentation/ABI/testing/sysfs-driver-intel-*), and the clients'
  *  accounts of drm_fdinfo.h. NVIDIA's own driver answers through NVML instead. */
 #include "drm_fdinfo.h"
+#include "drm_throttle.h"
 #include "rest.h"
 #include "sensor.h"
 #include "sysfile.h"
@@ -79,6 +80,7 @@ typedef struct {
         int fd;
     } gauges[MAX_GAUGES];
     size_t gauge_count;
+    mlx_drm_throttle_t throttle;
     int gtt_used, gtt_total; /* -1 unless the GPU works in main memory */
     bool unified;            /* it does */
     char *dir;
@@ -106,6 +108,7 @@ static void forget(drm_t *self)
         card_t *card = &self->cards[i];
         for (size_t k = 0; k < card->gauge_count; k++)
             mlx_close_p(&card->gauges[k].fd);
+        mlx_drm_throttle_close(&card->throttle);
         mlx_close_p(&card->gtt_used);
         mlx_close_p(&card->gtt_total);
         mlx_rest_close(&card->rest);
@@ -120,18 +123,6 @@ static void drm_close(void **state)
     forget(self);
     mlx_fdinfo_destroy(&self->usage);
     mlx_free_p(state);
-}
-
-/*  Copy the value of KEY in a uevent text; "" when it is not there or too long. */
-static void copy_key(char *out, size_t size, const char *uevent, const char *key)
-{
-    const char *p = mlx_sysfile_find(uevent, key, '=');
-    size_t len = p ? strcspn(p, "\n") : 0;
-    out[0] = '\0';
-    if (len < size) {
-        memcpy(out, p ? p : "", len);
-        out[len] = '\0';
-    }
 }
 
 static const driver_t *find_driver(const char *name)
@@ -198,8 +189,8 @@ static void name_card(card_t *card, const char *uevent, unsigned number)
 {
     char slot[sizeof card->slot];
     char pci[sizeof card->pci];
-    copy_key(slot, sizeof slot, uevent, "PCI_SLOT_NAME");
-    copy_key(pci, sizeof pci, uevent, "PCI_ID");
+    mlx_sysfile_copy(slot, sizeof slot, uevent, "PCI_SLOT_NAME");
+    mlx_sysfile_copy(pci, sizeof pci, uevent, "PCI_ID");
     memcpy(card->slot, slot, sizeof slot);
     memcpy(card->pci, pci, sizeof pci);
     if (slot[0])
@@ -219,6 +210,7 @@ static void open_card(card_t *card)
     if (mlx_sysfile_line(name, sizeof name, "%s/device/product_name", card->dir))
         memcpy(card->name, name, sizeof name);
     open_gauges(card, card->dir);
+    mlx_drm_throttle_open(&card->throttle, card->driver->name, card->dir);
     if (strcmp(card->driver->name, "amdgpu") == 0)
         open_gtt(card);
 }
@@ -232,7 +224,7 @@ static void add_card(drm_t *self, unsigned number)
     if (mlx_sysfile_read(fd, uevent, sizeof uevent) < 0)
         return;
     char name[32];
-    copy_key(name, sizeof name, uevent, "DRIVER");
+    mlx_sysfile_copy(name, sizeof name, uevent, "DRIVER");
     const driver_t *driver = find_driver(name);
     if (!driver)
         return;
@@ -275,7 +267,7 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
 {
     drm_t *self = mlx_alloc(1, sizeof *self);
     self->env = env;
-    self->usage = mlx_fdinfo_new(env->proc_root, env->sys_root);
+    self->usage = mlx_fdinfo_new(env->proc_root, env->sys_root, "dri");
     scan(self);
     *state = self;
     if (self->card_count)
@@ -340,7 +332,8 @@ static void add_usage(const mlx_fdinfo_t *usage, const card_t *card, mlx_reading
 static void note_missing(mlx_readings_t *out, const char *topic, const char *why)
 {
     static const char *const fields[] = {
-        "utilization", "memory_used", "memory_total", "frequency", "power", "temperature", "fan",
+        "utilization", "memory_used", "memory_total", "frequency",
+        "power",       "temperature", "fan",          "throttle",
     };
     for (size_t i = 0; i < MLX_COUNT(fields); i++)
         if (!mlx_readings_has(out, topic, fields[i]))
@@ -399,6 +392,7 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
     if (card->unified)
         mlx_value_set_bool(data, "unified", true);
     add_power(card, now_us, data);
+    mlx_drm_throttle_add(&card->throttle, data);
     add_usage(self->usage, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
                  "the driver does not report it, or only to root");

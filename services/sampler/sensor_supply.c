@@ -19,8 +19,13 @@ typedef struct {
 typedef struct {
     size_t mains, mains_online;
     size_t batteries, discharging;
+    size_t charging, full;
     double charge, weight;
-    double watts; /* drawn from the batteries; NAN when one does not say */
+    double watts;          /* drawn from the batteries; NAN when one does not say */
+    double charging_watts; /* the same into them */
+    double now, capacity;  /* watt-hours in all of them, and when full; NAN when one does not say */
+    double design;         /* watt-hours when they were new */
+    int64_t cycles;        /* of the oldest; -1: not known */
 } sum_t;
 
 static void supply_close(void **state)
@@ -43,6 +48,49 @@ static double battery_watts(const char *dir)
     return watts;
 }
 
+/*  Watt-hours by FILE of energy, or of charge (ampere-hours) times the voltage of its design. */
+static double watt_hours(const char *dir, const char *file)
+{
+    MLX_CLEANUP(mlx_free_p) char *energy = mlx_format("energy_%s", file);
+    MLX_CLEANUP(mlx_free_p) char *charge = mlx_format("charge_%s", file);
+    double value = gauge(dir, energy, 1e-6, 1e6);
+    if (!isnan(value))
+        return value;
+    double volts = gauge(dir, "voltage_min_design", 1e-6, 1000);
+    if (isnan(volts))
+        volts = gauge(dir, "voltage_now", 1e-6, 1000);
+    return gauge(dir, charge, 1e-6, 1e6) * volts;
+}
+
+static void add_state(const char *dir, sum_t *sum)
+{
+    char status[32];
+    if (!mlx_sysfile_line(status, sizeof status, "%s/status", dir))
+        return;
+    if (strcmp(status, "Discharging") == 0) {
+        sum->discharging++;
+        sum->watts += battery_watts(dir);
+    } else if (strcmp(status, "Charging") == 0) {
+        sum->charging++;
+        sum->charging_watts += battery_watts(dir);
+    } else if (strcmp(status, "Full") == 0) {
+        sum->full++;
+    }
+}
+
+/*  How much they hold, held when they were new, and how often they were charged. */
+static void add_age(const char *dir, sum_t *sum)
+{
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/cycle_count", dir);
+    int64_t cycles;
+    sum->now += watt_hours(dir, "now");
+    sum->capacity += watt_hours(dir, "full");
+    sum->design += watt_hours(dir, "full_design");
+    /* 0 is what firmware says that does not count. */
+    if (mlx_sysfile_int(fd, &cycles) && cycles > sum->cycles && cycles > 0 && cycles < 100000)
+        sum->cycles = cycles;
+}
+
 static void add_battery(const char *dir, sum_t *sum)
 {
     char text[32];
@@ -61,10 +109,8 @@ static void add_battery(const char *dir, sum_t *sum)
         sum->charge += charge * weight;
         sum->weight += weight;
     }
-    if (mlx_sysfile_line(text, sizeof text, "%s/status", dir) && strcmp(text, "Discharging") == 0) {
-        sum->discharging++;
-        sum->watts += battery_watts(dir);
-    }
+    add_state(dir, sum);
+    add_age(dir, sum);
 }
 
 static void add_supply(const char *dir, sum_t *sum)
@@ -82,7 +128,7 @@ static void add_supply(const char *dir, sum_t *sum)
 
 static sum_t sum_supplies(const mlx_sensor_env_t *env)
 {
-    sum_t sum = {0};
+    sum_t sum = {.cycles = -1};
     MLX_CLEANUP(mlx_free_p) char *root = mlx_format("%s/class/power_supply", env->sys_root);
     DIR *dir = opendir(root);
     if (!dir)
@@ -121,6 +167,36 @@ static const char *source(const sum_t *sum)
     return NULL;
 }
 
+/*  State, power, time and age of the batteries; what one does not say is said of none. */
+static void add_batteries(const sum_t *sum, mlx_readings_t *out)
+{
+    mlx_value_t *data = mlx_readings_topic(out, TOPIC);
+    const char *state = sum->discharging              ? "discharging"
+                        : sum->charging               ? "charging"
+                        : sum->full == sum->batteries ? "full"
+                                                      : "idle";
+    bool moves = sum->discharging || sum->charging;
+    double watts = sum->discharging ? sum->watts : sum->charging_watts;
+    double left = sum->discharging ? sum->now : sum->capacity - sum->now;
+    mlx_value_set_str(data, "battery_state", state);
+    if (moves && watts > 0)
+        mlx_value_set_real(data, "battery_power", watts);
+    mlx_readings_missing(out, TOPIC, "battery_power",
+                         moves ? "the battery does not report it"
+                               : "it neither charges nor discharges");
+    if (moves && watts > 0.1 && left >= 0)
+        mlx_value_set_real(data, "battery_time", left / watts * 3600);
+    mlx_readings_missing(out, TOPIC, "battery_time",
+                         moves ? "the battery does not report what it holds"
+                               : "it neither charges nor discharges");
+    double health = sum->capacity / sum->design;
+    if (sum->design > 0 && health > 0)
+        mlx_value_set_real(data, "battery_health", health > 1 ? 1 : health);
+    mlx_readings_missing(out, TOPIC, "battery_health", "the battery does not report it");
+    if (sum->cycles >= 0)
+        mlx_value_set_int(data, "battery_cycles", sum->cycles);
+}
+
 static int supply_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
 {
     (void)now_us;
@@ -134,6 +210,8 @@ static int supply_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_e
         mlx_value_set_real(data, "battery", sum.charge / sum.weight);
     else
         mlx_readings_missing(out, TOPIC, "battery", "no battery");
+    if (sum.batteries)
+        add_batteries(&sum, out);
     if (sum.discharging && !sum.mains_online && sum.watts > 0)
         mlx_value_set_real(data, "total", sum.watts);
     else

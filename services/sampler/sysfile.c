@@ -203,3 +203,14 @@ const char *mlx_sysfile_find(const char *text, const char *key, char separator)
     }
     return NULL;
 }
+
+void mlx_sysfile_copy(char *out, size_t size, const char *text, const char *key)
+{
+    const char *p = mlx_sysfile_find(text, key, '=');
+    size_t len = p ? strcspn(p, "\n") : 0;
+    out[0] = '\0';
+    if (len < size) {
+        memcpy(out, p ? p : "", len);
+        out[len] = '\0';
+    }
+}

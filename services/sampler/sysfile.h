@@ -43,6 +43,10 @@ size_t mlx_sysfile_numbers(unsigned *out, size_t max, const char *prefix, const 
  *  blanks or none; it ends with the line. NULL when there is no such line. */
 const char *mlx_sysfile_find(const char *text, const char *key, char separator);
 
+/*  Copy the value of KEY in the uevent text TEXT ("KEY=value" lines); "" when it is not there or
+ *  does not fit. */
+void mlx_sysfile_copy(char *out, size_t size, const char *text, const char *key);
+
 /*  Parse a whole number (optional minus, decimal digits) or a plain decimal (12.34; no exponent, no
  *  locale) at *TEXT, skipping blanks before it, and move *TEXT behind it. False leaves *TEXT. */
 bool mlx_sysfile_parse_int(const char **text, int64_t *out);

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-const mlx_sensor_env_t check_nowhere = {"/nonexistent", "/nonexistent", "nonexistent"};
+const mlx_sensor_env_t check_nowhere = {"/nonexistent", "/nonexistent", "nonexistent", NULL};
 
 mlx_readings_t *read_one(const mlx_sensor_backend_t *backend, int samples, mlx_error_t *err)
 {

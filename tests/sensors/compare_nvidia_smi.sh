@@ -11,8 +11,8 @@ trap 'rm -rf "$work"' EXIT
 
 sampler=services/sampler
 ${CC:-cc} -std=c17 -O2 -D_GNU_SOURCE -I. -o "$work/dump" tests/sensors/dump.c \
-    "$sampler"/{readings,sensor,drm_fdinfo,hwmon_inputs,meminfo,memory_limit,program,psi,rest,sysfile}.c \
-    "$sampler"/nvml_{api,pci,read}.c "$sampler"/sensor_{cpu,drm,hwmon,memory,nvml,rapl,supply}.c \
+    "$sampler"/{readings,sensor,cpu_kinds,drm_fdinfo,drm_throttle,hwmon_inputs,bandwidth,meminfo,memory_limit,program,psi,rest,sysfile}.c \
+    "$sampler"/nvml_{api,pci,read}.c "$sampler"/sensor_{bandwidth,cpu,drm,hwmon,memory,npu,nvml,rapl,supply}.c \
     proto/{base,buf,error,json,utf8,value}.c -lm -ldl
 
 fields=index,name,uuid,utilization.gpu,memory.used,memory.total,clocks.gr,clocks.mem,power.draw

@@ -79,7 +79,7 @@ int main(int argc, char **argv)
         {"nvml", required_argument, NULL, 'n'},   {"wait", required_argument, NULL, 'w'},
         {"repeat", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0},
     };
-    mlx_sensor_env_t env = {"/proc", "/sys", "libnvidia-ml.so.1"};
+    mlx_sensor_env_t env = {"/proc", "/sys", "libnvidia-ml.so.1", NULL};
     double wait_s = 1;
     int repeat = 1;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {

@@ -58,7 +58,7 @@ static void make_root(rig_t *rig)
     assert_non_null(mkdtemp(rig->root));
     rig->proc = mlx_format("%s/proc", rig->root);
     rig->sys = mlx_format("%s/sys", rig->root);
-    rig->env = (mlx_sensor_env_t){rig->proc, rig->sys, "libmlx-no-such-library.so"};
+    rig->env = (mlx_sensor_env_t){rig->proc, rig->sys, "libmlx-no-such-library.so", NULL};
     rig->readings = mlx_readings_new();
     rig->now_us = 1000000000;
 }

@@ -42,7 +42,7 @@ static void test_amd_card(void **state)
     assert_int_equal(rig_items(&rig, GPU, "processes"), 1);
     check_process(&rig, 0, 4242, 18350080LL * 1024);
     check_absent(&rig, GPU, "energy");
-    check_absent(&rig, GPU, "missing");
+    assert_non_null(rig_why(&rig, GPU, "throttle")); /* it has no table of metrics */
 }
 
 static void test_amd_card_with_a_product_name(void **state)

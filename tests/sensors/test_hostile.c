@@ -207,10 +207,10 @@ static void test_no_tree_at_all(void **state)
 {
     (void)state;
     static const mlx_sensor_env_t envs[] = {
-        {"/nonexistent", "/nonexistent", "/nonexistent"},
-        {"/dev/null", "/dev/null", "/dev/null"},
-        {"", "", ""},
-        {"/dev", "/dev", "/dev"},
+        {"/nonexistent", "/nonexistent", "/nonexistent", NULL},
+        {"/dev/null", "/dev/null", "/dev/null", NULL},
+        {"", "", "", NULL},
+        {"/dev", "/dev", "/dev", NULL},
     };
     readings = mlx_readings_new();
     for (size_t i = 0; i < MLX_COUNT(envs); i++) {

@@ -1,4 +1,5 @@
 /*  NVIDIA's library, played by libfake-nvml.so: every call may say no, GPUs may be lost. */
+#include "common/base/held.h"
 #include "rig.h"
 
 #include <setjmp.h>
@@ -97,6 +98,28 @@ static void test_processes(void **state)
     assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
 }
 
+/*  The driver takes milliseconds to answer: asked four times a minute, told with its age. */
+static void test_energy_is_asked_seldom(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    const char *topic;
+    start(&rig, GOOD);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    configure(&rig, GOOD "0.energy=200000000\n");
+    assert_int_equal(rig_sample(&rig, 14), 0);
+    check(&rig, GPU, "energy", 123456.789);
+    assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "energy") == 14);
+    mlx_readings_t *merged = mlx_readings_new();
+    mlx_readings_merge_held(merged, rig.readings, 2);
+    assert_true(mlx_held_age(mlx_readings_at(merged, 0, &topic), "energy") == 16);
+    assert_true(mlx_held_age(mlx_readings_at(merged, 0, &topic), "power") == 2);
+    mlx_readings_destroy(&merged);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "energy", 200000);
+    assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "energy") == 0);
+}
+
 /*  PCIe is counted in bytes: a speed needs two looks, and a counter that begins anew gives none. */
 static void test_pcie(void **state)
 {
@@ -110,15 +133,19 @@ static void test_pcie(void **state)
     check(&rig, GPU, "pcie_rx", 1e7);
     check_absent(&rig, GPU, "missing");
     configure(&rig, GOOD "0.tx=5\n0.rx=5\n");
-    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0); /* asked every 4 s: what was said, and when */
+    check(&rig, GPU, "pcie_tx", 1e6);
+    const char *topic;
+    assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "pcie_tx") == 1);
+    assert_int_equal(rig_sample(&rig, 3), 0);
     check_absent(&rig, GPU, "pcie_tx");
     check_absent(&rig, GPU, "pcie_rx");
-    configure(&rig, GOOD "0.tx=1005\n0.rx=5\n");
-    assert_int_equal(rig_sample(&rig, 1), 0);
+    configure(&rig, GOOD "0.tx=4005\n0.rx=5\n");
+    assert_int_equal(rig_sample(&rig, 4), 0);
     check(&rig, GPU, "pcie_tx", 1000);
     check(&rig, GPU, "pcie_rx", 0);
     configure(&rig, GOOD "0.tx.rc=3\n");
-    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_sample(&rig, 4), 0);
     check_absent(&rig, GPU, "pcie_tx");
     assert_non_null(strstr(rig_why(&rig, GPU, "pcie_tx"), "not supported"));
 }
@@ -146,7 +173,7 @@ static void test_a_divided_gpu(void **state)
     assert_true(mlx_value_int(rig_item(&rig, GPU, "processes", 1), "instance", &value));
     assert_int_equal(value, 8);
     configure(&rig, GOOD); /* undone */
-    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_sample(&rig, 10), 0);
     check_absent(&rig, GPU, "instances");
     check(&rig, GPU, "utilization", 0.83);
 }
@@ -169,6 +196,7 @@ static void test_what_is_not_supported_is_absent(void **state)
     for (size_t i = 0; i < MLX_COUNT(rows); i++) {
         MLX_CLEANUP(mlx_free_p) char *text = mlx_format(GOOD "0.%s.rc=3\n", rows[i].call);
         configure(&rig, text);
+        assert_int_equal(rig_probe(&rig), 0);
         assert_int_equal(rig_sample(&rig, 1), 0);
         check_absent(&rig, GPU, rows[i].field);
         for (size_t k = 0; k < MLX_COUNT(rows); k++)
@@ -308,6 +336,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_energy_is_asked_seldom),
         cmocka_unit_test(test_pcie),
         cmocka_unit_test(test_a_divided_gpu),
         cmocka_unit_test(test_what_is_not_supported_is_absent),

@@ -1,0 +1,128 @@
+#include "cpu_kinds.h"
+
+#include "sysfile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*  Mark the cores of a list like "0-5,8,10-11". False when there is none. */
+static bool mark_list(mlx_cpu_kinds_t *self, const char *list, unsigned char kind)
+{
+    bool any = false;
+    for (const char *p = list; *p && *p != '\n';) {
+        int64_t from;
+        int64_t to;
+        if (!mlx_sysfile_parse_int(&p, &from) || from < 0)
+            return any;
+        to = from;
+        if (*p == '-' && (p++, !mlx_sysfile_parse_int(&p, &to)))
+            return any;
+        for (int64_t i = from; i <= to && i < MLX_CPU_CORES_MAX; i++) {
+            self->kind[i] = kind;
+            any = true;
+        }
+        if (*p == ',')
+            p++;
+        else
+            break;
+    }
+    return any;
+}
+
+static void find_intel(mlx_cpu_kinds_t *self, const char *sys_root)
+{
+    static const struct {
+        const char *device, *name;
+    } kinds[] = {{"cpu_core", "P"}, {"cpu_atom", "E"}, {"cpu_lowpower", "LPE"}};
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
+        char list[1024];
+        if (mlx_sysfile_line(list, sizeof list, "%s/devices/%s/cpus", sys_root, kinds[i].device) &&
+            mark_list(self, list, (unsigned char)self->count))
+            memcpy(self->names[self->count++], kinds[i].name, strlen(kinds[i].name) + 1);
+    }
+}
+
+static int descending(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a;
+    int64_t y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+/*  The different values among COUNT, largest first. Returns their number, MAX + 1 when more. */
+static size_t different(const int64_t *values, size_t count, int64_t *out, size_t max)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t at = 0;
+        while (at < found && out[at] != values[i])
+            at++;
+        if (at == found && found == max)
+            return max + 1;
+        if (at == found)
+            out[found++] = values[i];
+    }
+    qsort(out, found, sizeof *out, descending);
+    return found;
+}
+
+static void find_arm(mlx_cpu_kinds_t *self, const char *sys_root)
+{
+    static const char *const two[] = {"P", "E"};
+    static const char *const three[] = {"P", "M", "E"};
+    unsigned *numbers = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *numbers);
+    int64_t *capacity = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *capacity);
+    int64_t sizes[3];
+    size_t count = mlx_sysfile_numbers(numbers, MLX_CPU_CORES_MAX, "cpu", "",
+                                       "%s/devices/system/cpu", sys_root);
+    size_t known = 0;
+    while (known < count) {
+        MLX_CLEANUP(mlx_close_p)
+        int fd =
+            mlx_sysfile_open("%s/devices/system/cpu/cpu%u/cpu_capacity", sys_root, numbers[known]);
+        if (!mlx_sysfile_int(fd, &capacity[known]))
+            break;
+        known++;
+    }
+    size_t kinds = known == count && count ? different(capacity, count, sizes, 3) : 0;
+    for (size_t k = 0; kinds >= 2 && kinds <= 3 && k < kinds; k++) {
+        for (size_t i = 0; i < count; i++)
+            if (capacity[i] == sizes[k] && numbers[i] < MLX_CPU_CORES_MAX)
+                self->kind[numbers[i]] = (unsigned char)k;
+        const char *name = kinds == 2 ? two[k] : three[k];
+        memcpy(self->names[self->count++], name, strlen(name) + 1);
+    }
+    free(numbers);
+    free(capacity);
+}
+
+void mlx_cpu_kinds_open(mlx_cpu_kinds_t *self, const char *sys_root)
+{
+    static const char *const counts[] = {"package_throttle_count", "core_throttle_count"};
+    *self = (mlx_cpu_kinds_t){.seen = {-1, -1}};
+    find_intel(self, sys_root);
+    if (self->count == 0)
+        find_arm(self, sys_root);
+    for (size_t i = 0; i < MLX_COUNT(counts); i++)
+        self->throttles[i] =
+            mlx_sysfile_open("%s/devices/system/cpu/cpu0/thermal_throttle/%s", sys_root, counts[i]);
+}
+
+void mlx_cpu_kinds_close(mlx_cpu_kinds_t *self)
+{
+    for (size_t i = 0; i < MLX_COUNT(self->throttles); i++)
+        mlx_close_p(&self->throttles[i]);
+}
+
+int mlx_cpu_kinds_throttled(mlx_cpu_kinds_t *self)
+{
+    int result = -1;
+    for (size_t i = 0; i < MLX_COUNT(self->throttles); i++) {
+        int64_t count;
+        bool read = mlx_sysfile_int(self->throttles[i], &count) && count >= 0;
+        if (read && self->seen[i] >= 0)
+            result = count > self->seen[i] || result == 1;
+        self->seen[i] = read ? count : -1;
+    }
+    return result;
+}
