@@ -60,11 +60,16 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .ttft_s = NAN,
                                          .live_rate = NAN,
                                          .prompt_tokens = -1,
+                                         .whole_prompt = -1,
+                                         .cached_tokens = -1,
+                                         .drafted_tokens = -1,
+                                         .accepted_tokens = -1,
                                          .generated_tokens = -1,
                                          .prompt_rate = NAN,
                                          .generation_rate = NAN,
                                          .client_rate = NAN,
                                          .load_s = NAN,
+                                         .wait_s = NAN,
                                          .total_s = NAN};
     return self;
 }
@@ -194,6 +199,22 @@ void mlx_stream_stats_head(mlx_stream_stats_t *self, int status, const char *con
     self->known.streamed = self->form == FORM_LINES || self->form == FORM_EVENTS;
 }
 
+static void keep_count(int64_t *known, int64_t told)
+{
+    if (told >= 0)
+        *known = told;
+}
+
+/*  The parts of the prompt and of what a draft model proposed. */
+static void take_parts(mlx_stream_figures_t *known, const mlx_stream_event_t *event, int64_t least)
+{
+    if (event->whole_prompt >= least)
+        known->whole_prompt = event->whole_prompt;
+    keep_count(&known->cached_tokens, event->cached_tokens);
+    keep_count(&known->drafted_tokens, event->drafted_tokens);
+    keep_count(&known->accepted_tokens, event->accepted_tokens);
+}
+
 static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event, int64_t now_us)
 {
     mlx_stream_figures_t *known = &self->known;
@@ -208,6 +229,7 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
     int64_t least = self->form == FORM_WHOLE || self->pieces == 0 ? 0 : 1;
     if (event->prompt_tokens >= least)
         known->prompt_tokens = event->prompt_tokens;
+    take_parts(known, event, least);
     if (event->generated_tokens >= least) {
         known->generated_tokens = event->generated_tokens;
         known->server_counted = true;
@@ -325,6 +347,22 @@ static void settle_rates(mlx_stream_stats_t *self)
     known->generation_rate = known->server_timed ? server_rate(self) : known->client_rate;
 }
 
+/*  What of the time to the first text, or to the end of a reply in one piece, was neither load nor
+ *  work by the server's clock. */
+static void settle_wait(mlx_stream_stats_t *self)
+{
+    mlx_stream_figures_t *known = &self->known;
+    int64_t until_us = self->first_us >= 0 ? self->first_us : known->ended_us;
+    double work_s = self->prompt_s;
+    if (self->first_us < 0)
+        work_s += self->generation_s;
+    if (isnan(work_s) || self->sent_us < 0 || known->outcome != MLX_STREAM_OK)
+        return;
+    double wait_s = (double)(until_us - self->sent_us) * 1e-6 - work_s;
+    wait_s -= isnan(known->load_s) ? 0 : known->load_s;
+    known->wait_s = wait_s > 0 ? wait_s : 0;
+}
+
 static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
                    int64_t now_us)
 {
@@ -343,6 +381,7 @@ static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool 
     known->ended_us = now_us;
     settle_count(self, known);
     settle_rates(self);
+    settle_wait(self);
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)

@@ -17,6 +17,7 @@ enum {
 typedef struct {
     mlx_activity_t activity;
     char models[MLX_ACTIVITY_REQUESTS_MAX][MLX_TAP_VIEW_MODEL_MAX]; /* of the running requests */
+    char clients[MLX_ACTIVITY_REQUESTS_MAX][MLX_ASKER_NAME];        /* and who asks */
     char last_model[MLX_TAP_VIEW_MODEL_MAX];
 } mlx_tap_view_t;
 
