@@ -137,6 +137,23 @@ static const mlx_field_t bench_list_result[] = {
     END,
 };
 
+static const mlx_field_t requests_list_args[] = {
+    STR("client", "part of a client's name, program, User-Agent, key fingerprint or address"),
+    STR("model", "part of a model's name"),
+    TIME("since", "ended then or later; absent: the oldest"),
+    TIME("until", "ended before; absent: now"),
+    INT("limit", "at most so many, 1 to 500; absent: 100"),
+    INT("cursor", "from the result before, for older ones"),
+    END,
+};
+
+static const mlx_field_t requests_list_result[] = {
+    LIST("requests", mlx_fields_request,
+         "newest first, with the \"host\", \"runtime\" and \"endpoint\" they come from"),
+    INT("cursor", "ask for older ones with it; absent: there are none"),
+    END,
+};
+
 static const mlx_field_t cache_add_args[] = {
     STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
     END,
@@ -177,6 +194,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      history_vacuum_result},
     {"recorder", "bench.list", "Stored benchmark results", bench_list_args, NULL,
      bench_list_result},
+    {"recorder", "requests.list", "Requests that have ended", requests_list_args, NULL,
+     requests_list_result},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      mlx_fields_cache_status},
 };

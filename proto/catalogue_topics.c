@@ -284,6 +284,39 @@ static const mlx_field_t last_request[] = {
     END,
 };
 
+const mlx_field_t mlx_fields_request[] = {
+    TIME("start", "when it reached the runtime"),
+    TIME("end", "when it ended"),
+    STR("model", "model that answered"),
+    STR("client", "who asked: process, else program of the User-Agent, else address"),
+    STR("process", "program on this machine that holds the client's socket"),
+    INT("pid", "its process id"),
+    STR("agent", "User-Agent"),
+    STR("key", "fingerprint of the API key: a salted hash, cut; never the key"),
+    STR("address", "where the client connected from"),
+    STR("api", "generate, chat, chat_completions, completions, responses, messages, embeddings, "
+               "rerank"),
+    INT("prompt_tokens", "of the whole prompt, what was cached included"),
+    INT("cached_tokens", "of these, found in the cache"),
+    INT("tokens", "generated"),
+    INT("draft_tokens", "proposed by a draft model"),
+    INT("draft_accepted", "of these, taken"),
+    NUM("queue", MLX_REAL, MLX_UNIT_SECONDS, "wait until work on the prompt began, loading apart"),
+    NUM("load", MLX_REAL, MLX_UNIT_SECONDS, "loading the model"),
+    NUM("ttft", MLX_REAL, MLX_UNIT_SECONDS, "time to first token"),
+    NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "speed of the prompt tokens that were not cached"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "(tokens - 1) over the time from the first token to the last"),
+    STR("outcome", "ok, error, client_abort, server_abort or lost"),
+    INT("status", "HTTP status"),
+    STR("source", "who measured: tap, runner, slots, metrics or log"),
+    BOOL("exact", "tokens is the server's own count; false: ours of what passed"),
+    NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
+        "energy of the machine's known parts meanwhile, shared among the requests that ran"),
+    END,
+};
+
 static const mlx_field_t runtime_activity[] = {
     GAUGE("busy", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_busy", "a request is being worked on"),
     GAUGE("requests", MLX_INT, MLX_UNIT_NONE, "mlx_requests_running", "requests running now"),
@@ -471,6 +504,8 @@ const mlx_topic_t mlx_topic_table[] = {
      runtime_models, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.activity", true, 5, "What a model server does right now",
      runtime_activity, "runtime,endpoint"},
+    {"runtime.<kind>.<endpoint>.request", false, 0, "A request that has ended", mlx_fields_request,
+     NULL},
     {"bench.progress", false, 0, "A benchmark run under way", mlx_fields_bench_progress, NULL},
     {"bench.result", true, 0, "The newest benchmark result", mlx_fields_bench_result, NULL},
     {"cache.status", true, 5, "The shared model cache", mlx_fields_cache_status, NULL},

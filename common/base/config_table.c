@@ -114,6 +114,8 @@ const mlx_setting_t mlx_settings[] = {
     {WHOLE("recorder.minute_days", "90", 1, 3650),
      USE("mlx-recorder",
          "Days for which per-minute figures are kept; hourly ones are kept forever.")},
+    {WHOLE("recorder.request_days", "90", 1, 3650),
+     USE("mlx-recorder", "Days for which requests are kept, with their clients; never a prompt.")},
     {NUMBER("recorder.flush_s", "5", 0.1, 60),
      USE("mlx-recorder", "Seconds between writes: what a crash may lose.")},
 

@@ -76,10 +76,49 @@ static void read_ollama(const mlx_value_t *object, mlx_stream_event_t *out)
     mlx_value_bool(object, "done", &out->ended);
     read_count(object, "prompt_eval_count", &out->prompt_tokens);
     read_count(object, "eval_count", &out->generated_tokens);
+    out->whole_prompt = out->prompt_tokens;
     read_duration(object, "prompt_eval_duration", ns, &out->prompt_s);
     read_duration(object, "eval_duration", ns, &out->generation_s);
     read_duration(object, "load_duration", ns, &out->load_s);
     read_duration(object, "total_duration", ns, &out->total_s);
+}
+
+static int64_t sum_of_known(const int64_t *parts, size_t count)
+{
+    int64_t sum = -1;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i] >= 0)
+            sum = parts[i] + (sum < 0 ? 0 : sum);
+    return sum;
+}
+
+/*  What OpenAI's APIs say of the parts of a count. The prompt is told with its cached part. */
+static void read_usage_details(const mlx_value_t *usage, mlx_stream_event_t *out)
+{
+    static const char *const prompts[] = {"prompt_tokens_details", "input_tokens_details"};
+    for (size_t i = 0; i < MLX_COUNT(prompts); i++)
+        read_count(mlx_value_get(usage, prompts[i]), "cached_tokens", &out->cached_tokens);
+    static const char *const replies[] = {"completion_tokens_details", "output_tokens_details"};
+    for (size_t i = 0; i < MLX_COUNT(replies); i++)
+        read_count(mlx_value_get(usage, replies[i]), "reasoning_tokens", &out->thinking_tokens);
+    const mlx_value_t *made = mlx_value_get(usage, "completion_tokens_details");
+    int64_t rejected = -1;
+    read_count(made, "accepted_prediction_tokens", &out->draft_accepted);
+    read_count(made, "rejected_prediction_tokens", &rejected);
+    if (out->draft_accepted >= 0 && rejected >= 0)
+        out->draft_tokens = out->draft_accepted + rejected;
+}
+
+/*  Anthropic's prompt count leaves out what came from its cache or went into it. */
+static void read_anthropic_cache(const mlx_value_t *usage, mlx_stream_event_t *out)
+{
+    int64_t parts[] = {out->prompt_tokens, -1, -1};
+    read_count(usage, "cache_read_input_tokens", &parts[1]);
+    read_count(usage, "cache_creation_input_tokens", &parts[2]);
+    if (out->prompt_tokens < 0 || (parts[1] < 0 && parts[2] < 0))
+        return;
+    out->cached_tokens = parts[1];
+    out->whole_prompt = sum_of_known(parts, MLX_COUNT(parts));
 }
 
 /*  OpenAI says prompt and completion in the older APIs, input and output in the newer; Anthropic
@@ -91,13 +130,9 @@ static void read_usage(const mlx_value_t *owner, mlx_stream_event_t *out)
     read_count(usage, "completion_tokens", &out->generated_tokens);
     read_count(usage, "input_tokens", &out->prompt_tokens);
     read_count(usage, "output_tokens", &out->generated_tokens);
-    read_count(usage, "cache_read_input_tokens", &out->cached_tokens);
-    static const char *const prompts[] = {"prompt_tokens_details", "input_tokens_details"};
-    static const char *const replies[] = {"completion_tokens_details", "output_tokens_details"};
-    for (size_t i = 0; i < MLX_COUNT(prompts); i++) {
-        read_count(mlx_value_get(usage, prompts[i]), "cached_tokens", &out->cached_tokens);
-        read_count(mlx_value_get(usage, replies[i]), "reasoning_tokens", &out->thinking_tokens);
-    }
+    out->whole_prompt = out->prompt_tokens;
+    read_usage_details(usage, out);
+    read_anthropic_cache(usage, out);
 }
 
 /*  llama-server adds its own clock to the last object. */
@@ -112,6 +147,8 @@ static void read_timings(const mlx_value_t *object, mlx_stream_event_t *out)
     read_count(timings, "cache_n", &out->cached_tokens);
     read_count(timings, "draft_n", &out->draft_tokens);
     read_count(timings, "draft_n_accepted", &out->draft_accepted);
+    if (out->whole_prompt < 0 && out->prompt_tokens >= 0 && out->cached_tokens >= 0)
+        out->whole_prompt = out->prompt_tokens + out->cached_tokens;
 }
 
 static void read_choice(const mlx_value_t *choice, mlx_stream_event_t *out)
@@ -147,7 +184,22 @@ static void read_llama_completion(const mlx_value_t *object, mlx_stream_event_t 
     out->model = mlx_value_str(object, "model");
     out->text = has_text(object, "content");
     read_reason(object, "stop_type", out);
+    if (out->done_reason)
+        read_count(object, "tokens_evaluated", &out->whole_prompt);
     read_timings(object, out);
+}
+
+/*  A list of vectors, or of ranks: nothing is generated, and what the prompt had may be told. */
+static void read_embeddings(const mlx_value_t *object, mlx_stream_event_t *out)
+{
+    const double ns = 1e-9;
+    out->model = mlx_value_str(object, "model");
+    read_usage(object, out);
+    read_count(object, "prompt_eval_count", &out->prompt_tokens);
+    out->whole_prompt = out->prompt_tokens;
+    out->generated_tokens = -1;
+    read_duration(object, "load_duration", ns, &out->load_s);
+    read_duration(object, "total_duration", ns, &out->total_s);
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -203,8 +255,13 @@ static const mlx_stream_api_t apis[] = {
     {"/chat/completions", "chat_completions", read_openai},
     {"/completions", "completions", read_openai},
     {"/completion", "completions", read_llama_completion},
+    {"/infill", "completions", read_llama_completion},
     {"/v1/responses", "responses", read_responses},
     {"/v1/messages", "messages", read_messages},
+    {"/api/embed", "embeddings", read_embeddings},
+    {"/embeddings", "embeddings", read_embeddings},
+    {"/embedding", "embeddings", read_embeddings},
+    {"/rerank", "rerank", read_embeddings},
 };
 
 const mlx_stream_api_t *mlx_stream_api(const char *path)
@@ -225,6 +282,10 @@ void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
                      mlx_stream_event_t *out)
 {
     *out = (mlx_stream_event_t){.prompt_tokens = -1,
+                                .whole_prompt = -1,
+                                .cached_tokens = -1,
+                                .draft_tokens = -1,
+                                .accepted_tokens = -1,
                                 .generated_tokens = -1,
                                 .cached_tokens = -1,
                                 .draft_tokens = -1,

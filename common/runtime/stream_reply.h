@@ -16,7 +16,7 @@
 
 #include "proto/value.h"
 
-/*  One API call that generates text. */
+/*  One API call that a model works on: it generates text, or embeddings and ranks from text. */
 typedef struct mlx_stream_api mlx_stream_api_t;
 
 /*  What is absent is NULL, -1 or NaN. Strings are borrowed from the object. */
@@ -27,6 +27,7 @@ typedef struct {
     bool failed; /* carries an error */
     bool ended;  /* says that the reply is at its end */
     int64_t prompt_tokens;
+    int64_t whole_prompt;     /* the same with what was found in a cache */
     int64_t generated_tokens; /* by the server's own count, up to and with this object */
     int64_t cached_tokens;    /* of the prompt, that the server had from before */
     int64_t draft_tokens;     /* proposed by a draft model (speculative decoding) */
@@ -39,11 +40,12 @@ typedef struct {
     const char *done_reason;
 } mlx_stream_event_t;
 
-/*  The API behind the request path PATH ("" included), or NULL when it generates no text. A path
+/*  The API behind the request path PATH ("" included), or NULL when no model works on it. A path
  *  may have a prefix: servers are mounted under one behind a proxy. */
 const mlx_stream_api_t *mlx_stream_api(const char *path);
 
-/*  Short name: "generate", "chat", "chat_completions", "completions", "responses", "messages". */
+/*  Short name: "generate", "chat", "chat_completions", "completions", "responses", "messages",
+ *  "embeddings", "rerank". */
 const char *mlx_stream_api_name(const mlx_stream_api_t *api);
 
 /*  Read OBJECT (any value; what is no object says nothing) into *OUT. */

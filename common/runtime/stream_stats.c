@@ -60,6 +60,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .ttft_s = NAN,
                                          .live_rate = NAN,
                                          .prompt_tokens = -1,
+                                         .whole_prompt = -1,
                                          .generated_tokens = -1,
                                          .prompt_rate = NAN,
                                          .generation_rate = NAN,
@@ -236,6 +237,8 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
     int64_t least = self->form == FORM_WHOLE || self->pieces == 0 ? 0 : 1;
     if (event->prompt_tokens >= least)
         known->prompt_tokens = event->prompt_tokens;
+    if (event->whole_prompt >= least)
+        known->whole_prompt = event->whole_prompt;
     if (event->generated_tokens >= least) {
         known->generated_tokens = event->generated_tokens;
         known->server_counted = true;
@@ -348,6 +351,20 @@ static void settle_rates(mlx_stream_stats_t *self)
     known->generation_rate = known->server_timed ? server_rate(self) : known->client_rate;
 }
 
+/*  What of the time to the first text, or to the end of a reply in one piece, was neither load nor
+ *  work by the server's clock. */
+static void settle_queued(mlx_stream_stats_t *self)
+{
+    mlx_stream_figures_t *known = &self->known;
+    int64_t until_us = self->first_us >= 0 ? self->first_us : known->ended_us;
+    double work_s = known->prompt_s + (self->first_us < 0 ? self->generation_s : 0);
+    if (isnan(work_s) || self->sent_us < 0 ||
+        (self->first_us < 0 && known->outcome != MLX_STREAM_OK))
+        return;
+    work_s += isnan(known->load_s) ? 0 : known->load_s;
+    known->queued_s = fmax((double)(until_us - self->sent_us) * 1e-6 - work_s, 0);
+}
+
 static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
                    int64_t now_us)
 {
@@ -368,6 +385,7 @@ static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool 
     settle_rates(self);
     if (known->thinking_tokens < 0 && self->thoughts > 0)
         known->thinking_tokens = self->thoughts;
+    settle_queued(self);
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
@@ -392,8 +410,6 @@ void mlx_stream_stats_figures(const mlx_stream_stats_t *self, int64_t now_us,
     if (self->first_us >= 0) {
         int64_t from_us = self->sent_us >= 0 ? self->sent_us : self->known.started_us;
         out->ttft_s = (double)(self->first_us - from_us) * 1e-6;
-        double worked_s = out->prompt_s + (isnan(out->load_s) ? 0 : out->load_s);
-        out->queued_s = isnan(worked_s) ? NAN : fmax(out->ttft_s - worked_s, 0);
     }
     if (out->outcome != MLX_STREAM_RUNNING)
         return;

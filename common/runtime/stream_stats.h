@@ -54,17 +54,19 @@ typedef struct {
     double ttft_s;            /* from the request's last byte to the first text; streams only */
     double live_rate;         /* tokens/s over the last two seconds; while running only */
     int64_t prompt_tokens;    /* those the server had to work on: a cached prompt may not count */
+    int64_t whole_prompt;     /* with what was found in a cache: the server's usage field */
     int64_t generated_tokens; /* so far */
     double prompt_rate;       /* tokens/s */
     double generation_rate;   /* (n - 1) tokens over the time since the first; once it has ended */
     double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
     double total_s;
-    double prompt_s;        /* that the server spent on the prompt, by its clock */
-    double queued_s;        /* of ttft_s, neither loading nor prompt: the request waited its turn */
-    int64_t cached_tokens;  /* of the prompt, that the server had from before */
-    int64_t draft_tokens;   /* proposed by a draft model */
-    int64_t draft_accepted; /* and taken */
+    double prompt_s; /* that the server spent on the prompt, by its clock */
+    double queued_s; /* once it has ended: from the request's last byte until the server began with
+                        the prompt, loading left out: the request waited its turn; by both clocks */
+    int64_t cached_tokens;   /* of the prompt, that the server had from before */
+    int64_t draft_tokens;    /* proposed by a draft model */
+    int64_t draft_accepted;  /* and taken */
     int64_t thinking_tokens; /* of those generated: the server's count, else of pieces */
 } mlx_stream_figures_t;
 

@@ -12,7 +12,7 @@
 #define COARSE_S 10.0 /* the age of what is past need not be redrawn every second */
 
 enum {
-    ITEMS_MAX = 28,
+    ITEMS_MAX = 29,
     WORK_MAX = 32, /* looked at */
     LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
     NAME_MAX_CHARACTERS = 60,
@@ -37,6 +37,7 @@ typedef struct {
     mlx_work_t work[WORK_MAX];
     size_t work_count;
     mlx_value_t *warnings;
+    char *clients;
 } scene_t;
 
 /*  Takes over TEXT. */
@@ -186,6 +187,8 @@ static void add_readings(mlx_menu_t *self, const scene_t *scene)
     add_warnings(self, scene);
     add_text(self, "model", model_text(now));
     add_work(self, scene);
+    if (scene->clients)
+        add_text(self, "clients", mlx_format("Used by: %s", scene->clients));
     bool late = now->sensors_late;
     add_figure(self, "performance", rate_text(now), now->runtimes_late);
     add_figure(self, "memory", memory_text("Memory", now->memory_used, now->memory_total), late);
@@ -290,7 +293,8 @@ static void look(scene_t *scene, const mlx_menu_options_t *options, const mlx_ov
     *scene = (scene_t){.options = options,
                        .now = mlx_overview_headline(overview, now_us),
                        .link = mlx_overview_connection(overview, now_us),
-                       .warnings = mlx_overview_warnings(overview, now_us)};
+                       .warnings = mlx_overview_warnings(overview, now_us),
+                       .clients = mlx_overview_clients(overview, now_us)};
     scene->work_count = mlx_overview_work(overview, now_us, scene->work, WORK_MAX);
 }
 
@@ -311,6 +315,7 @@ mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t
     self->percentage = isnan(share) || lost ? -1 : (int)lround(fmin(fmax(share, 0), 1) * 100);
     self->tooltip = tooltip_of(self);
     mlx_value_destroy(&scene.warnings);
+    free(scene.clients);
     return self;
 }
 

@@ -333,6 +333,50 @@ size_t mlx_overview_work(const mlx_overview_t *self, int64_t now_us, mlx_work_t 
     return gather.count;
 }
 
+enum {
+    CLIENTS_MAX = 32, /* told apart */
+    CLIENTS_SHOWN = 3,
+};
+
+typedef struct {
+    const mlx_overview_t *overview;
+    const char *names[CLIENTS_MAX];
+    size_t count;
+} clients_t;
+
+static void add_client(clients_t *self, const char *name)
+{
+    for (size_t i = 0; name && i < self->count; i++)
+        if (strcmp(self->names[i], name) == 0)
+            return;
+    if (name && self->count < CLIENTS_MAX)
+        self->names[self->count++] = name;
+}
+
+static void see_clients(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    clients_t *self = arg;
+    const char *host = mlx_overview_host(self->overview), *end = strrchr(message->topic, '.');
+    if (strcmp(end, ".activity") != 0 || !host || strcmp(host, message->host) != 0 ||
+        mlx_overview_stale(message->topic, age_us))
+        return;
+    const mlx_value_t *running = mlx_value_get(message->d, "running");
+    for (size_t i = 0; i < mlx_value_size(running); i++)
+        add_client(self, mlx_value_str(mlx_value_at(running, i), "client"));
+}
+
+char *mlx_overview_clients(const mlx_overview_t *self, int64_t now_us)
+{
+    clients_t clients = {.overview = self};
+    mlx_buf_t text = {0};
+    mlx_overview_each(self, "runtime.", now_us, see_clients, &clients);
+    for (size_t i = 0; i < clients.count && i < CLIENTS_SHOWN; i++)
+        mlx_buf_printf(&text, "%s%s", i ? ", " : "", clients.names[i]);
+    if (clients.count > CLIENTS_SHOWN)
+        mlx_buf_printf(&text, " and %zu more", clients.count - CLIENTS_SHOWN);
+    return clients.count ? mlx_buf_take(&text) : NULL;
+}
+
 mlx_value_t *mlx_overview_work_value(const mlx_overview_t *self, int64_t now_us)
 {
     mlx_work_t work[MODELS_MAX];

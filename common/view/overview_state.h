@@ -65,6 +65,10 @@ size_t mlx_overview_work(const mlx_overview_t *self, int64_t now_us, mlx_work_t 
 /*  The same as a list of {model, requests, tokens_per_second}; caller owns it. */
 mlx_value_t *mlx_overview_work_value(const mlx_overview_t *self, int64_t now_us);
 
+/*  Who has requests under way on the host, where known: "chat.py, curl and 2 more". NULL: nobody,
+ *  or not known. Comes from outside; caller owns it. */
+char *mlx_overview_clients(const mlx_overview_t *self, int64_t now_us);
+
 /*  Speed of all requests of the activity D, or NaN. */
 double mlx_activity_rate(const mlx_value_t *d);
 

@@ -1,6 +1,7 @@
 #include "gateway.h"
 #include "common/base/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,15 +243,40 @@ static void get_benchmarks(mlx_gateway_t *self, mlx_httpd_request_t *request)
     ask(self, request, "bench.list", NULL);
 }
 
+static void get_requests(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    static const char *const texts[] = {"client", "model"};
+    static const char *const numbers[] = {"since", "until", "limit", "cursor"};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
+    for (size_t i = 0; i < MLX_COUNT(texts); i++)
+        mlx_value_set_str(args, texts[i], mlx_httpd_param(request, texts[i]));
+    for (size_t i = 0; i < MLX_COUNT(numbers); i++) {
+        const char *text = mlx_httpd_param(request, numbers[i]);
+        char *end;
+        errno = 0;
+        long long number = text ? strtoll(text, &end, 10) : 0;
+        if (text && (errno || end == text || *end || number < 0)) {
+            mlx_error_t err = {0};
+            mlx_error_set(&err, MLX_ERR_USAGE, "%s must be a whole number", numbers[i]);
+            mlx_httpd_error(request, &err);
+            return;
+        }
+        if (text)
+            mlx_value_set_int(args, numbers[i], number);
+    }
+    ask(self, request, "requests.list", args);
+}
+
 /* ---- what is where ---- */
 
 static const struct {
     const char *path;
     void (*get)(mlx_gateway_t *self, mlx_httpd_request_t *request);
 } routes[] = {
-    {"/metrics", get_metrics},     {"/api/status", get_status}, {"/api/events", get_events},
-    {"/api/history", get_history}, {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
-    {"/api/cache", get_cache},
+    {"/metrics", get_metrics},   {"/api/status", get_status},
+    {"/api/events", get_events}, {"/api/history", get_history},
+    {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
+    {"/api/cache", get_cache},   {"/api/requests", get_requests},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)

@@ -151,6 +151,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         .history = {.path = path,
                     .raw_hours = mlx_config_int(config, "recorder.raw_hours"),
                     .minute_days = mlx_config_int(config, "recorder.minute_days")},
+        .request_days = mlx_config_int(config, "recorder.request_days"),
         .rules = mlx_config_value(config, "alert.rules"),
         .host = mlx_bus_host(mlx_service_bus(service)),
         .wall_us = mlx_wall_us,

@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "fields.h"
 #include "query.h"
+#include "request_log.h"
 #include "results.h"
 #include "rules.h"
 
@@ -27,6 +28,7 @@ struct mlx_recorder {
     char *path;
     char *host;
     mlx_history_t *history;
+    mlx_request_log_t *requests;
     mlx_rules_t *rules;
     char *set_aside; /* what was said about a damaged database, or NULL */
     bool failing;    /* the newest flush failed */
@@ -67,6 +69,7 @@ static void recover(mlx_recorder_t *self, const mlx_error_t *err)
     if (err->code != MLX_ERR_DATA_LOSS)
         return;
     mlx_history_destroy(&self->history);
+    mlx_request_log_reset(self->requests);
     if (open_history(self, &second))
         self->options.problem(self->options.arg, "open", second.text);
 }
@@ -98,6 +101,7 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->path = mlx_strdup(options->history.path);
     self->options.history.path = self->path;
     self->host = mlx_strdup(options->host);
+    self->requests = mlx_request_log_new(options->request_days);
     mlx_rules_hooks_t hooks = {.publish = options->publish,
                                .publish_arg = options->arg,
                                .usual = usual,
@@ -111,13 +115,19 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     return self;
 }
 
+static mlx_db_t *database(mlx_recorder_t *self)
+{
+    return mlx_history_store_db(mlx_history_store(self->history));
+}
+
 static int flush(mlx_recorder_t *self)
 {
     mlx_error_t err = {0};
     int64_t begun = self->options.wall_us();
     if (!self->history)
         return open_history(self, NULL);
-    int rc = mlx_history_flush(self->history, begun / 1000, &err);
+    int rc = mlx_history_flush(self->history, begun / 1000, &err) ||
+             mlx_request_log_flush(self->requests, database(self), begun, &err);
     self->flush_s = (double)(self->options.wall_us() - begun) / 1e6;
     self->failing = rc != 0;
     if (rc) {
@@ -136,6 +146,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
     if (recorder->history)
         flush(recorder);
     mlx_history_destroy(&recorder->history);
+    mlx_request_log_destroy(&recorder->requests);
     mlx_rules_destroy(&recorder->rules);
     mlx_buf_clear(&recorder->series);
     free(recorder->set_aside);
@@ -179,11 +190,15 @@ static void record(mlx_recorder_t *self, const mlx_topic_t *topic, const mlx_mes
 static void store_result(mlx_recorder_t *self, const mlx_message_t *message)
 {
     mlx_error_t err = {0};
-    if (mlx_results_put(mlx_history_store_db(mlx_history_store(self->history)), message->host,
-                        message->t, message->d, &err) == 0)
+    if (mlx_results_put(database(self), message->host, message->t, message->d, &err) == 0)
         return;
     self->options.problem(self->options.arg, "bench.result", err.text);
     recover(self, &err);
+}
+
+static bool is_request(const mlx_topic_t *topic)
+{
+    return strcmp(topic->pattern, "runtime.<kind>.<endpoint>.request") == 0;
 }
 
 void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
@@ -201,6 +216,8 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
             store_result(self, message);
         return;
     }
+    if (is_request(topic))
+        mlx_request_log_put(self->requests, message);
     if (self->history && topic->retained)
         record(self, topic, message);
     mlx_rules_message(self->rules, message);
@@ -240,6 +257,13 @@ void mlx_recorder_tick(mlx_recorder_t *self)
     self->options.health(self->options.arg, reason);
 }
 
+static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *args, mlx_error_t *err)
+{
+    if (mlx_request_log_flush(self->requests, database(self), self->options.wall_us(), err))
+        return NULL;
+    return mlx_request_log_list(self->requests, database(self), args, err);
+}
+
 mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
                                  mlx_error_t *err)
 {
@@ -250,7 +274,9 @@ mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const ml
     }
     mlx_asked_t asked = {
         .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
-    mlx_value_t *result = mlx_history_answer(&asked, cmd, args, &problem);
+    mlx_value_t *result = strcmp(cmd, "requests.list") == 0
+                              ? answer_requests(self, args, &problem)
+                              : mlx_history_answer(&asked, cmd, args, &problem);
     if (result)
         return result;
     recover(self, &problem);

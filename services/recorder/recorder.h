@@ -7,7 +7,8 @@
  *      mlx_recorder_destroy(&recorder);                 writes what waits
  *
  *  Of each retained topic of the catalogue the numeric fields become series; bench.result is stored
- *  whole; other topics that are not retained are progress and not kept.
+ *  whole, runtime.<kind>.<endpoint>.request as a row (request_log.h); other topics that are not
+ *  retained are progress and not kept.
  */
 #ifndef MLX_RECORDER_RECORDER_H
 #define MLX_RECORDER_RECORDER_H
@@ -19,6 +20,7 @@ typedef struct mlx_recorder mlx_recorder_t;
 
 typedef struct {
     mlx_history_options_t history; /* strings are copied */
+    int64_t request_days;          /* for which requests are kept */
     const mlx_value_t *rules;      /* alert.rules */
     const char *host;              /* name of this machine; copied */
     int64_t (*wall_us)(void);      /* the clock */

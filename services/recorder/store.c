@@ -29,6 +29,9 @@ static const char *const schema[] = {
     "CREATE TABLE result (id TEXT NOT NULL, host TEXT NOT NULL, t INTEGER NOT NULL,"
     "                     model TEXT, data TEXT NOT NULL, PRIMARY KEY (host, id));"
     "CREATE INDEX result_t ON result (t);",
+    "CREATE TABLE request (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE request_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE,"
+    "                           used INTEGER NOT NULL);",
 };
 
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)

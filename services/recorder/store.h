@@ -8,6 +8,7 @@
  *           is dropped is one range, and read by number, so that there is no index to keep
  *  tail     samples that are in no chunk yet, one row a flush: what a crash would lose otherwise
  *  result   benchmark results whole, as JSON
+ *  request, request_text   requests of models that have ended (request_log.h)
  *
  *      mlx_history_store_t *store = mlx_history_store_open(path, &err);
  *      if (mlx_history_store_begin(store, &err) == 0) ... mlx_history_store_commit(store, &err)

@@ -28,6 +28,7 @@ typedef struct {
     char path[MLX_SNIFF_MAX_PATH + 1];
     char content_type[128];
     char encoding[32];
+    char agent[MLX_SNIFF_MAX_AGENT + 1];
     int status;
     int minor; /* of the HTTP version */
     bool has_length;
@@ -201,15 +202,47 @@ static bool on_content_encoding(message_t *message, const char *value, size_t le
     return true;
 }
 
+/*  Only for people to read: a long one may be cut. */
+static bool on_user_agent(message_t *message, const char *value, size_t len)
+{
+    keep(message->agent, sizeof(message->agent), value,
+         len < MLX_SNIFF_MAX_AGENT ? len : MLX_SNIFF_MAX_AGENT);
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*take)(message_t *message, const char *value, size_t len);
 } headers[] = {
-    {"content-length", on_content_length},
-    {"transfer-encoding", on_transfer_encoding},
-    {"content-type", on_content_type},
-    {"content-encoding", on_content_encoding},
+    {"content-length", on_content_length}, {"transfer-encoding", on_transfer_encoding},
+    {"content-type", on_content_type},     {"content-encoding", on_content_encoding},
+    {"user-agent", on_user_agent},
 };
+
+/*  Headers that carry an API key, alone or behind a scheme. */
+static const char *const key_headers[] = {"authorization", "x-api-key", "api-key"};
+
+static bool is_header(const char *line, size_t name, const char *wanted)
+{
+    return strlen(wanted) == name && strncasecmp(wanted, line, name) == 0;
+}
+
+static void tell_key(const mlx_http_sniff_t *self, const char *line, size_t name, const char *value,
+                     size_t len)
+{
+    static const char scheme[] = "bearer ";
+    bool ours = false;
+    for (size_t i = 0; i < MLX_COUNT(key_headers); i++)
+        ours = ours || is_header(line, name, key_headers[i]);
+    if (!ours || self->side != MLX_SNIFF_REQUESTS || !self->events->key)
+        return;
+    if (len >= strlen(scheme) && strncasecmp(value, scheme, strlen(scheme)) == 0) {
+        value += strlen(scheme);
+        len -= strlen(scheme);
+    }
+    if (len > 0)
+        self->events->key(self->arg, value, len);
+}
 
 /*  ---- bodies ---- */
 
@@ -256,7 +289,8 @@ static bool on_head_end(mlx_http_sniff_t *self)
                                    .path = message->path,
                                    .status = status,
                                    .content_type = message->content_type,
-                                   .encoding = message->encoding};
+                                   .encoding = message->encoding,
+                                   .agent = message->agent};
     mlx_sniff_next_t next = self->events->head(self->arg, &head);
     if (next == MLX_SNIFF_STOP || self->state == ST_LOST)
         return false;
@@ -341,8 +375,9 @@ static bool on_header_line(mlx_http_sniff_t *self, const char *line, size_t len)
     }
     while (value_len && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
         value_len--;
+    tell_key(self, line, name, value, value_len);
     for (size_t i = 0; i < MLX_COUNT(headers); i++) {
-        if (strlen(headers[i].name) == name && strncasecmp(headers[i].name, line, name) == 0)
+        if (is_header(line, name, headers[i].name))
             return headers[i].take(&self->message, value, value_len);
     }
     return true;

@@ -24,6 +24,7 @@ enum {
     MLX_SNIFF_MAX_HEAD = 64 * 1024,  /* start line and headers, or all trailers, in bytes */
     MLX_SNIFF_MAX_CHUNK_LINE = 4096, /* chunk size with its extensions */
     MLX_SNIFF_MAX_PATH = 255,
+    MLX_SNIFF_MAX_AGENT = 127,
 };
 
 typedef enum {
@@ -38,6 +39,7 @@ typedef struct {
     int status;               /* response: 200..599; request: 0 */
     const char *content_type; /* as sent, "" when absent */
     const char *encoding;     /* Content-Encoding as sent, "" when absent */
+    const char *agent;        /* User-Agent, cut to MLX_SNIFF_MAX_AGENT, "" when absent */
 } mlx_sniff_head_t;
 
 /*  What follows a head, for the handler to say. */
@@ -54,6 +56,10 @@ typedef struct {
     mlx_sniff_next_t (*head)(void *arg, const mlx_sniff_head_t *head);
     void (*body)(void *arg, const char *data, size_t len);
     void (*end)(void *arg);
+
+    /*  The API key that a request carries, before its head is told. May be NULL. The sniffer keeps
+     *  no copy of it, and neither may the handler. */
+    void (*key)(void *arg, const char *key, size_t len);
 } mlx_sniff_events_t;
 
 /*  EVENTS is borrowed and must outlive the sniffer. Caller owns the result and must destroy it. */

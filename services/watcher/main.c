@@ -2,18 +2,39 @@
 #include <string.h>
 
 #include "common/base/config.h"
+#include "common/base/paths.h"
 #include "common/bus/service.h"
 #include "watcher.h"
 
 typedef struct {
     mlx_service_t *service;
     mlx_watcher_t *watcher;
+    mlx_fingerprint_t *prints;
 } state_t;
 
 static void publish(void *arg, const char *topic, const mlx_value_t *d)
 {
     state_t *self = arg;
     mlx_bus_publish_changed(mlx_service_bus(self->service), topic, d);
+}
+
+/*  Of this machine only: its power is what its requests cost. */
+static void on_sensor(void *arg, const mlx_message_t *message)
+{
+    state_t *self = arg;
+    if (strcmp(message->host, mlx_bus_host(mlx_service_bus(self->service))) == 0)
+        mlx_watcher_hear(self->watcher, message->topic, message->d);
+}
+
+/*  Without a salt keys are not told apart; the rest is of use all the same. */
+static void open_prints(state_t *self)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_free_p) char *dir = mlx_paths_state_dir(NULL, &err);
+    MLX_CLEANUP(mlx_free_p) char *path = dir ? mlx_format("%s/request.salt", dir) : NULL;
+    self->prints = path ? mlx_fingerprint_new(path, &err) : NULL;
+    if (!self->prints)
+        mlx_service_error(self->service, "salt", "API keys are not told apart: %s", err.text);
 }
 
 static void problem(void *arg, const char *kind, const char *text)
@@ -42,6 +63,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     state_t *self = mlx_alloc(1, sizeof *self);
     *state = self;
     self->service = service;
+    open_prints(self);
     self->watcher = mlx_watcher_new(
         &(mlx_watcher_options_t){
             .loop = mlx_service_loop(service),
@@ -54,12 +76,17 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .idle_ms = mlx_config_int(config, "watcher.poll_idle_ms"),
             .runner_probe = mlx_config_bool(config, "watcher.runner_probe"),
             .proc_root = "/proc",
+            .prints = self->prints,
             .publish = publish,
             .problem = problem,
             .arg = self,
         },
         err);
-    return self->watcher ? 0 : -1;
+    if (!self->watcher)
+        return -1;
+    mlx_bus_subscribe(mlx_service_bus(service), "sensor.power", on_sensor, self);
+    mlx_bus_subscribe(mlx_service_bus(service), "sensor.gpu.", on_sensor, self);
+    return 0;
 }
 
 static void stop(void **state)
@@ -68,6 +95,7 @@ static void stop(void **state)
     if (!self)
         return;
     mlx_watcher_destroy(&self->watcher);
+    mlx_fingerprint_destroy(&self->prints);
     free(self);
     *state = NULL;
 }

@@ -285,12 +285,22 @@ static bool knows(const mlx_runner_t *self, const mlx_runner_process_t *process)
     return false;
 }
 
+static void on_ended(void *arg, const mlx_ended_t *request)
+{
+    const server_t *server = arg;
+    mlx_ended_t told = *request;
+    told.source = "runner";
+    told.model = server->model;
+    server->owner->options.ended(server->owner->options.arg, &told);
+}
+
 static void add_server(mlx_runner_t *self, const mlx_runner_process_t *process)
 {
     server_t *server = mlx_alloc(1, sizeof *server);
     server->owner = self;
     server->process = *process;
     server->slots = mlx_slots_new();
+    mlx_slots_sink(server->slots, (mlx_ended_sink_t){on_ended, server});
     self->servers[self->count++] = server;
     self->died = false;
     mlx_manifests_find(process->model_path, on_name, server);

@@ -13,6 +13,7 @@
 
 #include "activity.h"
 #include "common/http/http.h"
+#include "ended.h"
 #include "proto/value.h"
 
 typedef struct mlx_runner mlx_runner_t;
@@ -27,6 +28,9 @@ typedef struct {
 
     /*  A runner answered what it should not: to be counted and logged. */
     void (*problem)(void *arg, const char *text);
+
+    /*  A request has ended at one of them. */
+    void (*ended)(void *arg, const mlx_ended_t *request);
     void *arg;
 } mlx_runner_options_t;
 

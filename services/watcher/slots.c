@@ -32,6 +32,7 @@ struct mlx_slots {
     double prompt_tokens_total;
     double requests_total;
     mlx_activity_last_t last;
+    mlx_ended_sink_t sink;
 };
 
 static int64_t int_or(const mlx_value_t *map, const char *key, int64_t otherwise)
@@ -89,6 +90,11 @@ void mlx_slots_destroy(mlx_slots_t **self)
     *self = NULL;
 }
 
+void mlx_slots_sink(mlx_slots_t *self, mlx_ended_sink_t sink)
+{
+    self->sink = sink;
+}
+
 /*  The track of slot ID; *FRESH when it was never seen before. */
 static track_t *track_of(mlx_slots_t *self, int64_t id, bool *fresh)
 {
@@ -116,6 +122,27 @@ static int64_t made_in_all(const track_t *track, const mlx_slot_t *now)
         return -1;
     int64_t made = now->held + 1 - seen->prompt_done - seen->prompt_cached;
     return made >= seen->decoded && made - seen->decoded <= TAIL_MAX ? made : -1;
+}
+
+/*  Tell that a request ended since the last look; TRACK NULL: nothing was seen of it. */
+static void tell_ended(const mlx_slots_t *self, const track_t *track, int64_t now_us,
+                       int64_t wall_us)
+{
+    const mlx_activity_last_t *last = &self->last;
+    mlx_ended_t request;
+    mlx_ended_clear(&request);
+    request.end_us = wall_us;
+    if (track) {
+        request.start_us = wall_us - (now_us - track->since_us);
+        request.tokens = last->tokens;
+        request.exact = true;
+        request.rate = last->tokens_per_second;
+        request.prompt_tokens = last->prompt_tokens;
+        request.prompt_rate = last->prompt_tokens_per_second;
+        if (track->seen.prompt_cached >= 0 && track->seen.decoded > 0)
+            request.cached_tokens = (double)track->seen.prompt_cached;
+    }
+    mlx_ended_tell(&self->sink, &request);
 }
 
 /*  The request of TRACK is over: what was seen of it, and what the slot NOW tells of its end. */
@@ -195,10 +222,13 @@ static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64
         return;
     mlx_slot_t before = track->seen;
     bool same = !fresh && before.processing && before.task == now->task;
-    if (!fresh && before.processing && !(now->processing && same))
+    if (!fresh && before.processing && !(now->processing && same)) {
         finish(self, track, now, wall_us);
-    else if (!fresh && !before.processing && !now->processing && before.task != now->task)
+        tell_ended(self, track, now_us, wall_us);
+    } else if (!fresh && !before.processing && !now->processing && before.task != now->task) {
         self->requests_total++; /* it came and went between two looks */
+        tell_ended(self, NULL, now_us, wall_us);
+    }
     if (now->processing) {
         if (!same)
             begin(track, now_us);

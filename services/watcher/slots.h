@@ -19,6 +19,7 @@
 #define MLX_WATCHER_SLOTS_H
 
 #include "activity.h"
+#include "ended.h"
 #include "proto/error.h"
 
 enum {
@@ -47,6 +48,10 @@ typedef struct mlx_slots mlx_slots_t;
 
 mlx_slots_t *mlx_slots_new(void);
 void mlx_slots_destroy(mlx_slots_t **self);
+
+/*  Tell SINK each request that has ended, in mlx_slots_update: what was seen of it. One that came
+ *  and went between two looks has no counts. */
+void mlx_slots_sink(mlx_slots_t *self, mlx_ended_sink_t sink);
 
 /*  A look at the server: NOW_US monotonic when the reply came, WALL_US since the epoch. */
 void mlx_slots_update(mlx_slots_t *self, const mlx_slot_list_t *seen, int64_t now_us,

@@ -25,6 +25,7 @@ typedef struct connection {
     mlx_tap_t *tap;
     mlx_relay_t *relay;
     mlx_tap_session_t *session;
+    mlx_asker_end_t peer;
 } connection_t;
 
 struct mlx_tap {
@@ -38,6 +39,7 @@ struct mlx_tap {
     int upstreams;
     mlx_lookup_t *lookup;
     int max_connections;
+    const mlx_fingerprint_t *prints;
     void (*wake)(void *arg);
     void *wake_arg;
     char *scratch;
@@ -58,7 +60,8 @@ struct mlx_tap {
 
 static uint64_t on_begun(void *arg)
 {
-    mlx_tap_t *self = arg;
+    const connection_t *connection = arg;
+    mlx_tap_t *self = connection->tap;
     self->counters.requests++;
     self->news = true;
     return ++self->last_id;
@@ -66,21 +69,34 @@ static uint64_t on_begun(void *arg)
 
 static void on_first_text(void *arg, uint64_t id)
 {
-    mlx_tap_t *self = arg;
+    const connection_t *connection = arg;
     (void)id;
-    self->news = true;
+    connection->tap->news = true;
 }
 
-static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static mlx_tap_request_t request_of(const connection_t *connection, uint64_t id,
+                                    const mlx_stream_figures_t *figures,
+                                    const mlx_tap_caller_t *caller)
 {
-    mlx_tap_t *self = arg;
+    mlx_tap_request_t request = {.id = id, .figures = *figures};
+    request.asker.peer = connection->peer;
+    memcpy(request.asker.agent, caller->agent, sizeof caller->agent);
+    memcpy(request.asker.key, caller->key, sizeof caller->key);
+    return request;
+}
+
+static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                        const mlx_tap_caller_t *caller)
+{
+    const connection_t *connection = arg;
+    mlx_tap_t *self = connection->tap;
     if (self->finished_count == MLX_TAP_MAX_FINISHED) {
         self->finished_first = (self->finished_first + 1) % MLX_TAP_MAX_FINISHED;
         self->finished_count--;
         self->counters.dropped++;
     }
     size_t slot = (self->finished_first + self->finished_count++) % MLX_TAP_MAX_FINISHED;
-    self->finished[slot] = (mlx_tap_request_t){id, *figures};
+    self->finished[slot] = request_of(connection, id, figures, caller);
     self->news = true;
 }
 
@@ -169,6 +185,7 @@ static void add_connection(mlx_tap_t *self, int fd)
 {
     connection_t *connection = mlx_alloc(1, sizeof(*connection));
     connection->tap = self;
+    connection->peer = mlx_asker_end_of(fd);
     connection->relay = mlx_relay_new(self->loop, fd, self->upstream, self->upstreams,
                                       self->scratch, &relay_hooks, connection);
     bool relayed = connection->relay != NULL;
@@ -178,7 +195,7 @@ static void add_connection(mlx_tap_t *self, int fd)
         self->counters.refused++;
         free(connection);
     } else {
-        connection->session = mlx_tap_session_new(&session_events, self);
+        connection->session = mlx_tap_session_new(&session_events, self->prints, connection);
         connection->next = self->connections;
         if (connection->next)
             connection->next->before = connection;
@@ -334,6 +351,7 @@ mlx_tap_t *mlx_tap_new(const mlx_tap_config_t *config, mlx_error_t *err)
     self->listen_fd = -1;
     self->max_connections =
         config->max_connections > 0 ? config->max_connections : MLX_TAP_MAX_CONNECTIONS;
+    self->prints = config->prints;
     self->wake = config->wake;
     self->wake_arg = config->arg;
     self->scratch = mlx_alloc(MLX_RELAY_PIECE, 1);
@@ -376,15 +394,27 @@ uint16_t mlx_tap_port(const mlx_tap_t *self)
 
 /*  ---- snapshots ---- */
 
-static void add_request(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static void add_request(mlx_tap_snapshot_t *snapshot, const mlx_tap_request_t *request)
 {
-    mlx_tap_snapshot_t *snapshot = arg;
     if (snapshot->count == snapshot->room) {
         snapshot->room = snapshot->room ? snapshot->room * 2 : 16;
         snapshot->requests =
             mlx_realloc(snapshot->requests, snapshot->room, sizeof(*snapshot->requests));
     }
-    snapshot->requests[snapshot->count++] = (mlx_tap_request_t){id, *figures};
+    snapshot->requests[snapshot->count++] = *request;
+}
+
+typedef struct {
+    mlx_tap_snapshot_t *snapshot;
+    const connection_t *connection;
+} running_t;
+
+static void add_running(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                        const mlx_tap_caller_t *caller)
+{
+    const running_t *running = arg;
+    mlx_tap_request_t request = request_of(running->connection, id, figures, caller);
+    add_request(running->snapshot, &request);
 }
 
 void mlx_tap_snapshot(mlx_tap_t *self, mlx_tap_snapshot_t *snapshot)
@@ -395,10 +425,10 @@ void mlx_tap_snapshot(mlx_tap_t *self, mlx_tap_snapshot_t *snapshot)
     snapshot->counters = self->counters;
     for (size_t i = 0; i < self->finished_count; i++) {
         size_t slot = (self->finished_first + i) % MLX_TAP_MAX_FINISHED;
-        add_request(snapshot, self->finished[slot].id, &self->finished[slot].figures);
+        add_request(snapshot, &self->finished[slot]);
     }
     for (const connection_t *at = self->connections; at; at = at->next)
-        mlx_tap_session_each(at->session, now, add_request, snapshot);
+        mlx_tap_session_each(at->session, now, add_running, &(running_t){snapshot, at});
     self->finished_count = 0;
     self->told = false;
     pthread_mutex_unlock(&self->lock);

@@ -17,7 +17,9 @@
 #ifndef MLX_WATCHER_TAP_H
 #define MLX_WATCHER_TAP_H
 
+#include "asker.h"
 #include "common/runtime/stream_stats.h"
+#include "fingerprint.h"
 #include "proto/error.h"
 #include "tap_address.h"
 
@@ -33,7 +35,8 @@ typedef struct {
     const char *upstream;       /* "host:port" of the runtime; looked up here, and again, apart from
                                 what is relayed, when it does not answer: names move */
     mlx_tap_resolve_fn resolve; /* of the upstream; NULL: mlx_tap_resolve */
-    int max_connections;        /* 0: MLX_TAP_MAX_CONNECTIONS; more are closed at once */
+    const mlx_fingerprint_t *prints; /* borrowed; NULL: API keys are not told apart */
+    int max_connections;             /* 0: MLX_TAP_MAX_CONNECTIONS; more are closed at once */
     void (*wake)(void *arg); /* may be NULL; called in the tap's thread when a request began, said
                                 its first text or ended: at most once until the next snapshot */
     void *arg;
@@ -55,6 +58,7 @@ typedef struct {
 typedef struct {
     uint64_t id; /* from 1, the same in every snapshot that has the request */
     mlx_stream_figures_t figures;
+    mlx_asker_t asker; /* without its process: see asker_process.h */
 } mlx_tap_request_t;
 
 typedef struct {

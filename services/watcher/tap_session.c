@@ -14,11 +14,14 @@ typedef struct {
     uint64_t id;
     bool head;                 /* a HEAD request: its reply has no body */
     mlx_stream_stats_t *stats; /* NULL: nothing to measure */
+    mlx_tap_caller_t caller;
 } exchange_t;
 
 struct mlx_tap_session {
     const mlx_tap_session_events_t *events;
+    const mlx_fingerprint_t *prints;
     void *arg;
+    char key[MLX_ASKER_KEY]; /* of the head that is being read */
     mlx_http_sniff_t *requests;
     mlx_http_sniff_t *responses;
     int64_t now_us; /* of the call under way, for the handlers */
@@ -52,7 +55,7 @@ static void finish_oldest(mlx_tap_session_t *self, mlx_stream_outcome_t outcome)
         mlx_stream_stats_end(exchange->stats, outcome, self->now_us);
     mlx_stream_stats_figures(exchange->stats, self->now_us, &figures);
     mlx_stream_stats_destroy(&exchange->stats);
-    self->events->finished(self->arg, exchange->id, &figures);
+    self->events->finished(self->arg, exchange->id, &figures, &exchange->caller);
 }
 
 static void lose(mlx_tap_session_t *self)
@@ -66,6 +69,19 @@ static void lose(mlx_tap_session_t *self)
 
 /*  ---- what the client sends ---- */
 
+static void on_request_key(void *arg, const char *key, size_t len)
+{
+    mlx_tap_session_t *self = arg;
+    mlx_fingerprint_of(self->prints, key, len, self->key);
+}
+
+static void note_caller(mlx_tap_session_t *self, mlx_tap_caller_t *caller, const char *agent)
+{
+    mlx_asker_text(caller->agent, sizeof caller->agent, agent, strlen(agent));
+    memcpy(caller->key, self->key, sizeof caller->key);
+    self->key[0] = '\0';
+}
+
 static mlx_sniff_next_t on_request_head(void *arg, const mlx_sniff_head_t *head)
 {
     mlx_tap_session_t *self = arg;
@@ -75,6 +91,7 @@ static mlx_sniff_next_t on_request_head(void *arg, const mlx_sniff_head_t *head)
     *exchange = (exchange_t){.head = strcmp(head->method, "HEAD") == 0};
     if (strcmp(head->method, "POST") == 0)
         exchange->stats = mlx_stream_stats_new(head->path, self->now_us);
+    note_caller(self, &exchange->caller, head->agent);
     if (exchange->stats)
         exchange->id = self->events->begun(self->arg);
     return MLX_SNIFF_BODY;
@@ -95,7 +112,8 @@ static void on_request_end(void *arg)
         mlx_stream_stats_sent(exchange->stats, self->now_us);
 }
 
-static const mlx_sniff_events_t request_events = {on_request_head, on_request_body, on_request_end};
+static const mlx_sniff_events_t request_events = {on_request_head, on_request_body, on_request_end,
+                                                  on_request_key};
 
 /*  ---- what the server sends ---- */
 
@@ -127,14 +145,16 @@ static void on_response_end(void *arg)
 }
 
 static const mlx_sniff_events_t response_events = {on_response_head, on_response_body,
-                                                   on_response_end};
+                                                   on_response_end, NULL};
 
 /*  ---- the connection ---- */
 
-mlx_tap_session_t *mlx_tap_session_new(const mlx_tap_session_events_t *events, void *arg)
+mlx_tap_session_t *mlx_tap_session_new(const mlx_tap_session_events_t *events,
+                                       const mlx_fingerprint_t *prints, void *arg)
 {
     mlx_tap_session_t *self = mlx_alloc(1, sizeof(*self));
     self->events = events;
+    self->prints = prints;
     self->arg = arg;
     self->requests = mlx_http_sniff_new(MLX_SNIFF_REQUESTS, &request_events, self);
     self->responses = mlx_http_sniff_new(MLX_SNIFF_RESPONSES, &response_events, self);
@@ -204,6 +224,6 @@ void mlx_tap_session_each(const mlx_tap_session_t *self, int64_t now_us, mlx_tap
             continue;
         mlx_stream_figures_t figures;
         mlx_stream_stats_figures(exchange->stats, now_us, &figures);
-        fn(arg, exchange->id, &figures);
+        fn(arg, exchange->id, &figures, &exchange->caller);
     }
 }

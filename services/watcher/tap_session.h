@@ -4,7 +4,7 @@
  *  bytes and times, no sockets. When the connection cannot be followed any more, what was under way
  *  ends as MLX_STREAM_LOST and later bytes are ignored.
  *
- *      mlx_tap_session_t *session = mlx_tap_session_new(&events, self);
+ *      mlx_tap_session_t *session = mlx_tap_session_new(&events, prints, self);
  *      mlx_tap_session_client(session, data, len, now);     bytes that the client sent
  *      mlx_tap_session_server(session, data, len, now);     bytes that the runtime sent
  *      mlx_tap_session_end(session, MLX_STREAM_CLIENT_ABORT, now);
@@ -13,20 +13,31 @@
 #ifndef MLX_WATCHER_TAP_SESSION_H
 #define MLX_WATCHER_TAP_SESSION_H
 
+#include "asker.h"
 #include "common/runtime/stream_stats.h"
+#include "fingerprint.h"
 
 typedef struct mlx_tap_session mlx_tap_session_t;
+
+/*  What a request says of its client. */
+typedef struct {
+    char agent[MLX_ASKER_AGENT]; /* User-Agent */
+    char key[MLX_ASKER_KEY];     /* fingerprint of its API key */
+} mlx_tap_caller_t;
 
 /*  begun returns the id under which the request is known from then on. Handlers must not call the
  *  session. */
 typedef struct {
     uint64_t (*begun)(void *arg);
     void (*first_text)(void *arg, uint64_t id);
-    void (*finished)(void *arg, uint64_t id, const mlx_stream_figures_t *figures);
+    void (*finished)(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                     const mlx_tap_caller_t *caller);
 } mlx_tap_session_events_t;
 
-/*  EVENTS is borrowed and must outlive the session. Caller owns the result and must destroy it. */
-mlx_tap_session_t *mlx_tap_session_new(const mlx_tap_session_events_t *events, void *arg);
+/*  EVENTS and PRINTS (NULL: no fingerprints) are borrowed and must outlive the session. Caller owns
+ *  the result and must destroy it. */
+mlx_tap_session_t *mlx_tap_session_new(const mlx_tap_session_events_t *events,
+                                       const mlx_fingerprint_t *prints, void *arg);
 void mlx_tap_session_destroy(mlx_tap_session_t **self);
 
 void mlx_tap_session_client(mlx_tap_session_t *self, const char *data, size_t len, int64_t now_us);
@@ -44,7 +55,8 @@ void mlx_tap_session_end(mlx_tap_session_t *self, mlx_stream_outcome_t outcome, 
 bool mlx_tap_session_following(const mlx_tap_session_t *self);
 
 /*  Call FN for each measured request under way, oldest first. */
-typedef void (*mlx_tap_session_fn)(void *arg, uint64_t id, const mlx_stream_figures_t *figures);
+typedef void (*mlx_tap_session_fn)(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                                   const mlx_tap_caller_t *caller);
 void mlx_tap_session_each(const mlx_tap_session_t *self, int64_t now_us, mlx_tap_session_fn fn,
                           void *arg);
 

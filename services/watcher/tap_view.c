@@ -60,8 +60,9 @@ static void take_ended(mlx_tap_view_t *self, const mlx_stream_figures_t *f, int6
     };
 }
 
-static void take_running(mlx_tap_view_t *self, const mlx_stream_figures_t *f, int64_t now_us)
+static void take_running(mlx_tap_view_t *self, const mlx_tap_request_t *request, int64_t now_us)
 {
+    const mlx_stream_figures_t *f = &request->figures;
     mlx_activity_t *a = &self->activity;
     a->requests++;
     if (f->streamed && f->generated_tokens > 0) {
@@ -71,8 +72,11 @@ static void take_running(mlx_tap_view_t *self, const mlx_stream_figures_t *f, in
     if (a->list_count == MLX_ACTIVITY_REQUESTS_MAX)
         return;
     const char *model = copy_model(self->models[a->list_count], f->model);
+    char *client = self->clients[a->list_count];
+    mlx_asker_name(&request->asker, client);
     a->list[a->list_count++] = (mlx_activity_request_t){
         .model = model,
+        .client = client[0] ? client : NULL,
         .tokens = count_or_nan(f->generated_tokens),
         .tokens_per_second = f->live_rate,
         .age_s = (double)(now_us - f->started_us) / 1e6,
@@ -137,7 +141,7 @@ void mlx_tap_view_update(mlx_tap_view_t *self, const mlx_tap_snapshot_t *snapsho
     for (size_t i = 0; i < snapshot->count; i++) {
         const mlx_stream_figures_t *f = &snapshot->requests[i].figures;
         if (f->outcome == MLX_STREAM_RUNNING)
-            take_running(self, f, now_us);
+            take_running(self, &snapshot->requests[i], now_us);
         else
             take_ended(self, f, now_us, wall_us);
         if (!isnan(f->ttft_s) && f->started_us >= newest_us) {

@@ -29,6 +29,7 @@ typedef struct {
     mlx_rate_t sum;     /* of MADE, while something streams */
     int64_t changed_us; /* when a stream began or ended */
     char models[MLX_ACTIVITY_REQUESTS_MAX][MLX_TAP_VIEW_MODEL_MAX]; /* of the running requests */
+    char clients[MLX_ACTIVITY_REQUESTS_MAX][MLX_ASKER_NAME];        /* and who asks */
     char last_model[MLX_TAP_VIEW_MODEL_MAX];
 } mlx_tap_view_t;
 

@@ -37,10 +37,28 @@ static void on_runner_problem(void *arg, const char *text)
     self->options.problem(self->options.arg, "runner", text);
 }
 
+static void on_runner_ended(void *arg, const mlx_ended_t *request)
+{
+    mlx_target_t *self = arg;
+    self->options.ended(self->options.arg, self, request);
+}
+
+/*  A server with one model loaded worked on that one. */
+static void on_slots_ended(void *arg, const mlx_ended_t *request)
+{
+    mlx_target_t *self = arg;
+    mlx_ended_t told = *request;
+    told.source = "slots";
+    if (mlx_value_size(self->state.models) == 1)
+        told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
+    self->options.ended(self->options.arg, self, &told);
+}
+
 static void forget_activity(mlx_target_t *self)
 {
     mlx_slots_destroy(&self->slots);
     self->slots = mlx_slots_new();
+    mlx_slots_sink(self->slots, (mlx_ended_sink_t){on_slots_ended, self});
     mlx_meter_reset(&self->meter);
     if (self->gate)
         mlx_gate_forget(self->gate);
@@ -76,6 +94,7 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
             .ollama_port = (uint16_t)self->options.endpoint.port,
             .changed = on_runner_changed,
             .problem = on_runner_problem,
+            .ended = on_runner_ended,
             .arg = self,
         });
 }

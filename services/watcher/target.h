@@ -14,6 +14,7 @@
 
 #include "activity.h"
 #include "common/http/http.h"
+#include "ended.h"
 #include "endpoint.h"
 #include "proto/value.h"
 #include "runtime.h"
@@ -35,6 +36,9 @@ typedef struct {
 
     /*  It answered what it should not: to be counted and logged. KIND tells problems apart. */
     void (*problem)(void *arg, const char *kind, const char *text);
+
+    /*  A request has ended there, as its slots tell. */
+    void (*ended)(void *arg, mlx_target_t *target, const mlx_ended_t *request);
     void *arg;
 } mlx_target_options_t;
 
@@ -52,6 +56,9 @@ char *mlx_target_topic(const mlx_target_t *self, const char *what);
  *  it and what the target saw itself go into the totals. */
 mlx_value_t *mlx_target_models(const mlx_target_t *self);
 mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap);
+
+/*  Who asks it without the tap, for the activity; NULL: not known. Borrowed until the next call. */
+void mlx_target_client(mlx_target_t *self, const char *client);
 
 bool mlx_target_busy(const mlx_target_t *self);
 

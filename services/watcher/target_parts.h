@@ -38,6 +38,7 @@ struct mlx_target {
     mlx_runtime_state_t state;
     mlx_slots_t *slots;
     mlx_meter_t meter;
+    const char *client;                         /* who asks without the tap, or NULL */
     mlx_runner_t *runner;                       /* Ollama on this machine only */
     mlx_gate_t *gate;                           /* of a kind that may sleep */
     mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */

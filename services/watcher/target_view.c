@@ -117,6 +117,11 @@ static void name_model(const mlx_target_t *self, mlx_activity_t *own)
         own->list[i].model = name;
 }
 
+void mlx_target_client(mlx_target_t *self, const char *client)
+{
+    self->client = client;
+}
+
 mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
 {
     int64_t now_us = mlx_now_us();
@@ -128,6 +133,8 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
     mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
     if (self->backend != &mlx_runtime_openai)
         name_model(self, &best);
+    for (size_t i = 0; i < best.list_count; i++)
+        best.list[i].client = self->client;
     mlx_activity_sources_t sources = {.tap = tap,
                                       .own = &best,
                                       .own_source = source,

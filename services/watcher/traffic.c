@@ -94,6 +94,13 @@ bool mlx_traffic_working(const mlx_traffic_t *self)
     return false;
 }
 
+void mlx_traffic_each_working(const mlx_traffic_t *self, mlx_traffic_fn fn, void *arg)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->connections[i].working && !fn(arg, &self->connections[i].seen))
+            return;
+}
+
 void mlx_traffic_idle(mlx_traffic_t *self)
 {
     for (size_t i = 0; i < self->count; i++) {

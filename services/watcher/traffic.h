@@ -34,15 +34,22 @@ bool mlx_traffic_working(const mlx_traffic_t *self);
  *  during one it ends the belief that this is work: an upload that hangs, or a stream of events. */
 void mlx_traffic_idle(mlx_traffic_t *self);
 
-/*  For tests: what the table says of one connection. Times are milliseconds ago. */
+/*  What the table says of one connection. Times are milliseconds ago. */
 typedef struct {
     uint64_t id;       /* the same as long as the connection lives */
     uint64_t received; /* bytes that the server got */
     uint32_t received_ago;
     uint32_t sent_ago;
+    uint16_t client_port;
+    bool six;                       /* the addresses are IPv6's */
+    uint8_t client[16], server[16]; /* addresses in network order, 4 bytes of them for IPv4 */
 } mlx_traffic_connection_t;
 
-/*  Take COUNT connections, all that there are now, as mlx_traffic_look does. */
+/*  Call FN for each connection on which work is done, until it returns false. */
+typedef bool (*mlx_traffic_fn)(void *arg, const mlx_traffic_connection_t *connection);
+void mlx_traffic_each_working(const mlx_traffic_t *self, mlx_traffic_fn fn, void *arg);
+
+/*  For tests: take COUNT connections, all that there are now, as mlx_traffic_look does. */
 void mlx_traffic_take(mlx_traffic_t *self, const mlx_traffic_connection_t *seen, size_t count);
 
 #endif

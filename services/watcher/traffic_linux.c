@@ -131,7 +131,11 @@ static void take(table_t *table, const struct nlmsghdr *head, int port)
         return;
     mlx_traffic_connection_t *next = &table->out[*table->count];
     *next = (mlx_traffic_connection_t){.id = (uint64_t)msg->id.idiag_cookie[1] << 32 |
-                                             msg->id.idiag_cookie[0]};
+                                             msg->id.idiag_cookie[0],
+                                       .client_port = ntohs(msg->id.idiag_dport),
+                                       .six = msg->idiag_family == AF_INET6};
+    memcpy(next->client, msg->id.idiag_dst, sizeof next->client);
+    memcpy(next->server, msg->id.idiag_src, sizeof next->server);
     if (read_info(head, next))
         ++*table->count;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "requests.h"
 #include "tap.h"
 #include "tap_view.h"
 #include "target.h"
@@ -29,6 +30,7 @@ struct mlx_watcher {
     mlx_tap_t *tap;
     mlx_tap_snapshot_t snapshot;
     mlx_tap_view_t view;
+    mlx_requests_t *requests;
     mlx_timer_t *stream_timer; /* runs while the tap has requests */
     mlx_timer_t *retry_timer;
     mlx_timer_t *refresh_timer;
@@ -44,6 +46,37 @@ static const struct {
     {"127.0.0.1:8000", NULL},     /* vLLM, llama-cpp-python */
 };
 
+/*  The port of TARGET on this machine; 0: it is on another. */
+static int local_port(const mlx_target_t *target)
+{
+    const mlx_endpoint_t *at = mlx_target_endpoint(target);
+    return mlx_endpoint_local(at) ? at->port : 0;
+}
+
+/*  A request that TARGET's slots or runners saw end. */
+static void on_ended(void *arg, mlx_target_t *target, const mlx_ended_t *request)
+{
+    mlx_watcher_t *self = arg;
+    MLX_CLEANUP(mlx_free_p) char *topic = mlx_target_topic(target, "request");
+    mlx_requests_direct(self->requests, topic, local_port(target), target == self->tapped, request);
+}
+
+/*  Who asks TARGET directly, while somebody does. */
+static void name_client(mlx_watcher_t *self, mlx_target_t *target)
+{
+    mlx_target_client(target,
+                      mlx_target_busy(target)
+                          ? mlx_requests_look(self->requests, local_port(target), mlx_now_us())
+                          : NULL);
+}
+
+static void note_load(mlx_watcher_t *self, const char *topic, const mlx_value_t *activity)
+{
+    int64_t running = 0;
+    mlx_value_int(activity, "requests", &running);
+    mlx_requests_running(self->requests, topic, (size_t)running, mlx_now_us());
+}
+
 static void publish_target(void *arg, mlx_target_t *target)
 {
     mlx_watcher_t *self = arg;
@@ -51,10 +84,13 @@ static void publish_target(void *arg, mlx_target_t *target)
     MLX_CLEANUP(mlx_free_p) char *activity_topic = mlx_target_topic(target, "activity");
     if (!models_topic)
         return;
+    mlx_requests_settle(self->requests, mlx_now_us());
+    name_client(self, target);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *models = mlx_target_models(target);
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *activity = mlx_target_activity(
         target, target == self->tapped ? mlx_tap_view_activity(&self->view) : NULL);
+    note_load(self, activity_topic, activity);
     self->options.publish(self->options.arg, models_topic, models);
     self->options.publish(self->options.arg, activity_topic, activity);
 }
@@ -90,6 +126,7 @@ static void watch(mlx_watcher_t *self, const mlx_endpoint_t *at, const char *kin
         .proc_root = self->options.proc_root,
         .changed = publish_target,
         .problem = on_problem,
+        .ended = on_ended,
         .arg = self,
     });
 }
@@ -106,8 +143,11 @@ static void on_refresh(void *arg)
 
 static void fetch_tap(mlx_watcher_t *self)
 {
+    int64_t now_us = mlx_now_us(), wall_us = mlx_wall_us();
+    MLX_CLEANUP(mlx_free_p) char *topic = mlx_target_topic(self->tapped, "request");
     mlx_tap_snapshot(self->tap, &self->snapshot);
-    mlx_tap_view_update(&self->view, &self->snapshot, mlx_now_us(), mlx_wall_us());
+    mlx_requests_tap(self->requests, topic, &self->snapshot, now_us, wall_us);
+    mlx_tap_view_update(&self->view, &self->snapshot, now_us, wall_us);
     publish_target(self, self->tapped);
 }
 
@@ -149,9 +189,12 @@ static void open_tap(void *arg)
     MLX_CLEANUP(mlx_free_p) char *listen = mlx_endpoint_address(&self->tap_listen);
     MLX_CLEANUP(mlx_free_p) char *upstream = mlx_endpoint_address(&self->tap_upstream);
     mlx_error_t err = {0};
-    self->tap = mlx_tap_new(
-        &(mlx_tap_config_t){.listen = listen, .upstream = upstream, .wake = wake, .arg = self},
-        &err);
+    self->tap = mlx_tap_new(&(mlx_tap_config_t){.listen = listen,
+                                                .upstream = upstream,
+                                                .prints = self->options.prints,
+                                                .wake = wake,
+                                                .arg = self},
+                            &err);
     if (self->tap)
         return;
     self->options.problem(self->options.arg, "tap", err.text);
@@ -237,6 +280,8 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     mlx_watcher_t *self = mlx_alloc(1, sizeof *self);
     self->options = *options;
     self->http = mlx_http_new(options->loop);
+    self->requests = mlx_requests_new(&(mlx_requests_options_t){
+        .proc_root = options->proc_root, .publish = options->publish, .arg = options->arg});
     mlx_tap_view_reset(&self->view);
     if (read_tap_addresses(self, err) || watch_configured(self, err)) {
         mlx_watcher_destroy(&self);
@@ -264,6 +309,12 @@ void mlx_watcher_destroy(mlx_watcher_t **self_p)
     while (self->count > 0)
         mlx_target_destroy(&self->targets[--self->count]);
     mlx_http_destroy(&self->http);
+    mlx_requests_destroy(&self->requests);
     free(self);
     *self_p = NULL;
+}
+
+void mlx_watcher_hear(mlx_watcher_t *self, const char *topic, const mlx_value_t *d)
+{
+    mlx_requests_hear(self->requests, topic, d, mlx_now_us());
 }

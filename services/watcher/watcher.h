@@ -2,7 +2,8 @@
  *
  *  Watches Ollama where OLLAMA_HOST says (or at its default place), the usual ports of the others,
  *  and what the config names. A usual port that nobody listens on, or somebody else, is not spoken
- *  of. Publishes runtime.<kind>.<endpoint>.models and .activity, four times a second while busy.
+ *  of. Publishes runtime.<kind>.<endpoint>.models and .activity, four times a second while busy,
+ *  and .request as each ends.
  *
  *      mlx_watcher_t *watcher = mlx_watcher_new(&options, &err);
  *      mlx_watcher_destroy(&watcher);
@@ -11,6 +12,7 @@
 #define MLX_WATCHER_WATCHER_H
 
 #include "common/bus/loop.h"
+#include "fingerprint.h"
 #include "proto/value.h"
 
 typedef struct mlx_watcher mlx_watcher_t;
@@ -25,7 +27,8 @@ typedef struct {
     int64_t busy_ms;             /* how often to ask a runtime that has something to do */
     int64_t idle_ms;             /* and one that has not */
     bool runner_probe;
-    const char *proc_root; /* "/proc"; borrowed */
+    const char *proc_root;           /* "/proc"; borrowed */
+    const mlx_fingerprint_t *prints; /* of API keys; borrowed; NULL: not told apart */
 
     void (*publish)(void *arg, const char *topic, const mlx_value_t *d);
 
@@ -39,5 +42,8 @@ typedef struct {
  *  (usage): an address is none. */
 mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t *err);
 void mlx_watcher_destroy(mlx_watcher_t **self);
+
+/*  What the sensors of this machine say: the energy of requests comes from it. */
+void mlx_watcher_hear(mlx_watcher_t *self, const char *topic, const mlx_value_t *d);
 
 #endif

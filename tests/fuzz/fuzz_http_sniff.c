@@ -9,9 +9,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static mlx_sniff_next_t on_head(void *arg, const mlx_sniff_head_t *head)
 {
-    mlx_buf_printf(arg, "<%s %s %d %s %s>", head->method, head->path, head->status,
-                   head->content_type, head->encoding);
+    mlx_buf_printf(arg, "<%s %s %d %s %s %s>", head->method, head->path, head->status,
+                   head->content_type, head->encoding, head->agent);
     return head->status == 404 ? MLX_SNIFF_NO_BODY : MLX_SNIFF_BODY;
+}
+
+static void on_key(void *arg, const char *key, size_t len)
+{
+    mlx_buf_printf(arg, "<key %.*s>", (int)len, key);
 }
 
 static void on_body(void *arg, const char *data, size_t len)
@@ -24,7 +29,7 @@ static void on_end(void *arg)
     mlx_buf_putc(arg, '|');
 }
 
-static const mlx_sniff_events_t events = {on_head, on_body, on_end};
+static const mlx_sniff_events_t events = {on_head, on_body, on_end, on_key};
 
 static void watch(mlx_sniff_side_t side, const char *data, size_t len, size_t piece, mlx_buf_t *out)
 {

@@ -26,16 +26,20 @@ static void on_first_text(void *arg, uint64_t id)
         mlx_panic("text for request %d, which is not under way", (int)id);
 }
 
-static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                        const mlx_tap_caller_t *caller)
 {
+    (void)caller;
     tally_t *tally = arg;
     if (id != ++tally->last_finished || figures->outcome == MLX_STREAM_RUNNING)
         mlx_panic("request %d ended out of turn", (int)id);
     tally->finished++;
 }
 
-static void on_running(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static void on_running(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                       const mlx_tap_caller_t *caller)
 {
+    (void)caller;
     tally_t *tally = arg;
     if (id <= tally->last_finished || figures->outcome != MLX_STREAM_RUNNING)
         mlx_panic("request %d runs after its end", (int)id);
@@ -57,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     tally_t tally = {0};
     MLX_CLEANUP(mlx_tap_session_destroy)
-    mlx_tap_session_t *session = mlx_tap_session_new(&events, &tally);
+    mlx_tap_session_t *session = mlx_tap_session_new(&events, NULL, &tally);
     for (size_t at = 0; at < len;) {
         uint8_t turn = data[at++];
         size_t n = turn >> 1;

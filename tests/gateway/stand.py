@@ -69,7 +69,7 @@ class RecorderDouble(threading.Thread):
         self.asked.append(call)
         time.sleep(self.delay)
         reply = {"history.series": self.series, "history.query": self.query,
-                 "bench.list": self.results}[call["cmd"]](call["args"])
+                 "bench.list": self.results, "requests.list": self.requests}[call["cmd"]](call["args"])
         verb = b"error" if "code" in reply else b"done"
         socket.send_multipart([verb, route, identity, msgpack.packb(reply)])
 
@@ -94,6 +94,14 @@ class RecorderDouble(threading.Thread):
 
     def results(self, _args):
         return {"results": [bench(1, 40.0), bench(2, 47.0), bench(3, 47.4, prompts=False)]}
+
+    def requests(self, _args):
+        return {"requests": [
+            {"end": int(time.time() * 1e6), "host": HOST, "client": "chat.py", "process": "chat.py", "pid": 42,
+             "model": "qwen3:8b", "prompt_tokens": 2717, "cached_tokens": 1024, "tokens": 212,
+             "tokens_per_second": 51.7, "ttft": 0.4, "outcome": "ok"},
+            {"end": int(1.79e15), "host": HOST, "client": "<img src=x>", "model": ["no", "text"], "tokens": "many"},
+            {"end": "never", "host": HOST}]}
 
     def end(self):
         self.ending = True

@@ -398,6 +398,19 @@ def test_a_result_over_the_bus_ends_the_emptiness():
         assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
 
 
+def test_requests_are_listed_with_their_clients():
+    with Scene(life=False) as (stand, browser, _life):
+        stand.publish("sensor.cpu", {"utilization": 0.5})
+        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
+        rows = [text(browser, f"#asked tbody tr:nth-child({i})") for i in (1, 2)]
+        assert all(said in rows[0] for said in ("chat.py", "qwen3:8b", "1,024 cached", "212", "51.7 tok/s", "ok")), rows
+        assert "<img src=x>" in rows[1] and browser.run("document.images.length") == 0, rows
+        asked = len([call for call in stand.recorder.asked if call["cmd"] == "requests.list"])
+        stand.publish("runtime.ollama.local.request", {"end": 1, "client": "x"})
+        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
+        eventually(lambda: len([c for c in stand.recorder.asked if c["cmd"] == "requests.list"]) > asked)
+
+
 def test_no_label_is_twice_on_an_axis():
     with Scene(life=False) as (_stand, browser, _life):
         cases = [("bytes", 1.0e9, 1.08e9, 2e7), ("bytes", 1e9, 1.069e9, 2.5e7), ("watts", 3.0, 3.08, 0.02), ("ratio", 0, 0.05, 0.01),
@@ -408,7 +421,7 @@ def test_no_label_is_twice_on_an_axis():
             assert len(set(labels)) == len(labels), (unit, labels)
 
 
-run(test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
+run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
     test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
     test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)

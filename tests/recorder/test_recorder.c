@@ -59,6 +59,7 @@ static int rig_start(rig_t *rig, mlx_error_t *err)
 {
     mlx_recorder_options_t options = {
         .history = {.path = rig->scratch->path, .raw_hours = 48, .minute_days = 90},
+        .request_days = 90,
         .rules = rig->rules,
         .host = "studio",
         .wall_us = wall_us,

@@ -29,7 +29,7 @@ static void on_end(void *arg)
     mlx_buf_puts(&probe->trace, "|");
 }
 
-static const mlx_sniff_events_t events = {on_head, on_body, on_end};
+static const mlx_sniff_events_t events = {on_head, on_body, on_end, NULL};
 
 typedef struct {
     const char *name;

@@ -284,7 +284,7 @@ static void every_api(void **state)
 static void other_paths_are_not_measured(void **state)
 {
     (void)state;
-    const char *const paths[] = {"", "/", "/api/ps", "/api/embed", "/v1/models", "/api/chats"};
+    const char *const paths[] = {"", "/", "/api/ps", "/api/embedded", "/v1/models", "/api/chats"};
     for (size_t i = 0; i < MLX_COUNT(paths); i++)
         assert_null(mlx_stream_stats_new(paths[i], 0));
 }

@@ -22,8 +22,10 @@ static void on_first_text(void *arg, uint64_t id)
     mlx_buf_printf(&ear->told, "*%d ", (int)id);
 }
 
-static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static void on_finished(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                        const mlx_tap_caller_t *caller)
 {
+    (void)caller;
     ear_t *ear = arg;
     mlx_buf_printf(&ear->told, "-%d %s %s %d ", (int)id, figures->model,
                    mlx_stream_outcome_name(figures->outcome), (int)figures->generated_tokens);
@@ -150,7 +152,7 @@ static void every_case(void **state)
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
         for (size_t piece = 1; piece < 400; piece += 57) {
             ear_t ear = {0};
-            ear.session = mlx_tap_session_new(&events, &ear);
+            ear.session = mlx_tap_session_new(&events, NULL, &ear);
             for (size_t n = 0; n < MOST_SAID && cases[i].said[n].side; n++)
                 say(&ear, &cases[i].said[n], piece);
             bool following = mlx_tap_session_following(ear.session);
@@ -169,7 +171,7 @@ static void too_far_ahead(void **state)
     (void)state;
     for (int ahead = 32; ahead <= 33; ahead++) {
         ear_t ear = {0};
-        ear.session = mlx_tap_session_new(&events, &ear);
+        ear.session = mlx_tap_session_new(&events, NULL, &ear);
         for (int i = 0; i < ahead; i++)
             say(&ear, &(said_t){'c', ASK("a")}, 1000);
         assert_int_equal(mlx_tap_session_following(ear.session), ahead == 32);
@@ -182,8 +184,10 @@ static void too_far_ahead(void **state)
     }
 }
 
-static void add_model(void *arg, uint64_t id, const mlx_stream_figures_t *figures)
+static void add_model(void *arg, uint64_t id, const mlx_stream_figures_t *figures,
+                      const mlx_tap_caller_t *caller)
 {
+    (void)caller;
     mlx_buf_printf(arg, "%d %s ", (int)id, figures->model);
 }
 
@@ -192,7 +196,7 @@ static void what_runs_can_be_asked(void **state)
     (void)state;
     ear_t ear = {0};
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t running = {0};
-    ear.session = mlx_tap_session_new(&events, &ear);
+    ear.session = mlx_tap_session_new(&events, NULL, &ear);
     say(&ear, &(said_t){'c', ASK("a") "GET / HTTP/1.1\r\n\r\n" ASK("b") ASK("c")}, 1000);
     say(&ear, &(said_t){'s', EMPTY}, 1000);
     mlx_tap_session_each(ear.session, 5, add_model, &running);

@@ -94,6 +94,32 @@ static void put_runtime(mlx_overview_t *overview, bool busy)
     put(overview, "runtime.ollama.127_0_0_1-11434.activity", d, 0);
 }
 
+/*  Who asks is said once each, and only while it is so. */
+static void who_asks_is_said_once(void **state)
+{
+    static const char *const names[] = {"chat.py", "curl", "chat.py", "a", "b"};
+    (void)state;
+    for (size_t count = 0; count <= MLX_COUNT(names); count++) {
+        mlx_overview_t *overview = mlx_overview_new("vm");
+        mlx_value_t *d = mlx_value_map();
+        mlx_value_t *running = mlx_value_set(d, "running", mlx_value_list());
+        for (size_t i = 0; i < count; i++)
+            mlx_value_set_str(mlx_value_append(running, mlx_value_map()), "client", names[i]);
+        put(overview, "runtime.ollama.x.activity", d, 0);
+        MLX_CLEANUP(mlx_free_p) char *said = mlx_overview_clients(overview, NOW);
+        const char *want = count == 0   ? NULL
+                           : count == 1 ? "chat.py"
+                           : count <= 3 ? "chat.py, curl"
+                           : count == 4 ? "chat.py, curl, a"
+                                        : "chat.py, curl, a and 1 more";
+        if (want)
+            assert_string_equal(said, want);
+        else
+            assert_null(said);
+        mlx_overview_destroy(&overview);
+    }
+}
+
 static mlx_overview_t *seed_screen(bool busy)
 {
     mlx_overview_t *overview = mlx_overview_new("vm");
@@ -557,6 +583,7 @@ int main(void)
         cmocka_unit_test(alarms_are_told_in_words),
         cmocka_unit_test(amber_has_its_reason),
         cmocka_unit_test(silence_is_told_with_its_cause),
+        cmocka_unit_test(who_asks_is_said_once),
         cmocka_unit_test(a_dead_bus_leaves_nothing_live),
         cmocka_unit_test(short_topics_are_read_to_their_end),
         cmocka_unit_test(small_windows_hold_whole_figures),

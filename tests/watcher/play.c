@@ -22,6 +22,7 @@ int play_setup(void **state)
     self->loop = mlx_loop_new();
     self->http = mlx_http_new(self->loop);
     self->topics = mlx_value_map();
+    self->events = mlx_value_list();
     self->tick = mlx_loop_every(self->loop, 20, on_tick, self);
     *state = self;
     return 0;
@@ -40,6 +41,7 @@ int play_teardown(void **state)
     }
     int falls = self->falls;
     mlx_value_destroy(&self->topics);
+    mlx_value_destroy(&self->events);
     mlx_value_destroy(&self->reply);
     free(self);
     return falls ? -1 : 0;
@@ -125,6 +127,9 @@ static void on_publish(void *arg, const char *topic, const mlx_value_t *d)
     play_t *self = arg;
     self->publications++;
     note_falls(self, topic, d);
+    size_t len = strlen(topic);
+    if (len > 8 && strcmp(topic + len - 8, ".request") == 0)
+        mlx_value_append(self->events, mlx_value_copy(d));
     mlx_value_set(self->topics, topic, mlx_value_copy(d));
     mlx_loop_stop(self->loop);
 }

@@ -43,6 +43,7 @@ typedef struct {
     int port;            /* of the double that was started last */
     char address[32];    /* "127.0.0.1:PORT" of it */
     mlx_value_t *topics; /* topic: newest data */
+    mlx_value_t *events; /* data of all .request messages, in order */
     int publications;
     int falls; /* times that a total was lower than before; none is allowed */
     int problems;

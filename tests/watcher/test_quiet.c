@@ -14,7 +14,8 @@
 static bool works(mlx_traffic_t *traffic, uint64_t received, uint32_t received_ago,
                   uint32_t sent_ago)
 {
-    const mlx_traffic_connection_t seen = {1, received, received_ago, sent_ago};
+    const mlx_traffic_connection_t seen = {
+        .id = 1, .received = received, .received_ago = received_ago, .sent_ago = sent_ago};
     mlx_traffic_take(traffic, &seen, 1);
     return mlx_traffic_working(traffic);
 }

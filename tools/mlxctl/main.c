@@ -101,6 +101,24 @@ static const mlx_option_t replay_options[] = {
     {0},
 };
 
+static const mlx_option_t requests_options[] = {
+    {.name = "client",
+     .value = "TEXT",
+     .help = "Only of clients whose name, program, User-Agent, key fingerprint or address contains "
+             "TEXT."},
+    {.name = "model",
+     .value = "TEXT",
+     .help = "Only of models whose name contains TEXT.",
+     .complete = "model"},
+    {.name = "since",
+     .value = "TIME",
+     .help = "All that ended since TIME: how long ago (2h, 7d) or a date."},
+    {.name = "count", .letter = 'n', .value = "N", .help = "The newest N; default 25."},
+    {.name = "follow", .letter = 'f', .help = "Go on with each request as it ends."},
+    {.name = "csv", .help = "Print CSV, every field a column."},
+    {0},
+};
+
 static const mlx_option_t keys_options[] = {
     {.name = "force", .help = "Replace existing keys."},
     {0},
@@ -172,6 +190,17 @@ static const mlx_args_command_t commands[] = {
               "a machine of that name is alive on the bus; --host gives it another.",
      .options = replay_options,
      .run = mlx_cmd_replay},
+    {.name = "requests",
+     .summary = "Show who asked which model for what, and what it took",
+     .about = "One row for each request that has ended, the newest last: when, client, model, "
+              "tokens of the prompt (and how many of them were cached) and generated, speed, time "
+              "to first token, duration, outcome. A client is the program that asked, where it "
+              "runs on this machine, else what its User-Agent says, else its address. Prompts and "
+              "keys are never kept, only a fingerprint of the key. Counts are the server's own "
+              "where the request went through the tap (`mlxctl tap`); what is not known is left "
+              "empty. With --json and --follow each request is one line.",
+     .options = requests_options,
+     .run = mlx_cmd_requests},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,

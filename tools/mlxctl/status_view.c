@@ -274,11 +274,17 @@ static void request_row(const mlx_value_t *request, mlx_buf_t *out)
     mlx_buf_putc(out, '\n');
 }
 
-/*  The requests that a model works on, one by one where there are several. */
+static bool is_worth_rows(const mlx_value_t *running)
+{
+    return mlx_value_size(running) > 1 || mlx_value_str(mlx_value_at(running, 0), "client");
+}
+
+/*  The requests that a model works on, one by one where there are several, or it is known who
+ *  asks. */
 static void request_rows(const mlx_value_t *activity, const char *name, mlx_buf_t *out)
 {
     const mlx_value_t *running = mlx_value_get(activity, "running");
-    for (size_t i = 0; mlx_value_size(running) > 1 && i < mlx_value_size(running); i++) {
+    for (size_t i = 0; is_worth_rows(running) && i < mlx_value_size(running); i++) {
         const char *model = mlx_value_str(mlx_value_at(running, i), "model");
         if (model && name && strcmp(model, name) == 0)
             request_row(mlx_value_at(running, i), out);

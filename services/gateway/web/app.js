@@ -2,6 +2,7 @@
 
 import { $, color, el, figure, seconds, soft } from "./format.js";
 import * as history from "./history.js";
+import * as requests from "./requests.js";
 import * as tables from "./tables.js";
 
 const STALE_MS = 20000;
@@ -139,7 +140,7 @@ function serverRows(topic) {
       d.reachable === true ? "no model loaded" : `not reachable: ${text(d.reason) || "no reason given"}`))];
   return models.flatMap(model => {
     const work = workOf(activity, text(model.name));
-    return [modelRow(server, model, work), ...(work.own.length > 1 ? work.own.map(requestRow) : [])];
+    return [modelRow(server, model, work), ...(work.own.length > 1 || text(work.own[0]?.client) ? work.own.map(requestRow) : [])];
   });
 }
 
@@ -200,6 +201,7 @@ function onMessage(message) {
   machines.get(message.host).set(message.topic, message);
   if (message.host !== host) return;
   safely(() => history.onLive(message));
+  if (/^runtime\..*\.request$/.test(message.topic)) requests.onRequest();
   if (message.topic === "cache.status") safely(() => tables.onCache(message));
   if (message.topic === "bench.result") safely(() => tables.onBenchResult(message));
   if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
@@ -236,6 +238,7 @@ function onHeadline(said) {
   $("#host").textContent = host;
   safely(() => drawMachines(all));
   history.setHost(host);
+  safely(() => requests.setHost(host));
   if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
   else if (host !== before && before) tables.noCache();
   // The browser went to the section of the address before there was anything above it.
@@ -272,6 +275,7 @@ function startTheme() {
 
 startTheme();
 history.start();
+requests.load();
 tables.loadBenchmarks();
 setInterval(tables.loadBenchmarks, 60000);
 setInterval(draw, 1000);
