@@ -54,11 +54,7 @@ static void free_call(mlx_call_t *call)
 
 static void end_call(mlx_call_t *call)
 {
-    for (mlx_call_t **at = &call->bus->calls; *at; at = &(*at)->next)
-        if (*at == call) {
-            *at = call->next;
-            break;
-        }
+    MLX_UNLINK(&call->bus->calls, call);
     free_call(call);
 }
 
@@ -143,11 +139,7 @@ static void end_request(mlx_request_t **request_p)
 {
     mlx_request_t *request = *request_p;
     *request_p = NULL;
-    for (mlx_request_t **at = &request->bus->requests; *at; at = &(*at)->next)
-        if (*at == request) {
-            *at = request->next;
-            break;
-        }
+    MLX_UNLINK(&request->bus->requests, request);
     free_request(request);
 }
 

@@ -22,7 +22,6 @@ struct mlx_overview {
     char *host;
     entry_t *entries; /* in order of topic, then host */
     size_t count;
-    size_t cap;
 };
 
 mlx_overview_t *mlx_overview_new(const char *host)
@@ -90,10 +89,7 @@ static entry_t *make_room(mlx_overview_t *self, size_t at)
 {
     if (self->count >= MESSAGES_MAX)
         return NULL;
-    if (self->count == self->cap) {
-        self->cap = self->cap ? self->cap * 2 : 64;
-        self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
-    }
+    self->entries = mlx_grow(self->entries, self->count, sizeof *self->entries);
     memmove(&self->entries[at + 1], &self->entries[at], (self->count - at) * sizeof *self->entries);
     self->count++;
     return &self->entries[at];

@@ -54,7 +54,4 @@ void mlx_bench_plan_note(mlx_bench_plan_t *self, const mlx_outcome_t *outcome);
 /*  Estimate of the seconds from ELAPSED_S until the end. */
 double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s);
 
-/*  Prompts that were asked. */
-size_t mlx_bench_plan_asked(const mlx_bench_plan_t *self);
-
 #endif

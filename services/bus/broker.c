@@ -56,13 +56,11 @@ struct mlx_broker {
     mlx_retained_t *retained;
     mlx_router_t *router;
     mlx_timer_t *expire;
-    mlx_broker_stats_t stats;
     int64_t turned_away; /* connections, as far as told */
 };
 
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
 {
-    self->stats.refused++;
     if (self->options.on_refused)
         self->options.on_refused(self->options.arg, kind, text);
 }
@@ -139,7 +137,6 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
     if (!mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
                           now_us))
         refuse(self, "table-full", "more sources or topics than the broker can remember");
-    self->stats.forwarded++;
     forward(self, topic, body);
 }
 
@@ -217,7 +214,6 @@ static void expire(void *arg)
 {
     mlx_broker_t *self = arg;
     mlx_retained_expire(self->retained, mlx_now_us() - self->options.retain_gone_ms * 1000);
-    self->stats.retained = mlx_retained_count(self->retained);
     int64_t turned_away = mlx_door_refused();
     if (turned_away == self->turned_away)
         return;
@@ -407,13 +403,6 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     free(self->run_dir);
     free(self->host);
     free(self);
-}
-
-mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self)
-{
-    mlx_broker_stats_t stats = self->stats;
-    stats.retained = mlx_retained_count(self->retained);
-    return stats;
 }
 
 static void add_message(void *arg, const char *topic, mlx_span_t body)

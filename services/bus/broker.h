@@ -43,19 +43,11 @@ typedef struct {
     void *arg;
 } mlx_broker_options_t;
 
-typedef struct {
-    int64_t forwarded;
-    int64_t refused; /* malformed or oversized messages and command frames */
-    size_t retained;
-} mlx_broker_stats_t;
-
 /*  NULL with ERR: another broker is alive there (busy, names its pid), a socket cannot be bound,
  *  keys are missing. Stale sockets of a dead broker are taken over. */
 mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *options,
                              mlx_error_t *err);
 void mlx_broker_destroy(mlx_broker_t **self);
-
-mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self);
 
 /*  Retained messages under PREFIX as {messages: [...]}; registered services as {services: [...]}.
  *  Caller owns the tree. */

@@ -23,7 +23,6 @@ struct mlx_retained {
     bool (*wanted)(const char *topic);
     zhashx_t *values;  /* "host topic" -> value_t */
     zhashx_t *sources; /* "host src boot" -> source_t */
-    size_t count;      /* values that are set */
 };
 
 typedef struct {
@@ -135,7 +134,6 @@ bool mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
     source->heard_us = now_us;
     value->source = source;
     if (value->wanted) {
-        self->count += !value->set;
         value->set = true;
         mlx_buf_reset(&value->body);
         mlx_buf_append(&value->body, body.data, body.len);
@@ -157,10 +155,8 @@ static void drop_values(mlx_retained_t *self, const source_t *source)
     zlistx_t *keys = zhashx_keys(self->values);
     for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
         const value_t *value = zhashx_lookup(self->values, key);
-        if (value->source != source)
-            continue;
-        self->count -= value->set;
-        zhashx_delete(self->values, key);
+        if (value->source == source)
+            zhashx_delete(self->values, key);
     }
     zlistx_destroy(&keys);
 }
@@ -188,14 +184,5 @@ void mlx_retained_forget(mlx_retained_t *self, const char *host, const char *top
     bus_key_t key;
     const mlx_span_t names[] = {{.data = host, .len = strlen(host)},
                                 {.data = topic, .len = strlen(topic)}};
-    const value_t *value = zhashx_lookup(self->values, make_key(&key, names, MLX_COUNT(names)));
-    if (!value)
-        return;
-    self->count -= value->set;
-    zhashx_delete(self->values, key.text);
-}
-
-size_t mlx_retained_count(const mlx_retained_t *self)
-{
-    return self->count;
+    zhashx_delete(self->values, make_key(&key, names, MLX_COUNT(names)));
 }

@@ -46,6 +46,4 @@ void mlx_retained_forget(mlx_retained_t *self, const char *host, const char *top
 /*  Forget every source silent since BEFORE_US with all its values. */
 void mlx_retained_expire(mlx_retained_t *self, int64_t before_us);
 
-size_t mlx_retained_count(const mlx_retained_t *self);
-
 #endif

@@ -20,16 +20,14 @@ typedef struct {
 struct mlx_events {
     entry_t *entries;
     size_t count;
-    size_t cap;
     uint64_t newest;
 };
 
 mlx_events_t *mlx_events_new(void)
 {
     mlx_events_t *self = mlx_alloc(1, sizeof *self);
-    self->cap = 64;
-    self->entries = mlx_alloc(self->cap, sizeof *self->entries);
-    self->count = 1; /* the headline comes first */
+    self->entries = mlx_grow(NULL, 0, sizeof *self->entries);
+    self->entries[self->count++] = (entry_t){0}; /* the headline comes first */
     return self;
 }
 
@@ -57,10 +55,7 @@ static entry_t *entry_of(mlx_events_t *self, const mlx_message_t *message)
             return &self->entries[i];
     if (self->count == ENTRIES_MAX)
         return NULL;
-    if (self->count == self->cap) {
-        self->cap *= 2;
-        self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
-    }
+    self->entries = mlx_grow(self->entries, self->count, sizeof *self->entries);
     entry_t *entry = &self->entries[self->count++];
     *entry = (entry_t){.topic = mlx_strdup(message->topic), .host = mlx_strdup(message->host)};
     return entry;

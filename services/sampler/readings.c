@@ -71,7 +71,7 @@ static topic_t *find_gpu(const mlx_readings_t *self, const char *id)
 /*  Takes ownership of NAME. */
 static topic_t *add(mlx_readings_t *self, char *name, const char *gpu)
 {
-    self->topics = mlx_realloc(self->topics, self->count + 1, sizeof *self->topics);
+    self->topics = mlx_grow(self->topics, self->count, sizeof *self->topics);
     topic_t *topic = &self->topics[self->count++];
     *topic = (topic_t){
         .name = name,
