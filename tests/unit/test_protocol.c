@@ -297,6 +297,34 @@ static void incomplete_envelopes_are_refused(void **state)
     assert_non_null(strstr(err.text, "version 2"));
 }
 
+static void envelopes_out_of_bounds_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        int64_t value;
+    } cases[] = {{"v", MLX_CATALOGUE_VERSION - 1},
+                 {"v", MLX_CATALOGUE_VERSION + 1},
+                 {"seq", 0},
+                 {"seq", MLX_SEQ_MAX + 1},
+                 {"t", -1},
+                 {"t", MLX_TIME_MAX_US + 1}};
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        mlx_message_t out = {.host = "vm", .src = "x", .boot = "0", .seq = 1, .t = 1};
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+        out.d = d;
+        mlx_value_t *map = mlx_message_value(&out);
+        mlx_value_remove(map, cases[i].key);
+        mlx_value_set_int(map, cases[i].key, cases[i].value);
+        mlx_pack(&body, map);
+        mlx_value_destroy(&map);
+        mlx_message_t message;
+        if (mlx_message_unpack(&message, "a", 1, body.data, body.len, NULL) == 0)
+            fail_msg("%s %lld was taken", cases[i].key, (long long)cases[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +339,7 @@ int main(void)
         cmocka_unit_test(wrong_types_contradict_the_catalogue),
         cmocka_unit_test(message_round_trip),
         cmocka_unit_test(incomplete_envelopes_are_refused),
+        cmocka_unit_test(envelopes_out_of_bounds_are_refused),
     };
     return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
 }
