@@ -95,16 +95,15 @@ def unused(files):
     # The Ollama double is installed, too: `deploy/up --demo` shows it.
     callers = {name: text for name, text in files.items() if not name.startswith("tests/")
                or name.startswith("tests/double/") and not name.startswith("tests/double/test_")}
-    words = {name: collections.Counter(re.findall(r"\bmlx_\w+", text)) for name, text in callers.items()}
+    # A definition is no use of it: a module may have one for each platform.
+    words = {name: collections.Counter(re.findall(r"\bmlx_\w+", re.sub(FUNCTION, "", text, flags=re.M)))
+             for name, text in callers.items()}
     for name, text in product(files).items():
         if not name.endswith(".h") or name.startswith("tools/SwiftMLX"):
             continue
-        own = {name[:-2] + end for end in (".h", ".c", "_linux.c", "_darwin.c")}
         for function in set(re.findall(FUNCTION, text, flags=re.M)):
-            if not any(count[function] for other, count in words.items() if other not in own):
-                inside = words.get(name[:-2] + ".c", {}).get(function, 0)
-                if inside <= 1 or not name[:-2] + ".c" in words:
-                    yield f"{function} {Path(name).name}"
+            if not any(count[function] for other, count in words.items() if other != name):
+                yield f"{function} {Path(name).name}"
 
 
 # How a field is read; what else names it writes it.
