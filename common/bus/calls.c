@@ -20,7 +20,6 @@ struct mlx_request {
     mlx_bus_t *bus;
     zframe_t *route;
     char *id;
-    void *data;
 };
 
 static void add_map(zmsg_t *msg, const mlx_value_t *map)
@@ -300,16 +299,6 @@ void mlx_request_error(mlx_request_t **self, const mlx_error_t *err)
         mlx_value_set_str(map, "hint", err->hint);
     reply(*self, "error", map);
     end_request(self);
-}
-
-void mlx_request_set_data(mlx_request_t *self, void *data)
-{
-    self->data = data;
-}
-
-void *mlx_request_data(const mlx_request_t *self)
-{
-    return self->data;
 }
 
 void mlx_bus_commands_end(mlx_bus_t *self)

@@ -176,11 +176,6 @@ void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, 
     }
 }
 
-void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other)
-{
-    mlx_readings_merge_held(self, other, 0);
-}
-
 static bool is_visible(const topic_t *topic)
 {
     return mlx_value_size(topic->data) || mlx_value_size(topic->missing);
