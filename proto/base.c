@@ -35,6 +35,12 @@ void *mlx_realloc(void *ptr, size_t count, size_t size)
     return grown;
 }
 
+void *mlx_grow(void *array, size_t count, size_t size)
+{
+    bool full = (count & (count - 1)) == 0;
+    return full ? mlx_realloc(array, count ? count * 2 : 1, size) : array;
+}
+
 char *mlx_strdup(const char *s)
 {
     return s ? mlx_strndup(s, strlen(s)) : NULL;

@@ -25,6 +25,25 @@ void *mlx_alloc(size_t count, size_t size);
  */
 void *mlx_realloc(void *ptr, size_t count, size_t size);
 
+/*  Make room for one more element behind the COUNT of ARRAY (may be NULL): ARRAY, or where it moved
+ *  to. It doubles at each power of two, so an array that grows by this may grow by nothing else.
+ *
+ *      self->items = mlx_grow(self->items, self->count, sizeof *self->items);
+ *      self->items[self->count++] = item;
+ */
+void *mlx_grow(void *array, size_t count, size_t size);
+
+/*  Take ITEM, if it is there, out of the list that begins at *HEAD and goes on by the member
+ *  "next". */
+#define MLX_UNLINK(head, item)                                                                     \
+    do {                                                                                           \
+        __typeof__(head) at_ = (head);                                                             \
+        while (*at_ && *at_ != (item))                                                             \
+            at_ = &(*at_)->next;                                                                   \
+        if (*at_)                                                                                  \
+            *at_ = (*at_)->next;                                                                   \
+    } while (0)
+
 /*  Copy of S, or NULL when S is NULL. Caller owns it and must free it. */
 char *mlx_strdup(const char *s);
 

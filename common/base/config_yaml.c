@@ -107,10 +107,7 @@ static int add(reader_t *self, mlx_yaml_t *node, mlx_error_t *err)
         return -1;
     }
     mlx_yaml_t *in = self->open[self->depth - 1];
-    if (in->count == in->cap) {
-        in->cap = in->cap ? in->cap * 2 : 8;
-        in->items = mlx_realloc(in->items, in->cap, sizeof(mlx_yaml_t *));
-    }
+    in->items = mlx_grow(in->items, in->count, sizeof(mlx_yaml_t *));
     in->items[in->count++] = node;
     return 0;
 }

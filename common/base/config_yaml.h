@@ -25,7 +25,6 @@ struct mlx_yaml {
     size_t line;     /* from 1; 0: the text is no file */
     size_t column;
     size_t count; /* items; those of a map are key, value, key, value */
-    size_t cap;
     mlx_yaml_t **items;
 };
 

@@ -273,11 +273,6 @@ int64_t mlx_stmt_int(mlx_stmt_t *self, int column)
     return sqlite3_column_int64(self->handle, column);
 }
 
-double mlx_stmt_real(mlx_stmt_t *self, int column)
-{
-    return sqlite3_column_double(self->handle, column);
-}
-
 const char *mlx_stmt_str(mlx_stmt_t *self, int column)
 {
     return (const char *)sqlite3_column_text(self->handle, column);
@@ -324,11 +319,6 @@ void mlx_db_rollback(mlx_db_t *self)
 int64_t mlx_db_last_id(mlx_db_t *self)
 {
     return sqlite3_last_insert_rowid(self->handle);
-}
-
-int64_t mlx_db_changes(mlx_db_t *self)
-{
-    return sqlite3_changes(self->handle);
 }
 
 int mlx_db_check(mlx_db_t *self, mlx_error_t *err)

@@ -60,10 +60,9 @@ void mlx_stmt_destroy(mlx_stmt_t **self);
 int mlx_stmt_step(mlx_stmt_t *self, mlx_error_t *err);
 
 /*  Columns of the current row, from 0. Strings and bytes are borrowed until the next step; a NULL
- *  column is NULL, 0 or 0.0: ask is_null where that matters. */
+ *  column is NULL or 0: ask is_null where that matters. */
 bool mlx_stmt_is_null(mlx_stmt_t *self, int column);
 int64_t mlx_stmt_int(mlx_stmt_t *self, int column);
-double mlx_stmt_real(mlx_stmt_t *self, int column);
 const char *mlx_stmt_str(mlx_stmt_t *self, int column);
 const void *mlx_stmt_bytes(mlx_stmt_t *self, int column, size_t *len);
 
@@ -74,7 +73,6 @@ int mlx_db_commit(mlx_db_t *self, mlx_error_t *err);
 void mlx_db_rollback(mlx_db_t *self);
 
 int64_t mlx_db_last_id(mlx_db_t *self); /* rowid of the last insert */
-int64_t mlx_db_changes(mlx_db_t *self); /* rows changed by the last statement */
 
 /*  Read every page (`PRAGMA quick_check`). 0 when sound, -1 with data_loss when not. */
 int mlx_db_check(mlx_db_t *self, mlx_error_t *err);

@@ -150,18 +150,6 @@ char *mlx_paths_run_dir(const mlx_env_t *env, mlx_error_t *err)
     return made(mlx_format("/tmp%s", own), err);
 }
 
-char *mlx_paths_endpoint(const char *run_dir, const char *name, mlx_error_t *err)
-{
-    size_t len = strlen(run_dir) + 1 + strlen(name);
-    if (len > MLX_PATHS_MAX_SOCKET) {
-        mlx_error_set(err, MLX_ERR_USAGE, "the socket path %s/%s has %zu bytes; the limit is %d",
-                      run_dir, name, len, MLX_PATHS_MAX_SOCKET);
-        mlx_error_hint(err, "set MLX_RUNTIME_DIR to a shorter directory");
-        return NULL;
-    }
-    return mlx_format("ipc://%s/%s", run_dir, name);
-}
-
 char *mlx_paths_config_file(const mlx_env_t *env, mlx_error_t *err)
 {
     return resolve(env, "MLX_CONFIG", "XDG_CONFIG_HOME", "/mlx/config.yaml", home_config, err);

@@ -18,17 +18,9 @@
 #include "common/base/env.h"
 #include "proto/error.h"
 
-/*  Longest socket path that every system takes: macOS has 104 bytes with the NUL. */
-enum {
-    MLX_PATHS_MAX_SOCKET = 103
-};
-
 /*  The run directory, made if it is missing: ours, no symbolic link, mode 0700; refused otherwise.
  */
 char *mlx_paths_run_dir(const mlx_env_t *env, mlx_error_t *err);
-
-/*  "ipc://RUN_DIR/NAME", or usage when the path does not fit into a socket address. */
-char *mlx_paths_endpoint(const char *run_dir, const char *name, mlx_error_t *err);
 
 /*  The configuration file; it need not exist. */
 char *mlx_paths_config_file(const mlx_env_t *env, mlx_error_t *err);

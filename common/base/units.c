@@ -82,34 +82,6 @@ static bool take_number(const char **text, double *number)
     return isfinite(*number);
 }
 
-/*  The factor that the letters of a size stand for; 0: none. */
-static double size_factor(const char *suffix)
-{
-    static const char steps[] = "kmgtp";
-    double factor = 1;
-    const char *step = *suffix ? strchr(steps, tolower((unsigned char)*suffix)) : NULL;
-    if (step) {
-        bool binary = tolower((unsigned char)suffix[1]) == 'i';
-        factor = pow(binary ? 1024 : 1000, (double)(step - steps + 1));
-        suffix += binary ? 2 : 1;
-    }
-    return *suffix == '\0' || strcasecmp(suffix, "b") == 0 ? factor : 0;
-}
-
-int mlx_parse_size(const char *text, int64_t *bytes, mlx_error_t *err)
-{
-    const char *rest = text;
-    double number = 0, factor = 0;
-    if (take_number(&rest, &number))
-        factor = size_factor(rest);
-    if (factor == 0 || number * factor >= 0x1p63) {
-        mlx_error_set(err, MLX_ERR_USAGE, "\"%.64s\" is not a size", text);
-        return mlx_error_hint(err, "write it as 4.7GB or 500MiB");
-    }
-    *bytes = (int64_t)(number * factor);
-    return 0;
-}
-
 /*  Seconds of the unit at *TEXT, which moves behind it and the spaces that follow; 0: none. */
 static double take_duration_unit(const char **text)
 {

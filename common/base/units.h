@@ -14,10 +14,6 @@
  *  gives "n/a". Caller owns the string and must free it. */
 char *mlx_format_unit(double value, mlx_unit_t unit);
 
-/*  Bytes from "1500", "4.7GB", "16 GiB" (k, M, G, T, P in steps of 1000, with "i" of 1024; the B is
- *  optional, case does not matter). 0, or -1 with ERR when it is none or beyond 2^63 - 1. */
-int mlx_parse_size(const char *text, int64_t *bytes, mlx_error_t *err);
-
 /*  Seconds from "90", "1.5s", "500ms", "2m", "1h 30m", "7d". 0, or -1 with ERR. */
 int mlx_parse_duration(const char *text, double *seconds, mlx_error_t *err);
 

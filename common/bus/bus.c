@@ -96,17 +96,20 @@ static int check_names(const mlx_bus_options_t *options, mlx_error_t *err)
     return 0;
 }
 
+/*  sun_path holds 104 bytes on macOS, 108 on Linux. */
+static int check_run_dir(const char *run_dir, mlx_error_t *err)
+{
+    if (strlen(run_dir) + sizeof "/" MLX_SOCKET_SUBSCRIBE <= 104)
+        return 0;
+    mlx_error_set(err, MLX_ERR_USAGE, "run directory %s: too long for a socket path", run_dir);
+    return mlx_error_hint(err, "set MLX_RUNTIME_DIR to a path of at most 80 bytes");
+}
+
 static int check_options(const mlx_bus_options_t *options, mlx_error_t *err)
 {
     if (!options->run_dir)
         return mlx_error_set(err, MLX_ERR_USAGE, "bus: no run directory");
-    /* sun_path holds 104 bytes on macOS, 108 on Linux. */
-    if (strlen(options->run_dir) + sizeof "/" MLX_SOCKET_SUBSCRIBE > 104) {
-        mlx_error_set(err, MLX_ERR_USAGE, "run directory %s: too long for a socket path",
-                      options->run_dir);
-        return mlx_error_hint(err, "set MLX_RUNTIME_DIR to a path of at most 80 bytes");
-    }
-    return check_names(options, err);
+    return check_run_dir(options->run_dir, err) || check_names(options, err) ? -1 : 0;
 }
 
 mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_error_t *err)
@@ -196,10 +199,9 @@ static last_value_t *last_value(mlx_bus_t *self, const char *topic)
 
 void mlx_bus_forget(mlx_bus_t *self, const char *topic)
 {
-    for (last_value_t **at = &self->last_values; *at; at = &(*at)->next)
-        if (strcmp((*at)->topic, topic) == 0) {
-            last_value_t *last = *at;
-            *at = last->next;
+    for (last_value_t *last = self->last_values; last; last = last->next)
+        if (strcmp(last->topic, topic) == 0) {
+            MLX_UNLINK(&self->last_values, last);
             free_last(last);
             return;
         }
@@ -388,11 +390,11 @@ void mlx_bus_subscribe_frames(mlx_bus_t *self, const char *prefix, mlx_frames_fn
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len =
-        snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", run_dir, MLX_SOCKET_SUBSCRIBE);
+    if (check_run_dir(run_dir, err))
+        return -1;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", run_dir, MLX_SOCKET_SUBSCRIBE);
     MLX_CLEANUP(mlx_close_p) int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd >= 0 && len > 0 && (size_t)len < sizeof address.sun_path &&
-        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
         return 0;
     mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no bus at %s: %s", address.sun_path, strerror(errno));
     return mlx_error_hint(err,

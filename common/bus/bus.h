@@ -133,7 +133,5 @@ void mlx_bus_serve(mlx_bus_t *self, mlx_serve_fn fn, mlx_cancel_fn cancel, void 
 void mlx_request_progress(mlx_request_t *self, const mlx_value_t *value);
 void mlx_request_done(mlx_request_t **self, const mlx_value_t *value); /* NULL: empty map */
 void mlx_request_error(mlx_request_t **self, const mlx_error_t *err);
-void mlx_request_set_data(mlx_request_t *self, void *data); /* for the service's own use */
-void *mlx_request_data(const mlx_request_t *self);
 
 #endif

@@ -20,7 +20,6 @@ struct mlx_request {
     mlx_bus_t *bus;
     zframe_t *route;
     char *id;
-    void *data;
 };
 
 static void add_map(zmsg_t *msg, const mlx_value_t *map)
@@ -54,11 +53,7 @@ static void free_call(mlx_call_t *call)
 
 static void end_call(mlx_call_t *call)
 {
-    for (mlx_call_t **at = &call->bus->calls; *at; at = &(*at)->next)
-        if (*at == call) {
-            *at = call->next;
-            break;
-        }
+    MLX_UNLINK(&call->bus->calls, call);
     free_call(call);
 }
 
@@ -143,11 +138,7 @@ static void end_request(mlx_request_t **request_p)
 {
     mlx_request_t *request = *request_p;
     *request_p = NULL;
-    for (mlx_request_t **at = &request->bus->requests; *at; at = &(*at)->next)
-        if (*at == request) {
-            *at = request->next;
-            break;
-        }
+    MLX_UNLINK(&request->bus->requests, request);
     free_request(request);
 }
 
@@ -314,16 +305,6 @@ void mlx_request_error(mlx_request_t **self, const mlx_error_t *err)
         mlx_value_set_str(map, "hint", err->hint);
     reply(*self, "error", map);
     end_request(self);
-}
-
-void mlx_request_set_data(mlx_request_t *self, void *data)
-{
-    self->data = data;
-}
-
-void *mlx_request_data(const mlx_request_t *self)
-{
-    return self->data;
 }
 
 void mlx_bus_commands_end(mlx_bus_t *self)

@@ -237,11 +237,7 @@ void mlx_loop_unwatch(mlx_loop_t *self, mlx_watch_t **watch_p)
         return;
     watch->events = 0;
     poll_watch(watch);
-    for (mlx_watch_t **at = &self->watches; *at; at = &(*at)->next)
-        if (*at == watch) {
-            *at = watch->next;
-            break;
-        }
+    MLX_UNLINK(&self->watches, watch);
     free(watch);
 }
 
@@ -264,11 +260,7 @@ static mlx_timer_t *find_timer(const mlx_loop_t *self, int id)
 
 static void free_timer(mlx_timer_t *timer)
 {
-    for (mlx_timer_t **at = &timer->loop->timers; *at; at = &(*at)->next)
-        if (*at == timer) {
-            *at = timer->next;
-            break;
-        }
+    MLX_UNLINK(&timer->loop->timers, timer);
     free(timer);
 }
 

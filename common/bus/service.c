@@ -92,11 +92,6 @@ const mlx_config_t *mlx_service_config(const mlx_service_t *self)
     return self->config;
 }
 
-mlx_log_t *mlx_service_log(mlx_service_t *self)
-{
-    return self->log;
-}
-
 const char *mlx_service_run_dir(const mlx_service_t *self)
 {
     return self->run_dir;
@@ -132,13 +127,6 @@ void mlx_service_degraded(mlx_service_t *self, const char *reason)
     free(self->degraded);
     self->degraded = mlx_strdup(reason);
     publish_health(self);
-}
-
-void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
-{
-    mlx_log(self->log, MLX_LOG_ERROR, "%s%s%s", err->text, err->hint[0] ? "; " : "", err->hint);
-    self->status = (int)err->code;
-    mlx_loop_stop(self->loop);
 }
 
 static int open_config(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)

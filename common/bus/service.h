@@ -40,7 +40,6 @@ int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec);
 mlx_loop_t *mlx_service_loop(mlx_service_t *self);
 mlx_bus_t *mlx_service_bus(mlx_service_t *self);
 const mlx_config_t *mlx_service_config(const mlx_service_t *self);
-mlx_log_t *mlx_service_log(mlx_service_t *self);
 const char *mlx_service_run_dir(const mlx_service_t *self);
 
 /*  Something from outside was bad, or something failed: count it, show it as last_error in health,
@@ -55,8 +54,5 @@ void mlx_service_info(mlx_service_t *self, const char *fmt, ...) MLX_PRINTF(2, 3
 /*  Report state "degraded" with REASON, or "up" again with NULL. Publishes health at once when it
  *  changes. */
 void mlx_service_degraded(mlx_service_t *self, const char *reason);
-
-/*  End the daemon: like SIGTERM, but the exit status is the code of ERR. */
-void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err);
 
 #endif

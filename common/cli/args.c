@@ -120,7 +120,7 @@ static int missing_value(const mlx_args_t *self, const option_set_t *set, mlx_er
 
 static void note_option(mlx_args_t *self, const mlx_option_t *option)
 {
-    self->given = mlx_realloc(self->given, self->given_count + 1, sizeof *self->given);
+    self->given = mlx_grow(self->given, self->given_count, sizeof *self->given);
     self->given[self->given_count++] = (given_t){option, optarg};
 }
 

@@ -53,7 +53,7 @@ void mlx_table_column(mlx_table_t *self, const char *heading, mlx_align_t align)
 {
     if (self->rows > 1 || self->columns == MAX_COLUMNS)
         mlx_panic("table: column \"%s\" comes too late", heading);
-    self->cells = mlx_realloc(self->cells, self->columns + 1, sizeof *self->cells);
+    self->cells = mlx_grow(self->cells, self->columns, sizeof *self->cells);
     self->cells[self->columns] = mlx_term_clean(heading, 0);
     self->align[self->columns++] = align;
 }

@@ -51,10 +51,7 @@ static void release(mlx_http_call_t *call)
 
 static void free_call(mlx_http_call_t *call)
 {
-    mlx_http_call_t **at = &call->http->calls;
-    while (*at != call)
-        at = &(*at)->next;
-    *at = call->next;
+    MLX_UNLINK(&call->http->calls, call);
     release(call);
 }
 

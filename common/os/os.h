@@ -1,25 +1,20 @@
-/*  os.h - the one home of system calls that Linux and macOS spell differently
+/*  os.h - system calls that Linux and macOS spell differently
  *
- *  os_linux.c and os_darwin.c hold the two spellings. A file system that cannot do what is asked
- *  for answers MLX_ERR_UNAVAILABLE: that is an answer, not a failure, and the caller takes its next
- *  best way.
+ *  os_linux.c and os_darwin.c hold the two spellings. What only the cache does with files, such as
+ *  cloning and exchanging them, is in services/cache/plan/fsys.h.
  *
- *      if (mlx_os_clone(from_fd, AT_FDCWD, "blob", 0600, &err) && err.code == MLX_ERR_UNAVAILABLE)
- *          hard link instead
+ *      mlx_os_volume_t volume;
+ *      if (mlx_os_volume("/home", &volume, &err) == 0 && volume.remote)
+ *          do not lock files there
  *
- *  Codes used by all calls: MLX_ERR_NOT_FOUND (no such file, no such process), MLX_ERR_DATA_LOSS
- *  (the target exists and would be lost), MLX_ERR_UNAVAILABLE (not supported here, or across two
- *  volumes), MLX_ERR_FAILED for the rest.
+ *  Codes used by all calls: MLX_ERR_NOT_FOUND (no such file, no such process), MLX_ERR_UNAVAILABLE
+ *  (not supported here), MLX_ERR_FAILED for the rest.
  */
 #ifndef MLX_COMMON_OS_OS_H
 #define MLX_COMMON_OS_OS_H
 
 #include "proto/error.h"
 #include <sys/types.h>
-
-/*  Name the calling thread for debuggers and top; cut to what the system takes (15 bytes on
- *  Linux, 63 on macOS). Linux: prctl(2) PR_SET_NAME. macOS: pthread_setname_np(3). */
-void mlx_os_thread_name(const char *name);
 
 /*  Who is at the other end of the connected unix socket FD, as the kernel saw it at connect.
  *  Linux: SO_PEERCRED, unix(7). macOS: LOCAL_PEERCRED and LOCAL_PEERPID, unix(4). */
@@ -30,10 +25,6 @@ typedef struct {
 } mlx_os_peer_t;
 
 int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err);
-
-/*  Do not return before the data of FD is on the medium, not only in the drive's cache.
- *  Linux: fsync(2). macOS: fcntl(2) F_FULLFSYNC, and fsync where the volume does not know it. */
-int mlx_os_fsync(int fd, mlx_error_t *err);
 
 /*  The volume that holds PATH. Two files can be hard-linked or renamed onto each other's place only
  *  when their ids are equal. */
@@ -49,18 +40,6 @@ typedef struct {
 } mlx_os_volume_t;
 
 int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err);
-
-/*  Make TO (relative to TO_DIR, or AT_FDCWD) a copy of FROM that shares its blocks until one is
- *  written. TO must not exist; on failure it does not exist afterwards. MODE is TO's permission on
- *  Linux, less the umask; macOS copies FROM's.
- *  Linux: ioctl_ficlone(2): btrfs, XFS, bcachefs. macOS: fclonefileat(2): APFS. */
-int mlx_os_clone(int from, int to_dir, const char *to, mode_t mode, mlx_error_t *err);
-
-/*  Bytes on the medium that belong to FD alone: what would be freed if it were deleted. Hard links
- *  are not taken into account. Dirty data is written out first.
- *  Linux: FS_IOC_FIEMAP, extents without FIEMAP_EXTENT_SHARED. macOS: getattrlist(2)
- *  ATTR_CMNEXT_PRIVATESIZE. */
-int mlx_os_private_size(int fd, uint64_t *bytes, mlx_error_t *err);
 
 /*  Memory this process costs the machine, in bytes.
  *  Linux: proportional set size, proc_pid_smaps_rollup(5), else the resident size. macOS: physical
@@ -82,10 +61,5 @@ char *mlx_os_executable(mlx_error_t *err);
  *  left alone. Linux: /proc/<pid>/exe behind a pidfd, so that a number given to another process
  *  meanwhile reaches no one. macOS: proc_pidpath. */
 int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err);
-
-/*  Exchange two existing names of one volume in one step: each has the other's content at every
- *  moment, also after a power cut.
- *  Linux: renameat2(2) RENAME_EXCHANGE. macOS: renameatx_np(2) RENAME_SWAP. */
-int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err);
 
 #endif

@@ -5,13 +5,11 @@
 #include <libproc.h>
 #include <limits.h>
 #include <mach-o/dyld.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/attr.h>
-#include <sys/clonefile.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -21,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-    THREAD_NAME_MAX = 63,
     PATH_BYTES_MAX = 64 * 1024
 };
 
@@ -33,7 +30,6 @@ static int fail(mlx_error_t *err, const char *what)
         mlx_code_t code;
     } codes[] = {
         {ENOENT, MLX_ERR_NOT_FOUND},    {ESRCH, MLX_ERR_NOT_FOUND},
-        {EEXIST, MLX_ERR_DATA_LOSS},    {EXDEV, MLX_ERR_UNAVAILABLE},
         {ENOTSUP, MLX_ERR_UNAVAILABLE}, {EOPNOTSUPP, MLX_ERR_UNAVAILABLE},
         {ENOSYS, MLX_ERR_UNAVAILABLE},
     };
@@ -42,13 +38,6 @@ static int fail(mlx_error_t *err, const char *what)
         if (codes[i].number == number)
             return mlx_error_set(err, codes[i].code, "%s: %s", what, strerror(number));
     return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", what, strerror(number));
-}
-
-void mlx_os_thread_name(const char *name)
-{
-    char cut[THREAD_NAME_MAX + 1];
-    snprintf(cut, sizeof cut, "%s", name);
-    pthread_setname_np(cut);
 }
 
 int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
@@ -65,13 +54,6 @@ int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
         pid = 0;
     *peer = (mlx_os_peer_t){.uid = credentials.cr_uid, .gid = credentials.cr_groups[0], .pid = pid};
     return 0;
-}
-
-int mlx_os_fsync(int fd, mlx_error_t *err)
-{
-    if (fcntl(fd, F_FULLFSYNC) == 0 || fsync(fd) == 0)
-        return 0;
-    return fail(err, "fsync");
 }
 
 static void identify(const char *path, const struct statfs *fs, mlx_os_volume_t *volume)
@@ -106,37 +88,6 @@ int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
         (mlx_os_volume_t){.id = (uint64_t)status.st_dev, .remote = (fs.f_flags & MNT_LOCAL) == 0};
     snprintf(volume->type, sizeof volume->type, "%s", fs.f_fstypename);
     identify(path, &fs, volume);
-    return 0;
-}
-
-int mlx_os_clone(int from, int to_dir, const char *to, mode_t mode, mlx_error_t *err)
-{
-    (void)mode;
-    if (fclonefileat(from, to_dir, to, 0) != 0)
-        return fail(err, to);
-    return 0;
-}
-
-int mlx_os_private_size(int fd, uint64_t *bytes, mlx_error_t *err)
-{
-    struct attrlist wanted = {
-        .bitmapcount = ATTR_BIT_MAP_COUNT,
-        .commonattr = ATTR_CMN_RETURNED_ATTRS,
-        .forkattr = ATTR_CMNEXT_PRIVATESIZE,
-    };
-    /* The kernel packs the answer to 4 bytes. */
-    struct __attribute__((packed, aligned(4))) {
-        uint32_t length;
-        attribute_set_t returned;
-        off_t private_size;
-    } answer = {0};
-    if (fsync(fd) != 0 ||
-        fgetattrlist(fd, &wanted, &answer, sizeof answer, FSOPT_ATTR_CMN_EXTENDED) != 0)
-        return fail(err, "private size of a file");
-    if (!(answer.returned.forkattr & ATTR_CMNEXT_PRIVATESIZE) || answer.private_size < 0)
-        return mlx_error_set(err, MLX_ERR_UNAVAILABLE,
-                             "this volume does not report what a file shares with others");
-    *bytes = (uint64_t)answer.private_size;
     return 0;
 }
 
@@ -191,11 +142,4 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
         return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a %s process of this user", what,
                              program);
     return kill(pid, SIGTERM) == 0 ? 0 : fail(err, what);
-}
-
-int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err)
-{
-    if (renameatx_np(a_dir, a, b_dir, b, RENAME_SWAP) != 0)
-        return fail(err, a);
-    return 0;
 }

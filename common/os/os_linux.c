@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <link.h>
-#include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
 #include <malloc.h>
@@ -15,18 +14,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
-
-enum {
-    EXTENTS = 64,
-    THREAD_NAME_MAX = 15
-};
 
 /*  WHAT failed with errno NUMBER. */
 static int fail(mlx_error_t *err, const char *what, int number)
@@ -36,7 +29,6 @@ static int fail(mlx_error_t *err, const char *what, int number)
         mlx_code_t code;
     } codes[] = {
         {ENOENT, MLX_ERR_NOT_FOUND},       {ESRCH, MLX_ERR_NOT_FOUND},
-        {EEXIST, MLX_ERR_DATA_LOSS},       {EXDEV, MLX_ERR_UNAVAILABLE},
         {EOPNOTSUPP, MLX_ERR_UNAVAILABLE}, {ENOSYS, MLX_ERR_UNAVAILABLE},
         {ENOTTY, MLX_ERR_UNAVAILABLE},
     };
@@ -44,13 +36,6 @@ static int fail(mlx_error_t *err, const char *what, int number)
         if (codes[i].number == number)
             return mlx_error_set(err, codes[i].code, "%s: %s", what, strerror(number));
     return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", what, strerror(number));
-}
-
-void mlx_os_thread_name(const char *name)
-{
-    char cut[THREAD_NAME_MAX + 1];
-    snprintf(cut, sizeof cut, "%s", name);
-    prctl(PR_SET_NAME, cut);
 }
 
 int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
@@ -64,11 +49,6 @@ int mlx_os_peer(int fd, mlx_os_peer_t *peer, mlx_error_t *err)
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "peer of a socket: not a Unix socket");
     *peer = (mlx_os_peer_t){.uid = credentials.uid, .gid = credentials.gid, .pid = credentials.pid};
     return 0;
-}
-
-int mlx_os_fsync(int fd, mlx_error_t *err)
-{
-    return fsync(fd) == 0 ? 0 : fail(err, "fsync", errno);
 }
 
 static const struct {
@@ -151,55 +131,6 @@ int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err)
             volume->remote = volumes[i].remote;
         }
     identify(path, &fs, status.st_dev, volume);
-    return 0;
-}
-
-int mlx_os_clone(int from, int to_dir, const char *to, mode_t mode, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_close_p)
-    int fd = openat(to_dir, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0)
-        return fail(err, to, errno);
-    if (ioctl(fd, FICLONE, from) == 0)
-        return 0;
-    int number = errno;
-    unlinkat(to_dir, to, 0);
-    /* EINVAL: a file system that knows the call but not for these two files. */
-    return fail(err, to, number == EINVAL ? EOPNOTSUPP : number);
-}
-
-/*  Private bytes of one batch of extents; *NEXT is where to go on. True when it was the last. */
-static bool add_extents(const struct fiemap *map, uint64_t *bytes, uint64_t *next)
-{
-    for (uint32_t i = 0; i < map->fm_mapped_extents; i++) {
-        const struct fiemap_extent *extent = &map->fm_extents[i];
-        if (!(extent->fe_flags & FIEMAP_EXTENT_SHARED))
-            *bytes += extent->fe_length;
-        *next = extent->fe_logical + extent->fe_length;
-        if (extent->fe_flags & FIEMAP_EXTENT_LAST)
-            return true;
-    }
-    return map->fm_mapped_extents == 0;
-}
-
-int mlx_os_private_size(int fd, uint64_t *bytes, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_free_p)
-    struct fiemap *map = mlx_alloc(1, sizeof *map + EXTENTS * sizeof(struct fiemap_extent));
-    uint64_t sum = 0;
-    uint64_t next = 0;
-    bool last = false;
-    while (!last) {
-        map->fm_start = next;
-        map->fm_length = FIEMAP_MAX_OFFSET - next;
-        map->fm_flags = FIEMAP_FLAG_SYNC;
-        map->fm_extent_count = EXTENTS;
-        map->fm_mapped_extents = 0;
-        if (ioctl(fd, FS_IOC_FIEMAP, map) != 0)
-            return fail(err, "extents of a file", errno);
-        last = add_extents(map, &sum, &next);
-    }
-    *bytes = sum;
     return 0;
 }
 
@@ -303,12 +234,4 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
     int rc =
         fd >= 0 ? (int)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) : kill(pid, SIGTERM);
     return rc == 0 ? 0 : fail(err, what, errno);
-}
-
-int mlx_os_exchange(int a_dir, const char *a, int b_dir, const char *b, mlx_error_t *err)
-{
-    if (renameat2(a_dir, a, b_dir, b, RENAME_EXCHANGE) != 0)
-        /* EINVAL: the file system does not know the flag. */
-        return fail(err, a, errno == EINVAL ? EOPNOTSUPP : errno);
-    return 0;
 }

@@ -53,11 +53,6 @@ void mlx_bench_plan_destroy(mlx_bench_plan_t **self)
     *self = NULL;
 }
 
-size_t mlx_bench_plan_asked(const mlx_bench_plan_t *self)
-{
-    return self->next;
-}
-
 /*  Seconds that a prompt of BYTES waits for its first token. */
 static double wait_of(const mlx_bench_plan_t *self, double bytes)
 {

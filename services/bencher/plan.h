@@ -57,7 +57,4 @@ double mlx_bench_plan_budget(size_t prompts, double each_s, int64_t tokens);
 /*  Estimate of the seconds from ELAPSED_S until the end. */
 double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s);
 
-/*  Prompts that were asked. */
-size_t mlx_bench_plan_asked(const mlx_bench_plan_t *self);
-
 #endif

@@ -86,7 +86,6 @@ struct mlx_broker {
 
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
 {
-    self->stats.refused++;
     if (self->options.on_refused)
         self->options.on_refused(self->options.arg, kind, text);
 }

@@ -89,11 +89,7 @@ static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, m
 
 static void end_call(mlx_router_t *self, call_t *call)
 {
-    for (call_t **at = &self->calls; *at; at = &(*at)->next)
-        if (*at == call) {
-            *at = call->next;
-            break;
-        }
+    MLX_UNLINK(&self->calls, call);
     self->call_count--;
     zframe_destroy(&call->caller);
     free(call->id);

@@ -174,11 +174,7 @@ static void get_events(mlx_gateway_t *self, mlx_httpd_request_t *request)
 static void end_question(question_t *question)
 {
     mlx_gateway_t *self = question->gateway;
-    for (question_t **at = &self->questions; *at; at = &(*at)->next)
-        if (*at == question) {
-            *at = question->next;
-            break;
-        }
+    MLX_UNLINK(&self->questions, question);
     self->asking--;
     free(question);
 }

@@ -200,14 +200,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
         self->accepted++;
         return;
     }
-    for (connection_t **at = &self->connections; *at; at = &(*at)->next)
-        if (*at == *context) {
-            connection_t *c = *at;
-            *at = c->next;
-            free(c);
-            self->connection_count--;
-            return;
-        }
+    connection_t *ended = *context;
+    MLX_UNLINK(&self->connections, ended);
+    self->connection_count--;
+    free(ended);
 }
 
 static connection_t *connection_of(struct MHD_Connection *connection)
@@ -314,11 +310,7 @@ static void free_stream(void *cls)
 {
     mlx_httpd_stream_t *stream = cls;
     mlx_httpd_t *self = stream->httpd;
-    for (mlx_httpd_stream_t **at = &self->streams; *at; at = &(*at)->next)
-        if (*at == stream) {
-            *at = stream->next;
-            break;
-        }
+    MLX_UNLINK(&self->streams, stream);
     self->stream_count--;
     stream->end(stream->arg);
     mlx_buf_clear(&stream->out);
@@ -467,11 +459,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     if (!request)
         return;
     *context = NULL;
-    for (mlx_httpd_request_t **at = &self->requests; *at; at = &(*at)->next)
-        if (*at == request) {
-            *at = request->next;
-            break;
-        }
+    MLX_UNLINK(&self->requests, request);
     if (request->response)
         MHD_destroy_response(request->response);
     free(request->path);
@@ -581,14 +569,4 @@ const char *mlx_httpd_address(const mlx_httpd_t *self)
 bool mlx_httpd_open(const mlx_httpd_t *self)
 {
     return self->listener.open;
-}
-
-size_t mlx_httpd_connections(const mlx_httpd_t *self)
-{
-    return self->connection_count;
-}
-
-size_t mlx_httpd_streams(const mlx_httpd_t *self)
-{
-    return self->stream_count;
 }

@@ -74,8 +74,4 @@ int mlx_httpd_stream(mlx_httpd_request_t *request, const char *type, mlx_httpd_f
 /*  Ask every stream that waits for something to send. */
 void mlx_httpd_wake(mlx_httpd_t *self);
 
-/*  Connections and streams open now. */
-size_t mlx_httpd_connections(const mlx_httpd_t *self);
-size_t mlx_httpd_streams(const mlx_httpd_t *self);
-
 #endif

@@ -129,23 +129,6 @@ bool mlx_path_is(const char *path, const char *field)
     return !*field;
 }
 
-const mlx_field_t *mlx_path_field(const mlx_topic_t *topic, const char *path)
-{
-    const mlx_field_t *fields = topic ? topic->fields : NULL, *field = NULL;
-    while (fields && *path) {
-        size_t len = strcspn(path, ".[");
-        MLX_CLEANUP(mlx_free_p) char *key = mlx_strndup(path, len);
-        field = mlx_field_find(fields, key);
-        path += len;
-        if (*path == '[')
-            path += strcspn(path, "]");
-        path += *path == ']';
-        path += *path == '.';
-        fields = field ? field->fields : NULL;
-    }
-    return *path ? NULL : field;
-}
-
 void mlx_series_prefix(mlx_buf_t *out, const char *host, const char *topic)
 {
     append_clean(out, host, "/[]");

@@ -26,9 +26,6 @@ bool mlx_field_recorded(const mlx_field_t *field);
 /*  Does PATH, less its labels in brackets, read FIELD? */
 bool mlx_path_is(const char *path, const char *field);
 
-/*  The catalogue's field for a PATH of TOPIC, or NULL. */
-const mlx_field_t *mlx_path_field(const mlx_topic_t *topic, const char *path);
-
 /*  Append "host/topic/"; a host name is outside input. */
 void mlx_series_prefix(mlx_buf_t *out, const char *host, const char *topic);
 

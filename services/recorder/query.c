@@ -206,17 +206,14 @@ void mlx_points_clear(mlx_points_t *self)
 
 typedef struct {
     mlx_rollup_t *rows;
-    size_t n, room;
+    size_t n;
     int64_t next; /* slot to go on with; 0: none */
 } piece_t;
 
 static void add_to_piece(void *arg, const mlx_rollup_t *row)
 {
     piece_t *piece = arg;
-    if (piece->n == piece->room) {
-        piece->room = piece->room ? piece->room * 2 : 256;
-        piece->rows = mlx_realloc(piece->rows, piece->room, sizeof *piece->rows);
-    }
+    piece->rows = mlx_grow(piece->rows, piece->n, sizeof *piece->rows);
     piece->rows[piece->n++] = *row;
 }
 

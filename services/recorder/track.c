@@ -15,7 +15,6 @@ enum {
 struct mlx_tracks {
     mlx_track_t **all;
     size_t n;
-    size_t room;
     uint32_t *slots; /* index + 1 into all; 0: empty; linear probing */
     size_t slot_count;
 };
@@ -126,10 +125,7 @@ mlx_track_t *mlx_tracks_get(mlx_tracks_t *self, const char *name, mlx_unit_t uni
         return track;
     if (self->n == MLX_TRACKS_MAX || strlen(name) > MLX_TRACK_NAME_MAX)
         return NULL;
-    if (self->n == self->room) {
-        self->room = self->room ? self->room * 2 : 64;
-        self->all = mlx_realloc(self->all, self->room, sizeof(mlx_track_t *));
-    }
+    self->all = mlx_grow(self->all, self->n, sizeof(mlx_track_t *));
     track = mlx_alloc(1, sizeof *track);
     track->name = mlx_strdup(name);
     track->unit = unit;
@@ -184,10 +180,7 @@ bool mlx_rollups_add(mlx_rollups_t *self, const mlx_rollup_t *row)
     }
     if (self->n == MLX_CHUNK_MAX)
         return false;
-    if (self->n == self->room) {
-        self->room = self->room ? self->room * 2 : 16;
-        self->rows = mlx_realloc(self->rows, self->room, sizeof *self->rows);
-    }
+    self->rows = mlx_grow(self->rows, self->n, sizeof *self->rows);
     self->rows[self->n++] = *row;
     self->changed = true;
     return true;
@@ -195,10 +188,7 @@ bool mlx_rollups_add(mlx_rollups_t *self, const mlx_rollup_t *row)
 
 static void add_raw(mlx_track_t *self, int64_t t_ms, int64_t steps)
 {
-    if (self->n == self->room) {
-        self->room = self->room ? self->room * 2 : 16;
-        self->raw = mlx_realloc(self->raw, self->room, sizeof *self->raw);
-    }
+    self->raw = mlx_grow(self->raw, self->n, sizeof *self->raw);
     self->raw[self->n++] = (mlx_sample_t){.t = t_ms, .value = steps};
 }
 

@@ -29,7 +29,6 @@ enum {
 typedef struct {
     mlx_rollup_t *rows;
     size_t n;
-    size_t room;
     bool changed; /* since it was last written */
 } mlx_rollups_t;
 
@@ -41,7 +40,6 @@ typedef struct {
     int64_t last;  /* time of the newest sample, or INT64_MIN */
     mlx_sample_t *raw;
     size_t n;
-    size_t room;
     mlx_rollups_t rollups[MLX_TIERS]; /* that of MLX_TIER_RAW is not used */
     bool changed;                     /* last differs from the database */
     bool stored;                      /* it is in the database */

@@ -59,7 +59,7 @@ struct mlx_fdinfo {
     const char *proc_root, *sys_root;
     const char *kind;
     file_t *files; /* in order of pid and descriptor */
-    size_t count, room;
+    size_t count;
     bool cut; /* there are more */
     int64_t scanned_us;
     bool scanned;
@@ -271,10 +271,7 @@ static void add_file(mlx_fdinfo_t *self, size_t known, int pid, unsigned fd, con
         self->cut = true;
         return;
     }
-    if (self->count == self->room) {
-        self->room = self->room ? self->room * 2 : 64;
-        self->files = mlx_realloc(self->files, self->room, sizeof *self->files);
-    }
+    self->files = mlx_grow(self->files, self->count, sizeof *self->files);
     slot_of_node(self, node, file.node, sizeof file.node);
     mlx_program_name(file.program, sizeof file.program, self->proc_root, pid);
     self->files[self->count++] = file;

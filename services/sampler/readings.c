@@ -71,7 +71,7 @@ static topic_t *find_gpu(const mlx_readings_t *self, const char *id)
 /*  Takes ownership of NAME. */
 static topic_t *add(mlx_readings_t *self, char *name, const char *gpu)
 {
-    self->topics = mlx_realloc(self->topics, self->count + 1, sizeof *self->topics);
+    self->topics = mlx_grow(self->topics, self->count, sizeof *self->topics);
     topic_t *topic = &self->topics[self->count++];
     *topic = (topic_t){
         .name = name,
@@ -183,11 +183,6 @@ void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, 
             mlx_readings_missing(self, to->name, mlx_value_key(from->missing, k),
                                  mlx_value_as_str(mlx_value_at(from->missing, k), NULL));
     }
-}
-
-void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other)
-{
-    mlx_readings_merge_held(self, other, 0);
 }
 
 static bool is_visible(const topic_t *topic)

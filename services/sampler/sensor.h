@@ -67,10 +67,7 @@ void mlx_readings_destroy(mlx_readings_t **self);
 void mlx_readings_reset(mlx_readings_t *self);
 
 /*  Add everything of OTHER that SELF does not have yet; list fields are joined. Merge in order of
- *  trust. */
-void mlx_readings_merge(mlx_readings_t *self, const mlx_readings_t *other);
-
-/*  The same of readings that were taken AGE_S seconds ago: what SELF takes is noted as held. */
+ *  trust. Of readings that were taken AGE_S seconds ago what SELF takes is noted as held. */
 void mlx_readings_merge_held(mlx_readings_t *self, const mlx_readings_t *other, double age_s);
 
 /*  The data map of TOPIC ("sensor.memory"), made at the first call. Borrowed: use the

@@ -155,7 +155,7 @@ static core_t *find_core(cpu_t *self, unsigned id)
         return &self->cores[at];
     if (self->core_count == MAX_CORES)
         return NULL;
-    self->cores = mlx_realloc(self->cores, self->core_count + 1, sizeof *self->cores);
+    self->cores = mlx_grow(self->cores, self->core_count, sizeof *self->cores);
     memmove(&self->cores[at + 1], &self->cores[at], (self->core_count - at) * sizeof *self->cores);
     self->core_count++;
     self->cores[at] = (core_t){.id = id};

@@ -43,6 +43,12 @@ static void problem(void *arg, const char *kind, const char *text)
     mlx_service_error(self->service, kind, "%s", text);
 }
 
+static void info(void *arg, const char *text)
+{
+    state_t *self = arg;
+    mlx_service_info(self->service, "%s", text);
+}
+
 /*  A default that nobody chose gives way to what OLLAMA_HOST says. */
 static const char *chosen(const mlx_config_t *config, const char *key)
 {
@@ -79,6 +85,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .prints = self->prints,
             .publish = publish,
             .problem = problem,
+            .info = info,
             .arg = self,
         },
         err);

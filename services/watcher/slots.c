@@ -67,7 +67,7 @@ static track_t *track_of(mlx_slots_t *self, int64_t id, bool *fresh)
     if (self->count == MLX_SLOTS_MAX)
         return NULL;
     *fresh = true;
-    self->tracks = mlx_realloc(self->tracks, self->count + 1, sizeof *self->tracks);
+    self->tracks = mlx_grow(self->tracks, self->count, sizeof *self->tracks);
     track_t *track = &self->tracks[self->count++];
     *track = (track_t){.first_decoded = -1};
     return track;

@@ -396,11 +396,7 @@ uint16_t mlx_tap_port(const mlx_tap_t *self)
 
 static void add_request(mlx_tap_snapshot_t *snapshot, const mlx_tap_request_t *request)
 {
-    if (snapshot->count == snapshot->room) {
-        snapshot->room = snapshot->room ? snapshot->room * 2 : 16;
-        snapshot->requests =
-            mlx_realloc(snapshot->requests, snapshot->room, sizeof(*snapshot->requests));
-    }
+    snapshot->requests = mlx_grow(snapshot->requests, snapshot->count, sizeof(*snapshot->requests));
     snapshot->requests[snapshot->count++] = *request;
 }
 

@@ -65,7 +65,6 @@ typedef struct {
     mlx_tap_counters_t counters;
     mlx_tap_request_t *requests; /* those that ended since the last snapshot, then those running */
     size_t count;
-    size_t room;
 } mlx_tap_snapshot_t;
 
 /*  Listen and start. NULL with ERR: an address that is none or is not loopback (usage), a port that

@@ -195,8 +195,14 @@ static void open_tap(void *arg)
                                                 .wake = wake,
                                                 .arg = self},
                             &err);
-    if (self->tap)
+    if (self->tap) {
+        self->tap_listen.port = mlx_tap_port(self->tap);
+        MLX_CLEANUP(mlx_free_p) char *at = mlx_endpoint_address(&self->tap_listen);
+        MLX_CLEANUP(mlx_free_p)
+        char *text = mlx_format("the tap at %s forwards to %s", at, upstream);
+        self->options.info(self->options.arg, text);
         return;
+    }
     self->options.problem(self->options.arg, "tap", err.text);
     self->retry_timer = mlx_loop_after(self->options.loop, TAP_RETRY_MS, open_tap, self);
 }

@@ -34,6 +34,9 @@ typedef struct {
 
     /*  Something from outside was bad; KIND tells problems apart. */
     void (*problem)(void *arg, const char *kind, const char *text);
+
+    /*  An event worth a line in the log. */
+    void (*info)(void *arg, const char *text);
     void *arg;
 } mlx_watcher_options_t;
 

@@ -166,7 +166,8 @@ static void a_prompt_fits_the_context(void **state)
         plan,
         &(mlx_outcome_t){
             .bytes = 100, .tokens = 16, .prompt_tokens = 50, .ttft_s = 0.01, .duration_s = 0.1});
-    while (mlx_bench_plan_next(plan, 1, &step)) {
+    size_t asked = 0; /* the warm-up is none of them */
+    for (; mlx_bench_plan_next(plan, 1, &step); asked++) {
         assert_true((double)step.bytes <= 512 * 2 * 0.6 * 1.05);
         mlx_bench_plan_note(plan, &(mlx_outcome_t){.bytes = step.bytes,
                                                    .tokens = step.tokens,
@@ -174,7 +175,7 @@ static void a_prompt_fits_the_context(void **state)
                                                    .ttft_s = 0.01,
                                                    .duration_s = 0.1});
     }
-    assert_int_equal(mlx_bench_plan_asked(plan), 10);
+    assert_int_equal(asked, 10);
     mlx_bench_plan_destroy(&plan);
     mlx_prompts_destroy(&prompts);
 }

@@ -423,6 +423,34 @@ static void test_clean_removes_old_partials(void **state)
     assert_int_equal(access(part, F_OK), -1);
 }
 
+/*  A blob of no model may be a shard of an add that goes on: it stays while it is young. */
+static void test_clean_removes_old_orphans(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(world_destroy) world_t *w = world_new();
+    mlx_error_t err = {0};
+    char hex[MLX_HEX_MAX];
+    w->late = true;
+    world_lmstudio_model(w, "pub/qwen", 2, hex);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
+    OK(cache);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    mlx_sha256_hex("shard", 5, hex);
+    MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
+    fixture_write(blob, "shard", 5);
+    const mlx_cache_how_t usual = {.older_s = -1};
+    report = mlx_cache_clean(cache, &usual, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(blob, F_OK), 0);
+    report = mlx_cache_clean(cache, &plainly, &err);
+    OK(report);
+    mlx_value_destroy(&report);
+    assert_int_equal(access(blob, F_OK), -1);
+}
+
 static void test_symlinked_blob_is_never_removed(void **state)
 {
     (void)state;
@@ -465,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_undo_says_what_cannot_come_back),
         cmocka_unit_test(test_doctor),
         cmocka_unit_test(test_clean_removes_old_partials),
+        cmocka_unit_test(test_clean_removes_old_orphans),
         cmocka_unit_test(test_symlinked_blob_is_never_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

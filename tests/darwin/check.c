@@ -66,7 +66,7 @@ mlx_readings_t *read_all(void)
             one = mlx_readings_new();
             mlx_sensor_absent(backends[i], err.text, one);
         }
-        mlx_readings_merge(sum, one);
+        mlx_readings_merge_held(sum, one, 0);
         mlx_readings_destroy(&one);
     }
     mlx_sensor_derive(sum);

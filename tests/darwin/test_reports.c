@@ -1,6 +1,8 @@
 /*  What people reported of their Macs, with the right values (tests/sensors/README.md lists the
  *  reports). */
 #include "check.h"
+#include "services/sampler/darwin_energy.h"
+#include "services/sampler/darwin_heat.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -353,12 +355,38 @@ static void gpu_from_hid_where_the_controller_says_0(void **unused)
     mlx_readings_destroy(&r);
 }
 
+/*  Counters move in batches: what came in less than one says nothing of the power. */
+static void no_power_before_a_whole_batch(void **unused)
+{
+    (void)unused;
+    mlx_energy_t energy;
+    mlx_energy_start(&energy, 0);
+    mlx_energy_move(&energy, 5, 1000000);
+    assert_true(isnan(mlx_energy_watts(&energy, 1000000)));
+    mlx_energy_move(&energy, 5, 2000000);
+    assert_true(fabs(mlx_energy_watts(&energy, 2000000) - 5) < 1e-9);
+}
+
+static void no_part_is_that_hot_or_cold(void **unused)
+{
+    (void)unused;
+    static const double real[] = {15.5, 60, 150}, not_real[] = {-40, 0, 15, 150.5, 3000, NAN};
+    for (size_t i = 0; i < MLX_COUNT(real); i++)
+        assert_true(mlx_heat_is_real(MLX_HEAT_CPU, real[i]));
+    for (size_t i = 0; i < MLX_COUNT(not_real); i++)
+        assert_false(mlx_heat_is_real(MLX_HEAT_CPU, not_real[i]));
+    assert_true(mlx_heat_is_real(MLX_HEAT_OTHER, 5)); /* the air may be cold */
+    assert_false(mlx_heat_is_real(MLX_HEAT_OTHER, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(energy_in_batches),
         TEST(energy_in_batches_of_two_dies),
         TEST(counters_that_stand_still),
+        TEST(no_power_before_a_whole_batch),
+        TEST(no_part_is_that_hot_or_cold),
         TEST(a_counter_that_stops_and_goes_on),
         TEST(gpu_state_n_is_entry_n),
         TEST(half_of_the_cores_switched_off),

@@ -72,12 +72,6 @@ int64_t mlx_stmt_int(mlx_stmt_t *self, int column)
     return text ? strtoll(text, NULL, 10) : 0;
 }
 
-double mlx_stmt_real(mlx_stmt_t *self, int column)
-{
-    const char *text = text_of(self, column);
-    return text ? strtod(text, NULL) : 0;
-}
-
 const char *mlx_stmt_str(mlx_stmt_t *self, int column)
 {
     return text_of(self, column);
@@ -156,12 +150,6 @@ void mlx_db_rollback(mlx_db_t *self)
 }
 
 int64_t mlx_db_last_id(mlx_db_t *self)
-{
-    (void)self;
-    return 1;
-}
-
-int64_t mlx_db_changes(mlx_db_t *self)
 {
     (void)self;
     return 1;

@@ -139,6 +139,10 @@ static void a_cut_or_lengthened_chunk_is_refused(void **state)
         assert_int_equal(mlx_chunk_get_samples(copy, len, back), 0);
         free(copy);
     }
+    char kind = buf.data[0];
+    buf.data[0] = 2; /* rollups, says its first byte */
+    assert_int_equal(mlx_chunk_get_samples(buf.data, buf.len, back), 0);
+    buf.data[0] = kind;
     mlx_buf_putc(&buf, 0);
     assert_int_equal(mlx_chunk_get_samples(buf.data, buf.len, back), 0);
     assert_int_equal(mlx_chunk_get_rollups(buf.data, buf.len, (mlx_rollup_t *)(void *)back), 0);

@@ -182,10 +182,6 @@ static void the_catalogue_says_what_is_a_series(void **state)
     assert_true(mlx_path_is("a", "a"));
     assert_false(mlx_path_is("a", "ab"));
     assert_false(mlx_path_is("ab", "a"));
-    const mlx_topic_t *topic = mlx_catalogue_find("runtime.ollama.x.activity");
-    assert_int_equal(mlx_path_field(topic, "last[a.b].ttft")->unit, MLX_UNIT_SECONDS);
-    assert_null(mlx_path_field(topic, "last[a.b].nothing"));
-    assert_null(mlx_path_field(topic, "busy.more"));
 }
 
 static void messages_become_series_that_commands_answer(void **state)

@@ -57,7 +57,7 @@ static void print(slot_t *slots, size_t count)
 {
     mlx_readings_t *all = mlx_readings_new();
     for (size_t i = 0; i < count; i++)
-        mlx_readings_merge(all, slots[i].readings);
+        mlx_readings_merge_held(all, slots[i].readings, 0);
     mlx_sensor_derive(all);
     mlx_value_t *root = mlx_value_map();
     for (size_t i = 0; i < mlx_readings_count(all); i++) {

@@ -98,8 +98,8 @@ static void test_merge_trusts_the_first_and_joins_lists(void **state)
     mlx_value_set_int(mlx_readings_gpu(first, "x"), "power", 1);
     mlx_value_set_int(mlx_readings_gpu(second, "y"), "power", 2);
     mlx_value_set_int(mlx_readings_gpu(second, "x"), "fan", 1);
-    mlx_readings_merge(all, first);
-    mlx_readings_merge(all, second);
+    mlx_readings_merge_held(all, first, 0);
+    mlx_readings_merge_held(all, second, 0);
     const mlx_value_t *data = topic_named(all, "sensor.temperature");
     double cpu = 0;
     assert_true(mlx_value_real(data, "cpu", &cpu) && cpu == 50);

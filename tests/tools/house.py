@@ -7,6 +7,7 @@
     type      one name for two types
     symbol    one name for two functions
     unused    a public function that only its own file and tests call
+    field     a field of the catalogue that nobody writes
 
     tests/tools/house.py            what is not in house.known fails; what is there and mended is said
                                     (files go by their last name: a move changes nothing)
@@ -91,20 +92,42 @@ def symbols(files):
 
 
 def unused(files):
-    words = {name: collections.Counter(re.findall(r"\bmlx_\w+", text)) for name, text in product(files).items()}
+    # The Ollama double is installed, too: `deploy/up --demo` shows it.
+    callers = {name: text for name, text in files.items() if not name.startswith("tests/")
+               or name.startswith("tests/double/") and not name.startswith("tests/double/test_")}
+    # A definition is no use of it: a module may have one for each platform.
+    words = {name: collections.Counter(re.findall(r"\bmlx_\w+", re.sub(FUNCTION, "", text, flags=re.M)))
+             for name, text in callers.items()}
     for name, text in product(files).items():
         if not name.endswith(".h") or name.startswith("tools/SwiftMLX"):
             continue
-        own = {name, name[:-2] + ".c"}
         for function in set(re.findall(FUNCTION, text, flags=re.M)):
-            if not any(count[function] for other, count in words.items() if other not in own):
-                inside = words.get(name[:-2] + ".c", {}).get(function, 0)
-                if inside <= 1 or not name[:-2] + ".c" in words:
-                    yield f"{function} {Path(name).name}"
+            if not any(count[function] for other, count in words.items() if other != name):
+                yield f"{function} {Path(name).name}"
+
+
+# How a field is read; what else names it writes it.
+READS = re.compile(r'\bmlx_value_(?:get|str|int|real|bool)\(\s*[^;"]*?"\w+"')
+
+
+def fields(files):
+    """A name made up of parts, as "%s_read", counts for each that it may stand for."""
+    written, made = set(), []
+    for name, text in product(files).items():
+        if not name.startswith("proto/"):
+            for key in re.findall(r'"([\w%]+)"', READS.sub("", text)):
+                written.add(key)
+                if key.count("%") == 1 and re.fullmatch(r"\w{4,}%s|%s\w{4,}", key):
+                    made.append(re.compile(key.replace("%s", r"\w+")))
+    for name, text in files.items():
+        if re.fullmatch(r"proto/catalogue_\w+\.c", name):
+            for key in re.findall(r'^ +[A-Z_]+\(\s*"(\w+)"', text, flags=re.M):
+                if key not in written and not any(form.fullmatch(key) for form in made):
+                    yield f"{key} {Path(name).name}"
 
 
 CHECKS = {"columns": columns, "comment": comments, "option": options, "type": types, "symbol": symbols,
-          "unused": unused}
+          "unused": unused, "field": fields}
 
 
 def main():

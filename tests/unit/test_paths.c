@@ -132,23 +132,6 @@ static void test_run_dir_of_another_user(void **state)
     assert_refused(mlx_paths_run_dir(FAKE_ENV(entry), &err), &err, "not to you");
 }
 
-static void test_endpoint_length(void **state)
-{
-    (void)state;
-    mlx_error_t err = {0};
-    char dir[MLX_PATHS_MAX_SOCKET + 1];
-    assert_path(mlx_paths_endpoint("/run/user/1000/mlx", "pub", &err), NULL,
-                "ipc:///run/user/1000/mlx/pub");
-    memset(dir, 'd', sizeof dir);
-    dir[0] = '/';
-    dir[MLX_PATHS_MAX_SOCKET - 4] = '\0';
-    char *fits = mlx_paths_endpoint(dir, "pub", &err);
-    assert_non_null(fits);
-    free(fits);
-    assert_refused(mlx_paths_endpoint(dir, "pubs", &err), &err, "has 104 bytes; the limit is 103");
-    assert_non_null(strstr(err.hint, "MLX_RUNTIME_DIR"));
-}
-
 static void test_config_file(void **state)
 {
     (void)state;
@@ -217,7 +200,6 @@ int main(void)
         IN_DIR(test_run_dir_is_made_private),
         IN_DIR(test_run_dir_refuses_tricks),
         IN_DIR(test_run_dir_of_another_user),
-        cmocka_unit_test(test_endpoint_length),
         cmocka_unit_test(test_config_file),
         IN_DIR(test_state_dir),
         cmocka_unit_test(test_cache_dir_and_expansion),

@@ -297,6 +297,43 @@ static void incomplete_envelopes_are_refused(void **state)
     assert_non_null(strstr(err.text, "version 2"));
 }
 
+static void envelopes_out_of_bounds_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        int64_t value;
+        int rc;
+    } cases[] = {
+        {"v", MLX_CATALOGUE_VERSION, 0},
+        {"v", MLX_CATALOGUE_VERSION - 1, -1},
+        {"v", MLX_CATALOGUE_VERSION + 1, -1},
+        {"seq", MLX_SEQ_MAX, 0},
+        {"seq", MLX_SEQ_MAX + 1, -1},
+        {"seq", 0, -1},
+        {"t", MLX_TIME_MAX_US, 0},
+        {"t", MLX_TIME_MAX_US + 1, -1},
+        {"t", 0, 0},
+        {"t", -1, -1},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+        MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
+        mlx_value_set_int(map, "v", MLX_CATALOGUE_VERSION);
+        mlx_value_set_str(map, "host", "vm");
+        mlx_value_set_str(map, "src", "x");
+        mlx_value_set_str(map, "boot", "0");
+        mlx_value_set_int(map, "seq", 1);
+        mlx_value_set_int(map, "t", 1);
+        mlx_value_set(map, "d", mlx_value_map());
+        mlx_value_set_int(map, cases[i].key, cases[i].value);
+        mlx_pack(&body, map);
+        if (mlx_message_unpack(&message, "a", 1, body.data, body.len, NULL) != cases[i].rc)
+            fail_msg("%s of %lld", cases[i].key, (long long)cases[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +348,7 @@ int main(void)
         cmocka_unit_test(wrong_types_contradict_the_catalogue),
         cmocka_unit_test(message_round_trip),
         cmocka_unit_test(incomplete_envelopes_are_refused),
+        cmocka_unit_test(envelopes_out_of_bounds_are_refused),
     };
     return cmocka_run_group_tests_name("protocol", tests, NULL, NULL);
 }

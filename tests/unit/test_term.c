@@ -82,6 +82,7 @@ static void test_clean(void **state)
 {
     (void)state;
     assert_clean("a\033[2Jb\n\xff\xc2\x9bz", 0, "a?[2Jb???z");
+    assert_clean("safe\u202etxt.exe\u2066", 0, "safe?txt.exe?"); /* shown backwards */
     assert_clean("caf\u00e9", 4, "caf\u00e9");
     assert_clean("caf\u00e9s", 4, "caf\u2026");
     assert_clean("\u6a21\u578b\u6a21", 4, "\u6a21\u2026");

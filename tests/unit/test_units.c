@@ -46,42 +46,6 @@ static void test_format(void **state)
     }
 }
 
-static void test_sizes(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        int64_t bytes;
-    } cases[] = {
-        {"0", 0},
-        {"1500", 1500},
-        {"1500B", 1500},
-        {"4.7GB", 4700000000},
-        {"4.7 gb", 4700000000},
-        {"16GiB", 17179869184},
-        {"1 MiB", 1048576},
-        {"2k", 2000},
-        {"1T", 1000000000000},
-        {"1.5ki", 1536},
-        {"9P", 9000000000000000},
-    };
-    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
-        int64_t bytes = -1;
-        mlx_error_t err = {0};
-        assert_int_equal(mlx_parse_size(cases[i].text, &bytes, &err), 0);
-        assert_true(bytes == cases[i].bytes);
-    }
-    static const char *const wrong[] = {"",      "GB",  "-1",  "1x",    "1GBs", "1 G B",
-                                        "9300P", "inf", "nan", "1e400", ".",    "1i"};
-    for (size_t i = 0; i < MLX_COUNT(wrong); i++) {
-        int64_t bytes = -1;
-        mlx_error_t err = {0};
-        assert_int_equal(mlx_parse_size(wrong[i], &bytes, &err), -1);
-        assert_int_equal(err.code, MLX_ERR_USAGE);
-        assert_int_equal(bytes, -1);
-    }
-}
-
 static void test_durations(void **state)
 {
     (void)state;
@@ -110,7 +74,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
-        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -389,6 +389,34 @@ static void silence_is_told_with_its_cause(void **state)
     mlx_overview_destroy(&nothing);
 }
 
+/*  Who fell silent on another host, or is a program that has ended since, keeps nothing from being
+ *  live here. */
+static void silence_of_others_is_none_of_ours(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        int64_t age_s;
+        mlx_link_t link;
+    } cases[] = {{"vm", 30, MLX_LINK_PARTLY}, {"vm", 70, MLX_LINK_LIVE}, {"db", 30, MLX_LINK_LIVE}};
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        mlx_overview_t *overview = mlx_overview_new("vm");
+        mlx_value_t *d = mlx_value_map();
+        const mlx_message_t message = {.topic = (char *)"sensor.memory",
+                                       .host = (char *)cases[i].host,
+                                       .src = (char *)"script",
+                                       .boot = (char *)"0",
+                                       .seq = 1,
+                                       .t = NOW,
+                                       .d = d};
+        mlx_overview_hear(overview, &message, NOW - cases[i].age_s * 1000000);
+        put_own_health(overview, "bus", 1000000);
+        assert_int_equal(mlx_overview_connection(overview, NOW).state, cases[i].link);
+        mlx_value_destroy(&d);
+        mlx_overview_destroy(&overview);
+    }
+}
+
 static void a_dead_bus_leaves_nothing_live(void **state)
 {
     (void)state;
@@ -584,6 +612,7 @@ int main(void)
         cmocka_unit_test(amber_has_its_reason),
         cmocka_unit_test(silence_is_told_with_its_cause),
         cmocka_unit_test(who_asks_is_said_once),
+        cmocka_unit_test(silence_of_others_is_none_of_ours),
         cmocka_unit_test(a_dead_bus_leaves_nothing_live),
         cmocka_unit_test(short_topics_are_read_to_their_end),
         cmocka_unit_test(small_windows_hold_whole_figures),

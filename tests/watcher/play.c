@@ -141,6 +141,12 @@ static void on_problem(void *arg, const char *kind, const char *text)
     snprintf(self->last_problem, sizeof self->last_problem, "%s: %s", kind, text);
 }
 
+static void on_info(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 void play_watch(play_t *self, const mlx_watcher_options_t *options)
 {
     mlx_watcher_options_t o = *options;
@@ -150,6 +156,7 @@ void play_watch(play_t *self, const mlx_watcher_options_t *options)
     o.proc_root = "/proc";
     o.publish = on_publish;
     o.problem = on_problem;
+    o.info = on_info;
     o.arg = self;
     mlx_error_t err = {0};
     self->watcher = mlx_watcher_new(&o, &err);

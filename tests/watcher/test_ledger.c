@@ -87,6 +87,21 @@ static void counts_what_a_server_did_while_it_could_not_be_read(void **state)
     expect(&ledger, 110);
 }
 
+/*  The tap saw a part of what the server told of; what it sees later comes on top. */
+static void counts_on_from_the_tap_when_the_server_is_gone(void **state)
+{
+    (void)state;
+    mlx_ledger_t ledger = {0};
+    look(&ledger, MLX_LEDGER_METRICS, 100);
+    look(&ledger, MLX_LEDGER_TAP, 0);
+    look(&ledger, MLX_LEDGER_METRICS, 200);
+    look(&ledger, MLX_LEDGER_TAP, 40);
+    expect(&ledger, 100);
+    look(&ledger, MLX_LEDGER_METRICS, NAN);
+    look(&ledger, MLX_LEDGER_TAP, 70);
+    expect(&ledger, 130);
+}
+
 /* ---- any history ---- */
 
 typedef struct {
@@ -233,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_nothing_at_first),
         cmocka_unit_test(counts_over_a_killed_runner),
+        cmocka_unit_test(counts_on_from_the_tap_when_the_server_is_gone),
         cmocka_unit_test(counts_what_a_server_did_while_it_could_not_be_read),
         cmocka_unit_test(equals_the_truth_whatever_happens),
     };

@@ -100,7 +100,7 @@ static void plan_mend(mend_t *m, const mlx_cache_step_t *bad, const struct stat 
                       size_t seq)
 {
     const mlx_cache_how_t how = {0};
-    m->origins = mlx_realloc(m->origins, m->plan->count + 1, sizeof *m->origins);
+    m->origins = mlx_grow(m->origins, m->plan->count, sizeof *m->origins);
     m->origins[m->plan->count] = (origin_t){.op = op, .seq = seq};
     mlx_cache_step_t *step = mlx_cache_plan_add(m->plan, MLX_STEP_REPLACE, bad->root, bad->path);
     step->stage = mlx_strdup(bad->stage);
@@ -175,7 +175,7 @@ static int64_t *operations_of(mlx_cache_t *self, const mlx_model_t *model, size_
     int row;
     *count = 0;
     while ((row = mlx_stmt_step(q, err)) > 0) {
-        ops = mlx_realloc(ops, *count + 1, sizeof *ops);
+        ops = mlx_grow(ops, *count, sizeof *ops);
         ops[(*count)++] = mlx_stmt_int(q, 0);
     }
     if (row == 0)

@@ -141,7 +141,7 @@ char **mlx_cache_watched(mlx_cache_t *self, size_t *count)
         struct stat st;
         if (!path || stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
             continue;
-        paths = mlx_realloc(paths, *count + 1, sizeof *paths);
+        paths = mlx_grow(paths, *count, sizeof *paths);
         paths[(*count)++] = mlx_strdup(path);
     }
     return paths;

@@ -18,8 +18,8 @@ typedef struct {
 
 static void collect(verify_t *v, char *path, const char *sha256, uint64_t size)
 {
-    v->jobs = mlx_realloc(v->jobs, v->count + 1, sizeof *v->jobs);
-    v->sha256s = mlx_realloc(v->sha256s, v->count + 1, sizeof *v->sha256s);
+    v->jobs = mlx_grow(v->jobs, v->count, sizeof *v->jobs);
+    v->sha256s = mlx_grow(v->sha256s, v->count, sizeof *v->sha256s);
     v->sha256s[v->count] = mlx_strdup(sha256);
     v->jobs[v->count++] = (mlx_hash_job_t){.root = v->cache->home, .path = path, .again = v->full};
     v->total += v->full ? size : 0;

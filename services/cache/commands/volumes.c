@@ -223,7 +223,7 @@ static int forget_links(forget_t *f, mlx_error_t *err)
         bool meant = root && model && (strcmp(model, f->what) == 0 || strcmp(root, f->what) == 0);
         if (!meant || !is_link_away(q))
             continue;
-        away = mlx_realloc(away, found + 1, sizeof *away);
+        away = mlx_grow(away, found, sizeof *away);
         away[found++] = mlx_stmt_int(q, 0);
     }
     for (size_t i = 0; i < found; i++) {

@@ -22,8 +22,6 @@ enum {
 
 typedef struct {
     int fd;
-    const unsigned char *memory; /* instead of fd */
-    size_t memory_len;
     uint64_t size;
     uint64_t at;          /* next byte to read */
     uint64_t window_from; /* file offset of window[0] */
@@ -80,21 +78,13 @@ static int fill(reader_t *in)
 {
     in->window_from = in->at;
     in->window_len = 0;
-    if (in->memory) {
-        if (in->at < in->memory_len) {
-            size_t rest = in->memory_len - (size_t)in->at;
-            in->window_len = rest < WINDOW ? rest : WINDOW;
-            memcpy(in->window, in->memory + in->at, in->window_len);
-        }
-    } else {
-        ssize_t got;
-        do
-            got = pread(in->fd, in->window, WINDOW, (off_t)in->at);
-        while (got < 0 && errno == EINTR);
-        if (got < 0)
-            return broken(in, strerror(errno));
-        in->window_len = (size_t)got;
-    }
+    ssize_t got;
+    do
+        got = pread(in->fd, in->window, WINDOW, (off_t)in->at);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return broken(in, strerror(errno));
+    in->window_len = (size_t)got;
     return in->window_len ? 0 : broken(in, "the file ends inside its header");
 }
 
@@ -380,17 +370,6 @@ int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) reader_t *in = mlx_alloc(1, sizeof *in);
     in->fd = fd;
-    in->size = size;
-    in->err = err;
-    return check(in, info);
-}
-
-int mlx_gguf_check_memory(const void *data, size_t len, uint64_t size, mlx_gguf_t *info,
-                          mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_free_p) reader_t *in = mlx_alloc(1, sizeof *in);
-    in->memory = data;
-    in->memory_len = len;
     in->size = size;
     in->err = err;
     return check(in, info);

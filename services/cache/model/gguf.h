@@ -36,10 +36,6 @@ typedef struct {
 /*  Check the file of SIZE bytes open as FD. 0, or -1 with code failed and what is wrong. */
 int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err);
 
-/*  The same for a file whose first LEN bytes are in memory; its header must be among them. */
-int mlx_gguf_check_memory(const void *data, size_t len, uint64_t size, mlx_gguf_t *info,
-                          mlx_error_t *err);
-
 /*  "Q4_K_M" for general.file_type 15 and so on; "unknown" for what is not in the table. */
 const char *mlx_gguf_quant(int64_t file_type);
 

@@ -124,22 +124,6 @@ void mlx_manifest_destroy(mlx_manifest_t **self)
     free(manifest);
 }
 
-const mlx_layer_t *mlx_manifest_find(const mlx_manifest_t *self, const char *media_type)
-{
-    for (size_t i = 0; i < self->count; i++)
-        if (strcmp(self->layers[i].media_type, media_type) == 0)
-            return &self->layers[i];
-    return NULL;
-}
-
-uint64_t mlx_manifest_size(const mlx_manifest_t *self)
-{
-    uint64_t sum = self->config.size;
-    for (size_t i = 0; i < self->count; i++)
-        sum += self->layers[i].size;
-    return sum;
-}
-
 static mlx_value_t *layer_value(const mlx_layer_t *layer)
 {
     mlx_value_t *value = mlx_value_map();

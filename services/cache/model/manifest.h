@@ -4,7 +4,8 @@
  *  bounded.
  *
  *      mlx_manifest_t *m = mlx_manifest_parse(json, len, &err);
- *      const mlx_layer_t *weights = mlx_manifest_find(m, MLX_LAYER_MODEL);
+ *      for (size_t i = 0; m && i < m->count; i++)
+ *          printf("%s %s\n", m->layers[i].media_type, m->layers[i].sha256);
  *      mlx_manifest_destroy(&m);
  */
 #ifndef MLX_CACHE_MODEL_MANIFEST_H
@@ -51,12 +52,6 @@ typedef struct {
  *  owns the result and must destroy it. */
 mlx_manifest_t *mlx_manifest_parse(const char *json, size_t len, mlx_error_t *err);
 void mlx_manifest_destroy(mlx_manifest_t **self);
-
-/*  First layer of that media type, borrowed, or NULL. */
-const mlx_layer_t *mlx_manifest_find(const mlx_manifest_t *self, const char *media_type);
-
-/*  Sum of all layers and the config in bytes. */
-uint64_t mlx_manifest_size(const mlx_manifest_t *self);
 
 /*  Append the manifest as Ollama writes it: one line of JSON and a newline. */
 void mlx_manifest_write(mlx_buf_t *buf, const mlx_manifest_t *self);

@@ -32,10 +32,7 @@ void mlx_tree_destroy(mlx_tree_t **self)
 
 static mlx_tree_file_t *push(mlx_tree_t *self)
 {
-    if (self->count == self->capacity) {
-        self->capacity = self->capacity ? self->capacity * 2 : 32;
-        self->files = mlx_realloc(self->files, self->capacity, sizeof *self->files);
-    }
+    self->files = mlx_grow(self->files, self->count, sizeof *self->files);
     mlx_tree_file_t *file = &self->files[self->count++];
     *file = (mlx_tree_file_t){0};
     return file;
@@ -102,13 +99,4 @@ bool mlx_tree_has(const mlx_tree_t *self, const char *pattern)
         if (mlx_name_match(pattern, self->files[i].path))
             return true;
     return false;
-}
-
-uint64_t mlx_tree_selected_size(const mlx_tree_t *self)
-{
-    uint64_t sum = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (self->files[i].selected)
-            sum += self->files[i].size;
-    return sum;
 }

@@ -27,7 +27,6 @@ typedef struct {
 typedef struct {
     mlx_tree_file_t *files;
     size_t count;
-    size_t capacity;
 } mlx_tree_t;
 
 mlx_tree_t *mlx_tree_new(void);
@@ -60,8 +59,5 @@ int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err);
 
 /*  Does the repository have safetensors, does it have GGUF files. */
 bool mlx_tree_has(const mlx_tree_t *self, const char *pattern);
-
-/*  Bytes of the selected files. */
-uint64_t mlx_tree_selected_size(const mlx_tree_t *self);
 
 #endif

@@ -271,8 +271,7 @@ static void add_extent(mlx_runs_t *self, const struct fiemap_extent *e)
         last->len += e->fe_length;
         return;
     }
-    if ((self->count & (self->count - 1)) == 0)
-        self->runs = mlx_realloc(self->runs, self->count ? self->count * 2 : 1, sizeof *self->runs);
+    self->runs = mlx_grow(self->runs, self->count, sizeof *self->runs);
     self->runs[self->count++] =
         (mlx_run_t){.at = e->fe_logical, .start = e->fe_physical, .len = e->fe_length};
 }

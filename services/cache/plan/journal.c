@@ -92,7 +92,7 @@ int64_t *mlx_journal_find(mlx_db_t *db, const char *state, const char *kind, con
     int64_t *ids = mlx_alloc(1, sizeof *ids);
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
-        ids = mlx_realloc(ids, *count + 1, sizeof *ids);
+        ids = mlx_grow(ids, *count, sizeof *ids);
         ids[(*count)++] = mlx_stmt_int(q, 0);
     }
     if (row < 0) {

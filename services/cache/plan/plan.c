@@ -109,10 +109,7 @@ void mlx_cache_plan_destroy(mlx_cache_plan_t **self)
 mlx_cache_step_t *mlx_cache_plan_add(mlx_cache_plan_t *self, mlx_cache_step_kind_t kind,
                                      const char *root, const char *path)
 {
-    if (self->count == self->capacity) {
-        self->capacity = self->capacity ? self->capacity * 2 : 16;
-        self->steps = mlx_realloc(self->steps, self->capacity, sizeof *self->steps);
-    }
+    self->steps = mlx_grow(self->steps, self->count, sizeof *self->steps);
     mlx_cache_step_t *step = &self->steps[self->count++];
     *step = (mlx_cache_step_t){.kind = kind, .root = mlx_strdup(root), .path = mlx_strdup(path)};
     return step;

@@ -73,7 +73,6 @@ typedef struct {
     int64_t command; /* operations of one command have the same; 0: not there yet */
     mlx_cache_step_t *steps;
     size_t count;
-    size_t capacity;
 } mlx_cache_plan_t;
 
 mlx_cache_plan_t *mlx_cache_plan_new(const char *kind, const char *model, const char *app);

@@ -30,8 +30,7 @@ struct mlx_extents {
 
 static kept_t *push(mlx_extents_t *self, const mlx_identity_t *id)
 {
-    if ((self->count & (self->count - 1)) == 0)
-        self->kept = mlx_realloc(self->kept, self->count ? self->count * 2 : 1, sizeof *self->kept);
+    self->kept = mlx_grow(self->kept, self->count, sizeof *self->kept);
     kept_t *kept = &self->kept[self->count++];
     *kept = (kept_t){.id = *id};
     return kept;
@@ -133,7 +132,7 @@ static bool may_clone(mlx_extents_t *self, uint64_t dev, int fd)
     for (size_t i = 0; i < self->device_count; i++)
         if (self->devices[i].dev == dev)
             return self->devices[i].may_clone;
-    self->devices = mlx_realloc(self->devices, self->device_count + 1, sizeof *self->devices);
+    self->devices = mlx_grow(self->devices, self->device_count, sizeof *self->devices);
     self->devices[self->device_count++] =
         (device_t){.dev = dev, .may_clone = mlx_fsys_may_clone(fd)};
     return self->devices[self->device_count - 1].may_clone;

@@ -11,7 +11,6 @@
 typedef struct {
     mlx_cache_t *cache;
     mlx_inodes_t *inodes;
-    size_t capacity;
 } build_t;
 
 unsigned mlx_app_bit(const char *app)
@@ -25,10 +24,7 @@ unsigned mlx_app_bit(const char *app)
 static mlx_ref_t *push(build_t *b)
 {
     mlx_inodes_t *self = b->inodes;
-    if (self->count == b->capacity) {
-        b->capacity = b->capacity ? b->capacity * 2 : 256;
-        self->refs = mlx_realloc(self->refs, b->capacity, sizeof *self->refs);
-    }
+    self->refs = mlx_grow(self->refs, self->count, sizeof *self->refs);
     mlx_ref_t *ref = &self->refs[self->count++];
     *ref = (mlx_ref_t){0};
     return ref;

@@ -97,10 +97,7 @@ void mlx_models_free(mlx_model_t **models, size_t count)
 
 mlx_model_file_t *mlx_model_add_file(mlx_model_t *self, const char *path)
 {
-    /* Grows by doubling: the capacity is the next power of two. */
-    if ((self->count & (self->count - 1)) == 0)
-        self->files =
-            mlx_realloc(self->files, self->count ? self->count * 2 : 1, sizeof *self->files);
+    self->files = mlx_grow(self->files, self->count, sizeof *self->files);
     mlx_model_file_t *file = &self->files[self->count++];
     *file = (mlx_model_file_t){.path = mlx_strdup(path)};
     return file;
@@ -223,8 +220,7 @@ mlx_model_t *mlx_registry_models(mlx_db_t *db, size_t *count, mlx_error_t *err)
                      "");
     int row;
     while ((row = mlx_stmt_step(q, err)) > 0) {
-        if ((*count & (*count - 1)) == 0)
-            models = mlx_realloc(models, *count ? *count * 2 : 1, sizeof *models);
+        models = mlx_grow(models, *count, sizeof *models);
         read_model(q, &models[*count]);
         (*count)++;
         if (read_files(db, &models[*count - 1], err)) {

@@ -47,7 +47,7 @@ mlx_root_t *mlx_roots_get(mlx_roots_t *self, const char *path, mlx_error_t *err)
     mlx_root_t *root = mlx_root_open(path, err);
     if (!root)
         return NULL;
-    self->entries = mlx_realloc(self->entries, self->count + 1, sizeof *self->entries);
+    self->entries = mlx_grow(self->entries, self->count, sizeof *self->entries);
     self->entries[self->count++] = (entry_t){.asked = mlx_strdup(path), .root = root};
     return root;
 }

@@ -52,7 +52,7 @@ const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *
     mlx_cache_store_t *store = mlx_alloc(1, sizeof *store);
     *store = (mlx_cache_store_t){
         .app = app, .path = mlx_strdup(mlx_root_path(root)), .dev = mlx_root_dev(root)};
-    self->stores = mlx_realloc(self->stores, self->store_count + 1, sizeof *self->stores);
+    self->stores = mlx_grow(self->stores, self->store_count, sizeof *self->stores);
     self->stores[self->store_count++] = store;
     return store->path;
 }
@@ -60,10 +60,7 @@ const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
                          const char *name, const char *path, const struct stat *st)
 {
-    if (self->count == self->capacity) {
-        self->capacity = self->capacity ? self->capacity * 2 : 256;
-        self->files = mlx_realloc(self->files, self->capacity, sizeof *self->files);
-    }
+    self->files = mlx_grow(self->files, self->count, sizeof *self->files);
     mlx_seen_t *seen = &self->files[self->count++];
     *seen = (mlx_seen_t){
         .app = app,
@@ -82,10 +79,7 @@ mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, co
 
 void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path)
 {
-    if ((self->watched_count & (self->watched_count - 1)) == 0)
-        self->watched =
-            mlx_realloc(self->watched, self->watched_count ? self->watched_count * 2 : 1,
-                        sizeof *self->watched);
+    self->watched = mlx_grow(self->watched, self->watched_count, sizeof *self->watched);
     self->watched[self->watched_count++] =
         (mlx_watched_t){.dev = id->dev, .ino = id->ino, .mtime_ns = id->mtime_ns, .path = path};
 }
@@ -102,7 +96,7 @@ void mlx_scan_watch(mlx_scan_t *self, int dir)
 
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
 {
-    self->problems = mlx_realloc(self->problems, self->problem_count + 1, sizeof *self->problems);
+    self->problems = mlx_grow(self->problems, self->problem_count, sizeof *self->problems);
     mlx_problem_t *problem = &self->problems[self->problem_count++];
     *problem = (mlx_problem_t){.app = app, .path = mlx_strdup(path)};
     va_list args;

@@ -56,7 +56,6 @@ typedef struct {
 typedef struct {
     mlx_seen_t *files;
     size_t count;
-    size_t capacity;
     mlx_problem_t *problems;
     size_t problem_count;
     mlx_cache_store_t **stores; /* each allocated alone, so that its path can be borrowed */
