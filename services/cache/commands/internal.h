@@ -29,8 +29,10 @@ struct mlx_cache {
     mlx_roots_t *roots;
     mlx_db_t *db;
     mlx_engine_t engine;
-    int lock;   /* -1: not held */
-    int clones; /* 0: not tried; 1: files can be cloned in the home; -1: not */
+    int lock;           /* -1: not held */
+    int64_t views_plan; /* the operation that views_linked was asked for */
+    bool views_linked;  /* an app has a folder below models/ by a link */
+    int clones;         /* 0: not tried; 1: files can be cloned in the home; -1: not */
     mlx_cache_meter_t meter;
 };
 
@@ -63,6 +65,11 @@ void mlx_volumes_list(mlx_cache_t *self, mlx_value_t *list);
 bool mlx_volumes_away(mlx_cache_t *self, const char *root, const char *volume);
 int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
                        mlx_error_t *err);
+
+/*  The cache's own folder. need_home: an error when it was on another volume than what is at its
+ *  place now, where nothing is begun anew; note_home: remember its volume. */
+int mlx_volumes_need_home(const mlx_cache_options_t *options, mlx_error_t *err);
+void mlx_volumes_note_home(const mlx_cache_options_t *options);
 
 /*  Operations that could not be ended: {app, path, text, hint} of each into LIST; let ID go as it
  *  is. */
