@@ -127,6 +127,7 @@ void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
     mlx_buf_printf(out, "%-34s %10lld\n", "shared by several apps", (long long)shared);
     line(out, "on the disk", number(report, "total"));
     line(out, "saved by sharing", number(report, "saved"));
+    line(out, "datasets, partial files and others", number(report, "other_bytes"));
     line(out, "dedup would free", number(report, "duplicate_bytes"));
     line(out, "perhaps twice, dedup finds out", number(report, "lookalike_bytes"));
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
@@ -226,6 +227,19 @@ static void view_refused(const mlx_value_t *report, mlx_buf_t *out)
     mlx_buf_putc(out, '\n');
 }
 
+/*  What takes space besides models: each with the command of its own app. */
+static void list_others(const mlx_value_t *report, mlx_buf_t *out)
+{
+    const mlx_value_t *list = mlx_value_get(report, "others");
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const mlx_value_t *one = mlx_value_at(list, i);
+        MLX_CLEANUP(mlx_free_p) char *size = bytes(number(one, "bytes"));
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_term_clean(mlx_value_str(one, "path"), 0);
+        mlx_buf_printf(out, "not touched: %s of %s in %s (%s)\n", size, mlx_value_str(one, "kind"),
+                       path, mlx_value_str(one, "hint"));
+    }
+}
+
 /*  A plan, or several under "results" or "operations". */
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
 {
@@ -248,6 +262,7 @@ void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out)
     const mlx_value_t *models = mlx_value_get(report, "models");
     for (size_t i = 0; i < mlx_value_size(models); i++)
         mlx_buf_printf(out, "  model %s\n", mlx_value_as_str(mlx_value_at(models, i), NULL));
+    list_others(report, out);
 }
 
 /*  Weights that the repository has in another form too. */

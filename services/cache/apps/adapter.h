@@ -89,6 +89,10 @@ char *mlx_blob_path(const char *sha256);
 /*  "$VAR<tail>" if VAR is set and absolute, as an allocated string, else NULL. */
 char *mlx_env_path(const mlx_env_t *env, const char *name, const char *tail);
 
+/*  The same as the hub's clients read theirs: "~", "$NAME" and "${NAME}" are expanded, where they
+ *  are set, and a path that is relative begins in the current folder. */
+char *mlx_env_expand(const mlx_env_t *env, const char *name, const char *tail);
+
 /*  Plan the file of a model under PATH of the store, by the methods for its kind. A file of the
  *  same content that is there already needs no step; another one is an error (data_loss). */
 int mlx_expose_file(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_model_file_t *file,

@@ -42,6 +42,44 @@ char *mlx_env_path(const mlx_env_t *env, const char *name, const char *tail)
     return value && value[0] == '/' ? mlx_format("%s%s", value, tail) : NULL;
 }
 
+/*  The name behind a '$', its length with '$' and braces in *LEN; NULL: none. */
+static char *variable_at(const char *at, size_t *len)
+{
+    static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    bool braces = at[1] == '{';
+    const char *name = at + 1 + braces;
+    size_t size = braces ? strcspn(name, "}") : strspn(name, word);
+    if (!size || (braces && name[size] != '}'))
+        return NULL;
+    *len = 1 + size + (braces ? 2 : 0);
+    return mlx_strndup(name, size);
+}
+
+char *mlx_env_expand(const mlx_env_t *env, const char *name, const char *tail)
+{
+    const char *at = mlx_env_get(env, name), *home = mlx_env_get(env, "HOME");
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t path = {0};
+    if (!at || !*at)
+        return NULL;
+    if (at[0] == '~' && (at[1] == '/' || !at[1]) && home)
+        mlx_buf_puts(&path, home);
+    for (at += path.len != 0; *at;) {
+        size_t len = 0;
+        MLX_CLEANUP(mlx_free_p) char *variable = *at == '$' ? variable_at(at, &len) : NULL;
+        const char *value = variable ? mlx_env_get(env, variable) : NULL;
+        if (value)
+            mlx_buf_puts(&path, value);
+        else
+            mlx_buf_append(&path, at, len ? len : (len = 1));
+        at += len;
+    }
+    char here[4096];
+    if (mlx_buf_str(&path)[0] != '/' && !getcwd(here, sizeof here))
+        return NULL;
+    return mlx_buf_str(&path)[0] == '/' ? mlx_format("%s%s", mlx_buf_str(&path), tail)
+                                        : mlx_format("%s/%s%s", here, mlx_buf_str(&path), tail);
+}
+
 void mlx_expose_folder(const mlx_expose_t *what, mlx_cache_plan_t *plan, const char *path)
 {
     MLX_CLEANUP(mlx_free_p) char *copy = mlx_strdup(path);

@@ -36,7 +36,7 @@ static size_t hf_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
         {"HOME", "/.cache/huggingface/hub"},
     };
     for (size_t i = 0; i < MLX_COUNT(order); i++) {
-        paths[0] = mlx_env_path(env, order[i].name, order[i].tail);
+        paths[0] = mlx_env_expand(env, order[i].name, order[i].tail);
         if (paths[0])
             return 1;
     }

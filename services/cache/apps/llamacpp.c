@@ -12,6 +12,9 @@ static size_t llama_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
     const char *home = mlx_env_get(env, "HOME");
     if (own)
         paths[count++] = own;
+    char *cache = mlx_env_path(env, "XDG_CACHE_HOME", "/llama.cpp");
+    if (cache)
+        paths[count++] = cache;
     if (home && home[0] == '/') {
         paths[count++] = mlx_format("%s/.cache/llama.cpp", home);
         paths[count++] = mlx_format("%s/Library/Caches/llama.cpp", home);

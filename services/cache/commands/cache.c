@@ -28,12 +28,41 @@ static bool is_symlink_target(mlx_cache_t *self, const char *path)
     return false;
 }
 
+/*  Does an app have the folder of PATH, or one above it, by a link to it? */
+static bool is_linked(mlx_cache_t *self, const char *path)
+{
+    MLX_CLEANUP(mlx_scan_destroy) mlx_scan_t *scan = mlx_cache_look(self, NULL);
+    for (size_t i = 0; scan && i < scan->store_count; i++) {
+        size_t len = strlen(scan->stores[i]->path);
+        if (strncmp(path, scan->stores[i]->path, len) == 0 && (path[len] == '/' || !path[len]))
+            return true;
+        if (strncmp(path, scan->stores[i]->path, strlen(path)) == 0)
+            return true;
+    }
+    return !scan;
+}
+
+/*  The same of PATH, a name under models/: rarely is there any such link, so that is asked first,
+ *  once for each operation. */
+static bool is_linked_view(mlx_cache_t *self, const mlx_cache_plan_t *plan, const char *path)
+{
+    if (!plan->id || self->views_plan != plan->id) {
+        MLX_CLEANUP(mlx_free_p) char *views = mlx_root_join(self->home, "models");
+        self->views_linked = is_linked(self, views);
+        self->views_plan = plan->id;
+    }
+    MLX_CLEANUP(mlx_free_p) char *full = mlx_root_join(self->home, path);
+    return self->views_linked && is_linked(self, full);
+}
+
 /*  The guard of every removal: asked of the live state, right before it. */
 static bool in_use(void *arg, const mlx_cache_plan_t *plan, const mlx_cache_step_t *step)
 {
     mlx_cache_t *self = arg;
     if (strcmp(step->root, mlx_root_path(self->home)) == 0)
-        return strncmp(step->path, "blobs/", 6) == 0 && is_symlink_target(self, step->path);
+        return strncmp(step->path, "models/", 7) == 0
+                   ? is_linked_view(self, plan, step->path)
+                   : strncmp(step->path, "blobs/", 6) == 0 && is_symlink_target(self, step->path);
     const mlx_adapter_t *adapter = plan->app ? mlx_adapter_find(plan->app, NULL) : NULL;
     const mlx_root_t *root = mlx_roots_get(self->roots, step->root, NULL);
     if (!root)
@@ -66,7 +95,8 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
     self->options = *options;
     self->lock = -1;
     self->roots = mlx_roots_new();
-    self->home = mlx_cache_store_open(options->home, err);
+    if (mlx_volumes_need_home(options, err) == 0)
+        self->home = mlx_cache_store_open(options->home, err);
     bool sound = self->home != NULL;
     if (sound && options->write) {
         self->lock = mlx_lock_take(self->home, err);
@@ -84,6 +114,8 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
                                   .arg = self};
     if (sound && options->write)
         sound = prepare_to_write(self, err) == 0;
+    if (sound && options->write)
+        mlx_volumes_note_home(options);
     if (!sound)
         mlx_cache_destroy(&self);
     return self;

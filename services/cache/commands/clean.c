@@ -372,5 +372,7 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
     }
     mlx_value_t *report = clean_report(self, plan, names, unknown, freed, how->dry_run);
     mlx_value_set(report, "partials", mlx_cache_plan_value(partials));
+    int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
+    mlx_value_set(report, "others", mlx_cache_old_others(status, self->options.now_s() - age));
     return report;
 }

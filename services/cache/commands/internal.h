@@ -29,8 +29,10 @@ struct mlx_cache {
     mlx_roots_t *roots;
     mlx_db_t *db;
     mlx_engine_t engine;
-    int lock;   /* -1: not held */
-    int clones; /* 0: not tried; 1: files can be cloned in the home; -1: not */
+    int lock;           /* -1: not held */
+    int64_t views_plan; /* the operation that views_linked was asked for */
+    bool views_linked;  /* an app has a folder below models/ by a link */
+    int clones;         /* 0: not tried; 1: files can be cloned in the home; -1: not */
     mlx_cache_meter_t meter;
 };
 
@@ -69,6 +71,11 @@ bool mlx_volumes_away(mlx_cache_t *self, const char *root, const char *volume);
 int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, size_t *count,
                        mlx_error_t *err);
 
+/*  The cache's own folder. need_home: an error when it was on another volume than what is at its
+ *  place now, where nothing is begun anew; note_home: remember its volume. */
+int mlx_volumes_need_home(const mlx_cache_options_t *options, mlx_error_t *err);
+void mlx_volumes_note_home(const mlx_cache_options_t *options);
+
 /*  Operations that could not be ended: {app, path, text, hint} of each into LIST; let ID go as it
  *  is. */
 void mlx_cache_list_aside(mlx_cache_t *self, mlx_value_t *list);
@@ -85,6 +92,12 @@ void mlx_cache_find_gaps(mlx_cache_t *self, mlx_scan_t *scan);
 int mlx_cache_need_whole(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 int mlx_cache_need_whole_files(mlx_cache_t *self, const char *model, const mlx_seen_t *files,
                                const size_t *chosen, size_t count, mlx_error_t *err);
+
+/*  What else the apps' folders hold, into REPORT as "others" and their sum: {app, kind, path, bytes,
+ *  changed_at, hint}, kind being datasets, spaces, kernels, incomplete, xet, revisions or partial.
+ *  old_others: those of a status that last changed before that time, as a list to be owned. */
+void mlx_cache_list_others(mlx_cache_t *self, const mlx_scan_t *scan, mlx_value_t *report);
+mlx_value_t *mlx_cache_old_others(const mlx_value_t *status, int64_t before);
 
 /*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went
  *  bad since: each gets those of the blob. What somebody wrote to is left alone. */

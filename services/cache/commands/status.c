@@ -509,6 +509,7 @@ static mlx_value_t *make_report(mlx_cache_t *self, mlx_scan_t *scan, mlx_error_t
     add_uncached(&r);
     add_sums(&r, report);
     add_problems(scan, report);
+    mlx_cache_list_others(self, scan, report);
     watch_clones(inodes, scan);
     mlx_volumes_list(self, mlx_value_get(report, "problems"));
     mlx_cache_list_aside(self, mlx_value_get(report, "problems"));

@@ -2,6 +2,8 @@
  *  is offline, and what it needs is kept. */
 #include "services/cache/commands/internal.h"
 
+#include "common/base/file.h"
+#include "common/base/paths.h"
 #include "common/os/os.h"
 
 #include <stdlib.h>
@@ -268,4 +270,87 @@ int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, siz
                          "DELETE FROM stores WHERE path = ?1 AND volume = ?2 AND path = ?3", err);
     *count = f.count;
     return rc ? -1 : 0;
+}
+
+/* ---- the cache's own folder ---- */
+
+enum {
+    HOMES_MAX = 64 * 1024
+};
+
+/*  Where the volumes of caches are remembered that do not lie on that of the user's home: one line
+ *  each, the volume and the path. NULL: nowhere. */
+static char *homes_file(const mlx_env_t *env)
+{
+    MLX_CLEANUP(mlx_free_p) char *state = mlx_paths_state_dir(env, NULL);
+    return state ? mlx_format("%s/cache-volumes", state) : NULL;
+}
+
+/*  The volume of the cache at PATH when it was last written to, or NULL. */
+static char *home_volume(const mlx_env_t *env, const char *path)
+{
+    MLX_CLEANUP(mlx_free_p) char *file = homes_file(env);
+    MLX_CLEANUP(mlx_free_p) char *text = file ? mlx_file_read(file, HOMES_MAX, NULL, NULL) : NULL;
+    char *rest = NULL, *volume = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line && !volume;
+         line = strtok_r(NULL, "\n", &rest)) {
+        char *space = strchr(line, ' ');
+        if (space && strcmp(space + 1, path) == 0)
+            volume = mlx_strndup(line, (size_t)(space - line));
+    }
+    return volume;
+}
+
+int mlx_volumes_need_home(const mlx_cache_options_t *options, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *registry = mlx_format("%s/registry.db", options->home);
+    MLX_CLEANUP(mlx_free_p) char *volume = NULL;
+    struct stat st;
+    if (stat(registry, &st) == 0)
+        return 0;
+    volume = home_volume(&options->env, options->home);
+    if (!volume || !is_away(options->home, volume))
+        return 0;
+    MLX_CLEANUP(mlx_free_p) char *file = homes_file(&options->env);
+    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the volume of the cache %s is not mounted",
+                  options->home);
+    return mlx_error_hint(err, "mount it again; to begin a new cache there, delete its line in %s",
+                          file);
+}
+
+/*  The file's other lines, and this one, in a new file that takes the old one's place. */
+static void write_homes(const mlx_env_t *env, const char *volume, const char *path)
+{
+    static const mlx_fs_t fs = {0};
+    MLX_CLEANUP(mlx_free_p) char *file = homes_file(env);
+    MLX_CLEANUP(mlx_free_p) char *text = file ? mlx_file_read(file, HOMES_MAX, NULL, NULL) : NULL;
+    MLX_CLEANUP(mlx_free_p) char *state = mlx_paths_state_dir(env, NULL);
+    MLX_CLEANUP(mlx_root_destroy) mlx_root_t *root = state ? mlx_root_open(state, NULL) : NULL;
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t lines = {0};
+    mlx_buf_printf(&lines, "%s %s\n", volume, path);
+    char *rest = NULL;
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\n", &rest)) {
+        const char *space = strchr(line, ' ');
+        if (space && strcmp(space + 1, path) != 0)
+            mlx_buf_printf(&lines, "%s\n", line);
+    }
+    if (!root || mlx_fs_unlink(&fs, root, "cache-volumes.new", NULL, NULL) ||
+        mlx_fs_write_file(&fs, root, "cache-volumes.new", lines.data, lines.len, 0600, NULL))
+        return;
+    mlx_fs_unlink(&fs, root, "cache-volumes", NULL, NULL);
+    mlx_fs_move(&fs, root, "cache-volumes.new", "cache-volumes", NULL);
+}
+
+void mlx_volumes_note_home(const mlx_cache_options_t *options)
+{
+    const char *home = mlx_env_get(&options->env, "HOME");
+    MLX_CLEANUP(mlx_free_p) char *usual = home ? mlx_volumes_of(home) : NULL;
+    MLX_CLEANUP(mlx_free_p) char *volume = mlx_volumes_of(options->home);
+    if (!volume || !usual || strcmp(usual, volume) == 0 || strchr(volume, ' ') ||
+        strchr(options->home, '\n'))
+        return;
+    MLX_CLEANUP(mlx_free_p) char *known = home_volume(&options->env, options->home);
+    if (!known || strcmp(known, volume) != 0)
+        write_homes(&options->env, volume, options->home);
 }

@@ -87,10 +87,28 @@ static int make_temporary(const work_t *w, const char *temporary)
     case MLX_STEP_PLACE:
         return make_place(w, temporary);
     case MLX_STEP_WRITE:
-        return mlx_fs_write_file(fs, w->root, temporary, w->step->data, w->step->len, 0644, w->err);
+        return mlx_fs_write_file(fs, w->root, temporary, w->step->data, w->step->len, 0666, w->err);
     default:
         return mlx_fs_symlink(fs, w->step->source, w->root, temporary, w->err);
     }
+}
+
+/*  What has bytes of its own in a folder that a group shares (setgid) is the group's, as the app's
+ *  own files there are. */
+static int share_with_group(const work_t *w, const char *temporary)
+{
+    const char *slash = strrchr(w->step->path, '/');
+    MLX_CLEANUP(mlx_free_p)
+    char *parent = slash ? mlx_strndup(w->step->path, (size_t)(slash - w->step->path)) : NULL;
+    struct stat folder, st;
+    if ((w->step->method != MLX_METHOD_COPY && w->step->method != MLX_METHOD_CLONE) || !parent ||
+        mlx_fs_stat(w->root, parent, &folder, NULL) <= 0 || !(folder.st_mode & S_ISGID) ||
+        !(folder.st_mode & S_IWGRP))
+        return 0;
+    if (mlx_fs_stat(w->root, temporary, &st, w->err) <= 0)
+        return -1;
+    st.st_mode |= S_IRGRP | S_IWGRP;
+    return mlx_fs_dress(&w->engine->fs, w->root, temporary, &st, w->err);
 }
 
 static int note_made(const work_t *w, const char *temporary)
@@ -166,9 +184,9 @@ static int do_make(const work_t *w)
     MLX_CLEANUP(mlx_free_p)
     char *temporary = mlx_cache_step_temporary(w->plan->id, w->seq, w->step);
     witness_t source = watch_source(w);
-    int rc = make_temporary(w, temporary) || note_made(w, temporary) ||
-             mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) ||
-             sync_parent(w);
+    int rc =
+        make_temporary(w, temporary) || share_with_group(w, temporary) || note_made(w, temporary) ||
+        mlx_fs_move(&w->engine->fs, w->root, temporary, w->step->path, w->err) || sync_parent(w);
     if (keep_hash(w, &source) || rc)
         return -1;
     note_placed(w);

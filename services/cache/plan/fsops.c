@@ -274,7 +274,7 @@ int mlx_fs_mkdirs(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, b
         if (there && !S_ISDIR(st.st_mode))
             return fail_at(err, S_ISLNK(st.st_mode) ? ELOOP : ENOTDIR, "use", root, copy);
         if (!there && (gate(fs, "mkdir", root, copy, err) ||
-                       (mkdirat(place.dir, place.name, 0755) != 0 && errno != EEXIST &&
+                       (mkdirat(place.dir, place.name, 0777) != 0 && errno != EEXIST &&
                         fail_at(err, errno, "make", root, copy))))
             return -1;
         *created = !there;
@@ -307,7 +307,7 @@ int mlx_fs_append(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, m
     int fd = -1;
     if (place_open(root, rel, &place) == 0)
         fd = openat(place.dir, place.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                    0644);
+                    0666);
     return fd < 0 ? fail_at(err, errno, "open", root, rel) : fd;
 }
 

@@ -62,7 +62,7 @@ bool mlx_fs_is_behind_link(const mlx_root_t *root,
                            const char *rel);                    /* a folder on the way is one */
 char *mlx_fs_readlink(const mlx_root_t *root, const char *rel); /* NULL: no link; caller frees */
 
-/*  A folder and those above it, 0755. CREATED (may be NULL) tells whether the last one is new. */
+/*  A folder and those above it, as the umask says. CREATED (may be NULL): is the last one new. */
 int mlx_fs_mkdirs(const mlx_fs_t *fs, const mlx_root_t *root, const char *rel, bool *created,
                   mlx_error_t *err);
 

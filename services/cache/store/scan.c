@@ -47,14 +47,18 @@ void mlx_scan_destroy(mlx_scan_t **self)
     free(scan);
 }
 
-const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root)
+static const char *add_store(mlx_scan_t *self, const char *app, const char *path, uint64_t dev)
 {
     mlx_cache_store_t *store = mlx_alloc(1, sizeof *store);
-    *store = (mlx_cache_store_t){
-        .app = app, .path = mlx_strdup(mlx_root_path(root)), .dev = mlx_root_dev(root)};
+    *store = (mlx_cache_store_t){.app = app, .path = mlx_strdup(path), .dev = dev};
     self->stores = mlx_grow(self->stores, self->store_count, sizeof *self->stores);
     self->stores[self->store_count++] = store;
     return store->path;
+}
+
+const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root)
+{
+    return add_store(self, app, mlx_root_path(root), mlx_root_dev(root));
 }
 
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
@@ -153,6 +157,7 @@ typedef struct {
     const char *app;
     const char *root;
     unsigned model_depth; /* folders below the root at which each is one model; 0: nowhere */
+    size_t linked; /* behind a link: the length of its path, else 0; ROOT is where it leads */
 } folder_scan_t;
 
 /*  A folder on the way down. */
@@ -199,23 +204,62 @@ static void add_file(const folder_scan_t *f, const level_t *level, const char *p
     size_t len = level->model ? level->model : strlen(level->rel);
     MLX_CLEANUP(mlx_free_p) char *model = mlx_strndup(len ? path : name, len ? len : strlen(name));
     mlx_seen_t *seen = mlx_scan_add(f->scan, f->app, f->root, model, len ? path + len + 1 : name,
-                                    link ? "" : path, st);
-    seen->by_symlink = link;
+                                    link ? "" : path + (f->linked ? f->linked + 1 : 0), st);
+    seen->by_symlink = link || f->linked;
+}
+
+/*  A folder that the app has by a link: what it holds lies in a store of its own. One that leads to
+ *  where it lies itself would not end. */
+static void scan_linked(const folder_scan_t *f, const level_t *level, const char *path)
+{
+    MLX_CLEANUP(mlx_free_p) char *link = mlx_format("%s/%s", f->root, path);
+    MLX_CLEANUP(mlx_free_p) char *target = realpath(link, NULL);
+    size_t len = target ? strlen(target) : 0;
+    struct stat st;
+    if (!target || f->linked || stat(target, &st) != 0 ||
+        (strncmp(f->root, target, len) == 0 && (f->root[len] == '/' || !f->root[len] || len == 1)))
+        return;
+    int fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        mlx_scan_problem(f->scan, f->app, path, "leads to %.120s, which cannot be read", target);
+        return;
+    }
+    folder_scan_t inside = *f;
+    inside.root = add_store(f->scan, f->app, target, (uint64_t)st.st_dev);
+    inside.linked = strlen(path);
+    scan_dir(&inside, fd, path, level->depth + 1, level->model);
+}
+
+/*  The entry, or what its link leads to, into ST. False: nothing that is looked at. */
+static bool look_at(const folder_scan_t *f, int dir, const char *name, const char *path,
+                    struct stat *st, bool *link)
+{
+    if (fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    *link = S_ISLNK(st->st_mode);
+    if (!*link || fstatat(dir, name, st, 0) == 0)
+        return true;
+    MLX_CLEANUP(mlx_free_p) char *full = mlx_format("%s/%s", f->root, path);
+    mlx_scan_problem(f->scan, f->app, full, "is a link that leads nowhere");
+    return false;
 }
 
 static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, const char *name)
 {
     struct stat st;
-    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return;
-    bool link = S_ISLNK(st.st_mode);
-    if (link && (fstatat(dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode)))
-        return;
+    bool link;
     /* The hub's layout has a scan of its own. */
     if (level->depth == 0 && strncmp(name, "models--", 8) == 0)
         return;
     MLX_CLEANUP(mlx_free_p)
     char *path = mlx_format("%s%s%s", level->rel, *level->rel ? "/" : "", name);
+    if (!look_at(f, dir, name, path, &st, &link))
+        return;
+    if (link && S_ISDIR(st.st_mode)) {
+        if (level->depth < MAX_DEPTH)
+            scan_linked(f, level, path);
+        return;
+    }
     if (S_ISDIR(st.st_mode)) {
         int next = level->depth < MAX_DEPTH
                        ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)

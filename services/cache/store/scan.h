@@ -83,7 +83,8 @@ void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const
 /*  A plain folder of models. A model is a folder with its whole tree where a configuration says
  *  that it is one (config.json, model_index.json, modules.json) or, with DEPTH above 0, where it
  *  lies so many folders below ROOT; elsewhere it is the files of one folder. Its name is the
- *  folder's path. Hidden files and folders are passed over, links to folders are not followed. */
+ *  folder's path. Hidden files and folders are passed over. A link to a folder is followed, once:
+ *  what is there has a root of its own. One that leads nowhere is a problem. */
 void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth);
 
 #endif
