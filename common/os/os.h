@@ -46,6 +46,11 @@ int mlx_os_volume(const char *path, mlx_os_volume_t *volume, mlx_error_t *err);
  *  footprint, what Activity Monitor shows, proc_pid_rusage. */
 int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err);
 
+/*  Memory of the machine, and what a new program could take of it without swapping, in bytes.
+ *  Linux: MemTotal and MemAvailable, proc_meminfo(5). macOS: sysctl(3) hw.memsize, and the pages
+ *  that are free, purgeable or a file's. */
+int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err);
+
 /*  Give back the memory that only start-up needed; call it once, when a daemon has settled.
  *  Linux: the free part of the heap, and the pages of programs and libraries, which count as ours
  *  while they are mapped and come back as they are used. macOS: nothing; such pages do not

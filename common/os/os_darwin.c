@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysctl.h>
 #include <sys/ucred.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -142,4 +143,22 @@ int mlx_os_end_process(pid_t pid, const char *program, mlx_error_t *err)
         return mlx_error_set(err, MLX_ERR_USAGE, "%s is not a %s process of this user", what,
                              program);
     return kill(pid, SIGTERM) == 0 ? 0 : fail(err, what);
+}
+
+static uint64_t read_count(const char *name)
+{
+    int64_t whole = 0;
+    size_t size = sizeof whole;
+    if (sysctlbyname(name, &whole, &size, NULL, 0) != 0 || whole < 0)
+        return 0;
+    return (uint64_t)whole;
+}
+
+int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err)
+{
+    *total = read_count("hw.memsize");
+    *available = (read_count("vm.page_free_count") + read_count("vm.page_purgeable_count") +
+                  read_count("vm.page_pageable_external_count")) *
+                 (uint64_t)getpagesize();
+    return *total && *available ? 0 : fail(err, "hw.memsize", ENOENT);
 }

@@ -192,6 +192,23 @@ char *mlx_os_executable(mlx_error_t *err)
     return NULL;
 }
 
+int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[256];
+    *total = *available = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        unsigned long long kib = 0;
+        if (sscanf(line, "MemTotal: %llu kB", &kib) == 1)
+            *total = kib * 1024;
+        else if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            *available = kib * 1024;
+    }
+    if (file)
+        fclose(file);
+    return *total && *available ? 0 : fail(err, "/proc/meminfo", ENOENT);
+}
+
 /*  The file that PID runs; after an upgrade " (deleted)" is behind its name. */
 static int program_of(pid_t pid, char *path, size_t size)
 {

@@ -17,6 +17,7 @@
 #define MLX_CACHE_CACHE_H
 
 #include "services/cache/apps/adapter.h"
+#include "services/cache/model/shape.h"
 #include "services/cache/plan/engine.h"
 
 typedef struct mlx_cache mlx_cache_t;
@@ -135,6 +136,23 @@ mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, m
  */
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
                               const mlx_cache_how_t *how, mlx_error_t *err);
+
+/*  What a model would be loaded on: memory that is free now and in all, bytes (0: not known), that
+ *  of a GPU with its own, models that are loaded ([{name, size}], may be NULL), and how fast this
+ *  machine generated with a model of so many bytes (0: not known). */
+typedef struct {
+    uint64_t available, total, gpu_available;
+    const mlx_value_t *loaded;
+    double tokens_per_second;
+    uint64_t measured_bytes;
+} mlx_machine_t;
+
+/*  Would MODEL, of the cache, of this machine or of a hub that is asked for its header only, fit in
+ *  MACHINE's memory: {"model", "context", "weights", "cache", "state", "compute", "output",
+ *  "total", "available", "machine", "fits", "fits_without": [names], "tokens_per_second"} in bytes;
+ *  what is not known is absent. */
+mlx_value_t *mlx_cache_fits(mlx_cache_t *self, const char *model, const mlx_load_t *load,
+                            const mlx_machine_t *machine, mlx_error_t *err);
 
 /*  What is wrong and the hint: {"checks": [{name, ok, text, hint}]}. */
 mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);

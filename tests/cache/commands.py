@@ -14,6 +14,9 @@ import tempfile
 
 from files import safetensors, write
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../live"))
+import tiny_gguf
+
 BIN = os.path.abspath(sys.argv[1])
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -194,6 +197,30 @@ def registry(w):
     print("ok: a lost registry is noticed")
 
 
+def fits(w):
+    """Before a download only the header is fetched; afterwards the answer is the same."""
+    path = os.path.join(w.hub, "org/fit-GGUF/fit-Q4_0.gguf")
+    os.makedirs(os.path.dirname(path))
+    tiny_gguf.qwen3(path)
+    log = os.path.join(w.hub, ".log")
+    seen = len(open(log).read())
+    remote = json.loads(w.good("--json", "fits", "org/fit-GGUF", "--context", "8192"))
+    ranges = [line.split()[2] for line in open(log).read()[seen:].splitlines() if "/cdn/" in line]
+    assert ranges == ["bytes=0-1048575"], ranges
+    assert remote["cache"] == 8192 * 5 * 2 * 256 * 2 and remote["fits"] and remote["context_max"] == 32768, remote
+    w.good("add", "org/fit-GGUF")
+    local = json.loads(w.good("--json", "fits", "org/fit-GGUF", "--context", "8192"))
+    assert [local[k] for k in ("weights", "total")] == [remote[k] for k in ("weights", "total")], (local, remote)
+    half = json.loads(w.good("--json", "fits", "org/fit-GGUF", "--context", "8192", "--cache-type", "q8_0"))
+    assert half["cache"] * 32 == remote["cache"] * 17, half
+    run = w.run("fits", "org/fit-GGUF", "--context", "67000000", "--slots", "256")
+    assert run.returncode == 1 and "does not fit" in run.stdout, run
+    assert w.run("fits", "no/such").returncode == 3
+    assert w.run("fits", "org/fit-GGUF", "--cache-type", "q9").returncode == 2
+    w.good("remove", "org/fit-GGUF")
+    print("ok: whether a model fits is known from its header")
+
+
 def names(w):
     """A model is found under every name that people have for it, and its files keep theirs."""
     repo = os.path.join(w.hub, "unsloth/Some-GGUF")
@@ -242,6 +269,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
         errors(world)
         hub_snapshots(world)
         one_name_one_model(world)
+        fits(world)
         names(world)
     finally:
         world.double.stdin.close()

@@ -4,12 +4,14 @@
 usage: oci.py BIN_DIR
 """
 import base64
+import hashlib
 import http.server
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,11 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def gguf(seed):
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w" + struct.pack("<IQIQ", 1, 100, 0, 0)
+    return head + b"\0" * (-len(head) % 32) + (seed.encode() * 400)[:400]
 
 
 class Registry:
@@ -172,6 +179,60 @@ def test_mirror(folder, registry):
     print("ok: weights come from the mirror by digest, the hub gives the list only")
 
 
+def request(registry, method, path, data=b"", kind="application/octet-stream"):
+    url = path if path.startswith("http") else "http://127.0.0.1:%d/v2/%s" % (registry.port, path)
+    return urllib.request.urlopen(urllib.request.Request(url, data=data if method != "GET" else None, method=method,
+                                                         headers={"Content-Type": kind, "Accept": kind}))
+
+
+def push_artifact(registry, name, config, layers):
+    """What another program pushes: LAYERS of (type, bytes, annotations)."""
+    def blob(kind, data, notes=None):
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        place = request(registry, "POST", name + "/blobs/uploads/").headers["Location"]
+        request(registry, "PUT", place + ("&" if "?" in place else "?") + "digest=" + digest, data)
+        return {"mediaType": kind, "digest": digest, "size": len(data), **({"annotations": notes} if notes else {})}
+    oci = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": oci, "config": blob(config, b'{"config":{}}'),
+                "layers": [blob(*layer) for layer in layers]}
+    request(registry, "PUT", name + "/manifests/latest", json.dumps(manifest).encode(), oci)
+    return "oci://127.0.0.1:%d/%s" % (registry.port, name)
+
+
+def test_open_forms(folder, registry):
+    """What we push is a ModelPack; what Docker's model runner and modctl push is read."""
+    oci = "application/vnd.oci.image.manifest.v1+json"
+    for _ in range(2):
+        mlx(folder, "a", "push", "local/model", "oci://127.0.0.1:%d/models/pack:v1" % registry.port)
+        text = request(registry, "GET", "models/pack/manifests/v1", kind=oci).read()
+    manifest = json.loads(text)
+    assert manifest["artifactType"] == "application/vnd.cncf.model.manifest.v1+json", manifest
+    config = json.loads(request(registry, "GET", "models/pack/blobs/" + manifest["config"]["digest"]).read())
+    assert config["modelfs"]["diffIds"] == [l["digest"] for l in manifest["layers"]], config
+    kinds = {l["annotations"]["org.cncf.model.filepath"]: l["mediaType"] for l in manifest["layers"]}
+    assert kinds["config.json"].endswith(".weight.config.v1.raw"), kinds
+    assert kinds["model-1.safetensors"].endswith(".weight.v1.raw") and list(kinds) == sorted(kinds), kinds
+    docker, cncf = "application/vnd.docker.ai.", "application/vnd.cncf.model."
+    path = "org.cncf.model.filepath"
+    for name, kind, layers, files in (
+            ("ai/two", docker + "model.config.v0.1+json",
+             [(docker + "gguf.v3", gguf("1")), (docker + "gguf.v3", gguf("2")), (docker + "license", b"MIT")],
+             ["LICENSE", "model-00001-of-00002.gguf", "model-00002-of-00002.gguf"]),
+            ("ai/folder", docker + "model.config.v0.2+json",
+             [(docker + "safetensors", safetensors(90, "s"), {path: "model.safetensors"}),
+              (docker + "model.file", b"{}", {path: "sub/config.json"})], ["model.safetensors", "sub/config.json"]),
+            ("ai/pack", cncf + "config.v1+json",
+             [(cncf + "weight.v1.raw", gguf("3"), {path: "w/x.gguf"})], ["w/x.gguf"])):
+        added = mlx(folder, "o", "add", push_artifact(registry, name, kind, layers))["results"][0]
+        assert sorted(f["path"] for f in added["files"]) == files, added
+    bad = [(cncf + "weight.v1.raw", gguf("4"), {path: "../x.gguf"})]
+    mlx(folder, "o", "add", push_artifact(registry, "ai/bad", cncf + "config.v1+json", bad), status=2)
+    packed = [(cncf + "weight.v1.tar+gzip", b"x", {path: "x.gguf"})]
+    said = mlx(folder, "o", "add", push_artifact(registry, "ai/tar", cncf + "config.v1+json", packed), status=1)
+    assert "archives" in said, said
+    print("ok: ModelPack and Docker's model artifacts, and no path out of the model")
+
+
 def test_log_in(folder):
     htpasswd = os.path.join(folder, "htpasswd")
     hashed = subprocess.run(["htpasswd", "-nbB", "user", "secret"], capture_output=True, text=True,
@@ -223,6 +284,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-oci.") as top:
         test_share(top, real)
         test_killed_in_the_middle(top, real)
         test_mirror(top, real)
+        test_open_forms(top, real)
         test_log_in(top)
     finally:
         real.end()

@@ -1,5 +1,5 @@
-/*  libFuzzer target: services/cache/remote/oci_login.h. The first byte chooses: a challenge, docker's
- *  configuration, or a realm. */
+/*  libFuzzer target: services/cache/remote/oci_login.h. The first byte chooses: a challenge,
+ *  docker's configuration, or a realm. */
 #include "common/base/json.h"
 #include "services/cache/remote/oci_login.h"
 #include "services/cache/transfer/fetch.h"

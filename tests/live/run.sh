@@ -8,5 +8,6 @@ status=$?
 [ $status -eq 0 ] || exit $status
 "$python" -B tests/live/run_live.py "${1:-.build/asan/bin}"
 status=$?
+"$python" -B tests/live/run_fits.py "${1:-.build/asan/bin}" || status=1
 "$python" -B tests/live/run_cache.py "${1:-.build/asan/bin}" && exit $status
 exit 1

@@ -43,7 +43,7 @@ def foldings():
 
 
 pairs = list(decompositions())
-sys.stdout.write("""/*  Written by tests/tools/unicode_tables.py from the Unicode database, version %s; see unicode.h. */
+sys.stdout.write("""/*  Written by tests/tools/unicode_tables.py from the Unicode database, version %s. */
 #ifndef MLX_CACHE_MODEL_UNICODE_TABLES_H
 #define MLX_CACHE_MODEL_UNICODE_TABLES_H
 

@@ -43,6 +43,9 @@ void cli_progress_end(void);
  *  one runs; never waits for it. For commands that change something. */
 void cli_tell_bus(void);
 
+/*  `fits`. */
+int cli_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err);
+
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
 void cli_watch_interrupt(void);
 bool cli_interrupted(void *arg);
@@ -58,6 +61,7 @@ void cli_view_status(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_plan(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out);
+void cli_view_fits(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_push(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_verify(const mlx_value_t *report, mlx_buf_t *out);
 void cli_view_doctor(const mlx_value_t *report, mlx_buf_t *out);

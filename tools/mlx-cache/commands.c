@@ -327,13 +327,24 @@ static int run_verify(const mlx_args_t *args)
     return status ? status : (bad ? MLX_ERR_FAILED : MLX_OK);
 }
 
+/*  0 when it fits, failed when it does not: a script asks before it loads. */
+static int run_fits(const mlx_args_t *args)
+{
+    mlx_error_t err = {0};
+    mlx_value_t *report = NULL;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
+    bool fits = cache && cli_fits(args, cache, &report, &err) == 0;
+    int status = finish(args, report, &err, cli_view_fits);
+    return status || fits ? status : MLX_ERR_FAILED;
+}
+
 static const struct {
     const char *name;
     int (*run)(const mlx_args_t *args);
 } changes[] = {
-    {"add", run_add},   {"adopt", run_adopt},   {"link", run_link},   {"unlink", run_unlink},
-    {"push", run_push}, {"remove", run_remove}, {"clean", run_clean}, {"dedup", run_dedup},
-    {"undo", run_undo}, {"verify", run_verify},
+    {"add", run_add},   {"adopt", run_adopt},   {"link", run_link},     {"unlink", run_unlink},
+    {"push", run_push}, {"remove", run_remove}, {"clean", run_clean},   {"dedup", run_dedup},
+    {"fits", run_fits}, {"undo", run_undo},     {"verify", run_verify},
 };
 
 int cli_change(void *arg, const mlx_args_t *args)

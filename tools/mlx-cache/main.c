@@ -78,6 +78,15 @@ static const mlx_option_t verify_options[] = {
     {0},
 };
 
+static const mlx_option_t fits_options[] = {
+    {.name = "context", .value = "N", .help = "Tokens of context (default 4096)."},
+    {.name = "slots", .value = "N", .help = "Conversations at a time (default 1)."},
+    {.name = "cache-type",
+     .value = "TYPE",
+     .help = "Of the KV cache: f16 (default), q8_0, q4_0..."},
+    {0},
+};
+
 static const mlx_args_command_t commands[] = {
     {.name = "status",
      .summary = "Show the models, their sizes and which apps use them",
@@ -140,6 +149,18 @@ static const mlx_args_command_t commands[] = {
               "another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
               "tried, by digest, before the hub.",
      .options = change_options,
+     .complete = "model",
+     .run = cli_change},
+    {.name = "fits",
+     .operands = "<model>",
+     .min = 1,
+     .max = 1,
+     .summary = "Tell whether a model would fit in memory, before a download or a load",
+     .about =
+         "Only the header of a model that is not here is fetched. Weights, KV cache, recurrent "
+         "state and buffers are those of llama.cpp with flash attention; what is free is "
+         "measured now. Exits with 1 when the model does not fit.",
+     .options = fits_options,
      .complete = "model",
      .run = cli_change},
     {.name = "dedup",

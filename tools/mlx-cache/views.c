@@ -307,6 +307,54 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
     say_problems(report);
 }
 
+static void view_part(const mlx_value_t *report, const char *key, const char *word, mlx_buf_t *out)
+{
+    if (!number(report, key))
+        return;
+    MLX_CLEANUP(mlx_free_p) char *size = bytes(number(report, key));
+    mlx_buf_printf(out, "  %-10s %10s\n", word, size);
+}
+
+/*  "fits", "fits if llama3 is unloaded", "does not fit: 3.1 GB are missing". */
+static void view_verdict(const mlx_value_t *report, mlx_buf_t *out)
+{
+    const mlx_value_t *without = mlx_value_get(report, "fits_without");
+    if (!mlx_value_get(report, "fits")) {
+        mlx_buf_puts(out, "how much memory is free is not known\n");
+        return;
+    }
+    MLX_CLEANUP(mlx_free_p) char *free_now = bytes(number(report, "available"));
+    if (flag(report, "fits")) {
+        mlx_buf_printf(out, "fits: %s are free\n", free_now);
+        return;
+    }
+    MLX_CLEANUP(mlx_free_p)
+    char *missing = bytes(number(report, "total") - number(report, "available"));
+    mlx_buf_printf(out, "does not fit now: %s are free, %s are missing\n", free_now, missing);
+    for (size_t i = 0; i < mlx_value_size(without); i++)
+        mlx_buf_printf(out, "%s%s", i ? ", " : "fits if unloaded: ",
+                       mlx_value_as_str(mlx_value_at(without, i), NULL));
+    if (without)
+        mlx_buf_putc(out, '\n');
+}
+
+void cli_view_fits(const mlx_value_t *report, mlx_buf_t *out)
+{
+    double speed = 0;
+    MLX_CLEANUP(mlx_free_p) char *total = bytes(number(report, "total"));
+    mlx_buf_printf(out, "%s at %lld tokens of context needs %s\n", mlx_value_str(report, "model"),
+                   (long long)number(report, "context"), total);
+    view_part(report, "weights", "weights", out);
+    view_part(report, "cache", "KV cache", out);
+    view_part(report, "state", "state", out);
+    view_part(report, "compute", "compute", out);
+    view_part(report, "output", "output", out);
+    view_verdict(report, out);
+    if (mlx_value_real(report, "tokens_per_second", &speed))
+        mlx_buf_printf(out, "expected: about %.0f tok/s, from this machine's last benchmark\n",
+                       speed);
+}
+
 void cli_view_push(const mlx_value_t *report, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_free_p) char *sent = bytes(number(report, "pushed"));

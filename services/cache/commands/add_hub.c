@@ -64,6 +64,18 @@ static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *ho
     return *gguf ? mlx_tree_select_gguf(tree, quant, err) : mlx_tree_select_model(tree, err);
 }
 
+mlx_tree_t *mlx_cache_list_hub(mlx_hub_t *hub, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, char commit[MLX_SHA1_HEX + 1],
+                               bool *gguf, mlx_error_t *err)
+{
+    if (mlx_hub_resolve(hub, repo, how->revision ? how->revision : "main", commit, err))
+        return NULL;
+    mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
+    if (tree && choose(tree, quant, how, gguf, err))
+        mlx_tree_destroy(&tree);
+    return tree;
+}
+
 /*  {"left_out": [{path, size, format}]} */
 static void report_left_out(const mlx_tree_t *tree, mlx_value_t *report)
 {
@@ -135,10 +147,9 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
     char commit[MLX_SHA1_HEX + 1];
     bool gguf;
     MLX_CLEANUP(mlx_hub_destroy) mlx_hub_t *hub = mlx_hub_new(&self->options.env, err);
-    if (!hub || mlx_hub_resolve(hub, repo, how->revision ? how->revision : "main", commit, err))
-        return NULL;
-    MLX_CLEANUP(mlx_tree_destroy) mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
-    if (!tree || choose(tree, quant, how, &gguf, err))
+    MLX_CLEANUP(mlx_tree_destroy)
+    mlx_tree_t *tree = hub ? mlx_cache_list_hub(hub, repo, quant, how, commit, &gguf, err) : NULL;
+    if (!tree)
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, how->as);
     MLX_CLEANUP(mlx_model_destroy)

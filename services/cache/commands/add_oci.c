@@ -1,7 +1,9 @@
 /*  Sharing models through an OCI registry: push, add, and mirrors that are asked before the hub. */
 #include "services/cache/commands/internal.h"
 
+#include "proto/json.h"
 #include "services/cache/model/names.h"
+#include "services/cache/model/weights.h"
 #include "services/cache/remote/oci.h"
 
 #include <ctype.h>
@@ -23,22 +25,69 @@ static void add_layer(mlx_manifest_t *manifest, const char *type, const char *sh
     layer->etag = etag && *etag ? mlx_strdup(etag) : NULL;
 }
 
-/*  The empty config that artifacts without one have: "{}". */
-static mlx_manifest_t *compose(const mlx_model_t *model)
+/*  What ModelPack calls a file. */
+static const char *layer_type(const char *path)
+{
+    static const char *const docs[] = {"*.md", "LICENSE*", "*/LICENSE*", "*.pdf"};
+    if (mlx_weights_format(path))
+        return MLX_MODELPACK_PREFIX "weight.v1.raw";
+    if (mlx_name_match("*.py", path))
+        return MLX_MODELPACK_PREFIX "code.v1.raw";
+    for (size_t i = 0; i < MLX_COUNT(docs); i++)
+        if (mlx_name_match(docs[i], path))
+            return MLX_MODELPACK_PREFIX "doc.v1.raw";
+    return MLX_MODELPACK_PREFIX "weight.config.v1.raw";
+}
+
+static int compare_titles(const void *a, const void *b)
+{
+    const mlx_layer_t *x = a, *y = b;
+    return strcmp(x->title, y->title);
+}
+
+/*  ModelPack's description: what is known, and the digest of each file. The same model gives the
+ *  same bytes. */
+static void describe(const mlx_model_t *model, const mlx_manifest_t *manifest, mlx_buf_t *json)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *config = mlx_value_map();
+    mlx_value_t *descriptor = mlx_value_set(config, "descriptor", mlx_value_map());
+    mlx_value_set_str(descriptor, "name", model->name);
+    mlx_value_set_str(descriptor, "revision", model->revision);
+    mlx_value_t *about = mlx_value_set(config, "config", mlx_value_map());
+    for (size_t i = 0; i < model->count && !mlx_value_get(about, "format"); i++) {
+        mlx_weights_t format = mlx_weights_format(model->files[i].path);
+        if (format)
+            mlx_value_set_str(about, "format",
+                              format == MLX_WEIGHTS_GGUF ? "gguf"
+                                                         : mlx_weights_format_name(format));
+    }
+    mlx_value_t *files = mlx_value_set(config, "modelfs", mlx_value_map());
+    mlx_value_set_str(files, "type", "layers");
+    mlx_value_t *digests = mlx_value_set(files, "diffIds", mlx_value_list());
+    for (size_t i = 0; i < manifest->count; i++) {
+        MLX_CLEANUP(mlx_free_p) char *digest = mlx_format("sha256:%s", manifest->layers[i].sha256);
+        mlx_value_append(digests, mlx_value_new_str(digest));
+    }
+    mlx_json_write(json, config, false);
+}
+
+static mlx_manifest_t *compose(const mlx_model_t *model, mlx_buf_t *config)
 {
     mlx_manifest_t *manifest = mlx_alloc(1, sizeof *manifest);
     manifest->layers = mlx_alloc(model->count + 1, sizeof *manifest->layers);
-    manifest->config.media_type = mlx_strdup(MLX_OCI_EMPTY_TYPE);
-    manifest->config.size = 2;
-    mlx_sha256_hex("{}", 2, manifest->config.sha256);
     manifest->model = mlx_strdup(model->name);
     manifest->source = mlx_strdup(model->source);
     manifest->revision = mlx_strdup(model->revision);
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
-        add_layer(manifest, "application/octet-stream", file->sha256, file->size, file->path,
+        add_layer(manifest, layer_type(file->path), file->sha256, file->size, file->path,
                   file->etag);
     }
+    qsort(manifest->layers, manifest->count, sizeof *manifest->layers, compare_titles);
+    describe(model, manifest, config);
+    manifest->config.media_type = mlx_strdup(MLX_MODELPACK_CONFIG);
+    manifest->config.size = config->len;
+    mlx_sha256_hex(mlx_buf_str(config), config->len, manifest->config.sha256);
     return manifest;
 }
 
@@ -58,7 +107,8 @@ static int push_blob(mlx_cache_t *self, mlx_oci_t *oci, const char *model,
                : mlx_oci_push_file(oci, fd, file->size, file->sha256, mlx_cache_piece, self, err);
 }
 
-static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, mlx_error_t *err)
+static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, const mlx_buf_t *config,
+                       mlx_error_t *err)
 {
     int there = mlx_oci_has(oci, manifest->config.sha256, err);
     if (there)
@@ -66,9 +116,10 @@ static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, mlx_error
     FILE *file = tmpfile();
     if (!file)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot make a temporary file");
-    fputs("{}", file);
-    fflush(file);
-    int rc = mlx_oci_push_file(oci, fileno(file), 2, manifest->config.sha256, NULL, NULL, err);
+    int rc = fwrite(config->data, 1, config->len, file) != config->len || fflush(file)
+                 ? mlx_error_set(err, MLX_ERR_FAILED, "cannot write a temporary file")
+                 : mlx_oci_push_file(oci, fileno(file), config->len, manifest->config.sha256, NULL,
+                                     NULL, err);
     fclose(file);
     return rc;
 }
@@ -81,7 +132,8 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
     mlx_oci_t *oci = model ? mlx_oci_new(reference, &self->options.env, err) : NULL;
     if (!oci)
         return NULL;
-    MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = compose(model);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t config = {0};
+    MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = compose(model, &config);
     uint64_t sent = 0, present = 0;
     mlx_cache_tell_begin(self, "push", "upload", name, how->dry_run ? 0 : mlx_model_size(model),
                          MLX_OCI_PIECE);
@@ -98,7 +150,7 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
     mlx_manifest_write_oci(&json, manifest);
     /* Last, so that nobody sees a manifest whose blobs are not all there. */
     if (!how->dry_run &&
-        (push_config(oci, manifest, err) || mlx_oci_push_manifest(oci, &json, err)))
+        (push_config(oci, manifest, &config, err) || mlx_oci_push_manifest(oci, &json, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
     mlx_value_set_str(report, "reference", reference);
@@ -129,10 +181,12 @@ static mlx_wanted_t *want_titled(const mlx_manifest_t *manifest, const mlx_oci_t
     *count = 0;
     for (size_t i = 0; i < manifest->count; i++) {
         const mlx_layer_t *layer = &manifest->layers[i];
-        if (!layer->title)
+        char *path =
+            layer->title ? mlx_strdup(layer->title) : mlx_manifest_docker_path(manifest, i);
+        if (!path)
             continue;
         mlx_wanted_t *w = &wanted[(*count)++];
-        w->path = mlx_strdup(layer->title);
+        w->path = path;
         w->url = mlx_oci_blob_url(oci, layer->sha256);
         w->auth = mlx_oci_auth(oci);
         w->size = layer->size;
@@ -140,6 +194,18 @@ static mlx_wanted_t *want_titled(const mlx_manifest_t *manifest, const mlx_oci_t
         memcpy(w->sha256, layer->sha256, sizeof w->sha256);
     }
     return wanted;
+}
+
+/*  Files in archives cannot be shared with any app, and are not unpacked here. */
+static int check_packing(const mlx_manifest_t *manifest, mlx_error_t *err)
+{
+    for (size_t i = 0; i < manifest->count; i++)
+        if (mlx_layer_is_packed(&manifest->layers[i])) {
+            mlx_error_set(err, MLX_ERR_FAILED, "the artifact keeps its files in archives (%s)",
+                          manifest->layers[i].media_type);
+            return mlx_error_hint(err, "pack it with raw layers: modctl build --raw");
+        }
+    return 0;
 }
 
 static int check_titles(const mlx_wanted_t *wanted, size_t count, mlx_error_t *err)
@@ -188,7 +254,7 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const m
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = model_of(self, manifest, oci, how->as);
     model->origin = mlx_strdup(reference);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
-    int rc = check_titles(wanted, count, err) ||
+    int rc = check_packing(manifest, err) || check_titles(wanted, count, err) ||
              mlx_wanted_need_weights(model->name, wanted, count, err) ||
              mlx_cache_fetch(self, model, wanted, count, how, sums, err);
     mlx_wanted_free(&wanted, count);

@@ -5,6 +5,7 @@
 #include "proto/buf.h"
 #include "services/cache/cache.h"
 #include "services/cache/model/names.h"
+#include "services/cache/remote/hub.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -149,6 +150,12 @@ int mlx_cache_need_weights(const char *model, const char *const *names, size_t c
 
 /*  {"model", "files", "size", ...} of a model that was added. */
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model);
+
+/*  The files of REPO at the hub, those selected that add would take, of the revision that HOW
+ *  names. *GGUF: one quantisation was chosen. Caller owns the tree; NULL with ERR. */
+mlx_tree_t *mlx_cache_list_hub(mlx_hub_t *hub, const char *repo, const char *quant,
+                               const mlx_cache_how_t *how, char commit[MLX_SHA1_HEX + 1],
+                               bool *gguf, mlx_error_t *err);
 
 /*  A file that a model needs and where it can be had. */
 typedef struct {

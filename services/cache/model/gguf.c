@@ -16,6 +16,7 @@ enum {
     MIN_KV_BYTES = 8 + 4 + 1,
     MIN_TENSOR_BYTES = 8 + 4 + 4 + 8,
     DEFAULT_ALIGNMENT = 32,
+    TYPE_BOOL = 7,
     TYPE_STRING = 8,
     TYPE_ARRAY = 9,
 };
@@ -27,6 +28,7 @@ typedef struct {
     uint64_t window_from; /* file offset of window[0] */
     size_t window_len;
     mlx_error_t *err;
+    mlx_gguf_visitor_t visitor;
     unsigned char window[WINDOW];
 } reader_t;
 
@@ -217,6 +219,37 @@ static int take_integer(reader_t *in, uint32_t type, int64_t *out)
     return 0;
 }
 
+static bool is_counted(uint32_t type)
+{
+    return is_integer(type) || type == TYPE_BOOL;
+}
+
+static int take_number(reader_t *in, uint32_t type, const char *key, size_t index)
+{
+    int64_t value = 0;
+    if (take_integer(in, type, &value))
+        return -1;
+    if (in->visitor.number)
+        in->visitor.number(in->visitor.arg, key, index, value);
+    return 0;
+}
+
+/*  Tell the visitor how long the array is, and its first numbers; the rest is walked. */
+static int take_array(reader_t *in, const char *key)
+{
+    uint64_t start = in->at, count;
+    uint32_t type;
+    if (take_u32(in, &type) || take_u64(in, &count))
+        return -1;
+    if (in->visitor.length)
+        in->visitor.length(in->visitor.arg, key, count);
+    for (uint64_t i = 0; is_counted(type) && i < count && i < MLX_GGUF_ELEMENTS; i++)
+        if (take_number(in, type, key, (size_t)i))
+            return -1;
+    in->at = start;
+    return skip_array(in, 0);
+}
+
 typedef struct {
     int64_t alignment;
 } header_t;
@@ -263,7 +296,15 @@ static int take_pair(reader_t *in, mlx_gguf_t *info, header_t *header)
     if (strcmp(key, "tokenizer.chat_template") == 0)
         info->chat_template = true;
     int64_t *number = is_integer(type) ? integer_for(key, info, header) : NULL;
-    return number ? take_integer(in, type, number) : skip_value(in, type, 0);
+    if (number && take_integer(in, type, number))
+        return -1;
+    if (number && in->visitor.number)
+        in->visitor.number(in->visitor.arg, key, 0, *number);
+    if (number)
+        return 0;
+    if (type == TYPE_ARRAY)
+        return take_array(in, key);
+    return is_counted(type) ? take_number(in, type, key, 0) : skip_value(in, type, 0);
 }
 
 /*  Elements of a tensor into *ELEMENTS, its bytes into *BYTES (0 for an unknown type). */
@@ -309,6 +350,8 @@ static int take_tensor(reader_t *in, mlx_gguf_t *info, uint64_t alignment, uint6
         *data_end = end;
     if (!bytes && elements)
         info->unknown_types++;
+    if (in->visitor.tensor)
+        in->visitor.tensor(in->visitor.arg, name, bytes);
     return 0;
 }
 
@@ -366,11 +409,21 @@ static int check(reader_t *in, mlx_gguf_t *info)
     return take_tensors(in, info, (uint64_t)header.alignment);
 }
 
-int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err)
+int mlx_gguf_visit(int fd, const void *memory, size_t len, uint64_t size,
+                   const mlx_gguf_visitor_t *visitor, mlx_gguf_t *info, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) reader_t *in = mlx_alloc(1, sizeof *in);
     in->fd = fd;
+    in->memory = memory;
+    in->memory_len = len;
     in->size = size;
     in->err = err;
+    if (visitor)
+        in->visitor = *visitor;
     return check(in, info);
+}
+
+int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err)
+{
+    return mlx_gguf_visit(fd, NULL, 0, size, NULL, info, err);
 }

@@ -36,6 +36,25 @@ typedef struct {
 /*  Check the file of SIZE bytes open as FD. 0, or -1 with code failed and what is wrong. */
 int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err);
 
+/*  What is told while a header is read; members may be NULL. Of an array of numbers its first
+ *  MLX_GGUF_ELEMENTS. KEY and NAME are "" when they are too long to be one of those that mean
+ *  something. */
+enum {
+    MLX_GGUF_ELEMENTS = 1024
+};
+
+typedef struct {
+    void (*number)(void *arg, const char *key, size_t index, int64_t value); /* and booleans */
+    void (*length)(void *arg, const char *key, uint64_t count);              /* of an array */
+    void (*tensor)(void *arg, const char *name, uint64_t bytes);
+    void *arg;
+} mlx_gguf_visitor_t;
+
+/*  Check as mlx_gguf_check does, in MEMORY (the first LEN bytes, the whole header among them) where
+ *  that is not NULL, and tell VISITOR (NULL: nobody). */
+int mlx_gguf_visit(int fd, const void *memory, size_t len, uint64_t size,
+                   const mlx_gguf_visitor_t *visitor, mlx_gguf_t *info, mlx_error_t *err);
+
 /*  "Q4_K_M" for general.file_type 15 and so on; "unknown" for what is not in the table. */
 const char *mlx_gguf_quant(int64_t file_type);
 

@@ -55,8 +55,12 @@ static int read_layer(const mlx_value_t *value, mlx_layer_t *layer, mlx_error_t 
     const mlx_value_t *notes = mlx_value_get(value, "annotations");
     const char *title = plain_str(notes, MLX_OCI_TITLE, MLX_PATH_BYTES);
     const char *etag = plain_str(notes, OUR_ETAG, MLX_SHA256_HEX);
+    const char *path = plain_str(notes, MLX_MODELPACK_PATH, MLX_PATH_BYTES);
+    bool named = mlx_value_get(notes, MLX_OCI_TITLE) || mlx_value_get(notes, MLX_MODELPACK_PATH);
+    /* A title is often the last component only. */
+    title = path ? path : title;
     /* A file with an impossible name must not silently be left out of the model. */
-    if (!title && mlx_value_get(notes, MLX_OCI_TITLE))
+    if (!title && named)
         return broken(err, "a layer's title is not a file name");
     if (title && mlx_name_path(title, err))
         return mlx_error_prefix(err, "manifest");
@@ -124,6 +128,52 @@ void mlx_manifest_destroy(mlx_manifest_t **self)
     free(manifest);
 }
 
+bool mlx_layer_is_packed(const mlx_layer_t *layer)
+{
+    const char *type = layer->media_type;
+    bool model = strncmp(type, MLX_MODELPACK_PREFIX, sizeof MLX_MODELPACK_PREFIX - 1) == 0 ||
+                 strncmp(type, MLX_DOCKER_MODEL_PREFIX, sizeof MLX_DOCKER_MODEL_PREFIX - 1) == 0;
+    return model && strstr(type, ".tar");
+}
+
+/*  How many layers there are of the type, and how many before INDEX. */
+static size_t count_type(const mlx_manifest_t *self, const char *type, size_t index, size_t *before)
+{
+    size_t count = 0;
+    *before = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->layers[i].media_type, type) == 0) {
+            *before += i < index;
+            count++;
+        }
+    return count;
+}
+
+char *mlx_manifest_docker_path(const mlx_manifest_t *self, size_t index)
+{
+    static const struct {
+        const char *type, *stem, *ending;
+    } kinds[] = {
+        {MLX_DOCKER_MODEL_PREFIX "gguf.v3", "model", ".gguf"},
+        {MLX_DOCKER_MODEL_PREFIX "safetensors", "model", ".safetensors"},
+        {MLX_DOCKER_MODEL_PREFIX "mmproj", "mmproj", ".gguf"},
+        {MLX_DOCKER_MODEL_PREFIX "gguf.v3.mmproj", "mmproj", ".gguf"},
+        {MLX_DOCKER_MODEL_PREFIX "chat.template.jinja", "template", ".jinja"},
+        {MLX_DOCKER_MODEL_PREFIX "license", "LICENSE", ""},
+    };
+    const char *type = self->layers[index].media_type;
+    for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
+        size_t before;
+        if (strcmp(kinds[i].type, type) != 0)
+            continue;
+        size_t count = count_type(self, type, index, &before);
+        return count == 1 ? mlx_format("%s%s", kinds[i].stem, kinds[i].ending)
+                          : mlx_format("%s-%05zu-of-%05zu%s", kinds[i].stem, before + 1, count,
+                                       kinds[i].ending);
+    }
+    return NULL;
+}
+
 static mlx_value_t *layer_value(const mlx_layer_t *layer)
 {
     mlx_value_t *value = mlx_value_map();
@@ -155,6 +205,7 @@ static mlx_value_t *oci_layer(const mlx_layer_t *layer)
         return value;
     mlx_value_t *notes = mlx_value_set(value, "annotations", mlx_value_map());
     mlx_value_set_str(notes, MLX_OCI_TITLE, layer->title);
+    mlx_value_set_str(notes, MLX_MODELPACK_PATH, layer->title);
     mlx_value_set_str(notes, OUR_ETAG, layer->etag);
     return value;
 }
@@ -164,7 +215,7 @@ void mlx_manifest_write_oci(mlx_buf_t *buf, const mlx_manifest_t *self)
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *tree = mlx_value_map();
     mlx_value_set_int(tree, "schemaVersion", 2);
     mlx_value_set_str(tree, "mediaType", MLX_OCI_MANIFEST_TYPE);
-    mlx_value_set_str(tree, "artifactType", "application/vnd.mlx.model.v1");
+    mlx_value_set_str(tree, "artifactType", MLX_MODELPACK_PREFIX "manifest.v1+json");
     mlx_value_set(tree, "config", oci_layer(&self->config));
     mlx_value_t *layers = mlx_value_set(tree, "layers", mlx_value_list());
     for (size_t i = 0; i < self->count; i++)

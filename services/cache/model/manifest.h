@@ -17,8 +17,11 @@
 #define MLX_MANIFEST_TYPE "application/vnd.docker.distribution.manifest.v2+json"
 #define MLX_LAYER_CONFIG "application/vnd.docker.container.image.v1+json"
 #define MLX_OCI_MANIFEST_TYPE "application/vnd.oci.image.manifest.v1+json"
-#define MLX_OCI_EMPTY_TYPE "application/vnd.oci.empty.v1+json"
 #define MLX_OCI_TITLE "org.opencontainers.image.title"
+#define MLX_MODELPACK_PREFIX "application/vnd.cncf.model."
+#define MLX_MODELPACK_CONFIG MLX_MODELPACK_PREFIX "config.v1+json"
+#define MLX_MODELPACK_PATH "org.cncf.model.filepath"
+#define MLX_DOCKER_MODEL_PREFIX "application/vnd.docker.ai."
 #define MLX_LAYER_PREFIX "application/vnd.ollama.image."
 #define MLX_LAYER_MODEL MLX_LAYER_PREFIX "model"
 #define MLX_LAYER_PROJECTOR MLX_LAYER_PREFIX "projector"
@@ -35,7 +38,7 @@ typedef struct {
     char sha256[MLX_HEX_MAX];
     uint64_t size;
     char *name;  /* of a tensor or JSON layer; NULL when absent */
-    char *title; /* OCI: the file's name, a valid path; NULL when absent */
+    char *title; /* OCI and ModelPack: the file's path, a valid one; NULL when absent */
     char *etag;  /* OCI, ours: what the hub calls the file; NULL when absent */
 } mlx_layer_t;
 
@@ -56,7 +59,14 @@ void mlx_manifest_destroy(mlx_manifest_t **self);
 /*  Append the manifest as Ollama writes it: one line of JSON and a newline. */
 void mlx_manifest_write(mlx_buf_t *buf, const mlx_manifest_t *self);
 
-/*  Append it as an OCI artifact of files, as `oras push` makes them, with our annotations. */
+/*  The path that a file of a Docker model artifact has, told by its layer's type and place among
+ *  its kind. Caller owns it; NULL for a layer that is no file of the model. */
+char *mlx_manifest_docker_path(const mlx_manifest_t *self, size_t index);
+
+/*  Does the layer hold an archive instead of the file itself. */
+bool mlx_layer_is_packed(const mlx_layer_t *layer);
+
+/*  Append it as a CNCF ModelPack artifact, with our annotations. */
 void mlx_manifest_write_oci(mlx_buf_t *buf, const mlx_manifest_t *self);
 
 #endif

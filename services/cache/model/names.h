@@ -37,7 +37,7 @@ int mlx_name_revision(const char *s, mlx_error_t *err);
 
 /*  Path of a file inside a repository: relative, '/' between components, none of them empty, "." or
  *  "..", ending in a dot or a space, or a device name of Windows; UTF-8 without control characters,
- *  \ and :. Whether two spellings are one file for a file system is mlx_name_distinct's question. */
+ *  \ and :. Whether two spellings are one file: mlx_name_distinct. */
 int mlx_name_path(const char *s, mlx_error_t *err);
 
 /*  No two of COUNT valid paths may be one file on a file system that ignores case or normalises

@@ -7,7 +7,8 @@
  *      "oci://host/name:tag"                                       an artifact in an OCI registry
  *      "./file.gguf", "/folder", "file.gguf" (where it is here)    a path
  *
- *  "org/name" is the hub's even where the working directory has such a folder: "./org/name" is that.
+ *  "org/name" is the hub's even where the working directory has such a folder: "./org/name" is
+ *  that.
  *
  *      mlx_reference_t reference;
  *      if (mlx_reference_parse("hf://org/name@v1:Q8_0", NULL, &reference, &err) == 0)
@@ -37,8 +38,8 @@ typedef struct {
     char *folder;   /* of a page of one folder; NULL: the whole repository */
 } mlx_reference_t;
 
-/*  ENDPOINT: the hub's address beside huggingface.co (HF_ENDPOINT; NULL: none). Code usage when TEXT
- *  is a URL of something else. */
+/*  ENDPOINT: the hub's address beside huggingface.co (HF_ENDPOINT; NULL: none). Code usage when
+ *  TEXT is a URL of something else. */
 int mlx_reference_parse(const char *text, const char *endpoint, mlx_reference_t *self,
                         mlx_error_t *err);
 void mlx_reference_clear(mlx_reference_t *self);

@@ -4,8 +4,8 @@
  *      MLX_CLEANUP(mlx_free_p) char *b = mlx_unicode_fold("e\xcc\x81.gguf");
  *      strcmp(a, b) == 0
  *
- *  Folding takes characters apart (NFD), makes each small, and leaves out what cannot be seen. It is
- *  for comparing only: a file keeps the bytes of its name.
+ *  Folding takes characters apart (NFD), makes each small, and leaves out what cannot be seen. It
+ *  is for comparing only: a file keeps the bytes of its name.
  */
 #ifndef MLX_CACHE_MODEL_UNICODE_H
 #define MLX_CACHE_MODEL_UNICODE_H

@@ -1,4 +1,4 @@
-/*  Written by tests/tools/unicode_tables.py from the Unicode database, version 14.0.0; see unicode.h. */
+/*  Written by tests/tools/unicode_tables.py from the Unicode database, version 14.0.0. */
 #ifndef MLX_CACHE_MODEL_UNICODE_TABLES_H
 #define MLX_CACHE_MODEL_UNICODE_TABLES_H
 

@@ -1,8 +1,9 @@
 /*  oci.h - models in an OCI registry (Distribution, Harbor, zot, a cloud's): one artifact, one
  *  layer a file
  *
- *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so
- *  that other tools for artifacts (oras) read what we push. Nothing is sent to log in before the
+ *  Blobs are named by the same SHA-256 as everywhere here. What is pushed is a CNCF ModelPack whose
+ *  layers are the files themselves, with their paths as titles too, so that modctl, Docker's model
+ *  runner and oras read it. Nothing is sent to log in before the
  *  registry asks for it, and then what oci_login.h allows.
  *
  *      mlx_oci_t *oci = mlx_oci_new("oci://registry.example.com/models/org/name:main", &env, &err);
