@@ -301,8 +301,8 @@ static void on_snapshot(void *arg, mlx_reply_t kind, const mlx_value_t *value,
 
 static void subscribe(app_t *self)
 {
-    static const char *const prefixes[] = {"sensor.",  "runtime.", "cache.status",
-                                           "service.", "alert.",   "bench.progress"};
+    static const char *const prefixes[] = {"sensor.", "runtime.", "cache.status",  "service.",
+                                           "alert.",  "finding.", "bench.progress"};
     for (size_t i = 0; i < MLX_COUNT(prefixes); i++)
         mlx_bus_subscribe(self->bus, prefixes[i], on_message, self);
 }

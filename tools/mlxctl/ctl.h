@@ -55,6 +55,7 @@ int mlx_cmd_topics(void *arg, const mlx_args_t *args);
 int mlx_cmd_tap(void *arg, const mlx_args_t *args);
 int mlx_cmd_config(void *arg, const mlx_args_t *args);
 int mlx_cmd_history(void *arg, const mlx_args_t *args);
+int mlx_cmd_findings(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);
 
 #endif

@@ -133,6 +133,11 @@ static const mlx_args_command_t commands[] = {
      .options = history_options,
      .complete = "history",
      .run = mlx_cmd_history},
+    {.name = "findings",
+     .summary = "Show what slows the machine down for its models, and what helps",
+     .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
+              "also in `mlxctl status`.",
+     .run = mlx_cmd_findings},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,
