@@ -193,6 +193,21 @@ static void take_models(mlx_facts_t *self, mlx_fact_runtime_t *runtime,
     runtime->t = message->t;
 }
 
+static bool means(const char *name, const char *wanted)
+{
+    static const char latest[] = ":latest";
+    size_t len = strlen(wanted);
+    return strncmp(name, wanted, len) == 0 && (!name[len] || strcmp(name + len, latest) == 0);
+}
+
+const mlx_fact_model_t *mlx_fact_model(const mlx_fact_runtime_t *runtime, const char *name)
+{
+    for (size_t i = 0; i < runtime->count; i++)
+        if (runtime->models[i].loaded && means(runtime->models[i].name, name))
+            return &runtime->models[i];
+    return NULL;
+}
+
 /*  What it waited for its first token, less what the server needed for the prompt. */
 static double waited_s(const mlx_value_t *last)
 {
@@ -211,7 +226,7 @@ static void take_last(mlx_fact_runtime_t *runtime, const mlx_value_t *last)
                                          .prompt_tokens = real_of(last, "prompt_tokens"),
                                          .waited_s = waited_s(last)};
     keep(runtime->last.model, sizeof runtime->last.model, name);
-    mlx_fact_model_t *model = name ? model_of(runtime, name) : NULL;
+    const mlx_fact_model_t *model = name ? mlx_fact_model(runtime, name) : NULL;
     bool cold = model && model->loaded_at && at - model->loaded_at < 120 * INT64_C(1000000);
     if (cold || !(runtime->last.waited_s > fmax(wait_s, real_of(last, "ttft") / 2)))
         return;
@@ -224,7 +239,7 @@ static void take_activity(mlx_fact_runtime_t *runtime, const mlx_message_t *mess
     runtime->busy = false;
     mlx_value_bool(message->d, "busy", &runtime->busy);
     for (size_t i = 0; runtime->busy && i < runtime->count; i++)
-        if (!name || strcmp(runtime->models[i].name, name) == 0)
+        if (!name || means(runtime->models[i].name, name))
             runtime->models[i].used_at = message->t;
     take_last(runtime, mlx_value_get(message->d, "last"));
 }

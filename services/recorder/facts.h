@@ -84,4 +84,7 @@ void mlx_facts_destroy(mlx_facts_t **self);
 /*  MESSAGE of this machine; others must not be given. */
 void mlx_facts_message(mlx_facts_t *self, const mlx_message_t *message);
 
+/*  The loaded model of RUNTIME that NAME means ("m" and "m:latest" are one); NULL: none. */
+const mlx_fact_model_t *mlx_fact_model(const mlx_fact_runtime_t *runtime, const char *name);
+
 #endif

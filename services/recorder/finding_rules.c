@@ -56,19 +56,11 @@ static void say_unload(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t
 
 /* ---- the context ---- */
 
-static const mlx_fact_model_t *model_named(const mlx_fact_runtime_t *runtime, const char *name)
-{
-    for (size_t i = 0; i < runtime->count; i++)
-        if (strcmp(runtime->models[i].name, name) == 0 && runtime->models[i].loaded)
-            return &runtime->models[i];
-    return NULL;
-}
-
 static bool last_of(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,
                     int64_t now_us)
 {
     return runtime->last.at && now_us - runtime->last.at < RECENT_MINUTES * MINUTE_US &&
-           model->context > 0 && model_named(runtime, runtime->last.model) == model;
+           model->context > 0 && mlx_fact_model(runtime, runtime->last.model) == model;
 }
 
 static void say_context(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,

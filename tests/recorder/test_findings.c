@@ -109,8 +109,8 @@ static const case_t cases[] = {
                  {OLLAMA "activity", LAST("\"prompt_tokens\":2000,\"tokens\":900")}},
      .minutes = 1,
      .says = "its 4096 tokens are the whole context of 4096; load it with more context"},
-    {.rule = "context_full",
-     .sick = {{OLLAMA "models", LOADED("m:1b", WHOLE)},
+    {.rule = "context_full", /* clients leave ":latest" out */
+     .sick = {{OLLAMA "models", LOADED("m:1b:latest", WHOLE)},
               {OLLAMA "activity", LAST("\"prompt_tokens\":3000,\"tokens\":800")}},
      .healthy = {{OLLAMA "models", LOADED("m:1b", WHOLE)},
                  {OLLAMA "activity", LAST("\"prompt_tokens\":3000,\"tokens\":200")}},
