@@ -120,7 +120,7 @@ static const mlx_args_command_t commands[] = {
      .complete = "model",
      .run = mlx_cmd_bench},
     {.name = "history",
-     .operands = "[<series>|speed|gpu|memory|cpu|temperature|power] | list [<prefix>] | "
+     .operands = "[<series>|tok/s|gpu|memory|cpu|temp|power|energy|requests] | list [<prefix>] | "
                  "export <series>... | info | vacuum",
      .max = -1,
      .summary = "Plot, print or export recorded history",
