@@ -154,6 +154,17 @@ static const mlx_field_t requests_list_result[] = {
     END,
 };
 
+static const mlx_field_t finding_list_args[] = {
+    INT("limit", "at most so many, 1 to 500; absent: 50"),
+    END,
+};
+
+static const mlx_field_t finding_list_result[] = {
+    LIST("findings", mlx_fields_finding,
+         "newest first: each beginning and end, with \"rule\", \"host\" and \"t\""),
+    END,
+};
+
 static const mlx_field_t cache_add_args[] = {
     STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
     END,
@@ -196,6 +207,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      bench_list_result},
     {"recorder", "requests.list", "Requests that have ended", requests_list_args, NULL,
      requests_list_result},
+    {"recorder", "finding.list", "What was found, and when it ended", finding_list_args, NULL,
+     finding_list_result},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      mlx_fields_cache_status},
 };

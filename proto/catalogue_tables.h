@@ -12,6 +12,7 @@ extern const size_t mlx_command_table_count;
 /*  Topics that are the answers of commands as well. */
 extern const mlx_field_t mlx_fields_bench_progress[];
 extern const mlx_field_t mlx_fields_bench_result[];
+extern const mlx_field_t mlx_fields_finding[];
 extern const mlx_field_t mlx_fields_cache_status[];
 extern const mlx_field_t mlx_fields_request[];
 

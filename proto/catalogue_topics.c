@@ -495,6 +495,17 @@ static const mlx_field_t alert[] = {
     END,
 };
 
+const mlx_field_t mlx_fields_finding[] = {
+    STATE("state", "firing", "mlx_finding_firing", "firing or resolved"),
+    STR("summary", "one line for a person, with the numbers"),
+    STR("remedy", "what helps, with the command"),
+    STR("subject", "what it is about: a topic, or a topic and a model"),
+    NUM("value", MLX_REAL, MLX_UNIT_NONE, "the number that it was found by, where there is one"),
+    NUM("threshold", MLX_REAL, MLX_UNIT_NONE, "the limit of it"),
+    TIME("since", "when it began, or ended"),
+    END,
+};
+
 const mlx_topic_t mlx_topic_table[] = {
     {"sensor.gpu.<n>", true, 1, "One GPU", gpu, "gpu"},
     {"sensor.npu.<n>", true, 1, "One neural processor (NPU)", npu, "npu"},
@@ -515,6 +526,8 @@ const mlx_topic_t mlx_topic_table[] = {
     {"history.status", true, 5, "The history database", history_status, NULL},
     {"service.<name>.health", true, 2, "A process of the suite", service_health, "service"},
     {"alert.<rule>", true, 0, "An alert rule that fires or has ended", alert, "rule"},
+    {"finding.<rule>", true, 0, "Why the machine is slow for its models, and what helps",
+     mlx_fields_finding, "rule"},
 };
 
 const size_t mlx_topic_table_count = MLX_COUNT(mlx_topic_table);

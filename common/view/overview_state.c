@@ -425,6 +425,20 @@ static void see_alert(void *arg, const mlx_message_t *message, int64_t age_us)
         warn(self->list, "alert", rule, mlx_strdup(summary && *summary ? summary : rule));
 }
 
+/*  What was found, and what helps against it. */
+static void see_finding(void *arg, const mlx_message_t *message, int64_t age_us)
+{
+    warnings_t *self = arg;
+    const char *state = mlx_value_str(message->d, "state");
+    const char *summary = mlx_value_str(message->d, "summary");
+    const char *remedy = mlx_value_str(message->d, "remedy");
+    (void)age_us;
+    if (!is_here(self, message) || !state || strcmp(state, "firing") != 0 || !summary)
+        return;
+    warn(self->list, "finding", message->topic + strlen("finding."),
+         mlx_format("%s%s%s", summary, remedy && *remedy ? "; " : "", remedy ? remedy : ""));
+}
+
 static void see_service(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     warnings_t *self = arg;
@@ -451,6 +465,7 @@ mlx_value_t *mlx_overview_warnings(const mlx_overview_t *self, int64_t now_us)
     warnings_t warnings = {.overview = self, .list = mlx_value_list()};
     double used = NAN, total = NAN;
     mlx_overview_each(self, "alert.", now_us, see_alert, &warnings);
+    mlx_overview_each(self, "finding.", now_us, see_finding, &warnings);
     mlx_overview_each(self, "service.", now_us, see_service, &warnings);
     const mlx_value_t *memory = mlx_overview_get(self, "sensor.memory", now_us, NULL);
     mlx_value_real(memory, "used", &used);

@@ -76,7 +76,8 @@ double mlx_activity_rate(const mlx_value_t *d);
 double mlx_activity_model(const mlx_value_t *d, const char *model, size_t *requests);
 
 /*  What deserves a person's eye on the host, most urgent first: a list of {kind, name, text} with
- *  kind "alert", "service", "silent" or "memory". TEXT is one line and comes partly from outside.
+ *  kind "alert", "finding", "service", "silent" or "memory". TEXT is one line and comes partly from
+ *  outside.
  *  Caller owns it. */
 mlx_value_t *mlx_overview_warnings(const mlx_overview_t *self, int64_t now_us);
 

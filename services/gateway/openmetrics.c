@@ -218,14 +218,15 @@ static void look_for_source(void *arg, const mlx_message_t *message, int64_t age
         source->alive = true;
 }
 
-/*  Values are repeated while they hold, but for an alert, which holds as long as its source
- *  lives. */
+/*  Values are repeated while they hold, but for an alert and a finding, which hold as long as their
+ *  source lives. */
 static bool fresh(const family_t *family, const mlx_message_t *message, int64_t age_us)
 {
     source_t source = {.host = message->host, .src = message->src};
     if (age_us <= MLX_OVERVIEW_STALE_US)
         return true;
-    if (strncmp(message->topic, "alert.", strlen("alert.")) != 0)
+    if (strncmp(message->topic, "alert.", strlen("alert.")) != 0 &&
+        strncmp(message->topic, "finding.", strlen("finding.")) != 0)
         return false;
     mlx_overview_each(family->overview, "service.", family->now_us, look_for_source, &source);
     return source.alive;

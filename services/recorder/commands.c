@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/suggest.h"
+#include "finding_log.h"
 #include "query.h"
 #include "results.h"
 
@@ -218,6 +219,20 @@ static mlx_value_t *answer_results(const mlx_asked_t *asked, const mlx_value_t *
     return result;
 }
 
+static mlx_value_t *answer_findings(const mlx_asked_t *asked, const mlx_value_t *args,
+                                    mlx_error_t *err)
+{
+    int64_t limit = 50;
+    mlx_value_int(args, "limit", &limit);
+    mlx_value_t *list =
+        mlx_finding_log_list(mlx_history_store_db(mlx_history_store(asked->history)), limit, err);
+    if (!list)
+        return NULL;
+    mlx_value_t *result = mlx_value_map();
+    mlx_value_set(result, "findings", list);
+    return result;
+}
+
 mlx_value_t *mlx_history_answer(const mlx_asked_t *asked, const char *cmd, const mlx_value_t *args,
                                 mlx_error_t *err)
 {
@@ -227,7 +242,7 @@ mlx_value_t *mlx_history_answer(const mlx_asked_t *asked, const char *cmd, const
     } table[] = {
         {"history.query", answer_query},   {"history.series", answer_series},
         {"history.export", answer_export}, {"history.info", answer_info},
-        {"bench.list", answer_results},
+        {"bench.list", answer_results},    {"finding.list", answer_findings},
     };
     for (size_t i = 0; i < MLX_COUNT(table); i++)
         if (strcmp(table[i].name, cmd) == 0)

@@ -1,5 +1,5 @@
 /*  commands.h - the commands that answer at once: history.query, .series, .export, .info,
- *  bench.list
+ *  bench.list, finding.list
  *
  *  Arguments and results are those of the catalogue. HOST is this machine: a series may be named
  *  without it.

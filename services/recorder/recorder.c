@@ -9,6 +9,8 @@
 
 #include "commands.h"
 #include "fields.h"
+#include "finding_log.h"
+#include "findings.h"
 #include "query.h"
 #include "request_log.h"
 #include "results.h"
@@ -30,6 +32,7 @@ struct mlx_recorder {
     mlx_history_t *history;
     mlx_request_log_t *requests;
     mlx_rules_t *rules;
+    mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
     bool failing;    /* the newest flush failed */
     mlx_buf_t series;
@@ -94,6 +97,20 @@ static bool usual(void *arg, const char *series, int64_t t_us, double *value)
     return count >= USUAL_SAMPLES;
 }
 
+/*  A finding began or ended: keep it, and say so. */
+static void on_finding(void *arg, const char *topic, const mlx_value_t *d)
+{
+    mlx_recorder_t *self = arg;
+    mlx_error_t err = {0};
+    const char *rule = topic + strlen("finding.");
+    self->options.publish(self->options.arg, topic, d);
+    if (self->history && mlx_finding_log_put(mlx_history_store_db(mlx_history_store(self->history)),
+                                             self->host, self->options.wall_us(), rule, d, &err)) {
+        self->options.problem(self->options.arg, "finding", err.text);
+        recover(self, &err);
+    }
+}
+
 mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_error_t *err)
 {
     mlx_recorder_t *self = mlx_alloc(1, sizeof *self);
@@ -107,6 +124,7 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
                                .usual = usual,
                                .usual_arg = self};
     self->rules = mlx_rules_new(options->rules, &hooks, err);
+    self->findings = mlx_findings_new(&(mlx_findings_hooks_t){.publish = on_finding, .arg = self});
     if (!self->rules || open_history(self, err)) {
         mlx_recorder_destroy(&self);
         return NULL;
@@ -148,6 +166,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
     mlx_history_destroy(&recorder->history);
     mlx_request_log_destroy(&recorder->requests);
     mlx_rules_destroy(&recorder->rules);
+    mlx_findings_destroy(&recorder->findings);
     mlx_buf_clear(&recorder->series);
     free(recorder->set_aside);
     free(recorder->path);
@@ -221,6 +240,8 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
     if (self->history && topic->retained)
         record(self, topic, message);
     mlx_rules_message(self->rules, message);
+    if (strcmp(message->host, self->host) == 0)
+        mlx_findings_message(self->findings, message);
 }
 
 void mlx_recorder_report(mlx_recorder_t *self)
@@ -251,6 +272,7 @@ void mlx_recorder_tick(mlx_recorder_t *self)
         recover(self, &err);
     }
     mlx_rules_tick(self->rules, self->options.wall_us());
+    mlx_findings_tick(self->findings, self->options.wall_us());
     const char *reason = !self->history  ? "the history cannot be opened"
                          : self->failing ? "the history cannot be written: is the disk full?"
                                          : self->set_aside;

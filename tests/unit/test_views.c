@@ -333,8 +333,19 @@ static void alarms_are_told_in_words(void **state)
     mlx_value_set_str(d, "summary", "GPU 0 is above 90 C");
     put(overview, "alert.hot", d, 3600000000); /* said once, an hour ago */
     put_health(overview, "watcher", "down");
+    d = mlx_value_map();
+    mlx_value_set_str(d, "state", "firing");
+    mlx_value_set_str(d, "summary", "m:1b is loaded twice");
+    mlx_value_set_str(d, "remedy", "ollama stop m:1b");
+    put(overview, "finding.two_copies", d, 3600000000);
+    d = mlx_value_map();
+    mlx_value_set_str(d, "state", "resolved");
+    mlx_value_set_str(d, "summary", "swap grew");
+    put(overview, "finding.swapping", d, 0);
     char *status = status_of(overview), *top = top_of(overview, 24, 80);
     MUST_HOLD(status, "! GPU 0 is above 90 C\n", "! watcher is down");
+    MUST_HOLD(status, "! m:1b is loaded twice; ollama stop m:1b\n");
+    assert_null(strstr(status, "swap grew"));
     MUST_HOLD(top, "! GPU 0 is above 90 C", "! watcher is down");
     mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){0}, overview, NOW);
     assert_int_equal(mlx_menu_level(menu), MLX_LEVEL_WARNING);

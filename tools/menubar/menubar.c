@@ -292,8 +292,8 @@ static void on_last_values(void *arg, const mlx_error_t *err)
 
 static void subscribe(app_t *self)
 {
-    static const char *const prefixes[] = {"sensor.",  "runtime.", "cache.status",
-                                           "service.", "alert.",   "bench.progress"};
+    static const char *const prefixes[] = {"sensor.", "runtime.", "cache.status",  "service.",
+                                           "alert.",  "finding.", "bench.progress"};
     for (size_t i = 0; i < MLX_COUNT(prefixes); i++)
         mlx_bus_subscribe(self->bus, prefixes[i], on_message, self);
 }

@@ -95,14 +95,28 @@ static const struct {
     const char *name;
     const char *begin;
     const char *ends[4];
+    const char *alias; /* NULL: none */
+    bool aside;        /* not among the main plots */
 } short_names[] = {
-    {"speed", "runtime.", {".activity/tokens_per_second"}},
-    {"gpu", "sensor.gpu.", {"/utilization"}},
-    {"memory", "sensor.memory", {"/used"}},
-    {"cpu", "sensor.cpu", {"/utilization"}},
-    {"temperature", "sensor.", {"gpu.0/temperature", "temperature/cpu", "temperature/max"}},
-    {"power", "sensor.", {"power/total", "power/package", "gpu.0/power"}},
+    {"speed", "runtime.", {".activity/tokens_per_second"}, "tok/s", false},
+    {"gpu", "sensor.gpu.", {"/utilization"}, NULL, false},
+    {"memory", "sensor.memory", {"/used"}, NULL, false},
+    {"cpu", "sensor.cpu", {"/utilization"}, NULL, false},
+    {"temperature",
+     "sensor.",
+     {"gpu.0/temperature", "temperature/cpu", "temperature/max"},
+     "temp",
+     false},
+    {"power", "sensor.", {"power/total", "power/package", "gpu.0/power"}, "watts", false},
+    {"energy", "sensor.", {"power/energy", "gpu.0/energy"}, NULL, true},
+    {"requests", "runtime.", {".activity/requests"}, NULL, true},
 };
+
+static bool is_short(size_t which, const char *word)
+{
+    const char *alias = short_names[which].alias;
+    return strcmp(word, short_names[which].name) == 0 || (alias && strcmp(word, alias) == 0);
+}
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -132,7 +146,8 @@ static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     const mlx_value_t *names = mlx_value_get(reply, "series");
     int shown = 0;
     for (size_t i = 0; i < MLX_COUNT(short_names); i++) {
-        const char *name = series_of(i, mlx_bus_host(ctl->bus), names);
+        const char *name =
+            short_names[i].aside ? NULL : series_of(i, mlx_bus_host(ctl->bus), names);
         if (!name)
             continue;
         if (shown++ && !mlx_args_count(args, "json") && !mlx_args_count(args, "csv"))
@@ -152,7 +167,7 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     size_t which = 0;
     if (!operand)
         return show_main(ctl, args, err);
-    while (which < MLX_COUNT(short_names) && strcmp(operand, short_names[which].name) != 0)
+    while (which < MLX_COUNT(short_names) && !is_short(which, operand))
         which++;
     if (which == MLX_COUNT(short_names))
         return show_one(ctl, args, operand, err);

@@ -65,6 +65,7 @@ int mlx_cmd_history(void *arg, const mlx_args_t *args);
 int mlx_cmd_record(void *arg, const mlx_args_t *args);
 int mlx_cmd_replay(void *arg, const mlx_args_t *args);
 int mlx_cmd_requests(void *arg, const mlx_args_t *args);
+int mlx_cmd_findings(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);
 int mlx_cmd_skill(void *arg, const mlx_args_t *args);
 int mlx_cmd_mcp(void *arg, const mlx_args_t *args);

@@ -157,7 +157,7 @@ static const mlx_args_command_t commands[] = {
      .complete = "model",
      .run = mlx_cmd_bench},
     {.name = "history",
-     .operands = "[<series>|speed|gpu|memory|cpu|temperature|power] | list [<prefix>] | "
+     .operands = "[<series>|tok/s|gpu|memory|cpu|temp|power|energy|requests] | list [<prefix>] | "
                  "export <series>... | info | vacuum",
      .max = -1,
      .summary = "Plot, print or export recorded history",
@@ -201,6 +201,11 @@ static const mlx_args_command_t commands[] = {
               "empty. With --json and --follow each request is one line.",
      .options = requests_options,
      .run = mlx_cmd_requests},
+    {.name = "findings",
+     .summary = "Show what slows the machine down for its models, and what helps",
+     .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
+              "also in `mlxctl status`.",
+     .run = mlx_cmd_findings},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,
