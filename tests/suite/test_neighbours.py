@@ -127,12 +127,21 @@ def test_only_who_registered_can_be_down():
 
 def test_fake_services_make_room_for_real_ones():
     with Suite("bus") as suite:
+        # Some that go, and more that stay: all of them are one process.
         for number in range(70):
             register(suite, f"fake-{number}", bye=True)
+        dealer = suite.context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(suite.endpoint("command"))
+        for number in range(100):
+            dealer.send_multipart([b"ready", b"stay-%d" % number, b"0"])
+        for _ in range(100):
+            assert dealer.poll(5000) and dealer.recv_multipart()[0] in (b"welcome", b"ping")
         suite.start("sampler")
         suite.await_service("sampler")
         assert len(services_of(suite)) <= 64
         assert "service.fake-0.health" not in topics_of(suite)
+        dealer.close()
 
 
 def start_limited(suite, name, soft, hard):
