@@ -175,7 +175,7 @@ static size_t registered_by(const mlx_router_t *self, int64_t pid)
 }
 
 /*  What goes to make room for another: the service that has been away for longest; else one of the
- *  process that registered most, if it registered several. NULL: each is some process's only one. */
+ *  process that registered most, if it registered several. NULL: each process has but one. */
 static service_t *dispensable(const mlx_router_t *self)
 {
     service_t *longest = NULL, *of_many = NULL;

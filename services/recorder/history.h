@@ -53,9 +53,9 @@ mlx_history_t *mlx_history_open(const mlx_history_options_t *options, int64_t no
 /*  Does not flush. */
 void mlx_history_destroy(mlx_history_t **self);
 
-/*  The series NAME, made when it is new; borrowed. When there are too many, those of few values that
- *  have fallen silent make room: names come from outside, and most of these will have been made up.
- *  NULL when that does not help: counted. */
+/*  The series NAME, made when it is new; borrowed. When there are too many, those of few values
+ *  that have fallen silent make room: names come from outside, and most of these will have been
+ *  made up. NULL when that does not help: counted. */
 mlx_track_t *mlx_history_track(mlx_history_t *self, const char *name, mlx_unit_t unit,
                                mlx_type_t type);
 

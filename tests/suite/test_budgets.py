@@ -263,6 +263,28 @@ def test_a_history_that_is_taken_away_is_made_again():
     return f"noticed after {took:.1f} s"
 
 
+def test_a_run_directory_that_is_cleaned_ends_in_a_restart():
+    port = free_port()
+    for what in ("subscribe.sock", "command.sock", ""):
+        with Suite(config=f"bus: {{tcp: ['tcp://127.0.0.1:{port}']}}\n") as suite:
+            suite.ctl("keys", "init")
+            suite.ctl("keys", "allow", "--", "first", zmq.curve_keypair()[0].decode())
+            suite.start("bus")
+            suite.await_service("bus")
+            begin = time.monotonic()
+            if what:
+                os.unlink(os.path.join(suite.run_dir, what))
+            else:
+                shutil.rmtree(suite.run_dir)
+            # 2 and 75 are the states that a service manager leaves alone.
+            assert suite.processes.pop("bus").wait(5) == 1
+            took = time.monotonic() - begin
+            assert "was removed" in suite.log("bus")
+            suite.start("bus")
+            suite.await_service("bus")
+    return f"after {took:.1f} s"
+
+
 def test_made_up_series_go_again():
     with Suite("bus", "recorder", config="recorder: {flush_s: 0.5}\n") as suite:
         suite.await_service("recorder")
@@ -357,6 +379,7 @@ TESTS = [test_a_full_table_is_answered, test_a_fleet_of_a_hundred_hosts_is_shown
          test_the_gateway_has_a_budget, test_a_reader_that_does_not_read_costs_no_other,
          test_a_flood_of_subscriptions_costs_no_reader_a_message,
          test_a_denied_key_ends_its_connections,
+         test_a_run_directory_that_is_cleaned_ends_in_a_restart,
          test_a_history_that_is_taken_away_is_made_again, test_made_up_series_go_again]
 
 run(*[test for test in TESTS if not sys.argv[1:] or test.__name__ in sys.argv[1:]])
