@@ -70,7 +70,8 @@ void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg);
  *  client. */
 void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, void *arg);
 
-/*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one.
+/*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one, at
+ *  the latest after two seconds.
  *  For tools that would rather fail at once than wait. */
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err);
 
