@@ -2,11 +2,13 @@
 #include "common/base/clock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bus/client.h"
@@ -19,7 +21,8 @@ enum {
     READ_AHEAD = 1000, /* messages that this process holds itself: what else waits, waits there */
     RECONNECT_MS = 50,
     RECONNECT_MAX_MS = 400,
-    RELAY_LINGER_MS = 1000
+    RELAY_LINGER_MS = 1000,
+    PROBE_US = 2000000, /* a living broker takes a connection at once */
 };
 
 static void random_hex(char *text, size_t digits)
@@ -387,6 +390,22 @@ void mlx_bus_subscribe_frames(mlx_bus_t *self, const char *prefix, mlx_frames_fn
     zsock_set_subscribe(self->subscriber, prefix);
 }
 
+/*  Connect FD, which does not block. A listener whose queue is full is waited for, for a while: 0,
+ *  or the error's number. */
+static int connect_within(int fd, const struct sockaddr_un *address, int64_t timeout_us)
+{
+    static const struct timespec pause = {.tv_nsec = 20000000};
+    int64_t deadline_us = mlx_now_us() + timeout_us;
+    while (connect(fd, (const struct sockaddr *)address, sizeof *address)) {
+        if (errno != EAGAIN && errno != EINPROGRESS && errno != EINTR)
+            return errno;
+        if (mlx_now_us() >= deadline_us)
+            return ETIMEDOUT;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -394,9 +413,17 @@ int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
         return -1;
     snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", run_dir, MLX_SOCKET_SUBSCRIBE);
     MLX_CLEANUP(mlx_close_p) int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+    bool usable = fd >= 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+    int problem = usable ? connect_within(fd, &address, PROBE_US) : errno;
+    if (problem == 0)
         return 0;
-    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no bus at %s: %s", address.sun_path, strerror(errno));
+    if (problem == ETIMEDOUT) {
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s takes no connections", run_dir);
+        return mlx_error_hint(err, "is mlx-bus stopped or overloaded? stop it and start the suite "
+                                   "again with ./deploy/up");
+    }
+    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no bus at %s: %s", address.sun_path,
+                  strerror(problem));
     return mlx_error_hint(err,
                           "start the suite with ./deploy/up, or the broker alone with mlx-bus");
 }

@@ -84,7 +84,8 @@ void mlx_bus_relay(mlx_bus_t *self, const char *topic, const void *body, size_t 
  *  already. */
 void mlx_bus_on_broker(mlx_bus_t *self, mlx_timer_fn fn, void *arg);
 
-/*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one.
+/*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one, at
+ *  the latest after two seconds.
  *  For tools that would rather fail at once than wait. */
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err);
 

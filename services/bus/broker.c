@@ -58,8 +58,16 @@ typedef struct {
     uint64_t owner; /* of its messages; 0: the process that sent them */
 } input_t;
 
+/*  A socket in the run directory. */
+typedef struct {
+    const char *name;
+    ino_t inode;
+} place_t;
+
 struct mlx_broker {
     mlx_loop_t *loop;
+    place_t places[3];
+    size_t place_count;
     mlx_broker_options_t options;
     char *run_dir;
     char *host;
@@ -353,11 +361,28 @@ static zsock_t *bind_socket(mlx_broker_t *self, int type, const char *name, mlx_
         zsock_destroy(&socket);
         return NULL;
     }
-    if (zsock_bind(socket, "ipc://%s", path) < 0 || chmod(path, 0600)) {
+    struct stat status;
+    if (zsock_bind(socket, "ipc://%s", path) < 0 || chmod(path, 0600) || stat(path, &status)) {
         mlx_error_set(err, MLX_ERR_FAILED, "cannot listen on %s: %s", path, zmq_strerror(errno));
         zsock_destroy(&socket);
+        return NULL;
     }
+    self->places[self->place_count++] = (place_t){.name = name, .inode = status.st_ino};
     return socket;
+}
+
+int mlx_broker_in_place(const mlx_broker_t *self, mlx_error_t *err)
+{
+    for (size_t i = 0; i < self->place_count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *path = mlx_format("%s/%s", self->run_dir, self->places[i].name);
+        struct stat status;
+        if (stat(path, &status) == 0 && status.st_ino == self->places[i].inode)
+            continue;
+        mlx_error_set(err, MLX_ERR_FAILED, "%s was removed while the bus was running", path);
+        return mlx_error_hint(err, "it is started again; see what cleans the run directory");
+    }
+    return 0;
 }
 
 static void read_from(mlx_broker_t *self, zsock_t *socket, zloop_reader_fn fn, void *arg)

@@ -61,6 +61,11 @@ mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *optio
                              mlx_error_t *err);
 void mlx_broker_destroy(mlx_broker_t **self);
 
+/*  Are the sockets still where clients look for them? 0, or -1 with ERR: somebody removed them or
+ *  the run directory. Who is connected stays so, but nobody new finds the broker: it should be
+ *  started again. */
+int mlx_broker_in_place(const mlx_broker_t *self, mlx_error_t *err);
+
 mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self);
 
 /*  Retained messages under PREFIX as mlx_snapshot_page gives them; registered services as

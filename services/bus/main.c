@@ -10,6 +10,7 @@
 static const char GONE[] = "the process is gone";
 
 enum {
+    LOOK_MS = 2000,
     TELL_DOWN_MS = 2000 /* the period of service.<name>.health in the catalogue */
 };
 
@@ -17,6 +18,7 @@ typedef struct {
     mlx_service_t *service;
     mlx_broker_t *broker;
     mlx_timer_t *tell_down;
+    mlx_timer_t *look;
     const char **tcp; /* ends with NULL; the strings belong to the config */
     mlx_peer_t *peers;
     char *keys_dir;
@@ -82,12 +84,21 @@ static void tell_all_down(void *arg)
     }
 }
 
+/*  A broker that nobody finds is no use: its manager starts another. */
+static void on_look(void *arg)
+{
+    const state_t *self = arg;
+    mlx_error_t err = {0};
+    if (mlx_broker_in_place(self->broker, &err))
+        mlx_service_fail(self->service, &err);
+}
+
 static void stop(void **state)
 {
     state_t *self = *state;
     if (self) {
-        if (self->tell_down)
-            mlx_loop_cancel(mlx_service_loop(self->service), &self->tell_down);
+        mlx_loop_cancel(mlx_service_loop(self->service), &self->tell_down);
+        mlx_loop_cancel(mlx_service_loop(self->service), &self->look);
         mlx_broker_destroy(&self->broker);
         free(self->tcp);
         free(self->peers);
@@ -143,6 +154,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     if (!self->broker)
         return -1;
     self->tell_down = mlx_loop_every(mlx_service_loop(service), TELL_DOWN_MS, tell_all_down, self);
+    self->look = mlx_loop_every(mlx_service_loop(service), LOOK_MS, on_look, self);
     return 0;
 }
 

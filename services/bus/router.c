@@ -40,6 +40,8 @@ typedef struct call {
     service_t *service;
 } call_t;
 
+static const int64_t FORGET_US = (int64_t)86400 * 1000000;
+
 struct mlx_router {
     mlx_loop_t *loop;
     zsock_t *socket;
@@ -148,20 +150,42 @@ static void free_service(service_t *service)
     free(service);
 }
 
-/*  Make room: the service that has been away for longest is forgotten. */
-static bool forget_service(mlx_router_t *self)
+static void forget_service(mlx_router_t *self, service_t *service)
 {
-    service_t **oldest = NULL;
-    for (service_t **at = &self->services; *at; at = &(*at)->next)
-        if (!(*at)->peer && (!oldest || (*at)->gone_us < (*oldest)->gone_us))
-            oldest = at;
-    if (!oldest)
-        return false;
-    service_t *service = *oldest;
-    *oldest = service->next;
+    service_t **at = &self->services;
+    while (*at != service)
+        at = &(*at)->next;
+    if (service->peer)
+        lose_service(self, service);
+    *at = service->next;
     self->events.on_forgotten(self->events.arg, service->name);
     free_service(service);
-    return true;
+}
+
+static size_t registered_by(const mlx_router_t *self, int64_t pid)
+{
+    size_t count = 0;
+    for (const service_t *service = self->services; service; service = service->next)
+        count += service->peer && service->pid == pid;
+    return count;
+}
+
+/*  What goes to make room for another: the service that has been away for longest; else one of the
+ *  process that registered most, if it registered several. NULL: each process has but one. */
+static service_t *dispensable(const mlx_router_t *self)
+{
+    service_t *longest = NULL, *of_many = NULL;
+    size_t most = 1;
+    for (service_t *service = self->services; service; service = service->next) {
+        if (!service->peer && (!longest || service->gone_us < longest->gone_us))
+            longest = service;
+        size_t its = service->peer ? registered_by(self, service->pid) : 0;
+        if (its > most) {
+            most = its;
+            of_many = service;
+        }
+    }
+    return longest ? longest : of_many;
 }
 
 /*  Each verb's handler takes the peer and the frames behind the verb; false: malformed. */
@@ -171,8 +195,11 @@ static service_t *add_service(mlx_router_t *self, const char *name)
     size_t count = 0;
     for (service_t *service = self->services; service; service = service->next)
         count++;
-    if (count >= SERVICES_MAX && !forget_service(self))
+    service_t *victim = count >= SERVICES_MAX ? dispensable(self) : NULL;
+    if (count >= SERVICES_MAX && !victim)
         return NULL;
+    if (victim)
+        forget_service(self, victim);
     service_t *service = mlx_alloc(1, sizeof *service);
     service->name = mlx_strdup(name);
     service->next = self->services;
@@ -413,11 +440,23 @@ static int on_message(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(self->loop);
 }
 
+/*  Who has been away for a day will not come back. */
+static void forget_the_gone(mlx_router_t *self, int64_t now)
+{
+    service_t *next;
+    for (service_t *service = self->services; service; service = next) {
+        next = service->next;
+        if (!service->peer && now - service->gone_us > FORGET_US)
+            forget_service(self, service);
+    }
+}
+
 /*  See whether peers that matter still exist: silent services, and both ends of open calls. */
 static void check_peers(void *arg)
 {
     mlx_router_t *self = arg;
     int64_t now = mlx_now_us();
+    forget_the_gone(self, now);
     for (service_t *service = self->services; service; service = service->next) {
         bool asked = now - service->ready_us > SILENT_US;
         for (call_t *call = self->calls; call && !asked; call = call->next)

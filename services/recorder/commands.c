@@ -110,7 +110,8 @@ static mlx_value_t *answer_series(const mlx_asked_t *asked, const mlx_value_t *a
     MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++) {
         const char *name = mlx_tracks_at(tracks, i)->name;
-        if (!prefix || strncmp(name, prefix, strlen(prefix)) == 0)
+        if (name[0] != MLX_TRACK_UNUSED[0] &&
+            (!prefix || strncmp(name, prefix, strlen(prefix)) == 0))
             names[n++] = name;
     }
     qsort(names, n, sizeof *names, by_name);
@@ -191,7 +192,7 @@ static mlx_value_t *answer_info(const mlx_asked_t *asked, const mlx_value_t *arg
     mlx_value_set_int(result, "bytes", figures.bytes);
     mlx_value_set_int(result, "free", figures.free);
     mlx_value_set_int(result, "series",
-                      (int64_t)mlx_tracks_count(mlx_history_tracks(asked->history)));
+                      (int64_t)mlx_tracks_used(mlx_history_tracks(asked->history)));
     if (figures.oldest != INT64_MAX)
         mlx_value_set_int(result, "oldest", figures.oldest * 1000);
     mlx_value_t *tiers = mlx_value_set(result, "tiers", mlx_value_list());

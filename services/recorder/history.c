@@ -13,6 +13,9 @@ enum {
     ROWS_TO_SEAL = MLX_CHUNK_MAX / 2, /* of one series, raw */
     ROLLUPS_TO_SEAL = 65536,          /* of all series */
     SHRINK_PAGES = 64,                /* with each flush */
+    FEW = 60,                         /* samples of a series that may make room */
+    SILENT_MS = 6000,                 /* since when it must not have been heard */
+    PRUNE_MS = 5000,                  /* how often room is made at most */
 };
 
 /*  How long a slot of each tier grows. Long ones compress better, but a rollup slot is rewritten
@@ -34,6 +37,7 @@ struct mlx_history {
     size_t longest; /* raw rows of the fullest track */
     int64_t next_id;
     int64_t now; /* of the newest flush */
+    int64_t pruned_ms;
     mlx_history_stats_t stats;
 };
 
@@ -189,17 +193,6 @@ void mlx_history_destroy(mlx_history_t **self)
     mlx_buf_clear(&history->tail);
     mlx_close_p(&history->lock);
     free(history);
-}
-
-mlx_track_t *mlx_history_track(mlx_history_t *self, const char *name, mlx_unit_t unit,
-                               mlx_type_t type)
-{
-    mlx_track_t *track = mlx_tracks_get(self->tracks, name, unit, type);
-    if (!track)
-        self->stats.lost++;
-    else if (track->id == 0)
-        track->id = self->next_id++;
-    return track;
 }
 
 void mlx_history_add(mlx_history_t *self, mlx_track_t *track, int64_t t_ms, double value)
@@ -390,12 +383,9 @@ static void settle(mlx_history_t *self, bool sealing, int64_t now, const bool *c
     self->longest = 0;
 }
 
-int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
+static int flush(mlx_history_t *self, int64_t now_ms, bool sealing, mlx_error_t *err)
 {
-    bool sealing = is_due(self, now_ms), closed[MLX_TIERS] = {false};
-    self->now = now_ms;
-    if (!sealing && self->waiting == 0)
-        return 0;
+    bool closed[MLX_TIERS] = {false};
     if (mlx_history_store_begin(self->store, err))
         return -1;
     if (write_all(self, sealing, now_ms, closed, err)) {
@@ -406,6 +396,82 @@ int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
         return -1;
     settle(self, sealing, now_ms, closed);
     return 0;
+}
+
+int mlx_history_flush(mlx_history_t *self, int64_t now_ms, mlx_error_t *err)
+{
+    bool sealing = is_due(self, now_ms);
+    self->now = now_ms;
+    return sealing || self->waiting ? flush(self, now_ms, sealing, err) : 0;
+}
+
+static bool count_samples(void *arg, int64_t slot, const void *data, size_t len)
+{
+    int64_t *samples = arg;
+    MLX_CLEANUP(mlx_free_p) mlx_rollup_t *rows = mlx_alloc(MLX_CHUNK_MAX, sizeof *rows);
+    size_t n = mlx_chunk_get_rollups(data, len, rows);
+    (void)slot;
+    for (size_t i = 0; i < n && *samples < FEW; i++)
+        *samples += rows[i].count;
+    return *samples < FEW;
+}
+
+/*  Has TRACK fallen silent after a few values? All of them are in chunks. */
+static bool is_dispensable(void *arg, const mlx_track_t *track)
+{
+    const mlx_history_t *self = arg;
+    int64_t samples = 0;
+    mlx_chunk_range_t range = {.tier = MLX_TIER_HOUR,
+                               .series = track->id,
+                               .before = INT64_MAX >> 20,
+                               .since = INT64_MIN,
+                               .until = INT64_MAX};
+    return track->name[0] != MLX_TRACK_UNUSED[0] && self->now - track->heard_ms >= SILENT_MS &&
+           mlx_history_store_each_chunk(self->store, &range, count_samples, &samples, NULL) == 0 &&
+           samples < FEW;
+}
+
+static int write_unused(mlx_history_t *self, mlx_error_t *err)
+{
+    mlx_track_t *track;
+    for (size_t i = 0; (track = mlx_tracks_at(self->tracks, i)); i++)
+        if (track->name[0] == MLX_TRACK_UNUSED[0] &&
+            mlx_history_store_put_series(self->store, track, INT64_MIN, err))
+            return -1;
+    return mlx_history_store_clear_series(self->store, err);
+}
+
+/*  Make room for new series. The tail, which knows series by their numbers, is sealed before. */
+static void prune(mlx_history_t *self)
+{
+    self->pruned_ms = self->now;
+    if (flush(self, self->now, true, NULL))
+        return;
+    size_t released = mlx_tracks_release(self->tracks, is_dispensable, self);
+    self->stats.pruned += (int64_t)released;
+    if (released == 0 || mlx_history_store_begin(self->store, NULL))
+        return;
+    if (write_unused(self, NULL) || mlx_history_store_commit(self->store, NULL))
+        mlx_history_store_rollback(self->store);
+}
+
+mlx_track_t *mlx_history_track(mlx_history_t *self, const char *name, mlx_unit_t unit,
+                               mlx_type_t type)
+{
+    mlx_track_t *track = mlx_tracks_get(self->tracks, name, unit, type);
+    if (!track && self->now - self->pruned_ms >= PRUNE_MS && strlen(name) <= MLX_TRACK_NAME_MAX) {
+        prune(self);
+        track = mlx_tracks_get(self->tracks, name, unit, type);
+    }
+    if (!track) {
+        self->stats.lost++;
+        self->stats.crowded++;
+        return NULL;
+    }
+    if (track->id == 0)
+        track->id = self->next_id++;
+    track->heard_ms = self->now;
+    return track;
 }
 
 /*  Space is given back only when much of the file is unused: what one day drops the next day needs.

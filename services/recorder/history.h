@@ -41,6 +41,8 @@ typedef struct {
     int64_t lost; /* not taken for want of room: the disk is full, or there are too many series */
     int64_t refused; /* not finite, or too large */
     int64_t damaged; /* chunks that could not be read */
+    int64_t pruned;  /* series dropped to make room: see mlx_history_track */
+    int64_t crowded; /* samples among those lost because there were too many series */
 } mlx_history_stats_t;
 
 /*  Open or make the database. Code data_loss: it is damaged, see mlx_history_store_set_aside;
@@ -51,7 +53,9 @@ mlx_history_t *mlx_history_open(const mlx_history_options_t *options, int64_t no
 /*  Does not flush. */
 void mlx_history_destroy(mlx_history_t **self);
 
-/*  The series NAME, made when it is new; borrowed. NULL when there are too many: counted. */
+/*  The series NAME, made when it is new; borrowed. When there are too many, those of few values
+ *  that have fallen silent make room: names come from outside, and most of these will have been
+ *  made up. NULL when that does not help: counted. */
 mlx_track_t *mlx_history_track(mlx_history_t *self, const char *name, mlx_unit_t unit,
                                mlx_type_t type);
 

@@ -9,6 +9,7 @@
 #include "recorder.h"
 
 enum {
+    LOOK_MS = 2000,     /* after the database: whoever removes it is noticed within 5 s */
     REPORT_MS = 5000,   /* the period of history.status in the catalogue */
     SHRINK_PAUSE_MS = 2 /* between the parts of history.vacuum: others have their turn */
 };
@@ -17,6 +18,7 @@ typedef struct {
     mlx_service_t *service;
     mlx_recorder_t *recorder;
     mlx_timer_t *tick;
+    mlx_timer_t *look;
     mlx_timer_t *report;   /* where flushes are farther apart */
     mlx_request_t *vacuum; /* the one under way, or NULL */
     mlx_timer_t *vacuum_step;
@@ -52,6 +54,13 @@ static void on_tick(void *arg)
     state_t *self = arg;
     mlx_recorder_tick(self->recorder);
     mlx_recorder_report(self->recorder);
+}
+
+static void on_look(void *arg)
+{
+    const state_t *self = arg;
+    if (!self->vacuum)
+        mlx_recorder_check_place(self->recorder);
 }
 
 static void on_report(void *arg)
@@ -165,6 +174,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         return -1;
     int64_t period = (int64_t)(mlx_config_real(config, "recorder.flush_s") * 1000);
     self->tick = mlx_loop_every(mlx_service_loop(service), period, on_tick, self);
+    self->look = mlx_loop_every(mlx_service_loop(service), LOOK_MS, on_look, self);
     if (period > REPORT_MS)
         self->report = mlx_loop_every(mlx_service_loop(service), REPORT_MS, on_report, self);
     mlx_bus_subscribe(mlx_service_bus(service), "", on_message, self);
@@ -179,6 +189,7 @@ static void stop(void **state)
     if (self->vacuum)
         cancel(self, self->vacuum);
     mlx_loop_cancel(mlx_service_loop(self->service), &self->tick);
+    mlx_loop_cancel(mlx_service_loop(self->service), &self->look);
     mlx_loop_cancel(mlx_service_loop(self->service), &self->report);
     mlx_recorder_destroy(&self->recorder);
     free(self);

@@ -35,6 +35,9 @@ struct mlx_recorder {
     mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
     bool failing;    /* the newest flush failed */
+    bool crowded;    /* samples were lost of late because there are too many series */
+    mlx_history_stats_t told;
+    bool misplaced; /* the database is not where it should be */
     mlx_buf_t series;
     double flush_s; /* that the newest flush took */
 };
@@ -42,6 +45,13 @@ struct mlx_recorder {
 static int64_t now_ms(const mlx_recorder_t *self)
 {
     return self->options.wall_us() / 1000;
+}
+
+static void note(mlx_recorder_t *self, const char *kind, char *text)
+{
+    free(self->set_aside);
+    self->set_aside = text;
+    self->options.problem(self->options.arg, kind, text);
 }
 
 /*  Open the database; one that is damaged makes way for a new one. */
@@ -54,9 +64,8 @@ static int open_history(mlx_recorder_t *self, mlx_error_t *err)
         char *kept = mlx_history_store_set_aside(self->path, now_ms(self), err);
         if (!kept)
             return -1;
-        free(self->set_aside);
-        self->set_aside = mlx_format("the history was damaged: saved as %s, starting afresh", kept);
-        self->options.problem(self->options.arg, "damaged", self->set_aside);
+        note(self, "damaged",
+             mlx_format("the history was damaged: saved as %s, starting afresh", kept));
         self->history = mlx_history_open(&self->options.history, now_ms(self), &first);
     }
     if (!self->history && err)
@@ -75,6 +84,54 @@ static void recover(mlx_recorder_t *self, const mlx_error_t *err)
     mlx_request_log_reset(self->requests);
     if (open_history(self, &second))
         self->options.problem(self->options.arg, "open", second.text);
+}
+
+static void say_health(const mlx_recorder_t *self)
+{
+    const char *reason = !self->history    ? "the history cannot be opened"
+                         : self->misplaced ? "the history is gone from its place and cannot be "
+                                             "written there"
+                         : self->crowded   ? "there are more series than can be recorded"
+                         : self->failing   ? "the history cannot be written: is the disk full?"
+                                           : self->set_aside;
+    self->options.health(self->options.arg, reason);
+}
+
+/*  Somebody deleted, moved or replaced the database under us. What is open still has everything: it
+ *  becomes the file that is missing, or is saved beside the one that took its place, which is used
+ *  from now on. */
+void mlx_recorder_check_place(mlx_recorder_t *self)
+{
+    mlx_error_t err = {0};
+    if (!self->history) {
+        open_history(self, NULL);
+        return;
+    }
+    mlx_history_store_t *store = mlx_history_store(self->history);
+    mlx_history_place_t place = mlx_history_store_place(store);
+    if (place == MLX_HISTORY_IN_PLACE)
+        return;
+    mlx_history_flush(self->history, now_ms(self), NULL);
+    MLX_CLEANUP(mlx_free_p) char *saved = mlx_history_store_save(store, now_ms(self), &err);
+    if (!saved) {
+        self->misplaced = true; /* and goes on as it is: to be tried again */
+        self->options.problem(self->options.arg, "place", err.text);
+        say_health(self);
+        return;
+    }
+    mlx_history_destroy(&self->history);
+    if (place == MLX_HISTORY_REPLACED)
+        note(self, "place",
+             mlx_format("%s was replaced: what it held until then is in %s", self->path, saved));
+    else if (mlx_history_store_put_back(saved, self->path, &err) == 0)
+        note(self, "place",
+             mlx_format("%s was deleted or moved away: it was written anew from "
+                        "what was open",
+                        self->path));
+    if (open_history(self, &err))
+        self->options.problem(self->options.arg, "open", err.text);
+    self->misplaced = false;
+    say_health(self);
 }
 
 static bool usual(void *arg, const char *series, int64_t t_us, double *value)
@@ -253,7 +310,7 @@ void mlx_recorder_report(mlx_recorder_t *self)
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
     mlx_value_set_str(d, "path", self->path);
     mlx_value_set_int(d, "bytes", figures.bytes);
-    mlx_value_set_int(d, "series", (int64_t)mlx_tracks_count(mlx_history_tracks(self->history)));
+    mlx_value_set_int(d, "series", (int64_t)mlx_tracks_used(mlx_history_tracks(self->history)));
     mlx_value_set_int(d, "samples", stats.samples);
     mlx_value_set_int(d, "lost", stats.lost);
     if (figures.oldest != INT64_MAX)
@@ -262,9 +319,27 @@ void mlx_recorder_report(mlx_recorder_t *self)
     self->options.publish(self->options.arg, "history.status", d);
 }
 
+/*  Names that others made up are not recorded, or no longer, in silence. */
+static void tell_of_series(mlx_recorder_t *self)
+{
+    if (!self->history)
+        return;
+    mlx_history_stats_t now = mlx_history_stats(self->history);
+    int64_t pruned = now.pruned - self->told.pruned;
+    self->crowded = now.crowded > self->told.crowded;
+    self->told = now;
+    if (pruned <= 0)
+        return;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("%lld series of few values that had fallen silent made room for others",
+                            (long long)pruned);
+    self->options.problem(self->options.arg, "series", text);
+}
+
 void mlx_recorder_tick(mlx_recorder_t *self)
 {
     mlx_error_t err = {0};
+    mlx_recorder_check_place(self);
     flush(self);
     if (self->history && mlx_history_retain(self->history, now_ms(self), &err)) {
         self->failing = true;
@@ -273,10 +348,8 @@ void mlx_recorder_tick(mlx_recorder_t *self)
     }
     mlx_rules_tick(self->rules, self->options.wall_us());
     mlx_findings_tick(self->findings, self->options.wall_us());
-    const char *reason = !self->history  ? "the history cannot be opened"
-                         : self->failing ? "the history cannot be written: is the disk full?"
-                                         : self->set_aside;
-    self->options.health(self->options.arg, reason);
+    tell_of_series(self);
+    say_health(self);
 }
 
 static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *args, mlx_error_t *err)

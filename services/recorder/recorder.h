@@ -42,6 +42,10 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message);
 /*  Flush, drop what is past its time, end alarms of the silent. */
 void mlx_recorder_tick(mlx_recorder_t *self);
 
+/*  See whether the database is still where it was; one that was deleted, moved or replaced is made
+ *  again, or saved beside the other. Nothing recorded is lost. Call it every few seconds. */
+void mlx_recorder_check_place(mlx_recorder_t *self);
+
 /*  Publish history.status; call it every period of that topic. */
 void mlx_recorder_report(mlx_recorder_t *self);
 

@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "common/base/paths.h"
 
 enum {
     SERIES_BITS = 20,
@@ -14,6 +18,9 @@ enum {
 
 struct mlx_history_store {
     mlx_db_t *db;
+    char *path;
+    dev_t device; /* of the file that is open */
+    ino_t inode;
 };
 
 static const char *const schema[] = {
@@ -45,7 +52,13 @@ mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)
     if (!db)
         return NULL;
     mlx_history_store_t *self = mlx_alloc(1, sizeof *self);
+    struct stat status = {0};
     self->db = db;
+    self->path = mlx_strdup(path);
+    if (stat(path, &status) == 0) {
+        self->device = status.st_dev;
+        self->inode = status.st_ino;
+    }
     if (mlx_db_check(db, err) || mlx_db_exec(db, "PRAGMA journal_size_limit = 4194304", err))
         mlx_history_store_destroy(&self);
     return self;
@@ -53,20 +66,67 @@ mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)
 
 void mlx_history_store_destroy(mlx_history_store_t **self)
 {
-    if (*self)
+    if (*self) {
         mlx_db_destroy(&(*self)->db);
+        free((*self)->path);
+    }
     mlx_free_p(self);
 }
 
-char *mlx_history_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err)
+mlx_history_place_t mlx_history_store_place(const mlx_history_store_t *self)
 {
-    static const char *const parts[] = {"-wal", "-shm", ""};
+    struct stat status;
+    if (stat(self->path, &status))
+        return MLX_HISTORY_MISSING;
+    return status.st_dev == self->device && status.st_ino == self->inode ? MLX_HISTORY_IN_PLACE
+                                                                         : MLX_HISTORY_REPLACED;
+}
+
+/*  PATH.WORD-YYYYMMDD-HHMMSS; caller owns it. */
+static char *dated(const char *path, const char *word, int64_t now_ms)
+{
     time_t now = (time_t)(now_ms / 1000);
     struct tm tm;
     char date[32];
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%Y%m%d-%H%M%S", &tm);
-    char *name = mlx_format("%s.damaged-%s", path, date);
+    return mlx_format("%s.%s-%s", path, word, date);
+}
+
+char *mlx_history_store_save(mlx_history_store_t *self, int64_t now_ms, mlx_error_t *err)
+{
+    char *name = dated(self->path, "saved", now_ms);
+    const char *slash = strrchr(self->path, '/');
+    MLX_CLEANUP(mlx_free_p)
+    char *dir = slash ? mlx_strndup(self->path, (size_t)(slash - self->path)) : NULL;
+    if (dir && *dir && access(dir, F_OK) && mlx_paths_make_private(dir, err)) {
+        mlx_free_p(&name);
+        return NULL;
+    }
+    if (unlink(name) && errno != ENOENT)
+        mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", name, strerror(errno));
+    else if (mlx_db_run(self->db, err, "VACUUM INTO ?", "s", name) == 0)
+        return name;
+    mlx_free_p(&name);
+    return NULL;
+}
+
+int mlx_history_store_put_back(const char *saved, const char *path, mlx_error_t *err)
+{
+    static const char *const rests[] = {"-wal", "-shm"};
+    for (size_t i = 0; i < MLX_COUNT(rests); i++) { /* of the file that is no more */
+        MLX_CLEANUP(mlx_free_p) char *rest = mlx_format("%s%s", path, rests[i]);
+        unlink(rest);
+    }
+    return rename(saved, path) ? mlx_error_set(err, MLX_ERR_FAILED, "cannot move %s to %s: %s",
+                                               saved, path, strerror(errno))
+                               : 0;
+}
+
+char *mlx_history_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err)
+{
+    static const char *const parts[] = {"-wal", "-shm", ""};
+    char *name = dated(path, "damaged", now_ms);
     for (size_t i = 0; i < MLX_COUNT(parts); i++) {
         MLX_CLEANUP(mlx_free_p) char *from = mlx_format("%s%s", path, parts[i]);
         MLX_CLEANUP(mlx_free_p) char *to = mlx_format("%s%s", name, parts[i]);
@@ -108,6 +168,12 @@ static mlx_unit_t unit_named(const char *name)
     return MLX_UNIT_NONE;
 }
 
+static bool is_unused(void *arg, const mlx_track_t *track)
+{
+    (void)arg;
+    return track->name[0] == MLX_TRACK_UNUSED[0];
+}
+
 int mlx_history_store_load_series(mlx_history_store_t *self, mlx_tracks_t *tracks, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
@@ -126,6 +192,7 @@ int mlx_history_store_load_series(mlx_history_store_t *self, mlx_tracks_t *track
         track->last = mlx_stmt_int(q, 4);
         track->stored = true;
     }
+    mlx_tracks_release(tracks, is_unused, NULL);
     return more;
 }
 
@@ -134,9 +201,19 @@ int mlx_history_store_put_series(mlx_history_store_t *self, const mlx_track_t *t
 {
     return mlx_db_run(self->db, err,
                       "INSERT INTO series (id, name, unit, scale, last) VALUES (?, ?, ?, ?, ?)"
-                      " ON CONFLICT (id) DO UPDATE SET last = excluded.last",
+                      " ON CONFLICT (id) DO UPDATE SET name = excluded.name, unit = excluded.unit,"
+                      " scale = excluded.scale, last = excluded.last",
                       "issii", track->id, track->name, mlx_unit_name(track->unit), track->scale,
                       last);
+}
+
+int mlx_history_store_clear_series(mlx_history_store_t *self, mlx_error_t *err)
+{
+    static const char sql[] =
+        "DELETE FROM raw WHERE id & 1048575 IN (SELECT id FROM series WHERE name LIKE '/%');"
+        "DELETE FROM minute WHERE id & 1048575 IN (SELECT id FROM series WHERE name LIKE '/%');"
+        "DELETE FROM hour WHERE id & 1048575 IN (SELECT id FROM series WHERE name LIKE '/%');";
+    return mlx_db_exec(self->db, sql, err);
 }
 
 int mlx_history_store_put_tail(mlx_history_store_t *self, const mlx_buf_t *data, mlx_error_t *err)

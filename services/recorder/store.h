@@ -37,6 +37,22 @@ typedef struct {
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err);
 void mlx_history_store_destroy(mlx_history_store_t **self);
 
+/*  Is the file that is open still the one at its path? */
+typedef enum {
+    MLX_HISTORY_IN_PLACE,
+    MLX_HISTORY_MISSING,  /* deleted or moved away */
+    MLX_HISTORY_REPLACED, /* another is there */
+} mlx_history_place_t;
+
+mlx_history_place_t mlx_history_store_place(const mlx_history_store_t *self);
+
+/*  Write what is in the open database, wherever its file is, to PATH.saved-YYYYMMDD-HHMMSS. Caller
+ *  owns the name; NULL with ERR. */
+char *mlx_history_store_save(mlx_history_store_t *self, int64_t now_ms, mlx_error_t *err);
+
+/*  Make the file SAVED the database of PATH, where none is and none is open. */
+int mlx_history_store_put_back(const char *saved, const char *path, mlx_error_t *err);
+
 /*  Move a damaged database and its journal out of the way, to PATH.damaged-YYYYMMDD-HHMMSS. Caller
  *  owns the new name; NULL with ERR. */
 char *mlx_history_store_set_aside(const char *path, int64_t now_ms, mlx_error_t *err);
@@ -53,6 +69,9 @@ int mlx_history_store_load_series(mlx_history_store_t *self, mlx_tracks_t *track
                                   mlx_error_t *err);
 int mlx_history_store_put_series(mlx_history_store_t *self, const mlx_track_t *track, int64_t last,
                                  mlx_error_t *err);
+
+/*  Drop all chunks of places that hold no series (MLX_TRACK_UNUSED). */
+int mlx_history_store_clear_series(mlx_history_store_t *self, mlx_error_t *err);
 
 /*  The tail: append a flush, call FN for each in order, drop all. */
 typedef void (*mlx_tail_fn)(void *arg, const void *data, size_t len);

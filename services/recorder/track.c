@@ -15,6 +15,7 @@ enum {
 struct mlx_tracks {
     mlx_track_t **all;
     size_t n;
+    size_t unused;   /* places without a series */
     uint32_t *slots; /* index + 1 into all; 0: empty; linear probing */
     size_t slot_count;
 };
@@ -103,13 +104,20 @@ static uint32_t *slot_of(const mlx_tracks_t *self, const char *name)
     return &self->slots[at];
 }
 
-static void grow(mlx_tracks_t *self)
+static bool is_unused(const mlx_track_t *track)
+{
+    return track->name[0] == MLX_TRACK_UNUSED[0];
+}
+
+/*  Fill the hash table anew, with SLOT_COUNT slots. */
+static void index_all(mlx_tracks_t *self, size_t slot_count)
 {
     free(self->slots);
-    self->slot_count *= 2;
+    self->slot_count = slot_count;
     self->slots = mlx_alloc(self->slot_count, sizeof *self->slots);
     for (size_t i = 0; i < self->n; i++)
-        *slot_of(self, self->all[i]->name) = (uint32_t)i + 1;
+        if (!is_unused(self->all[i]))
+            *slot_of(self, self->all[i]->name) = (uint32_t)i + 1;
 }
 
 mlx_track_t *mlx_tracks_find(const mlx_tracks_t *self, const char *name)
@@ -118,25 +126,66 @@ mlx_track_t *mlx_tracks_find(const mlx_tracks_t *self, const char *name)
     return index ? self->all[index - 1] : NULL;
 }
 
+/*  A place for a new series: one without, else a further one; NULL: there are too many. */
+static mlx_track_t *place(mlx_tracks_t *self)
+{
+    for (size_t i = 0; self->unused && i < self->n; i++)
+        if (is_unused(self->all[i])) {
+            self->unused--;
+            return self->all[i];
+        }
+    if (self->n == MLX_TRACKS_MAX)
+        return NULL;
+    self->all = mlx_grow(self->all, self->n, sizeof(mlx_track_t *));
+    mlx_track_t *track = mlx_alloc(1, sizeof *track);
+    track->index = self->n;
+    return self->all[self->n++] = track;
+}
+
 mlx_track_t *mlx_tracks_get(mlx_tracks_t *self, const char *name, mlx_unit_t unit, mlx_type_t type)
 {
     mlx_track_t *track = mlx_tracks_find(self, name);
     if (track)
         return track;
-    if (self->n == MLX_TRACKS_MAX || strlen(name) > MLX_TRACK_NAME_MAX)
+    if (strlen(name) > MLX_TRACK_NAME_MAX || !(track = place(self)))
         return NULL;
-    self->all = mlx_grow(self->all, self->n, sizeof(mlx_track_t *));
-    track = mlx_alloc(1, sizeof *track);
+    free(track->name);
     track->name = mlx_strdup(name);
     track->unit = unit;
     track->scale = mlx_resolution(unit, type);
     track->last = INT64_MIN;
-    self->all[self->n++] = track;
+    track->stored = false;
     if (self->n * 2 > self->slot_count)
-        grow(self);
-    else
-        *slot_of(self, name) = (uint32_t)self->n;
+        index_all(self, self->slot_count * 2);
+    else if (!is_unused(track))
+        *slot_of(self, name) = (uint32_t)track->index + 1;
     return track;
+}
+
+static void release(mlx_track_t *track)
+{
+    free(track->name);
+    track->name = mlx_format(MLX_TRACK_UNUSED "%zu", track->index);
+    track->n = 0;
+    for (int i = 0; i < MLX_TIERS; i++) {
+        track->rollups[i].n = 0;
+        track->rollups[i].changed = false;
+    }
+    track->last = INT64_MIN;
+    track->changed = false;
+}
+
+size_t mlx_tracks_release(mlx_tracks_t *self, bool (*goes)(void *arg, const mlx_track_t *track),
+                          void *arg)
+{
+    size_t before = self->unused;
+    for (size_t i = 0; i < self->n; i++)
+        if (goes(arg, self->all[i])) {
+            release(self->all[i]);
+            self->unused++;
+        }
+    index_all(self, self->slot_count);
+    return self->unused - before;
 }
 
 mlx_track_t *mlx_tracks_at(const mlx_tracks_t *self, size_t index)
@@ -147,6 +196,11 @@ mlx_track_t *mlx_tracks_at(const mlx_tracks_t *self, size_t index)
 size_t mlx_tracks_count(const mlx_tracks_t *self)
 {
     return self->n;
+}
+
+size_t mlx_tracks_used(const mlx_tracks_t *self)
+{
+    return self->n - self->unused;
 }
 
 bool mlx_track_steps(const mlx_track_t *self, double value, int64_t *steps)

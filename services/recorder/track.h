@@ -33,7 +33,8 @@ typedef struct {
 } mlx_rollups_t;
 
 typedef struct {
-    int64_t id; /* from 1; 0: not in the database yet */
+    size_t index; /* among all, from 0 */
+    int64_t id;   /* from 1; 0: not in the database yet */
     char *name;
     mlx_unit_t unit;
     int64_t scale; /* steps in one unit */
@@ -41,6 +42,7 @@ typedef struct {
     mlx_sample_t *raw;
     size_t n;
     mlx_rollups_t rollups[MLX_TIERS]; /* that of MLX_TIER_RAW is not used */
+    int64_t heard_ms;                 /* by the recorder's clock; 0: not since the start */
     bool changed;                     /* last differs from the database */
     bool stored;                      /* it is in the database */
 } mlx_track_t;
@@ -62,12 +64,21 @@ void mlx_tracks_destroy(mlx_tracks_t **self);
 /*  The series NAME, made when it is new. NULL when there are too many or the name is too long. */
 mlx_track_t *mlx_tracks_get(mlx_tracks_t *self, const char *name, mlx_unit_t unit, mlx_type_t type);
 
+/*  Forget the names and the rows of the series that GOES chooses: their places, and their ids, are
+ *  those of the next new ones. Returns their number. */
+size_t mlx_tracks_release(mlx_tracks_t *self, bool (*goes)(void *arg, const mlx_track_t *track),
+                          void *arg);
+
+/*  Names of places without a series begin with it; no series' name does. */
+#define MLX_TRACK_UNUSED "/"
+
 /*  The same without making one; NULL when there is none. */
 mlx_track_t *mlx_tracks_find(const mlx_tracks_t *self, const char *name);
 
 /*  In the order they were made; NULL behind the last. */
 mlx_track_t *mlx_tracks_at(const mlx_tracks_t *self, size_t index);
-size_t mlx_tracks_count(const mlx_tracks_t *self);
+size_t mlx_tracks_count(const mlx_tracks_t *self); /* with places that hold none now */
+size_t mlx_tracks_used(const mlx_tracks_t *self);
 
 /*  VALUE in steps into *STEPS; false when it is not finite or too large to sum up exactly. */
 bool mlx_track_steps(const mlx_track_t *self, double value, int64_t *steps);

@@ -293,6 +293,39 @@ static void there_may_be_too_many_series(void **state)
     assert_int_equal(mlx_tracks_count(mlx_history_tracks(self->history)), MLX_TRACKS_MAX);
 }
 
+/*  Made-up names make room when they have fallen silent; what has a history stays. */
+static void junk_makes_room_for_new_series(void **state)
+{
+    scratch_t *self = *state;
+    int64_t now = SCRATCH_T0;
+    scratch_open(self, now);
+    for (int i = 0; i < 100; i++, now += 1000) {
+        mlx_track_t *old = mlx_history_track(self->history, "h/t/old", MLX_UNIT_NONE, MLX_INT);
+        mlx_history_add(self->history, old, now, i);
+    }
+    flush(self, now);
+    for (int i = 1; i < MLX_TRACKS_MAX; i++) {
+        MLX_CLEANUP(mlx_free_p) char *name = mlx_format("h/t/junk%d", i);
+        mlx_history_add(self->history,
+                        mlx_history_track(self->history, name, MLX_UNIT_NONE, MLX_INT), now, i);
+    }
+    assert_null(mlx_history_track(self->history, "h/t/new", MLX_UNIT_NONE, MLX_INT));
+    flush(self, now += 20000);
+    mlx_track_t *track = mlx_history_track(self->history, "h/t/new", MLX_UNIT_CELSIUS, MLX_REAL);
+    assert_non_null(track);
+    mlx_history_add(self->history, track, now, 48.5);
+    assert_int_equal(mlx_history_stats(self->history).pruned, MLX_TRACKS_MAX - 1);
+    flush(self, now);
+    scratch_crash(self);
+    scratch_open(self, now);
+    assert_int_equal(mlx_tracks_used(mlx_history_tracks(self->history)), 2);
+    track = (mlx_track_t *)(uintptr_t)mlx_tracks_find(mlx_history_tracks(self->history), "h/t/new");
+    assert_non_null(track);
+    assert_int_equal(track->unit, MLX_UNIT_CELSIUS);
+    assert_int_equal(track->n, 1);
+    assert_non_null(mlx_tracks_find(mlx_history_tracks(self->history), "h/t/old"));
+}
+
 static void bad_queries_are_refused(void **state)
 {
     scratch_t *self = *state;
@@ -418,6 +451,7 @@ int main(void)
         TEST(repeats_are_dropped_and_a_clock_set_back_is_not),
         TEST(what_is_no_number_is_refused),
         TEST(there_may_be_too_many_series),
+        TEST(junk_makes_room_for_new_series),
         TEST(bad_queries_are_refused),
         TEST(a_newer_database_is_refused_and_left_alone),
         TEST(two_recorders_do_not_share_a_database),

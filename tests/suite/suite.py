@@ -89,10 +89,13 @@ class Suite:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, problem, *_):
         self.context.destroy(linger=0)
         for name in list(self.processes):
-            self.stop(name)
+            if problem:  # that is what failed, not how the processes end
+                self.kill(name)
+            else:
+                self.stop(name)
         shutil.rmtree(self.directory)
 
     def log_path(self, name):

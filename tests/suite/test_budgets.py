@@ -4,11 +4,13 @@
 """
 import json
 import os
+import shutil
+import sqlite3
 import sys
 import threading
 import time
+import urllib.request
 
-import msgpack
 import zmq
 
 from suite import Suite, envelope, run
@@ -111,6 +113,34 @@ def test_a_greedy_process_costs_no_other_its_values():
         greedy.close()
 
 
+def test_the_gateway_has_a_budget():
+    port = free_port()
+    with Suite("bus", "gateway", config=f"gateway: {{listen: '127.0.0.1:{port}'}}\n"
+               "bus: {retain_gone_s: 2}\n") as suite:
+        suite.await_service("gateway")
+        publisher, honest = suite.publisher(), suite.publisher()
+        publish(honest, "alert.early", "honest", {"state": "firing", "summary": "early"})
+        before, most = suite.memory("gateway"), 0
+        for number in range(int(os.environ.get("MLX_TEST_RETAINED", 150))):
+            publish(publisher, f"alert.g{number}", f"g{number % 50}", {"x": "x" * MB}, number + 1)
+            if number % 25 == 0:
+                most = max(most, suite.memory("gateway") - before)
+        publish(honest, "alert.late", "honest", {"state": "firing", "summary": "late"}, 2)
+
+        def shown():
+            nonlocal most
+            most = max(most, suite.memory("gateway") - before)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status", timeout=30) as reply:
+                return {m["topic"] for m in json.load(reply)["messages"]} >= {"alert.late", "alert.early"}
+
+        wait_for(shown, 30, "a newcomer's value is not shown")
+        assert most < 240 * MB, f"{most / MB:.0f} MB"
+        wait_for(lambda: suite.memory("gateway") - before < 100 * MB, 34, "memory is not given back")
+        publisher.close()
+        honest.close()
+        return f"at most {most / MB:.0f} MB"
+
+
 def drain(reader, last, got, problems):
     try:
         while not got or got[-1] < last:
@@ -185,6 +215,102 @@ def test_a_flood_of_subscriptions_costs_no_reader_a_message():
         return f"{count} subscriptions in {took:.1f} s, {drops} drops"
 
 
+def history(suite):
+    return os.path.join(suite.directory, "state", "history.db")
+
+
+def recorded(suite, field, value):
+    verb, body = suite.call("recorder", "history.export", {"series": f"sensor.cpu/{field}"})
+    return verb == b"done" and any(row[1] == value for row in body["rows"])
+
+
+def test_a_history_that_is_taken_away_is_made_again():
+    def moved(path):
+        os.rename(path, path + ".mine")
+
+    def replaced(path):
+        sqlite3.connect(path + ".other").close()
+        open(path + ".other", "w").close()
+        os.rename(path + ".other", path)
+
+    def folder(path):
+        shutil.rmtree(os.path.dirname(path))
+
+    for take in (os.unlink, moved, replaced, folder):
+        with Suite("bus", "recorder", config="recorder: {flush_s: 0.5}\n") as suite:
+            suite.await_service("recorder")
+            publisher = suite.publisher()
+            publish(publisher, "sensor.cpu", "s", {"load1": 1.0})
+            wait_for(lambda: recorded(suite, "load1", 1.0), 10, "nothing is recorded")
+            inode = os.stat(history(suite)).st_ino
+            begin = time.monotonic()
+            take(history(suite))
+            health = wait_for(lambda: (h := suite.last_values("service.recorder.")[0]["d"])["state"] != "up"
+                              and h, 5, f"{take.__name__} is not noticed")
+            assert "history.db was" in health["reason"], health
+            took = time.monotonic() - begin
+            assert os.stat(history(suite)).st_ino != inode
+            publish(publisher, "sensor.cpu", "s", {"load1": 2.0}, 2)
+            wait_for(lambda: recorded(suite, "load1", 2.0), 10, "nothing is recorded any more")
+            suite.stop("recorder")
+            suite.start("recorder")
+            suite.await_service("recorder")
+            assert recorded(suite, "load1", 2.0)
+            # What was before is there too, or in the copy beside the file that somebody put there.
+            saved = [name for name in os.listdir(os.path.dirname(history(suite))) if ".saved-" in name]
+            assert recorded(suite, "load1", 1.0) or (take is replaced and len(saved) == 1), saved
+            publisher.close()
+    return f"noticed after {took:.1f} s"
+
+
+def test_a_run_directory_that_is_cleaned_ends_in_a_restart():
+    port = free_port()
+    for what in ("subscribe.sock", "command.sock", ""):
+        with Suite(config=f"bus: {{tcp: ['tcp://127.0.0.1:{port}']}}\n") as suite:
+            suite.ctl("keys", "init")
+            suite.ctl("keys", "allow", "--", "first", zmq.curve_keypair()[0].decode())
+            suite.start("bus")
+            suite.await_service("bus")
+            begin = time.monotonic()
+            if what:
+                os.unlink(os.path.join(suite.run_dir, what))
+            else:
+                shutil.rmtree(suite.run_dir)
+            # 2 and 75 are the states that a service manager leaves alone.
+            assert suite.processes.pop("bus").wait(5) == 1
+            took = time.monotonic() - begin
+            assert "was removed" in suite.log("bus")
+            suite.start("bus")
+            suite.await_service("bus")
+    return f"after {took:.1f} s"
+
+
+def test_made_up_series_go_again():
+    with Suite("bus", "recorder", config="recorder: {flush_s: 0.5}\n") as suite:
+        suite.await_service("recorder")
+        publisher = suite.publisher()
+        publish(publisher, "sensor.cpu", "s", {"load1": 1.0})
+        for number in range(4500):
+            publish(publisher, f"sensor.gpu.{number}", "junk", {"power": 1.0}, number + 1)
+        number = 1
+
+        def shown():
+            nonlocal number
+            number += 1
+            publish(publisher, "sensor.cpu", "s", {"load1": 5.0, "load5": 5.0}, number)
+            return recorded(suite, "load5", 5.0)
+
+        wait_for(shown, 25, "a new series is not recorded")
+        assert recorded(suite, "load1", 5.0)
+        wait_for(lambda: "made room for others" in suite.log("recorder"), 5, "nothing is said")
+        wait_for(lambda: suite.last_values("service.recorder.")[0]["d"]["state"] == "up", 10, "not up")
+        suite.stop("recorder")
+        suite.start("recorder")
+        suite.await_service("recorder")
+        assert recorded(suite, "load5", 5.0)
+        publisher.close()
+
+
 def free_port():
     import socket
     with socket.socket() as probe:
@@ -250,8 +376,10 @@ def test_a_denied_key_ends_its_connections():
 
 TESTS = [test_a_full_table_is_answered, test_a_fleet_of_a_hundred_hosts_is_shown,
          test_last_values_have_a_budget, test_a_greedy_process_costs_no_other_its_values,
-         test_a_reader_that_does_not_read_costs_no_other,
+         test_the_gateway_has_a_budget, test_a_reader_that_does_not_read_costs_no_other,
          test_a_flood_of_subscriptions_costs_no_reader_a_message,
-         test_a_denied_key_ends_its_connections]
+         test_a_denied_key_ends_its_connections,
+         test_a_run_directory_that_is_cleaned_ends_in_a_restart,
+         test_a_history_that_is_taken_away_is_made_again, test_made_up_series_go_again]
 
 run(*[test for test in TESTS if not sys.argv[1:] or test.__name__ in sys.argv[1:]])

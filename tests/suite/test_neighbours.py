@@ -5,6 +5,7 @@
 import json
 import os
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -127,12 +128,21 @@ def test_only_who_registered_can_be_down():
 
 def test_fake_services_make_room_for_real_ones():
     with Suite("bus") as suite:
+        # Some that go, and more that stay: all of them are one process.
         for number in range(70):
             register(suite, f"fake-{number}", bye=True)
+        dealer = suite.context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(suite.endpoint("command"))
+        for number in range(100):
+            dealer.send_multipart([b"ready", b"stay-%d" % number, b"0"])
+        for _ in range(100):
+            assert dealer.poll(5000) and dealer.recv_multipart()[0] in (b"welcome", b"ping")
         suite.start("sampler")
         suite.await_service("sampler")
         assert len(services_of(suite)) <= 64
         assert "service.fake-0.health" not in topics_of(suite)
+        dealer.close()
 
 
 def start_limited(suite, name, soft, hard):
@@ -356,8 +366,12 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
             deadline = time.monotonic() + 10
             while not sent <= topics_of(suite):
                 assert time.monotonic() < deadline
-            for command in (["status"], ["status", "--json"], ["services"], ["services", "--json"]):
-                assert_clean(suite.ctl(*command).stdout, command)
+            more = (["status", "--all"], ["watch", "--count", "20"], ["history", "list"],
+                    ["status", "--host", text], ["services", "restart", text])
+            for command in (["status"], ["status", "--json"], ["services"], ["services", "--json"],
+                            *(more if text in NASTY[::4] else ())):
+                result = suite.ctl(*command, check=False)
+                assert_clean(result.stdout + result.stderr, command)
             for form in ("plain", "waybar", "i3blocks", "swiftbar", "json"):
                 bar = subprocess.run([os.path.join(BIN, "mlx-menubar"), "--format", form, "--once"],
                                      env=suite.environment, capture_output=True, text=True,
@@ -424,6 +438,40 @@ def test_a_forged_number_silences_nobody():
         assert body["d"]["drops"] < 10**9, body
         for used in (reader, health, publisher):
             used.close()
+
+
+def test_every_command_has_a_deadline():
+    with Suite("bus") as suite:
+        suite.await_service("bus")
+        os.kill(suite.processes["bus"].pid, signal.SIGSTOP)
+        # It takes no connection any more, once those that the kernel keeps for it are full.
+        waiting = []
+        while True:
+            client = socket.socket(socket.AF_UNIX)
+            client.setblocking(False)
+            waiting.append(client)
+            try:
+                client.connect(f"{suite.run_dir}/subscribe.sock")
+            except BlockingIOError:
+                break
+        commands = [[os.path.join(BIN, "mlxctl"), *command] for command in (
+            ["status"], ["services"], ["services", "restart", "sampler"], ["history", "list"],
+            ["bench"], ["watch"], ["top"])]
+        commands.append([os.path.join(BIN, "mlx-menubar"), "--format", "plain", "--once"])
+        running = [subprocess.Popen(command, env=suite.environment, stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                   for command in commands]
+        try:
+            for command, process in zip(commands, running):
+                status = process.wait(12)
+                assert status == 4 or "menubar" in command[0], f"{command}: {status}"
+        finally:
+            for process in running:
+                process.kill()
+                process.wait()
+            os.kill(suite.processes["bus"].pid, signal.SIGCONT)
+            for client in waiting:
+                client.close()
 
 
 # Envelopes and fields at the ends of their range.
@@ -501,7 +549,7 @@ TESTS = [test_no_name_from_outside_ends_the_broker,
          test_the_gateway_rests_without_descriptors,
          test_a_restart_signals_the_service_and_no_one_else,
          test_no_byte_of_the_bus_reaches_a_terminal_unclean,
-         test_every_call_ends, test_a_forged_number_silences_nobody, test_extremes_end_nothing,
+         test_every_call_ends, test_every_command_has_a_deadline, test_a_forged_number_silences_nobody, test_extremes_end_nothing,
          test_a_bad_host_name_is_an_error_with_its_line]
 
 run(*[test for test in TESTS if not sys.argv[1:] or test.__name__ in sys.argv[1:]])
