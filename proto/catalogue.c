@@ -30,6 +30,7 @@ static const char *const unit_names[] = {
     [MLX_UNIT_HERTZ] = "hertz",
     [MLX_UNIT_TOKENS_PER_SECOND] = "tokens per second",
     [MLX_UNIT_RPM] = "revolutions per minute",
+    [MLX_UNIT_BYTES_PER_SECOND] = "bytes per second",
 };
 
 static const char *const type_names[] = {

@@ -31,7 +31,10 @@ typedef enum {
     MLX_UNIT_HERTZ,
     MLX_UNIT_TOKENS_PER_SECOND,
     MLX_UNIT_RPM, /* revolutions per minute, as fans report it */
+    MLX_UNIT_BYTES_PER_SECOND,
 } mlx_unit_t;
+
+#define MLX_UNIT_LAST MLX_UNIT_BYTES_PER_SECOND
 
 typedef enum {
     MLX_METRIC_NONE, /* no OpenMetrics series */

@@ -119,6 +119,7 @@ static const mlx_field_t history_vacuum_result[] = {
 
 static const mlx_field_t bench_list_args[] = {
     STR("model", "results of this model; absent: of all"),
+    STR("id", "results whose id begins so; absent: of any id"),
     INT("limit", "at most so many, 1 to 100; absent: 50"),
     END,
 };

@@ -50,6 +50,78 @@ static double mean_of(const double *values, size_t count)
     return sum / (double)count;
 }
 
+/*  Third standardised moment. 0 where all are equal. */
+static double skewness(const double *values, size_t count)
+{
+    double mean = mean_of(values, count), squares = 0, cubes = 0;
+    for (size_t i = 0; i < count; i++) {
+        double off = values[i] - mean;
+        squares += off * off;
+        cubes += off * off * off;
+    }
+    double spread = sqrt(squares / (double)count);
+    return squares > 0 ? cubes / (double)count / (spread * spread * spread) : 0;
+}
+
+typedef struct {
+    double low, high;
+} ends_t;
+
+/*  Student's t with Hall's correction of its skewness: exact for what is symmetric. */
+static ends_t corrected_ends(const double *values, size_t count, double skew)
+{
+    double mean = mean_of(values, count), half = half_width(values, count, mean);
+    double t = mlx_stats_t95(count - 1), k = skew / sqrt((double)count);
+    if (fabs(k) < 1e-9)
+        return (ends_t){mean - half, mean + half};
+    double up = 3 / k * (cbrt(1 + k * (t - k / 6)) - 1);
+    double down = 3 / k * (cbrt(1 + k * (-t - k / 6)) - 1);
+    return (ends_t){mean - up * half / t, mean - down * half / t};
+}
+
+/*  Cox's interval of the mean of what is normal on the logarithm, with Student's t. */
+static ends_t log_ends(const double *logs, size_t count)
+{
+    double mean = mean_of(logs, count), n = (double)count;
+    double half_mean = half_width(logs, count, mean), t = mlx_stats_t95(count - 1);
+    double variance = half_mean / t * (half_mean / t) * n;
+    double half = t * sqrt(variance / n + variance * variance / (2 * (n - 1)));
+    return (ends_t){exp(mean + variance / 2 - half), exp(mean + variance / 2 + half)};
+}
+
+/*  Of positive values: as far as they look normal on the logarithm (where their skewness is small
+ *  against its own error) Cox's interval, else Hall's; their ends are mixed on the logarithm, so
+ *  that none is below zero. */
+static ends_t positive_ends(const double *values, size_t count, double mean)
+{
+    MLX_CLEANUP(mlx_free_p) double *logs = mlx_alloc(count, sizeof *logs);
+    for (size_t i = 0; i < count; i++)
+        logs[i] = log(values[i]);
+    double skew = skewness(values, count);
+    double doubt = fabs(skewness(logs, count)) / sqrt(6 / (double)count);
+    double part = fmax(0, 1 - 0.385 * doubt) * fmin(fmax(6 * skew, 0), 1);
+    ends_t hall = corrected_ends(values, count, skew), cox = log_ends(logs, count);
+    double low = hall.low > 0 ? fmin(hall.low, mean) : fmin(cox.low, mean);
+    return (ends_t){
+        exp((1 - part) * log(low) + part * log(fmin(cox.low, mean))),
+        exp((1 - part) * log(fmax(hall.high, mean)) + part * log(fmax(cox.high, mean)))};
+}
+
+/*  SORTED has at least two values. */
+static void set_interval(mlx_summary_t *out, const double *sorted, size_t count)
+{
+    ends_t ends = {sorted[0], sorted[count - 1]};
+    out->range = count < MLX_STATS_INTERVAL_MIN;
+    if (!out->range && sorted[0] > 0)
+        ends = positive_ends(sorted, count, out->mean);
+    else if (!out->range)
+        ends = corrected_ends(sorted, count, skewness(sorted, count));
+    if (sorted[0] >= 0)
+        ends.low = fmax(ends.low, 0);
+    out->low = fmin(ends.low, out->mean);
+    out->high = fmax(ends.high, out->mean);
+}
+
 mlx_summary_t mlx_stats_summary(const double *values, size_t count)
 {
     const double nan = (double)NAN;
@@ -62,10 +134,9 @@ mlx_summary_t mlx_stats_summary(const double *values, size_t count)
     if (out.count == 0)
         return out;
     out.mean = mean_of(finite, out.count);
-    double half = half_width(finite, out.count, out.mean);
-    out.low = out.mean - half;
-    out.high = out.mean + half;
     qsort(finite, out.count, sizeof *finite, by_value);
+    if (out.count > 1)
+        set_interval(&out, finite, out.count);
     out.median = percentile(finite, out.count, 0.5);
     out.p10 = percentile(finite, out.count, 0.1);
     out.p90 = percentile(finite, out.count, 0.9);
@@ -100,6 +171,9 @@ mlx_value_t *mlx_stats_value(const mlx_summary_t *summary)
     if (summary->count == 0)
         return NULL;
     mlx_value_t *map = mlx_value_map();
+    mlx_value_set_int(map, "count", (int64_t)summary->count);
+    if (summary->range)
+        mlx_value_set_bool(map, "range", true);
     mlx_value_set_real(map, "median", summary->median);
     mlx_value_set_real(map, "mean", summary->mean);
     mlx_value_set_real(map, "low", summary->low);

@@ -1,10 +1,13 @@
 /*  stats.h - what a few measurements say, and how sure one can be: mean, interval, ratio of two
  *  runs
  *
- *  Pure functions for small samples (a benchmark has ten prompts). The interval of the mean is
- *  Student's t: with so few values a bootstrap of the mean is too narrow (measured: 90 % where it
- *  says 95 %, for n = 10). Two runs are compared by the ratio of paired values, on the logarithm,
- *  so that what one prompt is slower than another drops out.
+ *  Pure functions for small samples (a benchmark has ten prompts). Speeds and times are positive,
+ *  often skewed; the interval of their mean mixes two, by how the values lie: Student's t with
+ *  Hall's correction, and Cox's on the logarithm. Neither end is below zero. In simulated runs of
+ *  ten to a hundred values, normal, lognormal, exponential, gamma or uniform, it holds the true
+ *  mean 93 to 97 times of a hundred; t alone 84 to 95 times. Fewer values have no such interval:
+ *  the summary has their range instead. Two runs are compared by the ratio of paired values, on the
+ *  logarithm, so that what one prompt is slower than another drops out.
  *
  *      mlx_summary_t s = mlx_stats_summary(rates, 10);      s.low <= s.mean <= s.high
  *      mlx_ratio_t r = mlx_stats_ratio(rates, earlier, 10); r.low > 1: faster
@@ -14,6 +17,10 @@
 
 #include "proto/value.h"
 
+enum {
+    MLX_STATS_INTERVAL_MIN = 10 /* values that an interval of the mean needs */
+};
+
 /*  NaN: too few values to say. Percentiles interpolate linearly between the sorted values. */
 typedef struct {
     size_t count;
@@ -21,6 +28,7 @@ typedef struct {
     double mean;
     double low; /* ends of the 95 % interval of the mean; at least two values */
     double high;
+    bool range; /* low and high are the least and the greatest value: fewer than INTERVAL_MIN */
     double p10;
     double p90;
 } mlx_summary_t;

@@ -62,6 +62,8 @@ char *mlx_format_unit(double value, mlx_unit_t unit)
         return mlx_format("%.1f tok/s", value);
     case MLX_UNIT_RPM:
         return mlx_format("%.0f rpm", value);
+    case MLX_UNIT_BYTES_PER_SECOND:
+        return scaled(value, "B/s");
     case MLX_UNIT_NONE:
     case MLX_UNIT_MICROSECONDS_EPOCH:
         break;

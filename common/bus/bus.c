@@ -17,7 +17,8 @@
 enum {
     DEFAULT_HWM = 10000,
     RECONNECT_MS = 50,
-    RECONNECT_MAX_MS = 400
+    RECONNECT_MAX_MS = 400,
+    RELAY_LINGER_MS = 1000
 };
 
 static void random_hex(char *text, size_t digits)
@@ -66,6 +67,9 @@ static int on_publisher(zloop_t *zloop, zsock_t *reader, void *arg)
         joined = joined || (size > 0 && verb[0] == 1);
     for (last_value_t *last = joined ? self->last_values : NULL; last; last = last->next)
         send_frames(self, last->topic, last->body.data, last->body.len);
+    self->broker_listens = self->broker_listens || joined;
+    if (joined && self->broker_fn)
+        self->broker_fn(self->broker_arg);
     return mlx_loop_verdict(self->loop);
 }
 
@@ -220,6 +224,23 @@ void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg)
     self->unfit_arg = arg;
 }
 
+void mlx_bus_on_broker(mlx_bus_t *self, mlx_timer_fn fn, void *arg)
+{
+    self->broker_fn = fn;
+    self->broker_arg = arg;
+    if (self->broker_listens)
+        mlx_loop_after(self->loop, 0, fn, arg);
+}
+
+void mlx_bus_relay(mlx_bus_t *self, const char *topic, const void *body, size_t len)
+{
+    if (!self->publisher)
+        mlx_panic("a bus client without a source name published %s", topic);
+    if (self->stats.published++ == 0)
+        zsock_set_linger(self->publisher, RELAY_LINGER_MS);
+    send_frames(self, topic, body, len);
+}
+
 int mlx_bus_publish(mlx_bus_t *self, const char *topic, const mlx_value_t *d)
 {
     const mlx_topic_t *entry = mlx_catalogue_find(topic);
@@ -266,7 +287,7 @@ int mlx_bus_publish_changed(mlx_bus_t *self, const char *topic, const mlx_value_
     return mlx_bus_publish(self, topic, d);
 }
 
-static void deliver(mlx_bus_t *self, const mlx_message_t *message)
+static void deliver(mlx_bus_t *self, const mlx_message_t *message, const void *body, size_t len)
 {
     bool all = false;
     for (subscription_t *s = self->subscriptions; s; s = s->next)
@@ -278,9 +299,14 @@ static void deliver(mlx_bus_t *self, const mlx_message_t *message)
     }
     self->stats.received++;
     self->stats.gaps += all ? gap : 0;
-    for (subscription_t *s = self->subscriptions; s; s = s->next)
-        if (strncmp(message->topic, s->prefix, strlen(s->prefix)) == 0)
+    for (subscription_t *s = self->subscriptions; s; s = s->next) {
+        if (strncmp(message->topic, s->prefix, strlen(s->prefix)) != 0)
+            continue;
+        if (s->frames_fn)
+            s->frames_fn(s->arg, message, body, len);
+        else
             s->fn(s->arg, message);
+    }
 }
 
 static void take_message(mlx_bus_t *self, zmq_msg_t frames[3], size_t count)
@@ -293,7 +319,7 @@ static void take_message(mlx_bus_t *self, zmq_msg_t frames[3], size_t count)
         return;
     }
     self->stats.fields += (int64_t)message.dropped;
-    deliver(self, &message);
+    deliver(self, &message, zmq_msg_data(&frames[1]), zmq_msg_size(&frames[1]));
 }
 
 /*  Receive one message into FRAMES; frames behind the second are thrown away. Returns the number of
@@ -330,7 +356,7 @@ static int on_subscriber(zloop_t *zloop, zsock_t *reader, void *arg)
     return mlx_loop_verdict(self->loop);
 }
 
-void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, void *arg)
+static subscription_t *add_subscription(mlx_bus_t *self, const char *prefix, void *arg)
 {
     if (!self->subscriber) {
         self->subscriber = mlx_bus_connect(self, ZMQ_SUB, MLX_SOCKET_SUBSCRIBE);
@@ -338,11 +364,23 @@ void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, v
         zloop_reader_set_tolerant(mlx_loop_zloop(self->loop), self->subscriber);
     }
     subscription_t *subscription = mlx_alloc(1, sizeof *subscription);
-    *subscription = (subscription_t){.prefix = mlx_strdup(prefix), .fn = fn, .arg = arg};
+    *subscription = (subscription_t){.prefix = mlx_strdup(prefix), .arg = arg};
     subscription_t **at = &self->subscriptions;
     while (*at)
         at = &(*at)->next;
     *at = subscription;
+    return subscription;
+}
+
+void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, void *arg)
+{
+    add_subscription(self, prefix, arg)->fn = fn;
+    zsock_set_subscribe(self->subscriber, prefix);
+}
+
+void mlx_bus_subscribe_frames(mlx_bus_t *self, const char *prefix, mlx_frames_fn fn, void *arg)
+{
+    add_subscription(self, prefix, arg)->frames_fn = fn;
     zsock_set_subscribe(self->subscriber, prefix);
 }
 

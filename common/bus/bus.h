@@ -70,6 +70,20 @@ void mlx_bus_on_unfit(mlx_bus_t *self, mlx_unfit_fn fn, void *arg);
  *  client. */
 void mlx_bus_subscribe(mlx_bus_t *self, const char *prefix, mlx_message_fn fn, void *arg);
 
+/*  The same for every message, with its body as it came: BODY is what MESSAGE was unpacked from. */
+typedef void (*mlx_frames_fn)(void *arg, const mlx_message_t *message, const void *body,
+                              size_t len);
+void mlx_bus_subscribe_frames(mlx_bus_t *self, const char *prefix, mlx_frames_fn fn, void *arg);
+
+/*  Publish a message of somebody else: TOPIC and BODY go out as they are, envelope and all. Nothing
+ *  is kept: what is sent while no broker listens (see mlx_bus_on_broker) is lost. Destroying the
+ *  client then waits up to a second for the last ones to go out. */
+void mlx_bus_relay(mlx_bus_t *self, const char *topic, const void *body, size_t len);
+
+/*  Call FN whenever a broker has begun to listen to what is published here; soon, where one does
+ *  already. */
+void mlx_bus_on_broker(mlx_bus_t *self, mlx_timer_fn fn, void *arg);
+
 /*  Is a broker there at this moment? 0, or -1 with ERR (unavailable) that says how to start one.
  *  For tools that would rather fail at once than wait. */
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err);
@@ -99,6 +113,9 @@ mlx_call_t *mlx_bus_call(mlx_bus_t *self, const char *service, const char *cmd,
 /*  Ask the service to stop; its reply (error interrupted, or done when it was faster) still comes.
  */
 void mlx_bus_cancel(mlx_bus_t *self, mlx_call_t *call);
+
+/*  The same for who has gone: its function is not called any more. */
+void mlx_bus_abandon(mlx_bus_t *self, mlx_call_t *call);
 
 /*  Commands, service's side. */
 

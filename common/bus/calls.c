@@ -276,6 +276,12 @@ void mlx_bus_cancel(mlx_bus_t *self, mlx_call_t *call)
     send_msg(self, msg);
 }
 
+void mlx_bus_abandon(mlx_bus_t *self, mlx_call_t *call)
+{
+    mlx_bus_cancel(self, call);
+    call->fn = NULL;
+}
+
 void mlx_bus_serve(mlx_bus_t *self, mlx_serve_fn fn, mlx_cancel_fn cancel, void *arg)
 {
     if (!self->src)

@@ -17,7 +17,8 @@ typedef struct last_value {
 typedef struct subscription {
     struct subscription *next;
     char *prefix;
-    mlx_message_fn fn;
+    mlx_message_fn fn; /* one of the two */
+    mlx_frames_fn frames_fn;
     void *arg;
 } subscription_t;
 
@@ -31,6 +32,9 @@ struct mlx_bus {
     mlx_bus_stats_t stats;
     mlx_unfit_fn unfit_fn;
     void *unfit_arg;
+    bool broker_listens; /* one has, at least once */
+    mlx_timer_fn broker_fn;
+    void *broker_arg;
 
     zsock_t *publisher;
     last_value_t *last_values;

@@ -49,18 +49,37 @@ int mlx_keys_init(const char *dir, bool force, mlx_error_t *err)
               : 0;
 }
 
-char *mlx_keys_public(const char *dir, mlx_error_t *err)
+static zcert_t *load_own(const char *dir, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *path = public_path(dir);
     zcert_t *certificate = zcert_load(path);
     if (!certificate) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s: no keys yet", path);
         mlx_error_hint(err, "make them with `mlxctl keys init`");
-        return NULL;
     }
-    char *key = mlx_strdup(zcert_public_txt(certificate));
+    return certificate;
+}
+
+char *mlx_keys_public(const char *dir, mlx_error_t *err)
+{
+    zcert_t *certificate = load_own(dir, err);
+    char *key = certificate ? mlx_strdup(zcert_public_txt(certificate)) : NULL;
     zcert_destroy(&certificate);
     return key;
+}
+
+int mlx_keys_secret(const char *dir, unsigned char secret[MLX_KEY_SECRET_BYTES], mlx_error_t *err)
+{
+    static const unsigned char none[MLX_KEY_SECRET_BYTES];
+    zcert_t *certificate = load_own(dir, err);
+    if (!certificate)
+        return -1;
+    memcpy(secret, zcert_secret_key(certificate), MLX_KEY_SECRET_BYTES);
+    zcert_destroy(&certificate);
+    if (memcmp(secret, none, sizeof none) != 0)
+        return 0;
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s/server.key_secret cannot be read", dir);
+    return mlx_error_hint(err, "make new keys with `mlxctl keys init --force`");
 }
 
 static int check_name(const char *name, mlx_error_t *err)

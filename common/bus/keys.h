@@ -9,8 +9,9 @@
 #include "common/base/config.h"
 
 enum {
-    MLX_KEY_CHARACTERS = 40
-}; /* a public key in Z85 */
+    MLX_KEY_CHARACTERS = 40, /* a public key in Z85 */
+    MLX_KEY_SECRET_BYTES = 32,
+};
 
 /*  The directory: bus.keys_dir of CONFIG. It need not exist. Caller owns the string. NULL with ERR.
  */
@@ -22,6 +23,10 @@ int mlx_keys_init(const char *dir, bool force, mlx_error_t *err);
 
 /*  This machine's public key. Caller owns the string. NULL with ERR (not_found). */
 char *mlx_keys_public(const char *dir, mlx_error_t *err);
+
+/*  This machine's secret key, to derive others from: overwrite it after use. 0, or -1 with ERR
+ *  (not_found). */
+int mlx_keys_secret(const char *dir, unsigned char secret[MLX_KEY_SECRET_BYTES], mlx_error_t *err);
 
 /*  Let the machine NAME with the public KEY connect, or no longer. 0, or -1 with ERR. */
 int mlx_keys_allow(const char *dir, const char *name, const char *key, mlx_error_t *err);

@@ -70,6 +70,8 @@ static void read_ollama(const mlx_value_t *object, mlx_stream_event_t *out)
     out->model = mlx_value_str(object, "model");
     out->text = has_any_text(object, generated) || has_any_text(message, chatted) ||
                 has_tool_calls(message);
+    out->thinks = (has_text(object, "thinking") || has_text(message, "thinking")) &&
+                  !has_text(object, "response") && !has_text(message, "content");
     read_reason(object, "done_reason", out);
     mlx_value_bool(object, "done", &out->ended);
     read_count(object, "prompt_eval_count", &out->prompt_tokens);
@@ -94,14 +96,17 @@ static int64_t sum_of_known(const int64_t *parts, size_t count)
 static void read_usage_details(const mlx_value_t *usage, mlx_stream_event_t *out)
 {
     static const char *const prompts[] = {"prompt_tokens_details", "input_tokens_details"};
-    for (size_t i = 0; i < MLX_COUNT(prompts); i++)
+    static const char *const replies[] = {"completion_tokens_details", "output_tokens_details"};
+    for (size_t i = 0; i < MLX_COUNT(prompts); i++) {
         read_count(mlx_value_get(usage, prompts[i]), "cached_tokens", &out->cached_tokens);
-    const mlx_value_t *made = mlx_value_get(usage, "completion_tokens_details");
+        read_count(mlx_value_get(usage, replies[i]), "reasoning_tokens", &out->thinking_tokens);
+    }
+    const mlx_value_t *made = mlx_value_get(usage, replies[0]);
     int64_t rejected = -1;
-    read_count(made, "accepted_prediction_tokens", &out->accepted_tokens);
+    read_count(made, "accepted_prediction_tokens", &out->draft_accepted);
     read_count(made, "rejected_prediction_tokens", &rejected);
-    if (out->accepted_tokens >= 0 && rejected >= 0)
-        out->drafted_tokens = out->accepted_tokens + rejected;
+    if (out->draft_accepted >= 0 && rejected >= 0)
+        out->draft_tokens = out->draft_accepted + rejected;
 }
 
 /*  Anthropic's prompt count leaves out what came from its cache or went into it. */
@@ -140,8 +145,8 @@ static void read_timings(const mlx_value_t *object, mlx_stream_event_t *out)
     read_count(timings, "prompt_n", &out->prompt_tokens);
     read_count(timings, "predicted_n", &out->generated_tokens);
     read_count(timings, "cache_n", &out->cached_tokens);
-    read_count(timings, "draft_n", &out->drafted_tokens);
-    read_count(timings, "draft_n_accepted", &out->accepted_tokens);
+    read_count(timings, "draft_n", &out->draft_tokens);
+    read_count(timings, "draft_n_accepted", &out->draft_accepted);
     if (out->whole_prompt < 0 && out->prompt_tokens >= 0 && out->cached_tokens >= 0)
         out->whole_prompt = out->prompt_tokens + out->cached_tokens;
 }
@@ -150,12 +155,17 @@ static void read_choice(const mlx_value_t *choice, mlx_stream_event_t *out)
 {
     static const char *const texts[] = {"content", "reasoning_content", "reasoning", "refusal",
                                         NULL};
+    static const char *const thoughts[] = {"reasoning_content", "reasoning", NULL};
     const char *const places[] = {"delta", "message"};
+    bool thought = false, answer = has_text(choice, "text");
     for (size_t i = 0; i < MLX_COUNT(places); i++) {
         const mlx_value_t *message = mlx_value_get(choice, places[i]);
         out->text = out->text || has_any_text(message, texts) || has_tool_calls(message);
+        thought = thought || has_any_text(message, thoughts);
+        answer = answer || has_text(message, "content") || has_tool_calls(message);
     }
     out->text = out->text || has_text(choice, "text");
+    out->thinks = thought && !answer;
     read_reason(choice, "finish_reason", out);
 }
 
@@ -232,6 +242,7 @@ static void read_messages(const mlx_value_t *object, mlx_stream_event_t *out)
     }
     out->model = mlx_value_str(object, "model");
     out->text = has_any_text(delta, texts);
+    out->thinks = has_text(delta, "thinking");
     read_reason(delta, "stop_reason", out);
     read_reason(object, "stop_reason", out);
     read_usage(object, out);
@@ -272,10 +283,11 @@ void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
 {
     *out = (mlx_stream_event_t){.prompt_tokens = -1,
                                 .whole_prompt = -1,
-                                .cached_tokens = -1,
-                                .drafted_tokens = -1,
-                                .accepted_tokens = -1,
                                 .generated_tokens = -1,
+                                .cached_tokens = -1,
+                                .draft_tokens = -1,
+                                .draft_accepted = -1,
+                                .thinking_tokens = -1,
                                 .prompt_s = NAN,
                                 .generation_s = NAN,
                                 .load_s = NAN,

@@ -23,14 +23,16 @@ typedef struct mlx_stream_api mlx_stream_api_t;
 typedef struct {
     const char *model;
     bool text;   /* carries generated text: an answer, thinking, a tool call */
+    bool thinks; /* of that only thinking */
     bool failed; /* carries an error */
     bool ended;  /* says that the reply is at its end */
     int64_t prompt_tokens;
     int64_t whole_prompt;     /* the same with what was found in a cache */
-    int64_t cached_tokens;    /* of it */
-    int64_t drafted_tokens;   /* proposed by a draft model */
-    int64_t accepted_tokens;  /* of them, taken */
     int64_t generated_tokens; /* by the server's own count, up to and with this object */
+    int64_t cached_tokens;    /* of the prompt, that the server had from before */
+    int64_t draft_tokens;     /* proposed by a draft model (speculative decoding) */
+    int64_t draft_accepted;   /* and taken */
+    int64_t thinking_tokens;  /* of those generated; the server's count */
     double prompt_s;          /* time the server spent on the prompt */
     double generation_s;      /* and on the generated tokens */
     double load_s;

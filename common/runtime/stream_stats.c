@@ -37,7 +37,7 @@ struct mlx_stream_stats {
     int64_t last_us;
     int64_t pieces;   /* of text so far */
     int64_t at_count; /* pieces when the server last told its count */
-    double prompt_s;
+    int64_t thoughts; /* pieces of thinking alone */
     double generation_s;
     int64_t step; /* number of the newest step */
     uint32_t steps[STEPS];
@@ -52,7 +52,7 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
     mlx_stream_stats_t *self = mlx_alloc(1, sizeof(*self));
     self->api = api;
     self->sent_us = self->first_us = self->last_us = -1;
-    self->prompt_s = self->generation_s = NAN;
+    self->generation_s = NAN;
     self->known = (mlx_stream_figures_t){.api = mlx_stream_api_name(api),
                                          .status = -1,
                                          .started_us = now_us,
@@ -61,16 +61,18 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .live_rate = NAN,
                                          .prompt_tokens = -1,
                                          .whole_prompt = -1,
-                                         .cached_tokens = -1,
-                                         .drafted_tokens = -1,
-                                         .accepted_tokens = -1,
                                          .generated_tokens = -1,
                                          .prompt_rate = NAN,
                                          .generation_rate = NAN,
                                          .client_rate = NAN,
                                          .load_s = NAN,
-                                         .wait_s = NAN,
-                                         .total_s = NAN};
+                                         .total_s = NAN,
+                                         .prompt_s = NAN,
+                                         .queued_s = NAN,
+                                         .cached_tokens = -1,
+                                         .draft_tokens = -1,
+                                         .draft_accepted = -1,
+                                         .thinking_tokens = -1};
     return self;
 }
 
@@ -205,14 +207,20 @@ static void keep_count(int64_t *known, int64_t told)
         *known = told;
 }
 
-/*  The parts of the prompt and of what a draft model proposed. */
-static void take_parts(mlx_stream_figures_t *known, const mlx_stream_event_t *event, int64_t least)
+/*  What a server tells of how it came to its tokens. */
+static void take_details(mlx_stream_stats_t *self, const mlx_stream_event_t *event)
 {
-    if (event->whole_prompt >= least)
-        known->whole_prompt = event->whole_prompt;
-    keep_count(&known->cached_tokens, event->cached_tokens);
-    keep_count(&known->drafted_tokens, event->drafted_tokens);
-    keep_count(&known->accepted_tokens, event->accepted_tokens);
+    self->thoughts += event->text && event->thinks;
+    keep_count(&self->known.cached_tokens, event->cached_tokens);
+    keep_count(&self->known.draft_tokens, event->draft_tokens);
+    keep_count(&self->known.draft_accepted, event->draft_accepted);
+    keep_count(&self->known.thinking_tokens, event->thinking_tokens);
+    if (!isnan(event->prompt_s))
+        self->known.prompt_s = event->prompt_s;
+    if (!isnan(event->load_s))
+        self->known.load_s = event->load_s;
+    if (!isnan(event->total_s))
+        self->known.total_s = event->total_s;
 }
 
 static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event, int64_t now_us)
@@ -229,20 +237,16 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
     int64_t least = self->form == FORM_WHOLE || self->pieces == 0 ? 0 : 1;
     if (event->prompt_tokens >= least)
         known->prompt_tokens = event->prompt_tokens;
-    take_parts(known, event, least);
+    if (event->whole_prompt >= least)
+        known->whole_prompt = event->whole_prompt;
     if (event->generated_tokens >= least) {
         known->generated_tokens = event->generated_tokens;
         known->server_counted = true;
         self->at_count = self->pieces;
     }
-    if (!isnan(event->prompt_s))
-        self->prompt_s = event->prompt_s;
     if (!isnan(event->generation_s))
         self->generation_s = event->generation_s;
-    if (!isnan(event->load_s))
-        known->load_s = event->load_s;
-    if (!isnan(event->total_s))
-        known->total_s = event->total_s;
+    take_details(self, event);
     self->failed = self->failed || event->failed;
 }
 
@@ -337,30 +341,14 @@ static double server_rate(const mlx_stream_stats_t *self)
 static void settle_rates(mlx_stream_stats_t *self)
 {
     mlx_stream_figures_t *known = &self->known;
-    if (known->prompt_tokens > 0 && self->prompt_s > 0)
-        known->prompt_rate = (double)known->prompt_tokens / self->prompt_s;
+    if (known->prompt_tokens > 0 && known->prompt_s > 0)
+        known->prompt_rate = (double)known->prompt_tokens / known->prompt_s;
     known->server_timed =
         known->server_counted && known->generated_tokens > 1 && self->generation_s > 0;
     if (known->generated_tokens > 1 && self->last_us > self->first_us)
         known->client_rate =
             (double)(known->generated_tokens - 1) * 1e6 / (double)(self->last_us - self->first_us);
     known->generation_rate = known->server_timed ? server_rate(self) : known->client_rate;
-}
-
-/*  What of the time to the first text, or to the end of a reply in one piece, was neither load nor
- *  work by the server's clock. */
-static void settle_wait(mlx_stream_stats_t *self)
-{
-    mlx_stream_figures_t *known = &self->known;
-    int64_t until_us = self->first_us >= 0 ? self->first_us : known->ended_us;
-    double work_s = self->prompt_s;
-    if (self->first_us < 0)
-        work_s += self->generation_s;
-    if (isnan(work_s) || self->sent_us < 0 || known->outcome != MLX_STREAM_OK)
-        return;
-    double wait_s = (double)(until_us - self->sent_us) * 1e-6 - work_s;
-    wait_s -= isnan(known->load_s) ? 0 : known->load_s;
-    known->wait_s = wait_s > 0 ? wait_s : 0;
 }
 
 static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
@@ -381,7 +369,8 @@ static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool 
     known->ended_us = now_us;
     settle_count(self, known);
     settle_rates(self);
-    settle_wait(self);
+    if (known->thinking_tokens < 0 && self->thoughts > 0)
+        known->thinking_tokens = self->thoughts;
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
@@ -406,6 +395,8 @@ void mlx_stream_stats_figures(const mlx_stream_stats_t *self, int64_t now_us,
     if (self->first_us >= 0) {
         int64_t from_us = self->sent_us >= 0 ? self->sent_us : self->known.started_us;
         out->ttft_s = (double)(self->first_us - from_us) * 1e-6;
+        double worked_s = out->prompt_s + (isnan(out->load_s) ? 0 : out->load_s);
+        out->queued_s = isnan(worked_s) ? NAN : fmax(out->ttft_s - worked_s, 0);
     }
     if (out->outcome != MLX_STREAM_RUNNING)
         return;

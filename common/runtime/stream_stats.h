@@ -55,17 +55,18 @@ typedef struct {
     double live_rate;         /* tokens/s over the last two seconds; while running only */
     int64_t prompt_tokens;    /* those the server had to work on: a cached prompt may not count */
     int64_t whole_prompt;     /* with what was found in a cache: the server's usage field */
-    int64_t cached_tokens;    /* of it */
     int64_t generated_tokens; /* so far */
-    int64_t drafted_tokens;   /* proposed by a draft model */
-    int64_t accepted_tokens;  /* of them, taken */
     double prompt_rate;       /* tokens/s */
     double generation_rate;   /* (n - 1) tokens over the time since the first; once it has ended */
     double client_rate;       /* the same by our clock, from the first text to the last */
     double load_s;
-    double wait_s; /* once it has ended: between the request's last byte and the server's beginning
-                      with the prompt, loading the model left out; by both clocks */
     double total_s;
+    double prompt_s;        /* that the server spent on the prompt, by its clock */
+    double queued_s;        /* of ttft_s, neither loading nor prompt: the request waited its turn */
+    int64_t cached_tokens;  /* of the prompt, that the server had from before */
+    int64_t draft_tokens;   /* proposed by a draft model */
+    int64_t draft_accepted; /* and taken */
+    int64_t thinking_tokens; /* of those generated: the server's count, else of pieces */
 } mlx_stream_figures_t;
 
 /*  NULL when PATH generates no text. Caller owns the result and must destroy it. */

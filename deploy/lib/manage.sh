@@ -6,7 +6,7 @@ demo_port=${MLX_DEMO_PORT:-11434}
 macos_paths() {
     [ "$(uname -s)" = Darwin ] || return 0
     _brew=$(brew --prefix)
-    for _keg in ncurses curl sqlite openssl@3; do
+    for _keg in ncurses curl sqlite openssl@3 zlib; do
         PKG_CONFIG_PATH="$_brew/opt/$_keg/lib/pkgconfig:${PKG_CONFIG_PATH:-}"
     done
     export PKG_CONFIG_PATH

@@ -9,7 +9,7 @@
 
 apt_build="cmake ninja-build pkg-config gcc libc6-dev libzmq3-dev libczmq-dev libmsgpack-dev
 libcurl4-openssl-dev libyaml-dev libsqlite3-dev libjansson-dev libmicrohttpd-dev libncurses-dev
-libsystemd-dev libssl-dev ca-certificates procps util-linux"
+libsystemd-dev libssl-dev zlib1g-dev ca-certificates procps util-linux"
 apt_test="libcmocka-dev valgrind clang clang-tidy gcovr python3 python3-venv dbus dbus-x11
 xvfb xfce4-panel imagemagick xdotool tmux systemd git g++ iproute2 xfsprogs btrfs-progs e2fsprogs mount
 zsh fish groff-base openssh-client openssl apache2-utils strace"
@@ -17,7 +17,7 @@ zsh fish groff-base openssh-client openssl apache2-utils strace"
 # has Chromium as a snap only), the tests that need it say that they are skipped.
 apt_peers="prometheus chromium docker-registry"
 brew_build="cmake ninja pkg-config zeromq czmq msgpack curl libyaml sqlite jansson libmicrohttpd
-ncurses openssl@3"
+ncurses openssl@3 zlib"
 brew_test="cmocka python tmux"
 brew_peers=""
 

@@ -108,6 +108,7 @@ static mlx_value_t *result_of(mlx_bench_t *self)
     }
     mlx_value_set_real(result, "duration", (double)(self->ended_us - self->begun_us) / 1e6);
     mlx_value_set_real(result, "load", self->load_s);
+    mlx_conditions_queued(self->conditions, mlx_report_queued(self->records, self->record_count));
     mlx_conditions_write(self->conditions, mlx_report_tokens(self->records, self->record_count),
                          result, warnings);
     if (self->not_restored)

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "probe.h"
+#include "proto/buf.h"
 
 enum {
     METERS_MAX = 17, /* sensor.power and sixteen GPUs */
     OTHERS_MAX = 32, /* runtimes beside ours */
+    SHARERS_MAX = 16,
 };
 
 /*  More than that before the run is somebody's work. */
@@ -17,6 +19,10 @@ static const double busy_cpu = 0.5, busy_gpu = 0.3;
 
 /*  A share of the run below which somebody else's work is no reason to doubt. */
 static const double little = 0.02;
+
+/*  Share of a GPU's time, and of the time that tasks waited for a core, that others' work explains
+ *  and a server's own threads do not. */
+static const double shares_gpu = 0.1, waits_cpu = 0.3;
 
 /*  Power of one source: from its energy counter where it has one, else the mean of its readings. */
 typedef struct {
@@ -32,6 +38,12 @@ typedef struct {
     bool busy;
 } other_t;
 
+/*  A process on a GPU, as far as the driver tells. */
+typedef struct {
+    int64_t pid;
+    double sum; /* of its shares of the GPU's time, one a message */
+} sharer_t;
+
 struct mlx_conditions {
     const mlx_bench_target_t *target;
     bool measuring;
@@ -46,6 +58,12 @@ struct mlx_conditions {
     size_t meter_count;
     double max_celsius;
     double cpu_before, gpu_before; /* busy ratios; NaN: not known */
+    double queued_s;               /* NaN: not known */
+    double cpu_waits;              /* sum of the pressures, one a message */
+    int cpu_messages;
+    sharer_t sharers[SHARERS_MAX];
+    size_t sharer_count;
+    int gpu_messages; /* with the shares of processes */
     char cpu[128];
     char gpus[256];
     char thermal_state[32];
@@ -56,7 +74,7 @@ mlx_conditions_t *mlx_conditions_new(const mlx_bench_target_t *target)
 {
     mlx_conditions_t *self = mlx_alloc(1, sizeof *self);
     self->target = target;
-    self->max_celsius = self->cpu_before = self->gpu_before = (double)NAN;
+    self->max_celsius = self->cpu_before = self->gpu_before = self->queued_s = (double)NAN;
     return self;
 }
 
@@ -175,6 +193,34 @@ static void take_power(mlx_conditions_t *self, const mlx_message_t *message, con
     meter->last_t = message->t;
 }
 
+static sharer_t *sharer_of(mlx_conditions_t *self, int64_t pid)
+{
+    for (size_t i = 0; i < self->sharer_count; i++)
+        if (self->sharers[i].pid == pid)
+            return &self->sharers[i];
+    if (self->sharer_count == SHARERS_MAX)
+        return NULL;
+    sharer_t *sharer = &self->sharers[self->sharer_count++];
+    *sharer = (sharer_t){.pid = pid};
+    return sharer;
+}
+
+static void take_sharers(mlx_conditions_t *self, const mlx_value_t *list)
+{
+    bool any = false;
+    for (size_t i = 0; self->measuring && i < mlx_value_size(list); i++) {
+        const mlx_value_t *process = mlx_value_at(list, i);
+        double share = real_of(process, "utilization");
+        int64_t pid;
+        sharer_t *sharer =
+            !isnan(share) && mlx_value_int(process, "pid", &pid) ? sharer_of(self, pid) : NULL;
+        if (sharer)
+            sharer->sum += share;
+        any = any || sharer;
+    }
+    self->gpu_messages += any;
+}
+
 static void take_gpu(mlx_conditions_t *self, const mlx_message_t *message)
 {
     const char *name = mlx_value_str(message->d, "name");
@@ -187,7 +233,22 @@ static void take_gpu(mlx_conditions_t *self, const mlx_message_t *message)
     self->max_celsius = fmax(self->max_celsius, real_of(message->d, "temperature"));
     if (self->measuring && mlx_value_size(mlx_value_get(message->d, "throttle")) > 0)
         self->throttled = true;
+    take_sharers(self, mlx_value_get(message->d, "processes"));
     take_power(self, message, "power");
+}
+
+static void take_cpu(mlx_conditions_t *self, const mlx_value_t *d)
+{
+    const char *name = mlx_value_str(d, "name");
+    double waits = real_of(d, "pressure");
+    if (name)
+        snprintf(self->cpu, sizeof self->cpu, "%s", name);
+    if (!self->begun_us)
+        self->cpu_before = real_of(d, "utilization");
+    if (!self->measuring || isnan(waits))
+        return;
+    self->cpu_waits += waits;
+    self->cpu_messages++;
 }
 
 static void take_sensor(mlx_conditions_t *self, const mlx_message_t *message)
@@ -203,10 +264,7 @@ static void take_sensor(mlx_conditions_t *self, const mlx_message_t *message)
         if ((text = mlx_value_str(message->d, "thermal_state")))
             snprintf(self->thermal_state, sizeof self->thermal_state, "%s", text);
     } else if (strcmp(what, "cpu") == 0) {
-        if ((text = mlx_value_str(message->d, "name")))
-            snprintf(self->cpu, sizeof self->cpu, "%s", text);
-        if (!self->begun_us)
-            self->cpu_before = real_of(message->d, "utilization");
+        take_cpu(self, message->d);
     }
 }
 
@@ -236,6 +294,11 @@ void mlx_conditions_end(mlx_conditions_t *self, int64_t now_us)
     settle(self, now_us);
     self->measuring = false;
     self->ended_us = now_us;
+}
+
+void mlx_conditions_queued(mlx_conditions_t *self, double seconds)
+{
+    self->queued_s = seconds;
 }
 
 /* ---- writing ---- */
@@ -288,9 +351,10 @@ static void warn(mlx_value_t *warnings, const char *what, double ratio, const ch
 
 static void write_machine(const mlx_conditions_t *self, mlx_value_t *result, mlx_value_t *warnings)
 {
+    bool apart = self->gpus[0] && strcmp(self->cpu, self->gpus) != 0; /* else both are one chip */
     MLX_CLEANUP(mlx_free_p)
-    char *hardware =
-        mlx_format("%s%s%s", self->cpu, self->cpu[0] && self->gpus[0] ? " + " : "", self->gpus);
+    char *hardware = mlx_format("%s%s%s", self->cpu, self->cpu[0] && apart ? " + " : "",
+                                apart ? self->gpus : "");
     if (*hardware)
         mlx_value_set_str(result, "hardware", hardware);
     mlx_value_set_real(result, "temperature", self->max_celsius);
@@ -308,17 +372,54 @@ static void write_machine(const mlx_conditions_t *self, mlx_value_t *result, mlx
         warn(warnings, "the GPU was", self->gpu_before, "busy before the run");
 }
 
+/*  The processes that shared a GPU during the run: one alone is the server. */
+static void warn_sharers(const mlx_conditions_t *self, mlx_value_t *warnings)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    size_t count = 0;
+    for (size_t i = 0; i < self->sharer_count; i++) {
+        double share = self->sharers[i].sum / self->gpu_messages;
+        if (share < shares_gpu)
+            continue;
+        mlx_buf_printf(&text, "%sprocess %lld used %.0f %%", count++ ? ", " : "",
+                       (long long)self->sharers[i].pid, share * 100);
+    }
+    MLX_CLEANUP(mlx_free_p)
+    char *line = mlx_format("processes shared the GPU: %s of its time", mlx_buf_str(&text));
+    if (count > 1)
+        mlx_value_append(warnings, mlx_value_new_str(line));
+}
+
+/*  One line, whichever way it was seen. */
+static void write_contention(const mlx_conditions_t *self, mlx_value_t *result,
+                             mlx_value_t *warnings)
+{
+    double seconds = (double)(self->ended_us - self->begun_us) / 1e6;
+    double seen = seconds > 0 ? (double)self->contended_us / 1e6 / seconds : (double)NAN;
+    double queued = seconds > 0 ? self->queued_s / seconds : (double)NAN;
+    bool watched = *self->target->topic || self->other_count;
+    double share = watched ? fmax(seen, queued) : queued; /* fmax passes over what is not known */
+    if (share > 1)
+        share = 1;
+    MLX_CLEANUP(mlx_free_p)
+    char *waited =
+        mlx_format("of the run: our requests waited %.1f s for their turn", self->queued_s);
+    mlx_value_set_real(result, "contention", share);
+    mlx_value_set_real(result, "queued", self->queued_s);
+    if (share > little)
+        warn(warnings, "others used models during", share, queued > little ? waited : "of the run");
+}
+
 void mlx_conditions_write(const mlx_conditions_t *self, int64_t tokens, mlx_value_t *result,
                           mlx_value_t *warnings)
 {
-    double seconds = (double)(self->ended_us - self->begun_us) / 1e6;
-    double share = seconds > 0 ? (double)self->contended_us / 1e6 / seconds : (double)NAN;
-    if (*self->target->topic || self->other_count)
-        mlx_value_set_real(result, "contention", share);
-    if (share > little)
-        warn(warnings, "others used models during", share, "of the run");
+    write_contention(self, result, warnings);
     if (self->target->local) {
+        double waits = self->cpu_waits / (self->cpu_messages ? self->cpu_messages : 1);
         write_machine(self, result, warnings);
+        if (waits > waits_cpu)
+            warn(warnings, "tasks waited for a processor core", waits, "of the time");
+        warn_sharers(self, warnings);
         write_energy(self, tokens, result);
     } else {
         mlx_value_append(

@@ -1,7 +1,8 @@
 /*  conditions.h - what the bus says of the machine while a benchmark runs
  *
- *  Fed with every message of runtime.* and sensor.* of this machine; keeps who else was busy, the
- *  highest temperature, the mean power. Time is the messages' arrival as the caller tells it.
+ *  Fed with every message of runtime.* and sensor.* of this machine; keeps who else was busy, who
+ *  waited for a core, which processes shared a GPU, the highest temperature, the mean power. Time
+ *  is the messages' arrival as the caller tells it.
  *
  *      mlx_conditions_t *c = mlx_conditions_new(&target);
  *      mlx_conditions_message(c, message, now_us);
@@ -29,6 +30,10 @@ void mlx_conditions_end(mlx_conditions_t *self, int64_t now_us);
 
 /*  Somebody else uses the target's runtime, or used it since the beginning. */
 bool mlx_conditions_shared(const mlx_conditions_t *self);
+
+/*  Our own requests waited SECONDS for their turn between begin and end: the server worked for
+ *  somebody else, though it may not say so on the bus. NaN: not known. */
+void mlx_conditions_queued(mlx_conditions_t *self, double seconds);
 
 /*  Set what is known in the map RESULT of bench.result, TOKENS having been generated between begin
  *  and end; append what makes figures doubtful to the list WARNINGS. */

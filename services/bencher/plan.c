@@ -159,3 +159,12 @@ double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s)
     add_up(self, left_s, &tokens, &waits_s);
     return isnan(self->rate) ? left_s : fmin(left_s, waits_s + tokens / self->rate);
 }
+
+/*  What is given out goes by what each prompt wants; the shortest of the built-in ones gets about a
+ *  third of an equal share. */
+double mlx_bench_plan_budget(size_t prompts, double each_s, int64_t tokens)
+{
+    double warmup_s = each_s * (int)WARMUP_TOKENS / (double)tokens;
+    double needed_s = warmup_s + 3 * (double)prompts * each_s / give_part;
+    return ceil(needed_s + fmax(reserve_min_s, reserve_part * needed_s));
+}

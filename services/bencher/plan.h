@@ -51,6 +51,9 @@ bool mlx_bench_plan_next(mlx_bench_plan_t *self, double elapsed_s, mlx_bench_ste
 /*  The step given last is over. */
 void mlx_bench_plan_note(mlx_bench_plan_t *self, const mlx_outcome_t *outcome);
 
+/*  The budget in which PROMPTS that take EACH_S seconds for TOKENS tokens get them. */
+double mlx_bench_plan_budget(size_t prompts, double each_s, int64_t tokens);
+
 /*  Estimate of the seconds from ELAPSED_S until the end. */
 double mlx_bench_plan_remaining(const mlx_bench_plan_t *self, double elapsed_s);
 

@@ -208,8 +208,9 @@ static mlx_value_t *answer_results(const mlx_asked_t *asked, const mlx_value_t *
 {
     int64_t limit = 50;
     mlx_value_int(args, "limit", &limit);
-    mlx_value_t *list = mlx_results_list(mlx_history_store_db(mlx_history_store(asked->history)),
-                                         mlx_value_str(args, "model"), limit, err);
+    mlx_value_t *list =
+        mlx_results_list(mlx_history_store_db(mlx_history_store(asked->history)),
+                         mlx_value_str(args, "model"), mlx_value_str(args, "id"), limit, err);
     if (!list)
         return NULL;
     mlx_value_t *result = mlx_value_map();

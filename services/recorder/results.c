@@ -30,7 +30,8 @@ static size_t count_values(const mlx_value_t *value)
     return count;
 }
 
-mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, int64_t limit, mlx_error_t *err)
+mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, const char *id, int64_t limit,
+                              mlx_error_t *err)
 {
     if (limit < 1 || limit > MLX_RESULTS_MAX) {
         mlx_error_set(err, MLX_ERR_USAGE, "limit must be from 1 to %d", MLX_RESULTS_MAX);
@@ -38,9 +39,10 @@ mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, int64_t limit, ml
     }
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(db, err,
-                                 "SELECT host, data FROM result WHERE ?1 IS NULL OR model = ?1"
-                                 " ORDER BY t DESC LIMIT ?2",
-                                 "si", model, limit);
+                                 "SELECT host, data FROM result WHERE (?1 IS NULL OR model = ?1)"
+                                 " AND (?2 IS NULL OR substr(id, 1, length(?2)) = ?2)"
+                                 " ORDER BY t DESC LIMIT ?3",
+                                 "ssi", model, id, limit);
     mlx_value_t *list = mlx_value_list();
     size_t values = 0;
     int more;

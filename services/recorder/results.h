@@ -1,7 +1,7 @@
 /*  results.h - benchmark results, stored whole
  *
  *      mlx_results_put(db, host, t_us, d, &err);
- *      mlx_value_t *list = mlx_results_list(db, "qwen3:8b", 50, &err);
+ *      mlx_value_t *list = mlx_results_list(db, "qwen3:8b", NULL, 50, &err);
  */
 #ifndef MLX_RECORDER_RESULTS_H
 #define MLX_RECORDER_RESULTS_H
@@ -18,8 +18,9 @@ enum {
 int mlx_results_put(mlx_db_t *db, const char *host, int64_t t_us, const mlx_value_t *d,
                     mlx_error_t *err);
 
-/*  The newest results first, each as published with "host" added; MODEL NULL: of all models. Caller
- *  owns the list; NULL with ERR. */
-mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, int64_t limit, mlx_error_t *err);
+/*  The newest results first, each as published with "host" added; MODEL NULL: of all models;
+ *  ID NULL: of any id, else those whose id begins with it. Caller owns the list; NULL with ERR. */
+mlx_value_t *mlx_results_list(mlx_db_t *db, const char *model, const char *id, int64_t limit,
+                              mlx_error_t *err);
 
 #endif

@@ -102,7 +102,7 @@ void mlx_history_store_rollback(mlx_history_store_t *self)
 
 static mlx_unit_t unit_named(const char *name)
 {
-    for (int unit = MLX_UNIT_NONE; unit <= MLX_UNIT_RPM; unit++)
+    for (int unit = MLX_UNIT_NONE; unit <= MLX_UNIT_LAST; unit++)
         if (name && strcmp(mlx_unit_name((mlx_unit_t)unit), name) == 0)
             return (mlx_unit_t)unit;
     return MLX_UNIT_NONE;

@@ -51,7 +51,7 @@ int64_t mlx_resolution(mlx_unit_t unit, mlx_type_t type)
         [MLX_UNIT_WATTS] = 1000,      [MLX_UNIT_JOULES] = 1000,
         [MLX_UNIT_CELSIUS] = 100,     [MLX_UNIT_RATIO] = 10000,
         [MLX_UNIT_HERTZ] = 1,         [MLX_UNIT_TOKENS_PER_SECOND] = 1000,
-        [MLX_UNIT_RPM] = 1,
+        [MLX_UNIT_RPM] = 1,           [MLX_UNIT_BYTES_PER_SECOND] = 1,
     };
     return type == MLX_REAL ? steps[unit] : 1;
 }

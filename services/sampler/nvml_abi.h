@@ -48,8 +48,8 @@ typedef struct {
 
 typedef struct {
     unsigned pid;
-    unsigned long long memory; /* bytes; all ones: not available */
-    unsigned gpu_instance, compute_instance;
+    unsigned long long memory;               /* bytes; all ones: not available */
+    unsigned gpu_instance, compute_instance; /* all ones: the GPU is not divided */
 } nvml_process_t;
 
 typedef struct {

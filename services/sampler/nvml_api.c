@@ -32,15 +32,19 @@ static const struct {
     FUNCTION(energy, "nvmlDeviceGetTotalEnergyConsumption"),
     FUNCTION(clock, "nvmlDeviceGetClockInfo"),
     FUNCTION(fan, "nvmlDeviceGetFanSpeed"),
+    FUNCTION(fan_range, "nvmlDeviceGetMinMaxFanSpeed"),
     FUNCTION(reasons, "nvmlDeviceGetCurrentClocksEventReasons"),
     FUNCTION(reasons, "nvmlDeviceGetCurrentClocksThrottleReasons"),
-    FUNCTION(processes, "nvmlDeviceGetComputeRunningProcesses_v3"),
-    FUNCTION(processes, "nvmlDeviceGetComputeRunningProcesses_v2"),
+    FUNCTION(compute, "nvmlDeviceGetComputeRunningProcesses_v3"),
+    FUNCTION(compute, "nvmlDeviceGetComputeRunningProcesses_v2"),
+    FUNCTION(graphics, "nvmlDeviceGetGraphicsRunningProcesses_v3"),
+    FUNCTION(graphics, "nvmlDeviceGetGraphicsRunningProcesses_v2"),
     FUNCTION(process_use, "nvmlDeviceGetProcessUtilization"),
     FUNCTION(fields, "nvmlDeviceGetFieldValues"),
     FUNCTION(mig_mode, "nvmlDeviceGetMigMode"),
     FUNCTION(mig_count, "nvmlDeviceGetMaxMigDeviceCount"),
     FUNCTION(mig_handle, "nvmlDeviceGetMigDeviceHandleByIndex"),
+    FUNCTION(mig_number, "nvmlDeviceGetGpuInstanceId"),
 };
 
 static const struct {

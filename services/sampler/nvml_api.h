@@ -37,14 +37,17 @@ typedef struct {
     nvml_return_t (*energy)(nvml_device_t, unsigned long long *);
     nvml_return_t (*clock)(nvml_device_t, int, unsigned *);
     nvml_return_t (*fan)(nvml_device_t, unsigned *);
+    nvml_return_t (*fan_range)(nvml_device_t, unsigned *, unsigned *);
     nvml_return_t (*reasons)(nvml_device_t, unsigned long long *);
-    nvml_return_t (*processes)(nvml_device_t, unsigned *, nvml_process_t *);
+    nvml_return_t (*compute)(nvml_device_t, unsigned *, nvml_process_t *);
+    nvml_return_t (*graphics)(nvml_device_t, unsigned *, nvml_process_t *);
     nvml_return_t (*process_use)(nvml_device_t, nvml_process_use_t *, unsigned *,
                                  unsigned long long);
     nvml_return_t (*fields)(nvml_device_t, int, nvml_field_t *);
     nvml_return_t (*mig_mode)(nvml_device_t, unsigned *, unsigned *);
     nvml_return_t (*mig_count)(nvml_device_t, unsigned *);
     nvml_return_t (*mig_handle)(nvml_device_t, unsigned, nvml_device_t *);
+    nvml_return_t (*mig_number)(nvml_device_t, unsigned *);
 } mlx_nvml_t;
 
 /*  Is LIBRARY there? Loaded and given back without calling any of its functions. */

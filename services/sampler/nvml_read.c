@@ -1,6 +1,7 @@
 #include "nvml_read.h"
 
 #include "meminfo.h"
+#include "program.h"
 #include "sysfile.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ typedef struct {
     const mlx_nvml_t *api;
     mlx_nvml_gpu_t *gpu;
     nvml_device_t handle;
+    const char *proc_root;
     mlx_value_t *data;
     nvml_return_t fatal; /* what a call said, if that ends the session */
 } look_t;
@@ -24,9 +26,9 @@ static const struct {
     unsigned long long bit;
     const char *name;
 } reasons[] = {
-    {0x002, "applications_clocks"}, {0x004, "sw_power_cap"},        {0x008, "hw_slowdown"},
-    {0x010, "sync_boost"},          {0x020, "sw_thermal_slowdown"}, {0x040, "hw_thermal_slowdown"},
-    {0x080, "hw_power_brake"},      {0x100, "display_clocks"},
+    {0x002, "application clocks"}, {0x004, "power limit"},    {0x008, "hardware slowdown"},
+    {0x010, "sync boost"},         {0x020, "temperature"},    {0x040, "temperature (hardware)"},
+    {0x080, "power brake"},        {0x100, "display clocks"},
 };
 
 static bool is_fatal(nvml_return_t code)
@@ -125,13 +127,15 @@ static void add_throttle(look_t *look)
             mlx_value_append(list, mlx_value_new_str(reasons[i].name));
 }
 
-/*  The GPU's processes, or NULL. Caller frees. *COUNT is set. */
-static nvml_process_t *read_processes(look_t *look, unsigned *count)
+typedef nvml_return_t (*list_fn)(nvml_device_t, unsigned *, nvml_process_t *);
+
+/*  The GPU's processes of the kind that GET lists, or NULL. Caller frees. *COUNT is set. */
+static nvml_process_t *read_processes(look_t *look, list_fn get, unsigned *count)
 {
-    for (unsigned room = FIRST_PROCESSES; look->api->processes && room <= MAX_PROCESSES;) {
+    for (unsigned room = FIRST_PROCESSES; get && room <= MAX_PROCESSES;) {
         nvml_process_t *list = mlx_alloc(room, sizeof *list);
         *count = room;
-        nvml_return_t code = look->api->processes(look->handle, count, list);
+        nvml_return_t code = get(look->handle, count, list);
         if (ok(look, code) && *count <= room)
             return list;
         free(list);
@@ -167,19 +171,59 @@ static void add_process_use(look_t *look, mlx_value_t *list)
     }
 }
 
-static void add_processes(look_t *look)
+static bool has_process(const mlx_value_t *list, unsigned pid)
+{
+    int64_t known;
+    for (size_t i = 0; i < mlx_value_size(list); i++)
+        if (mlx_value_int(mlx_value_at(list, i), "pid", &known) && known == pid)
+            return true;
+    return false;
+}
+
+/*  Add the processes that GET lists, but none twice: what both computes and draws is in both lists.
+ *  False when the GPU does not say. */
+static bool list_processes(look_t *look, list_fn get, mlx_value_t *list)
 {
     unsigned count = 0;
-    MLX_CLEANUP(mlx_free_p) nvml_process_t *processes = read_processes(look, &count);
-    if (!processes)
-        return;
-    mlx_value_t *list = mlx_value_set(look->data, "processes", mlx_value_list());
-    for (unsigned i = 0; i < count; i++) {
+    MLX_CLEANUP(mlx_free_p) nvml_process_t *processes = read_processes(look, get, &count);
+    size_t before = mlx_value_size(list);
+    for (unsigned i = 0; processes && i < count; i++) {
+        if (before && has_process(list, processes[i].pid))
+            continue;
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
         mlx_value_set_int(item, "pid", processes[i].pid);
+        if (mlx_value_size(list) <= FIRST_PROCESSES)
+            mlx_program_add(item, look->proc_root, processes[i].pid);
+        if (processes[i].gpu_instance != UINT32_MAX)
+            mlx_value_set_int(item, "instance", processes[i].gpu_instance);
         add_bytes(item, "memory", processes[i].memory);
     }
+    return processes != NULL;
+}
+
+static void add_processes(look_t *look)
+{
+    mlx_value_t *list = mlx_value_list();
+    bool known = list_processes(look, look->api->compute, list);
+    known = list_processes(look, look->api->graphics, list) || known;
+    if (!known) {
+        mlx_value_destroy(&list);
+        return;
+    }
+    mlx_value_set(look->data, "processes", list);
     add_process_use(look, list);
+}
+
+static void add_fan(look_t *look)
+{
+    unsigned min;
+    unsigned max;
+    add_scaled(look, "fan", look->api->fan, 1e-2);
+    if (!mlx_value_get(look->data, "fan") || !look->api->fan_range ||
+        !ok(look, look->api->fan_range(look->handle, &min, &max)) || min > max || max > 100)
+        return;
+    mlx_value_set_real(look->data, "fan_min", min / 100.0);
+    mlx_value_set_real(look->data, "fan_max", max / 100.0);
 }
 
 static bool counter(const nvml_field_t *field, unsigned long long *out)
@@ -209,6 +253,7 @@ static void add_pcie(look_t *look, int64_t now_us)
         !counter(&fields[0], &sent) || !counter(&fields[1], &taken))
         return;
     double seconds = (double)(now_us - gpu->read_us) * 1e-6;
+    gpu->first_pcie = gpu->read_us == 0;
     if (gpu->read_us && seconds > 0 && sent >= gpu->sent && taken >= gpu->taken) {
         mlx_value_set_real(look->data, "pcie_tx", (double)(sent - gpu->sent) / seconds);
         mlx_value_set_real(look->data, "pcie_rx", (double)(taken - gpu->taken) / seconds);
@@ -236,6 +281,9 @@ static bool add_instances(look_t *look)
         if (!ok(look, api->mig_handle(look->handle, i, &part)))
             continue;
         mlx_value_t *item = mlx_value_append(list, mlx_value_map());
+        unsigned number;
+        if (api->mig_number && ok(look, api->mig_number(part, &number)))
+            mlx_value_set_int(item, "number", number);
         if (api->uuid && ok(look, api->uuid(part, text, sizeof text)))
             mlx_value_set_str(item, "id", text);
         if (api->name && ok(look, api->name(part, text, sizeof text)))
@@ -251,11 +299,16 @@ static void note_missing(mlx_readings_t *out, const mlx_nvml_gpu_t *gpu, bool di
     static const char *const fields[] = {
         "utilization", "memory_used", "memory_total", "frequency", "power",
         "energy",      "temperature", "fan",          "throttle",  "processes",
+        "encoder",     "decoder",     "pcie_tx",      "pcie_rx",
     };
     const char *topic = mlx_readings_gpu_topic(out, gpu->key);
     if (divided)
         mlx_readings_missing(out, topic, "utilization",
                              "the GPU is divided (MIG): it is counted for no part of it");
+    if (gpu->first_pcie)
+        mlx_readings_missing(out, topic, "pcie_tx", "measured from the second reading on");
+    if (gpu->first_pcie)
+        mlx_readings_missing(out, topic, "pcie_rx", "measured from the second reading on");
     for (size_t i = 0; i < MLX_COUNT(fields); i++)
         if (!mlx_readings_has(out, topic, fields[i]))
             mlx_readings_missing(out, topic, fields[i], "not supported by this GPU or its driver");
@@ -269,11 +322,16 @@ static bool is_busy(const mlx_value_t *data)
            mlx_value_size(processes) > 0;
 }
 
-nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu, int meminfo, int64_t now_us,
-                            mlx_readings_t *out, bool *busy)
+nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu,
+                            const mlx_nvml_machine_t *machine, int64_t now_us, mlx_readings_t *out,
+                            bool *busy)
 {
     mlx_value_t *data = mlx_readings_gpu(out, gpu->key);
-    look_t look = {.api = api, .gpu = gpu, .handle = gpu->handle, .data = data};
+    look_t look = {.api = api,
+                   .gpu = gpu,
+                   .handle = gpu->handle,
+                   .proc_root = machine->proc_root,
+                   .data = data};
     mlx_value_set_str(data, "name", gpu->name[0] ? gpu->name : NULL);
     mlx_value_set_str(data, "vendor", "nvidia");
     mlx_value_set_str(data, "backend", "nvml");
@@ -283,12 +341,12 @@ nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu, int memi
         mlx_value_set_real(data, "utilization", utilization.gpu / 100.0);
     add_media(&look, "encoder", api->encoder);
     add_media(&look, "decoder", api->decoder);
-    add_memory(&look, meminfo);
+    add_memory(&look, machine->meminfo);
     add_clock(&look, "frequency", NVML_CLOCK_GRAPHICS);
     add_clock(&look, "memory_frequency", NVML_CLOCK_MEM);
     add_scaled(&look, "power", api->power, 1e-3);
     add_scaled(&look, "power_limit", api->limit, 1e-3);
-    add_scaled(&look, "fan", api->fan, 1e-2);
+    add_fan(&look);
     unsigned long long millijoules;
     if (api->energy && ok(&look, api->energy(gpu->handle, &millijoules)))
         mlx_value_set_real(data, "energy", (double)millijoules * 1e-3);

@@ -14,12 +14,20 @@ typedef struct {
     unsigned long long use_seen;    /* time of the newest account of its processes */
     unsigned long long sent, taken; /* bytes over PCIe at read_us; 0 before the first */
     int64_t read_us;
+    bool first_pcie; /* they were counted for the first time: there is no speed yet */
 } mlx_nvml_gpu_t;
 
-/*  Add the readings of GPU to OUT. MEMINFO is the descriptor of /proc/meminfo: a GPU that says "not
- *  supported" to the question for its memory has none of its own and shares the machine's. *BUSY is
- *  set unless it is known to be idle. Returns what ends the session, or NVML_SUCCESS. */
-nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu, int meminfo, int64_t now_us,
-                            mlx_readings_t *out, bool *busy);
+/*  What of the machine around it is looked at. */
+typedef struct {
+    int meminfo;           /* descriptor of /proc/meminfo: a GPU that says "not supported" to the
+                            * question for its memory has none and shares the machine's */
+    const char *proc_root; /* for the names of processes */
+} mlx_nvml_machine_t;
+
+/*  Add the readings of GPU to OUT. *BUSY is set unless it is known to be idle. Returns what ends
+ *  the session, or NVML_SUCCESS. */
+nvml_return_t mlx_nvml_read(const mlx_nvml_t *api, mlx_nvml_gpu_t *gpu,
+                            const mlx_nvml_machine_t *machine, int64_t now_us, mlx_readings_t *out,
+                            bool *busy);
 
 #endif

@@ -202,6 +202,7 @@ static void add_resting(const mlx_nvml_pci_t *place, mlx_readings_t *out)
     static const char *const fields[] = {
         "utilization", "memory_used", "memory_total", "frequency", "power",
         "energy",      "temperature", "fan",          "throttle",  "processes",
+        "encoder",     "decoder",     "pcie_tx",      "pcie_rx",
     };
     mlx_value_t *data = mlx_readings_gpu(out, place->key);
     mlx_value_set_str(data, "name", place->name);
@@ -231,7 +232,8 @@ static int nvml_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_err
         mlx_nvml_gpu_t *gpu = &self->gpus[i];
         mlx_nvml_pci_t *place = place_by_key(self, gpu->key);
         bool busy;
-        nvml_return_t code = mlx_nvml_read(&self->api, gpu, self->meminfo, now_us, out, &busy);
+        const mlx_nvml_machine_t machine = {self->meminfo, self->env->proc_root};
+        nvml_return_t code = mlx_nvml_read(&self->api, gpu, &machine, now_us, out, &busy);
         if (code != NVML_SUCCESS)
             return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "NVML: %s: %s", gpu->name,
                                  mlx_nvml_explain(code));

@@ -1,9 +1,12 @@
 #include "activity.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "totals.h"
+
+static const double SLACK_S = 0.05; /* between two looks at one clock */
 
 void mlx_activity_clear(mlx_activity_t *self)
 {
@@ -22,7 +25,8 @@ void mlx_activity_clear(mlx_activity_t *self)
                  .prompt_tokens = NAN,
                  .prompt_tokens_per_second = NAN,
                  .ttft_s = NAN,
-                 .duration_s = NAN},
+                 .duration_s = NAN,
+                 .prompt_cached = NAN},
     };
 }
 
@@ -72,6 +76,8 @@ static bool tap_is_best(const mlx_activity_sources_t *s)
         return false;
     if (!usable(s->own))
         return true;
+    if (s->own->requests == 0) /* it was looked at before */
+        return s->tap->requests > 0;
     return s->tap->generating > 0 && !(s->own->requests > s->tap->requests);
 }
 
@@ -113,18 +119,88 @@ static mlx_value_t *last_of(const mlx_activity_last_t *last)
     return map;
 }
 
+/*  Ollama's reply counts the whole prompt and times only what was not cached: the share that its
+ *  runner knows is taken out of the speed. */
+static void leave_cached_out(mlx_activity_last_t *tap, const mlx_activity_last_t *own)
+{
+    double computed = own->prompt_tokens - own->prompt_cached;
+    if (own->prompt_cached > 0 && computed >= 0 && isnan(tap->prompt_cached) &&
+        fabs(own->prompt_tokens - tap->prompt_tokens) <= 1)
+        tap->prompt_tokens_per_second *= computed / own->prompt_tokens;
+}
+
 /*  The tap's counts of a finished request are the server's own: they win when both saw one end at
  *  about the same time (the sources notice an end up to a poll apart). */
-static const mlx_activity_last_t *last_request(const mlx_activity_sources_t *s)
+static bool last_request(const mlx_activity_sources_t *s, mlx_activity_last_t *out)
 {
     enum {
         SAME_US = 2 * 1000 * 1000
     };
-    const mlx_activity_last_t *tap = usable(s->tap) ? &s->tap->last : NULL;
-    const mlx_activity_last_t *own = usable(s->own) ? &s->own->last : NULL;
-    if (!tap || !tap->t_us)
-        return own && own->t_us ? own : NULL;
-    return own && own->t_us > tap->t_us + SAME_US ? own : tap;
+    const mlx_activity_last_t *tap = usable(s->tap) && s->tap->last.t_us ? &s->tap->last : NULL;
+    const mlx_activity_last_t *own = usable(s->own) && s->own->last.t_us ? &s->own->last : NULL;
+    if (!tap && !own)
+        return false;
+    bool own_newer = own && (!tap || own->t_us > tap->t_us + SAME_US);
+    *out = own_newer ? *own : *tap;
+    if (!own_newer && own && own->t_us > tap->t_us - SAME_US)
+        leave_cached_out(out, own);
+    return true;
+}
+
+/*  Whether a request of the tap that nothing else was matched with is at least AGE_S old: what the
+ *  server works on came through the tap before. */
+static bool take_match(const mlx_activity_t *tap, double age_s, bool *taken)
+{
+    for (size_t i = tap->list_count; i-- > 0;)
+        if (!taken[i] && tap->list[i].age_s + SLACK_S >= age_s) {
+            taken[i] = true;
+            return true;
+        }
+    return false;
+}
+
+static int by_age(const void *a, const void *b)
+{
+    double x = ((const mlx_activity_request_t *)a)->age_s;
+    double y = ((const mlx_activity_request_t *)b)->age_s;
+    return (x < y) - (x > y);
+}
+
+/*  BEST with the requests of both: those of OWN, the oldest first, are each taken for one of the
+ *  tap's that is not younger. */
+static void join_requests(const mlx_activity_t *tap, const mlx_activity_t *own,
+                          mlx_activity_t *best)
+{
+    bool taken[MLX_ACTIVITY_REQUESTS_MAX] = {false};
+    mlx_activity_request_t others[MLX_ACTIVITY_REQUESTS_MAX];
+    size_t count = own->list_count, direct = 0;
+    memcpy(others, own->list, count * sizeof others[0]);
+    qsort(others, count, sizeof others[0], by_age);
+    memcpy(best->list, tap->list, tap->list_count * sizeof best->list[0]);
+    best->list_count = tap->list_count;
+    for (size_t i = 0; i < count; i++) {
+        if (take_match(tap, others[i].age_s, taken))
+            continue;
+        direct++;
+        if (best->list_count < MLX_ACTIVITY_REQUESTS_MAX)
+            best->list[best->list_count++] = others[i];
+    }
+    best->requests = tap->requests + (double)direct;
+    if (direct > 0 && !(own->model && tap->model && !strcmp(own->model, tap->model)))
+        best->model = NULL;
+}
+
+/*  What is known now. The speed is that of who sees more. */
+static mlx_activity_t best_of(const mlx_activity_sources_t *s, bool tap_best)
+{
+    mlx_activity_t best = tap_best ? *s->tap : *s->own;
+    if (!usable(s->tap) || !usable(s->own) || !(s->tap->requests > 0))
+        return best;
+    if (s->own->list_count > 0)
+        join_requests(s->tap, s->own, &best);
+    else if (s->tap->requests > best.requests)
+        best.requests = s->tap->requests;
+    return best;
 }
 
 static void fill(mlx_value_t *d, const mlx_activity_t *best)
@@ -153,17 +229,17 @@ mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
 {
     mlx_value_t *d = mlx_value_map();
     bool tap_best = tap_is_best(s);
-    const mlx_activity_t *best = tap_best ? s->tap : usable(s->own) ? s->own : NULL;
-    if (best) {
-        fill(d, best);
+    if (tap_best || usable(s->own)) {
+        mlx_activity_t best = best_of(s, tap_best);
+        fill(d, &best);
         mlx_value_set_str(d, "source", tap_best ? "tap" : s->own_source);
-        double ttft = usable(s->tap) && !isnan(s->tap->ttft_s) ? s->tap->ttft_s : best->ttft_s;
+        double ttft = usable(s->tap) && !isnan(s->tap->ttft_s) ? s->tap->ttft_s : best.ttft_s;
         mlx_value_set_real(d, "ttft", ttft);
     }
     fill_totals(d, s->totals);
     mlx_value_set_str(d, "source_reason", s->reason);
-    const mlx_activity_last_t *last = last_request(s);
-    if (last)
-        mlx_value_set(d, "last", last_of(last));
+    mlx_activity_last_t last;
+    if (last_request(s, &last))
+        mlx_value_set(d, "last", last_of(&last));
     return d;
 }

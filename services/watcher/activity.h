@@ -41,7 +41,8 @@ typedef struct {
     double prompt_tokens_per_second;
     double ttft_s;
     double duration_s;
-    const char *outcome; /* "ok", "error", "client_abort", "server_abort"; NULL: not known */
+    const char *outcome;  /* "ok", "error", "client_abort", "server_abort"; NULL: not known */
+    double prompt_cached; /* of prompt_tokens, found in the cache */
 } mlx_activity_last_t;
 
 typedef struct {
@@ -78,8 +79,9 @@ typedef struct {
 } mlx_activity_sources_t;
 
 /*  The data of runtime.<kind>.<endpoint>.activity. The tap is believed while it streams, unless OWN
- *  sees more requests than it; then OWN; then the tap when it is all there is. The caller owns
- *  it. */
+ *  sees more requests than it; then OWN; then the tap when it is all there is. Requests are those
+ *  of the tap, and of OWN those that did not come through it: they began before, or are more. The
+ *  caller owns it. */
 mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *sources);
 
 #endif

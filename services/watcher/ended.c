@@ -37,9 +37,9 @@ void mlx_ended_of_stream(mlx_ended_t *self, const mlx_stream_figures_t *f, int64
     self->prompt_tokens = count_or_nan(f->whole_prompt);
     self->cached_tokens = count_or_nan(f->cached_tokens);
     self->tokens = count_or_nan(f->generated_tokens);
-    self->draft_tokens = count_or_nan(f->drafted_tokens);
-    self->accepted_tokens = count_or_nan(f->accepted_tokens);
-    self->queue_s = f->wait_s;
+    self->draft_tokens = count_or_nan(f->draft_tokens);
+    self->accepted_tokens = count_or_nan(f->draft_accepted);
+    self->queue_s = f->queued_s;
     self->load_s = f->load_s;
     self->ttft_s = f->ttft_s;
     self->prompt_rate = f->prompt_rate;

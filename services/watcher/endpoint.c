@@ -23,9 +23,18 @@ static span_t trimmed(const char *text)
     return s;
 }
 
+/*  What stands before an @ may be a password: it is not repeated. */
 static int bad(mlx_error_t *err, const char *what, span_t s)
 {
-    mlx_error_set(err, MLX_ERR_USAGE, "runtime address \"%.*s\": %s",
+    const char *at = NULL;
+    for (size_t i = 0; i < s.len; i++)
+        at = s.data[i] == '@' ? s.data + i : at;
+    if (at) {
+        s.len -= (size_t)(at - s.data);
+        s.data = at;
+        what = "a user name or password is not accepted in it";
+    }
+    mlx_error_set(err, MLX_ERR_USAGE, "runtime address \"%s%.*s\": %s", at ? "..." : "",
                   (int)(s.len < 200 ? s.len : 200), s.data, what);
     return mlx_error_hint(err, "write it as [http://]host[:port][/path]");
 }

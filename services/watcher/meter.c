@@ -10,7 +10,7 @@ void mlx_meter_reset(mlx_meter_t *self)
 {
     mlx_activity_t nothing;
     mlx_activity_clear(&nothing);
-    *self = (mlx_meter_t){.ttft_s = NAN, .last = nothing.last};
+    *self = (mlx_meter_t){.requests = NAN, .ttft_s = NAN, .last = nothing.last};
     mlx_runtime_counters_clear(&self->seen);
 }
 
@@ -30,24 +30,27 @@ static void feed(mlx_rate_t *rate, double before, const mlx_runtime_counters_t *
         mlx_rate_add(rate, now_us, now);
 }
 
-/*  Servers that time their work tell the true speed of what ended since the last look. */
-static void note_ended(mlx_meter_t *self, const mlx_runtime_counters_t *now, int64_t wall_us)
+/*  Servers that time their work tell the true speed of what ended since the last look, if that was
+ *  one request: its n tokens took n - 1 steps. Of several they tell only the sum; one is assumed
+ *  where nobody counts them. */
+static void note_ended(mlx_meter_t *self, const mlx_runtime_counters_t *now, double ended,
+                       int64_t wall_us)
 {
     double tokens = rise(self->seen.tokens_total, now->tokens_total);
     double seconds = rise(self->seen.tokens_seconds, now->tokens_seconds);
-    if (!(tokens > 0) || !(seconds > 0))
+    if (!(tokens > 0) || !(seconds > 0) || ended > 1)
         return;
     double prompt = rise(self->seen.prompt_tokens_total, now->prompt_tokens_total);
     double prompt_s = rise(self->seen.prompt_tokens_seconds, now->prompt_tokens_seconds);
     self->last.t_us = wall_us;
     self->last.tokens = tokens;
-    self->last.tokens_per_second = tokens / seconds;
+    self->last.tokens_per_second = tokens > 1 ? (tokens - 1) / seconds : NAN;
     self->last.prompt_tokens = prompt;
     self->last.prompt_tokens_per_second = prompt > 0 && prompt_s > 0 ? prompt / prompt_s : NAN;
 }
 
-void mlx_meter_update(mlx_meter_t *self, const mlx_runtime_counters_t *seen, int64_t now_us,
-                      int64_t wall_us)
+void mlx_meter_update(mlx_meter_t *self, const mlx_runtime_counters_t *seen, double requests,
+                      int64_t now_us, int64_t wall_us)
 {
     feed(&self->tokens, self->seen.tokens_total, seen, seen->tokens_total, now_us);
     feed(&self->prompt, self->seen.prompt_tokens_total, seen, seen->prompt_tokens_total, now_us);
@@ -55,7 +58,9 @@ void mlx_meter_update(mlx_meter_t *self, const mlx_runtime_counters_t *seen, int
     double waited = rise(self->seen.ttft_sum, seen->ttft_sum);
     if (first_tokens > 0 && waited >= 0)
         self->ttft_s = waited / first_tokens;
-    note_ended(self, seen, wall_us);
+    double counted = isnan(seen->requests_total) ? requests : seen->requests_total;
+    note_ended(self, seen, rise(self->requests, counted), wall_us);
+    self->requests = counted;
     self->seen = *seen;
     self->seen_us = now_us;
     self->started = true;

@@ -8,15 +8,18 @@
 
 #include "manifests.h"
 #include "runner_scan.h"
+#include "runtime.h"
 #include "slots.h"
 
 enum {
     BUSY_MS = 250,
-    IDLE_MS = 1000,
+    IDLE_MS = 400,
+    LOADING_MS = 250,
     TIMEOUT_MS = 10000, /* a runner answers between two batches of a prompt */
     MAX_BODY = 1 << 20,
     GIVE_UP = 3, /* bad answers in a row */
-    SCAN_MIN_US = 1000 * 1000,
+    SCAN_MIN_US = 300 * 1000,
+    SCAN_SOON_US = 10 * 1000 * 1000, /* for so long after a change a runner is looked for often */
     SCAN_MAX_US = 30 * 1000 * 1000,
 };
 
@@ -35,8 +38,11 @@ struct mlx_runner {
     mlx_runner_options_t options;
     server_t *servers[MLX_RUNNERS_MAX];
     size_t count;
-    mlx_value_t *models;  /* loaded, as last told */
-    int64_t next_scan_us; /* monotonic; 0: as soon as there is need */
+    mlx_value_t *models;     /* loaded, as last told */
+    mlx_timer_t *scan_timer; /* to the next scan, while a model has no runner */
+    int64_t changed_us;      /* when a model came or went, or a runner */
+    bool died;               /* the newest one, and there is none since */
+    int64_t next_scan_us;    /* monotonic; 0: as soon as there is need */
     int64_t scan_pause_us;
     char reason[256];
     mlx_activity_t ended; /* totals and last request of the runners that are gone */
@@ -44,6 +50,7 @@ struct mlx_runner {
 };
 
 static void poll_server(void *arg);
+static void scan_when_due(mlx_runner_t *self);
 
 mlx_runner_t *mlx_runner_new(const mlx_runner_options_t *options)
 {
@@ -70,9 +77,10 @@ static void destroy_server(server_t *server)
 }
 
 /*  What SERVER does, with the names that are known here. */
-static void activity_of(const server_t *server, int64_t now_us, mlx_activity_t *out)
+static void activity_of(const server_t *server, int64_t since_us, int64_t now_us,
+                        mlx_activity_t *out)
 {
-    mlx_slots_activity(server->slots, now_us, out);
+    mlx_slots_activity(server->slots, since_us, now_us, out);
     out->model = server->model;
     out->last.model = server->model;
     out->last.source = "runner";
@@ -84,7 +92,7 @@ static void activity_of(const server_t *server, int64_t now_us, mlx_activity_t *
 static void keep_totals(mlx_runner_t *self, const server_t *server)
 {
     mlx_activity_t seen;
-    activity_of(server, INT64_MAX, &seen);
+    activity_of(server, 0, INT64_MAX, &seen);
     mlx_activity_t totals;
     mlx_activity_clear(&totals);
     totals.available = seen.available;
@@ -120,6 +128,7 @@ void mlx_runner_destroy(mlx_runner_t **self)
     if (!*self)
         return;
     drop_all(*self);
+    mlx_loop_cancel((*self)->options.loop, &(*self)->scan_timer);
     mlx_value_destroy(&(*self)->models);
     free(*self);
     *self = NULL;
@@ -203,9 +212,21 @@ static void lose(server_t *server, bool ended)
     for (size_t i = self->count; i-- > 0;)
         if (self->servers[i] == server)
             drop(self, i);
-    self->next_scan_us = ended ? 0 : mlx_now_us() + SCAN_MAX_US;
+    self->died = ended;
+    self->changed_us = mlx_now_us();
+    self->next_scan_us = ended ? 0 : self->changed_us + SCAN_MAX_US;
     self->scan_pause_us = SCAN_MIN_US;
+    scan_when_due(self);
     self->options.changed(self->options.arg);
+}
+
+/*  It has started and loads the model: no answer yet, and no fault. */
+static bool still_loads(server_t *server, const mlx_http_reply_t *reply)
+{
+    if (!mlx_runtime_is_loading(reply->status, reply->body))
+        return false;
+    poll_after(server, LOADING_MS);
+    return true;
 }
 
 static void take_slots(server_t *server, const mlx_http_reply_t *reply)
@@ -239,7 +260,7 @@ static void on_slots(void *arg, const mlx_http_reply_t *reply)
     server->call = NULL;
     if (reply->refused)
         lose(server, true);
-    else
+    else if (!still_loads(server, reply))
         take_slots(server, reply);
 }
 
@@ -281,12 +302,13 @@ static void add_server(mlx_runner_t *self, const mlx_runner_process_t *process)
     server->slots = mlx_slots_new();
     mlx_slots_sink(server->slots, (mlx_ended_sink_t){on_ended, server});
     self->servers[self->count++] = server;
+    self->died = false;
     mlx_manifests_find(process->model_path, on_name, server);
     poll_after(server, 0);
 }
 
-/*  Scanning costs some milliseconds on a machine with many processes: pause longer each time that
- *  it finds nothing new. */
+/*  Scanning costs some milliseconds on a machine with many processes: after a while pause longer
+ *  each time that it finds nothing new. */
 static void scan(mlx_runner_t *self, int64_t now_us)
 {
     MLX_CLEANUP(mlx_free_p) mlx_runner_scan_t *found = mlx_alloc(1, sizeof *found);
@@ -295,29 +317,53 @@ static void scan(mlx_runner_t *self, int64_t now_us)
     for (size_t i = 0; i < found->count && self->count < MLX_RUNNERS_MAX; i++)
         if (!knows(self, &found->processes[i]))
             add_server(self, &found->processes[i]);
-    if (self->count == 0)
+    if (self->count == 0 && self->died && !found->starting)
+        snprintf(self->reason, sizeof self->reason,
+                 "its runner has ended: Ollama starts another with the next request");
+    else if (self->count == 0)
         snprintf(self->reason, sizeof self->reason, "%s", found->reason);
     if (self->count > before)
         self->scan_pause_us = SCAN_MIN_US;
     self->next_scan_us = now_us + self->scan_pause_us;
-    if (self->scan_pause_us < SCAN_MAX_US)
+    if (self->scan_pause_us < SCAN_MAX_US && now_us - self->changed_us > SCAN_SOON_US)
         self->scan_pause_us *= 2;
+}
+
+static void on_scan_timer(void *arg)
+{
+    mlx_runner_t *self = arg;
+    self->scan_timer = NULL;
+    scan_when_due(self);
+    self->options.changed(self->options.arg);
+}
+
+/*  Look for runners while there are fewer than models. */
+static void scan_when_due(mlx_runner_t *self)
+{
+    mlx_loop_cancel(self->options.loop, &self->scan_timer);
+    int64_t now_us = mlx_now_us();
+    if (self->count < mlx_value_size(self->models) && now_us >= self->next_scan_us)
+        scan(self, now_us);
+    if (self->count >= mlx_value_size(self->models))
+        return;
+    int64_t left_us = self->next_scan_us - now_us;
+    self->scan_timer = mlx_loop_after(self->options.loop, left_us > 0 ? left_us / 1000 + 1 : 1,
+                                      on_scan_timer, self);
 }
 
 void mlx_runner_loaded(mlx_runner_t *self, const mlx_value_t *models)
 {
     size_t loaded = mlx_value_size(models);
     if (loaded != mlx_value_size(self->models)) {
+        self->changed_us = mlx_now_us();
         self->next_scan_us = 0;
         self->scan_pause_us = SCAN_MIN_US;
     }
     mlx_value_destroy(&self->models);
     self->models = mlx_value_copy(models);
-    int64_t now_us = mlx_now_us();
     if (loaded == 0)
         drop_all(self);
-    else if (self->count < loaded && now_us >= self->next_scan_us)
-        scan(self, now_us);
+    scan_when_due(self);
     name_by_elimination(self);
 }
 
@@ -342,9 +388,14 @@ void mlx_runner_activity(const mlx_runner_t *self, int64_t now_us, mlx_activity_
     if (self->count == 0 && mlx_value_size(self->models) > 0)
         return;
     *out = self->ended;
+    int64_t since_us = 0;
+    for (size_t i = 0; i < self->count; i++) {
+        int64_t changed_us = mlx_slots_changed_us(self->servers[i]->slots);
+        since_us = changed_us > since_us ? changed_us : since_us;
+    }
     for (size_t i = 0; i < self->count; i++) {
         mlx_activity_t part;
-        activity_of(self->servers[i], now_us, &part);
+        activity_of(self->servers[i], since_us, now_us, &part);
         mlx_activity_add(out, &part);
     }
 }

@@ -102,6 +102,7 @@ static bool on_ollama(void *arg, const mlx_proc_t *proc)
 
 static void explain(const search_t *s, char *out, size_t cap)
 {
+    s->out->starting = s->not_ready;
     if (s->other_user)
         snprintf(out, cap,
                  "Ollama's runner belongs to another user (uid %u): run the watcher as that user, "
@@ -115,7 +116,9 @@ static void explain(const search_t *s, char *out, size_t cap)
         snprintf(out, cap,
                  "this Ollama is older than 0.30 and its runner reports nothing: use the tap");
     else if (s->other_server)
-        snprintf(out, cap, "the runners here belong to another Ollama server: use the tap");
+        snprintf(out, cap,
+                 "no runner of this Ollama was found, those here belong to another Ollama: use the "
+                 "tap");
     else
         snprintf(out, cap, "no runner process of this Ollama was found: use the tap");
 }

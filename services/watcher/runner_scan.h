@@ -31,6 +31,7 @@ typedef struct {
 typedef struct {
     size_t count;
     mlx_runner_process_t processes[MLX_RUNNERS_MAX];
+    bool starting;    /* there is one, and it does not listen yet */
     char reason[256]; /* why count is 0, for a person; "" otherwise */
 } mlx_runner_scan_t;
 

@@ -79,29 +79,47 @@ typedef struct {
     mlx_query_role_t role;
     const char *path; /* GET */
     size_t max_body;
-    int64_t busy_ms;     /* ACTIVITY: how often while it works */
-    int64_t idle_ms;     /* and while it does not */
-    bool disturbs;       /* it counts as use: only through the gate (gate.h) */
-    bool tells_sleep;    /* it says whether the server sleeps, and is free */
-    const char *refused; /* what a 4xx or 5xx status means, for a person; may be NULL */
+    int64_t busy_ms;  /* ACTIVITY: how often while it works */
+    int64_t idle_ms;  /* and while it does not */
+    bool disturbs;    /* it counts as use: only through the gate (gate.h) */
+    bool tells_sleep; /* it says whether the server sleeps, and is free */
 
     /*  Put what BODY says into STATE; -1 with ERR when it is not what was asked for. */
     int (*parse)(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err);
 } mlx_runtime_query_t;
 
+/*  What an answer that is none means. The first that fits is said. */
 typedef struct {
-    const char *kind; /* "ollama", "llamacpp", "vllm", "openai" */
-    bool on_demand;   /* loads and unloads models as requests come: worth a look more often */
+    const char *path; /* of the question; NULL: any */
+    long status;      /* HTTP status; 0: any of 400 and more */
+    const char *says; /* the body contains this; NULL: anything */
+    const char *text; /* for a person; NULL ends the table */
+} mlx_runtime_cause_t;
+
+typedef struct {
+    const char *kind;   /* "ollama", "llamacpp", "vllm", "openai" */
+    bool on_demand;     /* loads and unloads models as requests come: worth a look more often */
+    bool one_at_a_time; /* some servers of this kind answer nobody while they generate */
 
     /*  What tells it from other kinds: the reply to GET PROBE_PATH. */
     const char *probe_path;
     bool (*claims)(const char *body, size_t len);
+
+    const mlx_runtime_cause_t *causes; /* before those of every kind; may be NULL */
 
     mlx_runtime_query_t queries[MLX_RUNTIME_QUERIES_MAX]; /* the first is STATE; ends: path NULL */
 } mlx_runtime_backend_t;
 
 /*  All kinds, in the order in which an unknown server is offered to them. Static storage. */
 const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count);
+
+/*  What STATUS and BODY say in answer to PATH, for a person: by the table of BACKEND (may be NULL),
+ *  then by what all kinds have in common. NULL: nothing is known of it. Static storage. */
+const char *mlx_runtime_cause(const mlx_runtime_backend_t *backend, const char *path, long status,
+                              const char *body);
+
+/*  The server says that it is loading its model: it will answer in a while. */
+bool mlx_runtime_is_loading(long status, const char *body);
 
 /*  By name; NULL when there is none. */
 const mlx_runtime_backend_t *mlx_runtime_backend(const char *kind);

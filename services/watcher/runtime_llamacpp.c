@@ -115,10 +115,21 @@ static bool claims(const char *body, size_t len)
     return mlx_runtime_owned_by(body, len, "llamacpp");
 }
 
+static const mlx_runtime_cause_t causes[] = {
+    {"/slots", 400, "model name",
+     "a router has no slots of its own: its models' servers have them"},
+    {"/slots", 501, NULL, "llama-server was started with --no-slots"},
+    {"/slots", 404, NULL, "this build of llama-server has no /slots"},
+    {"/metrics", 501, NULL, "llama-server was started without --metrics"},
+    {"/metrics", 404, NULL, "this build of llama-server has no /metrics"},
+    {0},
+};
+
 const mlx_runtime_backend_t mlx_runtime_llamacpp = {
     .kind = "llamacpp",
     .probe_path = "/v1/models",
     .claims = claims,
+    .causes = causes,
     .queries =
         {
             {.role = MLX_QUERY_STATE,
@@ -129,9 +140,8 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
              .path = "/slots",
              .max_body = 1 << 20,
              .busy_ms = 250,
-             .idle_ms = 1000,
+             .idle_ms = 400,
              .disturbs = true,
-             .refused = "llama-server was started with --no-slots",
              .parse = parse_slots},
             {.role = MLX_QUERY_ACTIVITY,
              .path = "/metrics",
@@ -139,7 +149,6 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
              .busy_ms = 2000,
              .idle_ms = 5000,
              .disturbs = true,
-             .refused = "llama-server was started without --metrics",
              .parse = parse_metrics},
             {.role = MLX_QUERY_FACTS,
              .path = "/props",

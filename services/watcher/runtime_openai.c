@@ -15,6 +15,7 @@ static bool claims(const char *body, size_t len)
 
 const mlx_runtime_backend_t mlx_runtime_openai = {
     .kind = "openai",
+    .one_at_a_time = true,
     .probe_path = "/v1/models",
     .claims = claims,
     .queries =

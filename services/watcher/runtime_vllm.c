@@ -73,10 +73,17 @@ static bool claims(const char *body, size_t len)
     return mlx_runtime_owned_by(body, len, "vllm");
 }
 
+static const mlx_runtime_cause_t causes[] = {
+    {"/metrics", 404, NULL, "vLLM was started with --disable-log-stats"},
+    {NULL, 503, NULL, "its engine has stopped (HTTP 503)"},
+    {0},
+};
+
 const mlx_runtime_backend_t mlx_runtime_vllm = {
     .kind = "vllm",
     .probe_path = "/v1/models",
     .claims = claims,
+    .causes = causes,
     .queries =
         {
             {.role = MLX_QUERY_STATE,
@@ -87,8 +94,7 @@ const mlx_runtime_backend_t mlx_runtime_vllm = {
              .path = "/metrics",
              .max_body = 4 << 20,
              .busy_ms = 500,
-             .idle_ms = 1000,
-             .refused = "vLLM was started with --disable-log-stats",
+             .idle_ms = 400,
              .parse = parse_metrics},
             {.role = MLX_QUERY_FACTS,
              .path = "/version",

@@ -26,6 +26,8 @@ struct mlx_slots {
     track_t *tracks;
     size_t count;
     int64_t last_look_us; /* 0: never */
+    mlx_rate_t sum;       /* of tokens_total, while something generates */
+    int64_t changed_us;   /* when the set of those that generate changed last; 0: never */
     double tokens_total;
     double prompt_tokens_total;
     double requests_total;
@@ -155,12 +157,16 @@ static void finish(mlx_slots_t *self, const track_t *track, const mlx_slot_t *no
     last->t_us = wall_us;
     last->tokens_per_second = NAN;
     last->prompt_tokens = NAN;
+    last->prompt_cached = NAN;
+    last->prompt_tokens_per_second = mlx_rate_value(&track->prompt);
     int64_t span = track->last_look_us - track->first_decoded_us;
     if (track->first_decoded >= 0 && span > 0)
         last->tokens_per_second =
             (double)(track->seen.decoded - track->first_decoded) * 1e6 / (double)span;
-    if (track->seen.decoded > 0 && track->seen.prompt_done >= 0 && track->seen.prompt_cached >= 0)
+    if (track->seen.decoded > 0 && track->seen.prompt_done >= 0 && track->seen.prompt_cached >= 0) {
         last->prompt_tokens = (double)(track->seen.prompt_done + track->seen.prompt_cached);
+        last->prompt_cached = (double)track->seen.prompt_cached;
+    }
 }
 
 static void begin(track_t *track, int64_t now_us)
@@ -193,7 +199,22 @@ static void measure(mlx_slots_t *self, track_t *track, const mlx_slot_t *before,
     }
 }
 
-static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64_t wall_us)
+/*  How the requests that generate changed from one look to the next. */
+typedef struct {
+    bool changed; /* one began or ended */
+    bool kept;    /* one went on */
+    bool any;     /* there is one now */
+} change_t;
+
+static void note_change(change_t *change, bool before, bool now, bool same)
+{
+    change->kept = change->kept || (before && now && same);
+    change->changed = change->changed || before != now || (before && !same);
+    change->any = change->any || now;
+}
+
+static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64_t wall_us,
+                 change_t *change)
 {
     bool fresh;
     track_t *track = track_of(self, now->id, &fresh);
@@ -216,6 +237,8 @@ static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64
         const mlx_slot_t *base = fresh ? now : same ? &before : &none;
         measure(self, track, base, now, now_us);
     }
+    note_change(change, before.processing && before.decoded > 0,
+                now->processing && now->decoded > 0, same);
     track->seen = *now;
     track->last_look_us = now_us;
 }
@@ -223,9 +246,26 @@ static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64
 void mlx_slots_update(mlx_slots_t *self, const mlx_slot_list_t *seen, int64_t now_us,
                       int64_t wall_us)
 {
+    change_t change = {0};
     for (size_t i = 0; i < seen->count; i++)
-        look(self, &seen->slots[i], now_us, wall_us);
+        look(self, &seen->slots[i], now_us, wall_us, &change);
+    if (!change.kept)
+        mlx_rate_reset(&self->sum);
+    if (change.changed)
+        self->changed_us = now_us;
+    if (change.any)
+        mlx_rate_add(&self->sum, now_us, self->tokens_total);
     self->last_look_us = now_us;
+}
+
+double mlx_slots_requests(const mlx_slots_t *self)
+{
+    return self->last_look_us ? self->requests_total : (double)NAN;
+}
+
+int64_t mlx_slots_changed_us(const mlx_slots_t *self)
+{
+    return self->changed_us;
 }
 
 bool mlx_slots_busy(const mlx_slots_t *self)
@@ -236,21 +276,18 @@ bool mlx_slots_busy(const mlx_slots_t *self)
     return false;
 }
 
-static void list_request(const track_t *track, bool stale, int64_t now_us, mlx_activity_t *out)
+static void list_request(const track_t *track, bool stale, int64_t since_us, int64_t now_us,
+                         mlx_activity_t *out)
 {
     mlx_activity_request_t *request = &out->list[out->list_count++];
     *request = (mlx_activity_request_t){
         .tokens = (double)track->seen.decoded,
-        .tokens_per_second = stale ? NAN : mlx_rate_value(&track->decode),
+        .tokens_per_second = stale ? NAN : mlx_rate_since(&track->decode, since_us),
         .age_s = (double)(now_us - track->since_us) / 1e6,
     };
     out->requests++;
     if (track->seen.decoded > 0) {
         out->generating++;
-        if (isnan(out->tokens_per_second))
-            out->tokens_per_second = request->tokens_per_second;
-        else if (!isnan(request->tokens_per_second))
-            out->tokens_per_second += request->tokens_per_second;
         return;
     }
     double prompt = stale ? NAN : mlx_rate_value(&track->prompt);
@@ -260,7 +297,8 @@ static void list_request(const track_t *track, bool stale, int64_t now_us, mlx_a
         out->prompt_tokens_per_second += prompt;
 }
 
-void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t *out)
+void mlx_slots_activity(const mlx_slots_t *self, int64_t since_us, int64_t now_us,
+                        mlx_activity_t *out)
 {
     mlx_activity_clear(out);
     if (!self->last_look_us)
@@ -272,9 +310,9 @@ void mlx_slots_activity(const mlx_slots_t *self, int64_t now_us, mlx_activity_t 
     out->generating = 0;
     for (size_t i = 0; i < self->count; i++)
         if (self->tracks[i].seen.processing)
-            list_request(&self->tracks[i], stale, now_us, out);
-    if (out->requests == 0 && !stale)
-        out->tokens_per_second = 0; /* while a prompt is read there is no speed, not one of 0 */
+            list_request(&self->tracks[i], stale, since_us, now_us, out);
+    if (!stale) /* while a prompt is read there is no speed, not one of 0 */
+        out->tokens_per_second = out->requests == 0 ? 0 : mlx_rate_since(&self->sum, since_us);
     out->tokens_total = self->tokens_total;
     out->prompt_tokens_total = self->prompt_tokens_total;
     out->requests_total = self->requests_total;

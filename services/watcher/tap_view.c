@@ -2,11 +2,16 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 void mlx_tap_view_reset(mlx_tap_view_t *self)
 {
     mlx_activity_clear(&self->activity);
     self->last_model[0] = '\0';
+    self->stream_count = 0;
+    self->made = 0;
+    self->changed_us = 0;
+    mlx_rate_reset(&self->sum);
 }
 
 /*  Counts of the tap are -1 where not known. */
@@ -48,6 +53,7 @@ static void take_ended(mlx_tap_view_t *self, const mlx_stream_figures_t *f, int6
         .tokens_per_second = f->generation_rate,
         .prompt_tokens = count_or_nan(f->prompt_tokens),
         .prompt_tokens_per_second = f->prompt_rate,
+        .prompt_cached = NAN,
         .ttft_s = f->ttft_s,
         .duration_s = (double)(f->ended_us - f->started_us) / 1e6,
         .outcome = f->outcome == MLX_STREAM_LOST ? NULL : mlx_stream_outcome_name(f->outcome),
@@ -78,6 +84,45 @@ static void take_running(mlx_tap_view_t *self, const mlx_tap_request_t *request,
     a->model = a->list_count == 1 ? model : NULL;
 }
 
+static const mlx_tap_view_stream_t *stream_of(const mlx_tap_view_t *self, uint64_t id)
+{
+    for (size_t i = 0; i < self->stream_count; i++)
+        if (self->streams[i].id == id)
+            return &self->streams[i];
+    return NULL;
+}
+
+/*  The speed of all streams together is that of their tokens over one window, not the sum of speeds
+ *  over windows of different age. */
+static void add_streams_up(mlx_tap_view_t *self, const mlx_tap_snapshot_t *snapshot, int64_t now_us)
+{
+    mlx_tap_view_stream_t now[MLX_ACTIVITY_REQUESTS_MAX];
+    size_t count = 0, kept = 0;
+    for (size_t i = 0; i < snapshot->count; i++) {
+        const mlx_tap_request_t *r = &snapshot->requests[i];
+        const mlx_tap_view_stream_t *before = stream_of(self, r->id);
+        if (!r->figures.streamed || r->figures.generated_tokens <= 0)
+            continue;
+        int64_t more = r->figures.generated_tokens - (before ? before->tokens : 0);
+        self->made += more > 0 ? (double)more : 0;
+        if (r->figures.outcome != MLX_STREAM_RUNNING || count == MLX_ACTIVITY_REQUESTS_MAX)
+            continue;
+        kept += before != NULL;
+        now[count++] = (mlx_tap_view_stream_t){r->id, r->figures.generated_tokens};
+    }
+    if (kept == 0 || count == MLX_ACTIVITY_REQUESTS_MAX)
+        mlx_rate_reset(&self->sum);
+    if (kept != count || kept != self->stream_count)
+        self->changed_us = now_us;
+    if (count > 0)
+        mlx_rate_add(&self->sum, now_us, self->made);
+    memcpy(self->streams, now, count * sizeof now[0]);
+    self->stream_count = count;
+    double together = mlx_rate_since(&self->sum, self->changed_us);
+    if (!isnan(together))
+        self->activity.tokens_per_second = together;
+}
+
 void mlx_tap_view_update(mlx_tap_view_t *self, const mlx_tap_snapshot_t *snapshot, int64_t now_us,
                          int64_t wall_us)
 {
@@ -104,6 +149,7 @@ void mlx_tap_view_update(mlx_tap_view_t *self, const mlx_tap_snapshot_t *snapsho
             a->ttft_s = f->ttft_s;
         }
     }
+    add_streams_up(self, snapshot, now_us);
 }
 
 const mlx_activity_t *mlx_tap_view_activity(const mlx_tap_view_t *self)

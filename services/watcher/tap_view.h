@@ -8,14 +8,26 @@
 #define MLX_WATCHER_TAP_VIEW_H
 
 #include "activity.h"
+#include "rate.h"
 #include "tap.h"
 
 enum {
     MLX_TAP_VIEW_MODEL_MAX = 128
 };
 
+/*  A stream that has said something, at the newest snapshot. */
+typedef struct {
+    uint64_t id;
+    int64_t tokens;
+} mlx_tap_view_stream_t;
+
 typedef struct {
     mlx_activity_t activity;
+    mlx_tap_view_stream_t streams[MLX_ACTIVITY_REQUESTS_MAX];
+    size_t stream_count;
+    double made;        /* tokens of all streams so far */
+    mlx_rate_t sum;     /* of MADE, while something streams */
+    int64_t changed_us; /* when a stream began or ended */
     char models[MLX_ACTIVITY_REQUESTS_MAX][MLX_TAP_VIEW_MODEL_MAX]; /* of the running requests */
     char clients[MLX_ACTIVITY_REQUESTS_MAX][MLX_ASKER_NAME];        /* and who asks */
     char last_model[MLX_TAP_VIEW_MODEL_MAX];

@@ -9,6 +9,8 @@
 
 enum {
     STRANGER_MS = 30000, /* pause while another program has the port */
+    SOON_MS = 1000,      /* while it loads, or may start a model at any time */
+    ABSENT_MS = 2000,    /* nobody listens there: asking costs nothing */
     FACTS_MS = 60000,
     REFUSED_MS = 60000, /* pause after a question it does not know */
     STATE_TIMEOUT_MS = 5000,
@@ -81,6 +83,8 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
         self->asks[self->ask_count++] =
             (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
+    if (backend->on_demand && mlx_endpoint_local(&self->options.endpoint))
+        self->traffic = mlx_traffic_new(self->options.endpoint.port);
     if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
         self->runner = mlx_runner_new(&(mlx_runner_options_t){
@@ -110,6 +114,7 @@ static void become_unknown(mlx_target_t *self)
     abort_calls(self);
     mlx_runner_destroy(&self->runner);
     mlx_gate_destroy(&self->gate);
+    mlx_traffic_destroy(&self->traffic);
     self->ask_count = 0;
     self->backend = NULL;
     self->seen = false;
@@ -136,6 +141,7 @@ void mlx_target_destroy(mlx_target_t **self_p)
     abort_calls(self);
     mlx_runner_destroy(&self->runner);
     mlx_gate_destroy(&self->gate);
+    mlx_traffic_destroy(&self->traffic);
     if (self->timer)
         mlx_loop_cancel(self->options.loop, &self->timer);
     mlx_slots_destroy(&self->slots);
@@ -152,20 +158,26 @@ bool mlx_target_busy(const mlx_target_t *self)
            mlx_meter_busy(&self->meter);
 }
 
+static int64_t shorter(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
 {
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
-    bool awake = busy || (self->backend->on_demand && mlx_value_size(self->state.models) > 0);
+    bool awake = busy || self->backend->on_demand;
     if (!self->reachable)
-        return self->options.idle_ms;
+        return shorter(self->options.idle_ms, self->loading ? SOON_MS : ABSENT_MS);
     if (query->tells_sleep)
         return self->options.idle_ms;
     if (ask->refused[0])
         return REFUSED_MS;
     switch (query->role) {
     case MLX_QUERY_STATE:
-        return awake ? self->options.busy_ms : self->options.idle_ms;
+        return awake ? shorter(self->options.busy_ms, self->options.idle_ms)
+                     : self->options.idle_ms;
     case MLX_QUERY_ACTIVITY:
         return busy ? query->busy_ms : query->idle_ms;
     default:
@@ -203,7 +215,8 @@ static void arm(mlx_target_t *self)
         if (may_ask(self, ask, now_us) && ask->due_us < due_us)
             due_us = ask->due_us;
     }
-    if (self->gate && mlx_gate_looks(self->gate) && self->reachable && self->look_us < due_us)
+    bool looks = self->traffic || (self->gate && mlx_gate_looks(self->gate));
+    if (looks && self->reachable && self->look_us < due_us)
         due_us = self->look_us;
     set_timer(self, due_us <= now_us ? 0 : (due_us - now_us + 999) / 1000);
 }
@@ -223,6 +236,8 @@ static void now_reachable(mlx_target_t *self)
 {
     self->misses = 0;
     self->reason[0] = '\0';
+    self->loading = false;
+    self->late = false;
     self->seen = true;
     if (self->reachable)
         return;
@@ -244,7 +259,7 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
     if (self->runner)
         mlx_runner_loaded(self->runner, NULL);
     self->options.changed(self->options.arg, self);
-    if (!self->options.backend)
+    if (!self->options.backend && !self->loading)
         become_unknown(self);
 }
 
@@ -260,17 +275,29 @@ static bool failed(const mlx_target_t *self, const char *path, const mlx_http_re
         size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
         snprintf(out, cap, "%.250s", reply->error.text + skip);
     } else if (reply->status != 200) {
-        snprintf(out, cap, "HTTP %ld", reply->status);
+        const char *cause = mlx_runtime_cause(self->backend, path, reply->status, reply->body);
+        if (cause)
+            snprintf(out, cap, "%.250s", cause);
+        else
+            snprintf(out, cap, "HTTP %ld", reply->status);
     }
     return reply->refused || reply->error.code || reply->status != 200;
 }
 
-static void state_missed(mlx_target_t *self, const char *path, bool refused, const char *why)
+/*  One that is connected and does not answer in time works on something: a server of one thread
+ *  answers nobody meanwhile. One that says that it loads is there, too. */
+static void state_missed(mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
+                         const char *why)
 {
-    if (!refused)
+    self->late = reply->late && self->reachable && self->backend->one_at_a_time;
+    if (self->late)
+        return;
+    self->loading = mlx_runtime_is_loading(reply->status, reply->body);
+    self->seen = self->seen || self->loading;
+    if (!reply->refused && !self->loading)
         problem(self, path, why);
     self->misses++;
-    if (refused || self->misses >= PATIENCE || !self->reachable)
+    if (reply->refused || self->loading || self->misses >= PATIENCE || !self->reachable)
         now_unreachable(self, why);
 }
 
@@ -282,7 +309,8 @@ static void take_activity(mlx_target_t *self)
     if (self->state.has_slots)
         mlx_slots_update(self->slots, &self->state.slots, now_us, mlx_wall_us());
     if (self->state.has_counters)
-        mlx_meter_update(&self->meter, &self->state.counters, now_us, mlx_wall_us());
+        mlx_meter_update(&self->meter, &self->state.counters, mlx_slots_requests(self->slots),
+                         now_us, mlx_wall_us());
     self->state.has_slots = false;
     self->state.has_counters = false;
 }
@@ -324,6 +352,8 @@ static void good_reply(mlx_target_t *self, const mlx_target_ask_t *ask)
     if (ask->query->role != MLX_QUERY_STATE)
         return;
     now_reachable(self);
+    if (self->traffic && !mlx_target_busy(self))
+        mlx_traffic_idle(self->traffic); /* or it is not a model that it works on */
     if (self->runner)
         mlx_runner_loaded(self->runner, self->state.models);
 }
@@ -334,15 +364,14 @@ static void bad_reply(mlx_target_t *self, mlx_target_ask_t *ask, const mlx_http_
 {
     const mlx_runtime_query_t *query = ask->query;
     if (query->role == MLX_QUERY_STATE) {
-        state_missed(self, query->path, reply->refused, why);
+        state_missed(self, query->path, reply, why);
         return;
     }
     if (self->gate && query->tells_sleep)
         mlx_gate_told(self->gate, MLX_SLEEP_UNKNOWN, mlx_now_us());
     if (self->gate && query->disturbs)
         mlx_gate_unanswered(self->gate);
-    snprintf(ask->refused, sizeof ask->refused, "%.159s",
-             reply->status >= 400 && query->refused ? query->refused : why);
+    snprintf(ask->refused, sizeof ask->refused, "%.159s", why);
     if (reply->status < 400 && !reply->refused)
         problem(self, query->path, why);
 }
@@ -365,7 +394,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     else
         good_reply(self, ask);
     if (!self->backend) { /* it was given up: find out anew */
-        set_timer(self, self->options.idle_ms);
+        set_timer(self, shorter(self->options.idle_ms, ABSENT_MS));
         return;
     }
     ask->due_us = mlx_now_us() + pause_ms(self, ask) * 1000;
@@ -393,10 +422,23 @@ static void look_through_gate(mlx_target_t *self, int64_t now_us)
             self->asks[i].due_us = 0;
 }
 
+/*  A request that is not yet seen at work may be loading its model: ask what is loaded. */
+static void look_for_requests(mlx_target_t *self, int64_t now_us)
+{
+    if (!self->traffic || !self->reachable || now_us < self->look_us)
+        return;
+    self->look_us = now_us + (int64_t)MLX_GATE_LOOK_MS * 1000;
+    bool work = mlx_traffic_look(self->traffic) && mlx_traffic_working(self->traffic);
+    for (size_t i = 0; i < self->ask_count && work && !mlx_target_busy(self); i++)
+        if (self->asks[i].query->role == MLX_QUERY_STATE)
+            self->asks[i].due_us = 0;
+}
+
 static void ask_what_is_due(mlx_target_t *self)
 {
     int64_t now_us = mlx_now_us();
     look_through_gate(self, now_us);
+    look_for_requests(self, now_us);
     for (size_t i = 0; i < self->ask_count; i++) {
         mlx_target_ask_t *ask = &self->asks[i];
         bool state = ask->query->role == MLX_QUERY_STATE;
@@ -450,12 +492,14 @@ static void on_probe(void *arg, const mlx_http_reply_t *reply)
     self->probe = NULL;
     bool answered = !reply->error.code && reply->status == 200;
     const mlx_runtime_backend_t *backend = answered ? claimant(self->probe_path, reply) : NULL;
+    if (mlx_runtime_is_loading(reply->status, reply->body))
+        backend = &mlx_runtime_llamacpp; /* whose words these are */
     const char *next = next_probe(self->probe_path);
     if (backend) {
         become(self, backend);
         on_turn(self);
     } else if (reply->refused || !next) {
-        set_timer(self, reply->refused ? self->options.idle_ms : STRANGER_MS);
+        set_timer(self, reply->refused ? shorter(self->options.idle_ms, ABSENT_MS) : STRANGER_MS);
     } else {
         probe(self, next);
     }

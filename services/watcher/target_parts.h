@@ -8,6 +8,7 @@
 #include "slots.h"
 #include "target.h"
 #include "totals.h"
+#include "traffic.h"
 
 /*  A query of the back end and where it stands. */
 typedef struct {
@@ -30,6 +31,8 @@ struct mlx_target {
 
     bool seen; /* was there at least once as this kind */
     bool reachable;
+    bool loading; /* it says so, and that it will answer in a while */
+    bool late;    /* it takes long to answer: one that does one thing at a time works */
     int misses;
     char reason[300];
     mlx_runtime_state_t state;
@@ -39,7 +42,8 @@ struct mlx_target {
     mlx_runner_t *runner;                       /* Ollama on this machine only */
     mlx_gate_t *gate;                           /* of a kind that may sleep */
     mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
-    int64_t look_us;                            /* when to look through the gate next */
+    mlx_traffic_t *traffic; /* of a kind that starts models when they are asked for */
+    int64_t look_us;        /* when to look through the gate, or at the traffic, next */
 };
 
 #endif

@@ -24,6 +24,8 @@ mlx_value_t *mlx_target_models(const mlx_target_t *self)
     mlx_value_set_bool(d, "reachable", self->reachable);
     if (!self->reachable)
         mlx_value_set_str(d, "reason", self->reason);
+    if (self->loading)
+        mlx_value_set_bool(d, "loading", true);
     mlx_value_set_str(d, "kind", self->backend->kind);
     mlx_value_set_str(d, "url", self->options.endpoint.url);
     if (self->reachable && self->state.version[0])
@@ -42,6 +44,8 @@ static const char *why_silent(const mlx_target_t *self)
 {
     if (!self->reachable)
         return NULL;
+    if (self->late)
+        return "it takes more than 5 s to answer: it works on a request";
     if (self->runner)
         return mlx_runner_reason(self->runner);
     if (self->backend == &mlx_runtime_ollama)
@@ -71,7 +75,7 @@ static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
     out->metrics.last.source = "metrics";
     out->slots_source = "slots";
     if (!self->runner) {
-        mlx_slots_activity(self->slots, now_us, &out->slots);
+        mlx_slots_activity(self->slots, mlx_slots_changed_us(self->slots), now_us, &out->slots);
         out->slots.last.source = "slots";
         return;
     }

@@ -204,14 +204,19 @@ static void open_tap(void *arg)
 /* ---- what is watched ---- */
 
 /*  Where Ollama is. Apps that go through the tap have OLLAMA_HOST point at it, and so may we: then
- *  it is what is behind the tap. */
-static int find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at, mlx_error_t *err)
+ *  it is what is behind the tap. Where the variable is no address Ollama itself takes its default.
+ */
+static void find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at)
 {
-    if (mlx_endpoint_parse(at, self->options.ollama_host, OLLAMA_PORT, err))
-        return mlx_error_prefix(err, "OLLAMA_HOST");
-    if (!self->options.tap_listen || !mlx_endpoint_same(at, &self->tap_listen))
-        return 0;
-    return mlx_endpoint_parse(at, self->options.tap_upstream, OLLAMA_PORT, err);
+    mlx_error_t err = {0};
+    if (mlx_endpoint_parse(at, self->options.ollama_host, OLLAMA_PORT, &err)) {
+        mlx_error_prefix(&err, "OLLAMA_HOST");
+        self->options.problem(self->options.arg, "OLLAMA_HOST", err.text);
+        mlx_endpoint_parse(at, NULL, OLLAMA_PORT, NULL);
+    }
+    if (self->options.tap_listen && mlx_endpoint_same(at, &self->tap_listen) &&
+        mlx_endpoint_parse(at, self->options.tap_upstream, OLLAMA_PORT, NULL))
+        mlx_endpoint_parse(at, NULL, OLLAMA_PORT, NULL);
 }
 
 static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
@@ -220,25 +225,28 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
     for (size_t i = 0; i < mlx_value_size(list); i++) {
         mlx_endpoint_t at;
         const char *kind = mlx_value_str(mlx_value_at(list, i), "kind");
-        if (mlx_endpoint_parse(&at, mlx_value_str(mlx_value_at(list, i), "url"), OLLAMA_PORT, err))
-            return mlx_error_prefix(err, "watcher.runtimes");
         if (kind && !mlx_runtime_backend(kind))
             return mlx_error_set(err, MLX_ERR_USAGE, "watcher.runtimes: unknown kind \"%s\"", kind);
-        watch(self, &at, kind, true);
+        mlx_error_t bad = {0};
+        const char *url = mlx_value_str(mlx_value_at(list, i), "url");
+        if (mlx_endpoint_parse(&at, url, OLLAMA_PORT, &bad) == 0) {
+            watch(self, &at, kind, true);
+            continue;
+        }
+        mlx_error_prefix(&bad, "watcher.runtimes"); /* the others are watched all the same */
+        self->options.problem(self->options.arg, "watcher.runtimes", bad.text);
     }
     return 0;
 }
 
-static int watch_usual(mlx_watcher_t *self, mlx_error_t *err)
+static void watch_usual(mlx_watcher_t *self)
 {
     mlx_endpoint_t at;
-    if (find_ollama(self, &at, err))
-        return -1;
+    find_ollama(self, &at);
     watch(self, &at, "ollama", true);
     for (size_t i = 0; i < MLX_COUNT(usual); i++)
-        if (mlx_endpoint_parse(&at, usual[i].address, OLLAMA_PORT, err) == 0)
+        if (mlx_endpoint_parse(&at, usual[i].address, OLLAMA_PORT, NULL) == 0)
             watch(self, &at, usual[i].kind, false);
-    return 0;
 }
 
 static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
@@ -248,8 +256,10 @@ static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
         return 0;
     if (mlx_endpoint_parse(&self->tap_listen, o->tap_listen, OLLAMA_PORT + 1, err))
         return mlx_error_prefix(err, "watcher.tap_listen");
-    if (!o->tap_upstream)
-        return find_ollama(self, &self->tap_upstream, err);
+    if (!o->tap_upstream) {
+        find_ollama(self, &self->tap_upstream);
+        return 0;
+    }
     if (mlx_endpoint_parse(&self->tap_upstream, o->tap_upstream, OLLAMA_PORT, err))
         return mlx_error_prefix(err, "watcher.tap_upstream");
     return 0;
@@ -273,10 +283,11 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     self->requests = mlx_requests_new(&(mlx_requests_options_t){
         .proc_root = options->proc_root, .publish = options->publish, .arg = options->arg});
     mlx_tap_view_reset(&self->view);
-    if (read_tap_addresses(self, err) || watch_configured(self, err) ||
-        (options->discover && watch_usual(self, err)))
+    if (read_tap_addresses(self, err) || watch_configured(self, err)) {
         mlx_watcher_destroy(&self);
-    else {
+    } else {
+        if (options->discover)
+            watch_usual(self);
         self->refresh_timer = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
         start_tap(self);
     }

@@ -132,6 +132,49 @@ static void others_are_seen_for_as_long_as_they_work(void **state)
     assert_true(mlx_conditions_shared(rig->conditions));
 }
 
+static size_t warnings_with(const rig_t *rig, const char *text)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < mlx_value_size(rig->warnings); i++)
+        count += strstr(mlx_value_as_str(mlx_value_at(rig->warnings, i), NULL), text) != NULL;
+    return count;
+}
+
+static void waiting_is_contention_and_is_said_once(void **state)
+{
+    rig_t *rig = *state;
+    begin(rig);
+    tell(rig, "runtime.ollama.here.activity", activity(true, 2, "tiny"));
+    rig->now_us += 2 * SECOND;
+    tell(rig, "runtime.ollama.here.activity", activity(true, 1, "tiny"));
+    rig->now_us += 8 * SECOND;
+    mlx_conditions_queued(rig->conditions, 4);
+    assert_true(fabs(written(rig, 1, "contention") - 0.4) < 1e-9);
+    assert_int_equal(warnings_with(rig, "others"), 1);
+    assert_true(warned(rig, "waited 4.0 s for their turn"));
+}
+
+static void a_shared_gpu_and_a_crowded_processor_are_told(void **state)
+{
+    rig_t *rig = *state;
+    begin(rig);
+    for (int i = 0; i < 4; i++) {
+        mlx_value_t *gpu = one("utilization", 0.9);
+        mlx_value_t *list = mlx_value_set(gpu, "processes", mlx_value_list());
+        for (int pid = 70; pid < 73; pid++) {
+            mlx_value_t *process = mlx_value_append(list, mlx_value_map());
+            mlx_value_set_int(process, "pid", pid);
+            mlx_value_set_real(process, "utilization", pid == 72 ? 0.01 : 0.4);
+        }
+        tell(rig, "sensor.gpu.0", gpu);
+        tell(rig, "sensor.cpu", one("pressure", 0.5));
+        rig->now_us += SECOND;
+    }
+    written(rig, 1, "power");
+    assert_true(warned(rig, "process 70 used 40 %, process 71 used 40 % of its time"));
+    assert_true(warned(rig, "tasks waited for a processor core 50 %"));
+}
+
 static void energy_is_that_of_counters(void **state)
 {
     rig_t *rig = *state;
@@ -219,9 +262,14 @@ int main(void)
 {
 #define RUN(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        RUN(our_own_request_is_no_contention),     RUN(others_are_seen_for_as_long_as_they_work),
-        RUN(energy_is_that_of_counters),           RUN(the_whole_machine_counts_where_it_is_known),
-        RUN(without_power_there_is_no_energy),     RUN(heat_and_hardware_are_told),
+        RUN(waiting_is_contention_and_is_said_once),
+        RUN(a_shared_gpu_and_a_crowded_processor_are_told),
+        RUN(our_own_request_is_no_contention),
+        RUN(others_are_seen_for_as_long_as_they_work),
+        RUN(energy_is_that_of_counters),
+        RUN(the_whole_machine_counts_where_it_is_known),
+        RUN(without_power_there_is_no_energy),
+        RUN(heat_and_hardware_are_told),
         RUN(another_machine_has_no_hardware_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

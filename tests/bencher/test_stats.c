@@ -64,6 +64,84 @@ static void one_value_has_no_interval_in_the_map(void **state)
     assert_null(mlx_value_get(map, "low"));
 }
 
+/*  Times with one or two that are much longer: an interval by Student's t goes below zero. */
+static void times_are_above_zero(void **state)
+{
+    static const double first[] = {0.12, 3.1, 0.1, 0.08, 0.17, 0.14, 0.19, 0.15, 0.16, 0.11};
+    static const double second[] = {3.9, 0.1, 4.8, 0.12, 0.21, 0.16, 0.25, 0.2, 0.18, 0.14};
+    static const double pair[] = {0.04, 1.7};
+    (void)state;
+    const double *const series[] = {first, second};
+    for (size_t i = 0; i < MLX_COUNT(series); i++) {
+        mlx_summary_t s = mlx_stats_summary(series[i], 10);
+        assert_true(0 < s.low && s.low < s.mean && s.mean < s.high && s.high < 2 * 4.8);
+        assert_false(s.range);
+    }
+    mlx_summary_t s = mlx_stats_summary(pair, 2);
+    assert_true(s.range && near(s.low, 0.04, 1e-9) && near(s.high, 1.7, 1e-9));
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_stats_value(&s);
+    bool range = false;
+    int64_t count = 0;
+    assert_true(mlx_value_bool(map, "range", &range) && range);
+    assert_true(mlx_value_int(map, "count", &count) && count == 2);
+}
+
+static double uniform(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return ((double)(*seed >> 11) + 0.5) / 9007199254740992.0;
+}
+
+static double normal(uint64_t *seed)
+{
+    double radius = sqrt(-2 * log(uniform(seed)));
+    return radius * cos(6.283185307179586 * uniform(seed));
+}
+
+typedef enum {
+    SPEEDS, /* normal, 5 % */
+    TIMES,  /* lognormal, sigma 0.5 */
+    SKEWED, /* lognormal, sigma 0.8 */
+    WAITS,  /* exponential over a fixed part */
+    QUEUES, /* gamma, shape 2 */
+    KINDS,
+} kind_t;
+
+static double drawn(kind_t kind, uint64_t *seed)
+{
+    if (kind == SPEEDS)
+        return 40 * (1 + 0.05 * normal(seed));
+    if (kind == TIMES || kind == SKEWED)
+        return 0.2 * exp((kind == TIMES ? 0.5 : 0.8) * normal(seed));
+    double wait = -log(uniform(seed));
+    return kind == WAITS ? 0.2 + wait : wait - log(uniform(seed));
+}
+
+static void intervals_hold_what_they_say(void **state)
+{
+    const double means[] = {40, 0.2 * exp(0.125), 0.2 * exp(0.32), 1.2, 2};
+    static const size_t counts[] = {10, 20, 60};
+    enum {
+        RUNS = 4000
+    };
+    uint64_t seed = 20261130;
+    (void)state;
+    for (kind_t kind = SPEEDS; kind < KINDS; kind++)
+        for (size_t n = 0; n < MLX_COUNT(counts); n++) {
+            int held = 0;
+            for (int run = 0; run < RUNS; run++) {
+                double values[60];
+                for (size_t i = 0; i < counts[n]; i++)
+                    values[i] = drawn(kind, &seed);
+                mlx_summary_t s = mlx_stats_summary(values, counts[n]);
+                held += s.low <= means[kind] && means[kind] <= s.high;
+            }
+            double part = 100.0 * held / RUNS;
+            print_message("          kind %d of %zu: %.1f %%\n", (int)kind, counts[n], part);
+            assert_true(part > 92.5 && part < 97.5);
+        }
+}
+
 static void ratio_takes_pairs_only(void **state)
 {
     const double a[] = {11, 22, (double)NAN, 33, 44}, b[] = {10, 20, 30, 30, 0};
@@ -88,6 +166,8 @@ int main(void)
         cmocka_unit_test(summary_of_a_known_sample),
         cmocka_unit_test(what_is_not_known_is_left_out),
         cmocka_unit_test(one_value_has_no_interval_in_the_map),
+        cmocka_unit_test(times_are_above_zero),
+        cmocka_unit_test(intervals_hold_what_they_say),
         cmocka_unit_test(ratio_takes_pairs_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

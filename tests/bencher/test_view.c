@@ -134,6 +134,71 @@ static void comparing_finds_what_is_there(void **state)
     assert_non_null(strstr(mlx_buf_str(&out), "digest"));
 }
 
+/*  The replies from FROM on are too short to judge by. */
+static void shorten(mlx_value_t *result, size_t from)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *old = mlx_value_copy(mlx_value_get(result, "prompts"));
+    mlx_value_t *prompts = mlx_value_set(result, "prompts", mlx_value_list());
+    for (size_t i = 0; i < mlx_value_size(old); i++) {
+        mlx_value_t *prompt = mlx_value_copy(mlx_value_at(old, i));
+        if (i >= from)
+            mlx_value_set_int(prompt, "tokens", 9);
+        mlx_value_append(prompts, prompt);
+    }
+}
+
+/*  Two results that differ in one thing each, and a part of the reason. */
+static void there_is_no_verdict_on_too_little(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *now = result_of("now", 50, 62, 0);
+    static const struct {
+        const char *key, *value, *reason;
+    } texts[] = {{"model", "other", "different models"},
+                 {"prompt_set", "own-1", "different prompts"}};
+    (void)state;
+    for (size_t i = 0; i < MLX_COUNT(texts); i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *then = result_of("then", 40, 50, 0);
+        mlx_value_set_str(then, texts[i].key, texts[i].value);
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_bench_compare_two(now, then);
+        assert_string_equal(mlx_value_str(map, "verdict"), "none");
+        assert_non_null(strstr(mlx_value_str(map, "reason"), texts[i].reason));
+        assert_null(mlx_value_get(map, "low"));
+    }
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *wide = result_of("wide", 40, 50, 0);
+    mlx_value_set_int(wide, "context", 8192);
+    mlx_value_set_int(now, "context", 4096);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *options = mlx_bench_compare_two(now, wide);
+    assert_non_null(strstr(mlx_value_str(options, "reason"), "context 4096 and 8192"));
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *brief = result_of("brief", 40, 50, 0);
+    shorten(brief, 2);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *few = mlx_bench_compare_two(now, brief);
+    assert_non_null(strstr(mlx_value_str(few, "reason"), "2 of 32 tokens"));
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
+    mlx_value_append(list, mlx_value_copy(few));
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    mlx_bench_compare_text(list, &plain, &out);
+    assert_null(strstr(mlx_buf_str(&out), "faster"));
+    assert_non_null(strstr(mlx_buf_str(&out), "no verdict: too few long replies"));
+}
+
+static void contention_is_said_once(void **state)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = result_of("a", 1, 42, 0);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t bare = {0};
+    (void)state;
+    mlx_value_set_real(result, "contention", 0.39);
+    mlx_bench_text(result, &plain, &bare);
+    assert_non_null(strstr(mlx_buf_str(&bare), "others busy 39%"));
+    mlx_value_append(mlx_value_set(result, "warnings", mlx_value_list()),
+                     mlx_value_new_str("others used models during 39 % of the run"));
+    mlx_bench_text(result, &plain, &out);
+    const char *first = strstr(mlx_buf_str(&out), "39");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "39"));
+}
+
 static void progress_fits_the_line(void **state)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
@@ -162,6 +227,8 @@ int main(void)
         cmocka_unit_test(markdown_is_a_table),
         cmocka_unit_test(a_hostile_result_does_no_harm),
         cmocka_unit_test(comparing_finds_what_is_there),
+        cmocka_unit_test(there_is_no_verdict_on_too_little),
+        cmocka_unit_test(contention_is_said_once),
         cmocka_unit_test(progress_fits_the_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

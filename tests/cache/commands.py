@@ -169,14 +169,80 @@ def one_name_one_model(w):
     print("ok: two models never get one name, and a part of one takes nothing from it")
 
 
+def registry(w):
+    """Doctor notices a registry that was lost, however; what it advises brings the models back."""
+    w.good("add", "org/one")
+    w.good("doctor")
+    path = os.path.join(w.home, ".mlx-cache/registry.db")
+    with open(path, "rb") as file:
+        kept = file.read()
+    assert len(kept) > 20000
+    for name, data in (("emptied", b""), ("deleted", None), ("cut", kept[:len(kept) // 2]),
+                       ("cut short", kept[:1000]), ("overwritten", b"x" * len(kept)),
+                       ("zeroed inside", kept[:4096] + bytes(8192) + kept[12288:])):
+        for tail in ("", "-wal", "-shm"):
+            if os.path.exists(path + tail):
+                os.unlink(path + tail)
+        if data is not None:
+            write(path, data)
+        run = w.run("doctor")
+        assert run.returncode != 0, (name, run.stdout, run.stderr)
+        assert "registry" in run.stdout + run.stderr, (name, run)
+    os.unlink(path)
+    w.good("add", os.path.join(w.home, ".mlx-cache/models/org--one"), "--as", "org/one")
+    w.good("doctor")
+    print("ok: a lost registry is noticed")
+
+
+def names(w):
+    """A model is found under every name that people have for it, and its files keep theirs."""
+    repo = os.path.join(w.hub, "unsloth/Some-GGUF")
+    for name in ("some-Q4_K_M.gguf", "some-Q8_0.gguf", "BF16/some-BF16.gguf"):
+        write(os.path.join(repo, name), gguf(name))
+    page = w.env["HF_ENDPOINT"] + "/unsloth/Some-GGUF"
+    for text, file, name in (("unsloth/Some-GGUF:q8_0", "some-Q8_0.gguf", "unsloth/Some-GGUF:q8_0"),
+                             ("hf://unsloth/Some-GGUF@main", "some-Q4_K_M.gguf", "unsloth/Some-GGUF"),
+                             (page + "/blob/main/some-Q8_0.gguf", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
+                             (page + "/tree/main/BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF"),
+                             ("unsloth/Some-GGUF:BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF:BF16")):
+        model = json.loads(w.good("--json", "add", text))["results"][0]
+        assert model["model"] == name and [f["path"] for f in model["files"]] == [file], (text, model)
+    w.good("link", "lmstudio", "unsloth/Some-GGUF:BF16")
+    assert w.files(".lmstudio/models/unsloth") == ["Some-GGUF/some-BF16.gguf"], w.files(".lmstudio")
+    run = w.run("add", "unsloth/Some-GGUF:Q2_K")
+    assert run.returncode == 3 and "it has BF16, Q4_K_M, Q8_0" in run.stderr, run.stderr
+    run = w.run("add", "unsloth/Some-GGUF:Q4_K")
+    assert run.returncode == 3, run
+    here = os.path.join(w.folder, "here")
+    write(os.path.join(here, "org/one/model.safetensors"), safetensors(100, "mine"))
+    for text, source in (("org/one", "huggingface"), ("./org/one", "path")):
+        run = subprocess.run([os.path.join(BIN, "mlx-cache"), "--json", "add", text], env=w.env, text=True,
+                             capture_output=True, cwd=here, check=True)
+        assert json.loads(run.stdout)["results"][0]["source"] == source, run.stdout
+    repo = os.path.join(w.hub, "org/letters")
+    for name in ("\u00e9.json", "mode\u0301le.json", "\u043c\u043e\u0434\u0435\u043b\u044c.safetensors"):
+        write(os.path.join(repo, name), safetensors(500, name) if name.endswith("s") else b"{}")
+    w.good("add", "org/letters")
+    w.good("link", "lmstudio", "org/letters")
+    w.good("link", "huggingface", "org/letters")
+    assert w.files(".lmstudio/models/org/letters") == sorted(os.listdir(repo))
+    write(os.path.join(repo, "e\u0301.json"), b"{ }")
+    run = w.run("add", "org/letters")
+    assert run.returncode == 2 and "how its letters are encoded" in run.stderr, run
+    print("ok: every form of a name, and files named in any script")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
     world = World(folder)
     try:
+        registry(world)
+        world.good("remove", "org/one")
         undo_of_commands(world)
         refresh(world)
         errors(world)
         hub_snapshots(world)
         one_name_one_model(world)
+        names(world)
     finally:
         world.double.stdin.close()
         world.double.wait()

@@ -235,7 +235,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(302, b"", [
                 ("X-Repo-Commit", commit_of(repo)), ("X-Linked-Size", str(os.path.getsize(path))),
                 ("X-Linked-Etag", '"%s"' % digests(path)[1]),
-                ("Location", "http://%s:%s/cdn/%s/%s?Signature=secret" % (host, port, repo, name))])
+                ("Location", "http://%s:%s/cdn/%s/%s?Signature=secret" % (host, port, repo, urllib.parse.quote(name)))])
         return self.body(read(path), True, [("X-Repo-Commit", commit_of(repo)),
                                             ("ETag", '"%s"' % digests(path)[0])])
 

@@ -193,11 +193,14 @@ def test_log_in(folder):
         reference = "oci://%s/private/name:main" % host
         said = mlx(folder, "a", "push", "local/model", reference, status=1)
         assert "docker login" in said, said
-        said = mlx(folder, "a", "push", "local/model", reference, status=1,
+        said = mlx(folder, "a", "push", "local/model", reference, status=1, MLX_OCI_REGISTRY=host,
                    MLX_OCI_USERNAME="user", MLX_OCI_PASSWORD="wrong")
         assert "secret" not in said and "wrong" not in said
+        said = mlx(folder, "a", "push", "local/model", reference, status=1,
+                   MLX_OCI_USERNAME="user", MLX_OCI_PASSWORD="secret")
+        assert "MLX_OCI_REGISTRY=" + host in said, said
         mlx(folder, "a", "push", "local/model", reference, MLX_OCI_USERNAME="user",
-            MLX_OCI_PASSWORD="secret")
+            MLX_OCI_PASSWORD="secret", MLX_OCI_REGISTRY=host)
         docker = os.path.join(folder, "docker")
         os.makedirs(docker)
         with open(os.path.join(docker, "config.json"), "w") as f:

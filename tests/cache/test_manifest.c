@@ -98,7 +98,7 @@ static void test_mlx_set(void **state)
     mlx_tree_t *tree = tree_of("[" FILE_ENTRY("config.json") "," FILE_ENTRY(
         "README.md") ","
                      "{\"type\":\"directory\",\"path\":\"x\",\"oid\":\"" OID "\"}," LFS_ENTRY(
-                         "model.safetensors", "900") "," FILE_ENTRY("caf\xc3\xa9.md") "]");
+                         "model.safetensors", "900") "," FILE_ENTRY("caf\xc2\x9b.md") "]");
     const char page2[] =
         "[" FILE_ENTRY("x/chat.jinja") "," LFS_ENTRY("original/model.safetensors", "900") "]";
     assert_int_equal(mlx_tree_add_page(tree, page2, sizeof page2 - 1, &err), 0);

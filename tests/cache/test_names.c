@@ -40,6 +40,9 @@ static const struct {
     {mlx_name_path, "model-00001-of-00002.safetensors"},
     {mlx_name_path, "sub dir/.hidden/a.json"},
     {mlx_name_path, "console.txt"},
+    {mlx_name_path, "caf\u00e9.json"},
+    {mlx_name_path, "cafe\u0301/\u043c\u043e\u0434\u0435\u043b\u044c.gguf"},
+    {mlx_name_path, "\u6a21\u578b (1).gguf"},
     {mlx_name_path, "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p"},
     {check_ollama, "qwen2.5-coder:7b"},
     {check_ollama, "hf.co/org/Repo-GGUF:Q4_K_M"},
@@ -75,8 +78,11 @@ static const char *const hostile[] = {
     "a\tb",
     "a\x7f",
     "a\x1b[31m",
-    "caf\xc3\xa9",
-    "cafe\xcc\x81",
+    "caf\xc3\xa9\n",
+    "cafe\xcc\x81\xc2\x9b",
+    "\xc3",
+    "a\xc0\xafx",
+    "\xed\xa0\x80",
     "\xff\xfe",
     "\u202ex", /* right-to-left override */
     "a|b",
@@ -240,6 +246,41 @@ static void test_distinct(void **state)
     assert_int_equal(mlx_name_distinct(NULL, 0, &err), 0);
 }
 
+/*  One file on a disk that normalises names or ignores case, whatever the script. */
+static const char *const one_file[][2] = {
+    {"caf\u00e9", "cafe\u0301"},
+    {"CAF\u00c9", "cafe\u0301"},
+    {"\u041c\u041e\u0419", "\u043c\u043e\u0438\u0306"},
+    {"\ud55c", "\u1112\u1161\u11ab"},
+    {"\u1e69", "s\u0307\u0323"},
+    {"\u212b", "a\u030a"},
+    {"a\u200bb", "ab"},
+    {"\u03a3", "\u03c2"},
+    {"\U00010400", "\U00010428"},
+    {"d\u00e9/x", "de\u0301"},
+};
+
+static const char *const two_files[][2] = {
+    {"m\u00fcller", "m\u00f6ller"},
+    {"mu\u0308ller", "m\u00f6ller"},
+    {"\u043c\u043e\u0434\u0435\u043b\u044c", "\u043c\u043e\u0434\u0443\u043b\u044c"},
+    {"\u6d4b\u8bd5\u4e00", "\u6d4b\u8bd5\u4e8c"},
+    {"\ud55c", "\ud558"},
+    {"e", "\u00e9"},
+};
+
+static void test_distinct_in_every_script(void **state)
+{
+    (void)state;
+    mlx_error_t err = {0};
+    for (size_t i = 0; i < MLX_COUNT(one_file); i++)
+        if (mlx_name_distinct(one_file[i], 2, &err) == 0)
+            fail_msg("%s and %s are two files", one_file[i][0], one_file[i][1]);
+    for (size_t i = 0; i < MLX_COUNT(two_files); i++)
+        if (mlx_name_distinct(two_files[i], 2, &err))
+            fail_msg("%s and %s are one file", two_files[i][0], two_files[i][1]);
+}
+
 static void test_match(void **state)
 {
     (void)state;
@@ -257,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_digest_is_folded_and_ollama_name_is_split),
         cmocka_unit_test(test_distinct),
+        cmocka_unit_test(test_distinct_in_every_script),
         cmocka_unit_test(test_match),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Compile, link or analyse what the suite is on macOS, without a Mac.
+# Compile and link, or analyse what the suite is on macOS, without a Mac.
 #
-#     tests/darwin/cross.sh compile|layout|link|analyze FOLDER
+#     tests/darwin/cross.sh layout|link|analyze FOLDER
 #
 # FOLDER/programs/*.sources, written by CMake, says what each program is made of. The cross compiler is
 # zig's clang with Apple's libc headers (tests/tools/python_env.sh installs it); where it is missing the
@@ -123,7 +123,7 @@ link() {
     local -a sources
     mapfile -t sources < <(all_sources)
     compile "${sources[@]}"
-    libraries=(czmq zmq jansson yaml curl sqlite3 microhttpd crypto ncursesw tinfo)
+    libraries=(czmq zmq jansson yaml z curl sqlite3 microhttpd crypto ncursesw tinfo)
     # msgpack's C library was called msgpackc before version 5.
     [ -e "$(gcc -print-file-name=libmsgpack-c.so)" ] && libraries+=(msgpack-c) || libraries+=(msgpackc)
     for name in "${libraries[@]}"; do
@@ -171,10 +171,6 @@ analyze() {
 
 library_headers
 case $task in
-compile)
-    mapfile -t sources < <(all_sources)
-    compile "${sources[@]}"
-    ;;
 layout) compile "$root/tests/darwin/layout.c" ;;
 link) link ;;
 analyze) analyze ;;

@@ -39,7 +39,8 @@ class Browser:
              "--no-first-run", "--disable-background-networking", "--remote-debugging-port=0",
              "--hide-scrollbars", f"--user-data-dir={self.profile}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log,
-            start_new_session=True)
+            # Killed, it leaves its temporary files: they go with the profile.
+            env={**os.environ, "TMPDIR": self.profile}, start_new_session=True)
         self.number, self.events = 0, []
         self.socket = connect(self.address(), max_size=None, open_timeout=30)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]

@@ -64,6 +64,7 @@ class World:
             HF_HUB_DISABLE_TELEMETRY="1",
             OLLAMA_HOST="127.0.0.1:1",
             MLX_CACHE_DIRS=str(self.folder / "dir"),
+            TMPDIR=str(self.folder),  # MLX keeps the kernels that it compiles in $TMPDIR/mlx
         )
         (self.folder / "store").mkdir()
 

@@ -131,7 +131,8 @@ def mlx_lm_server(folder):
     hub = Path(folder) / "hub"
     hub.mkdir()
     argv = [sys.executable, "-m", "mlx_lm", "server", "--model", str(model), "--port", str(port)]
-    environment = dict(os.environ, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(hub))
+    # MLX keeps the kernels that it compiles in $TMPDIR/mlx.
+    environment = dict(os.environ, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(hub), TMPDIR=str(folder))
     with running(argv, Path(folder) / "mlx_lm.log", env=environment) as process:
         wait_until_answers(process, port, "/health")
         yield Server("openai", port, port, str(model), process)

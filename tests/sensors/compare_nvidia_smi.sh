@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 sampler=services/sampler
 ${CC:-cc} -std=c17 -O2 -D_GNU_SOURCE -I. -o "$work/dump" tests/sensors/dump.c \
-    "$sampler"/{readings,sensor,drm_fdinfo,hwmon_inputs,meminfo,memory_limit,psi,rest,sysfile}.c \
+    "$sampler"/{readings,sensor,drm_fdinfo,hwmon_inputs,meminfo,memory_limit,program,psi,rest,sysfile}.c \
     "$sampler"/nvml_{api,pci,read}.c "$sampler"/sensor_{cpu,drm,hwmon,memory,nvml,rapl,supply}.c \
     proto/{base,buf,error,json,utf8,value}.c -lm -ldl
 
@@ -47,7 +47,7 @@ function load(    line, topic, key, value, list) {
             value_of[topic, key] = value; list = ""
             if (key == "id") topic_of[value] = topic
         }
-        else if (list == "throttle" && match(line, /"[a-z_]+"/))
+        else if (list == "throttle" && match(line, /"[a-z ()]+"/))
             value_of[topic, list] = value_of[topic, list] substr(line, RSTART + 1, RLENGTH - 2) " "
         else if (list == "processes" && line ~ /"pid":/) { value = line; gsub(/[^0-9]/, "", value); pid = value }
         else if (list == "processes" && line ~ /"memory":/) {

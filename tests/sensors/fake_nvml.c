@@ -13,6 +13,7 @@
  *  Each call adds a byte to the file named by MLX_FAKE_NVML_CALLS. The GPUs' addresses are
  *  0000:01:00.0, 0000:02:00.0, ...
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,10 @@ nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t device,
                                                        unsigned long long *reasons);
 nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned *count,
                                                      nvmlProcessInfo_t *processes);
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned *count,
+                                                      nvmlProcessInfo_t *processes);
+nvmlReturn_t nvmlDeviceGetMinMaxFanSpeed(nvmlDevice_t device, unsigned *min, unsigned *max);
+nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t part, unsigned *id);
 
 static unsigned long long setting(const char *key, unsigned long long otherwise)
 {
@@ -130,10 +135,13 @@ static void called(void)
 }
 
 /*  Handles are only good between init and shutdown. */
+enum {
+    PARTS = 8 /* GPUs first, then the parts of a divided one */
+};
 static int initialised;
 static struct {
     unsigned index;
-} devices[8];
+} devices[PARTS + 8];
 
 /*  What function NAME of DEVICE says; *VALUE gets its value when that is SUCCESS. */
 static nvmlReturn_t answer(nvmlDevice_t device, const char *name, unsigned long long *value)
@@ -188,7 +196,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *count)
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *device)
 {
     unsigned long long unused;
-    if (index >= sizeof devices / sizeof devices[0])
+    if (index >= PARTS)
         return 2;
     devices[index].index = index;
     *device = (nvmlDevice_t)&devices[index];
@@ -361,7 +369,40 @@ EXPORT nvmlReturn_t nvmlDeviceGetMigDeviceHandleByIndex(nvmlDevice_t device, uns
     nvmlReturn_t rc = answer_unsigned(device, "mig", &parts);
     if (rc || index >= parts)
         return rc ? rc : 6;
-    *part = device;
+    *part = (nvmlDevice_t)&devices[PARTS + index];
+    (*part)->index = PARTS + index;
+    return 0;
+}
+
+/*  Parts are numbered as the hardware has places: 7, 8, ... */
+EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceId(nvmlDevice_t part, unsigned *id)
+{
+    unsigned long long unused;
+    *id = part->index - PARTS + 7;
+    return part->index < PARTS ? 3 : answer(part, "instance", &unused);
+}
+
+/*  "0.fan_min" to "0.fan_max". */
+EXPORT nvmlReturn_t nvmlDeviceGetMinMaxFanSpeed(nvmlDevice_t device, unsigned *min, unsigned *max)
+{
+    nvmlReturn_t rc = answer_unsigned(device, "fan_min", min);
+    return rc ? rc : answer_unsigned(device, "fan_max", max);
+}
+
+/*  Those that draw: one that computes as well (pid 1000), and others that only draw (2000, ...). */
+EXPORT nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t device, unsigned *count,
+                                                             nvmlProcessInfo_t *processes)
+{
+    unsigned present;
+    nvmlReturn_t rc = answer_unsigned(device, "graphics_processes", &present);
+    if (rc)
+        return rc;
+    unsigned room = *count;
+    *count = present;
+    if (present > room)
+        return 7;
+    for (unsigned i = 0; i < present; i++)
+        processes[i] = (nvmlProcessInfo_t){i ? 1999 + i : 1000, 4096, 0xffffffff, 0xffffffff};
     return 0;
 }
 
@@ -377,8 +418,9 @@ EXPORT nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device,
     *count = (unsigned)present;
     if (present > room)
         return 7;
+    bool divided = setting("0.mig", 0) > 0;
     for (unsigned i = 0; i < present; i++)
         processes[i] = (nvmlProcessInfo_t){1000 + i, i == 1 ? ~0ULL : (i + 1) * 1048576ULL,
-                                           0xffffffff, 0xffffffff};
+                                           divided ? 7 + i : 0xffffffff, 0xffffffff};
     return 0;
 }

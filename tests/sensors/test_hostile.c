@@ -36,9 +36,10 @@ static int64_t now_us = 1000000;
 static const struct {
     double min, max;
 } bounds[] = {
-    [MLX_UNIT_BYTES] = {0, 9.3e18},   [MLX_UNIT_WATTS] = {0, 1e5}, [MLX_UNIT_JOULES] = {0, 1e16},
-    [MLX_UNIT_CELSIUS] = {-100, 250}, [MLX_UNIT_RATIO] = {0, 1},   [MLX_UNIT_HERTZ] = {0, 1e12},
-    [MLX_UNIT_RPM] = {0, 1e6},
+    [MLX_UNIT_BYTES] = {0, 9.3e18}, [MLX_UNIT_WATTS] = {0, 1e5},
+    [MLX_UNIT_JOULES] = {0, 1e16},  [MLX_UNIT_CELSIUS] = {-100, 250},
+    [MLX_UNIT_RATIO] = {0, 1},      [MLX_UNIT_HERTZ] = {0, 1e12},
+    [MLX_UNIT_RPM] = {0, 1e6},      [MLX_UNIT_BYTES_PER_SECOND] = {0, 1e15},
 };
 
 static void check_map(const mlx_field_t *fields, const mlx_value_t *map);

@@ -13,7 +13,8 @@
 #define GOOD                                                                                       \
     "0.utilization=83\n0.memory=9000000000\n0.memory_v2=8500000000\n0.temperature=61\n"            \
     "0.power=251300\n0.limit=700000\n0.energy=123456789\n0.graphics=1980\n0.sm=1\n0.mem=2619\n"    \
-    "0.fan=45\n0.reasons=5\n0.processes=2\n"
+    "0.fan=45\n0.fan_min=30\n0.fan_max=100\n0.reasons=5\n0.processes=2\n0.graphics_processes=2\n"  \
+    "0.encoder=12\n0.decoder=34\n0.tx=1000000\n0.rx=5000000\n0.use=77\n"
 
 static void configure(const rig_t *rig, const char *text)
 {
@@ -51,11 +52,16 @@ static void test_every_field(void **state)
     check(&rig, GPU, "energy", 123456.789);
     check(&rig, GPU, "temperature", 61);
     check(&rig, GPU, "fan", 0.45);
-    check_absent(&rig, GPU, "missing");
+    check(&rig, GPU, "fan_min", 0.3);
+    check(&rig, GPU, "fan_max", 1);
+    check(&rig, GPU, "encoder", 0.12);
+    check(&rig, GPU, "decoder", 0.34);
+    assert_int_equal(rig_items(&rig, GPU, "missing"), 2); /* the speeds of PCIe */
+    assert_non_null(strstr(rig_why(&rig, GPU, "pcie_tx"), "second reading"));
+    check_absent(&rig, GPU, "instances");
     /* bits 0 (idle: no throttle) and 2 */
     assert_int_equal(rig_items(&rig, GPU, "throttle"), 1);
-    assert_string_equal(mlx_value_as_str(rig_item(&rig, GPU, "throttle", 0), NULL), "sw_power_cap");
-    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+    assert_string_equal(mlx_value_as_str(rig_item(&rig, GPU, "throttle", 0), NULL), "power limit");
     int64_t value = 0;
     const mlx_value_t *process = rig_item(&rig, GPU, "processes", 0);
     assert_true(mlx_value_int(process, "pid", &value) && value == 1000);
@@ -63,6 +69,86 @@ static void test_every_field(void **state)
     process = rig_item(&rig, GPU, "processes", 1);
     assert_true(mlx_value_int(process, "pid", &value) && value == 1001);
     assert_null(mlx_value_get(process, "memory"));
+}
+
+/*  Who computes and who draws, each once, with its name and its share of the GPU. */
+static void test_processes(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD);
+    rig_plant(&rig, "proc/1000/comm", "llama-server\n");
+    rig_plant(&rig, "proc/1001/comm", "\xff\x1b[31m\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 3);
+    double use = 0;
+    int64_t pid = 0;
+    const mlx_value_t *process = rig_item(&rig, GPU, "processes", 0);
+    assert_string_equal(mlx_value_str(process, "program"), "llama-server");
+    assert_true(mlx_value_real(process, "utilization", &use) && use == 0.77);
+    assert_null(mlx_value_get(process, "instance"));
+    process = rig_item(&rig, GPU, "processes", 1);
+    assert_string_equal(mlx_value_str(process, "program"), "??[31m");
+    process = rig_item(&rig, GPU, "processes", 2);
+    assert_true(mlx_value_int(process, "pid", &pid) && pid == 2000);
+    assert_null(mlx_value_str(process, "program"));
+    configure(&rig, GOOD "0.processes.rc=3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+}
+
+/*  PCIe is counted in bytes: a speed needs two looks, and a counter that begins anew gives none. */
+static void test_pcie(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    configure(&rig, GOOD "0.tx=3000000\n0.rx=25000000\n");
+    assert_int_equal(rig_sample(&rig, 2), 0);
+    check(&rig, GPU, "pcie_tx", 1e6);
+    check(&rig, GPU, "pcie_rx", 1e7);
+    check_absent(&rig, GPU, "missing");
+    configure(&rig, GOOD "0.tx=5\n0.rx=5\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "pcie_tx");
+    check_absent(&rig, GPU, "pcie_rx");
+    configure(&rig, GOOD "0.tx=1005\n0.rx=5\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "pcie_tx", 1000);
+    check(&rig, GPU, "pcie_rx", 0);
+    configure(&rig, GOOD "0.tx.rc=3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "pcie_tx");
+    assert_non_null(strstr(rig_why(&rig, GPU, "pcie_tx"), "not supported"));
+}
+
+static void test_a_divided_gpu(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD "0.mig=2\n0.utilization.rc=3\n8.memory_v2=2000000000\n"
+                     "9.memory_v2.rc=4\n9.memory.rc=4\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "utilization");
+    assert_non_null(strstr(rig_why(&rig, GPU, "utilization"), "divided (MIG)"));
+    assert_int_equal(rig_items(&rig, GPU, "instances"), 2);
+    int64_t value = 0;
+    const mlx_value_t *part = rig_item(&rig, GPU, "instances", 0);
+    assert_true(mlx_value_int(part, "number", &value) && value == 7);
+    assert_true(mlx_value_int(part, "memory_used", &value) && value == 2000000000);
+    assert_true(mlx_value_int(part, "memory_total", &value) && value == 85520809984);
+    assert_string_equal(mlx_value_str(part, "name"), "NVIDIA Double 8");
+    assert_string_equal(mlx_value_str(part, "id"), "GPU-00000008-1111-2222-3333-444444444444");
+    part = rig_item(&rig, GPU, "instances", 1);
+    assert_true(mlx_value_int(part, "number", &value) && value == 8);
+    assert_null(mlx_value_get(part, "memory_used"));
+    assert_true(mlx_value_int(rig_item(&rig, GPU, "processes", 1), "instance", &value));
+    assert_int_equal(value, 8);
+    configure(&rig, GOOD); /* undone */
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "instances");
+    check(&rig, GPU, "utilization", 0.83);
 }
 
 static void test_what_is_not_supported_is_absent(void **state)
@@ -75,7 +161,8 @@ static void test_what_is_not_supported_is_absent(void **state)
         {"mem", "memory_frequency"},    {"power", "power"},
         {"limit", "power_limit"},       {"energy", "energy"},
         {"temperature", "temperature"}, {"fan", "fan"},
-        {"reasons", "throttle"},        {"processes", "processes"},
+        {"reasons", "throttle"},        {"encoder", "encoder"},
+        {"decoder", "decoder"},
     };
     MLX_CLEANUP(rig_close) rig_t rig = {0};
     start(&rig, GOOD);
@@ -114,22 +201,23 @@ static void test_nothing_supported_still_names_the_gpu(void **state)
     MLX_CLEANUP(rig_close) rig_t rig = {0};
     start(&rig, "0.name.rc=3\n0.uuid.rc=3\n0.utilization.rc=3\n0.memory.rc=4\n0.memory_v2.rc=4\n"
                 "0.temperature.rc=3\n0.power.rc=3\n0.limit.rc=3\n0.energy.rc=3\n0.graphics.rc=3\n"
-                "0.mem.rc=3\n0.fan.rc=3\n0.reasons.rc=999\n0.processes.rc=4\n");
+                "0.mem.rc=3\n0.fan.rc=3\n0.reasons.rc=999\n0.processes.rc=4\n"
+                "0.graphics_processes.rc=4\n0.encoder.rc=3\n0.decoder.rc=3\n0.tx.rc=3\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     assert_string_equal(rig_str(&rig, GPU, "id"), "nvml:0");
     check_absent(&rig, GPU, "name");
     check_absent(&rig, GPU, "power");
-    assert_int_equal(rig_items(&rig, GPU, "missing"), 10);
+    assert_int_equal(rig_items(&rig, GPU, "missing"), 14);
 }
 
 static void test_many_processes_are_left_out(void **state)
 {
     (void)state;
     MLX_CLEANUP(rig_close) rig_t rig = {0};
-    start(&rig, GOOD "0.processes=100000\n");
+    start(&rig, GOOD "0.processes=100000\n0.graphics_processes=100000\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check_absent(&rig, GPU, "processes");
-    configure(&rig, GOOD "0.processes=0\n0.reasons=0\n");
+    configure(&rig, GOOD "0.processes=0\n0.graphics_processes=0\n0.reasons=0\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     assert_true(mlx_readings_has(rig.readings, GPU, "processes")); /* known to be none */
     assert_int_equal(rig_items(&rig, GPU, "processes"), 0);
@@ -219,6 +307,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_processes),
+        cmocka_unit_test(test_pcie),
+        cmocka_unit_test(test_a_divided_gpu),
         cmocka_unit_test(test_what_is_not_supported_is_absent),
         cmocka_unit_test(test_older_memory_call_fills_in),
         cmocka_unit_test(test_nothing_supported_still_names_the_gpu),

@@ -4,9 +4,11 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -111,6 +113,69 @@ def test_a_slower_runtime_is_found_out():
         return f"half the speed is {newest['ratio']:.3f} ({newest['low']:.3f} to {newest['high']:.3f})"
 
 
+def occupy(double, stop):
+    """A client that keeps the server busy until STOP."""
+    body = json.dumps({"model": "tiny-random", "prompt": "on and on",
+                       "options": {"num_predict": 150}}).encode()
+    while not stop.is_set():
+        with urllib.request.urlopen(f"{double.url}/api/generate", data=body, timeout=60) as reply:
+            reply.read()
+
+
+def test_waiting_for_ones_turn_is_contention():
+    """The server answers one at a time: while our request waits it is the only one of ours, and the
+    bus need not say anything. A quiet server is not blamed."""
+    with Double("--rate", "300") as double, Suite("bus", "bencher") as suite:
+        ready(suite)
+        arguments = ["tiny-random", "--url", double.url, "--prompts", prompts_file(suite), "--json"]
+        quiet = json.loads(bench(suite, *arguments).stdout)
+        assert not [text for text in quiet["warnings"] if "others" in text], quiet
+        stop = threading.Event()
+        clients = [threading.Thread(target=occupy, args=(double, stop)) for _ in range(2)]
+        for client in clients:
+            client.start()
+        busy = json.loads(bench(suite, *arguments).stdout)
+        stop.set()
+        for client in clients:
+            client.join(30)
+        told = [text for text in busy["warnings"] if "others" in text]
+        assert busy["contention"] > 0.2 and len(told) == 1 and "waited" in told[0], busy
+        return f"contention {quiet.get('contention', 0):.2f} alone, {busy['contention']:.2f} in a queue"
+
+
+def test_stored_results():
+    if not os.path.exists(os.path.join(BIN, "mlx-recorder")):
+        return "no recorder is built"
+    with Suite("bus", "bencher", "recorder") as suite:
+        ready(suite)
+        for rate, budget in (("50", "5"), ("62", "5")):
+            with Double("--rate", rate) as double:
+                short = json.loads(bench(suite, "tiny-random", "--url", double.url, "--budget",
+                                         budget, "--compare", "--json").stdout)
+        assert [entry["verdict"] for entry in short["compare"]] == ["none"], short["compare"]
+        assert "budget" in short["compare"][0]["reason"] and "low" not in short["compare"][0]
+        assert [text for text in short["warnings"] if "--budget" in text], short["warnings"]
+        listed = json.loads(bench(suite, "--list", "--json").stdout)
+        ids = [entry["id"] for entry in listed]
+        assert len(ids) == 2 and ids[0] in bench(suite, "--list").stdout
+        text = bench(suite, "--compare", ids[1], ids[0]).stdout
+        assert "no verdict: too few long replies" in text and "faster" not in text, text
+        assert bench(suite, "--compare", ids[0], "zz", check=False).returncode == 3
+        page = os.path.join(suite.directory, "out.html")
+        sealed = os.path.join(suite.directory, "sealed.json")
+        assert suite.ctl("keys", "init", check=False).returncode == 0
+        bench(suite, "--stored", ids[0], "--report", page, "--seal", sealed)
+        with open(page) as file:
+            html = file.read()
+        assert "<svg" in html and "tiny-random" in html and not re.search("(src|href)=", html)
+        assert suite.ctl("keys", "signing").stdout.strip() in bench(suite, "--check", sealed).stdout
+        with open(sealed) as file:
+            forged = file.read().replace('"tokens":', '"tokens":1', 1)
+        with open(sealed, "w") as file:
+            file.write(forged)
+        assert bench(suite, "--check", sealed, check=False).returncode == 5
+
+
 def test_refusals():
     with Suite("bus") as suite:
         suite.subscribe("").until(lambda *_: True, 20)
@@ -185,7 +250,9 @@ def test_a_stopped_bencher_leaves_nothing_behind():
         process.stderr.close()
 
 
-run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus,
-    test_a_slower_runtime_is_found_out, test_refusals,
-    test_ctrl_c_stops_the_server, test_a_caller_that_vanishes_stops_the_server,
-    test_a_stopped_bencher_leaves_nothing_behind)
+if __name__ == "__main__":
+    run(test_results_in_each_form, test_the_runtime_is_found_on_the_bus,
+        test_a_slower_runtime_is_found_out, test_waiting_for_ones_turn_is_contention,
+        test_stored_results, test_refusals,
+        test_ctrl_c_stops_the_server, test_a_caller_that_vanishes_stops_the_server,
+        test_a_stopped_bencher_leaves_nothing_behind)

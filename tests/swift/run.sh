@@ -28,7 +28,11 @@ export MLX_STRICT=1 # warnings are errors
 jobs=$(getconf _NPROCESSORS_ONLN)
 mkdir -p .build
 log=$(mktemp -d "$PWD/.build/swift-run.XXXXXX")
-trap 'rm -rf "$log"' EXIT
+# SwiftPM leaves locks and empty folders in the temporary folder: it gets one that goes with us. A short
+# path: sockets of the tests lie in it.
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/mlx-swift.XXXXXX")
+export TMPDIR
+trap 'rm -rf "$log" "$TMPDIR"' EXIT
 
 # quietly NAME COMMAND...: its output only when it fails, and a warning counts as failing.
 quietly() {

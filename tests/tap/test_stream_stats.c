@@ -439,6 +439,35 @@ static void a_compressed_reply_is_not_read(void **state)
     assert_string_equal(got, "generate  ok 200");
 }
 
+/*  What a server tells of how it came to its tokens, and what is left of the wait for the first. */
+static void details_are_told_apart(void **state)
+{
+    static const char head[] =
+        "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"hm\"}}]}\n\n"
+        "data: {\"choices\":[{\"delta\":{\"content\":\"so\"}}]}\n\n";
+    static const char tail[] =
+        "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}],\"timings\":"
+        "{\"cache_n\":32,\"prompt_n\":8,\"prompt_ms\":400,\"predicted_n\":2,\"predicted_ms\":50,"
+        "\"draft_n\":10,\"draft_n_accepted\":7}}\n\n";
+    (void)state;
+    MLX_CLEANUP(mlx_stream_stats_destroy)
+    mlx_stream_stats_t *stats = mlx_stream_stats_new("/v1/chat/completions", 0);
+    mlx_stream_stats_sent(stats, 0);
+    mlx_stream_stats_head(stats, 200, "text/event-stream", "");
+    mlx_stream_stats_reply(stats, head, strlen(head), 3 * SECOND);
+    mlx_stream_stats_reply(stats, tail, strlen(tail), 3 * SECOND);
+    mlx_stream_stats_end(stats, MLX_STREAM_OK, 3 * SECOND);
+    mlx_stream_figures_t f;
+    mlx_stream_stats_figures(stats, 3 * SECOND, &f);
+    assert_true(f.cached_tokens == 32 && f.draft_tokens == 10 && f.draft_accepted == 7);
+    assert_int_equal(f.thinking_tokens, 1);
+    assert_true(fabs(f.queued_s - 2.6) < 1e-9);
+    MLX_CLEANUP(mlx_stream_stats_destroy)
+    mlx_stream_stats_t *silent = mlx_stream_stats_new("/v1/chat/completions", 0);
+    mlx_stream_stats_figures(silent, 0, &f);
+    assert_true(f.cached_tokens == -1 && f.draft_tokens == -1 && isnan(f.queued_s));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_request_too_long_is_passed_over),
         cmocka_unit_test(a_name_is_fit_to_show),
         cmocka_unit_test(a_compressed_reply_is_not_read),
+        cmocka_unit_test(details_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,8 +29,10 @@ format)
     ;;
 tidy)
     configure
+    # A quarter of the paths that it would follow by default, in a quarter of the time: 3 s a file, not 12.
+    analyzer=(--extra-arg={-Xclang,-analyzer-config,-Xclang,max-nodes=50000})
     { [ $# -gt 0 ] && printf '%s\n' "$@" || sources; } |
-        xargs -P "$jobs" -n 6 clang-tidy -p .build/dev --quiet 2>/dev/null
+        xargs -P "$jobs" -n 3 clang-tidy -p .build/dev --quiet "${analyzer[@]}" 2>/dev/null
     ;;
 analyze)
     configure

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-LIBRARIES = ["base", "os", "cli", "bus", "http", "view", "runtime"]
+LIBRARIES = ["base", "os", "cli", "bus", "http", "view", "runtime", "agent"]
 
 files = [pathlib.Path(name) for name in subprocess.run(
     ["git", "ls-files", "--", *[f"{top}/*.{ext}" for top in ("proto", "common", "services", "tools")

@@ -26,6 +26,7 @@ static void test_format(void **state)
         {-2.5e6, MLX_UNIT_BYTES, "-2.5 MB"},
         {0.29, MLX_UNIT_RATIO, "29%"},
         {42.34, MLX_UNIT_TOKENS_PER_SECOND, "42.3 tok/s"},
+        {61.23e9, MLX_UNIT_BYTES_PER_SECOND, "61.2 GB/s"},
         {48.4, MLX_UNIT_CELSIUS, "48\u00b0C"},
         {9.94, MLX_UNIT_WATTS, "9.9 W"},
         {35.2, MLX_UNIT_WATTS, "35 W"},

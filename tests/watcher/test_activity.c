@@ -89,7 +89,7 @@ static void tells_everything_it_knows(void **state)
     tap.prompt_tokens_per_second = 400;
     tap.list_count = 1;
     tap.list[0] = (mlx_activity_request_t){"m", "curl", 12, 31, 0.5};
-    tap.last = (mlx_activity_last_t){5000000, "tap", "m", 60, 30, 11, 300, 0.1, 2.1, "ok"};
+    tap.last = (mlx_activity_last_t){5000000, "tap", "m", 60, 30, 11, 300, 0.1, 2.1, "ok", NAN};
     mlx_activity_t own = running(1, 30);
     own.last = tap.last;
     own.last.source = "runner";
@@ -115,6 +115,78 @@ static void tells_everything_it_knows(void **state)
     assert_string_equal(mlx_value_str(mlx_value_get(later, "last"), "source"), "runner");
     assert_string_equal(mlx_value_str(later, "source"), "tap");
     assert_true(real(later, "tokens_total") == 250);
+}
+
+static void with(mlx_activity_t *a, double age_s)
+{
+    a->available = true;
+    a->requests = isnan(a->requests) ? 1 : a->requests + 1;
+    a->list[a->list_count++] =
+        (mlx_activity_request_t){.tokens = 1, .tokens_per_second = 20, .age_s = age_s};
+}
+
+/*  What came through the tap is seen by the server too, a little later: it is one request. */
+static void counts_each_request_once(void **state)
+{
+    (void)state;
+    const struct {
+        double tap[3], own[3]; /* ages; 0 ends */
+        double requests;
+        const char *what;
+    } cases[] = {
+        {{2}, {1.8}, 1, "one through the tap"},
+        {{2}, {5}, 2, "one through the tap that waits, a direct one at work"},
+        {{2}, {5, 1.9}, 2, "both at work"},
+        {{2, 1}, {1.8}, 2, "the second waits"},
+        {{2, 1}, {1.8, 0.9}, 2, "both through the tap"},
+        {{2, 1}, {3, 1.8, 0.8}, 3, "and one directly"},
+        {{0}, {3, 1}, 2, "none through the tap"},
+        {{3}, {0}, 1, "the server has not been looked at since"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        mlx_activity_t tap, own;
+        mlx_activity_clear(&tap);
+        mlx_activity_clear(&own);
+        tap.available = own.available = true;
+        tap.requests = own.requests = 0;
+        for (size_t k = 0; k < 3 && cases[i].tap[k] > 0; k++)
+            with(&tap, cases[i].tap[k]);
+        for (size_t k = 0; k < 3 && cases[i].own[k] > 0; k++)
+            with(&own, cases[i].own[k]);
+        for (int streaming = 0; streaming < 2; streaming++) {
+            tap.generating = streaming ? tap.requests : 0;
+            MLX_CLEANUP(mlx_value_destroy)
+            mlx_value_t *d = mlx_activity_message(
+                &(mlx_activity_sources_t){.tap = &tap, .own = &own, .own_source = "slots"});
+            size_t listed = mlx_value_size(mlx_value_get(d, "running"));
+            if (real(d, "requests") != cases[i].requests || (double)listed != cases[i].requests)
+                fail_msg("%s: %g, listed %zu", cases[i].what, real(d, "requests"), listed);
+        }
+    }
+}
+
+/*  Ollama counts the cached part of a prompt and does not time it. */
+static void takes_the_cached_part_out_of_the_prompt_speed(void **state)
+{
+    (void)state;
+    mlx_activity_t tap = running(0, 0), own = running(0, 0);
+    tap.last = (mlx_activity_last_t){5000000, "tap", "m", 60, 30, 2717, 5434, 0.1, 2.1, "ok", NAN};
+    own.last =
+        (mlx_activity_last_t){6000000, "runner", "m", 60, 29, 2717, 90, NAN, NAN, NULL, 1024};
+    const struct {
+        double prompt, cached, right;
+    } cases[] = {
+        {2717, 1024, 5434 * 1693.0 / 2717}, {2717, 0, 5434}, {300, 100, 5434}, {2717, NAN, 5434}};
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        own.last.prompt_tokens = cases[i].prompt;
+        own.last.prompt_cached = cases[i].cached;
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *d = mlx_activity_message(
+            &(mlx_activity_sources_t){.tap = &tap, .own = &own, .own_source = "runner"});
+        double speed = real(mlx_value_get(d, "last"), "prompt_tokens_per_second");
+        if (fabs(speed - cases[i].right) > 0.01)
+            fail_msg("%g of %g cached: %g", cases[i].cached, cases[i].prompt, speed);
+    }
 }
 
 static void adds_runners_up(void **state)
@@ -152,6 +224,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(believes_the_best_source),
         cmocka_unit_test(tells_everything_it_knows),
+        cmocka_unit_test(counts_each_request_once),
+        cmocka_unit_test(takes_the_cached_part_out_of_the_prompt_speed),
         cmocka_unit_test(adds_runners_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,11 +33,37 @@ static void finds_ollama_by_its_variable(void **state)
         mlx_value_destroy(&self->topics);
         self->topics = mlx_value_map();
     }
-    mlx_error_t err = {0};
-    mlx_watcher_options_t bad = {.loop = self->loop, .discover = true, .ollama_host = "a b"};
-    assert_null(mlx_watcher_new(&bad, &err));
-    assert_int_equal(err.code, MLX_ERR_USAGE);
-    assert_non_null(strstr(err.text, "OLLAMA_HOST"));
+}
+
+/*  A bad address costs that runtime and is said once, without what may be a password. */
+static void goes_on_without_a_bad_address(void **state)
+{
+    play_t *self = *state;
+    play_double(self, 0, ARGS("--as", "vllm", "--model", "tiny-random"));
+    const char *const bad[] = {"127.0.0.1:99999",
+                               "127.0.0.1:",
+                               "user:secret@127.0.0.1:11434",
+                               "a b",
+                               "ftp://127.0.0.1",
+                               "http://u:secret@h:1/x?y"};
+    for (size_t i = 0; i < 2 * MLX_COUNT(bad); i++) {
+        const char *text = bad[i % MLX_COUNT(bad)];
+        bool variable = i < MLX_COUNT(bad);
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = runtimes(self, NULL);
+        if (!variable)
+            mlx_value_set_str(mlx_value_append(list, mlx_value_map()), "url", text);
+        self->problems = 0;
+        play_watch(self, &(mlx_watcher_options_t){.discover = variable,
+                                                  .runtimes = list,
+                                                  .ollama_host = variable ? text : NULL});
+        assert_int_equal(self->problems, 1);
+        assert_non_null(strstr(self->last_problem, variable ? "OLLAMA_HOST" : "watcher.runtimes"));
+        assert_null(strstr(self->last_problem, "secret"));
+        PLAY_UNTIL(self, play_reachable(self, "vllm"));
+        mlx_watcher_destroy(&self->watcher);
+        mlx_value_destroy(&self->topics);
+        self->topics = mlx_value_map();
+    }
 }
 
 static void refuses_a_config_that_is_none(void **state)
@@ -275,6 +301,7 @@ static void survives_whatever_a_server_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(goes_on_without_a_bad_address, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(finds_ollama_by_its_variable, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(refuses_a_config_that_is_none, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(knows_every_kind_by_its_answers, play_setup, play_teardown),

@@ -106,7 +106,7 @@ static void look(mlx_slots_t *slots, int64_t t_ms, int64_t task, bool processing
 static mlx_activity_t activity(const mlx_slots_t *slots, int64_t t_ms)
 {
     mlx_activity_t seen;
-    mlx_slots_activity(slots, t_ms * MS, &seen);
+    mlx_slots_activity(slots, mlx_slots_changed_us(slots), t_ms * MS, &seen);
     return seen;
 }
 
@@ -236,6 +236,50 @@ static void adds_slots_up(void **state)
     assert_true(fabs(seen.tokens_per_second - 70) < 1.5);
 }
 
+/*  A slot at FAST tok/s from 0 on; from 3 s on a second one, both at SHARED; from 6 s on the first
+ *  alone again. */
+static void shares_one_window(double fast, double shared)
+{
+    MLX_CLEANUP(mlx_slots_destroy) mlx_slots_t *slots = mlx_slots_new();
+    for (int64_t t = 0; t <= 9000; t += 250) {
+        double s = (double)t / 1000;
+        double first = 1 + fast * (s < 3 ? s : 3) +
+                       shared * (s < 3   ? 0
+                                 : s < 6 ? s - 3
+                                         : 3) +
+                       fast * (s < 6 ? 0 : s - 6);
+        bool two = t >= 3000 && t < 6000;
+        mlx_slot_list_t seen = {
+            .count = 2,
+            .slots = {
+                {.id = 0, .task = 1, .processing = true, .decoded = (int64_t)first},
+                {.id = 1, .task = 2, .processing = two, .decoded = (int64_t)(1 + shared * (s - 3))},
+            }};
+        if (!two)
+            seen.slots[1].decoded = 0;
+        mlx_slots_update(slots, &seen, 1 + t * MS, WALL);
+        mlx_activity_t a = activity(slots, t + 1);
+        double sum = a.tokens_per_second, most = 2 * shared > fast ? 2 * shared : fast;
+        double right = two ? 2 * shared : fast;
+        bool settled = (t > 1000 && t < 3000) || (t >= 4000 && t < 6000) || t >= 7000;
+        if (sum > most * 1.1 || (settled && fabs(sum / right - 1) > 0.05))
+            fail_msg("%g tok/s at %d ms, %g are right", sum, (int)t, right);
+        double rows = 0;
+        for (size_t i = 0; i < a.list_count; i++)
+            rows += a.list[i].tokens_per_second;
+        if (settled && fabs(rows / right - 1) > 0.06)
+            fail_msg("the requests add up to %g at %d ms, not to %g", rows, (int)t, right);
+    }
+}
+
+static void adds_up_over_one_window(void **state)
+{
+    (void)state;
+    shares_one_window(120, 75);
+    shares_one_window(60, 32);
+    shares_one_window(100, 100);
+}
+
 static void has_no_speed_when_it_looked_too_long_ago(void **state)
 {
     (void)state;
@@ -260,6 +304,7 @@ int main(void)
         cmocka_unit_test(counts_the_end_that_it_did_not_see),
         cmocka_unit_test(tells_one_request_from_the_next),
         cmocka_unit_test(adds_slots_up),
+        cmocka_unit_test(adds_up_over_one_window),
         cmocka_unit_test(has_no_speed_when_it_looked_too_long_ago),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,12 +108,36 @@ static void is_bounded(void **state)
     assert_int_equal(strlen(a->list[MLX_ACTIVITY_REQUESTS_MAX - 1].model), 127);
 }
 
+/*  One stream at 120 tok/s, from 3 s on two at 75 each; the rates of each lag behind. */
+static void adds_streams_up_over_one_window(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_free_p) mlx_tap_view_t *view = new_view();
+    for (int64_t t = 250; t <= 7000; t += 250) {
+        double s = (double)t / 1000;
+        bool two = t >= 3000;
+        mlx_tap_request_t r[] = {
+            request(MLX_STREAM_RUNNING, 0, (int64_t)(120 * (two ? 3 : s) + 75 * (two ? s - 3 : 0))),
+            request(MLX_STREAM_RUNNING, 2900000, (int64_t)(1 + 75 * (s - 3)))};
+        r[0].id = 1;
+        r[1].id = 2;
+        r[0].figures.live_rate = t < 5000 ? 120 : 75;
+        r[1].figures.live_rate = 75;
+        update(view, r, two ? 2 : 1, t * 1000);
+        double sum = mlx_tap_view_activity(view)->tokens_per_second;
+        double right = two ? 150 : 120;
+        if (sum > 165 || (t != 3000 && (t < 3000 || t >= 4000) && fabs(sum / right - 1) > 0.05))
+            fail_msg("%g tok/s at %d ms", sum, (int)t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_nothing_before_something_passed),
         cmocka_unit_test(follows_requests_to_their_end),
         cmocka_unit_test(is_bounded),
+        cmocka_unit_test(adds_streams_up_over_one_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

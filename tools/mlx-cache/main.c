@@ -89,9 +89,10 @@ static const mlx_args_command_t commands[] = {
      .max = -1,
      .summary = "Add models to the cache",
      .about =
-         "A model is a repository on the hub (org/name, hf.co/org/name:QUANT, or the URL of its "
-         "page), a model in an Ollama or OCI registry (name:tag, oci://host/name:tag), or a file "
-         "or folder on this machine.\n\n"
+         "A model is a repository on the hub (org/name, org/name:QUANT, org/name@revision, "
+         "hf.co/org/name, hf://org/name, or the URL of its page), a model in an Ollama or OCI "
+         "registry (name:tag, oci://host/name:tag), or a file "
+         "or folder on this machine (./folder).\n\n"
          "Bytes that an app here already has are shared rather than downloaded. Downloads resume "
          "where an earlier attempt stopped and are verified before anything can see them. "
          "HF_TOKEN and HF_ENDPOINT work as in the hub's own tools; a private model in an Ollama "
@@ -133,8 +134,10 @@ static const mlx_args_command_t commands[] = {
      .min = 2,
      .max = 2,
      .summary = "Share a model through an OCI registry",
-     .about = "Credentials come from docker login, or from MLX_OCI_USERNAME and MLX_OCI_PASSWORD. "
-              "On another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
+     .about = "Credentials come from docker login, or from MLX_OCI_USERNAME and MLX_OCI_PASSWORD, "
+              "which go to the registry in MLX_OCI_REGISTRY only. A registry gets them when it "
+              "asks for them, over https on its own domain or at the origin in MLX_OCI_REALM. On "
+              "another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
               "tried, by digest, before the hub.",
      .options = change_options,
      .complete = "model",

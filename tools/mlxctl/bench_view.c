@@ -4,16 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "common/base/stats.h"
 #include "common/base/units.h"
 #include "common/cli/table.h"
 
 enum {
     CELLS_MAX = 9,
     CELL = 64,
-    PROMPTS_MAX = 200,
     BAR_MIN = 8,
     BAR_MAX = 40,
 };
@@ -111,9 +108,14 @@ static bool summary_cells(const mlx_value_t *result, size_t index, char text[CEL
     for (size_t k = 0; k < MLX_COUNT(keys); k++)
         if (keys[k])
             snprintf(text[k + 1], CELL, "%.*f", digits, real_of(map, keys[k]) * factor);
-    double low = real_of(map, "low"), high = real_of(map, "high");
+    double low = real_of(map, "low"), high = real_of(map, "high"), count = real_of(map, "count");
+    bool range = false;
+    mlx_value_bool(map, "range", &range);
     if (isnan(low) || isnan(high))
         snprintf(text[3], CELL, "-");
+    else if (range)
+        snprintf(text[3], CELL, "%.*f to %.*f (range of %.0f)", digits, low * factor, digits,
+                 high * factor, count);
     else
         snprintf(text[3], CELL, "%.*f to %.*f", digits, low * factor, digits, high * factor);
     return true;
@@ -160,6 +162,30 @@ static void put_subject(const mlx_value_t *result, mlx_buf_t *out)
     mlx_buf_puts(out, clean);
 }
 
+static bool has_warning(const mlx_value_t *result, const char *part)
+{
+    const mlx_value_t *warnings = mlx_value_get(result, "warnings");
+    for (size_t i = 0; i < mlx_value_size(warnings); i++) {
+        const char *text = mlx_value_as_str(mlx_value_at(warnings, i), NULL);
+        if (text && strstr(text, part))
+            return true;
+    }
+    return false;
+}
+
+/*  Speculative decoding and thinking, where the server told of them. */
+static void put_details(const mlx_value_t *result, mlx_buf_t *out)
+{
+    double draft = real_of(result, "draft_tokens"), taken = real_of(result, "draft_accepted");
+    double thinking = real_of(result, "thinking_tokens"), cached = real_of(result, "cached_tokens");
+    if (draft > 0 && taken >= 0)
+        mlx_buf_printf(out, ", %.0f %% of %.0f drafted tokens taken", 100 * taken / draft, draft);
+    if (thinking > 0)
+        mlx_buf_printf(out, ", %.0f tokens of thinking", thinking);
+    if (cached > 0)
+        mlx_buf_printf(out, ", %.0f prompt tokens from the server's cache", cached);
+}
+
 static void put_conditions(const mlx_value_t *result, mlx_buf_t *out)
 {
     put_unit(out, result, "duration", MLX_UNIT_SECONDS, "took ", "");
@@ -169,7 +195,8 @@ static void put_conditions(const mlx_value_t *result, mlx_buf_t *out)
     double joules = real_of(result, "joules_per_token");
     if (!isnan(joules))
         mlx_buf_printf(out, ", %.2f J per token (%s)", joules, text_of(result, "power_scope"));
-    if (real_of(result, "contention") > 0)
+    put_details(result, out);
+    if (real_of(result, "contention") > 0 && !has_warning(result, "others used models"))
         put_unit(out, result, "contention", MLX_UNIT_RATIO, ", others busy ", " of the time");
 }
 
@@ -314,142 +341,6 @@ void mlx_bench_markdown(const mlx_value_t *result, mlx_buf_t *out)
     put_conditions(result, out);
     mlx_buf_puts(out, "\n");
     each_warning(result, "- warning: ", "", out);
-}
-
-/* ---- comparing ---- */
-
-static double rate_of(const mlx_value_t *result, const char *name)
-{
-    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
-    for (size_t i = 0; i < mlx_value_size(prompts); i++) {
-        const mlx_value_t *prompt = mlx_value_at(prompts, i);
-        if (strcmp(text_of(prompt, "name"), name) == 0)
-            return real_of(prompt, "tokens_per_second");
-    }
-    return (double)NAN;
-}
-
-static mlx_ratio_t ratio_of(const mlx_value_t *result, const mlx_value_t *earlier)
-{
-    const mlx_value_t *prompts = mlx_value_get(result, "prompts");
-    double a[PROMPTS_MAX], b[PROMPTS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < mlx_value_size(prompts) && count < PROMPTS_MAX; i++) {
-        const char *name = text_of(mlx_value_at(prompts, i), "name");
-        a[count] = rate_of(result, name);
-        b[count++] = rate_of(earlier, name);
-    }
-    return mlx_stats_ratio(a, b, count);
-}
-
-static bool same_text(const mlx_value_t *a, const mlx_value_t *b, const char *key)
-{
-    return strcmp(text_of(a, key), text_of(b, key)) == 0;
-}
-
-static bool comparable(const mlx_value_t *result, const mlx_value_t *earlier, const char *host)
-{
-    const char *where = mlx_value_str(earlier, "host");
-    return (!where || strcmp(where, host) == 0) && same_text(result, earlier, "model") &&
-           same_text(result, earlier, "prompt_set") && !same_text(result, earlier, "id") &&
-           *text_of(result, "prompt_set");
-}
-
-static mlx_value_t *compare_one(const mlx_value_t *result, const mlx_value_t *earlier)
-{
-    static const char *const verdicts[] = {"slower", "no evidence", "faster"};
-    static const char *const facts[] = {"digest",          "quantization", "runtime",
-                                        "runtime_version", "url",          "hardware"};
-    mlx_ratio_t ratio = ratio_of(result, earlier);
-    mlx_value_t *map = mlx_value_map();
-    mlx_value_set_str(map, "id", text_of(earlier, "id"));
-    int64_t t;
-    if (mlx_value_int(earlier, "t", &t))
-        mlx_value_set_int(map, "t", t);
-    mlx_value_set_real(map, "mean", real_of(mlx_value_get(earlier, "tokens_per_second"), "mean"));
-    mlx_value_set_real(map, "ratio", ratio.ratio);
-    mlx_value_set_real(map, "low", ratio.low);
-    mlx_value_set_real(map, "high", ratio.high);
-    mlx_value_set_int(map, "pairs", (int64_t)ratio.pairs);
-    mlx_value_set_str(map, "verdict", verdicts[1 + mlx_stats_verdict(&ratio)]);
-    mlx_value_t *changed = mlx_value_set(map, "changed", mlx_value_list());
-    for (size_t i = 0; i < MLX_COUNT(facts); i++)
-        if (!same_text(result, earlier, facts[i]))
-            mlx_value_append(changed, mlx_value_new_str(facts[i]));
-    return map;
-}
-
-static int newest_first(const void *a, const void *b)
-{
-    double x = real_of(*(const mlx_value_t *const *)a, "t");
-    double y = real_of(*(const mlx_value_t *const *)b, "t");
-    return x < y ? 1 : x > y ? -1 : 0;
-}
-
-mlx_value_t *mlx_bench_compare(const mlx_value_t *result, const mlx_value_t *earlier,
-                               const char *host)
-{
-    size_t count = mlx_value_size(earlier), kept = 0;
-    MLX_CLEANUP(mlx_free_p) const mlx_value_t **list = mlx_alloc(count + 1, sizeof *list);
-    mlx_value_t *compared = mlx_value_list();
-    for (size_t i = 0; i < count; i++)
-        if (comparable(result, mlx_value_at(earlier, i), host))
-            list[kept++] = mlx_value_at(earlier, i);
-    qsort(list, kept, sizeof *list, newest_first);
-    for (size_t i = 0; i < kept && i < MLX_BENCH_COMPARED_MAX; i++)
-        mlx_value_append(compared, compare_one(result, list[i]));
-    return compared;
-}
-
-static void put_changed(const mlx_value_t *changed, char cell[CELL])
-{
-    size_t len = 0;
-    cell[0] = '\0';
-    for (size_t i = 0; i < mlx_value_size(changed) && len < CELL; i++)
-        len += (size_t)snprintf(cell + len, CELL - len, "%s%s", i ? ", " : "",
-                                mlx_value_as_str(mlx_value_at(changed, i), NULL));
-}
-
-static void put_when(const mlx_value_t *map, char cell[CELL])
-{
-    int64_t t;
-    struct tm tm;
-    time_t seconds = mlx_value_int(map, "t", &t) ? (time_t)(t / 1000000) : 0;
-    if (!seconds || !localtime_r(&seconds, &tm) || !strftime(cell, CELL, "%Y-%m-%d %H:%M", &tm))
-        snprintf(cell, CELL, "-");
-}
-
-static void compare_row(const mlx_value_t *map, mlx_table_t *table)
-{
-    char when[CELL], mean[CELL], ratio[CELL], interval[CELL], changed[CELL];
-    double low = real_of(map, "low"), high = real_of(map, "high");
-    put_when(map, when);
-    put_changed(mlx_value_get(map, "changed"), changed);
-    snprintf(mean, CELL, "%.1f", real_of(map, "mean"));
-    snprintf(ratio, CELL, "%.3f", real_of(map, "ratio"));
-    if (isnan(low) || isnan(high))
-        snprintf(interval, CELL, "-");
-    else
-        snprintf(interval, CELL, "%.3f to %.3f", low, high);
-    mlx_table_row(table,
-                  (const char *[]){when, mean, ratio, interval, text_of(map, "verdict"), changed});
-}
-
-void mlx_bench_compare_text(const mlx_value_t *compared, const mlx_term_t *term, mlx_buf_t *out)
-{
-    static const char *const headings[] = {"Earlier run",   "tok/s", "now / then",
-                                           "95 % interval", "Now",   "Changed"};
-    if (mlx_value_size(compared) == 0) {
-        mlx_buf_puts(out, "No earlier result of this model with these prompts.\n");
-        return;
-    }
-    mlx_table_t *table = mlx_table_new(NULL);
-    for (size_t i = 0; i < MLX_COUNT(headings); i++)
-        mlx_table_column(table, headings[i], i && i < 4 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
-    for (size_t i = 0; i < mlx_value_size(compared); i++)
-        compare_row(mlx_value_at(compared, i), table);
-    mlx_table_write(table, term, out);
-    mlx_table_destroy(&table);
 }
 
 /* ---- progress ---- */

@@ -9,6 +9,7 @@
 #include "ctl.h"
 #include "proto/catalogue.h"
 #include "proto/json.h"
+#include "seal.h"
 
 static int print_run_dir(mlx_error_t *err)
 {
@@ -100,6 +101,19 @@ static int keys_show(const char *dir, const mlx_args_t *args, mlx_error_t *err)
     return 0;
 }
 
+/*  The key that this machine signs benchmark results with. */
+static int keys_signing(const char *dir, const mlx_args_t *args, mlx_error_t *err)
+{
+    unsigned char secret[MLX_KEY_SECRET_BYTES];
+    char hex[MLX_SEAL_HEX];
+    (void)args;
+    if (mlx_keys_secret(dir, secret, err))
+        return -1;
+    int rc = mlx_seal_key(secret, hex, err);
+    memset(secret, 0, sizeof secret);
+    return rc || puts(hex) < 0 ? -1 : 0;
+}
+
 static int keys_list(const char *dir, const mlx_args_t *args, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
@@ -133,8 +147,8 @@ static const struct {
     const char *name;
     int (*run)(const char *dir, const mlx_args_t *args, mlx_error_t *err);
 } key_actions[] = {
-    {"init", keys_init},   {"show", keys_show}, {"list", keys_list},
-    {"allow", keys_allow}, {"deny", keys_deny},
+    {"init", keys_init}, {"show", keys_show},   {"signing", keys_signing},
+    {"list", keys_list}, {"allow", keys_allow}, {"deny", keys_deny},
 };
 
 int mlx_cmd_keys(void *arg, const mlx_args_t *args)
@@ -152,7 +166,7 @@ int mlx_cmd_keys(void *arg, const mlx_args_t *args)
         if (strcmp(action, key_actions[i].name) == 0)
             return key_actions[i].run(dir, args, &err) ? mlx_ctl_fail(&err) : MLX_OK;
     mlx_error_set(&err, MLX_ERR_USAGE, "unknown keys action \"%s\"", action);
-    mlx_error_hint(&err, "use init, show, list, allow or deny");
+    mlx_error_hint(&err, "use init, show, signing, list, allow or deny");
     return mlx_ctl_fail(&err);
 }
 

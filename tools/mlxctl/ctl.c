@@ -41,19 +41,27 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
                           "with ./deploy/up");
 }
 
-int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
+int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
 {
     if (mlx_ctl_configure(self, args, err))
         return -1;
     self->run_dir = mlx_paths_run_dir(NULL, err);
-    if (!self->run_dir || mlx_bus_probe(self->run_dir, err))
+    if (!self->run_dir)
         return -1;
     self->loop = mlx_loop_new();
     mlx_bus_options_t options = {.run_dir = self->run_dir,
                                  .host = mlx_config_str(self->config, "host"),
+                                 .src = self->src,
                                  .hwm = (size_t)mlx_config_int(self->config, "bus.hwm")};
     self->bus = mlx_bus_new(self->loop, &options, err);
-    return self->bus ? ping(self, err) : -1;
+    return self->bus ? 0 : -1;
+}
+
+int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
+{
+    return mlx_ctl_attach(self, args, err) || mlx_bus_probe(self->run_dir, err) || ping(self, err)
+               ? -1
+               : 0;
 }
 
 static void on_look(void *arg)

@@ -14,11 +14,14 @@ typedef struct {
     mlx_bus_t *bus;
     mlx_overview_t *vigil; /* see mlx_ctl_watch_bus */
     bool told;
+    const char *src; /* set it before connecting to publish under that name; NULL: only listens */
 } mlx_ctl_t;
 
-/*  Read the configuration only, or connect to the bus as well (unavailable when there is none, or
- *  none that answers). 0, or -1 with ERR; close in either case. */
+/*  Read the configuration only; make a client of the bus too, whether there is one or not; or
+ *  connect (unavailable when there is none, or none that answers). 0, or -1 with ERR; close in any
+ *  case. */
 int mlx_ctl_configure(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
+int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 void mlx_ctl_close(mlx_ctl_t *self);
 
@@ -56,6 +59,10 @@ int mlx_cmd_tap(void *arg, const mlx_args_t *args);
 int mlx_cmd_config(void *arg, const mlx_args_t *args);
 int mlx_cmd_history(void *arg, const mlx_args_t *args);
 int mlx_cmd_requests(void *arg, const mlx_args_t *args);
+int mlx_cmd_record(void *arg, const mlx_args_t *args);
+int mlx_cmd_replay(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);
+int mlx_cmd_skill(void *arg, const mlx_args_t *args);
+int mlx_cmd_mcp(void *arg, const mlx_args_t *args);
 
 #endif

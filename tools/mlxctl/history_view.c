@@ -52,7 +52,7 @@ int mlx_history_plot_points(int columns, bool utf8)
 static mlx_unit_t unit_of(const mlx_value_t *reply)
 {
     const char *name = mlx_value_str(reply, "unit");
-    for (int unit = MLX_UNIT_NONE; name && unit <= MLX_UNIT_RPM; unit++)
+    for (int unit = MLX_UNIT_NONE; name && unit <= MLX_UNIT_LAST; unit++)
         if (strcmp(mlx_unit_name((mlx_unit_t)unit), name) == 0)
             return (mlx_unit_t)unit;
     return MLX_UNIT_NONE;

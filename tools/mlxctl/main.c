@@ -30,7 +30,24 @@ static const mlx_option_t watch_options[] = {
 };
 
 static const mlx_option_t bench_options[] = {
-    {.name = "compare", .help = "Compare with earlier results of the model."},
+    {.name = "compare",
+     .help = "Compare with earlier results of the model; with two ids, compare those, without a "
+             "run."},
+    {.name = "list", .help = "List stored results, of <model> or of all; measure nothing."},
+    {.name = "suite", .help = "Measure each <model> in turn, and print one table."},
+    {.name = "stored", .value = "ID", .help = "Show the stored result ID instead of a run."},
+    {.name = "report",
+     .value = "FILE",
+     .help = "Write a page to share, in one HTML file.",
+     .complete = "file"},
+    {.name = "seal",
+     .value = "FILE",
+     .help = "Write canonical JSON with its SHA-256, signed with this machine's key.",
+     .complete = "file"},
+    {.name = "check",
+     .value = "FILE",
+     .help = "Check what --seal wrote: is it unchanged, and whose key signed it?",
+     .complete = "file"},
     {.name = "prompts",
      .value = "FILE",
      .help = "Use the prompts in FILE, one per line, instead of the built-in ten.",
@@ -83,6 +100,25 @@ static const mlx_option_t requests_options[] = {
     {0},
 };
 
+static const mlx_option_t record_options[] = {
+    {.name = "sensors", .help = "Record sensors only: nothing of models and requests."},
+    {.name = "duration", .value = "TIME", .help = "Stop after TIME (90s, 10m); default: Ctrl-C."},
+    {.name = "note", .value = "TEXT", .help = "Keep TEXT with the recording."},
+    {.name = "unmasked", .help = "Keep the names of hosts, users and programs."},
+    {.name = "yes", .help = "Replace FILE if it is there."},
+    {0},
+};
+
+static const mlx_option_t replay_options[] = {
+    {.name = "speed", .value = "N", .help = "Play N times as fast, 0.01 to 1000; default 1."},
+    {.name = "loop", .help = "Start again at the end."},
+    {.name = "host", .value = "NAME", .help = "Call the recorded machine NAME."},
+    {.name = "exact",
+     .help = "Publish every byte as recorded, with the times of then; default: as of now."},
+    {.name = "print", .help = "Print the messages as JSON lines instead; needs no bus."},
+    {0},
+};
+
 static const mlx_option_t keys_options[] = {
     {.name = "force", .help = "Replace existing keys."},
     {0},
@@ -107,14 +143,16 @@ static const mlx_args_command_t commands[] = {
      .complete = "topic",
      .run = mlx_cmd_watch},
     {.name = "bench",
-     .operands = "[<model>]",
-     .max = 1,
+     .operands = "[<model>...] | --compare <id> <id>",
+     .max = -1,
      .summary = "Measure a model's speed in less than a minute",
      .about =
          "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and tells "
          "generation speed, prompt speed and time to first token with their 95 % intervals. "
          "Without <model> the one that is loaded is measured. A model stays loaded as long as it "
-         "would have. Ctrl-C stops the model at once.",
+         "would have. Ctrl-C stops the model at once. From fewer than ten values their range is "
+         "told instead of an interval; runs are compared only where both replies of at least three "
+         "prompts have 32 tokens.",
      .options = bench_options,
      .complete = "model",
      .run = mlx_cmd_bench},
@@ -143,6 +181,26 @@ static const mlx_args_command_t commands[] = {
               "empty. With --json and --follow each request is one line.",
      .options = requests_options,
      .run = mlx_cmd_requests},
+    {.name = "record",
+     .operands = "<file>",
+     .min = 1,
+     .max = 1,
+     .summary = "Record the bus into a file, for a bug report",
+     .about = "Writes every message to <file>, compressed, until Ctrl-C. The names of hosts, users "
+              "and programs are replaced by host-1, user-1, program-1; everything else, names of "
+              "models included, is kept. `mlxctl replay --print <file>` shows what is in it.",
+     .options = record_options,
+     .run = mlx_cmd_record},
+    {.name = "replay",
+     .operands = "<file>",
+     .min = 1,
+     .max = 1,
+     .summary = "Play a recording on the bus",
+     .about = "Publishes the messages of <file> at the pace at which they were recorded, as those "
+              "of a machine of their own: every front end shows it beside this one. Refused where "
+              "a machine of that name is alive on the bus; --host gives it another.",
+     .options = replay_options,
+     .run = mlx_cmd_replay},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,
@@ -159,8 +217,22 @@ static const mlx_args_command_t commands[] = {
      .summary = "Show every setting and where its value comes from",
      .options = config_options,
      .run = mlx_cmd_config},
+    {.name = "mcp",
+     .summary = "Serve agents over the Model Context Protocol, on stdin and stdout",
+     .about = "An agent starts this program itself: `claude mcp add mlx -- mlxctl mcp`, or "
+              "{\"mcpServers\": "
+              "{\"mlx\": {\"command\": \"mlxctl\", \"args\": [\"mcp\"]}}} in its settings. Tools "
+              "tell what "
+              "runs, how fast, why slow, the machine's state, history and the model cache. "
+              "Reading loads no model and keeps none awake.",
+     .run = mlx_cmd_mcp},
+    {.name = "skill",
+     .summary = "Print a SKILL.md that teaches an agent to use the suite",
+     .about = "Keep it where your agents look: `mkdir -p ~/.agents/skills/mlx && mlxctl skill "
+              ">~/.agents/skills/mlx/SKILL.md`.",
+     .run = mlx_cmd_skill},
     {.name = "keys",
-     .operands = "init|show|list|allow <name> <key>|deny <name>",
+     .operands = "init|show|signing|list|allow <name> <key>|deny <name>",
      .min = 1,
      .max = 3,
      .summary = "Manage the keys for reading this bus from other machines",

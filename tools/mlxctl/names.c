@@ -102,7 +102,7 @@ void mlx_ctl_names(const char *kind, mlx_buf_t *out)
     } table[] = {
         {"service", "restart\nbus\nsampler\nwatcher\nbencher\nrecorder\ngateway\ncache\n", NULL},
         {"history", "list\nexport\ninfo\nvacuum\n", put_series},
-        {"key", "init\nshow\nlist\nallow\ndeny\n", NULL},
+        {"key", "init\nshow\nsigning\nlist\nallow\ndeny\n", NULL},
         {"model", "", put_models},
         {"host", "", put_hosts},
     };

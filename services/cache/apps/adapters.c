@@ -129,10 +129,19 @@ static int compare_existing(const mlx_expose_t *what, const mlx_model_file_t *fi
     return mlx_error_hint(err, "move it out of the way, then run the command again");
 }
 
+/*  Two files of a model with the same bytes are one blob of an app that names it by them. */
+static bool is_planned(const mlx_cache_plan_t *plan, const char *path)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->steps[i].kind == MLX_STEP_PLACE && strcmp(plan->steps[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 int mlx_expose_file(const mlx_expose_t *what, mlx_cache_plan_t *plan, const mlx_model_file_t *file,
                     const char *path, const char *stage, mlx_error_t *err)
 {
-    int there = compare_existing(what, file, path, stage, err);
+    int there = is_planned(plan, path) ? 1 : compare_existing(what, file, path, stage, err);
     if (there)
         return there < 0 ? -1 : 0;
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(file->sha256);

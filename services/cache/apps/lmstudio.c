@@ -8,9 +8,11 @@
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "services/cache/model/names.h"
+#include "services/cache/model/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     MAX_POINTER = 4096
@@ -52,10 +54,27 @@ static void lm_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
     mlx_scan_folder(scan, "lmstudio", root, 2); /* publisher, model */
 }
 
-/*  "org/name" is publisher and model; a name without a publisher gets one. */
+/*  Only GGUF files: nothing that a second quantisation of the repository would need as well. */
+static bool is_weights_alone(const mlx_model_t *model)
+{
+    for (size_t i = 0; i < model->count; i++)
+        if (mlx_weights_format(model->files[i].path) != MLX_WEIGHTS_GGUF ||
+            strcasestr(model->files[i].path, "mmproj"))
+            return false;
+    return model->count > 0;
+}
+
+/*  "org/name" is publisher and model, as where LM Studio itself downloads it; a name without a
+ *  publisher gets one. */
 static char *lm_folder(const mlx_expose_t *what)
 {
-    const char *name = what->as ? what->as : what->model->name;
+    const mlx_model_t *model = what->model;
+    bool repository = !what->as && strcmp(model->source, "huggingface") == 0;
+    size_t len = strcspn(model->name, ":");
+    MLX_CLEANUP(mlx_free_p)
+    char *name = mlx_strdup(what->as ? what->as : model->name);
+    if (repository && is_weights_alone(model))
+        name[len] = '\0';
     const char *slash = strchr(name, '/');
     char *folder = slash && !strchr(slash + 1, '/') ? mlx_strdup(name)
                                                     : mlx_format("mlx-cache/%s", what->model->view);
@@ -65,6 +84,21 @@ static char *lm_folder(const mlx_expose_t *what)
     return folder;
 }
 
+/*  LM Studio looks for GGUF files in the model's own folder only; other models keep their tree. */
+static const char *lm_file(const mlx_model_t *model, size_t index)
+{
+    const char *path = model->files[index].path;
+    const char *slash = strrchr(path, '/');
+    if (!slash || mlx_weights_format(path) != MLX_WEIGHTS_GGUF)
+        return path;
+    for (size_t i = 0; i < model->count; i++) {
+        const char *other = strrchr(model->files[i].path, '/');
+        if (i != index && strcasecmp(other ? other + 1 : model->files[i].path, slash + 1) == 0)
+            return path;
+    }
+    return slash + 1;
+}
+
 static int lm_expose(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = lm_folder(what);
@@ -72,7 +106,7 @@ static int lm_expose(const mlx_expose_t *what, mlx_cache_plan_t *plan, mlx_error
         return mlx_error_hint(err, "choose another name with --as");
     for (size_t i = 0; i < what->model->count; i++) {
         MLX_CLEANUP(mlx_free_p)
-        char *path = mlx_format("%s/%s", folder, what->model->files[i].path);
+        char *path = mlx_format("%s/%s", folder, lm_file(what->model, i));
         MLX_CLEANUP(mlx_free_p)
         char *parent = mlx_strndup(path, (size_t)(strrchr(path, '/') - path));
         mlx_expose_folder(what, plan, parent);

@@ -3,6 +3,7 @@
 
 #include "services/cache/model/manifest.h"
 #include "services/cache/model/names.h"
+#include "services/cache/model/reference.h"
 #include "services/cache/model/weights.h"
 #include "services/cache/remote/hub.h"
 #include "services/cache/remote/ollama_key.h"
@@ -110,6 +111,22 @@ static void explain(const mlx_hub_t *hub, const char *repo, const mlx_wanted_t *
         }
 }
 
+/*  "org/name", or "org/name:QUANT" when a quantisation or a file was asked for. */
+static char *model_name(const char *repo, const char *quant, const char *as)
+{
+    if (as)
+        return mlx_strdup(as);
+    if (!quant)
+        return mlx_strdup(repo);
+    bool is_file = mlx_weights_format(quant) == MLX_WEIGHTS_GGUF;
+    MLX_CLEANUP(mlx_free_p) char *told = is_file ? mlx_reference_quant_of(quant) : NULL;
+    const char *slash = strrchr(quant, '/');
+    const char *file = slash ? slash + 1 : quant;
+    if (!is_file || told)
+        return mlx_format("%s:%s", repo, told ? told : quant);
+    return mlx_format("%s:%.*s", repo, (int)strlen(file) - 5, file);
+}
+
 mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
                                const mlx_cache_how_t *how, mlx_error_t *err)
 {
@@ -123,9 +140,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
     MLX_CLEANUP(mlx_tree_destroy) mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
     if (!tree || choose(tree, quant, how, &gguf, err))
         return NULL;
-    MLX_CLEANUP(mlx_free_p)
-    char *name = how->as ? mlx_strdup(how->as)
-                         : (gguf && quant ? mlx_format("%s:%s", repo, quant) : mlx_strdup(repo));
+    MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, how->as);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
     model->origin = mlx_strdup(repo);
@@ -295,46 +310,59 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
 
 /* ---- whatever it means ---- */
 
-/*  "org/name" and the quantisation behind hf.co/org/name:QUANT; NULL when TEXT names no page. */
-static char *hub_page(const char *text, char **quant)
+/*  The name may be that of something in the working directory, which is never meant by itself. */
+static void hint_at_path(const char *text, mlx_error_t *err)
 {
-    static const char *const starts[] = {"https://huggingface.co/", "https://hf.co/",
-                                         "huggingface.co/", "hf.co/"};
-    *quant = NULL;
-    for (size_t i = 0; i < MLX_COUNT(starts); i++) {
-        size_t len = strlen(starts[i]);
-        if (strncasecmp(text, starts[i], len) != 0)
-            continue;
-        char *repo = mlx_strdup(text + len);
-        repo[strcspn(repo, "?#")] = '\0';
-        char *colon = strchr(repo, ':');
-        if (colon) {
-            *colon = '\0';
-            *quant = mlx_strdup(colon + 1);
-        }
-        return repo;
-    }
-    return NULL;
+    if (err && err->code == MLX_ERR_NOT_FOUND && access(text, F_OK) == 0)
+        mlx_error_hint(err, "for what lies here under that name: mlx-cache add ./%s", text);
 }
 
-static bool is_path(const char *text)
+static mlx_value_t *add_repo(mlx_cache_t *self, const mlx_reference_t *reference,
+                             const mlx_cache_how_t *how, mlx_error_t *err)
 {
-    return text[0] == '/' || text[0] == '.' || access(text, F_OK) == 0;
+    mlx_cache_how_t as_named = *how;
+    MLX_CLEANUP(mlx_free_p)
+    char *inside = reference->folder ? mlx_format("%s/*", reference->folder) : NULL;
+    const char *const patterns[] = {inside, NULL};
+    if (reference->revision && !how->revision)
+        as_named.revision = reference->revision;
+    if (inside && !how->include)
+        as_named.include = patterns;
+    return mlx_cache_add_hub(self, reference->repo, reference->quant, &as_named, err);
+}
+
+static mlx_value_t *add_from_ollama(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
+                                    mlx_error_t *err)
+{
+    mlx_value_t *report = mlx_cache_add_ollama(self, text, how, err);
+    const char *slash = strchr(text, '/');
+    if (!report && err && err->code == MLX_ERR_NOT_FOUND && slash && !strchr(slash + 1, '/'))
+        mlx_error_hint(err, "for a repository of the hub: mlx-cache add hf.co/%s", text);
+    return report;
 }
 
 mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
                            mlx_error_t *err)
 {
-    if (strncmp(text, "oci://", 6) == 0)
+    MLX_CLEANUP(mlx_reference_clear) mlx_reference_t reference;
+    if (mlx_reference_parse(text, mlx_env_get(&self->options.env, "HF_ENDPOINT"), &reference, err))
+        return NULL;
+    mlx_error_t why = {0};
+    mlx_value_t *report = NULL;
+    if (reference.kind == MLX_REFERENCE_OCI)
         return mlx_cache_add_oci(self, text, how, err);
-    if (is_path(text))
+    if (reference.kind == MLX_REFERENCE_PATH)
         return mlx_cache_add_path(self, text, how, err);
-    MLX_CLEANUP(mlx_free_p) char *quant = NULL;
-    MLX_CLEANUP(mlx_free_p) char *repo = hub_page(text, &quant);
-    if (repo)
-        return mlx_cache_add_hub(self, repo, quant, how, err);
-    const char *slash = strchr(text, '/');
-    if (slash && !strchr(text, ':') && !strchr(slash + 1, '/'))
-        return mlx_cache_add_hub(self, text, NULL, how, err);
-    return mlx_cache_add_ollama(self, text, how, err);
+    if (reference.kind == MLX_REFERENCE_HUB)
+        report = add_repo(self, &reference, how, &why);
+    if (reference.kind == MLX_REFERENCE_OLLAMA)
+        report = add_from_ollama(self, text, how, &why);
+    else if (!report && reference.or_ollama && why.code == MLX_ERR_NOT_FOUND)
+        report = mlx_cache_add_ollama(self, text, how, NULL);
+    if (report)
+        return report;
+    hint_at_path(text, &why);
+    if (err)
+        *err = why;
+    return NULL;
 }

@@ -352,10 +352,7 @@ static int forget_models(mlx_cache_t *self, const char *kind, mlx_model_t *const
     return 0;
 }
 
-/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
- *  them, so there is none unless the registry was lost: then a blob that no row names says
- *  nothing. */
-static char *unknown_view(const mlx_cache_t *self)
+char *mlx_cache_unknown_view(const mlx_cache_t *self)
 {
     MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, "models");
     DIR *dir = opendir(folder);
@@ -386,7 +383,7 @@ static void add_unknown_view(const char *path, mlx_value_t *problems)
 }
 
 /*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of
- *  unknown_view. */
+ *  mlx_cache_unknown_view. */
 static int sweep_orphans(mlx_cache_t *self, const char *kind, const mlx_value_t *forgotten,
                          const digests_t *freed, const char *unknown, const mlx_cache_how_t *how,
                          mlx_cache_plan_t **plan, mlx_error_t *err)
@@ -476,7 +473,7 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
     MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
     mlx_value_append(names, mlx_value_new_str(name));
-    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    MLX_CLEANUP(mlx_free_p) char *unknown = mlx_cache_unknown_view(self);
     MLX_CLEANUP(free_digests) digests_t digests = {0};
     add_digests(&digests, model);
     const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
@@ -558,7 +555,7 @@ mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_
         mlx_value_append(names, mlx_value_new_str(models[i]->name));
     MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
     MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *partials = NULL;
-    MLX_CLEANUP(mlx_free_p) char *unknown = unknown_view(self);
+    MLX_CLEANUP(mlx_free_p) char *unknown = mlx_cache_unknown_view(self);
     uint64_t freed;
     int rc = clean_unused(self, models, count, names, unknown, how, &plan, &freed, err) ||
              sweep_partials(self, how, &partials, err);

@@ -24,10 +24,23 @@ static void note(const doctor_t *d, const char *name, const char *fault, const c
     }
 }
 
+/*  A registry that was emptied, deleted or replaced is sound by itself, and knows nothing. */
+static void check_views(const doctor_t *d, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *unknown = mlx_cache_unknown_view(d->cache);
+    if (!unknown)
+        return;
+    mlx_error_set(err, MLX_ERR_DATA_LOSS,
+                  "does not know the model in %s: it was emptied, deleted or replaced", unknown);
+    mlx_error_hint(err, "restore registry.db from a backup, or for each folder there: "
+                        "mlx-cache add FOLDER --as NAME");
+}
+
 static void check_registry(const doctor_t *d)
 {
     mlx_error_t err = {0};
-    mlx_db_check(d->cache->db, &err);
+    if (mlx_db_check(d->cache->db, &err) == 0)
+        check_views(d, &err);
     note(d, "registry", err.text, err.hint);
 }
 

@@ -37,6 +37,11 @@ struct mlx_cache {
 /*  0 when the cache was opened to write. */
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
 
+/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
+ *  them, so there is none unless the registry was lost: then a blob that no row names says nothing.
+ *  Caller owns it. */
+char *mlx_cache_unknown_view(const mlx_cache_t *self);
+
 /*  Progress. begin: TOTAL bytes of work (0: none to tell) in pieces of PIECE bytes, words borrowed
  *  for good; piece: one of them is done, to be given as STOP with the cache as its ARG; done: the
  *  count of bytes where it is known. file: FILE is verified and in its place, HOW is "downloaded",

@@ -1,5 +1,8 @@
 #include "services/cache/model/names.h"
 
+#include "proto/utf8.h"
+#include "services/cache/model/unicode.h"
+
 #include <ctype.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -122,9 +125,9 @@ static const char *component_fault(const char *s, size_t len)
     if (is_device(s, len))
         return "has a component that is a device name";
     for (size_t i = 0; i < len; i++)
-        if (s[i] < 0x20 || s[i] >= 0x7f || strchr("\\:*?\"<>|", s[i]))
+        if (strchr("\\:*?\"<>|", s[i]))
             return "contains a character that is not safe in a file name";
-    return NULL;
+    return mlx_utf8_plain(s, len) ? NULL : "contains a control character or is not valid UTF-8";
 }
 
 int mlx_name_path(const char *s, mlx_error_t *err)
@@ -146,13 +149,13 @@ int mlx_name_path(const char *s, mlx_error_t *err)
     }
 }
 
-/*  Fold case, and put '/' before every other character: after sorting, a folder's files follow a
- *  file of the folder's name at once. */
+/*  Fold the name, and put '/' before every other character: after sorting, a folder's files follow
+ *  a file of the folder's name at once. */
 static char *fold(const char *path)
 {
-    char *copy = mlx_strdup(path);
+    char *copy = mlx_unicode_fold(path);
     for (char *c = copy; *c; c++)
-        *c = *c == '/' ? '\x01' : (char)tolower((unsigned char)*c);
+        *c = *c == '/' ? '\x01' : *c;
     return copy;
 }
 
@@ -172,7 +175,8 @@ int mlx_name_distinct(const char *const *paths, size_t count, mlx_error_t *err)
         size_t len = strlen(folded[i - 1]);
         if (strncmp(folded[i - 1], folded[i], len) == 0 &&
             (folded[i][len] == '\0' || folded[i][len] == '\x01'))
-            rc = refuse(err, "file name", folded[i - 1], "differs from another name only in case");
+            rc = refuse(err, "file name", folded[i - 1],
+                        "differs from another name only in case or in how its letters are encoded");
     }
     for (size_t i = 0; i < count; i++)
         free(folded[i]);

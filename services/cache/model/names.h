@@ -36,13 +36,12 @@ int mlx_name_repo(const char *s, mlx_error_t *err);
 int mlx_name_revision(const char *s, mlx_error_t *err);
 
 /*  Path of a file inside a repository: relative, '/' between components, none of them empty, "." or
- *  "..", ending in a dot or a space, or a device name of Windows; printable ASCII without \ and :,
- *  because a case-folding or normalising file system could take two other spellings for one file.
- */
+ *  "..", ending in a dot or a space, or a device name of Windows; UTF-8 without control characters,
+ *  \ and :. Whether two spellings are one file for a file system is mlx_name_distinct's question. */
 int mlx_name_path(const char *s, mlx_error_t *err);
 
-/*  No two of COUNT valid paths may be one file on a file system that ignores case, nor one be a
- *  folder of another. */
+/*  No two of COUNT valid paths may be one file on a file system that ignores case or normalises
+ *  names (NFC, NFD), nor one be a folder of another. */
 int mlx_name_distinct(const char *const *paths, size_t count, mlx_error_t *err);
 
 typedef struct {

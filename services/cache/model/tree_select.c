@@ -3,6 +3,7 @@
 
 #include "proto/buf.h"
 #include "services/cache/model/names.h"
+#include "services/cache/model/reference.h"
 #include "services/cache/model/weights.h"
 
 #include <stdlib.h>
@@ -316,12 +317,48 @@ static bool is_companion(const mlx_tree_file_t *file)
     return strcasestr(file->path, "mmproj") != NULL;
 }
 
+/*  The quantisations of the repository, each once. Caller owns it. */
+static char *list_quants(const mlx_tree_t *self)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    for (size_t i = 0; i < self->count; i++) {
+        const mlx_tree_file_t *file = &self->files[i];
+        MLX_CLEANUP(mlx_free_p)
+        char *quant =
+            is_gguf(file) && !is_companion(file) ? mlx_reference_quant_of(file->path) : NULL;
+        MLX_CLEANUP(mlx_free_p) char *listed = mlx_format(" %s,", quant ? quant : "");
+        MLX_CLEANUP(mlx_free_p) char *before = mlx_format(" %s,", mlx_buf_str(&text));
+        if (quant && !strcasestr(before, listed))
+            mlx_buf_printf(&text, "%s%s", text.len ? ", " : "", quant);
+    }
+    return mlx_buf_take(&text);
+}
+
+static int no_such_quant(const mlx_tree_t *self, const char *quant, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *quants = list_quants(self);
+    MLX_CLEANUP(mlx_free_p) char *files = mlx_tree_list(self);
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "the repository has no GGUF file \"%.100s\"",
+                  quant ? quant : "*.gguf");
+    return *quants ? mlx_error_hint(err, "it has %.300s", quants)
+                   : mlx_error_hint(err, "it has %.300s", *files ? files : "no files");
+}
+
+/*  A quantisation is a whole word: Q4_K is not Q4_K_M. A path is one file. */
+static bool is_quant(const mlx_tree_file_t *file, const char *quant)
+{
+    MLX_CLEANUP(mlx_free_p) char *own = mlx_reference_quant_of(file->path);
+    if (own && mlx_reference_is_quant(quant))
+        return strcasecmp(own, quant) == 0 ||
+               (strncasecmp(own, "UD-", 3) == 0 && strcasecmp(own + 3, quant) == 0);
+    return strcasestr(file->path, quant) != NULL;
+}
+
 static mlx_tree_file_t *find_quant(const mlx_tree_t *self, const char *quant, bool companion)
 {
     for (size_t i = 0; i < self->count; i++) {
         mlx_tree_file_t *file = &self->files[i];
-        if (is_gguf(file) && is_companion(file) == companion &&
-            (!quant || strcasestr(file->path, quant)))
+        if (is_gguf(file) && is_companion(file) == companion && (!quant || is_quant(file, quant)))
             return file;
     }
     return NULL;
@@ -353,8 +390,7 @@ int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err)
     if (!chosen && !quant)
         chosen = find_quant(self, NULL, false);
     if (!chosen)
-        return mlx_error_set(err, MLX_ERR_NOT_FOUND, "the repository has no GGUF file \"%s\"",
-                             quant ? quant : "*.gguf");
+        return no_such_quant(self, quant, err);
     size_t stem = shard_stem(chosen->path);
     for (size_t i = 0; i < self->count; i++) {
         mlx_tree_file_t *file = &self->files[i];

@@ -1,13 +1,12 @@
 #include "services/cache/remote/oci.h"
 
 #include "common/base/json.h"
-#include "services/cache/apps/adapter.h"
 #include "services/cache/model/names.h"
+#include "services/cache/remote/oci_login.h"
 #include "services/cache/transfer/fetch.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +23,8 @@ struct mlx_oci {
     char *origin; /* https://host */
     char *name;
     char *tag;
-    char *basic; /* "Basic .." for the host; NULL: none known */
-    char *auth;  /* what is sent now: basic, a bearer token, or NULL */
+    mlx_env_t env; /* where credentials are looked up, once the registry asks for them */
+    char *auth;    /* what is sent to the origin now: basic, a bearer token, or NULL */
 };
 
 /* ---- the reference ---- */
@@ -77,46 +76,13 @@ static int parse(mlx_oci_t *self, const char *reference, mlx_error_t *err)
     if (!is_tag(self->tag))
         return bad(err, reference, "has an invalid tag");
     MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", self->host);
-    MLX_CLEANUP(mlx_free_p) char *secure = mlx_format("https://%s", self->host);
+    bool hub = strcasecmp(self->host, "docker.io") == 0;
+    MLX_CLEANUP(mlx_free_p)
+    char *secure = mlx_format("https://%s", hub ? "registry-1.docker.io" : self->host);
     self->origin = mlx_url_origin(plain, NULL);
     if (!self->origin)
         self->origin = mlx_url_origin(secure, err);
     return self->origin ? 0 : -1;
-}
-
-/* ---- credentials ---- */
-
-static char *basic_of(const char *user, const char *password)
-{
-    MLX_CLEANUP(mlx_free_p) char *pair = mlx_format("%s:%s", user, password);
-    size_t len = strlen(pair);
-    MLX_CLEANUP(mlx_free_p) unsigned char *text = mlx_alloc(len * 2 + 8, 1);
-    EVP_EncodeBlock(text, (const unsigned char *)pair, (int)len);
-    return mlx_format("Basic %s", text);
-}
-
-/*  "auths": {"<host>": {"auth": "<base64 of user:password>"}} of docker's config.json. */
-static char *basic_from_file(const mlx_env_t *env, const char *host)
-{
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_env_path(env, "DOCKER_CONFIG", "/config.json");
-    if (!path)
-        path = mlx_env_path(env, "HOME", "/.docker/config.json");
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *config = path ? mlx_json_load(path, NULL) : NULL;
-    const mlx_value_t *entry = mlx_value_get(mlx_value_get(config, "auths"), host);
-    const char *auth = mlx_value_str(entry, "auth");
-    size_t len = auth ? strspn(auth, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                     "0123456789+/=")
-                      : 0;
-    return len && !auth[len] ? mlx_format("Basic %s", auth) : NULL;
-}
-
-static char *find_credentials(const mlx_env_t *env, const char *host)
-{
-    const char *user = mlx_env_get(env, "MLX_OCI_USERNAME");
-    const char *password = mlx_env_get(env, "MLX_OCI_PASSWORD");
-    if (user && password && strlen(user) + strlen(password) < 4096)
-        return basic_of(user, password);
-    return basic_from_file(env, host);
 }
 
 mlx_oci_t *mlx_oci_new(const char *reference, const mlx_env_t *env, mlx_error_t *err)
@@ -126,8 +92,7 @@ mlx_oci_t *mlx_oci_new(const char *reference, const mlx_env_t *env, mlx_error_t 
         mlx_oci_destroy(&self);
         return NULL;
     }
-    self->basic = find_credentials(env, self->host);
-    self->auth = mlx_strdup(self->basic);
+    self->env = *env;
     return self;
 }
 
@@ -141,7 +106,6 @@ void mlx_oci_destroy(mlx_oci_t **self)
     free(oci->origin);
     free(oci->name);
     free(oci->tag);
-    free(oci->basic);
     free(oci->auth);
     free(oci);
 }
@@ -161,72 +125,105 @@ const char *mlx_oci_auth(const mlx_oci_t *self)
     return self->auth;
 }
 
-/* ---- tokens ---- */
+/* ---- logging in ---- */
 
-char *mlx_oci_parameter(const char *challenge, const char *key)
+static int refused(const mlx_oci_t *self, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_free_p) char *start = mlx_format("%s=\"", key);
-    const char *at = strstr(challenge, start);
-    if (!at)
-        return NULL;
-    at += strlen(start);
-    return mlx_strndup(at, strcspn(at, "\""));
+    mlx_error_set(err, MLX_ERR_FAILED, "access to %s on %s was denied", self->name, self->host);
+    if (mlx_oci_credentials_unbound(&self->env))
+        return mlx_error_hint(err,
+                              "MLX_OCI_USERNAME was not sent: set MLX_OCI_REGISTRY=%s, the "
+                              "registry that it is for",
+                              self->host);
+    return mlx_error_hint(err,
+                          "docker login %s, or set MLX_OCI_USERNAME, MLX_OCI_PASSWORD and "
+                          "MLX_OCI_REGISTRY=%s",
+                          self->host, self->host);
 }
 
-/*  Exchange our credentials for a token where the challenge says. They go to the registry's own
- *  host only: a challenge could name any other. */
-static int get_token(mlx_oci_t *self, const char *challenge, const char *actions, mlx_error_t *err)
+static char *token_url(const mlx_oci_t *self, const mlx_challenge_t *challenge, const char *actions)
 {
-    MLX_CLEANUP(mlx_free_p) char *realm = mlx_oci_parameter(challenge, "realm");
-    MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
-    MLX_CLEANUP(mlx_free_p) char *origin = realm ? mlx_url_origin(realm, err) : NULL;
-    if (!origin)
+    MLX_CLEANUP(mlx_free_p)
+    char *service = mlx_url_encode(challenge->service ? challenge->service : "", false);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_url_encode(self->name, true);
+    return mlx_format("%s%cservice=%s&scope=repository:%s:%s", challenge->realm,
+                      strchr(challenge->realm, '?') ? '&' : '?', service, name, actions);
+}
+
+/*  Exchange our credentials, or none, for a token where the challenge says. */
+static int get_token(mlx_oci_t *self, const mlx_challenge_t *challenge, const char *actions,
+                     mlx_error_t *err)
+{
+    if (!challenge->realm)
         return mlx_error_set(err, MLX_ERR_FAILED, "%s requires an unsupported kind of login",
                              self->host);
-    MLX_CLEANUP(mlx_free_p) char *encoded = mlx_url_encode(service ? service : "", false);
-    MLX_CLEANUP(mlx_free_p) char *name = mlx_url_encode(self->name, true);
-    MLX_CLEANUP(mlx_free_p)
-    char *url = mlx_format("%s%cservice=%s&scope=repository:%s:%s", realm,
-                           strchr(realm, '?') ? '&' : '?', encoded, name, actions);
-    bool ours = strcasecmp(origin, self->origin) == 0;
+    if (mlx_oci_check_realm(self->origin, challenge->realm,
+                            mlx_env_get(&self->env, "MLX_OCI_REALM"), err))
+        return -1;
+    MLX_CLEANUP(mlx_free_p) char *url = token_url(self, challenge, actions);
+    MLX_CLEANUP(mlx_free_p) char *basic = mlx_oci_credentials(&self->env, self->host);
     MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
-    if (mlx_fetch(&(mlx_fetch_t){.url = url, .auth = ours ? self->basic : NULL}, &reply, err))
+    if (mlx_fetch(&(mlx_fetch_t){.url = url, .auth = basic}, &reply, err))
         return -1;
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *answer = mlx_json_parse(mlx_buf_str(&reply.body), reply.body.len, NULL);
     const char *token = mlx_value_str(answer, "token");
     if (!token)
         token = mlx_value_str(answer, "access_token");
-    if (!token || strpbrk(token, "\r\n "))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s returned no token", origin);
+    if (reply.status / 100 != 2 || !token || !*token || strpbrk(token, "\r\n "))
+        return refused(self, err);
     free(self->auth);
     self->auth = mlx_format("Bearer %s", token);
     return 0;
 }
 
-static int refused(const mlx_oci_t *self, mlx_error_t *err)
+/*  Answer the challenge HEADER: 1 when there is something new to send. */
+static int log_in(mlx_oci_t *self, const char *header, const char *actions, mlx_error_t *err)
 {
-    mlx_error_set(err, MLX_ERR_FAILED, "access to %s on %s was denied", self->name, self->host);
-    return mlx_error_hint(err, "docker login %s, or set MLX_OCI_USERNAME and MLX_OCI_PASSWORD",
-                          self->host);
+    MLX_CLEANUP(mlx_challenge_clear) mlx_challenge_t challenge = mlx_challenge_parse(header);
+    if (challenge.bearer)
+        return get_token(self, &challenge, actions, err) ? -1 : 1;
+    char *basic = challenge.basic ? mlx_oci_credentials(&self->env, self->host) : NULL;
+    if (!basic)
+        return 0;
+    free(self->auth);
+    self->auth = basic;
+    return 1;
 }
 
-/*  One request, with a token fetched in between where one is asked for. */
+/*  What is sent to URL: an upload may go on at another host, which is told nothing, and which is
+ *  never this machine unless the registry is. */
+static int choose_auth(const mlx_oci_t *self, const char *url, const char **auth, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) char *origin = mlx_url_origin(url, err);
+    bool ours = origin && strcasecmp(origin, self->origin) == 0;
+    *auth = ours ? self->auth : NULL;
+    if (!origin)
+        return -1;
+    return ours || strncmp(origin, "https://", 8) == 0
+               ? 0
+               : mlx_error_set(err, MLX_ERR_FAILED, "%s continues at %s, which is not encrypted",
+                               self->host, origin);
+}
+
+/*  One request, and once more where the registry asks for a login first. */
 static int ask(mlx_oci_t *self, mlx_fetch_t request, const char *actions, mlx_fetch_reply_t *reply,
                mlx_error_t *err)
 {
-    request.auth = self->auth;
-    if (mlx_fetch(&request, reply, err))
+    *reply = (mlx_fetch_reply_t){.retry_after_s = -1};
+    if (choose_auth(self, request.url, &request.auth, err) || mlx_fetch(&request, reply, err))
         return -1;
-    if (reply->status == 401 && reply->challenge &&
-        strncasecmp(reply->challenge, "Bearer ", 7) == 0) {
+    if (reply->status == 401 && reply->challenge && !reply->redirected) {
         MLX_CLEANUP(mlx_free_p) char *challenge = mlx_strdup(reply->challenge);
-        mlx_fetch_reply_clear(reply);
-        if (get_token(self, challenge, actions, err))
+        int more = log_in(self, challenge, actions, err);
+        if (more < 0)
             return -1;
-        request.auth = self->auth;
-        if (mlx_fetch(&request, reply, err))
-            return -1;
+        if (more) {
+            mlx_fetch_reply_clear(reply);
+            if (choose_auth(self, request.url, &request.auth, err) ||
+                mlx_fetch(&request, reply, err))
+                return -1;
+        }
     }
     return reply->status == 401 || reply->status == 403 ? refused(self, err) : 0;
 }

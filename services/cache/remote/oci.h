@@ -2,9 +2,8 @@
  *  layer a file
  *
  *  Blobs are named by the same SHA-256 as everywhere here; a file's name is its layer's title, so
- *  that other tools for artifacts (oras) read what we push. Credentials come from MLX_OCI_USERNAME
- *  and MLX_OCI_PASSWORD, else from docker's config.json ($DOCKER_CONFIG or ~/.docker), and go to
- *  the registry's own host only.
+ *  that other tools for artifacts (oras) read what we push. Nothing is sent to log in before the
+ *  registry asks for it, and then what oci_login.h allows.
  *
  *      mlx_oci_t *oci = mlx_oci_new("oci://registry.example.com/models/org/name:main", &env, &err);
  *      mlx_manifest_t *manifest = mlx_oci_manifest(oci, &err);
@@ -46,8 +45,5 @@ enum {
 int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256,
                       bool (*stop)(void *arg), void *arg, mlx_error_t *err);
 int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);
-
-/*  Value of KEY="..." in a challenge (WWW-Authenticate). Caller owns it; NULL when absent. */
-char *mlx_oci_parameter(const char *challenge, const char *key);
 
 #endif

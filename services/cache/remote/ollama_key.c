@@ -3,7 +3,7 @@
 #include "common/base/file.h"
 #include "common/base/json.h"
 #include "services/cache/apps/adapter.h"
-#include "services/cache/remote/oci.h"
+#include "services/cache/remote/oci_login.h"
 #include "services/cache/transfer/fetch.h"
 
 #include <inttypes.h>
@@ -174,12 +174,13 @@ static char *nonce(void)
 }
 
 /*  In the order in which the registry's own client sorts them: it signs what it sends. */
-static char *token_url(const char *realm, const char *challenge, int64_t now_s)
+static char *token_url(const mlx_challenge_t *challenge, int64_t now_s)
 {
-    MLX_CLEANUP(mlx_free_p) char *service = mlx_oci_parameter(challenge, "service");
-    MLX_CLEANUP(mlx_free_p) char *scopes = mlx_oci_parameter(challenge, "scope");
+    const char *realm = challenge->realm;
+    MLX_CLEANUP(mlx_free_p) char *scopes = mlx_strdup(challenge->scope);
     MLX_CLEANUP(mlx_free_p) char *once = nonce();
-    MLX_CLEANUP(mlx_free_p) char *who = mlx_url_encode(service ? service : "", false);
+    MLX_CLEANUP(mlx_free_p)
+    char *who = mlx_url_encode(challenge->service ? challenge->service : "", false);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t url = {0};
     mlx_buf_printf(&url, "%s%cnonce=%s", realm, strchr(realm, '?') ? '&' : '?', once);
     char *rest = NULL;
@@ -233,12 +234,13 @@ static char *ask_token(const char *url, const char *auth, const char *origin, ml
     return NULL;
 }
 
-char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *challenge,
-                       int64_t now_s, mlx_error_t *err)
+char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *header, int64_t now_s,
+                       mlx_error_t *err)
 {
-    bool bearer = challenge && strncasecmp(challenge, "Bearer ", 7) == 0;
-    MLX_CLEANUP(mlx_free_p) char *realm = bearer ? mlx_oci_parameter(challenge, "realm") : NULL;
-    MLX_CLEANUP(mlx_free_p) char *there = realm ? mlx_url_origin(realm, NULL) : NULL;
+    MLX_CLEANUP(mlx_challenge_clear)
+    mlx_challenge_t challenge = mlx_challenge_parse(header);
+    MLX_CLEANUP(mlx_free_p)
+    char *there = challenge.realm ? mlx_url_origin(challenge.realm, NULL) : NULL;
     if (!there) {
         mlx_error_set(err, MLX_ERR_FAILED, "%s requires an unsupported kind of login", origin);
         return NULL;
@@ -248,7 +250,7 @@ char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *cha
                       origin, there);
         return NULL;
     }
-    MLX_CLEANUP(mlx_free_p) char *url = token_url(realm, challenge, now_s);
+    MLX_CLEANUP(mlx_free_p) char *url = token_url(&challenge, now_s);
     MLX_CLEANUP(mlx_free_p) char *auth = NULL;
     if (signature_of(env, url, &auth, err) < 0)
         return NULL;

@@ -37,10 +37,10 @@ void mlx_ollama_key_clear(mlx_ollama_key_t *key);
  *  and must free it; NULL with ERR. */
 char *mlx_ollama_key_sign(const mlx_ollama_key_t *key, const char *text, mlx_error_t *err);
 
-/*  Answer CHALLENGE (WWW-Authenticate: Bearer realm, service, scope) of the registry at ORIGIN with
+/*  Answer HEADER (WWW-Authenticate: Bearer realm, service, scope) of the registry at ORIGIN with
  *  the key of $HOME/.ollama/id_ed25519, anonymously when there is none. "Bearer <token>" as an
  *  allocated string; NULL with ERR. A realm at another host than the registry gets nothing. */
-char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *challenge,
-                       int64_t now_s, mlx_error_t *err);
+char *mlx_ollama_login(const mlx_env_t *env, const char *origin, const char *header, int64_t now_s,
+                       mlx_error_t *err);
 
 #endif

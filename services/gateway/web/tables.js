@@ -6,9 +6,9 @@ import { $, ask, el, explain, figure } from "./format.js";
 const T95 = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.1, 2.09, 2.09];
 
 // Ratio new/old of the speeds with its 95 % interval: by pairs of prompts where both runs have the
-// same ones, else from the two intervals. null: there is no telling.
+// same ones and replies are long enough, else from the two intervals. null: there is no telling.
 export function ratio(before, after) {
-  const speed = run => new Map((run.prompts || []).filter(p => p.tokens_per_second > 0).map(p => [p.name, p.tokens_per_second]));
+  const speed = run => new Map((run.prompts || []).filter(p => p.tokens_per_second > 0 && !(p.tokens < 32)).map(p => [p.name, p.tokens_per_second]));
   const old = speed(before), fresh = speed(after);
   const logs = [...fresh].filter(([name]) => old.has(name)).map(([name, value]) => Math.log(value / old.get(name)));
   let mean, half;
@@ -16,9 +16,11 @@ export function ratio(before, after) {
     mean = logs.reduce((a, b) => a + b) / logs.length;
     const spread = Math.sqrt(logs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (logs.length - 1));
     half = (T95[logs.length - 2] || 1.96) * spread / Math.sqrt(logs.length);
+  } else if (before.prompts?.length && after.prompts?.length) {
+    return null; // too few replies that are long enough
   } else {
     const a = before.tokens_per_second || {}, b = after.tokens_per_second || {};
-    if (![a, b].every(i => i.low > 0 && i.high >= i.low && i.mean > 0)) return null;
+    if (![a, b].every(i => !i.range && i.low > 0 && i.high >= i.low && i.mean > 0)) return null;
     mean = Math.log(b.mean / a.mean);
     half = Math.hypot((a.high - a.low) / 2 / a.mean, (b.high - b.low) / 2 / b.mean);
   }
@@ -38,9 +40,10 @@ function verdict() {
     node.textContent = "These runs used different prompts: they cannot be compared.";
     return;
   }
+  if (before.model !== after.model) { node.textContent = "These runs are of different models: they cannot be compared."; return; }
   const r = ratio(before, after);
   const name = run => `${run.model || "?"} of ${new Date(run.t / 1000).toLocaleString([], { dateStyle: "short", timeStyle: "short" })}`;
-  if (!r) { node.textContent = "These runs have no intervals: they cannot be compared."; return; }
+  if (!r) { node.textContent = "These runs have no intervals, or too few replies of 32 tokens: they cannot be compared."; return; }
   const span = `${r.ratio.toFixed(2)} times as fast (95 %: ${r.low.toFixed(2)} to ${r.high.toFixed(2)})`;
   const word = r.low > 1 ? "faster" : r.high < 1 ? "slower" : "no evidence of a difference";
   if (word !== "no evidence of a difference") node.classList.add(word);

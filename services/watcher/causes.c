@@ -1,0 +1,48 @@
+/*  Why a server does not answer what it was asked, in its own words. Sources: llama.cpp
+ *  tools/server (error_type), Ollama's allowed hosts, Jan's and LM Studio's keys. */
+#include "runtime.h"
+
+#include <string.h>
+
+static const mlx_runtime_cause_t in_common[] = {
+    {NULL, 503, "oading model", "it is loading its model"},
+    {NULL, 503, "tarting", "it is starting"},
+    {NULL, 401, NULL, "it needs a key"},
+    {NULL, 403, "ost header", "it refuses the host name that it was asked by (HTTP 403)"},
+    {NULL, 403, NULL, "it refuses access (HTTP 403)"},
+    {NULL, 404, NULL, "it does not offer this (HTTP 404)"},
+    {NULL, 429, NULL, "it has too many requests (HTTP 429)"},
+    {NULL, 501, NULL, "it was started without this (HTTP 501)"},
+    {NULL, 502, NULL, "the server behind it does not answer (HTTP 502)"},
+    {NULL, 503, NULL, "it cannot answer at the moment (HTTP 503)"},
+    {NULL, 504, NULL, "the server behind it does not answer (HTTP 504)"},
+    {0},
+};
+
+static bool fits(const mlx_runtime_cause_t *cause, const char *path, long status, const char *body)
+{
+    return (!cause->path || !strcmp(cause->path, path)) &&
+           (cause->status ? cause->status == status : status >= 400) &&
+           (!cause->says || (body && strstr(body, cause->says)));
+}
+
+static const char *find(const mlx_runtime_cause_t *table, const char *path, long status,
+                        const char *body)
+{
+    for (; table && table->text; table++)
+        if (fits(table, path, status, body))
+            return table->text;
+    return NULL;
+}
+
+const char *mlx_runtime_cause(const mlx_runtime_backend_t *backend, const char *path, long status,
+                              const char *body)
+{
+    const char *own = find(backend ? backend->causes : NULL, path, status, body);
+    return own ? own : find(in_common, path, status, body);
+}
+
+bool mlx_runtime_is_loading(long status, const char *body)
+{
+    return status == 503 && body && strstr(body, "oading model");
+}
