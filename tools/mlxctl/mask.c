@@ -197,13 +197,26 @@ char *mlx_mask_text(mlx_mask_t *self, const char *text)
     return out.data ? mlx_buf_take(&out) : mlx_strdup("");
 }
 
+/*  What a client of a model is known by; a fingerprint of its key is a name, too. */
+static bool names_program(const char *key)
+{
+    static const char *const all[] = {"client", "process", "agent", "key"};
+    for (size_t i = 0; i < MLX_COUNT(all); i++)
+        if (strcmp(all[i], key) == 0)
+            return true;
+    return false;
+}
+
 /*  A copy of VALUE, which stands under KEY, with the names in it replaced. */
 static mlx_value_t *masked(mlx_mask_t *self, const char *key, const mlx_value_t *value)
 {
     mlx_type_t type = mlx_value_type(value);
-    if (type == MLX_STR && key && strcmp(key, "client") == 0)
+    if (type == MLX_STR && key && names_program(key))
         return mlx_value_new_str(
             mlx_mask_name(self, MLX_MASK_PROGRAM, mlx_value_as_str(value, NULL)));
+    if (type == MLX_STR && key && strcmp(key, "address") == 0 &&
+        !is_local(mlx_value_as_str(value, NULL)))
+        return mlx_value_new_str(mlx_mask_name(self, MLX_MASK_HOST, mlx_value_as_str(value, NULL)));
     if (type == MLX_STR) {
         MLX_CLEANUP(mlx_free_p) char *text = mlx_mask_text(self, mlx_value_as_str(value, NULL));
         return mlx_value_new_str(text);
