@@ -1,6 +1,7 @@
 /*  The table of topics and their fields. See catalogue.h for what the columns mean. */
 #include "proto/catalogue_columns.h"
 #include "proto/catalogue_tables.h"
+#include "proto/runtimes.h"
 
 static const mlx_field_t missing[] = {
     STR("field", "key that this machine cannot give"),
@@ -185,6 +186,7 @@ static const mlx_field_t model[] = {
     STR("family", "llama, qwen2, ..."),
     STR("format", "gguf, safetensors, mlx"),
     TIME("expires_at", "when the runtime unloads it; absent: it stays"),
+    BOOL("loading", "it is not ready yet"),
     END,
 };
 
@@ -198,7 +200,7 @@ static const mlx_field_t runtime_models[] = {
     GAUGE("reachable", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_up", "the runtime answers"),
     STR("reason", "why not, for a person"),
     BOOL("loading", "it is loading its model, and not reachable until then"),
-    STR("kind", "ollama, llamacpp, openai, vllm"),
+    STR("kind", "kind of server:" MLX_RUNTIME_KINDS(MLX_RUNTIME_WORD_BLANK)),
     STR("version", "of the runtime"),
     STR("url", "where it was asked"),
     BOOL("sleeping", "it has freed its model until the next request; absent: it never does"),

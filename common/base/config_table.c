@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "proto/runtimes.h"
+
 static const struct {
     const char *name;
     const char *help;
@@ -28,7 +30,7 @@ static const mlx_setting_t peer_fields[] = {
 static const mlx_setting_t runtime_fields[] = {
     {.key = "kind",
      .type = MLX_SETTING_WORD,
-     .words = "ollama|llamacpp|openai|vllm",
+     .words = "auto" MLX_RUNTIME_KINDS(MLX_RUNTIME_WORD_BAR),
      .required = true},
     {.key = "url", .type = MLX_SETTING_STR, .required = true},
     {0},

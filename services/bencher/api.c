@@ -1,23 +1,6 @@
 #include "api.h"
 
-#include <string.h>
-
 #include "proto/json.h"
-
-static const mlx_api_t apis[] = {
-    {.kind = "ollama", .path = "/api/generate", .keeps = true},
-    {.kind = "llamacpp", .path = "/v1/chat/completions", .no_cache = true, .forced = true},
-    {.kind = "vllm", .path = "/v1/chat/completions", .forced = true},
-    {.kind = "openai", .path = "/v1/chat/completions", .loads = true},
-};
-
-const mlx_api_t *mlx_api_find(const char *kind)
-{
-    for (size_t i = 0; i < MLX_COUNT(apis); i++)
-        if (kind && strcmp(apis[i].kind, kind) == 0)
-            return &apis[i];
-    return NULL;
-}
 
 /*  Ollama takes seconds as a number, but drops their fraction; a duration in words keeps it. */
 static void set_keep(mlx_value_t *body, const mlx_keep_t *keep)
@@ -46,7 +29,7 @@ static void fill_ollama(mlx_value_t *body, const mlx_ask_t *ask)
     mlx_value_set_real(options, "temperature", 0);
 }
 
-static void fill_openai(const mlx_api_t *api, mlx_value_t *body, const mlx_ask_t *ask)
+static void fill_openai(const mlx_runtime_generate_t *api, mlx_value_t *body, const mlx_ask_t *ask)
 {
     mlx_value_t *messages = mlx_value_set(body, "messages", mlx_value_list());
     mlx_value_t *message = mlx_value_append(messages, mlx_value_map());
@@ -64,15 +47,15 @@ static void fill_openai(const mlx_api_t *api, mlx_value_t *body, const mlx_ask_t
         mlx_value_set_bool(body, "ignore_eos", true);
 }
 
-char *mlx_api_body(const mlx_api_t *api, const mlx_ask_t *ask)
+char *mlx_api_body(const mlx_runtime_backend_t *runtime, const mlx_ask_t *ask)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *body = mlx_value_map();
     mlx_buf_t text = {0};
     mlx_value_set_str(body, "model", ask->model);
-    if (api->keeps)
+    if (runtime->generate.keeps)
         fill_ollama(body, ask);
     else
-        fill_openai(api, body, ask);
+        fill_openai(&runtime->generate, body, ask);
     mlx_json_write(&text, body, false);
     return mlx_buf_take(&text);
 }

@@ -1,7 +1,8 @@
-/*  api.h - how each kind of runtime is asked to generate: one line in a table a kind
+/*  api.h - the body of a request to generate, as each kind of runtime wants it
  *
- *      const mlx_api_t *api = mlx_api_find("ollama");
- *      MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(api, &ask);      POST it to api->path
+ *      const mlx_runtime_backend_t *runtime = mlx_runtime_backend("ollama");
+ *      MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(runtime, &ask);
+ *                                              POST it to runtime->generate.path
  *
  *  Sources: Ollama docs/api.md (keep_alive, options, num_predict); OpenAI chat completions
  *  (max_tokens, seed, stream_options); llama.cpp tools/server/README.md (cache_prompt, ignore_eos);
@@ -10,6 +11,7 @@
 #ifndef MLX_BENCHER_API_H
 #define MLX_BENCHER_API_H
 
+#include "common/runtime/runtime.h"
 #include "proto/value.h"
 
 typedef enum {
@@ -33,19 +35,7 @@ typedef struct {
     mlx_keep_t keep;
 } mlx_ask_t;
 
-typedef struct mlx_api {
-    const char *kind;
-    const char *path;
-    bool keeps;    /* loads models on demand and has a keep_alive to give back */
-    bool loads;    /* may load the model with the first request, and does not say so */
-    bool no_cache; /* takes cache_prompt */
-    bool forced;   /* takes ignore_eos: replies have the length that was asked for */
-} mlx_api_t;
-
-/*  By kind; NULL when there is none of that name. Static storage. */
-const mlx_api_t *mlx_api_find(const char *kind);
-
 /*  The request's body. Caller owns it and must free it. */
-char *mlx_api_body(const mlx_api_t *api, const mlx_ask_t *ask);
+char *mlx_api_body(const mlx_runtime_backend_t *runtime, const mlx_ask_t *ask);
 
 #endif

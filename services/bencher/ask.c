@@ -92,15 +92,16 @@ mlx_asking_t *mlx_asking_new(mlx_loop_t *loop, mlx_http_t *http,
                              const mlx_asking_request_t *request, mlx_asking_fn fn, void *arg)
 {
     mlx_asking_t *self = mlx_alloc(1, sizeof *self);
-    MLX_CLEANUP(mlx_free_p) char *url = mlx_format("%s%s", request->url, request->api->path);
-    MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(request->api, &request->ask);
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s%s", request->url, request->runtime->generate.path);
+    MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(request->runtime, &request->ask);
     self->loop = loop;
     self->http = http;
     self->load_only = !request->ask.prompt;
     self->fn = fn;
     self->arg = arg;
     self->started_us = mlx_now_us();
-    self->stats = mlx_stream_stats_new(request->api->path, self->started_us);
+    self->stats = mlx_stream_stats_new(request->runtime->generate.path, self->started_us);
     self->limit = mlx_loop_after(loop, request->limit_ms, on_limit, self);
     self->call = mlx_http_start(http,
                                 &(mlx_http_request_t){.url = url,

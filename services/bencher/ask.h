@@ -14,7 +14,7 @@
 typedef struct mlx_asking mlx_asking_t;
 
 typedef struct {
-    const mlx_api_t *api;
+    const mlx_runtime_backend_t *runtime;
     const char *url; /* of the runtime */
     mlx_ask_t ask;
     int64_t limit_ms; /* break it off then */

@@ -75,7 +75,7 @@ static void tell(mlx_bench_t *self)
     static const char *const names[] = {"load", "load", "warmup", "prompts", "prompts", "done"};
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
     mlx_value_set_str(d, "id", self->id);
-    if (self->target.api)
+    if (self->target.runtime)
         mlx_value_set_str(d, "model", self->target.model);
     mlx_value_set_str(d, "phase", names[self->phase]);
     mlx_value_set_int(d, "prompts", (int64_t)mlx_prompts_count(self->options.prompts));
@@ -185,7 +185,7 @@ static void restore(mlx_bench_t *self)
         finish(self);
         return;
     }
-    mlx_asking_request_t request = {.api = self->target.api,
+    mlx_asking_request_t request = {.runtime = self->target.runtime,
                                     .url = self->target.url,
                                     .ask = restore_ask(self),
                                     .limit_ms = restore_ms(self)};
@@ -211,7 +211,7 @@ static void start_asking(mlx_bench_t *self, const char *prompt, int64_t tokens, 
                          mlx_asking_fn fn)
 {
     mlx_asking_request_t request = {
-        .api = self->target.api,
+        .runtime = self->target.runtime,
         .url = self->target.url,
         .ask = {.model = self->target.model,
                 .prompt = prompt,
@@ -221,7 +221,7 @@ static void start_asking(mlx_bench_t *self, const char *prompt, int64_t tokens, 
                 .keep = keep_during(self)},
         .limit_ms = (int64_t)ceil(limit_s * 1000),
     };
-    self->touched = self->target.api->keeps;
+    self->touched = self->target.runtime->generate.keeps;
     self->asking = mlx_asking_new(self->options.loop, self->options.http, &request, fn, self);
 }
 
@@ -317,7 +317,7 @@ static void on_loaded(void *arg, const mlx_answer_t *answer)
         return;
     }
     mlx_asking_destroy(&self->asking);
-    if (!self->target.api->keeps) {
+    if (!self->target.runtime->generate.keeps) {
         begin(self);
         return;
     }
@@ -327,9 +327,10 @@ static void on_loaded(void *arg, const mlx_answer_t *answer)
 
 static void load(mlx_bench_t *self)
 {
-    const mlx_api_t *api = self->target.api;
-    MLX_CLEANUP(mlx_free_p) char *text = api->keeps ? NULL : mlx_prompts_warmup(next_nonce(self));
-    if (!api->loads && (self->target.loaded || !api->keeps)) {
+    const mlx_runtime_backend_t *runtime = self->target.runtime;
+    MLX_CLEANUP(mlx_free_p)
+    char *text = runtime->generate.keeps ? NULL : mlx_prompts_warmup(next_nonce(self));
+    if (!runtime->generate.loads && (self->target.loaded || !runtime->generate.keeps)) {
         begin(self);
         return;
     }
@@ -390,9 +391,9 @@ static void ignore_reply(void *arg, const mlx_http_reply_t *reply)
 static void restore_blocking(const mlx_bench_t *self)
 {
     mlx_ask_t ask = restore_ask(self);
-    MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(self->target.api, &ask);
+    MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(self->target.runtime, &ask);
     MLX_CLEANUP(mlx_free_p)
-    char *url = mlx_format("%s%s", self->target.url, self->target.api->path);
+    char *url = mlx_format("%s%s", self->target.url, self->target.runtime->generate.path);
     mlx_http_run(
         &(mlx_http_request_t){
             .url = url, .body = body, .body_len = strlen(body), .timeout_ms = RESTORE_BLOCKING_MS},

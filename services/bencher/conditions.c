@@ -105,7 +105,7 @@ static void take_own(mlx_conditions_t *self, const mlx_value_t *d, bool busy)
 {
     int64_t requests = 0;
     const char *model = mlx_value_str(d, "model");
-    bool keeps = self->target->api->keeps;
+    bool keeps = self->target->runtime->generate.keeps;
     mlx_value_int(d, "requests", &requests);
     bool foreign = keeps && model && !mlx_probe_same_model(self->target->model, model) &&
                    !mlx_probe_same_model(model, self->target->model);

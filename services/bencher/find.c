@@ -145,7 +145,7 @@ static void copy(char *out, size_t size, const char *text)
 static void fill(mlx_bench_target_t *target, const candidate_t *candidate, const mlx_found_t *found,
                  const mlx_value_t *model)
 {
-    target->api = mlx_api_find(found->kind);
+    target->runtime = mlx_runtime_backend(found->kind);
     copy(target->url, sizeof target->url, candidate->url);
     copy(target->topic, sizeof target->topic, candidate->topic);
     copy(target->version, sizeof target->version, found->version);

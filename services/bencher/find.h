@@ -19,7 +19,7 @@ typedef struct mlx_find mlx_find_t;
 
 /*  What is measured. Strings are "" when not known. */
 typedef struct {
-    const mlx_api_t *api;
+    const mlx_runtime_backend_t *runtime;
     char url[320];   /* of the runtime, without a slash at the end */
     char topic[200]; /* "runtime.ollama.127_0_0_1-11434." when the bus knows it */
     char version[64];

@@ -15,7 +15,7 @@
 typedef struct mlx_probe mlx_probe_t;
 
 typedef struct {
-    const char *kind; /* static: "ollama", "llamacpp", "vllm" or "openai" */
+    const char *kind; /* static: a word of proto/runtimes.h */
     char version[64]; /* "": not said */
     /*  Maps: "name", "digest", "quantization", "context" (tokens), "loaded" (bool), "expires_at"
      *  (µs since the epoch; absent: not loaded, or stays for ever), "loading" (bool: somebody

@@ -136,7 +136,7 @@ int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prom
     mlx_value_set_str(result, "model", target->model);
     set_text(result, "digest", target->digest);
     set_text(result, "quantization", target->quantization);
-    mlx_value_set_str(result, "runtime", target->api->kind);
+    mlx_value_set_str(result, "runtime", target->runtime->kind);
     set_text(result, "runtime_version", target->version);
     mlx_value_set_str(result, "url", target->url);
     mlx_value_set_str(result, "prompt_set", mlx_prompts_set(prompts));

@@ -15,8 +15,8 @@
 #ifndef MLX_WATCHER_GATE_H
 #define MLX_WATCHER_GATE_H
 
+#include "common/runtime/runtime.h"
 #include "proto/base.h"
-#include "runtime.h"
 
 typedef struct mlx_gate mlx_gate_t;
 

@@ -10,8 +10,8 @@
 #define MLX_WATCHER_METER_H
 
 #include "activity.h"
+#include "common/runtime/runtime.h"
 #include "rate.h"
-#include "runtime.h"
 
 typedef struct {
     bool started;

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/runtime/runtime.h"
 #include "manifests.h"
 #include "runner_scan.h"
-#include "runtime.h"
 #include "slots.h"
 
 enum {

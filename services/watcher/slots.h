@@ -1,10 +1,5 @@
 /*  slots.h - tokens per second from a llama-server's GET /slots, polled while others generate
  *
- *  Format: llama.cpp tools/server README, "GET /slots"; recorded from Ollama's runner. One object
- *  per slot; read are id, id_task (another request: counts restart), is_processing,
- *  n_prompt_tokens, n_prompt_tokens_processed, n_prompt_tokens_cache and next_token[0].n_decoded
- *  (an object instead of an array before 2025).
- *
  *      mlx_slot_list_t seen;
  *      if (mlx_slots_parse(body, len, &seen, &err) == 0)
  *          mlx_slots_update(slots, &seen, now_us, wall_us);
@@ -19,29 +14,7 @@
 #define MLX_WATCHER_SLOTS_H
 
 #include "activity.h"
-#include "proto/error.h"
-
-enum {
-    MLX_SLOTS_MAX = MLX_ACTIVITY_REQUESTS_MAX
-};
-
-typedef struct {
-    int64_t id;
-    int64_t task;
-    bool processing;
-    int64_t decoded;       /* tokens generated for this task */
-    int64_t prompt_done;   /* prompt tokens computed for it; -1: not said */
-    int64_t prompt_cached; /* prompt tokens found in the cache; -1: not said */
-    int64_t held;          /* prompt and generated tokens in it, but the newest; -1: not said */
-} mlx_slot_t;
-
-typedef struct {
-    size_t count;
-    mlx_slot_t slots[MLX_SLOTS_MAX]; /* those beyond are not looked at */
-} mlx_slot_list_t;
-
-/*  Read a /slots reply. -1 with ERR when it is none. */
-int mlx_slots_parse(const char *body, size_t len, mlx_slot_list_t *out, mlx_error_t *err);
+#include "common/runtime/slot_list.h"
 
 typedef struct mlx_slots mlx_slots_t;
 

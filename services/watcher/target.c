@@ -62,12 +62,13 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->backend = backend;
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
-        self->asks[self->ask_count++] =
-            (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
+        if (backend->queries[i].role != MLX_QUERY_CHOICE)
+            self->asks[self->ask_count++] =
+                (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
     if (backend->on_demand && mlx_endpoint_local(&self->options.endpoint))
         self->traffic = mlx_traffic_new(self->options.endpoint.port);
-    if (backend == &mlx_runtime_ollama && self->options.runner_probe &&
+    if (backend->runners && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
         self->runner = mlx_runner_new(&(mlx_runner_options_t){
             .loop = self->options.loop,
@@ -436,21 +437,6 @@ static void ask_what_is_due(mlx_target_t *self)
 
 static void on_probe(void *arg, const mlx_http_reply_t *reply);
 
-/*  The next distinct probe path after AFTER (NULL: the first), or NULL. */
-static const char *next_probe(const char *after)
-{
-    size_t count;
-    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
-    bool passed = after == NULL;
-    for (size_t i = 0; i < count; i++) {
-        bool same = after && !strcmp(all[i]->probe_path, after);
-        if (passed && !same)
-            return all[i]->probe_path;
-        passed = passed || same;
-    }
-    return NULL;
-}
-
 static void probe(mlx_target_t *self, const char *path)
 {
     self->probe_path = path;
@@ -459,23 +445,21 @@ static void probe(mlx_target_t *self, const char *path)
 
 static const mlx_runtime_backend_t *claimant(const char *path, const mlx_http_reply_t *reply)
 {
-    size_t count;
-    const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(all[i]->probe_path, path) && all[i]->claims(reply->body, reply->body_len))
-            return all[i];
-    return NULL;
+    const char *server = mlx_http_header(reply, "Server");
+    const mlx_runtime_answer_t answer = {.path = path,
+                                         .status = reply->error.code ? 0 : reply->status,
+                                         .body = reply->body,
+                                         .len = reply->body_len,
+                                         .server = server ? server : ""};
+    return mlx_runtime_claimant(&answer);
 }
 
 static void on_probe(void *arg, const mlx_http_reply_t *reply)
 {
     mlx_target_t *self = arg;
     self->probe = NULL;
-    bool answered = !reply->error.code && reply->status == 200;
-    const mlx_runtime_backend_t *backend = answered ? claimant(self->probe_path, reply) : NULL;
-    if (mlx_runtime_is_loading(reply->status, reply->body))
-        backend = &mlx_runtime_llamacpp; /* whose words these are */
-    const char *next = next_probe(self->probe_path);
+    const mlx_runtime_backend_t *backend = claimant(self->probe_path, reply);
+    const char *next = mlx_runtime_next_probe(self->probe_path);
     if (backend) {
         become(self, backend);
         on_turn(self);
@@ -493,7 +477,7 @@ static void on_turn(void *arg)
     if (self->backend)
         ask_what_is_due(self);
     else
-        probe(self, next_probe(NULL));
+        probe(self, mlx_runtime_next_probe(NULL));
 }
 
 void mlx_target_poll_now(mlx_target_t *self)

@@ -14,9 +14,9 @@
 
 #include "activity.h"
 #include "common/http/http.h"
+#include "common/runtime/runtime.h"
 #include "endpoint.h"
 #include "proto/value.h"
-#include "runtime.h"
 
 typedef struct mlx_target mlx_target_t;
 

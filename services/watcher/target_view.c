@@ -48,7 +48,7 @@ static const char *why_silent(const mlx_target_t *self)
         return "it takes more than 5 s to answer: it works on a request";
     if (self->runner)
         return mlx_runner_reason(self->runner);
-    if (self->backend == &mlx_runtime_ollama)
+    if (self->backend->runners)
         return self->options.runner_probe ? "it runs on another machine: use the tap"
                                           : "watcher.runner_probe is off";
     if (self->state.router)
@@ -126,7 +126,7 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
     const char *source = best_own(&own, &best);
     mlx_totals_t *totals = totals_of(self);
     mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
-    if (self->backend != &mlx_runtime_openai)
+    if (!self->backend->generate.loads)
         name_model(self, &best);
     mlx_activity_sources_t sources = {.tap = tap,
                                       .own = &best,

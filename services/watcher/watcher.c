@@ -182,6 +182,8 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
     for (size_t i = 0; i < mlx_value_size(list); i++) {
         mlx_endpoint_t at;
         const char *kind = mlx_value_str(mlx_value_at(list, i), "kind");
+        if (kind && !strcmp(kind, "auto"))
+            kind = NULL;
         if (kind && !mlx_runtime_backend(kind))
             return mlx_error_set(err, MLX_ERR_USAGE, "watcher.runtimes: unknown kind \"%s\"", kind);
         mlx_error_t bad = {0};

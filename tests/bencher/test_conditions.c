@@ -27,7 +27,7 @@ typedef struct {
 static int setup(void **state)
 {
     rig_t *rig = mlx_alloc(1, sizeof *rig);
-    rig->target = (mlx_bench_target_t){.api = mlx_api_find("ollama"),
+    rig->target = (mlx_bench_target_t){.runtime = mlx_runtime_backend("ollama"),
                                        .topic = "runtime.ollama.here.",
                                        .model = "tiny:latest",
                                        .local = true};

@@ -1,5 +1,5 @@
 /*  fuzz_prom_text.c - whatever /metrics says: samples lie inside the text, labels are terminated */
-#include "services/watcher/prom_text.h"
+#include "common/runtime/prom_text.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*  fuzz_runtime.c - whatever a server of the kind FUZZ_KIND answers, to every question: an error
  *  that says why, or a state that the catalogue accepts */
+#include "common/runtime/runtime.h"
 #include "proto/catalogue.h"
-#include "services/watcher/runtime.h"
 
 #include <string.h>
 
@@ -25,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const mlx_runtime_backend_t *backend = mlx_runtime_backend(FUZZ_KIND);
     MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t state = {.models = NULL};
-    backend->claims((const char *)data, size);
+    backend->claims(
+        &(mlx_runtime_answer_t){backend->probe_path, 200, (const char *)data, size, ""});
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++) {
         mlx_error_t err = {0};
         int rc = backend->queries[i].parse((const char *)data, size, &state, &err);

@@ -1,4 +1,4 @@
-#include "services/watcher/prom_text.h"
+#include "common/runtime/prom_text.h"
 
 #include <math.h>
 #include <setjmp.h>

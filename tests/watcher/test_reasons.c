@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "common/base/clock.h"
-#include "services/watcher/runtime.h"
+#include "common/runtime/runtime.h"
 #include "tests/watcher/play.h"
 #include "tests/watcher/script.h"
 

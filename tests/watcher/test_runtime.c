@@ -1,6 +1,6 @@
 /*  Back ends on the recorded replies of Ollama, on samples of the others' documented replies, and
  *  on bodies that no server should send. */
-#include "services/watcher/runtime.h"
+#include "common/runtime/runtime.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -212,7 +212,8 @@ static const char *claimed_by(const char *path, const char *body)
     size_t count;
     const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
     for (size_t i = 0; i < count; i++)
-        if (!strcmp(all[i]->probe_path, path) && all[i]->claims(body, strlen(body)))
+        if (!strcmp(all[i]->probe_path, path) &&
+            all[i]->claims(&(mlx_runtime_answer_t){path, 200, body, strlen(body), ""}))
             return all[i]->kind;
     return "nobody";
 }
@@ -303,7 +304,8 @@ static void survives_hostile_bodies(void **state)
     const mlx_runtime_backend_t *const *all = mlx_runtime_backends(&count);
     for (size_t b = 0; b < MLX_COUNT(bodies); b++)
         for (size_t k = 0; k < count; k++) {
-            all[k]->claims(bodies[b], strlen(bodies[b]));
+            all[k]->claims(
+                &(mlx_runtime_answer_t){all[k]->probe_path, 200, bodies[b], strlen(bodies[b]), ""});
             for (const mlx_runtime_query_t *q = all[k]->queries;
                  q < all[k]->queries + MLX_RUNTIME_QUERIES_MAX && q->path; q++) {
                 MLX_CLEANUP(mlx_runtime_clear) mlx_runtime_state_t s = {.models = NULL};

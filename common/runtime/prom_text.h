@@ -8,8 +8,8 @@
  *      size_t bad;
  *      mlx_prom_parse(body, body_len, on_sample, self, &bad);
  */
-#ifndef MLX_WATCHER_PROM_TEXT_H
-#define MLX_WATCHER_PROM_TEXT_H
+#ifndef MLX_COMMON_RUNTIME_PROM_TEXT_H
+#define MLX_COMMON_RUNTIME_PROM_TEXT_H
 
 #include "proto/base.h"
 

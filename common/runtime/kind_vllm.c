@@ -1,12 +1,13 @@
 /*  Sources: vLLM docs "Production Metrics" (/metrics, prefix "vllm:") and the OpenAI-compatible
  *  server (/v1/models, /version). One sample per engine and model: they are added up. The token
  *  counters move with every step of the engine, so their rise is the live speed. */
-#include "runtime.h"
+#include "common/runtime/runtime.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "prom_text.h"
+#include "common/runtime/prom_text.h"
 
 static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
 {
@@ -29,48 +30,37 @@ static int parse_version(const char *body, size_t len, mlx_runtime_state_t *stat
     return 0;
 }
 
-static void add_up(double *sum, double value)
+/*  Requests that the engine gave up are counted among the successes, by their reason. */
+static void on_ended(void *arg, const mlx_prom_sample_t *sample)
 {
-    *sum = isnan(*sum) ? value : *sum + value;
-}
-
-static void on_sample(void *arg, const mlx_prom_sample_t *sample)
-{
-    mlx_runtime_counters_t *c = arg;
-    const struct {
-        const char *name;
-        double *field;
-    } wanted[] = {
-        {"vllm:num_requests_running", &c->running},
-        {"vllm:generation_tokens_total", &c->tokens_total},
-        {"vllm:prompt_tokens_total", &c->prompt_tokens_total},
-        {"vllm:request_success_total", &c->requests_total},
-        {"vllm:time_to_first_token_seconds_sum", &c->ttft_sum},
-        {"vllm:time_to_first_token_seconds_count", &c->ttft_count},
-    };
-    for (size_t i = 0; i < MLX_COUNT(wanted); i++)
-        if (!strcmp(sample->name, wanted[i].name))
-            add_up(wanted[i].field, sample->value);
-    /*  Requests that the engine gave up are counted among the successes, by their reason. */
+    double *errors = arg;
     char reason[16];
-    if (!strcmp(sample->name, "vllm:request_success_total") &&
-        mlx_prom_label(sample, "finished_reason", reason, sizeof reason))
-        add_up(&c->errors_total, !strcmp(reason, "error") ? sample->value : 0);
+    if (strcmp(sample->name, "vllm:request_success_total") != 0 ||
+        !mlx_prom_label(sample, "finished_reason", reason, sizeof reason))
+        return;
+    *errors = (isnan(*errors) ? 0 : *errors) + (strcmp(reason, "error") ? 0 : sample->value);
 }
 
 static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
-    mlx_runtime_counters_clear(&state->counters);
-    mlx_prom_parse(body, len, on_sample, &state->counters, NULL);
-    state->has_counters = !isnan(state->counters.tokens_total);
-    if (!state->has_counters)
-        return mlx_error_set(err, MLX_ERR_USAGE, "no vllm:generation_tokens_total in the reply");
+    static const mlx_runtime_metric_t metrics[] = {
+        {"vllm:generation_tokens_total", offsetof(mlx_runtime_counters_t, tokens_total)},
+        {"vllm:num_requests_running", offsetof(mlx_runtime_counters_t, running)},
+        {"vllm:prompt_tokens_total", offsetof(mlx_runtime_counters_t, prompt_tokens_total)},
+        {"vllm:request_success_total", offsetof(mlx_runtime_counters_t, requests_total)},
+        {"vllm:time_to_first_token_seconds_sum", offsetof(mlx_runtime_counters_t, ttft_sum)},
+        {"vllm:time_to_first_token_seconds_count", offsetof(mlx_runtime_counters_t, ttft_count)},
+        {0},
+    };
+    if (mlx_runtime_take_metrics(body, len, metrics, state, err))
+        return -1;
+    mlx_prom_parse(body, len, on_ended, &state->counters.errors_total, NULL);
     return 0;
 }
 
-static bool claims(const char *body, size_t len)
+static bool claims(const mlx_runtime_answer_t *answer)
 {
-    return mlx_runtime_owned_by(body, len, "vllm");
+    return mlx_runtime_owned_by(answer, "vllm");
 }
 
 static const mlx_runtime_cause_t causes[] = {
@@ -101,4 +91,5 @@ const mlx_runtime_backend_t mlx_runtime_vllm = {
              .max_body = 65536,
              .parse = parse_version},
         },
+    .generate = {.path = "/v1/chat/completions", .forced = true},
 };

@@ -1,8 +1,9 @@
-/*  runtime.h - the one interface between the watcher and every kind of server that runs models
+/*  runtime.h - the one interface to every kind of server that runs models
  *
- *  A back end is one file (runtime_<kind>.c) and one line in runtime.c's table. It names the
- *  endpoints to ask and turns each reply into the state below; it does no input or output itself.
- *  Who asks, when and how often is target.c's concern.
+ *  A back end is one file (kind_<name>.c) and one line in proto/runtimes.h. It names the endpoints
+ *  to ask, turns each reply into the state below and says how to have text generated; it does no
+ *  input or output itself. Who asks, when and how often is its users' concern: the watcher's
+ *  target.c and the bencher's probe.c.
  *
  *      mlx_runtime_state_t state = {0};
  *      mlx_runtime_clear(&state);
@@ -13,17 +14,19 @@
  *  Bodies are hostile: bounded by max_body, checked by the parsers, names cut and cleaned. What a
  *  reply does not say stays absent.
  */
-#ifndef MLX_WATCHER_RUNTIME_H
-#define MLX_WATCHER_RUNTIME_H
+#ifndef MLX_COMMON_RUNTIME_RUNTIME_H
+#define MLX_COMMON_RUNTIME_RUNTIME_H
 
+#include "common/runtime/slot_list.h"
 #include "proto/error.h"
+#include "proto/runtimes.h"
 #include "proto/value.h"
-#include "slots.h"
 
 enum {
-    MLX_RUNTIME_MODELS_MAX = 128, /* a longer list is cut */
-    MLX_RUNTIME_TEXT_MAX = 200,   /* bytes of a name from outside; longer ones are cut */
-    MLX_RUNTIME_QUERIES_MAX = 4,
+    MLX_RUNTIME_MODELS_MAX = 128,  /* a longer list is cut */
+    MLX_RUNTIME_CHOICE_MAX = 1000, /* the same of what it could load */
+    MLX_RUNTIME_TEXT_MAX = 200,    /* bytes of a name from outside; longer ones are cut */
+    MLX_RUNTIME_QUERIES_MAX = 5,
     MLX_RUNTIME_KINDS_MAX = 16,
 };
 
@@ -72,6 +75,7 @@ typedef enum {
     MLX_QUERY_STATE,    /* tells whether the runtime is there and what it has loaded */
     MLX_QUERY_ACTIVITY, /* tells what it is doing; the runtime may not offer it */
     MLX_QUERY_FACTS,    /* hardly ever changes */
+    MLX_QUERY_CHOICE,   /* what it could load; asked when a model is to be chosen only */
 } mlx_query_role_t;
 
 /*  One question. A failure of the STATE query means not reachable; the others may fail. */
@@ -96,22 +100,48 @@ typedef struct {
     const char *text; /* for a person; NULL ends the table */
 } mlx_runtime_cause_t;
 
+/*  An answer to a question by which a server is recognised. */
 typedef struct {
-    const char *kind;   /* "ollama", "llamacpp", "vllm", "openai" */
+    const char *path;
+    long status; /* of HTTP */
+    const char *body;
+    size_t len;
+    const char *server; /* the header of that name; "" when absent */
+} mlx_runtime_answer_t;
+
+/*  How to have text generated. */
+typedef struct {
+    const char *path; /* POST */
+    bool keeps;       /* loads models on demand and has a keep_alive to give back */
+    bool loads;       /* may load the model with the first request, and does not say so */
+    bool no_cache;    /* takes cache_prompt */
+    bool forced;      /* takes ignore_eos: replies have the length that was asked for */
+} mlx_runtime_generate_t;
+
+typedef struct {
+    const char *kind;   /* its word in proto/runtimes.h */
     bool on_demand;     /* loads and unloads models as requests come: worth a look more often */
+    bool runners;       /* a llama-server child serves each of its models */
     bool one_at_a_time; /* some servers of this kind answer nobody while they generate */
 
-    /*  What tells it from other kinds: the reply to GET PROBE_PATH. */
+    /*  What tells it from other kinds: the reply of status 200 to GET PROBE_PATH. */
     const char *probe_path;
-    bool (*claims)(const char *body, size_t len);
+    bool (*claims)(const mlx_runtime_answer_t *answer);
 
     const mlx_runtime_cause_t *causes; /* before those of every kind; may be NULL */
 
     mlx_runtime_query_t queries[MLX_RUNTIME_QUERIES_MAX]; /* the first is STATE; ends: path NULL */
+    mlx_runtime_generate_t generate;
 } mlx_runtime_backend_t;
 
 /*  All kinds, in the order in which an unknown server is offered to them. Static storage. */
 const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count);
+
+/*  To recognise a server: ask each path in turn, from the first (AFTER NULL) to the last (then NULL
+ *  is returned), until one of the back ends takes its answer for its own, or is known by how it
+ *  says that it loads its model. */
+const char *mlx_runtime_next_probe(const char *after);
+const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *answer);
 
 /*  What STATUS and BODY say in answer to PATH, for a person: by the table of BACKEND (may be NULL),
  *  then by what all kinds have in common. NULL: nothing is known of it. Static storage. */
@@ -124,10 +154,10 @@ bool mlx_runtime_is_loading(long status, const char *body);
 /*  By name; NULL when there is none. */
 const mlx_runtime_backend_t *mlx_runtime_backend(const char *kind);
 
-extern const mlx_runtime_backend_t mlx_runtime_ollama;
-extern const mlx_runtime_backend_t mlx_runtime_llamacpp;
-extern const mlx_runtime_backend_t mlx_runtime_vllm;
-extern const mlx_runtime_backend_t mlx_runtime_openai;
+/* clang-format off */
+#define MLX_RUNTIME_EXTERN(kind) extern const mlx_runtime_backend_t mlx_runtime_##kind;
+MLX_RUNTIME_KINDS(MLX_RUNTIME_EXTERN)
+/* clang-format on */
 
 /*  For back ends ---------------------------------------------------------------------------- */
 
@@ -153,8 +183,19 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err);
 
+/*  Which sample of /metrics is which of the counters: offsetof(mlx_runtime_counters_t, ...). */
+typedef struct {
+    const char *name; /* NULL ends the table */
+    size_t field;
+} mlx_runtime_metric_t;
+
+/*  Make the counters of STATE what BODY says of METRICS; samples of one name, of several engines or
+ *  models, are added up. It has counters if it says the first of METRICS; else -1 with ERR. */
+int mlx_runtime_take_metrics(const char *body, size_t len, const mlx_runtime_metric_t *metrics,
+                             mlx_runtime_state_t *state, mlx_error_t *err);
+
 /*  Whether all entries of a /v1/models reply are owned by OWNER (NULL: any reply will do). */
-bool mlx_runtime_owned_by(const char *body, size_t len, const char *owner);
+bool mlx_runtime_owned_by(const mlx_runtime_answer_t *answer, const char *owner);
 
 /*  Replace the models of STATE; ownership of LIST is taken. */
 void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list);

@@ -4,11 +4,10 @@
  *  token counters move when a request ends, so the slots give live speed. Measured with
  *  --sleep-idle-seconds (b11549): /slots wakes it and keeps it awake, /props, /v1/models, /health
  *  and unknown paths do not, /metrics does in builds before August 2026. */
-#include "runtime.h"
+#include "common/runtime/runtime.h"
 
+#include <stddef.h>
 #include <string.h>
-
-#include "prom_text.h"
 
 /*  A model without an alias is named by its path. */
 static const char *short_name(const char *id)
@@ -56,6 +55,8 @@ static void take_context(const mlx_value_t *props, mlx_runtime_state_t *state)
     mlx_value_t *model = mlx_value_at(state->models, 0);
     if (model && mlx_value_size(state->models) == 1)
         mlx_runtime_set_size(model, "context", settings, "n_ctx");
+    if (model && !mlx_value_str(model, "quantization"))
+        mlx_runtime_set_text(model, "quantization", mlx_value_str(props, "model_ftype"));
 }
 
 static int parse_props(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
@@ -83,36 +84,23 @@ static int parse_slots(const char *body, size_t len, mlx_runtime_state_t *state,
     return state->has_slots ? 0 : -1;
 }
 
-static void on_sample(void *arg, const mlx_prom_sample_t *sample)
-{
-    mlx_runtime_counters_t *c = arg;
-    const struct {
-        const char *name;
-        double *field;
-    } wanted[] = {
-        {"llamacpp:requests_processing", &c->running},
-        {"llamacpp:tokens_predicted_total", &c->tokens_total},
-        {"llamacpp:prompt_tokens_total", &c->prompt_tokens_total},
-        {"llamacpp:tokens_predicted_seconds_total", &c->tokens_seconds},
-        {"llamacpp:prompt_seconds_total", &c->prompt_tokens_seconds},
-    };
-    for (size_t i = 0; i < MLX_COUNT(wanted); i++)
-        if (!strcmp(sample->name, wanted[i].name))
-            *wanted[i].field = sample->value;
-}
-
 static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
-    mlx_runtime_counters_clear(&state->counters);
-    state->has_counters = mlx_prom_parse(body, len, on_sample, &state->counters, NULL) > 0;
-    if (!state->has_counters)
-        return mlx_error_set(err, MLX_ERR_USAGE, "no metrics in the reply");
-    return 0;
+    static const mlx_runtime_metric_t metrics[] = {
+        {"llamacpp:tokens_predicted_total", offsetof(mlx_runtime_counters_t, tokens_total)},
+        {"llamacpp:requests_processing", offsetof(mlx_runtime_counters_t, running)},
+        {"llamacpp:prompt_tokens_total", offsetof(mlx_runtime_counters_t, prompt_tokens_total)},
+        {"llamacpp:tokens_predicted_seconds_total",
+         offsetof(mlx_runtime_counters_t, tokens_seconds)},
+        {"llamacpp:prompt_seconds_total", offsetof(mlx_runtime_counters_t, prompt_tokens_seconds)},
+        {0},
+    };
+    return mlx_runtime_take_metrics(body, len, metrics, state, err);
 }
 
-static bool claims(const char *body, size_t len)
+static bool claims(const mlx_runtime_answer_t *answer)
 {
-    return mlx_runtime_owned_by(body, len, "llamacpp");
+    return mlx_runtime_owned_by(answer, "llamacpp");
 }
 
 static const mlx_runtime_cause_t causes[] = {
@@ -156,4 +144,5 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
              .tells_sleep = true,
              .parse = parse_props},
         },
+    .generate = {.path = "/v1/chat/completions", .no_cache = true, .forced = true},
 };

@@ -1,4 +1,4 @@
-#include "prom_text.h"
+#include "common/runtime/prom_text.h"
 
 #include <ctype.h>
 #include <stdlib.h>

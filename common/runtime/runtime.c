@@ -1,16 +1,14 @@
-#include "runtime.h"
+#include "common/runtime/runtime.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "common/base/json.h"
+#include "common/runtime/prom_text.h"
 
 static const mlx_runtime_backend_t *const backends[] = {
-    &mlx_runtime_ollama,
-    &mlx_runtime_llamacpp,
-    &mlx_runtime_vllm,
-    &mlx_runtime_openai,
-};
+#define ENTRY(kind) &mlx_runtime_##kind,
+    MLX_RUNTIME_KINDS(ENTRY)};
 
 const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count)
 {
@@ -22,6 +20,37 @@ const mlx_runtime_backend_t *mlx_runtime_backend(const char *kind)
 {
     for (size_t i = 0; i < MLX_COUNT(backends); i++)
         if (!strcmp(backends[i]->kind, kind))
+            return backends[i];
+    return NULL;
+}
+
+/*  Whether a back end before number INDEX has the same probe path. */
+static bool asked_before(size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (!strcmp(backends[i]->probe_path, backends[index]->probe_path))
+            return true;
+    return false;
+}
+
+const char *mlx_runtime_next_probe(const char *after)
+{
+    bool passed = after == NULL;
+    for (size_t i = 0; i < MLX_COUNT(backends); i++) {
+        bool same = after && !strcmp(backends[i]->probe_path, after);
+        if (passed && !same && !asked_before(i))
+            return backends[i]->probe_path;
+        passed = passed || same;
+    }
+    return NULL;
+}
+
+const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *answer)
+{
+    if (mlx_runtime_is_loading(answer->status, answer->body))
+        return &mlx_runtime_llamacpp; /* whose words these are */
+    for (size_t i = 0; i < MLX_COUNT(backends) && answer->status == 200; i++)
+        if (!strcmp(backends[i]->probe_path, answer->path) && backends[i]->claims(answer))
             return backends[i];
     return NULL;
 }
@@ -101,9 +130,10 @@ static mlx_value_t *v1_entries(const char *body, size_t len, mlx_error_t *err)
     return list;
 }
 
-bool mlx_runtime_owned_by(const char *body, size_t len, const char *owner)
+bool mlx_runtime_owned_by(const mlx_runtime_answer_t *answer, const char *owner)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = v1_entries(body, len, NULL);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *list = v1_entries(answer->body, answer->len, NULL);
     if (!list || !owner)
         return list != NULL;
     for (size_t i = 0; i < mlx_value_size(list); i++) {
@@ -112,6 +142,35 @@ bool mlx_runtime_owned_by(const char *body, size_t len, const char *owner)
             return false;
     }
     return mlx_value_size(list) > 0;
+}
+
+typedef struct {
+    const mlx_runtime_metric_t *metrics;
+    mlx_runtime_counters_t *counters;
+} taking_t;
+
+static void on_sample(void *arg, const mlx_prom_sample_t *sample)
+{
+    const taking_t *taking = arg;
+    for (const mlx_runtime_metric_t *m = taking->metrics; m->name; m++) {
+        if (strcmp(m->name, sample->name) != 0)
+            continue;
+        double *sum = (double *)(void *)((char *)taking->counters + m->field);
+        *sum = isnan(*sum) ? sample->value : *sum + sample->value;
+    }
+}
+
+int mlx_runtime_take_metrics(const char *body, size_t len, const mlx_runtime_metric_t *metrics,
+                             mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    mlx_runtime_counters_clear(&state->counters);
+    taking_t taking = {metrics, &state->counters};
+    mlx_prom_parse(body, len, on_sample, &taking, NULL);
+    double first = *(const double *)(const void *)((char *)&state->counters + metrics[0].field);
+    state->has_counters = !isnan(first);
+    if (!state->has_counters)
+        return mlx_error_set(err, MLX_ERR_USAGE, "no %s in the reply", metrics[0].name);
+    return 0;
 }
 
 void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list)

@@ -1,5 +1,5 @@
 /*  Sources: Ollama docs/api.md, "List Running Models" and "Version"; recorded from 0.32.15. */
-#include "runtime.h"
+#include "common/runtime/runtime.h"
 
 #include <string.h>
 
@@ -29,7 +29,11 @@ static mlx_value_t *read_model(const mlx_value_t *item)
     mlx_runtime_set_text(model, "format", mlx_value_str(details, "format"));
     const char *expires = mlx_value_str(item, "expires_at");
     int64_t us;
-    if (expires && mlx_rfc3339_parse(expires, &us) && us >= year_2000_us && us < year_2200_us)
+    if (!expires || !mlx_rfc3339_parse(expires, &us))
+        return model;
+    if (us <= 0)
+        mlx_value_set_bool(model, "loading", true);
+    else if (us >= year_2000_us && us < year_2200_us)
         mlx_value_set_int(model, "expires_at", us);
     return model;
 }
@@ -54,6 +58,36 @@ static int parse_ps(const char *body, size_t len, mlx_runtime_state_t *state, ml
     return 0;
 }
 
+static mlx_value_t *read_stored(const mlx_value_t *item)
+{
+    const char *name = mlx_value_str(item, "name");
+    if (!name || !*name)
+        return NULL;
+    const mlx_value_t *details = mlx_value_get(item, "details");
+    mlx_value_t *model = mlx_value_map();
+    mlx_runtime_set_text(model, "name", name);
+    mlx_runtime_set_text(model, "digest", mlx_value_str(item, "digest"));
+    mlx_runtime_set_text(model, "quantization", mlx_value_str(details, "quantization_level"));
+    return model;
+}
+
+static int parse_tags(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    if (!root)
+        return -1;
+    const mlx_value_t *models = mlx_value_get(root, "models");
+    mlx_value_t *list = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(models) && i < MLX_RUNTIME_CHOICE_MAX; i++) {
+        mlx_value_t *model = read_stored(mlx_value_at(models, i));
+        if (model)
+            mlx_value_append(list, model);
+    }
+    mlx_value_destroy(&state->available);
+    state->available = list;
+    return 0;
+}
+
 static int parse_version(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
@@ -67,10 +101,10 @@ static int parse_version(const char *body, size_t len, mlx_runtime_state_t *stat
 }
 
 /*  /api/version is no proof: Open WebUI, often on 8080, has it too. */
-static bool claims(const char *body, size_t len)
+static bool claims(const mlx_runtime_answer_t *answer)
 {
     mlx_runtime_state_t state = {.models = NULL};
-    bool yes = parse_ps(body, len, &state, NULL) == 0;
+    bool yes = parse_ps(answer->body, answer->len, &state, NULL) == 0;
     mlx_runtime_clear(&state);
     return yes;
 }
@@ -78,6 +112,7 @@ static bool claims(const char *body, size_t len)
 const mlx_runtime_backend_t mlx_runtime_ollama = {
     .kind = "ollama",
     .on_demand = true,
+    .runners = true,
     .probe_path = "/api/ps",
     .claims = claims,
     .queries =
@@ -87,5 +122,10 @@ const mlx_runtime_backend_t mlx_runtime_ollama = {
              .path = "/api/version",
              .max_body = 65536,
              .parse = parse_version},
+            {.role = MLX_QUERY_CHOICE,
+             .path = "/api/tags",
+             .max_body = 4 << 20,
+             .parse = parse_tags},
         },
+    .generate = {.path = "/api/generate", .keeps = true},
 };

@@ -1,6 +1,6 @@
 /*  Why a server does not answer what it was asked, in its own words. Sources: llama.cpp
  *  tools/server (error_type), Ollama's allowed hosts, Jan's and LM Studio's keys. */
-#include "runtime.h"
+#include "common/runtime/runtime.h"
 
 #include <string.h>
 
