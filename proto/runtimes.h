@@ -12,6 +12,7 @@
     X(ollama)                                                                                      \
     X(llamacpp)                                                                                    \
     X(vllm)                                                                                        \
+    X(sglang)                                                                                      \
     X(openai)
 /* clang-format on */
 

@@ -138,8 +138,8 @@ typedef struct {
 const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count);
 
 /*  To recognise a server: ask each path in turn, from the first (AFTER NULL) to the last (then NULL
- *  is returned), until one of the back ends takes its answer for its own, or is known by how it says
- *  that it loads its model. */
+ *  is returned), until one of the back ends takes its answer for its own, or is known by how it
+ *  says that it loads its model. */
 const char *mlx_runtime_next_probe(const char *after);
 const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *answer);
 
