@@ -3,8 +3,11 @@
 #include "tests/cache/world.h"
 
 #include "services/cache/model/manifest.h"
+#include "services/cache/plan/fsys.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +193,86 @@ static void check_apps(const random_t *r)
     }
 }
 
+/* ---- the figures ---- */
+
+typedef struct {
+    uint64_t ino[512];
+    uint64_t bytes; /* of all names, each */
+    uint64_t once;  /* of all inodes, each once */
+    size_t count;
+} held_t;
+
+static held_t *walked;
+static mlx_buf_t *manifests;
+
+static int note_manifest(const char *path, const struct stat *st, int flag, struct FTW *walk)
+{
+    (void)st;
+    (void)walk;
+    if (flag != FTW_F || !strstr(path, "/manifests/"))
+        return 0;
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t one = {0};
+    fixture_read(path, &one);
+    mlx_buf_puts(manifests, mlx_buf_str(&one));
+    return 0;
+}
+
+/*  What an app's files are: in Ollama's blobs only what a manifest names. */
+static int note_file(const char *path, const struct stat *st, int flag, struct FTW *walk)
+{
+    const char *blob = strstr(path, "/blobs/sha256-");
+    (void)walk;
+    if (flag != FTW_F || (blob && !strstr(mlx_buf_str(manifests), blob + strlen("/blobs/sha256-"))))
+        return 0;
+    uint64_t bytes = (uint64_t)st->st_blocks * 512;
+    walked->bytes += bytes;
+    for (size_t i = 0; i < walked->count; i++)
+        if (walked->ino[i] == st->st_ino)
+            return 0;
+    if (walked->count < MLX_COUNT(walked->ino))
+        walked->ino[walked->count++] = st->st_ino;
+    walked->once += bytes;
+    return 0;
+}
+
+static int note_file_of_cache(const char *path, const struct stat *st, int flag, struct FTW *walk)
+{
+    (void)path;
+    return note_file("", st, flag, walk);
+}
+
+static void walk_below(random_t *r, const char *where,
+                       int (*fn)(const char *, const struct stat *, int, struct FTW *))
+{
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(r->world, "%s", where);
+    nftw(path, fn, 16, FTW_PHYS);
+}
+
+/*  Where inodes say it all, total and saved are what a walk over them counts. */
+static void check_figures(random_t *r)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t names = {0};
+    MLX_CLEANUP(mlx_close_p) int dir = open(r->world->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (mlx_fsys_may_clone(dir))
+        return;
+    mlx_error_t err = {0};
+    held_t held = {0};
+    walked = &held;
+    manifests = &names;
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(r->world, true, &err);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *status = cache ? mlx_cache_refresh(cache, &err) : NULL;
+    if (!status)
+        fail_msg("%s", err.text);
+    walk_below(r, "home/.ollama/models", note_manifest);
+    walk_below(r, "home/.ollama/models", note_file);
+    walk_below(r, "home/.lmstudio/models", note_file);
+    assert_int_equal(world_number(status, "saved"), held.bytes - held.once);
+    walk_below(r, "cache/blobs", note_file_of_cache);
+    walk_below(r, "cache/models", note_file_of_cache);
+    assert_int_equal(world_number(status, "total"), held.once);
+}
+
 static void play(unsigned seed)
 {
     random_t r = {.world = world_new(), .seed = seed};
@@ -204,6 +287,8 @@ static void play(unsigned seed)
         else
             cache_step(&r);
         check_apps(&r);
+        if (step % 4 == 0)
+            check_figures(&r);
     }
     /* And in the end, with no more faults, all is sound. */
     mlx_error_t err = {0};

@@ -94,9 +94,9 @@ int mlx_cache_need_whole(mlx_cache_t *self, const mlx_model_t *model, mlx_error_
 int mlx_cache_need_whole_files(mlx_cache_t *self, const char *model, const mlx_seen_t *files,
                                const size_t *chosen, size_t count, mlx_error_t *err);
 
-/*  What else the apps' folders hold, into REPORT as "others" and their sum: {app, kind, path, bytes,
- *  changed_at, hint}, kind being datasets, spaces, kernels, incomplete, xet, revisions or partial.
- *  old_others: those of a status that last changed before that time, as a list to be owned. */
+/*  What else the apps' folders hold, into REPORT as "others" and their sum: {app, kind, path,
+ *  bytes, changed_at, hint}, kind being datasets, spaces, kernels, incomplete, xet, revisions or
+ *  partial. old_others: those of a status that changed before that time; the caller owns it. */
 void mlx_cache_list_others(mlx_cache_t *self, const mlx_scan_t *scan, mlx_value_t *report);
 mlx_value_t *mlx_cache_old_others(const mlx_value_t *status, int64_t before);
 

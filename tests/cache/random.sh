@@ -1,0 +1,26 @@
+#!/bin/bash
+# The random operations, faults and kills of test_random.c on ext4, btrfs and XFS. Needs root for its mounts;
+# exits 77 where it cannot. MLX_TEST_ROUNDS: rounds of 40 operations on each (2; 84 make 10,000 in all).
+#
+# usage: random.sh BIN_DIR
+set -u
+bin=$(cd "$1" && pwd)
+[ "$(id -u)" = 0 ] || exit 77
+name=random
+. "$(dirname "$0")/box.sh"
+export MLX_TEST_ROUNDS=${MLX_TEST_ROUNDS:-2}
+export MLX_TEST_SEED=${MLX_TEST_SEED:-$(date +%s)}
+echo "seed $MLX_TEST_SEED"
+tried=0
+for kind in ext4 btrfs xfs; do
+    command -v "mkfs.$kind" >/dev/null || continue
+    truncate -s 400M "$work/$kind.img"
+    "mkfs.$kind" -q "$work/$kind.img" >/dev/null 2>&1 || continue
+    mkdir -p "$work/$kind"
+    mount -o loop "$work/$kind.img" "$work/$kind" 2>/dev/null || continue
+    mounts+=("$work/$kind")
+    tried=1
+    TMPDIR=$work/$kind "$bin/test_cache_random" >"$work/log" 2>&1 || { cat "$work/log"; fail "$kind"; }
+    echo "ok: $MLX_TEST_ROUNDS rounds on $kind"
+done
+[ "$tried" = 1 ] || exit 77
