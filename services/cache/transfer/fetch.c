@@ -80,10 +80,9 @@ static char *copy_header(const mlx_http_reply_t *reply, const char *name)
     return value && strlen(value) < 4096 ? mlx_strdup(value) : NULL;
 }
 
-/*  `<https://..>; rel="next"`, one of several. */
-static char *next_page(const mlx_http_reply_t *reply)
+char *mlx_fetch_next_link(const char *header)
 {
-    const char *at = mlx_http_header(reply, "link");
+    const char *at = header;
     while (at && (at = strchr(at, '<'))) {
         const char *end = strchr(at, '>');
         const char *part = end ? strchr(end, ',') : NULL;
@@ -136,7 +135,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *http)
     if (http->status / 100 == 3 && *http->location)
         x->location = mlx_strdup(http->location);
     mlx_buf_append(&reply->body, http->body ? http->body : "", http->body_len);
-    reply->next = next_page(http);
+    reply->next = mlx_fetch_next_link(mlx_http_header(http, "link"));
     reply->error_code = copy_header(http, "x-error-code");
     reply->error_message = copy_header(http, "x-error-message");
     reply->challenge = copy_header(http, "www-authenticate");

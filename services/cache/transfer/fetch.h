@@ -54,6 +54,10 @@ typedef struct {
 int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t *err);
 void mlx_fetch_reply_clear(mlx_fetch_reply_t *reply);
 
+/*  The URL of `<https://..>; rel="next"` in a Link HEADER (may be NULL), which may have several.
+ *  Caller owns it; NULL when there is none. */
+char *mlx_fetch_next_link(const char *header);
+
 /*  "https://host" or "http://127.0.0.1:1234" of a URL that may be fetched at all; NULL with ERR
  *  (usage) otherwise. Caller owns it and must free it. */
 char *mlx_url_origin(const char *url, mlx_error_t *err);
