@@ -165,6 +165,20 @@ static const mlx_field_t finding_list_result[] = {
     END,
 };
 
+static const mlx_field_t model_args[] = {
+    STR("model", "name as the runtime gives it"),
+    STR("runtime", "its kind, URL or endpoint; absent: the only one that has the model"),
+    BOOL("force", "also while a request runs"),
+    END,
+};
+
+static const mlx_field_t model_result[] = {
+    STR("model", "that was meant"),
+    STR("runtime", "kind of the runtime"),
+    STR("endpoint", "of the runtime"),
+    END,
+};
+
 static const mlx_field_t cache_add_args[] = {
     STR("model", "org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path"),
     END,
@@ -209,6 +223,10 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      requests_list_result},
     {"recorder", "finding.list", "What was found, and when it ended", finding_list_args, NULL,
      finding_list_result},
+    {"watcher", "model.load", "Load a model into memory", model_args, NULL, model_result},
+    {"watcher", "model.unload", "Free a model's memory", model_args, NULL, model_result},
+    {"watcher", "model.pin", "Load a model and keep it until it is unloaded", model_args, NULL,
+     model_result},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      mlx_fields_cache_status},
 };

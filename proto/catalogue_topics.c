@@ -518,7 +518,7 @@ const mlx_topic_t mlx_topic_table[] = {
     {"runtime.<kind>.<endpoint>.activity", true, 5, "What a model server does right now",
      runtime_activity, "runtime,endpoint"},
     {"runtime.<kind>.<endpoint>.request", false, 0, "A request that has ended", mlx_fields_request,
-     NULL},
+     "runtime,endpoint"},
     {"bench.progress", false, 0, "A benchmark run under way", mlx_fields_bench_progress, NULL},
     {"bench.result", true, 0, "The newest benchmark result", mlx_fields_bench_result, NULL},
     {"cache.status", true, 5, "The shared model cache", mlx_fields_cache_status, NULL},

@@ -8,6 +8,7 @@ set(files
     /format.js  format.js  text/javascript
     /history.js history.js text/javascript
     /plot.js    plot.js    text/javascript
+    /requests.js requests.js text/javascript
     /tables.js  tables.js  text/javascript
     /icon.svg   icon.svg   image/svg+xml)
 

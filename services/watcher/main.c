@@ -96,6 +96,27 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     return 0;
 }
 
+static void on_done(void *arg, const mlx_value_t *result, const mlx_error_t *err)
+{
+    mlx_request_t *request = arg;
+    if (result)
+        mlx_request_done(&request, result);
+    else
+        mlx_request_error(&request, err);
+}
+
+static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
+{
+    const state_t *self = arg;
+    mlx_error_t err = {0};
+    if (strncmp(cmd, "model.", strlen("model.")) == 0) {
+        mlx_watcher_control(self->watcher, cmd, args, on_done, request);
+        return;
+    }
+    mlx_error_set(&err, MLX_ERR_USAGE, "no such command: %s", cmd);
+    mlx_request_error(&request, &err);
+}
+
 static void stop(void **state)
 {
     state_t *self = *state;
@@ -114,6 +135,7 @@ int main(int argc, char **argv)
         .summary = "watch model runtimes: what is loaded and how fast it generates",
         .start = start,
         .stop = stop,
+        .serve = serve,
     };
     return mlx_service_main(argc, argv, &spec);
 }

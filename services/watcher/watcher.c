@@ -326,3 +326,14 @@ void mlx_watcher_hear(mlx_watcher_t *self, const char *topic, const mlx_value_t 
 {
     mlx_requests_hear(self->requests, topic, d, mlx_now_us());
 }
+
+void mlx_watcher_control(mlx_watcher_t *self, const char *cmd, const mlx_value_t *args,
+                         mlx_control_fn fn, void *arg)
+{
+    const mlx_control_scene_t scene = {.targets = self->targets,
+                                       .count = self->count,
+                                       .tapped = self->tapped,
+                                       .tap = mlx_tap_view_activity(&self->view),
+                                       .http = self->http};
+    mlx_control_run(&scene, cmd, args, fn, arg);
+}

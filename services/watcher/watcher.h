@@ -12,6 +12,7 @@
 #define MLX_WATCHER_WATCHER_H
 
 #include "common/bus/loop.h"
+#include "control.h"
 #include "fingerprint.h"
 #include "proto/value.h"
 
@@ -45,6 +46,10 @@ typedef struct {
  *  (usage): an address is none. */
 mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t *err);
 void mlx_watcher_destroy(mlx_watcher_t **self);
+
+/*  Do a command of control.h. The watcher must live until FN has been called. */
+void mlx_watcher_control(mlx_watcher_t *self, const char *cmd, const mlx_value_t *args,
+                         mlx_control_fn fn, void *arg);
 
 /*  What the sensors of this machine say: the energy of requests comes from it. */
 void mlx_watcher_hear(mlx_watcher_t *self, const char *topic, const mlx_value_t *d);

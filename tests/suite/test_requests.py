@@ -89,11 +89,11 @@ def test_sums_clients_and_forms():
         message = {"role": "user", "content": PROMPT}
         replies = [
             ask(tap, "/api/generate", {"model": "tiny-random", "prompt": PROMPT,
-                                       "options": {"num_predict": 30}}),
+                                       "options": {"num_predict": 90}}),
             ask(tap, "/api/chat", {"model": "tiny-random", "messages": [message], "stream": False,
-                                   "options": {"num_predict": 12}}),
+                                   "options": {"num_predict": 80}}),
             ask(tap, "/v1/chat/completions",
-                {"model": "tiny-random", "messages": [message], "stream": True, "max_tokens": 25,
+                {"model": "tiny-random", "messages": [message], "stream": True, "max_tokens": 85,
                  "stream_options": {"include_usage": True}}),
         ]
         found = wait_for(suite, len(replies))
@@ -161,4 +161,46 @@ def test_follow():
             assert follower.wait(10) == 0
 
 
-run(test_sums_clients_and_forms, test_follow)
+def models(suite):
+    return json.loads(suite.ctl("models", "--json").stdout)["models"]
+
+
+def until_loaded(suite, wanted):
+    deadline = time.monotonic() + 15
+    while (any(m["state"] == "loaded" for m in models(suite))) != wanted:
+        assert time.monotonic() < deadline, models(suite)
+        time.sleep(0.1)
+
+
+def test_load_unload_pin():
+    tap = free_port()
+    with Double("--rate", "40") as double, suite_with_tap(double, tap) as suite:
+        suite.environment["OLLAMA_HOST"] = f"127.0.0.1:{double.port}"
+        suite.start("watcher")
+        suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("reachable"), 15)
+        suite.await_service("recorder")
+        suite.await_service("watcher")
+        assert suite.ctl("unload", "no-such-model", check=False).returncode == 3
+        refused = suite.ctl("load", "x", "--runtime", "vllm", check=False)
+        assert refused.returncode == 4, refused
+        ask(tap, "/api/generate", {"model": "tiny-random", "prompt": "x", "options": {"num_predict": 3}})
+        until_loaded(suite, True)
+        wait_for(suite, 1)
+        # Its process, or what it says of itself where that had ended before anybody looked.
+        assert models(suite)[0]["last_client"] in ("test_requests.py", "suite-client/2.0"), models(suite)
+        with subprocess.Popen([sys.executable, "-c", f'''
+import json, urllib.request
+urllib.request.urlopen("http://127.0.0.1:{tap}/api/generate", json.dumps({{"model": "tiny-random",
+    "prompt": "x", "options": {{"num_predict": 150}}}}).encode()).read()''']) as client:
+            suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("busy"), 15)
+            refused = suite.ctl("unload", "tiny-random", check=False)
+            assert refused.returncode == 75 and "--force" in refused.stderr, refused
+            assert client.wait(30) == 0
+        suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("busy") is False, 15)
+        assert "is unloaded" in suite.ctl("unload", "tiny-random").stdout
+        until_loaded(suite, False)
+        assert "stays loaded" in suite.ctl("pin", "tiny-random:latest").stdout
+        until_loaded(suite, True)
+
+
+run(test_load_unload_pin, test_sums_clients_and_forms, test_follow)

@@ -82,6 +82,21 @@ static const mlx_option_t history_options[] = {
     {0},
 };
 
+static const mlx_option_t load_options[] = {
+    {.name = "runtime",
+     .value = "NAME",
+     .help = "The runtime to ask, by its kind or URL, where several have the model."},
+    {0},
+};
+
+static const mlx_option_t unload_options[] = {
+    {.name = "runtime",
+     .value = "NAME",
+     .help = "The runtime to ask, by its kind or URL, where several have the model."},
+    {.name = "force", .help = "Unload it even while it works on a request."},
+    {0},
+};
+
 static const mlx_option_t record_options[] = {
     {.name = "sensors", .help = "Record sensors only: nothing of models and requests."},
     {.name = "duration", .value = "TIME", .help = "Stop after TIME (90s, 10m); default: Ctrl-C."},
@@ -206,6 +221,39 @@ static const mlx_args_command_t commands[] = {
      .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
               "also in `mlxctl status`.",
      .run = mlx_cmd_findings},
+    {.name = "models",
+     .summary = "Show the models that are loaded or could be, and who used them last",
+     .run = mlx_cmd_models},
+    {.name = "load",
+     .operands = "<model>",
+     .min = 1,
+     .max = 1,
+     .summary = "Load a model into memory",
+     .about = "For runtimes that can: Ollama, llama-server as a router. Waits until it is loaded "
+              "and reports the memory in use before and after.",
+     .options = load_options,
+     .complete = "model",
+     .run = mlx_cmd_load},
+    {.name = "unload",
+     .operands = "<model>",
+     .min = 1,
+     .max = 1,
+     .summary = "Free the memory of a model",
+     .about = "For runtimes that can: Ollama, llama-server as a router. Refused while the model "
+              "works on a request, unless --force is given. Reports the memory in use before and "
+              "after.",
+     .options = unload_options,
+     .complete = "model",
+     .run = mlx_cmd_unload},
+    {.name = "pin",
+     .operands = "<model>",
+     .min = 1,
+     .max = 1,
+     .summary = "Load a model and keep it loaded",
+     .about = "For Ollama: the model stays until it is unloaded.",
+     .options = load_options,
+     .complete = "model",
+     .run = mlx_cmd_pin},
     {.name = "services",
      .operands = "[restart <name>]",
      .max = 2,

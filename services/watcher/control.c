@@ -1,0 +1,198 @@
+#include "control.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "proto/json.h"
+#include "target_parts.h"
+
+enum {
+    TIMEOUT_MS = 600000, /* a model of hundreds of gigabytes from a slow disk */
+    BODY_MAX = 1 << 20,
+};
+
+/*  What is asked of a kind for each command. KEEP: keep_alive; NULL: none is sent. */
+static const struct {
+    const char *kind;
+    bool router; /* only of one that is a router */
+    const char *cmd;
+    const char *path;
+    const int64_t *keep;
+} asks[] = {
+    {"ollama", false, "model.load", "/api/generate", NULL},
+    {"ollama", false, "model.unload", "/api/generate", &(const int64_t){0}},
+    {"ollama", false, "model.pin", "/api/generate", &(const int64_t){-1}},
+    {"llamacpp", true, "model.load", "/models/load", NULL},
+    {"llamacpp", true, "model.unload", "/models/unload", NULL},
+};
+
+typedef struct {
+    mlx_control_fn fn;
+    void *arg;
+    char *model;
+    char *kind;
+    char *endpoint;
+} job_t;
+
+static void end(job_t *job, const mlx_value_t *result, const mlx_error_t *err)
+{
+    job->fn(job->arg, result, err);
+    free(job->model);
+    free(job->kind);
+    free(job->endpoint);
+    free(job);
+}
+
+/*  Names with and without ":latest" are one. */
+static bool same_name(const char *a, const char *b)
+{
+    static const char tag[] = ":latest";
+    size_t la = strlen(a), lb = strlen(b), t = strlen(tag);
+    if (la > t && strcmp(a + la - t, tag) == 0)
+        la -= t;
+    if (lb > t && strcmp(b + lb - t, tag) == 0)
+        lb -= t;
+    return la == lb && memcmp(a, b, la) == 0;
+}
+
+static const mlx_value_t *named(const mlx_value_t *list, const char *model)
+{
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        const char *name = mlx_value_str(mlx_value_at(list, i), "name");
+        if (name && same_name(name, model))
+            return mlx_value_at(list, i);
+    }
+    return NULL;
+}
+
+static bool is_meant(const mlx_target_t *target, const char *runtime)
+{
+    return !runtime || strcmp(runtime, target->backend->kind) == 0 ||
+           strcmp(runtime, target->options.endpoint.url) == 0 ||
+           strcmp(runtime, target->options.endpoint.segment) == 0;
+}
+
+/*  Which of the table's rows TARGET is asked with, or -1: it cannot do CMD. */
+static int ask_of(const mlx_target_t *target, const char *cmd)
+{
+    for (size_t i = 0; i < MLX_COUNT(asks); i++)
+        if (target->backend && strcmp(asks[i].kind, target->backend->kind) == 0 &&
+            strcmp(asks[i].cmd, cmd) == 0 && (!asks[i].router || target->state.router))
+            return (int)i;
+    return -1;
+}
+
+/*  Only what is loaded can be unloaded; a server that lists what it has loads nothing else. */
+static bool has(const mlx_target_t *target, const char *cmd, const char *model)
+{
+    if (strcmp(cmd, "model.unload") == 0)
+        return named(target->state.models, model) != NULL;
+    return !target->state.available || named(target->state.available, model) != NULL;
+}
+
+static int choose(const mlx_control_scene_t *scene, const char *cmd, const char *model,
+                  const char *runtime, mlx_target_t **out, mlx_error_t *err)
+{
+    size_t able = 0, found = 0;
+    for (size_t i = 0; i < scene->count; i++) {
+        mlx_target_t *target = scene->targets[i];
+        if (!target->reachable || ask_of(target, cmd) < 0 || !is_meant(target, runtime))
+            continue;
+        able++;
+        if (has(target, cmd, model) && found++ == 0)
+            *out = target;
+    }
+    if (found == 1)
+        return 0;
+    if (found > 1) {
+        mlx_error_set(err, MLX_ERR_USAGE, "%zu runtimes have the model %s", found, model);
+        return mlx_error_hint(err, "name one with --runtime: its kind or its URL");
+    }
+    if (able == 0)
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no runtime that answers can do that%s%s",
+                      runtime ? " and is called " : "", runtime ? runtime : "");
+    else
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "no runtime has the model %s", model);
+    return mlx_error_hint(err, "`mlxctl models` shows what is loaded and available");
+}
+
+static bool works_on(const mlx_activity_t *activity, const char *model)
+{
+    for (size_t i = 0; i < activity->list_count; i++)
+        if (!activity->list[i].model || same_name(activity->list[i].model, model))
+            return true;
+    return activity->available && activity->requests > 0 && activity->list_count == 0;
+}
+
+/*  Whether TARGET may be at work on MODEL: it or the tap says so, or does not say on which. */
+static bool at_work(const mlx_target_t *target, const char *model, const mlx_activity_t *tap)
+{
+    mlx_activity_t own;
+    int64_t now_us = mlx_now_us();
+    if (target->runner)
+        mlx_runner_activity(target->runner, now_us, &own);
+    else
+        mlx_slots_activity(target->slots, now_us, now_us, &own);
+    return works_on(&own, model) || (tap && works_on(tap, model)) || mlx_meter_busy(&target->meter);
+}
+
+static void on_reply(void *arg, const mlx_http_reply_t *reply)
+{
+    job_t *job = arg;
+    mlx_error_t err = reply->error;
+    if (!err.code && reply->status != 200)
+        mlx_error_set(&err, reply->status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
+                      "%s refused with HTTP %ld: %.200s", job->kind, reply->status, reply->body);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+    mlx_value_set_str(result, "model", job->model);
+    mlx_value_set_str(result, "runtime", job->kind);
+    mlx_value_set_str(result, "endpoint", job->endpoint);
+    end(job, err.code ? NULL : result, &err);
+}
+
+static void start(job_t *job, mlx_target_t *target, int row, mlx_http_t *http)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *body = mlx_value_map();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s%s", target->options.endpoint.url, asks[row].path);
+    job->kind = mlx_strdup(target->backend->kind);
+    job->endpoint = mlx_strdup(target->options.endpoint.segment);
+    mlx_value_set_str(body, "model", job->model);
+    if (!asks[row].router)
+        mlx_value_set_bool(body, "stream", false);
+    if (asks[row].keep)
+        mlx_value_set_int(body, "keep_alive", *asks[row].keep);
+    mlx_json_write(&text, body, false);
+    mlx_http_request_t request = {.url = url,
+                                  .body = mlx_buf_str(&text),
+                                  .body_len = text.len,
+                                  .timeout_ms = TIMEOUT_MS,
+                                  .max_body = BODY_MAX};
+    mlx_http_start(http, &request, on_reply, job);
+}
+
+void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const mlx_value_t *args,
+                     mlx_control_fn fn, void *arg)
+{
+    const char *model = mlx_value_str(args, "model"), *runtime = mlx_value_str(args, "runtime");
+    bool force = false;
+    mlx_target_t *target = NULL;
+    mlx_error_t err = {0};
+    job_t *job = mlx_alloc(1, sizeof *job);
+    *job = (job_t){.fn = fn, .arg = arg, .model = mlx_strdup(model ? model : "")};
+    mlx_value_bool(args, "force", &force);
+    if (!model || !*model)
+        mlx_error_set(&err, MLX_ERR_USAGE, "which model? Give \"model\"");
+    else if (choose(scene, cmd, model, runtime, &target, &err) == 0 && !force &&
+             strcmp(cmd, "model.unload") == 0 &&
+             at_work(target, model, target == scene->tapped ? scene->tap : NULL)) {
+        mlx_error_set(&err, MLX_ERR_BUSY, "%s is working on a request", model);
+        mlx_error_hint(&err, "wait for it, or add --force");
+    }
+    if (err.code)
+        end(job, NULL, &err);
+    else
+        start(job, target, ask_of(target, cmd), scene->http);
+}
