@@ -126,7 +126,7 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
     const char *source = best_own(&own, &best);
     mlx_totals_t *totals = totals_of(self);
     mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
-    if (!self->backend->generate.loads)
+    if (!self->backend->lists_all)
         name_model(self, &best);
     mlx_activity_sources_t sources = {.tap = tap,
                                       .own = &best,

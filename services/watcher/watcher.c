@@ -39,9 +39,9 @@ static const struct {
     const char *address;
     const char *kind;
 } usual[] = {
-    {"127.0.0.1:8080", NULL},     /* llama-server, mlx_lm.server */
-    {"127.0.0.1:1234", "openai"}, /* LM Studio */
-    {"127.0.0.1:8000", NULL},     /* vLLM, llama-cpp-python */
+    {"127.0.0.1:8080", NULL}, /* llama-server, mlx_lm.server */
+    {"127.0.0.1:1234", NULL}, /* LM Studio */
+    {"127.0.0.1:8000", NULL}, /* vLLM, llama-cpp-python */
 };
 
 static void publish_target(void *arg, mlx_target_t *target)
