@@ -1,6 +1,6 @@
-/*  Sources: mlx_lm.server: GET /v1/models lists the models in the Hugging Face cache, which it walks
- *  for that; which one is loaded (that of the last request) it does not tell. It breaks off with an
- *  empty body when there is no such folder. Builds up to 0.28 do one thing at a time. */
+/*  Sources: mlx_lm.server: GET /v1/models lists the models in the Hugging Face cache, which it
+ *  walks for that; which one is loaded (that of the last request) it does not tell. It breaks off
+ *  with an empty body when there is no such folder. Builds up to 0.28 do one thing at a time. */
 #include "common/runtime/runtime.h"
 
 #include <string.h>
