@@ -10,9 +10,12 @@
 /* clang-format off */
 #define MLX_RUNTIME_KINDS(X)                                                                       \
     X(ollama)                                                                                      \
+    X(lmstudio)                                                                                    \
     X(llamacpp)                                                                                    \
     X(vllm)                                                                                        \
     X(sglang)                                                                                      \
+    X(llamaswap)                                                                                   \
+    X(mlxlm)                                                                                       \
     X(openai)
 /* clang-format on */
 

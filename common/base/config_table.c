@@ -98,7 +98,7 @@ const mlx_setting_t mlx_settings[] = {
      USE("mlx-watcher", "Look for runtimes on their default ports and in OLLAMA_HOST.")},
     {FLAG("watcher.tap", "true"),
      USE("mlx-watcher", "Offer the tap, a relay that measures traffic to the runtime.")},
-    {TEXT("watcher.tap_listen", "127.0.0.1:11435"),
+    {TEXT("watcher.tap_listen", "127.0.0.1:11493"),
      USE("mlx-watcher", "Where the tap listens; a loopback address.")},
     {TEXT("watcher.tap_upstream", "127.0.0.1:11434"),
      USE("mlx-watcher", "The runtime behind the tap.")},

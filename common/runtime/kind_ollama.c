@@ -83,8 +83,7 @@ static int parse_tags(const char *body, size_t len, mlx_runtime_state_t *state, 
         if (model)
             mlx_value_append(list, model);
     }
-    mlx_value_destroy(&state->available);
-    state->available = list;
+    mlx_runtime_set_available(state, list);
     return 0;
 }
 

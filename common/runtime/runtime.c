@@ -190,6 +190,27 @@ static void add_available(mlx_value_t **list, const mlx_value_t *entry, const ch
     mlx_runtime_set_text(item, "state", failed ? "failed" : value);
 }
 
+void mlx_runtime_set_available(mlx_runtime_state_t *state, mlx_value_t *list)
+{
+    mlx_value_destroy(&state->available);
+    state->available = list;
+}
+
+int mlx_runtime_take_v1_available(const char *body, size_t len, mlx_runtime_state_t *state,
+                                  mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *entries = v1_entries(body, len, err);
+    if (!entries)
+        return -1;
+    mlx_value_t *available = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(entries); i++) {
+        const mlx_value_t *entry = mlx_value_at(entries, i);
+        add_available(&available, entry, mlx_value_str(mlx_value_get(entry, "status"), "value"));
+    }
+    mlx_runtime_set_available(state, available);
+    return 0;
+}
+
 int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t *state,
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err)
@@ -212,7 +233,6 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
             fill(model, entry);
     }
     mlx_runtime_set_models(state, list);
-    mlx_value_destroy(&state->available);
-    state->available = available;
+    mlx_runtime_set_available(state, available);
     return 0;
 }

@@ -122,6 +122,7 @@ typedef struct {
     const char *kind;   /* its word in proto/runtimes.h */
     bool on_demand;     /* loads and unloads models as requests come: worth a look more often */
     bool runners;       /* a llama-server child serves each of its models */
+    bool lists_all;     /* what it names as its models may not be loaded */
     bool one_at_a_time; /* some servers of this kind answer nobody while they generate */
 
     /*  What tells it from other kinds: the reply of status 200 to GET PROBE_PATH. */
@@ -183,6 +184,10 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err);
 
+/*  The same of a server that does not say what is loaded: the entries are what is available. */
+int mlx_runtime_take_v1_available(const char *body, size_t len, mlx_runtime_state_t *state,
+                                  mlx_error_t *err);
+
 /*  Which sample of /metrics is which of the counters: offsetof(mlx_runtime_counters_t, ...). */
 typedef struct {
     const char *name; /* NULL ends the table */
@@ -196,6 +201,9 @@ int mlx_runtime_take_metrics(const char *body, size_t len, const mlx_runtime_met
 
 /*  Whether all entries of a /v1/models reply are owned by OWNER (NULL: any reply will do). */
 bool mlx_runtime_owned_by(const mlx_runtime_answer_t *answer, const char *owner);
+
+/*  Replace what is available; ownership of LIST is taken. */
+void mlx_runtime_set_available(mlx_runtime_state_t *state, mlx_value_t *list);
 
 /*  Replace the models of STATE; ownership of LIST is taken. */
 void mlx_runtime_set_models(mlx_runtime_state_t *state, mlx_value_t *list);

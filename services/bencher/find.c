@@ -123,7 +123,8 @@ static const mlx_value_t *choose(const mlx_find_t *self, const mlx_found_t *foun
     for (size_t i = 0; i < mlx_value_size(found->models); i++)
         if (is_loaded(mlx_value_at(found->models, i)))
             return mlx_value_at(found->models, i);
-    bool one = strcmp(found->kind, "openai") == 0 && mlx_value_size(found->models) == 1;
+    bool one =
+        mlx_runtime_backend(found->kind)->generate.loads && mlx_value_size(found->models) == 1;
     return one ? mlx_value_at(found->models, 0) : NULL;
 }
 

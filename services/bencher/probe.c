@@ -35,7 +35,7 @@ static void list_models(mlx_probe_t *self)
     for (size_t i = 0; i < mlx_value_size(self->state.models); i++) {
         mlx_value_t *model =
             mlx_value_append(list, mlx_value_copy(mlx_value_at(self->state.models, i)));
-        if (!self->backend->generate.loads)
+        if (!self->backend->lists_all)
             mlx_value_set_bool(model, "loaded", true);
     }
     for (size_t i = 0; i < mlx_value_size(self->state.available); i++) {

@@ -7,7 +7,7 @@
  *
  *  It runs in a thread of its own. All functions here may be called from any thread.
  *
- *      mlx_tap_t *tap = mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:11435",
+ *      mlx_tap_t *tap = mlx_tap_new(&(mlx_tap_config_t){.listen = "127.0.0.1:11493",
  *                                                       .upstream = "127.0.0.1:11434",
  *                                                       .wake = on_news, .arg = self}, &err);
  *      mlx_tap_snapshot(tap, &snapshot);      on news, and as often as live rates are wanted
@@ -31,7 +31,7 @@ enum {
 };
 
 typedef struct {
-    const char *listen;         /* "127.0.0.1:11435"; loopback only; port 0: any free one */
+    const char *listen;         /* "127.0.0.1:11493"; loopback only; port 0: any free one */
     const char *upstream;       /* "host:port" of the runtime; looked up here, and again, apart from
                                 what is relayed, when it does not answer: names move */
     mlx_tap_resolve_fn resolve; /* of the upstream; NULL: mlx_tap_resolve */

@@ -33,7 +33,7 @@ int mlx_tap_resolve(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES],
     const char *port = NULL;
     if (!split(text, host, sizeof(host), &port) || !is_port(port)) {
         mlx_error_set(err, MLX_ERR_USAGE, "\"%s\" is not an address", text);
-        return mlx_error_hint(err, "write host:port, as in 127.0.0.1:11435 or [::1]:11435");
+        return mlx_error_hint(err, "write host:port, as in 127.0.0.1:11493 or [::1]:11493");
     }
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;

@@ -131,7 +131,7 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
     const char *source = best_own(&own, &best);
     mlx_totals_t *totals = totals_of(self);
     mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
-    if (!self->backend->generate.loads)
+    if (!self->backend->lists_all)
         name_model(self, &best);
     for (size_t i = 0; i < best.list_count; i++)
         best.list[i].client = self->client;

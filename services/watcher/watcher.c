@@ -13,6 +13,7 @@
 enum {
     TARGETS_MAX = 64,
     OLLAMA_PORT = 11434,
+    TAP_PORT = 11493,    /* beside the gateway's; 11435 is that of other relays, too */
     REFRESH_MS = 5000,   /* the period of runtime topics in the catalogue */
     STREAM_MS = 250,     /* between publications while the tap streams */
     TAP_RETRY_MS = 10000 /* its port was taken, or its upstream not found */
@@ -41,9 +42,9 @@ static const struct {
     const char *address;
     const char *kind;
 } usual[] = {
-    {"127.0.0.1:8080", NULL},     /* llama-server, mlx_lm.server */
-    {"127.0.0.1:1234", "openai"}, /* LM Studio */
-    {"127.0.0.1:8000", NULL},     /* vLLM, llama-cpp-python */
+    {"127.0.0.1:8080", NULL}, /* llama-server, mlx_lm.server */
+    {"127.0.0.1:1234", NULL}, /* LM Studio */
+    {"127.0.0.1:8000", NULL}, /* vLLM, llama-cpp-python */
 };
 
 /*  The port of TARGET on this machine; 0: it is on another. */
@@ -262,7 +263,7 @@ static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
     const mlx_watcher_options_t *o = &self->options;
     if (!o->tap_listen)
         return 0;
-    if (mlx_endpoint_parse(&self->tap_listen, o->tap_listen, OLLAMA_PORT + 1, err))
+    if (mlx_endpoint_parse(&self->tap_listen, o->tap_listen, TAP_PORT, err))
         return mlx_error_prefix(err, "watcher.tap_listen");
     if (!o->tap_upstream) {
         find_ollama(self, &self->tap_upstream);

@@ -135,7 +135,7 @@ def mlx_lm_server(folder):
     environment = dict(os.environ, HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(hub), TMPDIR=str(folder))
     with running(argv, Path(folder) / "mlx_lm.log", env=environment) as process:
         wait_until_answers(process, port, "/health")
-        yield Server("openai", port, port, str(model), process)
+        yield Server("mlxlm", port, port, str(model), process)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
  *  question but those that disturb nothing. */
 #include <math.h>
 
+#include "common/base/file.h"
 #include "tests/watcher/play.h"
 #include "tests/watcher/script.h"
 
@@ -49,8 +50,9 @@ static void knows_sglang(void **state)
     play_t *self = *state;
     static const script_reply_t before[] = {SGLANG("1350.0"), {0}};
     static const script_reply_t after[] = {SGLANG("1400.0"), {0}};
-    static const char *const allowed[] = {"GET /api/ps", "GET /v1/models", "GET /server_info",
-                                          "GET /metrics", NULL};
+    static const char *const allowed[] = {"GET /api/ps",    "GET /api/v0/models",
+                                          "GET /v1/models", "GET /server_info",
+                                          "GET /metrics",   NULL};
     MLX_CLEANUP(script_destroy) script_t *server = script_new(before, NULL);
     watch(self, server);
     PLAY_UNTIL(self, play_real(self, "sglang", "activity", "requests") == 1);
@@ -66,10 +68,102 @@ static void knows_sglang(void **state)
     mlx_watcher_destroy(&self->watcher);
 }
 
+static size_t count(const play_t *self, const char *kind, const char *list)
+{
+    return mlx_value_size(mlx_value_get(play_data(self, kind, "models"), list));
+}
+
+static const mlx_value_t *loaded(const play_t *self, const char *kind)
+{
+    return mlx_value_at(mlx_value_get(play_data(self, kind, "models"), "models"), 0);
+}
+
+/*  Paths that it does not know it answers with 200. */
+static void tells_what_lm_studio_has_loaded(void **state)
+{
+    play_t *self = *state;
+    MLX_CLEANUP(mlx_free_p)
+    char *v0 = mlx_file_read("tests/fixtures/lmstudio/api-v0-models.json", 1 << 20, NULL, NULL);
+    assert_non_null(v0);
+    static const char unknown[] = "{\"error\":\"Unexpected endpoint or method. (GET /x)\"}";
+    const script_reply_t replies[] = {{"/api/ps", 200, unknown, NULL},
+                                      {"/api/v0/models", 200, v0, NULL},
+                                      {"/v1/models", 200, "{\"data\":[]}", NULL},
+                                      {0}};
+    static const char *const allowed[] = {"GET /api/ps", "GET /api/v0/models", NULL};
+    MLX_CLEANUP(script_destroy) script_t *server = script_new(replies, NULL);
+    watch(self, server);
+    PLAY_UNTIL(self, count(self, "lmstudio", "models") == 1);
+    assert_int_equal(count(self, "lmstudio", "available"), 3);
+    const mlx_value_t *model = loaded(self, "lmstudio");
+    int64_t context = 0;
+    mlx_value_int(model, "context", &context);
+    assert_int_equal(context, 12918);
+    assert_string_equal(mlx_value_str(model, "name"), "google/gemma-3-4b");
+    assert_string_equal(mlx_value_str(model, "quantization"), "4bit");
+    assert_asked_only(server, allowed);
+    mlx_watcher_destroy(&self->watcher);
+}
+
+static void tells_what_llama_swap_runs(void **state)
+{
+    play_t *self = *state;
+    static const char models[] = "{\"data\":[{\"id\":\"a\",\"owned_by\":\"llama-swap\"},"
+                                 "{\"id\":\"b\",\"owned_by\":\"llama-swap\"}]}";
+    static const script_reply_t replies[] = {
+        {"/v1/models", 200, models, NULL},
+        {"/running", 200,
+         "{\"running\":[{\"model\":\"b\",\"state\":\"ready\",\"ttl\":300},"
+         "{\"model\":\"a\",\"state\":\"stopping\"}]}",
+         NULL},
+        {0}};
+    static const char *const allowed[] = {"GET /api/ps", "GET /api/v0/models", "GET /v1/models",
+                                          "GET /running", NULL};
+    MLX_CLEANUP(script_destroy) script_t *server = script_new(replies, NULL);
+    watch(self, server);
+    PLAY_UNTIL(self, count(self, "llamaswap", "available") == 2);
+    assert_int_equal(count(self, "llamaswap", "models"), 1);
+    assert_string_equal(mlx_value_str(loaded(self, "llamaswap"), "name"), "b");
+    assert_asked_only(server, allowed);
+    mlx_watcher_destroy(&self->watcher);
+}
+
+/*  mlx_lm.server lists what is on the disk, and with no cache folder nothing at all. */
+static void does_not_take_what_is_on_disk_for_loaded(void **state)
+{
+    play_t *self = *state;
+    static const char python[] = "BaseHTTP/0.6 Python/3.11.7";
+    static const char models[] = "{\"data\": [{\"id\": \"mlx-community/a\"}, {\"id\": \"b\"}]}";
+    static const char health[] = "{\"status\": \"ok\"}";
+    static const script_reply_t mlx[] = {
+        {"/v1/models", 200, models, python}, {"/health", 200, health, python}, {0}};
+    static const script_reply_t empty[] = {
+        {"/v1/models", 200, "", python}, {"/health", 200, health, python}, {0}};
+    static const script_reply_t other[] = {{"/v1/models", 200, models, "uvicorn"}, {0}};
+    MLX_CLEANUP(script_destroy) script_t *server = script_new(mlx, NULL);
+    watch(self, server);
+    PLAY_UNTIL(self, count(self, "mlxlm", "available") == 2);
+    assert_int_equal(count(self, "mlxlm", "models"), 0);
+    mlx_watcher_destroy(&self->watcher);
+    script_play(server, empty);
+    watch(self, server);
+    PLAY_UNTIL(self, play_reachable(self, "mlxlm") && count(self, "mlxlm", "available") == 0);
+    mlx_watcher_destroy(&self->watcher);
+    script_play(server, other);
+    watch(self, server);
+    PLAY_UNTIL(self, count(self, "openai", "available") == 2);
+    assert_int_equal(count(self, "openai", "models"), 0);
+    mlx_watcher_destroy(&self->watcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(knows_sglang, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(tells_what_lm_studio_has_loaded, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(tells_what_llama_swap_runs, play_setup, play_teardown),
+        cmocka_unit_test_setup_teardown(does_not_take_what_is_on_disk_for_loaded, play_setup,
+                                        play_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
