@@ -48,7 +48,7 @@ done
 ! grep -q 'not available\|not live\|silent' <<<"$machine" || { echo "not alive: $machine"; exit 1; }
 # It is made by its script: the same messages come out.
 "$root/deploy/demo/make.py" "$work/again.mlxrec"
-cmp <(zcat <"$work/again.mlxrec") <(zcat <"$root/deploy/demo/laptop.mlxrec") || exit 1
+cmp <(gzip -dc <"$work/again.mlxrec") <(gzip -dc <"$root/deploy/demo/laptop.mlxrec") || exit 1
 
 report="idle  no model loaded"
 note=$(demo_note 2>&1)
