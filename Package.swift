@@ -58,7 +58,7 @@ let protocolSources = [
 ].map { "proto/" + $0 }
 let clientSources = [
     "base/clock.c", "base/env.c", "base/held.c", "base/paths.c", "base/units.c", "bus/bus.c",
-    "bus/calls.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/menu_view.c",
+    "bus/calls.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/details.c", "view/menu_view.c",
     "view/overview.c", "view/room.c",
     "view/overview_state.c",
 ].map { "common/" + $0 }

@@ -38,16 +38,20 @@ find_prefix() {
 answers() { "$prefix/bin/mlxctl" services >/dev/null 2>&1; }
 
 demo_model="simulated:demo"
+demo_host="simulated-macbook-pro" # the machine in the recording
 
-# Sets demo_command: the words of the command that plays a model server, or none.
+# Sets demo_command: the words of the command that plays a simulated machine and, where no Ollama is
+# installed, a model server; or none. demo_server: is the server played?
 find_demo() {
-    demo_command=()
+    demo_command=() demo_server=
     [ -n "${demo:-}" ] || return 0
+    demo_command=("$prefix/libexec/mlx/demo/play" "$prefix/bin/mlxctl" "$prefix/libexec/mlx/demo/laptop.mlxrec")
     if command -v ollama >/dev/null; then
-        say "Ollama is installed: the demo is not needed and was not started"
+        say "Ollama is installed: no model server is simulated beside it"
         return 0
     fi
-    demo_command=("$prefix/libexec/mlx/mlx-ollama-double" --port "$demo_port" --runner --autoplay
+    demo_server=1
+    demo_command+=("$prefix/libexec/mlx/mlx-ollama-double" --port "$demo_port" --runner --autoplay
         --model "$demo_model")
 }
 
@@ -56,7 +60,7 @@ demo_patience=40 # seconds: its client pauses, a server is noticed within 5 s, a
 # Without a demo to play nothing of it is waited for or told.
 demo_plays() { [ ${#demo_command[@]} -gt 0 ]; }
 
-demo_shown() { case $report in *" tok/s  $demo_model"*) true ;; *) false ;; esac }
+demo_shown() { [ -z "$demo_server" ] || case $report in *" tok/s  $demo_model"*) true ;; *) false ;; esac }
 
 # The report again, until it has the demo's model with its speed.
 demo_wait() {
@@ -71,6 +75,8 @@ demo_wait() {
 
 demo_note() {
     demo_plays || return 0
+    say "demo: $demo_host is a simulated machine; see it with $prefix/bin/mlxctl top --host $demo_host"
+    [ -n "$demo_server" ] || return 0
     if demo_shown; then
         say "demo: a simulated server plays the model $demo_model; its figures are not this machine's"
     else

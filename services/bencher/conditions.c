@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/held.h"
 #include "probe.h"
 #include "proto/buf.h"
 
@@ -182,7 +183,8 @@ static void take_power(mlx_conditions_t *self, const mlx_message_t *message, con
         meter->sum_total += total;
         meter->count_total++;
     }
-    if (isnan(energy))
+    /* A counter's old value (held.h) is of another moment than the message. */
+    if (isnan(energy) || mlx_held_age(message->d, "energy") > 0)
         return;
     /* A counter that runs backwards was reset: begin anew. */
     if (isnan(meter->first_energy) || energy < meter->last_energy) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/held.h"
 #include "common/base/units.h"
 #include "fields.h"
 
@@ -248,7 +249,9 @@ typedef struct {
 static void on_number(void *arg, const char *path, const mlx_field_t *field, double value)
 {
     visit_t *visit = arg;
-    if (!mlx_path_is(path, visit->rule->field))
+    /* What was measured too long ago says nothing about now. */
+    if (!mlx_path_is(path, visit->rule->field) ||
+        mlx_held_age(visit->message->d, path) > MLX_HELD_STALE_S)
         return;
     visit->series.len = visit->prefix;
     mlx_buf_puts(&visit->series, path);

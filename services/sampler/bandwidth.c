@@ -12,8 +12,8 @@
 
 #define MAX_SOCKETS 16
 
-/*  How the name of an event source begins, and its events, by name or by their codes. A source without
- *  a "scale" file
+/*  How the name of an event source begins, and its events, by name or by their codes. A source
+ *  without a "scale" file
  *  counts in LINE bytes. Of two that count the same only the first that is there is used. */
 static const struct {
     const char *pmu, *read, *write;

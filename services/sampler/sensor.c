@@ -7,12 +7,13 @@
 extern const mlx_sensor_backend_t mlx_sensor_mach;
 extern const mlx_sensor_backend_t mlx_sensor_ioaccel;
 extern const mlx_sensor_backend_t mlx_sensor_ioreport;
+extern const mlx_sensor_backend_t mlx_sensor_amc;
 extern const mlx_sensor_backend_t mlx_sensor_smc;
 extern const mlx_sensor_backend_t mlx_sensor_hid;
 extern const mlx_sensor_backend_t mlx_sensor_battery;
 
 static const mlx_sensor_backend_t *const backends[] = {
-    &mlx_sensor_mach, &mlx_sensor_ioaccel, &mlx_sensor_ioreport,
+    &mlx_sensor_mach, &mlx_sensor_ioaccel, &mlx_sensor_ioreport, &mlx_sensor_amc,
     &mlx_sensor_smc,  &mlx_sensor_hid,     &mlx_sensor_battery,
 };
 #else

@@ -2,7 +2,8 @@
  *
  *  A memory controller is an event source of the kernel (/sys/bus/event_source/devices:
  *  uncore_imc*, amd_umc*, ...), one for each channel. Its folder says how to ask it: "type",
- *  "cpumask", the codes of its events and what one count is worth (Documentation/ABI/testing/sysfs-bus-event_source-*).
+ *  "cpumask", the codes of its events and what one count is worth
+ *  (Documentation/ABI/testing/sysfs-bus-event_source-*).
  *  Only root, or CAP_PERFMON, or a kernel.perf_event_paranoid of 0 or below may ask. Counting costs
  *  the controllers nothing.
  */

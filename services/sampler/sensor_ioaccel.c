@@ -4,6 +4,7 @@
  *  PerformanceStatistics; which keys it has is the driver's choice, so each is optional. An Apple
  *  GPU shares the machine's memory: its total is the machine's.
  */
+#include "darwin_clients.h"
 #include "darwin_get.h"
 #include "sensor.h"
 
@@ -14,6 +15,10 @@ enum {
     GPUS_MAX = 16
 };
 
+typedef struct {
+    mlx_clients_t clients[GPUS_MAX];
+} state_t;
+
 static int probe_ioaccel(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
 {
     (void)env;
@@ -21,7 +26,7 @@ static int probe_ioaccel(void **state, const mlx_sensor_env_t *env, mlx_error_t 
     MLX_CLEANUP(mlx_io_release_p) io_object_t first = found ? IOIteratorNext(found) : 0;
     if (!first)
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "no GPU driver (IOAccelerator) is registered");
-    *state = mlx_alloc(1, 1); /* nothing is kept between two samples */
+    *state = mlx_alloc(1, sizeof(state_t));
     return 0;
 }
 
@@ -88,7 +93,20 @@ static void read_memory(mlx_value_t *map, io_object_t gpu, CFDictionaryRef stats
         mlx_value_set_int(map, "memory_total", total);
 }
 
-static bool read_gpu(io_object_t gpu, size_t index, mlx_readings_t *out)
+static void read_processes(mlx_clients_t *clients, io_object_t gpu, int64_t now_us,
+                           mlx_value_t *map, mlx_readings_t *out, const char *topic)
+{
+    mlx_value_t *list = mlx_clients_read(clients, gpu, now_us);
+    if (list)
+        mlx_value_set(map, "processes", list);
+    else
+        mlx_readings_missing(out, topic, "processes", "the GPU driver keeps no account of them");
+    mlx_readings_missing(out, topic, "media",
+                         "macOS does not count how busy the video engines are");
+}
+
+static bool read_gpu(state_t *self, io_object_t gpu, size_t index, int64_t now_us,
+                     mlx_readings_t *out)
 {
     MLX_CLEANUP(mlx_cf_release_p)
     CFTypeRef property = mlx_io_copy_property(gpu, CFSTR("PerformanceStatistics"));
@@ -106,20 +124,19 @@ static bool read_gpu(io_object_t gpu, size_t index, mlx_readings_t *out)
         mlx_value_set_str(map, "name", text);
     read_utilization(map, property, out, topic);
     read_memory(map, gpu, property, out, topic);
+    read_processes(&self->clients[index], gpu, now_us, map, out, topic);
     return true;
 }
 
 static int sample_ioaccel(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
 {
-    (void)state;
-    (void)now_us;
     MLX_CLEANUP(mlx_io_release_p) io_iterator_t found = mlx_io_match("IOAccelerator");
     size_t seen = 0;
     size_t read = 0;
     io_object_t gpu;
     /* Matched anew each time: an external GPU comes and goes. */
     for (; found && seen < GPUS_MAX && (gpu = IOIteratorNext(found)); seen++) {
-        read += read_gpu(gpu, read, out);
+        read += read_gpu(state, gpu, read, now_us, out);
         IOObjectRelease(gpu);
     }
     if (read == 0)

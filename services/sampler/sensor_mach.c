@@ -8,6 +8,7 @@
  *  on by name.
  */
 #include "darwin_get.h"
+#include "darwin_metal.h"
 #include "sensor.h"
 
 #include <mach/mach.h>
@@ -32,6 +33,9 @@ typedef struct {
     uint64_t page_size;
     int thermal_token;
     bool has_thermal;
+    int64_t asked_limit; /* iogpu.wired_limit_mb when Metal was asked; -2: never */
+    int64_t recommended; /* bytes; -1: not known */
+    mlx_error_t unrecommended;
     bool lists_cores; /* one kind of core only: IOReport would add nothing */
     ticks_t *before;  /* of each core at the previous call; NULL before the first */
     size_t cores;
@@ -66,6 +70,7 @@ static int probe_mach(void **state, const mlx_sensor_env_t *env, mlx_error_t *er
 
     state_t *self = mlx_alloc(1, sizeof *self);
     self->page_size = page_size;
+    self->asked_limit = -2;
     if (!mlx_sysctl_text("machdep.cpu.brand_string", self->chip, sizeof self->chip))
         self->chip[0] = '\0';
     int64_t levels = 1;
@@ -110,10 +115,24 @@ static void read_pressure(mlx_value_t *map, mlx_readings_t *out)
                              "kern.memorystatus_vm_pressure_level is not readable");
 }
 
-static void read_gpu_limit(mlx_value_t *map, mlx_readings_t *out)
+/*  Metal is asked once, and again when the limit that it goes by was changed. */
+static void read_recommended(state_t *self, int64_t limit, mlx_value_t *map, mlx_readings_t *out)
+{
+    if (limit != self->asked_limit)
+        self->recommended = mlx_metal_recommended(&self->unrecommended);
+    self->asked_limit = limit;
+    if (self->recommended >= 0)
+        mlx_value_set_int(map, "gpu_recommended", self->recommended);
+    else
+        mlx_readings_missing(out, memory_topic, "gpu_recommended", self->unrecommended.text);
+}
+
+static void read_gpu_limit(state_t *self, mlx_value_t *map, mlx_readings_t *out)
 {
     int64_t megabytes = 0;
-    if (!mlx_sysctl_int("iogpu.wired_limit_mb", &megabytes))
+    bool has_limit = mlx_sysctl_int("iogpu.wired_limit_mb", &megabytes);
+    read_recommended(self, has_limit ? megabytes : -1, map, out);
+    if (!has_limit)
         mlx_readings_missing(out, memory_topic, "gpu_limit", "this macOS has no GPU memory limit");
     else if (megabytes <= 0 || megabytes > INT32_MAX)
         mlx_readings_missing(out, memory_topic, "gpu_limit",
@@ -282,7 +301,7 @@ static int sample_mach(void *state, int64_t now_us, mlx_readings_t *out, mlx_err
     mlx_value_t *map = mlx_readings_topic(out, memory_topic);
     read_swap(map, out);
     read_pressure(map, out);
-    read_gpu_limit(map, out);
+    read_gpu_limit(self, map, out);
     read_thermal_state(self, out);
     int cpu = read_cpu(self, out, err);
     if (cpu && err)

@@ -1,6 +1,6 @@
 /*  Neural processors by their kernel drivers' files (Documentation/accel): intel_vpu counts its
- *  busy time (npu_busy_time_us), others keep accounts per client (drm_fdinfo.h), as amdxdna does. One
- *  that is suspended is not asked. */
+ *  busy time (npu_busy_time_us), others keep accounts per client (drm_fdinfo.h), as amdxdna does.
+ *  One that is suspended is not asked. */
 #include "drm_fdinfo.h"
 #include "rest.h"
 #include "sensor.h"

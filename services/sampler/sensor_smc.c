@@ -60,6 +60,7 @@ typedef struct {
     thermometer_t sensors[SENSORS_MAX];
     size_t sensor_count;
     mlx_smc_key_t fans[FANS_MAX];
+    mlx_smc_key_t fan_min[FANS_MAX], fan_max[FANS_MAX]; /* code 0: the controller has none */
     size_t fan_count;
     mlx_smc_key_t system_power;
     bool has_system_power;
@@ -80,10 +81,24 @@ static bool is_fan(const char *name)
     return name[0] == 'F' && strcmp(name + 2, "Ac") == 0;
 }
 
+static void take_fan(state_t *self, const char *name)
+{
+    size_t at = self->fan_count;
+    if (!mlx_smc_key(self->smc, name, &self->fans[at]))
+        return;
+    const char least[] = {'F', name[1], 'M', 'n', '\0'};
+    const char most[] = {'F', name[1], 'M', 'x', '\0'};
+    if (!mlx_smc_key(self->smc, least, &self->fan_min[at]))
+        self->fan_min[at].code = 0;
+    if (!mlx_smc_key(self->smc, most, &self->fan_max[at]))
+        self->fan_max[at].code = 0;
+    self->fan_count++;
+}
+
 static void take_key(state_t *self, const char *name)
 {
     if (is_fan(name) && self->fan_count < FANS_MAX)
-        self->fan_count += mlx_smc_key(self->smc, name, &self->fans[self->fan_count]);
+        take_fan(self, name);
     for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
         if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) != 0 ||
             !self->is[kinds[i].mac] || self->sensor_count == SENSORS_MAX)
@@ -145,6 +160,13 @@ static size_t read_temperatures(state_t *self, mlx_readings_t *out)
     return heat.sensors;
 }
 
+static void add_speed(state_t *self, const mlx_smc_key_t *key, mlx_value_t *item, const char *field)
+{
+    double rpm;
+    if (key->code && mlx_smc_read(self->smc, key, &rpm) && rpm > 0 && rpm <= 100000)
+        mlx_value_set_real(item, field, rpm);
+}
+
 static size_t read_fans(state_t *self, mlx_readings_t *out)
 {
     size_t read = 0;
@@ -157,6 +179,8 @@ static size_t read_fans(state_t *self, mlx_readings_t *out)
         snprintf(label, sizeof label, "fan %c", self->fans[i].name[1]);
         mlx_value_set_str(item, "label", label);
         mlx_value_set_real(item, "rpm", rpm);
+        add_speed(self, &self->fan_min[i], item, "min");
+        add_speed(self, &self->fan_max[i], item, "max");
         mlx_readings_item(out, "sensor.temperature", "fan", item);
         read++;
     }

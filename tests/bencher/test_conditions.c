@@ -190,6 +190,29 @@ static void energy_is_that_of_counters(void **state)
     assert_string_equal(mlx_value_str(rig->result, "power_scope"), "parts");
 }
 
+/*  A counter that is asked now and then: only the moments count at which it was. */
+static void energy_is_that_of_its_own_moments(void **state)
+{
+    rig_t *rig = *state;
+    begin(rig);
+    for (int i = 0; i <= 10; i++, rig->now_us += SECOND) {
+        int asked = i - i % 5;
+        mlx_value_t *gpu = one("energy", 5000 + 100.0 * asked);
+        if (i > asked) {
+            mlx_value_t *held = mlx_value_set(gpu, "held", mlx_value_list());
+            mlx_value_t *note = mlx_value_append(held, mlx_value_map());
+            mlx_value_set_str(note, "field", "energy");
+            mlx_value_set_real(note, "age", i - asked);
+        }
+        tell(rig, "sensor.gpu.0", gpu);
+        if (i == 9)
+            break; /* 4 s after it was asked last */
+    }
+    rig->now_us += SECOND;
+    /* 100 W over 10 s, 200 tokens. */
+    assert_true(fabs(written(rig, 200, "joules_per_token") - 5) < 1e-6);
+}
+
 static void the_whole_machine_counts_where_it_is_known(void **state)
 {
     rig_t *rig = *state;
@@ -266,6 +289,7 @@ int main(void)
         RUN(a_shared_gpu_and_a_crowded_processor_are_told),
         RUN(our_own_request_is_no_contention),
         RUN(others_are_seen_for_as_long_as_they_work),
+        RUN(energy_is_that_of_its_own_moments),
         RUN(energy_is_that_of_counters),
         RUN(the_whole_machine_counts_where_it_is_known),
         RUN(without_power_there_is_no_energy),

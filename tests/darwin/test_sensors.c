@@ -1,6 +1,8 @@
 /*  Memory, processors, heat, battery on the canned machines: values, units, what is absent. */
 #include "check.h"
 
+#include <string.h>
+
 static void memory_as_activity_monitor(void **unused)
 {
     (void)unused;
@@ -286,7 +288,7 @@ static void virtual_machine_has_what_it_has(void **unused)
     size_t count;
     const mlx_sensor_backend_t *const *backends = mlx_sensor_backends(&count);
     assert_ptr_equal(backends[0], &mlx_sensor_mach);
-    assert_int_equal(count, 6);
+    assert_int_equal(count, 7);
     for (size_t i = 1; i < count; i++) {
         assert_null(read_one(backends[i], 1, &err));
         assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
@@ -315,6 +317,161 @@ static void battery_that_tells_nonsense(void **unused)
     mlx_readings_destroy(&r);
 }
 
+static void fan_range(void **unused)
+{
+    (void)unused;
+    dd_machine_m1();
+    dd.smc_count--; /* the count of keys comes last */
+    dd_smc_flt("F1Mn", 1300.0F);
+    dd_smc_flt("F1Mx", 5777.0F);
+    uint8_t count[4] = {0, 0, 0, (uint8_t)(dd.smc_count + 1)};
+    dd_smc_bytes("#KEY", "ui32", count, 4);
+    mlx_readings_t *r = read_all();
+    const mlx_value_t *t = topic(r, "sensor.temperature");
+    is_real(item(t, "fan", 1), "min", 1300);
+    is_real(item(t, "fan", 1), "max", 5777);
+    assert_null(mlx_value_get(item(t, "fan", 0), "min"));
+    mlx_readings_destroy(&r);
+}
+
+static int battery_with(int64_t milliamperes, bool charging)
+{
+    dd_machine_vm();
+    int node = dd_node("AppleSmartBattery", "AppleSmartBattery", "AppleSmartBattery", -1);
+    dd_property(node, "CurrentCapacity", dd_number(80));
+    dd_property(node, "MaxCapacity", dd_number(100));
+    dd_property(node, "ExternalConnected", dd_truth(charging));
+    dd_property(node, "IsCharging", dd_truth(charging));
+    dd_property(node, "Amperage", dd_number(milliamperes));
+    dd_property(node, "Voltage", dd_number(12500));
+    dd_property(node, "AppleRawMaxCapacity", dd_number(4500));
+    dd_property(node, "DesignCapacity", dd_number(5000));
+    dd_property(node, "CycleCount", dd_number(211));
+    return node;
+}
+
+static void battery_power_time_and_health(void **unused)
+{
+    (void)unused;
+    mlx_error_t err = {0};
+    dd_property(battery_with(-2000, false), "TimeRemaining", dd_number(95));
+    mlx_readings_t *r = read_one(&mlx_sensor_battery, 1, &err);
+    is_text(topic(r, "sensor.power"), "battery_state", "discharging");
+    is_real(topic(r, "sensor.power"), "battery_power", 25);
+    is_real(topic(r, "sensor.power"), "battery_time", 5700);
+    is_real(topic(r, "sensor.power"), "battery_health", 0.9);
+    is_int(topic(r, "sensor.power"), "battery_cycles", 211);
+    mlx_readings_destroy(&r);
+    dd_property(battery_with(3000, true), "TimeRemaining", dd_number(65535));
+    r = read_one(&mlx_sensor_battery, 1, &err);
+    is_text(topic(r, "sensor.power"), "battery_state", "charging");
+    is_real(topic(r, "sensor.power"), "battery_power", 37.5);
+    is_missing(topic(r, "sensor.power"), "battery_time");
+    mlx_readings_destroy(&r);
+    dd_property(battery_with(0, false), "FullyCharged", dd_truth(true));
+    r = read_one(&mlx_sensor_battery, 1, &err);
+    is_text(topic(r, "sensor.power"), "battery_state", "full");
+    is_missing(topic(r, "sensor.power"), "battery_power");
+    mlx_readings_destroy(&r);
+}
+
+static void gpu_client(int gpu, const char *creator, int64_t first, int64_t second)
+{
+    int node = dd_node("none", "AGXDeviceUserClient", "AGXDeviceUserClient", gpu);
+    CFTypeRef usage = dd_array();
+    for (int i = 0; i < 2; i++) {
+        CFMutableDictionaryRef one = dd_dict();
+        dd_dict_put(one, "accumulatedGPUTime", dd_number(i ? second : first));
+        dd_array_add(usage, one);
+    }
+    dd_property(node, "AppUsage", usage);
+    dd_property(node, "IOUserClientCreator", dd_text(creator));
+}
+
+static void who_uses_the_gpu(void **unused)
+{
+    (void)unused;
+    mlx_error_t err = {0};
+    void *state = NULL;
+    mlx_readings_t *r = mlx_readings_new();
+    dd_machine_m1();
+    int gpu = 0;
+    while (strcmp(dd.nodes[gpu].class_name, "IOAccelerator") != 0)
+        gpu++;
+    gpu_client(gpu, "pid 512, WindowServer", 1000000, 2000000);
+    gpu_client(gpu, "pid 900, ollama", 0, 500000000);
+    gpu_client(gpu, "pid 900, ollama", 0, 500000000);
+    gpu_client(gpu, "somebody", 1, 1);
+    dd_node("none", "Other", "Other", gpu);
+    assert_int_equal(mlx_sensor_ioaccel.probe(&state, &check_nowhere, &err), 0);
+    assert_int_equal(mlx_sensor_ioaccel.sample(state, 1000000, r, &err), 0);
+    const mlx_value_t *map = topic(r, "sensor.gpu.0");
+    assert_int_equal(mlx_value_size(mlx_value_get(map, "processes")), 2);
+    is_int(item(map, "processes", 1), "pid", 900);
+    is_text(item(map, "processes", 1), "program", "ollama");
+    assert_null(mlx_value_get(item(map, "processes", 1), "utilization"));
+    gpu_client(gpu, "pid 900, ollama", 0, 1000000000); /* a third: 1 s more */
+    mlx_readings_reset(r);
+    assert_int_equal(mlx_sensor_ioaccel.sample(state, 3000000, r, &err), 0);
+    is_real(item(topic(r, "sensor.gpu.0"), "processes", 0), "utilization", 0);
+    is_real(item(topic(r, "sensor.gpu.0"), "processes", 1), "utilization", 0.5);
+    mlx_sensor_ioaccel.close(&state);
+    mlx_readings_destroy(&r);
+}
+
+static void memory_bandwidth(void **unused)
+{
+    (void)unused;
+    dd_machine_m1();
+    dd_bytes("DIE_0 DCS RD", 1000, 1000 + 60000000000);
+    dd_bytes("DIE_1 DCS RD", 0, 20000000000);
+    dd_bytes("DCS WR", 0, 10000000000);
+    dd_bytes("GFX DCS RD", 0, 50000000000); /* part of the sum */
+    dd_bytes("AVE0 DCS RD", 0, 2000000000);
+    dd_bytes("DCS F 1", 0, 7);
+    mlx_readings_t *r = read_all();
+    is_real(topic(r, "sensor.memory"), "bandwidth_read", 40e9);
+    is_real(topic(r, "sensor.memory"), "bandwidth_write", 5e9);
+    is_real(topic(r, "sensor.gpu.0"), "media_read", 1e9);
+    is_missing(topic(r, "sensor.gpu.0"), "media");
+    is_real(topic(r, "sensor.gpu.0"), "power", 1); /* energy is counted beside it */
+    mlx_readings_destroy(&r);
+    dd_machine_m4(); /* lists them and refuses to count them */
+    dd_bytes("DCS RD", 0, 1000);
+    dd.refuse_amc = true;
+    r = read_all();
+    is_missing(topic(r, "sensor.memory"), "bandwidth_read");
+    is_real(topic(r, "sensor.power"), "cpu", 4);
+    mlx_readings_destroy(&r);
+    dd_machine_vm();
+    r = read_all();
+    is_missing(topic(r, "sensor.memory"), "bandwidth_write");
+    mlx_readings_destroy(&r);
+}
+
+static void recommended_working_set(void **unused)
+{
+    (void)unused;
+    dd_machine_m4();
+    dd.recommended = 51539607552;
+    mlx_readings_t *r = read_all();
+    is_int(topic(r, "sensor.memory"), "gpu_recommended", 51539607552);
+    is_int(topic(r, "sensor.memory"), "gpu_limit", 51539607552);
+    assert_int_equal(dd.metal_calls, 1); /* for two samples */
+    assert_int_equal(dd.metal_devices, 0);
+    mlx_readings_destroy(&r);
+    dd_machine_vm();
+    r = read_all();
+    is_missing(topic(r, "sensor.memory"), "gpu_recommended");
+    mlx_readings_destroy(&r);
+    dd_machine_intel();
+    dd.recommended = 1;
+    r = read_all();
+    is_missing(topic(r, "sensor.memory"), "gpu_recommended");
+    assert_int_equal(dd.metal_calls, 0); /* would wake the other GPU */
+    mlx_readings_destroy(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +489,11 @@ int main(void)
         TEST(hid_only_where_the_smc_is_silent),
         TEST(virtual_machine_has_what_it_has),
         TEST(battery_that_tells_nonsense),
+        TEST(battery_power_time_and_health),
+        TEST(fan_range),
+        TEST(who_uses_the_gpu),
+        TEST(memory_bandwidth),
+        TEST(recommended_working_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

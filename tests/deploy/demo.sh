@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# deploy/up --demo ends with the demo's model and its speed in the report, also where the report is
+# deploy/up --demo plays a simulated machine whose every figure is alive, and ends with the demo's model and its speed in the report, also where the report is
 # asked for before the demo's client has begun; and it does not promise what does not come.
 # Uses the build in $1 and a private run directory.
 set -euo pipefail
@@ -13,6 +13,7 @@ mkdir -m 0700 "$MLX_RUNTIME_DIR"
 echo 'watcher: {tap: false}
 gateway: {listen: "127.0.0.1:0"}' >"$MLX_CONFIG"
 mkdir -p "$work/libexec/mlx"
+ln -s "$root/deploy/demo" "$work/libexec/mlx/demo"
 ln -s "$build/bin" "$work/bin"
 ln -s "$build/bin/mlx-ollama-double" "$work/libexec/mlx/"
 sed "s|^bin=.*|bin=$build/bin|" "$build/deploy/supervise" >"$work/libexec/mlx/supervise"
@@ -37,9 +38,26 @@ note=$(demo_note 2>&1)
 echo "$report" | grep -qE '^[0-9.]+ tok/s  simulated:demo' || { echo "no speed in: $report"; exit 1; }
 [[ $note == *"not this machine's"* ]] || { echo "note: $note"; exit 1; }
 
+[[ $note == *"$demo_host is a simulated machine"* ]] || { echo "note: $note"; exit 1; }
+
+# The simulated machine has a value on every line of the report, and says what it is.
+machine=$("$prefix/bin/mlxctl" status --host "$demo_host")
+for line in Memory GPU CPU Temperature Power Bandwidth Cores Fans Battery Cache; do
+    grep -qE "^$line  +[0-9a-z]" <<<"$machine" || { echo "no $line in: $machine"; exit 1; }
+done
+! grep -q 'not available\|not live\|silent' <<<"$machine" || { echo "not alive: $machine"; exit 1; }
+# It is made by its script: the same messages come out.
+"$root/deploy/demo/make.py" "$work/again.mlxrec"
+cmp <(gzip -dc <"$work/again.mlxrec") <(gzip -dc <"$root/deploy/demo/laptop.mlxrec") || exit 1
+
 report="idle  no model loaded"
 note=$(demo_note 2>&1)
 [[ $note == *"did not answer"*"port $port"* ]] || { echo "note: $note"; exit 1; }
+# Beside an Ollama only the machine is simulated.
+ollama() { :; }
+find_demo 2>/dev/null
+[ -z "$demo_server" ] && demo_plays && demo_shown || { echo "an Ollama is simulated beside the real one"; exit 1; }
+unset -f ollama
 demo=
 find_demo
 [ -z "$(demo_note 2>&1)" ] || { echo "a note without a demo"; exit 1; }

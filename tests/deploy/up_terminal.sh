@@ -22,6 +22,7 @@ mkdir -p "$prefix/libexec/mlx" "$work/tools" "$HOME/.local"
 ln -s "$build/bin" "$HOME/.local/bin"
 ln -s "$build/bin" "$prefix/bin"
 ln -s "$build/bin/mlx-ollama-double" "$prefix/libexec/mlx/"
+ln -s "$source/deploy/demo" "$prefix/libexec/mlx/demo"
 sed "s|^bin=.*|bin='$prefix/bin'|" "$build/deploy/supervise" >"$prefix/libexec/mlx/supervise"
 chmod +x "$prefix/libexec/mlx/supervise"
 printf '#!/bin/sh\n' >"$work/tools/cmake"
@@ -54,6 +55,8 @@ terminal -f /dev/null new-session -d -s t -x 100 -y 30 \
 screen_with 'services [0-9]+/[0-9]+ up'
 screen_with 'CPU +\['
 screen_with 'MEM +\[.*B / .*B'
+screen_with 'simulated-macbook-pro' # the machine that the demo shows
+terminal send-keys -t t h           # and this one beside it
 screen_with 'simulated:demo'
 terminal send-keys -t t q
 screen_with 'ended with 0'

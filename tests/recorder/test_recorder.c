@@ -300,6 +300,30 @@ static void a_rule_fires_after_its_time_and_resolves(void **state)
     assert_non_null(strstr(mlx_buf_str(&rig->alarms), "alert.hot resolved"));
 }
 
+/*  A value that a slow sensor gave long ago neither fires a rule nor keeps it firing. */
+static void a_stale_value_is_absent(void **state)
+{
+    rig_t *rig = *state;
+    mlx_value_set_real(rule(rig, "hot", "sensor.gpu.*", "temperature"), "above", 90);
+    assert_int_equal(rig_start(rig, NULL), 0);
+    for (int age = 30; age >= 10; age -= 20, wait_s(1)) {
+        mlx_value_t *d = one("temperature", 95);
+        mlx_value_t *note =
+            mlx_value_append(mlx_value_set(d, "held", mlx_value_list()), mlx_value_map());
+        mlx_value_set_str(note, "field", "temperature");
+        mlx_value_set_real(note, "age", age);
+        say(rig, "sensor.gpu.0", d);
+        assert_int_equal(rig->alarms.len > 0, age < 20);
+    }
+    mlx_value_t *d = one("temperature", 95);
+    mlx_value_t *note =
+        mlx_value_append(mlx_value_set(d, "held", mlx_value_list()), mlx_value_map());
+    mlx_value_set_str(note, "field", "temperature");
+    mlx_value_set_real(note, "age", 21);
+    say(rig, "sensor.gpu.0", d);
+    assert_non_null(strstr(mlx_buf_str(&rig->alarms), "alert.hot resolved"));
+}
+
 static void absence_and_silence_resolve(void **state)
 {
     rig_t *rig = *state;
@@ -487,6 +511,7 @@ int main(void)
         TEST(commands_refuse_what_makes_no_sense),
         TEST(a_result_is_stored_whole_and_once),
         TEST(a_rule_fires_after_its_time_and_resolves),
+        TEST(a_stale_value_is_absent),
         TEST(absence_and_silence_resolve),
         TEST(a_drop_is_judged_by_the_models_own_history),
         TEST(bad_rules_are_refused),

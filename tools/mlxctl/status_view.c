@@ -5,6 +5,7 @@
 
 #include "common/base/units.h"
 #include "common/cli/term.h"
+#include "common/view/details.h"
 #include "common/view/overview_state.h"
 
 enum {
@@ -234,6 +235,16 @@ static void figure(const mlx_overview_t *overview, const figure_t *figure, int64
     not_available(out, d ? why_missing(d, figure->field) : NOT_SAMPLED);
 }
 
+static void details(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_details(overview, now_us);
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        label(out, mlx_value_str(mlx_value_at(list, i), "name"));
+        mlx_term_put(out, mlx_value_str(mlx_value_at(list, i), "text"));
+        mlx_buf_putc(out, '\n');
+    }
+}
+
 static void cache(const mlx_headline_t *now, mlx_buf_t *out)
 {
     if (isnan(now->cache_bytes))
@@ -447,6 +458,7 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
         {"Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now.sensors_late}};
     for (size_t i = 0; i < MLX_COUNT(figures); i++)
         figure(overview, &figures[i], now_us, out);
+    details(overview, now_us, out);
     cache(&now, out);
     runtimes_t runtimes = {.section = gpus, .overview = overview, .now_us = now_us};
     runtimes.section.rows = 0;

@@ -193,6 +193,8 @@ static void on_key(void *arg, int fd, unsigned events)
             next_host(self);
         } else if (key == 'b') {
             begin_or_cancel(self);
+        } else if (key == 'd') {
+            mlx_top_toggle_details(self->top);
         }
     }
 }

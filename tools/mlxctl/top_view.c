@@ -8,6 +8,7 @@
 
 #include "common/base/units.h"
 #include "common/cli/term.h"
+#include "common/view/details.h"
 #include "common/view/overview_state.h"
 
 enum {
@@ -18,6 +19,7 @@ enum {
 
 struct mlx_top {
     mlx_series_t series[MLX_TOP_SERIES];
+    bool details;
 };
 
 typedef struct {
@@ -47,6 +49,11 @@ void mlx_top_destroy(mlx_top_t **self)
     for (size_t i = 0; *self && i < MLX_TOP_SERIES; i++)
         mlx_series_clear(&(*self)->series[i]);
     mlx_free_p(self);
+}
+
+void mlx_top_toggle_details(mlx_top_t *self)
+{
+    self->details = !self->details;
 }
 
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
@@ -401,6 +408,24 @@ static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *c
                   half, canvas);
 }
 
+static void draw_details(const mlx_overview_t *overview, int64_t now_us, int row, int last,
+                         mlx_canvas_t *canvas)
+{
+    enum {
+        NAME_WIDTH = 13
+    };
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_details(overview, now_us);
+    if (mlx_value_size(list) == 0)
+        mlx_canvas_text(canvas, row, 1, canvas->columns - 2, MLX_INK_DIM,
+                        "nothing more is known of this machine; why: mlxctl watch sensor.");
+    for (size_t i = 0; i < mlx_value_size(list) && row < last; i++, row++) {
+        const mlx_value_t *item = mlx_value_at(list, i);
+        mlx_canvas_text(canvas, row, 1, NAME_WIDTH, MLX_INK_DIM, mlx_value_str(item, "name"));
+        mlx_canvas_text(canvas, row, 1 + NAME_WIDTH, canvas->columns - 2 - NAME_WIDTH,
+                        MLX_INK_NORMAL, mlx_value_str(item, "text"));
+    }
+}
+
 static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
 {
     int row = canvas->rows - 1;
@@ -409,7 +434,8 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
         mlx_format("services %zu/%zu up", now->services_up, now->services_up + now->services_down);
     int end = canvas->columns - (int)strlen(services) - 1;
     mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
-    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR, "q quit  b benchmark");
+    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR,
+                            "q quit  b benchmark  d details");
     bool room = x + 1 < end && !(note && canvas->columns < NARROW);
     if (note)
         mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,
@@ -433,7 +459,9 @@ void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const c
         int most = footer - 3 * (PLOT_ROWS_MIN + 1);
         row = draw_models(overview, row, most > row + 3 ? most : footer, now_us, canvas) + 1;
     }
-    if (footer - row > PLOT_ROWS_MIN)
+    if (self->details)
+        draw_details(overview, now_us, row, footer, canvas);
+    else if (footer - row > PLOT_ROWS_MIN)
         draw_plots(self, row, footer - row, canvas);
     draw_footer(&now, note, canvas);
 }

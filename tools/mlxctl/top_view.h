@@ -32,6 +32,9 @@ void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_u
 /*  Put COUNT values before the steps that are added from now on, the newest last; NaN: a gap. */
 void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *values, size_t count);
 
+/*  Show the machine's details (common/view/details.h) instead of plots, or plots again. */
+void mlx_top_toggle_details(mlx_top_t *self);
+
 /*  Draw everything that fits, most important first: 80 x 24 holds all of it, less drops plots, then
  *  tables. NOTE is shown at the bottom ("benchmark: prompt 3 of 10"), or NULL. */
 void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,

@@ -152,6 +152,13 @@ function drawRuntimes() {
   $("#runtimes tbody").replaceChildren(...rows);
 }
 
+// What else there is to say of the machine, in the words of mlxctl status.
+function drawDetails() {
+  const list = maps(headline.details);
+  $("#details").hidden = list.length === 0;
+  $("#details").replaceChildren(...list.flatMap(one => [el("dt", {}, text(one.name) || "?"), el("dd", {}, text(one.text) || "")]));
+}
+
 // Alarms and what else is wrong, in words; for an alarm also since when.
 function drawAlerts() {
   const list = maps(headline.warnings).filter(one => one.kind !== "silent");
@@ -189,7 +196,7 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    for (const part of [drawTiles, drawServices, drawRuntimes, drawAlerts]) safely(part);
+    for (const part of [drawTiles, drawServices, drawRuntimes, drawDetails, drawAlerts]) safely(part);
     const state = safely(drawLink), speed = headline.tokens_per_second;
     document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });

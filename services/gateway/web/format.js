@@ -28,6 +28,7 @@ const units = {
   joules: value => scaled(value, "J"),
   hertz: value => scaled(value, "Hz"),
   seconds,
+  "bytes per second": value => scaled(value, "B/s"),
   "tokens per second": value => `${value.toFixed(1)} tok/s`,
 };
 

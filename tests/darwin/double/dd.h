@@ -44,6 +44,8 @@ typedef struct dd_handle {
     const char *kind;
     int node;
     int position;
+    bool children; /* an iterator over those of PARENT, else over a class */
+    int parent;
     char class_name[64];
 } dd_handle_t;
 
@@ -116,7 +118,11 @@ extern struct dd {
     int node_count;
     dd_channel_t channels[DD_CHANNELS];
     int channel_count;
-    int sample; /* of IOReport, counts up */
+    int samples[4]; /* of each subscription to IOReport, count up */
+    int subscriptions;
+    uint64_t recommended; /* by Metal; 0: no GPU */
+    int metal_calls, metal_devices;
+    bool refuse_amc; /* subscriptions with channels of AMC Stats */
     dd_smc_key_t smc[DD_SMC_KEYS];
     uint32_t smc_count;
     struct {
@@ -161,6 +167,7 @@ void dd_sysctl_bytes(const char *name, const void *bytes, size_t size);
 void dd_sysctl_remove(const char *name);
 void dd_smc_flt(const char *key, float value);
 void dd_smc_bytes(const char *key, const char *type, const void *bytes, uint32_t size);
+dd_channel_t *dd_bytes(const char *name, int64_t first, int64_t second);
 dd_channel_t *dd_energy(const char *name, const char *unit, int64_t first, int64_t second);
 dd_channel_t *dd_energy_series(const char *name, const char *unit, const int64_t *values,
                                int count);

@@ -112,7 +112,9 @@ io_object_t IOIteratorNext(io_iterator_t iterator)
         dd_die("IOIteratorNext", "not an iterator");
     while (self->position < dd.node_count) {
         dd_handle_t found = {.node = self->position++};
-        if (strcmp(dd.nodes[found.node].class_name, self->class_name) == 0)
+        const dd_node_t *node = &dd.nodes[found.node];
+        if (self->children ? node->parent == self->parent
+                           : strcmp(node->class_name, self->class_name) == 0)
             return dd_handle_new(dd_io_object, &found);
     }
     return 0;
@@ -135,6 +137,18 @@ static dd_node_t *node_of(io_object_t object)
 kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name)
 {
     snprintf(class_name, sizeof(io_name_t), "%s", node_of(object)->driver_class);
+    return KERN_SUCCESS;
+}
+
+/*  Clients are no registered services: no class that IOServiceMatching knows has them. */
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane,
+                                              io_iterator_t *iterator)
+{
+    const dd_handle_t *self = dd_handle_get(entry, dd_io_object);
+    dd_handle_t content = {.node = -1, .children = true, .parent = self->node};
+    if (self->node < 0 || strcmp(plane, kIOServicePlane) != 0)
+        dd_die("IORegistryEntryGetChildIterator", "argument is not modelled");
+    *iterator = dd_handle_new(dd_io_object, &content);
     return KERN_SUCCESS;
 }
 

@@ -22,6 +22,14 @@ dd_channel_t *dd_energy(const char *name, const char *unit, int64_t first, int64
     return self;
 }
 
+dd_channel_t *dd_bytes(const char *name, int64_t first, int64_t second)
+{
+    dd_channel_t *self = dd_energy(name, "B", first, second);
+    self->group = "AMC Stats";
+    self->subgroup = "Perf Counters";
+    return self;
+}
+
 dd_channel_t *dd_energy_series(const char *name, const char *unit, const int64_t *values, int count)
 {
     dd_channel_t *self = dd_energy(name, unit, values[0], values[0]);
@@ -91,6 +99,16 @@ static void merge_channels(CFDictionaryRef into, CFDictionaryRef from, CFTypeRef
         dd_array_add(to, dd_copy(CFArrayGetValueAtIndex(list, i)));
 }
 
+static bool has_amc(CFDictionaryRef channels)
+{
+    CFArrayRef list = CFDictionaryGetValue(channels, CFSTR("IOReportChannels"));
+    for (CFIndex i = 0; i < CFArrayGetCount(list); i++)
+        if (dd_text_is(CFDictionaryGetValue(CFArrayGetValueAtIndex(list, i), CFSTR("group")),
+                       "AMC Stats"))
+            return true;
+    return false;
+}
+
 /*  The list of subscribed channels is the subscription's: who releases it crashes. */
 static CFTypeRef subscribe(void *nothing, CFMutableDictionaryRef channels,
                            CFMutableDictionaryRef *subscribed, uint64_t id, CFTypeRef neither)
@@ -98,8 +116,11 @@ static CFTypeRef subscribe(void *nothing, CFMutableDictionaryRef channels,
     if (nothing || id || neither || !CFDictionaryGetValue(channels, CFSTR("IOReportChannels")))
         dd_die("IOReportCreateSubscription", "argument is not modelled");
     *subscribed = NULL;
-    dd.sample = 0;
-    return dd.fail_subscription ? NULL : dd_opaque(subscription_kind, 0);
+    if (dd.fail_subscription || (dd.refuse_amc && has_amc(channels)))
+        return NULL;
+    int number = dd.subscriptions++ % (int)(sizeof dd.samples / sizeof dd.samples[0]);
+    dd.samples[number] = 0;
+    return dd_opaque(subscription_kind, number);
 }
 
 static int64_t integer(CFDictionaryRef channel, CFStringRef key)
@@ -156,10 +177,11 @@ static CFTypeRef samples_of(CFArrayRef channels, int sample, int before)
 static CFTypeRef create_samples(CFTypeRef subscription, CFMutableDictionaryRef channels,
                                 CFTypeRef nothing)
 {
-    dd_opaque_number(subscription, subscription_kind);
+    int number = dd_opaque_number(subscription, subscription_kind);
     if (nothing)
         dd_die("IOReportCreateSamples", "argument is not modelled");
-    return samples_of(CFDictionaryGetValue(channels, CFSTR("IOReportChannels")), dd.sample++, -1);
+    return samples_of(CFDictionaryGetValue(channels, CFSTR("IOReportChannels")),
+                      dd.samples[number]++, -1);
 }
 
 static CFTypeRef create_delta(CFDictionaryRef before, CFDictionaryRef after, CFTypeRef nothing)
@@ -271,6 +293,37 @@ static double hid_float_value(CFTypeRef event, int32_t field)
     return dd.hid[index].celsius;
 }
 
+/*  Metal and Objective-C, as far as one message goes. */
+static char metal_device;
+static const char working_set[] = "recommendedMaxWorkingSetSize", release_selector[] = "release";
+
+static void *create_device(void)
+{
+    dd.metal_calls++;
+    if (dd.recommended == 0)
+        return NULL;
+    dd.metal_devices++;
+    return &metal_device;
+}
+
+static void *register_selector(const char *name)
+{
+    if (strcmp(name, working_set) == 0)
+        return (void *)(uintptr_t)working_set;
+    if (strcmp(name, release_selector) == 0)
+        return (void *)(uintptr_t)release_selector;
+    dd_die("sel_registerName", name);
+}
+
+static uint64_t send_message(void *object, void *selector)
+{
+    if (object != &metal_device || dd.metal_devices < 1)
+        dd_die("objc_msgSend", "no such object, or released before");
+    if (selector == release_selector)
+        return (uint64_t)--dd.metal_devices;
+    return dd.recommended;
+}
+
 static const struct {
     const char *library;
     const char *symbol;
@@ -288,6 +341,9 @@ static const struct {
     {"libIOReport", "IOReportStateGetCount", state_count},
     {"libIOReport", "IOReportStateGetNameForIndex", state_name},
     {"libIOReport", "IOReportStateGetResidency", state_residency},
+    {"Metal", "MTLCreateSystemDefaultDevice", create_device},
+    {"libobjc", "sel_registerName", register_selector},
+    {"libobjc", "objc_msgSend", send_message},
     {"IOKit", "IOHIDEventSystemClientCreate", hid_create},
     {"IOKit", "IOHIDEventSystemClientSetMatching", hid_set_matching},
     {"IOKit", "IOHIDEventSystemClientCopyServices", hid_copy_services},
@@ -301,6 +357,8 @@ static const struct {
     const char *name;
 } libraries[] = {
     {"/usr/lib/libIOReport.dylib", "libIOReport"},
+    {"/usr/lib/libobjc.A.dylib", "libobjc"},
+    {"/System/Library/Frameworks/Metal.framework/Metal", "Metal"},
     {"/System/Library/Frameworks/IOKit.framework/IOKit", "IOKit"},
 };
 

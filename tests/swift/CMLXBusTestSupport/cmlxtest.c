@@ -247,6 +247,18 @@ static void publish_gpu(void *arg)
     mlx_value_t *note = mlx_value_append(missing, mlx_value_map());
     mlx_value_set_str(note, "field", "power");
     mlx_value_set_str(note, "why", "a test has none");
+    mlx_value_set_real(d, "fan", 0.5); /* as it was 31 s ago: nobody shows it as the present */
+    mlx_value_set_real(d, "temperature", 61);
+    static const struct {
+        const char *field;
+        double age;
+    } old[] = {{"fan", 31}, {"temperature", 3}};
+    mlx_value_t *held = mlx_value_set(d, "held", mlx_value_list());
+    for (size_t i = 0; i < MLX_COUNT(old); i++) {
+        note = mlx_value_append(held, mlx_value_map());
+        mlx_value_set_str(note, "field", old[i].field);
+        mlx_value_set_real(note, "age", old[i].age);
+    }
     mlx_value_t *throttle = mlx_value_set(d, "throttle", mlx_value_list());
     mlx_value_append(throttle, mlx_value_new_str("thermal"));
     mlx_bus_publish(self->bus, topic, d);

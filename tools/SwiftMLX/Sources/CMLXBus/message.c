@@ -1,5 +1,7 @@
 #include "message.h"
 
+#include "common/base/held.h"
+
 #include <stdlib.h>
 
 #include "proto/catalogue.h"
@@ -18,6 +20,7 @@ cmlx_message_t *cmlx_message_copy(const mlx_message_t *message)
                                   .seq = message->seq,
                                   .t = message->t,
                                   .d = mlx_value_copy(message->d)};
+    mlx_held_drop_stale(self->inner.d); /* as in every other front end */
     return self;
 }
 

@@ -5,7 +5,8 @@
 #include "cmlxbus.h"
 #include "proto/message.h"
 
-/*  A deep copy; whoever gets it must free it. */
+/*  A deep copy, without the values that were stale when it was sent (held.h); whoever gets it must
+ *  free it. */
 cmlx_message_t *cmlx_message_copy(const mlx_message_t *message);
 
 /*  Borrowed. */

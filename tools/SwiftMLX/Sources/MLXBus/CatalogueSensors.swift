@@ -42,145 +42,6 @@ public struct Interval: BusRecord {
     }
 }
 
-/// One GPU: `sensor.gpu.<n>`.
-public struct SensorGPU: BusTopic {
-    /// The topic's name.
-    public static let pattern = "sensor.gpu.<n>"
-    /// Whether the bus keeps the newest value.
-    public static let isRetained = true
-
-    /// Product name.
-    public var name: String?
-    /// Nvidia, amd, intel, apple.
-    public var vendor: String?
-    /// Sensor back end that read it.
-    public var backend: String?
-    /// Stable identity: UUID or bus address.
-    public var id: String?
-    /// Time the GPU was busy, as a ratio from 0 to 1.
-    public var utilization: Double?
-    /// GPU memory in use, in bytes.
-    public var memoryUsed: Int?
-    /// GPU memory installed, in bytes.
-    public var memoryTotal: Int?
-    /// Memory_used and memory_total are of the machine's memory, which it shares.
-    public var unified: Bool?
-    /// Core clock, in hertz.
-    public var frequency: Double?
-    /// Memory clock, in hertz.
-    public var memoryFrequency: Double?
-    /// Power drawn, in watts.
-    public var power: Double?
-    /// Power limit in force, in watts.
-    public var powerLimit: Double?
-    /// Energy used since the driver was loaded, in joules.
-    public var energy: Double?
-    /// Core temperature, in celsius.
-    public var temperature: Double?
-    /// Fan speed of its maximum, as a ratio from 0 to 1.
-    public var fan: Double?
-    /// Time the video encoder was busy, as a ratio from 0 to 1.
-    public var encoder: Double?
-    /// Time the video decoder was busy, as a ratio from 0 to 1.
-    public var decoder: Double?
-    /// Time the busiest video engine was busy, as a ratio from 0 to 1.
-    public var media: Double?
-    /// Bytes a second that the GPU sends over PCIe.
-    public var pcieTx: Double?
-    /// Bytes a second that it receives.
-    public var pcieRx: Double?
-    /// The parts of a divided GPU (MIG).
-    public var instances: [Instances]?
-    /// Why clocks are held down: power, thermal, ...
-    public var throttle: [String]?
-    /// Processes with a context on the GPU.
-    public var processes: [Process]?
-    /// Values that are older than the message; others are of its time.
-    public var held: [Held]?
-    /// Fields that are not available, and why.
-    public var missing: [MissingField]?
-
-    /// Reads the fields that are there.
-    public init(_ data: BusData) {
-        name = data.read("name")
-        vendor = data.read("vendor")
-        backend = data.read("backend")
-        id = data.read("id")
-        utilization = data.read("utilization")
-        memoryUsed = data.read("memory_used")
-        memoryTotal = data.read("memory_total")
-        unified = data.read("unified")
-        frequency = data.read("frequency")
-        memoryFrequency = data.read("memory_frequency")
-        power = data.read("power")
-        powerLimit = data.read("power_limit")
-        energy = data.read("energy")
-        temperature = data.read("temperature")
-        fan = data.read("fan")
-        encoder = data.read("encoder")
-        decoder = data.read("decoder")
-        media = data.read("media")
-        pcieTx = data.read("pcie_tx")
-        pcieRx = data.read("pcie_rx")
-        instances = data.read("instances")
-        throttle = data.read("throttle")
-        processes = data.read("processes")
-        held = data.read("held")
-        missing = data.read("missing")
-    }
-
-    /// The parts of a divided GPU (MIG).
-    public struct Instances: BusRecord {
-        /// Identity of the part.
-        public var id: String?
-        /// Its kind: how large a part it is.
-        public var name: String?
-        /// Memory in use, in bytes.
-        public var memoryUsed: Int?
-        /// Memory of the part, in bytes.
-        public var memoryTotal: Int?
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-            id = data.read("id")
-            name = data.read("name")
-            memoryUsed = data.read("memory_used")
-            memoryTotal = data.read("memory_total")
-        }
-    }
-
-    /// Processes with a context on the GPU.
-    public struct Process: BusRecord {
-        /// Process id.
-        public var pid: Int?
-        /// GPU memory the process holds, in bytes.
-        public var memory: Int?
-        /// Share of the GPU's time the process used, as a ratio from 0 to 1.
-        public var utilization: Double?
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-            pid = data.read("pid")
-            memory = data.read("memory")
-            utilization = data.read("utilization")
-        }
-    }
-
-    /// Values that are older than the message; others are of its time.
-    public struct Held: BusRecord {
-        /// Key whose value was measured before the message was made.
-        public var field: String?
-        /// How long before, in seconds.
-        public var age: Double?
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-            field = data.read("field")
-            age = data.read("age")
-        }
-    }
-}
-
 /// Main memory: `sensor.memory`.
 public struct SensorMemory: BusTopic {
     /// The topic's name.
@@ -210,6 +71,12 @@ public struct SensorMemory: BusTopic {
     public var limitUsed: Int?
     /// Unified memory the GPU may wire (macOS), in bytes.
     public var gpuLimit: Int?
+    /// Working set that Metal recommends to stay within (macOS), in bytes.
+    public var gpuRecommended: Int?
+    /// What the memory controllers read, in bytes per second.
+    public var bandwidthRead: Double?
+    /// What they write, in bytes per second.
+    public var bandwidthWrite: Double?
     /// Swap configured, in bytes.
     public var swapTotal: Int?
     /// Swap in use, in bytes.
@@ -238,6 +105,9 @@ public struct SensorMemory: BusTopic {
         limit = data.read("limit")
         limitUsed = data.read("limit_used")
         gpuLimit = data.read("gpu_limit")
+        gpuRecommended = data.read("gpu_recommended")
+        bandwidthRead = data.read("bandwidth_read")
+        bandwidthWrite = data.read("bandwidth_write")
         swapTotal = data.read("swap_total")
         swapUsed = data.read("swap_used")
         pressure = data.read("pressure")
@@ -293,8 +163,10 @@ public struct SensorCPU: BusTopic {
     public var pressure: Double?
     /// Each core.
     public var core: [Core]?
-    /// Each cluster of cores (Apple Silicon).
+    /// Each kind of cores, where there are several.
     public var cluster: [Cluster]?
+    /// Why clocks are held down, in words: temperature.
+    public var throttle: [String]?
     /// Values that are older than the message; others are of its time.
     public var held: [Held]?
     /// Fields that are not available, and why.
@@ -315,6 +187,7 @@ public struct SensorCPU: BusTopic {
         pressure = data.read("pressure")
         core = data.read("core")
         cluster = data.read("cluster")
+        throttle = data.read("throttle")
         held = data.read("held")
         missing = data.read("missing")
     }
@@ -323,6 +196,8 @@ public struct SensorCPU: BusTopic {
     public struct Core: BusRecord {
         /// Core number.
         public var id: Int?
+        /// Name of its cluster, where there are several.
+        public var cluster: String?
         /// Time the core was busy, as a ratio from 0 to 1.
         public var utilization: Double?
         /// Clock, in hertz.
@@ -331,12 +206,13 @@ public struct SensorCPU: BusTopic {
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             id = data.read("id")
+            cluster = data.read("cluster")
             utilization = data.read("utilization")
             frequency = data.read("frequency")
         }
     }
 
-    /// Each cluster of cores (Apple Silicon).
+    /// Each kind of cores, where there are several.
     public struct Cluster: BusRecord {
         /// Cluster as the system calls it: E, P, ...
         public var name: String?
@@ -487,6 +363,16 @@ public struct SensorPower: BusTopic {
     public var source: String?
     /// Battery charge, as a ratio from 0 to 1.
     public var battery: Double?
+    /// Charging, discharging, full or idle.
+    public var batteryState: String?
+    /// Power into the battery while it charges, out of it while it discharges, in watts.
+    public var batteryPower: Double?
+    /// What it holds when full of what it held new, as a ratio from 0 to 1.
+    public var batteryHealth: Double?
+    /// Until it is full, or empty, in seconds.
+    public var batteryTime: Double?
+    /// Times it was charged, in full charges.
+    public var batteryCycles: Int?
     /// Values that are older than the message; others are of its time.
     public var held: [Held]?
     /// Fields that are not available, and why.
@@ -503,6 +389,11 @@ public struct SensorPower: BusTopic {
         energy = data.read("energy")
         source = data.read("source")
         battery = data.read("battery")
+        batteryState = data.read("battery_state")
+        batteryPower = data.read("battery_power")
+        batteryHealth = data.read("battery_health")
+        batteryTime = data.read("battery_time")
+        batteryCycles = data.read("battery_cycles")
         held = data.read("held")
         missing = data.read("missing")
     }

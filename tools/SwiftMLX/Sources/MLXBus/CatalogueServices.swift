@@ -69,7 +69,7 @@ public struct CacheProgress: BusTopic {
     public var done: Int?
     /// Bytes in all, in bytes.
     public var total: Int?
-    /// Bytes per second.
+    /// Speed now, in bytes per second.
     public var rate: Double?
     /// Estimate until the end, in seconds.
     public var eta: Double?

@@ -27,6 +27,13 @@ struct CatalogueGenerator {
             topics.filter { topic in kinds.contains { topic.text("topic").hasPrefix($0 + ".") } }
                 .flatMap { topic($0) + [""] }
         }
+        /// Sensors of which a machine may have several, or those it has once.
+        func sensors(several: Bool) -> [String] {
+            topics.filter { topic in
+                let name = topic.text("topic")
+                return name.hasPrefix("sensor.") && name.hasSuffix(">") == several
+            }.flatMap { topic($0) + [""] }
+        }
         func these(_ wanted: (String) -> Bool) -> [String] {
             commands.filter { wanted($0.text("service")) }.flatMap { command($0) + [""] }
         }
@@ -35,7 +42,8 @@ struct CatalogueGenerator {
             + [""] + record("Interval", interval, "BusRecord",
                             doc: "A measured figure with what is known of its spread.") + [""]
         return [
-            "CatalogueSensors.swift": Self.file(common + these("sensor")),
+            "CatalogueDevices.swift": Self.file(sensors(several: true)),
+            "CatalogueSensors.swift": Self.file(common + sensors(several: false)),
             "CatalogueRuntimes.swift": Self.file(these("runtime", "bench")),
             "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert")),
             "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),

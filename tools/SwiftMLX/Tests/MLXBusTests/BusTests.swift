@@ -125,7 +125,12 @@ struct Hang: Error {}
         // What the machine does not have is absent, with the reason.
         #expect(gpu.power == nil)
         #expect(gpu.missing == [MissingField(.map(["field": .string("power"),
-                                                   "why": .string("a test has none")]))])
+                                                   "why": .string("a test has none")])),
+                                MissingField(.map(["field": .string("fan"),
+                                                   "why": .string("last measured 31 s ago")]))])
+        // What was measured too long ago is the past; what is a little older is still shown.
+        #expect(gpu.fan == nil)
+        #expect(gpu.temperature == 61)
         #expect(gpu.throttle == ["thermal"])
     }
 

@@ -40,6 +40,8 @@ io_object_t IOIteratorNext(io_iterator_t iterator);
 kern_return_t IOObjectRelease(io_object_t object);
 kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name);
 
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane,
+                                              io_iterator_t *iterator);
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key,
                                           CFAllocatorRef allocator, IOOptionBits options);
