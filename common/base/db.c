@@ -321,6 +321,11 @@ int64_t mlx_db_last_id(mlx_db_t *self)
     return sqlite3_last_insert_rowid(self->handle);
 }
 
+int64_t mlx_db_changes(mlx_db_t *self)
+{
+    return sqlite3_changes(self->handle);
+}
+
 int mlx_db_check(mlx_db_t *self, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)

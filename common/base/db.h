@@ -73,6 +73,7 @@ int mlx_db_commit(mlx_db_t *self, mlx_error_t *err);
 void mlx_db_rollback(mlx_db_t *self);
 
 int64_t mlx_db_last_id(mlx_db_t *self); /* rowid of the last insert */
+int64_t mlx_db_changes(mlx_db_t *self); /* rows changed by the last statement */
 
 /*  Read every page (`PRAGMA quick_check`). 0 when sound, -1 with data_loss when not. */
 int mlx_db_check(mlx_db_t *self, mlx_error_t *err);

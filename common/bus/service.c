@@ -129,6 +129,13 @@ void mlx_service_degraded(mlx_service_t *self, const char *reason)
     publish_health(self);
 }
 
+void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
+{
+    mlx_log(self->log, MLX_LOG_ERROR, "%s%s%s", err->text, err->hint[0] ? "; " : "", err->hint);
+    self->status = (int)err->code;
+    mlx_loop_stop(self->loop);
+}
+
 static int open_config(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
 {
     self->config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);

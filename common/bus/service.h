@@ -55,4 +55,7 @@ void mlx_service_info(mlx_service_t *self, const char *fmt, ...) MLX_PRINTF(2, 3
  *  changes. */
 void mlx_service_degraded(mlx_service_t *self, const char *reason);
 
+/*  End the daemon: like SIGTERM, but the exit status is the code of ERR. */
+void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err);
+
 #endif

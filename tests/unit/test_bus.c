@@ -193,11 +193,12 @@ static bool any_topic(const char *topic)
     return topic[0] != '\0';
 }
 
-static void count_value(void *arg, const char *topic, mlx_span_t body)
+static bool count_value(void *arg, const char *topic, mlx_span_t body)
 {
     (void)topic;
     (void)body;
     ++*(size_t *)arg;
+    return true;
 }
 
 /*  What a run published that has ended goes when its time is over, though another run of the same
@@ -209,21 +210,22 @@ static void values_go_with_their_run(void **state)
     mlx_retained_from_t from = {.host = {.data = "vm", .len = 2},
                                 .src = {.data = "s", .len = 1},
                                 .boot = {.data = "0001", .len = 4}};
-    mlx_retained_t *kept = mlx_retained_new(any_topic);
+    mlx_retained_t *kept = mlx_retained_new(any_topic, (mlx_retained_budget_t){0});
     size_t count = 0;
-    assert_true(mlx_retained_put(kept, "a", 1, &from, body, 0));
-    assert_true(mlx_retained_put(kept, "b", 1, &from, body, 0));
+    uint64_t cursor = 0;
+    mlx_retained_put(kept, "a", 1, &from, body, 0);
+    mlx_retained_put(kept, "b", 1, &from, body, 0);
     from.boot.data = "0002";
-    assert_true(mlx_retained_put(kept, "a", 1, &from, body, 100));
+    mlx_retained_put(kept, "a", 1, &from, body, 100);
     mlx_retained_expire(kept, 50);
-    mlx_retained_each(kept, "", 0, count_value, &count);
+    mlx_retained_each(kept, "", 0, &cursor, count_value, &count);
     assert_int_equal(count, 1);
     mlx_retained_destroy(&kept);
 }
 
 static size_t retained_count(const fixture_t *self)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_broker_snapshot(self->broker, "");
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_broker_snapshot(self->broker, "", 0);
     return mlx_value_size(mlx_value_get(all, "messages"));
 }
 

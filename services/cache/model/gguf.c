@@ -23,6 +23,8 @@ enum {
 
 typedef struct {
     int fd;
+    const unsigned char *memory; /* instead of fd */
+    size_t memory_len;
     uint64_t size;
     uint64_t at;          /* next byte to read */
     uint64_t window_from; /* file offset of window[0] */
@@ -80,13 +82,21 @@ static int fill(reader_t *in)
 {
     in->window_from = in->at;
     in->window_len = 0;
-    ssize_t got;
-    do
-        got = pread(in->fd, in->window, WINDOW, (off_t)in->at);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return broken(in, strerror(errno));
-    in->window_len = (size_t)got;
+    if (in->memory) {
+        if (in->at < in->memory_len) {
+            size_t rest = in->memory_len - (size_t)in->at;
+            in->window_len = rest < WINDOW ? rest : WINDOW;
+            memcpy(in->window, in->memory + in->at, in->window_len);
+        }
+    } else {
+        ssize_t got;
+        do
+            got = pread(in->fd, in->window, WINDOW, (off_t)in->at);
+        while (got < 0 && errno == EINTR);
+        if (got < 0)
+            return broken(in, strerror(errno));
+        in->window_len = (size_t)got;
+    }
     return in->window_len ? 0 : broken(in, "the file ends inside its header");
 }
 
