@@ -86,7 +86,6 @@ struct mlx_broker {
     mlx_timer_t *keys;
     size_t keys_ended; /* connections, when the allow-list changed last */
     int64_t keys_us;
-    mlx_broker_stats_t stats;
     int64_t turned_away; /* connections, as far as told */
     int64_t evicted;     /* last values, the same */
     int64_t excessive;   /* readers, the same */
@@ -175,7 +174,6 @@ static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_
         refuse(self, "queues", "a large message was not passed on: readers do not fetch theirs");
         return;
     }
-    self->stats.forwarded++;
     forward(self, topic, body);
 }
 
@@ -266,7 +264,6 @@ static int on_outward(zloop_t *zloop, zsock_t *reader, void *arg)
 static void on_stuck(void *arg, size_t readers)
 {
     mlx_broker_t *self = arg;
-    self->stats.ended += (int64_t)readers;
     MLX_CLEANUP(mlx_free_p)
     char *text = mlx_format("%zu readers that fetched nothing were disconnected", readers);
     refuse(self, "readers", text);
@@ -286,7 +283,6 @@ size_t mlx_broker_check_keys(mlx_broker_t *self)
     if (mlx_remote_reload(self->remote)) {
         self->keys_ended = mlx_readers_end_denied(self->readers);
         self->keys_us = now_us;
-        self->stats.ended += (int64_t)self->keys_ended;
     }
     return now_us - self->keys_us < KEYS_NEWS_US ? self->keys_ended : 0;
 }
@@ -536,17 +532,6 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     free(self->run_dir);
     free(self->host);
     free(self);
-}
-
-mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self)
-{
-    mlx_retained_stats_t kept = mlx_retained_stats(self->retained);
-    mlx_broker_stats_t stats = self->stats;
-    stats.retained = kept.count;
-    stats.retained_bytes = kept.bytes;
-    stats.evicted = kept.evicted;
-    stats.ended += mlx_readers_excessive(self->readers);
-    return stats;
 }
 
 mlx_value_t *mlx_broker_snapshot(const mlx_broker_t *self, const char *prefix, uint64_t cursor)

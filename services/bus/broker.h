@@ -46,15 +46,6 @@ typedef struct {
     void *arg;
 } mlx_broker_options_t;
 
-typedef struct {
-    int64_t forwarded;
-    int64_t refused; /* malformed or oversized messages and command frames */
-    size_t retained;
-    size_t retained_bytes;
-    int64_t evicted; /* last values that made room for others */
-    int64_t ended;   /* connections of readers that fetched nothing, or subscribed without end */
-} mlx_broker_stats_t;
-
 /*  NULL with ERR: another broker is alive there (busy, names its pid), a socket cannot be bound,
  *  keys are missing. Stale sockets of a dead broker are taken over. */
 mlx_broker_t *mlx_broker_new(mlx_loop_t *loop, const mlx_broker_options_t *options,
@@ -65,8 +56,6 @@ void mlx_broker_destroy(mlx_broker_t **self);
  *  the run directory. Who is connected stays so, but nobody new finds the broker: it should be
  *  started again. */
 int mlx_broker_in_place(const mlx_broker_t *self, mlx_error_t *err);
-
-mlx_broker_stats_t mlx_broker_stats(const mlx_broker_t *self);
 
 /*  Retained messages under PREFIX as mlx_snapshot_page gives them; registered services as
  *  {services: [...]}. Caller owns the tree. */
