@@ -1,5 +1,6 @@
 /*  libFuzzer target: the sidecar of a download (services/cache/transfer/range_map.h). The first
- *  byte says how much of the file is there; after the sidecar of a real part, the input changes it. */
+ *  byte says how much of the file is there; after the sidecar of a real part, the input changes
+ *  it. */
 #include "services/cache/transfer/range_map.h"
 
 #include "proto/base.h"
