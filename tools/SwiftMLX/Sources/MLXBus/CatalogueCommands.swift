@@ -10,10 +10,16 @@ public struct BusSnapshot: BusCommand {
     public struct Outcome: BusRecord {
         /// Retained messages, with their data under "d".
         public var messages: [Message]?
+        /// Ask for the next page with it; absent: this was the last.
+        public var cursor: Int?
+        /// Messages of this page that no answer can hold; absent: none.
+        public var leftOut: Int?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             messages = data.read("messages")
+            cursor = data.read("cursor")
+            leftOut = data.read("left_out")
         }
 
         /// Retained messages, with their data under "d".
@@ -44,15 +50,18 @@ public struct BusSnapshot: BusCommand {
 
     /// Topics that begin with it; absent: all.
     public var prefix: String?
+    /// From the result before, for the next page.
+    public var cursor: Int?
 
     /// The command; what is not given is left to the service.
-    public init(prefix: String? = nil) {
+    public init(prefix: String? = nil, cursor: Int? = nil) {
         self.prefix = prefix
+        self.cursor = cursor
     }
 
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
-        ["prefix": prefix]
+        ["prefix": prefix, "cursor": cursor]
     }
 }
 
@@ -95,6 +104,35 @@ public struct BusServices: BusCommand {
     public static let service = "bus"
     /// Its name on the bus.
     public static let name = "bus.services"
+
+    /// The command; what is not given is left to the service.
+    public init() {}
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        [:]
+    }
+}
+
+/// Read the list of allowed keys again: `bus.keys`.
+public struct BusKeys: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Connections with keys that are no longer on the allow-list, ended just now.
+        public var ended: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            ended = data.read("ended")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "bus"
+    /// Its name on the bus.
+    public static let name = "bus.keys"
 
     /// The command; what is not given is left to the service.
     public init() {}
@@ -272,6 +310,144 @@ public struct CacheClean: BusCommand {
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
         ["yes": yes]
+    }
+}
+
+/// Load a model into memory: `model.load`.
+public struct ModelLoad: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// That was meant.
+        public var model: String?
+        /// Kind of the runtime.
+        public var runtime: String?
+        /// Of the runtime.
+        public var endpoint: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            model = data.read("model")
+            runtime = data.read("runtime")
+            endpoint = data.read("endpoint")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "watcher"
+    /// Its name on the bus.
+    public static let name = "model.load"
+
+    /// Name as the runtime gives it.
+    public var model: String?
+    /// Its kind, URL or endpoint; absent: the only one that has the model.
+    public var runtime: String?
+    /// Also while a request runs.
+    public var force: Bool?
+
+    /// The command; what is not given is left to the service.
+    public init(model: String? = nil, runtime: String? = nil, force: Bool? = nil) {
+        self.model = model
+        self.runtime = runtime
+        self.force = force
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["model": model, "runtime": runtime, "force": force]
+    }
+}
+
+/// Free a model's memory: `model.unload`.
+public struct ModelUnload: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// That was meant.
+        public var model: String?
+        /// Kind of the runtime.
+        public var runtime: String?
+        /// Of the runtime.
+        public var endpoint: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            model = data.read("model")
+            runtime = data.read("runtime")
+            endpoint = data.read("endpoint")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "watcher"
+    /// Its name on the bus.
+    public static let name = "model.unload"
+
+    /// Name as the runtime gives it.
+    public var model: String?
+    /// Its kind, URL or endpoint; absent: the only one that has the model.
+    public var runtime: String?
+    /// Also while a request runs.
+    public var force: Bool?
+
+    /// The command; what is not given is left to the service.
+    public init(model: String? = nil, runtime: String? = nil, force: Bool? = nil) {
+        self.model = model
+        self.runtime = runtime
+        self.force = force
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["model": model, "runtime": runtime, "force": force]
+    }
+}
+
+/// Load a model and keep it until it is unloaded: `model.pin`.
+public struct ModelPin: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// That was meant.
+        public var model: String?
+        /// Kind of the runtime.
+        public var runtime: String?
+        /// Of the runtime.
+        public var endpoint: String?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            model = data.read("model")
+            runtime = data.read("runtime")
+            endpoint = data.read("endpoint")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "watcher"
+    /// Its name on the bus.
+    public static let name = "model.pin"
+
+    /// Name as the runtime gives it.
+    public var model: String?
+    /// Its kind, URL or endpoint; absent: the only one that has the model.
+    public var runtime: String?
+    /// Also while a request runs.
+    public var force: Bool?
+
+    /// The command; what is not given is left to the service.
+    public init(model: String? = nil, runtime: String? = nil, force: Bool? = nil) {
+        self.model = model
+        self.runtime = runtime
+        self.force = force
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["model": model, "runtime": runtime, "force": force]
     }
 }
 

@@ -288,17 +288,120 @@ public struct BenchList: BusCommand {
 
     /// Results of this model; absent: of all.
     public var model: String?
+    /// Results whose id begins so; absent: of any id.
+    public var id: String?
     /// At most so many, 1 to 100; absent: 50.
     public var limit: Int?
 
     /// The command; what is not given is left to the service.
-    public init(model: String? = nil, limit: Int? = nil) {
+    public init(model: String? = nil, id: String? = nil, limit: Int? = nil) {
         self.model = model
+        self.id = id
         self.limit = limit
     }
 
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
-        ["model": model, "limit": limit]
+        ["model": model, "id": id, "limit": limit]
+    }
+}
+
+/// Requests that have ended: `requests.list`.
+public struct RequestsList: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Newest first, with the "host", "runtime" and "endpoint" they come from.
+        public var requests: [RuntimeRequest]?
+        /// Ask for older ones with it; absent: there are none.
+        public var cursor: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            requests = data.read("requests")
+            cursor = data.read("cursor")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "requests.list"
+
+    /// Part of a client's name, program, User-Agent, key fingerprint or address.
+    public var client: String?
+    /// Part of a model's name.
+    public var model: String?
+    /// Ended then or later; absent: the oldest.
+    public var since: Date?
+    /// Ended before; absent: now.
+    public var until: Date?
+    /// At most so many, 1 to 500; absent: 100.
+    public var limit: Int?
+    /// From the result before, for older ones.
+    public var cursor: Int?
+
+    /// The command; what is not given is left to the service.
+    public init(
+        client: String? = nil,
+        model: String? = nil,
+        since: Date? = nil,
+        until: Date? = nil,
+        limit: Int? = nil,
+        cursor: Int? = nil
+    ) {
+        self.client = client
+        self.model = model
+        self.since = since
+        self.until = until
+        self.limit = limit
+        self.cursor = cursor
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        [
+            "client": client,
+            "model": model,
+            "since": since,
+            "until": until,
+            "limit": limit,
+            "cursor": cursor
+        ]
+    }
+}
+
+/// What was found, and when it ended: `finding.list`.
+public struct FindingList: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Newest first: each beginning and end, with "rule", "host" and "t".
+        public var findings: [Finding]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            findings = data.read("findings")
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "finding.list"
+
+    /// At most so many, 1 to 500; absent: 50.
+    public var limit: Int?
+
+    /// The command; what is not given is left to the service.
+    public init(limit: Int? = nil) {
+        self.limit = limit
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["limit": limit]
     }
 }

@@ -13,7 +13,9 @@ public struct RuntimeModels: BusTopic {
     public var reachable: Bool?
     /// Why not, for a person.
     public var reason: String?
-    /// Ollama, llamacpp, openai, vllm.
+    /// It is loading its model, and not reachable until then.
+    public var loading: Bool?
+    /// Kind of server: ollama lmstudio llamacpp vllm sglang llamaswap mlxlm openai.
     public var kind: String?
     /// Of the runtime.
     public var version: String?
@@ -30,6 +32,7 @@ public struct RuntimeModels: BusTopic {
     public init(_ data: BusData) {
         reachable = data.read("reachable")
         reason = data.read("reason")
+        loading = data.read("loading")
         kind = data.read("kind")
         version = data.read("version")
         url = data.read("url")
@@ -60,6 +63,8 @@ public struct RuntimeModels: BusTopic {
         public var format: String?
         /// When the runtime unloads it; absent: it stays.
         public var expiresAt: Date?
+        /// It is not ready yet.
+        public var loading: Bool?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
@@ -73,6 +78,7 @@ public struct RuntimeModels: BusTopic {
             family = data.read("family")
             format = data.read("format")
             expiresAt = data.read("expires_at")
+            loading = data.read("loading")
         }
     }
 
@@ -178,7 +184,7 @@ public struct RuntimeActivity: BusTopic {
         public var tokensPerSecond: Double?
         /// Prompt tokens processed.
         public var promptTokens: Int?
-        /// Prompt speed, in tokens per second.
+        /// Prompt tokens that were not cached, over the time spent on them, in tokens per second.
         public var promptTokensPerSecond: Double?
         /// Time to first token, in seconds.
         public var ttft: Double?
@@ -204,6 +210,94 @@ public struct RuntimeActivity: BusTopic {
             source = data.read("source")
             outcome = data.read("outcome")
         }
+    }
+}
+
+/// A request that has ended: `runtime.<kind>.<endpoint>.request`.
+public struct RuntimeRequest: BusTopic {
+    /// The topic's name.
+    public static let pattern = "runtime.<kind>.<endpoint>.request"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = false
+
+    /// When it reached the runtime.
+    public var start: Date?
+    /// When it ended.
+    public var end: Date?
+    /// Model that answered.
+    public var model: String?
+    /// Who asked: process, else program of the User-Agent, else address.
+    public var client: String?
+    /// Program on this machine that holds the client's socket.
+    public var process: String?
+    /// Its process id.
+    public var pid: Int?
+    /// User-Agent.
+    public var agent: String?
+    /// Fingerprint of the API key: a salted hash, cut; never the key.
+    public var key: String?
+    /// Where the client connected from.
+    public var address: String?
+    /// Generate, chat, chat_completions, completions, responses, messages, embeddings, rerank.
+    public var api: String?
+    /// Of the whole prompt, what was cached included.
+    public var promptTokens: Int?
+    /// Of these, found in the cache.
+    public var cachedTokens: Int?
+    /// Generated.
+    public var tokens: Int?
+    /// Proposed by a draft model.
+    public var draftTokens: Int?
+    /// Of these, taken.
+    public var draftAccepted: Int?
+    /// Wait until work on the prompt began, loading apart, in seconds.
+    public var queue: Double?
+    /// Loading the model, in seconds.
+    public var load: Double?
+    /// Time to first token, in seconds.
+    public var ttft: Double?
+    /// Speed of the prompt tokens that were not cached, in tokens per second.
+    public var promptTokensPerSecond: Double?
+    /// (tokens - 1) over the time from the first token to the last, in tokens per second.
+    public var tokensPerSecond: Double?
+    /// Ok, error, client_abort, server_abort or lost.
+    public var outcome: String?
+    /// HTTP status.
+    public var status: Int?
+    /// Who measured: tap, runner, slots, metrics or log.
+    public var source: String?
+    /// Tokens is the server's own count; false: ours of what passed.
+    public var exact: Bool?
+    /// Energy of the machine's known parts meanwhile, shared among the requests that ran, in joules.
+    public var joules: Double?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        start = data.read("start")
+        end = data.read("end")
+        model = data.read("model")
+        client = data.read("client")
+        process = data.read("process")
+        pid = data.read("pid")
+        agent = data.read("agent")
+        key = data.read("key")
+        address = data.read("address")
+        api = data.read("api")
+        promptTokens = data.read("prompt_tokens")
+        cachedTokens = data.read("cached_tokens")
+        tokens = data.read("tokens")
+        draftTokens = data.read("draft_tokens")
+        draftAccepted = data.read("draft_accepted")
+        queue = data.read("queue")
+        load = data.read("load")
+        ttft = data.read("ttft")
+        promptTokensPerSecond = data.read("prompt_tokens_per_second")
+        tokensPerSecond = data.read("tokens_per_second")
+        outcome = data.read("outcome")
+        status = data.read("status")
+        source = data.read("source")
+        exact = data.read("exact")
+        joules = data.read("joules")
     }
 }
 
@@ -269,8 +363,18 @@ public struct BenchResult: BusTopic {
     public var hardware: String?
     /// Which prompts: only results of the same set can be compared.
     public var promptSet: String?
+    /// Tokens that the model is loaded for.
+    public var context: Int?
     /// Tokens generated, without the warm-up.
     public var tokens: Int?
+    /// Prompt tokens that the server had in its cache, where it tells.
+    public var cachedTokens: Int?
+    /// Of those generated, that are thinking, where it can be told.
+    public var thinkingTokens: Int?
+    /// Proposed by a draft model, where the server tells.
+    public var draftTokens: Int?
+    /// Of those, taken.
+    public var draftAccepted: Int?
     /// Wall time of the run, without loading the model, in seconds.
     public var duration: Double?
     /// Time to load the model; absent: it was loaded, in seconds.
@@ -293,8 +397,10 @@ public struct BenchResult: BusTopic {
     public var thermalState: String?
     /// Hottest sensor during the run, in celsius.
     public var temperature: Double?
-    /// Share of the run in which others were busy, as a ratio from 0 to 1.
+    /// Share of the run in which others were busy, or our requests waited for their turn, as a ratio from 0 to 1.
     public var contention: Double?
+    /// That our requests waited for their turn, in seconds.
+    public var queued: Double?
     /// What makes the figures doubtful.
     public var warnings: [String]?
     /// Each prompt.
@@ -313,7 +419,12 @@ public struct BenchResult: BusTopic {
         url = data.read("url")
         hardware = data.read("hardware")
         promptSet = data.read("prompt_set")
+        context = data.read("context")
         tokens = data.read("tokens")
+        cachedTokens = data.read("cached_tokens")
+        thinkingTokens = data.read("thinking_tokens")
+        draftTokens = data.read("draft_tokens")
+        draftAccepted = data.read("draft_accepted")
         duration = data.read("duration")
         load = data.read("load")
         tokensPerSecond = data.read("tokens_per_second")
@@ -326,6 +437,7 @@ public struct BenchResult: BusTopic {
         thermalState = data.read("thermal_state")
         temperature = data.read("temperature")
         contention = data.read("contention")
+        queued = data.read("queued")
         warnings = data.read("warnings")
         prompts = data.read("prompts")
         time = data.read("t")
@@ -337,7 +449,7 @@ public struct BenchResult: BusTopic {
         public var name: String?
         /// Tokens generated.
         public var tokens: Int?
-        /// Server's figure, else client's, in tokens per second.
+        /// (tokens - 1) over the time since the first, by the server's clock, else the client's, in tokens per second.
         public var tokensPerSecond: Double?
         /// By the client's clock, in tokens per second.
         public var clientTokensPerSecond: Double?
@@ -347,8 +459,18 @@ public struct BenchResult: BusTopic {
         public var promptTokensPerSecond: Double?
         /// Time to first token, by the client's clock, in seconds.
         public var ttft: Double?
+        /// Of ttft, what the server did not spend on the prompt; the model is loaded by then, in seconds.
+        public var queued: Double?
         /// Whole request, by the client's clock, in seconds.
         public var duration: Double?
+        /// Of the prompt, that the server had in its cache, where it tells.
+        public var cachedTokens: Int?
+        /// Of those generated, that are thinking, where it can be told.
+        public var thinkingTokens: Int?
+        /// Proposed by a draft model, where the server tells.
+        public var draftTokens: Int?
+        /// Of those, taken.
+        public var draftAccepted: Int?
         /// Length, stop, ...; cut: broken off to stay in time.
         public var doneReason: String?
         /// Why there are no figures.
@@ -363,7 +485,12 @@ public struct BenchResult: BusTopic {
             promptTokens = data.read("prompt_tokens")
             promptTokensPerSecond = data.read("prompt_tokens_per_second")
             ttft = data.read("ttft")
+            queued = data.read("queued")
             duration = data.read("duration")
+            cachedTokens = data.read("cached_tokens")
+            thinkingTokens = data.read("thinking_tokens")
+            draftTokens = data.read("draft_tokens")
+            draftAccepted = data.read("draft_accepted")
             doneReason = data.read("done_reason")
             error = data.read("error")
         }

@@ -18,12 +18,16 @@ public struct MissingField: BusRecord {
 
 /// A measured figure with what is known of its spread.
 public struct Interval: BusRecord {
+    /// Prompts that gave a value.
+    public var count: Int?
     /// Median over prompts.
     public var median: Double?
     /// Mean over prompts.
     public var mean: Double?
     /// Lower end of the 95 % interval of the mean.
     public var low: Double?
+    /// Low and high are the least and greatest value: too few for an interval.
+    public var range: Bool?
     /// Upper end.
     public var high: Double?
     /// 10th percentile.
@@ -33,9 +37,11 @@ public struct Interval: BusRecord {
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
+        count = data.read("count")
         median = data.read("median")
         mean = data.read("mean")
         low = data.read("low")
+        range = data.read("range")
         high = data.read("high")
         p10 = data.read("p10")
         p90 = data.read("p90")
