@@ -58,9 +58,8 @@ let protocolSources = [
 ].map { "proto/" + $0 }
 let clientSources = [
     "base/clock.c", "base/env.c", "base/held.c", "base/paths.c", "base/units.c", "bus/bus.c",
-    "bus/calls.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/details.c", "view/menu_view.c",
-    "view/overview.c", "view/room.c",
-    "view/overview_state.c",
+    "bus/calls.c", "bus/keys.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/details.c",
+    "view/menu_view.c", "view/overview.c", "view/overview_state.c", "view/room.c",
 ].map { "common/" + $0 }
 
 let package = Package(
@@ -119,8 +118,8 @@ let package = Package(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
             sources: ["cmlxtest.c", "common/os/" + systemSource]
-                + ["broker.c", door, "newcomers.c", "peer.c", "pressure.c", "readers.c", "remote.c", "retained.c",
-                    "router.c", "snapshot.c", "weight.c"].map { "services/bus/" + $0 },
+                + ["broker.c", door, "newcomers.c", "peer.c", "pressure.c", "readers.c", "remote.c",
+                    "retained.c", "router.c", "snapshot.c", "weight.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
             name: "TemplateTests", dependencies: ["TemplateCores"],

@@ -19,15 +19,6 @@ static char *allowed_path(const char *dir, const char *name)
     return mlx_format("%s/allowed/%s.key", dir, name);
 }
 
-char *mlx_keys_dir(const mlx_config_t *config, mlx_error_t *err)
-{
-    const char *set = mlx_config_str(config, "bus.keys_dir");
-    if (set)
-        return mlx_paths_expand(NULL, set, err);
-    MLX_CLEANUP(mlx_free_p) char *file = mlx_paths_config_file(NULL, err);
-    return file ? mlx_format("%.*s/keys", (int)(strrchr(file, '/') - file), file) : NULL;
-}
-
 int mlx_keys_init(const char *dir, bool force, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *path = public_path(dir);

@@ -223,8 +223,16 @@ static owner_t *greediest(const mlx_retained_t *self, measure_t measure)
 
 static void evict_value(mlx_retained_t *self, owner_t *owner)
 {
+    if (!owner || !owner->oldest)
+        return;
     self->stats.evicted += owner->oldest->set;
     drop_value(self, owner->oldest);
+}
+
+static void evict_source(mlx_retained_t *self, const owner_t *owner)
+{
+    if (owner && owner->longest)
+        drop_source(self, owner->longest);
 }
 
 static source_t *source_of(mlx_retained_t *self, const mlx_retained_from_t *from)
@@ -235,7 +243,7 @@ static source_t *source_of(mlx_retained_t *self, const mlx_retained_from_t *from
     if (source)
         return source;
     if (zhashx_size(self->sources) >= MLX_RETAINED_SOURCES_MAX)
-        drop_source(self, greediest(self, SOURCES)->longest);
+        evict_source(self, greediest(self, SOURCES));
     source = mlx_alloc(1, sizeof *source);
     source->key = mlx_strdup(key.text);
     source->src = mlx_strndup(from->src.data, from->src.len);

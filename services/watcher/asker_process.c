@@ -102,8 +102,8 @@ static const known_t *recall(const mlx_asker_finder_t *self, const mlx_asker_end
     return NULL;
 }
 
-static void remember(mlx_asker_finder_t *self, const mlx_asker_end_t *peer, pid_t pid,
-                     const char name[MLX_ASKER_PROCESS])
+static const known_t *remember(mlx_asker_finder_t *self, const mlx_asker_end_t *peer, pid_t pid,
+                               const char name[MLX_ASKER_PROCESS])
 {
     known_t *known = &self->known[self->next_known];
     self->next_known = (self->next_known + 1) % KNOWN;
@@ -113,10 +113,11 @@ static void remember(mlx_asker_finder_t *self, const mlx_asker_end_t *peer, pid_
     snprintf(known->name, sizeof known->name, "%s", name);
     for (size_t i = 0; i < self->holder_count; i++)
         if (self->holders[i] == pid)
-            return;
+            return known;
     self->holders[self->next_holder] = pid;
     self->next_holder = (self->next_holder + 1) % HOLDERS;
     self->holder_count += self->holder_count < HOLDERS;
+    return known;
 }
 
 static pid_t among_holders(const mlx_asker_finder_t *self, const mlx_asker_end_t *peer)
@@ -155,8 +156,7 @@ bool mlx_asker_find(mlx_asker_finder_t *self, mlx_asker_t *asker, int64_t now_us
             pid = scan(self, peer, now_us);
         if (!pid || !mlx_asker_name_of(self->proc_root, pid, name))
             return false;
-        remember(self, peer, pid, name);
-        known = recall(self, peer);
+        known = remember(self, peer, pid, name);
     }
     asker->pid = known->pid;
     snprintf(asker->process, sizeof asker->process, "%s", known->name);

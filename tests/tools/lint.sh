@@ -10,7 +10,7 @@ jobs=$(getconf _NPROCESSORS_ONLN)
 
 sources() { # the product, without what only a Mac compiles
     git ls-files 'proto/*.c' 'common/*.c' 'services/*.c' 'tools/*.c' |
-        grep -vE '_darwin\.c$|/darwin_|sensor_(mach|ioaccel|ioreport|smc|hid|battery)\.c$|^tools/SwiftMLX/'
+        grep -vE '_darwin\.c$|/darwin_|sensor_(amc|mach|ioaccel|ioreport|smc|hid|battery)\.c$|^tools/SwiftMLX/'
 }
 
 # How the sources are compiled here: .build/dev/compile_commands.json.

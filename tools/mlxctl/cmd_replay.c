@@ -182,23 +182,29 @@ static void on_no_broker(void *arg)
     end(self, -1);
 }
 
+/*  False: the reader has gone. */
+static bool print_message(const mlx_recorded_t *recorded)
+{
+    MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
+    if (mlx_message_unpack(&message, recorded->topic, recorded->topic_len, recorded->body,
+                           recorded->body_len, NULL))
+        return true;
+    mlx_value_t *value = mlx_message_value(&message);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    mlx_json_write(&text, value, false);
+    mlx_value_destroy(&value);
+    return puts(mlx_buf_str(&text)) >= 0 && fflush(stdout) == 0;
+}
+
 static int print_all(replay_t *self, mlx_error_t *err)
 {
     int rc;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     mlx_json_write(&text, mlx_recording_head(self->file), false);
     puts(mlx_buf_str(&text));
-    while ((rc = mlx_recording_next(self->file, &self->next, err)) > 0) {
-        MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
-        if (mlx_message_unpack(&message, self->next.topic, self->next.topic_len, self->next.body,
-                               self->next.body_len, NULL))
-            continue;
-        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *value = mlx_message_value(&message);
-        mlx_buf_reset(&text);
-        mlx_json_write(&text, value, false);
-        if (puts(mlx_buf_str(&text)) < 0 || fflush(stdout))
-            return 0; /* the reader has gone */
-    }
+    while ((rc = mlx_recording_next(self->file, &self->next, err)) > 0)
+        if (!print_message(&self->next))
+            return 0;
     return rc;
 }
 

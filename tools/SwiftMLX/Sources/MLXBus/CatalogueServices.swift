@@ -200,3 +200,37 @@ public struct Alert: BusTopic {
         since = data.read("since")
     }
 }
+
+/// Why the machine is slow for its models, and what helps: `finding.<rule>`.
+public struct Finding: BusTopic {
+    /// The topic's name.
+    public static let pattern = "finding.<rule>"
+    /// Whether the bus keeps the newest value.
+    public static let isRetained = true
+
+    /// Firing or resolved.
+    public var state: String?
+    /// One line for a person, with the numbers.
+    public var summary: String?
+    /// What helps, with the command.
+    public var remedy: String?
+    /// What it is about: a topic, or a topic and a model.
+    public var subject: String?
+    /// The number that it was found by, where there is one.
+    public var value: Double?
+    /// The limit of it.
+    public var threshold: Double?
+    /// When it began, or ended.
+    public var since: Date?
+
+    /// Reads the fields that are there.
+    public init(_ data: BusData) {
+        state = data.read("state")
+        summary = data.read("summary")
+        remedy = data.read("remedy")
+        subject = data.read("subject")
+        value = data.read("value")
+        threshold = data.read("threshold")
+        since = data.read("since")
+    }
+}

@@ -45,7 +45,7 @@ struct CatalogueGenerator {
             "CatalogueDevices.swift": Self.file(sensors(several: true)),
             "CatalogueSensors.swift": Self.file(common + sensors(several: false)),
             "CatalogueRuntimes.swift": Self.file(these("runtime", "bench")),
-            "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert")),
+            "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert", "finding")),
             "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),
             "CatalogueHistory.swift": Self.file(these { $0 == "recorder" }),
         ]
