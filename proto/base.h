@@ -15,15 +15,16 @@
 #define MLX_CLEANUP(fn) __attribute__((cleanup(fn)))
 #define MLX_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define MLX_NORETURN __attribute__((noreturn))
+#define MLX_NONNULL __attribute__((returns_nonnull))
 
 #define MLX_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*  Zeroed memory for COUNT elements of SIZE bytes; never NULL. Caller owns it and must free it. */
-void *mlx_alloc(size_t count, size_t size);
+void *mlx_alloc(size_t count, size_t size) MLX_NONNULL;
 
 /*  Resize PTR (may be NULL) to COUNT elements of SIZE bytes; new bytes are not zeroed; never NULL.
  */
-void *mlx_realloc(void *ptr, size_t count, size_t size);
+void *mlx_realloc(void *ptr, size_t count, size_t size) MLX_NONNULL;
 
 /*  Make room for one more element behind the COUNT of ARRAY (may be NULL): ARRAY, or where it moved
  *  to. It doubles at each power of two, so an array that grows by this may grow by nothing else.
@@ -31,7 +32,7 @@ void *mlx_realloc(void *ptr, size_t count, size_t size);
  *      self->items = mlx_grow(self->items, self->count, sizeof *self->items);
  *      self->items[self->count++] = item;
  */
-void *mlx_grow(void *array, size_t count, size_t size);
+void *mlx_grow(void *array, size_t count, size_t size) MLX_NONNULL;
 
 /*  Take ITEM, if it is there, out of the list that begins at *HEAD and goes on by the member
  *  "next". */

@@ -16,7 +16,7 @@ enum {
 
 /*  Sources that have been silent for this long are forgotten, provided that others are heard: when
  *  nobody is, it is the bus that is gone. */
-static const int64_t GONE_US = 60 * 1000000, SWEEP_US = 5 * 1000000;
+static const int64_t GONE_US = 60000000, SWEEP_US = 5000000;
 
 static const mlx_room_limits_t limits = {.count = 16384, .bytes = 32 << 20};
 
@@ -32,7 +32,6 @@ struct mlx_overview {
     char *host;
     entry_t *entries; /* in order of topic, then host */
     size_t count;
-    size_t cap;
     size_t bytes;
     int64_t swept_us;
 };
@@ -41,6 +40,7 @@ mlx_overview_t *mlx_overview_new(const char *host)
 {
     mlx_overview_t *self = mlx_alloc(1, sizeof *self);
     self->host = mlx_strdup(host);
+    self->entries = mlx_grow(NULL, 0, sizeof *self->entries);
     return self;
 }
 
@@ -100,10 +100,7 @@ static int64_t pace_of(const entry_t *before, const mlx_message_t *message, int6
 /*  A place for the first message of its topic and host. */
 static entry_t *make_place(mlx_overview_t *self, size_t at)
 {
-    if (self->count == self->cap) {
-        self->cap = self->cap ? self->cap * 2 : 64;
-        self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
-    }
+    self->entries = mlx_grow(self->entries, self->count, sizeof *self->entries);
     memmove(&self->entries[at + 1], &self->entries[at], (self->count - at) * sizeof *self->entries);
     self->count++;
     return &self->entries[at];
@@ -160,7 +157,7 @@ void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64
         self->host = mlx_strdup(message->host);
     size_t at = lower_bound(self, message->topic, message->host);
     int64_t t = message->t < 0 ? 0 : message->t > heard_us ? heard_us : message->t, pace = 0;
-    entry_t *entry = self->entries ? &self->entries[at] : NULL;
+    entry_t *entry = &self->entries[at];
     if (at < self->count && compare(entry, message->topic, message->host) == 0) {
         pace = pace_of(entry, message, t);
         self->bytes -= entry->bytes;

@@ -91,7 +91,10 @@ static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, m
 
 static void end_call(mlx_router_t *self, call_t *call)
 {
-    MLX_UNLINK(&self->calls, call);
+    call_t **at = &self->calls;
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
     self->call_count--;
     zframe_destroy(&call->caller);
     free(call->id);

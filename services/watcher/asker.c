@@ -31,7 +31,9 @@ static uint16_t port_of(const struct sockaddr_storage *at)
 {
     const struct sockaddr_in *four = (const void *)at;
     const struct sockaddr_in6 *six = (const void *)at;
-    return ntohs(at->ss_family == AF_INET6 ? six->sin6_port : four->sin_port);
+    if (at->ss_family == AF_INET6)
+        return ntohs(six->sin6_port);
+    return at->ss_family == AF_INET ? ntohs(four->sin_port) : 0;
 }
 
 /*  The addresses of both ends are the same machine's only if they are one, or loopback. */

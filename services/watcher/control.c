@@ -91,9 +91,11 @@ static bool has(const mlx_target_t *target, const char *cmd, const char *model)
     return !target->state.available || named(target->state.available, model) != NULL;
 }
 
-static int choose(const mlx_control_scene_t *scene, const char *cmd, const char *model,
-                  const char *runtime, mlx_target_t **out, mlx_error_t *err)
+/*  The one runtime that is meant; NULL with ERR. */
+static mlx_target_t *choose(const mlx_control_scene_t *scene, const char *cmd, const char *model,
+                            const char *runtime, mlx_error_t *err)
 {
+    mlx_target_t *chosen = NULL;
     size_t able = 0, found = 0;
     for (size_t i = 0; i < scene->count; i++) {
         mlx_target_t *target = scene->targets[i];
@@ -101,20 +103,22 @@ static int choose(const mlx_control_scene_t *scene, const char *cmd, const char 
             continue;
         able++;
         if (has(target, cmd, model) && found++ == 0)
-            *out = target;
+            chosen = target;
     }
     if (found == 1)
-        return 0;
+        return chosen;
     if (found > 1) {
         mlx_error_set(err, MLX_ERR_USAGE, "%zu runtimes have the model %s", found, model);
-        return mlx_error_hint(err, "name one with --runtime: its kind or its URL");
+        mlx_error_hint(err, "name one with --runtime: its kind or its URL");
+        return NULL;
     }
     if (able == 0)
         mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no runtime that answers can do that%s%s",
                       runtime ? " and is called " : "", runtime ? runtime : "");
     else
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no runtime has the model %s", model);
-    return mlx_error_hint(err, "`mlxctl models` shows what is loaded and available");
+    mlx_error_hint(err, "`mlxctl models` shows what is loaded and available");
+    return NULL;
 }
 
 static bool works_on(const mlx_activity_t *activity, const char *model)
@@ -185,13 +189,13 @@ void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const ml
     mlx_value_bool(args, "force", &force);
     if (!model || !*model)
         mlx_error_set(&err, MLX_ERR_USAGE, "which model? Give \"model\"");
-    else if (choose(scene, cmd, model, runtime, &target, &err) == 0 && !force &&
+    else if ((target = choose(scene, cmd, model, runtime, &err)) && !force &&
              strcmp(cmd, "model.unload") == 0 &&
              at_work(target, model, target == scene->tapped ? scene->tap : NULL)) {
         mlx_error_set(&err, MLX_ERR_BUSY, "%s is working on a request", model);
         mlx_error_hint(&err, "wait for it, or add --force");
     }
-    if (err.code)
+    if (err.code || !target)
         end(job, NULL, &err);
     else
         start(job, target, ask_of(target, cmd), scene->http);

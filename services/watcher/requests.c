@@ -380,7 +380,7 @@ const char *mlx_requests_look(mlx_requests_t *self, int port, int64_t now_us)
             mlx_asker_name(&look.asker, place->name);
         }
     }
-    return place->clients == 1 && now_us - place->asker_us <= 2 * LOOK_US && place->name[0]
+    return place->clients == 1 && now_us - place->asker_us <= (int64_t)2 * LOOK_US && place->name[0]
                ? place->name
                : NULL;
 }

@@ -89,7 +89,7 @@ static int read_options(const mlx_args_t *args, double *seconds, mlx_error_t *er
     if (!text)
         return 0;
     if (mlx_parse_duration(text, seconds, err) == 0 && *seconds > 0 &&
-        *seconds <= (double)(MLX_RECORDING_LONGEST_US / 1000000))
+        *seconds <= (double)MLX_RECORDING_LONGEST_US * 1e-6)
         return 0;
     return mlx_error_set(err, MLX_ERR_USAGE, "--duration %s: give a time such as 90s or 10m", text);
 }
