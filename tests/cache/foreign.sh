@@ -89,15 +89,14 @@ refused 1 'owner|group|sudo' link --copy ollama org/other --as mine:t
 
 # The duplicate of my own is shared with the store's blob only by a way that leaves the owner alone:
 # a clone. A hard link would be refused by the kernel, or share owner and mode.
-# Where there are no clones nothing is left that dedup may do, and its status says so.
+# Where there are no clones dedup plans nothing.
 out=$(mlx --json dedup --apply 2>&1)
 rc=$?
-grep -q '"state":"done"' <<<"$out" && want=0 || want=1
-[ $rc = $want ] || fail "dedup: status $rc instead of $want: $out"
+[ $rc = 0 ] || fail "dedup: status $rc: $out"
+grep -q '"state":"done"' <<<"$out" || grep -q '"steps":\[\].*"freed":0' <<<"$out" || fail "dedup: $out"
 unchanged dedup
-grep -qE 'belongs to another user|another owner|cannot share|"clone"' <<<"$out" || fail "no reason in dedup: $out"
 cmp -s "$work/home/.lmstudio/models/pub/same/m.gguf" "$work/home/in/same.gguf" || fail "dedup lost bytes"
-echo "ok: dedup tells why and changes nothing of another user's"
+echo "ok: dedup changes nothing of another user's"
 
 # With --copy it is one's own.
 mlx adopt --copy ollama m:t >/dev/null || fail "adopt --copy"

@@ -89,7 +89,7 @@ class Suite:
     def __enter__(self):
         return self
 
-    def __exit__(self, problem, *_):
+    def __exit__(self, problem=None, *_):
         self.context.destroy(linger=0)
         for name in list(self.processes):
             if problem:  # that is what failed, not how the processes end
