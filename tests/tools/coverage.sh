@@ -11,7 +11,8 @@ cd "$(dirname "$0")/../.."
 share=$1
 build=.build/coverage
 find "$build" -name '*.gcda' -delete
-tests/tools/ctest_twice.sh coverage -E '^(suite_kill|darwin|fuzz|recorder_process|recorder_year|gateway_page|gateway_many|bench_slow|cache_crash|cache_random|cache_places|cache_hf_client|cache_kill|cache_hostile|cache_gone|cache_ranges|cache_clones|deploy_|tray)' >"$build/ctest.out" 2>&1 ||
+# Most of them wait most of the time, and no speed is measured here: two more than there are cores.
+MLX_TEST_JOBS=$(($(getconf _NPROCESSORS_ONLN) + 2)) tests/tools/ctest_twice.sh coverage -E '^(suite_kill|darwin|fuzz|recorder_process|recorder_year|gateway_page|gateway_many|bench_slow|cache_crash|cache_random|cache_places|cache_hf_client|cache_kill|cache_hostile|cache_gone|cache_ranges|cache_clones|deploy_|tray)' >"$build/ctest.out" 2>&1 ||
     { grep -E 'Failed|Timeout|tests passed' "$build/ctest.out"; exit 1; }
 gcovr --root . --object-directory "$build" --filter 'proto/' --filter 'common/' --filter 'services/' \
     --exclude '.*darwin.*' \
