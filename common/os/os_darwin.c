@@ -160,5 +160,5 @@ int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err)
     *available = (read_count("vm.page_free_count") + read_count("vm.page_purgeable_count") +
                   read_count("vm.page_pageable_external_count")) *
                  (uint64_t)getpagesize();
-    return *total && *available ? 0 : fail(err, "hw.memsize", ENOENT);
+    return *total && *available ? 0 : fail(err, "hw.memsize");
 }
