@@ -36,6 +36,22 @@ static const mlx_mcp_tool_t tools[] = {
      .command = "bench.list",
      .defaults = "{\"limit\":5}",
      .timeout_s = 10},
+    {.name = "requests",
+     .title = "Requests that have ended",
+     .about =
+         "Who asked which model, newest first: client, tokens of the prompt (and how many were "
+         "cached) and generated, wait, time to first token, speed, outcome. Prompts are never "
+         "kept. What runs now is told by what_runs.",
+     .command = "requests.list",
+     .defaults = "{\"limit\":20}",
+     .timeout_s = 10},
+    {.name = "findings",
+     .title = "What was found, and when it ended",
+     .about = "Past and present findings, newest first, each with its numbers. What holds now is "
+              "told by why_slow.",
+     .command = "finding.list",
+     .defaults = "{\"limit\":20}",
+     .timeout_s = 10},
     {.name = "history",
      .title = "One value over time",
      .about = "Recorded points of one series (host/topic/field; find names with history_series). "
@@ -63,6 +79,20 @@ static const mlx_mcp_tool_t tools[] = {
               "can be cancelled. Uses the GPU and may load the model if it is not loaded.",
      .command = "bench.run",
      .timeout_s = 600},
+    {.name = "load_model",
+     .title = "Load a model into memory",
+     .about = "Asks the model server to load a model; takes its gigabytes of memory and up to "
+              "minutes.",
+     .command = "model.load",
+     .timeout_s = 600,
+     .changes = true},
+    {.name = "unload_model",
+     .title = "Free a model's memory",
+     .about = "Asks the model server to unload a model. Refused while a request runs, unless force "
+              "is given.",
+     .command = "model.unload",
+     .timeout_s = 60,
+     .changes = true},
 };
 
 const mlx_mcp_tool_t *mlx_mcp_tools(size_t *count)

@@ -81,6 +81,8 @@ class World:
             run = self.run("--json", "doctor")
             wrong = [c for c in json.loads(run.stdout)["checks"] if not c["ok"]]
             assert (run.returncode == 0) == (not wrong), run
+            # A link of the app's own that leads nowhere is told; only the app can repair it.
+            wrong = [c for c in wrong if c["text"] != "is a link that leads nowhere"]
             if not wrong:
                 return
             command = re.search(r"mlx-cache ((?:undo|unlink|link|clean|add|verify)[^;()]*)", wrong[0]["hint"])

@@ -12,17 +12,17 @@ from suite import BIN, Suite, run
 from test_bench import Double, prompts_file, ready
 
 READ_ONLY = {"what_runs", "machine", "why_slow", "how_fast", "history", "history_series",
-             "cache_status", "suite_health"}
+             "cache_status", "suite_health", "requests", "findings"}
 
 
-def parameters(suite):
-    return StdioServerParameters(command=os.path.join(BIN, "mlxctl"), args=["mcp"],
+def parameters(suite, *arguments):
+    return StdioServerParameters(command=os.path.join(BIN, "mlxctl"), args=["mcp", *arguments],
                                  env=suite.environment)
 
 
-def with_client(suite, mode, steps):
+def with_client(suite, mode, steps, *arguments):
     async def play():
-        async with Client(parameters(suite), mode=mode) as client:
+        async with Client(parameters(suite, *arguments), mode=mode) as client:
             return await steps(client)
     return asyncio.run(asyncio.wait_for(play(), 60))
 
@@ -36,7 +36,7 @@ def topics(result):
 
 async def look_around(client):
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-    assert READ_ONLY < set(tools), sorted(tools)
+    assert READ_ONLY | {"benchmark"} == set(tools), sorted(tools)
     for name, tool in tools.items():
         assert tool.annotations.read_only_hint == (name in READ_ONLY), name
         assert tool.annotations.destructive_hint is False and len(tool.description) > 60
@@ -70,6 +70,36 @@ def test_both_eras():
         assert versions[0] == "2025-11-25" and versions[1:] == ["2026-07-28"] * 2, versions
         reader.close()
         return ", ".join(versions)
+
+
+def test_a_model_is_unloaded_only_where_that_is_allowed():
+    with Double() as double, Suite("bus", config="watcher: {tap: false, discover: false, runtimes: "
+                                   f"[{{kind: ollama, url: '{double.url}'}}]}}\n") as suite:
+        suite.start("watcher")
+        suite.subscribe("runtime.").until(lambda _t, b: b["d"].get("reachable"), 20)
+        suite.await_service("watcher")
+        ask = {"model": "tiny-random"}
+
+        async def refused(client):
+            return await client.call_tool("load_model", ask)
+        try:
+            with_client(suite, "auto", refused)
+            raise AssertionError("load_model was called")
+        except Exception as problem:  # the client's own kind of error, in a group
+            assert "no such tool" in repr(problem), repr(problem)
+
+        async def load_and_unload(client):
+            assert {"load_model", "unload_model"} < {t.name for t in (await client.list_tools()).tools}
+            loaded = await client.call_tool("load_model", ask)
+            names = [model["name"] for model in double.get("/api/ps")["models"]]
+            # The watcher looks each second.
+            await asyncio.to_thread(suite.subscribe("runtime.").until, lambda topic, body: topic.endswith(
+                ".models") and body["d"].get("models"), 20)
+            unloaded = await client.call_tool("unload_model", ask)
+            return loaded, names, unloaded, double.get("/api/ps")["models"]
+        loaded, names, unloaded, left = with_client(suite, "auto", load_and_unload, "--changes")
+        assert not loaded.is_error and not unloaded.is_error, (loaded, unloaded)
+        assert names == ["tiny-random:latest"] and left == [], (names, left)
 
 
 def test_a_benchmark_with_progress_and_cancel():
@@ -166,5 +196,6 @@ def test_the_skill_is_well_formed():
 
 
 if __name__ == "__main__":
-    run(test_the_skill_is_well_formed, test_both_eras, test_a_benchmark_with_progress_and_cancel, test_hostile_lines,
+    run(test_the_skill_is_well_formed, test_both_eras,
+        test_a_model_is_unloaded_only_where_that_is_allowed, test_a_benchmark_with_progress_and_cancel, test_hostile_lines,
         test_without_a_bus)

@@ -101,7 +101,8 @@ int mlx_cmd_mcp(void *arg, const mlx_args_t *args)
         mlx_loop_signals(self.ctl.loop, signals, on_signal, self.ctl.loop, &err)) {
         status = mlx_ctl_fail(&err);
     } else {
-        mlx_mcp_options_t options = {.run_dir = self.ctl.run_dir};
+        mlx_mcp_options_t options = {.run_dir = self.ctl.run_dir,
+                                     .changes = mlx_args_count(args, "changes") > 0};
         self.mcp = mlx_mcp_new(self.ctl.bus, &options, send_line, &self);
         self.input = mlx_loop_watch(self.ctl.loop, STDIN_FILENO, MLX_READ, on_input, &self);
         mlx_loop_run(self.ctl.loop);

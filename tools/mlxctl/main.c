@@ -134,6 +134,11 @@ static const mlx_option_t requests_options[] = {
     {0},
 };
 
+static const mlx_option_t mcp_options[] = {
+    {.name = "changes", .help = "Offer the tools that load and unload models too."},
+    {0},
+};
+
 static const mlx_option_t keys_options[] = {
     {.name = "force", .help = "Replace existing keys."},
     {0},
@@ -278,6 +283,7 @@ static const mlx_args_command_t commands[] = {
               "tell what "
               "runs, how fast, why slow, the machine's state, history and the model cache. "
               "Reading loads no model and keeps none awake.",
+     .options = mcp_options,
      .run = mlx_cmd_mcp},
     {.name = "skill",
      .summary = "Print a SKILL.md that teaches an agent to use the suite",
