@@ -106,7 +106,8 @@ double mlx_report_budget(const mlx_record_t *records, size_t count, size_t wante
             (!records[i].answer.cut && strcmp(records[i].answer.figures.done_reason, "stop") == 0);
     if (enough == wanted || rate.count == 0)
         return (double)NAN;
-    double each_s = (isnan(first.mean) ? 0 : first.mean) + MLX_REPORT_TOKENS_JUDGED / rate.median;
+    double each_s =
+        (isnan(first.mean) ? 0 : first.mean) + (double)MLX_REPORT_TOKENS_JUDGED / rate.median;
     return mlx_bench_plan_budget(wanted, each_s, MLX_REPORT_TOKENS_JUDGED);
 }
 

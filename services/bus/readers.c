@@ -1,5 +1,6 @@
 #include "readers.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -131,8 +132,9 @@ bool mlx_readers_subscribed(mlx_readers_t *self, zmq_msg_t *frame, int64_t now_u
         end_connection(reader);
         return false;
     }
-    double credit = reader->credit + (double)(now_us - reader->credit_us) / 1e6 * PER_SECOND;
-    reader->credit = credit > BURST ? BURST : credit;
+    double credit =
+        reader->credit + (double)(now_us - reader->credit_us) / 1e6 * (double)PER_SECOND;
+    reader->credit = fmin(credit, (double)BURST);
     reader->credit_us = now_us;
     if (reader->credit < 1)
         return false;

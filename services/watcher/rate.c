@@ -66,7 +66,8 @@ double mlx_rate_since(const mlx_rate_t *self, int64_t since_us)
         span = reach;
         tokens = self->points[newest].n - self->points[i].n;
         bool whole = span >= WINDOW_US && tokens >= (double)ENOUGH;
-        bool common = self->points[i].t_us <= since_us && span >= LEAST_US && tokens >= LEAST;
+        bool common =
+            self->points[i].t_us <= since_us && span >= LEAST_US && tokens >= (double)LEAST;
         if (whole || common)
             break;
     }

@@ -102,8 +102,9 @@ static void put_bars(mlx_buf_t *out, const mlx_value_t *list, const char *name, 
                 mlx_buf_printf(out,
                                "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\"/>"
                                "<text x=\"%.1f\" y=\"%d\">%.1f</text>\n",
-                               LABEL_ROOM, y + 3, rate / most * BAR_ROOM,
-                               LABEL_ROOM + rate / most * BAR_ROOM + 6, y + 15, rate);
+                               LABEL_ROOM, y + 3, rate / most * (double)BAR_ROOM,
+                               (double)LABEL_ROOM + rate / most * (double)BAR_ROOM + 6, y + 15,
+                               rate);
         }
         if (pass == 0)
             mlx_buf_printf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\">\n",
