@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /*  VALUE in the largest step of 1000 that keeps it at 1 or more, one decimal, no decimal for the
  *  bare unit. 999.95 would print as "1000.0": it belongs to the next step. */
@@ -118,4 +119,11 @@ int mlx_parse_duration(const char *text, double *seconds, mlx_error_t *err)
     }
     *seconds = sum;
     return 0;
+}
+
+bool mlx_format_minute(int64_t t_us, char *text, size_t size)
+{
+    struct tm tm;
+    time_t seconds = (time_t)(t_us / 1000000);
+    return localtime_r(&seconds, &tm) && strftime(text, size, "%Y-%m-%d %H:%M", &tm) > 0;
 }

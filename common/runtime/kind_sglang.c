@@ -4,27 +4,6 @@
 
 #include <stddef.h>
 
-static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
-{
-    mlx_runtime_set_size(model, "context", entry, "max_model_len");
-}
-
-static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
-{
-    return mlx_runtime_take_v1_models(body, len, state, fill_model, err);
-}
-
-static int parse_info(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
-    if (!root)
-        return -1;
-    const char *version = mlx_value_str(root, "version");
-    if (version)
-        mlx_runtime_copy_text(state->version, version);
-    return 0;
-}
-
 static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
 {
     static const mlx_runtime_metric_t metrics[] = {
@@ -60,7 +39,7 @@ const mlx_runtime_backend_t mlx_runtime_sglang = {
             {.role = MLX_QUERY_STATE,
              .path = "/v1/models",
              .max_body = 1 << 20,
-             .parse = parse_models},
+             .parse = mlx_runtime_parse_engine_models},
             {.role = MLX_QUERY_ACTIVITY,
              .path = "/metrics",
              .max_body = 4 << 20,
@@ -70,7 +49,7 @@ const mlx_runtime_backend_t mlx_runtime_sglang = {
             {.role = MLX_QUERY_FACTS,
              .path = "/server_info",
              .max_body = 1 << 20,
-             .parse = parse_info},
+             .parse = mlx_runtime_parse_engine_version},
         },
     .generate = {.path = "/v1/chat/completions", .forced = true},
 };

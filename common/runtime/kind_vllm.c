@@ -9,27 +9,6 @@
 
 #include "common/runtime/prom_text.h"
 
-static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
-{
-    mlx_runtime_set_size(model, "context", entry, "max_model_len");
-}
-
-static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
-{
-    return mlx_runtime_take_v1_models(body, len, state, fill_model, err);
-}
-
-static int parse_version(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
-{
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
-    if (!root)
-        return -1;
-    const char *version = mlx_value_str(root, "version");
-    if (version)
-        mlx_runtime_copy_text(state->version, version);
-    return 0;
-}
-
 /*  Requests that the engine gave up are counted among the successes, by their reason. */
 static void on_ended(void *arg, const mlx_prom_sample_t *sample)
 {
@@ -79,7 +58,7 @@ const mlx_runtime_backend_t mlx_runtime_vllm = {
             {.role = MLX_QUERY_STATE,
              .path = "/v1/models",
              .max_body = 1 << 20,
-             .parse = parse_models},
+             .parse = mlx_runtime_parse_engine_models},
             {.role = MLX_QUERY_ACTIVITY,
              .path = "/metrics",
              .max_body = 4 << 20,
@@ -89,7 +68,7 @@ const mlx_runtime_backend_t mlx_runtime_vllm = {
             {.role = MLX_QUERY_FACTS,
              .path = "/version",
              .max_body = 65536,
-             .parse = parse_version},
+             .parse = mlx_runtime_parse_engine_version},
         },
     .generate = {.path = "/v1/chat/completions", .forced = true},
 };

@@ -236,3 +236,26 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
     mlx_runtime_set_available(state, available);
     return 0;
 }
+
+static void fill_engine_model(mlx_value_t *model, const mlx_value_t *entry)
+{
+    mlx_runtime_set_size(model, "context", entry, "max_model_len");
+}
+
+int mlx_runtime_parse_engine_models(const char *body, size_t len, mlx_runtime_state_t *state,
+                                    mlx_error_t *err)
+{
+    return mlx_runtime_take_v1_models(body, len, state, fill_engine_model, err);
+}
+
+int mlx_runtime_parse_engine_version(const char *body, size_t len, mlx_runtime_state_t *state,
+                                     mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *root = mlx_runtime_object(body, len, err);
+    if (!root)
+        return -1;
+    const char *version = mlx_value_str(root, "version");
+    if (version)
+        mlx_runtime_copy_text(state->version, version);
+    return 0;
+}

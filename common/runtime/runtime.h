@@ -184,7 +184,14 @@ int mlx_runtime_take_v1_models(const char *body, size_t len, mlx_runtime_state_t
                                void (*fill)(mlx_value_t *model, const mlx_value_t *entry),
                                mlx_error_t *err);
 
-/*  The same of a server that does not say what is loaded: the entries are what is available. */
+/*  Of engines that serve one model from their start (vLLM, SGLang): /v1/models, where max_model_len
+ *  is the context, and an object with the engine's "version". */
+int mlx_runtime_parse_engine_models(const char *body, size_t len, mlx_runtime_state_t *state,
+                                    mlx_error_t *err);
+int mlx_runtime_parse_engine_version(const char *body, size_t len, mlx_runtime_state_t *state,
+                                     mlx_error_t *err);
+
+/*  GET /v1/models of a server that does not say what is loaded: its entries are those available. */
 int mlx_runtime_take_v1_available(const char *body, size_t len, mlx_runtime_state_t *state,
                                   mlx_error_t *err);
 

@@ -8,7 +8,7 @@ import yaml
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from suite import BIN, Suite, run
+from suite import BIN, Suite, envelope, run
 from test_bench import Double, prompts_file, ready
 
 READ_ONLY = {"what_runs", "machine", "why_slow", "how_fast", "history", "history_series",
@@ -70,6 +70,22 @@ def test_both_eras():
         assert versions[0] == "2025-11-25" and versions[1:] == ["2026-07-28"] * 2, versions
         reader.close()
         return ", ".join(versions)
+
+
+def test_what_fills_many_pages_is_whole():
+    with Suite("bus") as suite:
+        publisher, reader = suite.publisher(), suite.subscribe("runtime.")
+        names = [f"runtime.openai.m{number}.models" for number in range(4)]
+        for number, name in enumerate(names):
+            data = {"reachable": True, "reason": "x" * 600_000}
+            publisher.send_multipart([name.encode(), envelope("watcher", number + 1, data)])
+            reader.until(lambda topic, _b, name=name: topic == name, 10)
+
+        async def look(client):
+            return await client.call_tool("what_runs")
+        assert set(topics(with_client(suite, "auto", look))) == set(names)
+        publisher.close()
+        reader.close()
 
 
 def test_a_model_is_unloaded_only_where_that_is_allowed():
@@ -197,5 +213,5 @@ def test_the_skill_is_well_formed():
 
 if __name__ == "__main__":
     run(test_the_skill_is_well_formed, test_both_eras,
-        test_a_model_is_unloaded_only_where_that_is_allowed, test_a_benchmark_with_progress_and_cancel, test_hostile_lines,
+        test_what_fills_many_pages_is_whole, test_a_model_is_unloaded_only_where_that_is_allowed, test_a_benchmark_with_progress_and_cancel, test_hostile_lines,
         test_without_a_bus)

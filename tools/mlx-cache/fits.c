@@ -1,10 +1,11 @@
 /*  `mlx-cache fits`: what the machine has free now, from the system and from the bus where it runs.
- *  */
+ */
 #include "cli.h"
 
 #include "common/base/paths.h"
 #include "common/bus/bus.h"
 #include "common/bus/command.h"
+#include "common/bus/last_values.h"
 #include "common/os/os.h"
 
 #include <stdlib.h>
@@ -17,21 +18,24 @@ enum {
 
 typedef struct {
     mlx_loop_t *loop;
-    mlx_value_t *snapshot;
+    mlx_value_t *messages;
 } wait_t;
 
-static void on_reply(void *arg, mlx_reply_t kind, const mlx_value_t *value, const mlx_error_t *err)
+static void on_message(void *arg, const mlx_message_t *message)
+{
+    const wait_t *wait = arg;
+    mlx_value_append(wait->messages, mlx_message_value(message));
+}
+
+static void on_end(void *arg, const mlx_error_t *err)
 {
     wait_t *wait = arg;
-    (void)err;
-    if (kind == MLX_REPLY_PROGRESS)
-        return;
-    if (kind == MLX_REPLY_DONE)
-        wait->snapshot = mlx_value_copy(value);
+    if (err)
+        mlx_value_destroy(&wait->messages);
     mlx_loop_stop(wait->loop);
 }
 
-/*  All that the bus knows; NULL where none runs. Caller owns it. */
+/*  The messages that the bus remembers; NULL where none runs. Caller owns it. */
 static mlx_value_t *ask_bus(void)
 {
     MLX_CLEANUP(mlx_free_p) char *run_dir = mlx_paths_run_dir(NULL, NULL);
@@ -43,12 +47,15 @@ static mlx_value_t *ask_bus(void)
     mlx_bus_t *bus =
         mlx_bus_new(wait.loop, &(mlx_bus_options_t){.run_dir = run_dir, .src = "mlx-cache"}, NULL);
     if (bus) {
-        mlx_bus_call(bus, "bus", "bus.snapshot", NULL, SNAPSHOT_MS, on_reply, &wait);
+        wait.messages = mlx_value_list();
+        mlx_last_values_t *ask =
+            mlx_last_values_ask(bus, "", SNAPSHOT_MS, on_message, on_end, &wait);
         mlx_loop_run(wait.loop);
+        mlx_last_values_destroy(&ask);
         mlx_bus_destroy(&bus);
     }
     mlx_loop_destroy(&wait.loop);
-    return wait.snapshot;
+    return wait.messages;
 }
 
 static bool begins(const char *s, const char *with)
@@ -93,10 +100,10 @@ static void note_speed(const mlx_value_t *result, const mlx_value_t *sizes, mlx_
     }
 }
 
-static void note_bus(const mlx_value_t *snapshot, mlx_cache_t *cache, mlx_value_t *loaded,
+static void note_bus(const mlx_value_t *messages, mlx_cache_t *cache, mlx_value_t *loaded,
                      mlx_machine_t *machine)
 {
-    const mlx_value_t *messages = mlx_value_get(snapshot, "messages"), *result = NULL;
+    const mlx_value_t *result = NULL;
     for (size_t i = 0; i < mlx_value_size(messages); i++) {
         const mlx_value_t *message = mlx_value_at(messages, i), *d = mlx_value_get(message, "d");
         const char *topic = mlx_value_str(message, "topic");
@@ -139,8 +146,8 @@ int cli_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, m
         return -1;
     mlx_os_memory(&machine.total, &machine.available, NULL);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *loaded = mlx_value_list();
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *snapshot = ask_bus();
-    note_bus(snapshot, cache, loaded, &machine);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *messages = ask_bus();
+    note_bus(messages, cache, loaded, &machine);
     machine.loaded = loaded;
     *report = mlx_cache_fits(cache, mlx_args_operand(args, 0), &load, &machine, err);
     bool fits = true;

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/stats.h"
+#include "common/base/units.h"
 #include "common/cli/table.h"
 
 enum {
@@ -169,9 +169,7 @@ static void put_changed(const mlx_value_t *changed, char cell[CELL])
 static void put_when(const mlx_value_t *map, char cell[CELL])
 {
     int64_t t;
-    struct tm tm;
-    time_t seconds = mlx_value_int(map, "t", &t) ? (time_t)(t / 1000000) : 0;
-    if (!seconds || !localtime_r(&seconds, &tm) || !strftime(cell, CELL, "%Y-%m-%d %H:%M", &tm))
+    if (!mlx_value_int(map, "t", &t) || t / 1000000 == 0 || !mlx_format_minute(t, cell, CELL))
         snprintf(cell, CELL, "-");
 }
 

@@ -1,8 +1,8 @@
 /*  mlxctl findings: what slows the machine down for its models, now and lately */
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/base/units.h"
 #include "common/cli/term.h"
 #include "ctl.h"
 
@@ -20,10 +20,8 @@ static const char *text_of(const mlx_value_t *map, const char *key)
 static void put_when(const mlx_value_t *item, char when[WHEN])
 {
     int64_t t = 0;
-    struct tm tm;
     mlx_value_int(item, "t", &t);
-    time_t seconds = (time_t)(t / 1000000);
-    if (!localtime_r(&seconds, &tm) || !strftime(when, WHEN, "%Y-%m-%d %H:%M", &tm))
+    if (!mlx_format_minute(t, when, WHEN))
         when[0] = '\0';
 }
 

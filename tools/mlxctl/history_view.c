@@ -118,19 +118,11 @@ static void draw_scale(mlx_canvas_t *canvas, double low, double high, mlx_unit_t
                       bottom);
 }
 
-static void local_time(int64_t t_us, char *text, size_t size)
-{
-    time_t seconds = (time_t)(t_us / 1000000);
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    strftime(text, size, "%Y-%m-%d %H:%M", &tm);
-}
-
 static void draw_times(mlx_canvas_t *canvas, int64_t since_us, int64_t until_us)
 {
-    char begin[32], end[32];
-    local_time(since_us, begin, sizeof begin);
-    local_time(until_us, end, sizeof end);
+    char begin[32] = "", end[32] = "";
+    (void)mlx_format_minute(since_us, begin, sizeof begin);
+    (void)mlx_format_minute(until_us, end, sizeof end);
     int row = PLOT_ROWS + 2, right = canvas->columns - (int)strlen(end);
     mlx_canvas_text(canvas, row, SCALE_COLUMNS + 1, 20, MLX_INK_DIM, begin);
     if (right > SCALE_COLUMNS + 18)
