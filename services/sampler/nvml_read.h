@@ -5,13 +5,22 @@
 #include "nvml_api.h"
 #include "sensor.h"
 
+/*  What a process used of a GPU: the sum of the percentages of so many samples. */
+typedef struct {
+    unsigned pid, samples;
+    double percent;
+} mlx_nvml_use_t;
+
 /*  A GPU of the present session. */
 typedef struct {
     nvml_device_t handle;
     char name[NVML_NAME_SIZE];
     char id[NVML_UUID_SIZE + 8];
-    char key[NVML_UUID_SIZE + 8];   /* under which its readings go */
-    unsigned long long use_seen;    /* time of the newest account of its processes */
+    char key[NVML_UUID_SIZE + 8]; /* under which its readings go */
+    unsigned long long use_seen;  /* time of the newest account of its processes */
+    mlx_nvml_use_t use[64];       /* as of use_us */
+    size_t uses;
+    int64_t use_us;
     unsigned long long sent, taken; /* bytes over PCIe at read_us; 0 before the first */
     int64_t read_us;
     bool first_pcie;         /* they were counted for the first time: there is no speed yet */

@@ -96,6 +96,17 @@ static void test_processes(void **state)
     configure(&rig, GOOD "0.processes.rc=3\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+
+    /* The question for the shares costs milliseconds: asked every 5 s, told with its age. */
+    const char *topic;
+    configure(&rig, GOOD "0.use=20\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    process = rig_item(&rig, GPU, "processes", 0);
+    assert_true(mlx_value_real(process, "utilization", &use) && use == 0.77);
+    assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "processes") == 2);
+    assert_int_equal(rig_sample(&rig, 3), 0);
+    process = rig_item(&rig, GPU, "processes", 0);
+    assert_true(mlx_value_real(process, "utilization", &use) && use == 0.2);
 }
 
 /*  The driver takes milliseconds to answer: asked four times a minute, told with its age. */
@@ -133,21 +144,39 @@ static void test_pcie(void **state)
     check(&rig, GPU, "pcie_rx", 1e7);
     check_absent(&rig, GPU, "missing");
     configure(&rig, GOOD "0.tx=5\n0.rx=5\n");
-    assert_int_equal(rig_sample(&rig, 1), 0); /* asked every 4 s: what was said, and when */
+    assert_int_equal(rig_sample(&rig, 1), 0); /* asked every 8 s: what was said, and when */
     check(&rig, GPU, "pcie_tx", 1e6);
     const char *topic;
     assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "pcie_tx") == 1);
-    assert_int_equal(rig_sample(&rig, 3), 0);
+    assert_int_equal(rig_sample(&rig, 7), 0);
     check_absent(&rig, GPU, "pcie_tx");
     check_absent(&rig, GPU, "pcie_rx");
-    configure(&rig, GOOD "0.tx=4005\n0.rx=5\n");
-    assert_int_equal(rig_sample(&rig, 4), 0);
+    configure(&rig, GOOD "0.tx=8005\n0.rx=5\n");
+    assert_int_equal(rig_sample(&rig, 8), 0);
     check(&rig, GPU, "pcie_tx", 1000);
     check(&rig, GPU, "pcie_rx", 0);
     configure(&rig, GOOD "0.tx.rc=3\n");
-    assert_int_equal(rig_sample(&rig, 4), 0);
+    assert_int_equal(rig_sample(&rig, 8), 0);
     check_absent(&rig, GPU, "pcie_tx");
     assert_non_null(strstr(rig_why(&rig, GPU, "pcie_tx"), "not supported"));
+}
+
+/*  An H200 counts in 32 bits and passes their end every few seconds, or many times a second: the
+ *  speed is that of a short moment, known at the first look, and right where the counter passes
+ *  its end. */
+static void test_pcie_in_32_bits(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    start(&rig, GOOD "0.step=1280000000\n"); /* 64 GB/s: round the end three times in four looks */
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "pcie_tx", 64e9);
+    check_absent(&rig, GPU, "missing");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(rig_sample(&rig, 8), 0);
+        check(&rig, GPU, "pcie_tx", 64e9);
+        check(&rig, GPU, "pcie_rx", 64e9);
+    }
 }
 
 static void test_a_divided_gpu(void **state)
@@ -338,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_processes),
         cmocka_unit_test(test_energy_is_asked_seldom),
         cmocka_unit_test(test_pcie),
+        cmocka_unit_test(test_pcie_in_32_bits),
         cmocka_unit_test(test_a_divided_gpu),
         cmocka_unit_test(test_what_is_not_supported_is_absent),
         cmocka_unit_test(test_older_memory_call_fills_in),
