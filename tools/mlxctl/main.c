@@ -221,6 +221,12 @@ static const mlx_args_command_t commands[] = {
               "empty. With --json and --follow each request is one line.",
      .options = requests_options,
      .run = mlx_cmd_requests},
+    {.name = "doctor",
+     .summary = "Say what is missing, why there is no tok/s, and what to type",
+     .about = "Checks the configuration, the bus, each service, the sensors, the model servers and "
+              "where their speed comes from, one line each, with what helps. Asks no model server "
+              "for anything and changes nothing.\n\nExit status 1 when something does not work.",
+     .run = mlx_cmd_doctor},
     {.name = "findings",
      .summary = "Show what slows the machine down for its models, and what helps",
      .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
