@@ -43,9 +43,16 @@ typedef struct {
     int (*run)(void *arg, const mlx_args_t *args); /* returns the exit status */
 } mlx_args_command_t;
 
+/*  A line to type and what it does: in the man page, and those of a command in its --help. */
+typedef struct {
+    const char *line; /* "mlxctl status --json" */
+    const char *what; /* a sentence */
+} mlx_example_t;
+
 typedef struct {
     mlx_args_command_t self; /* the program; run and operands are used when there are no commands */
     const mlx_args_command_t *commands; /* ends with name NULL; may be NULL */
+    const mlx_example_t *examples;      /* ends with line NULL; may be NULL */
     const char *see_also;               /* "mlxctl(1), mlx-bus(1)"; may be NULL */
 
     /*  Append the names of KIND, one a line, for completion. Must be fast and silent. May be NULL.

@@ -72,6 +72,27 @@ static void put_usage(mlx_buf_t *out, const mlx_program_t *program,
         mlx_buf_printf(out, " %s", operands);
 }
 
+/*  Is LINE, "[NAME=value] mlxctl status --json", of COMMAND? Every line is of the program. */
+static bool is_of(const char *line, const mlx_program_t *program, const mlx_args_command_t *command)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *begin = command ? mlx_format("%s %s", program->self.name, command->name) : NULL;
+    const char *at = begin ? strstr(line, begin) : line;
+    return !command || (at && (!at[strlen(begin)] || at[strlen(begin)] == ' '));
+}
+
+static void put_examples(mlx_buf_t *out, const mlx_program_t *program,
+                         const mlx_args_command_t *command)
+{
+    bool first = true;
+    for (const mlx_example_t *e = program->examples; e && e->line; e++) {
+        if (!is_of(e->line, program, command))
+            continue;
+        mlx_buf_printf(out, "%s  %s\n      %s\n", first ? "\nExamples:\n" : "", e->line, e->what);
+        first = false;
+    }
+}
+
 void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *command, mlx_buf_t *out)
 {
     const mlx_args_command_t *subject = command ? command : &program->self;
@@ -90,12 +111,13 @@ void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *comma
         put_options(out, command->options, width);
     put_options(out, program->self.options, width);
     put_options(out, mlx_args_standard, width);
+    if (command || !program->commands)
+        put_examples(out, program, command);
     if (!command && program->commands)
         mlx_buf_printf(out, "\nSee %s <command> --help for details.\n", program->self.name);
 }
 
-/*  Text for roff: a backslash, a dot at the beginning and a hyphen mean something else there. */
-static void put_roff(mlx_buf_t *out, const char *text)
+void mlx_args_roff(mlx_buf_t *out, const char *text)
 {
     for (const char *c = text; *c; c++) {
         bool line_begins = c == text || c[-1] == '\n';
@@ -123,11 +145,11 @@ static void put_man_options(mlx_buf_t *out, const mlx_option_t *options)
         if (options->letter)
             mlx_buf_printf(out, "\\-%c, ", options->letter);
         mlx_buf_puts(out, "\\-\\-");
-        put_roff(out, options->name);
+        mlx_args_roff(out, options->name);
         if (options->value)
             mlx_buf_printf(out, " \\fI%s\\fR", options->value);
         mlx_buf_putc(out, '\n');
-        put_roff(out, options->help);
+        mlx_args_roff(out, options->help);
         if (options->words)
             mlx_buf_printf(out, " One of %s.", options->words);
         mlx_buf_putc(out, '\n');
@@ -137,17 +159,17 @@ static void put_man_options(mlx_buf_t *out, const mlx_option_t *options)
 static void put_man_command(mlx_buf_t *out, const mlx_args_command_t *command)
 {
     mlx_buf_puts(out, ".SS ");
-    put_roff(out, command->name);
+    mlx_args_roff(out, command->name);
     if (command->operands) {
         mlx_buf_putc(out, ' ');
-        put_roff(out, command->operands);
+        mlx_args_roff(out, command->operands);
     }
     mlx_buf_putc(out, '\n');
-    put_roff(out, command->summary);
+    mlx_args_roff(out, command->summary);
     mlx_buf_puts(out, ".\n");
     if (command->about) {
         mlx_buf_puts(out, ".PP\n");
-        put_roff(out, command->about);
+        mlx_args_roff(out, command->about);
         mlx_buf_putc(out, '\n');
     }
     put_man_options(out, command->options);
@@ -158,17 +180,60 @@ static void put_man_head(mlx_buf_t *out, const mlx_program_t *program)
     const mlx_args_command_t *self = &program->self;
     mlx_buf_printf(out, ".TH \"%s\" 1 \"\" \"mlx-suite %s\" \"User Commands\"\n.SH NAME\n",
                    self->name, MLX_VERSION);
-    put_roff(out, self->name);
+    mlx_args_roff(out, self->name);
     mlx_buf_puts(out, " \\- ");
-    put_roff(out, self->summary);
+    mlx_args_roff(out, self->summary);
     mlx_buf_puts(out, "\n.SH SYNOPSIS\n");
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t usage = {0};
     put_usage(&usage, program, NULL);
-    put_roff(out, mlx_buf_str(&usage));
+    mlx_args_roff(out, mlx_buf_str(&usage));
     mlx_buf_putc(out, '\n');
     if (self->about) {
         mlx_buf_puts(out, ".SH DESCRIPTION\n");
-        put_roff(out, self->about);
+        mlx_args_roff(out, self->about);
+        mlx_buf_putc(out, '\n');
+    }
+}
+
+/*  What every program of the suite reads: see common/base/paths.h. */
+static void put_man_places(mlx_buf_t *out)
+{
+    static const struct {
+        const char *section, *name, *meaning;
+    } places[] = {
+        {"ENVIRONMENT", "MLX_CONFIG", "the configuration file"},
+        {NULL, "MLX_RUNTIME_DIR", "the directory of the bus's sockets"},
+        {NULL, "MLX_STATE_DIR", "the directory of history, keys and what is remembered"},
+        {NULL, "MLX_CACHE_DIR", "the model cache"},
+        {NULL, "MLX_<SECTION>_<NAME>",
+         "a setting, over the file: MLX_SAMPLER_RATE_HZ for sampler.rate_hz"},
+        {NULL, "NO_COLOR", "set to anything: no colour"},
+        {"FILES", "~/.config/mlx/config.yaml",
+         "settings (macOS: ~/Library/Application Support/mlx/config.yaml)"},
+        {NULL, "$XDG_RUNTIME_DIR/mlx", "sockets of the bus"},
+        {NULL, "~/.local/state/mlx", "history and state (macOS: as the settings)"},
+        {NULL, "~/.mlx-cache", "the model cache"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(places); i++) {
+        if (places[i].section)
+            mlx_buf_printf(out, ".SH %s\n", places[i].section);
+        mlx_buf_puts(out, ".TP\n.B ");
+        mlx_args_roff(out, places[i].name);
+        mlx_buf_putc(out, '\n');
+        mlx_args_roff(out, places[i].meaning);
+        mlx_buf_putc(out, '\n');
+    }
+}
+
+static void put_man_examples(mlx_buf_t *out, const mlx_program_t *program)
+{
+    if (program->examples)
+        mlx_buf_puts(out, ".SH EXAMPLES\n");
+    for (const mlx_example_t *e = program->examples; e && e->line; e++) {
+        mlx_buf_puts(out, ".TP\n.B ");
+        mlx_args_roff(out, e->line);
+        mlx_buf_putc(out, '\n');
+        mlx_args_roff(out, e->what);
         mlx_buf_putc(out, '\n');
     }
 }
@@ -197,6 +262,8 @@ void mlx_args_man(const mlx_program_t *program, mlx_buf_t *out)
     mlx_buf_puts(out, ".SH EXIT STATUS\n");
     for (size_t i = 0; i < MLX_COUNT(statuses); i++)
         mlx_buf_printf(out, ".TP\n.B %d\n%s\n", statuses[i].status, statuses[i].meaning);
-    if (program->see_also)
-        mlx_buf_printf(out, ".SH SEE ALSO\n%s\n", program->see_also);
+    put_man_places(out);
+    put_man_examples(out, program);
+    mlx_buf_printf(out, ".SH SEE ALSO\nmlx(7), mlx\\-config(5)%s%s\n",
+                   program->see_also ? ", " : "", program->see_also ? program->see_also : "");
 }

@@ -10,6 +10,10 @@ extern const mlx_option_t mlx_args_standard[];
 /*  COMMAND NULL: of the program. */
 void mlx_args_help(const mlx_program_t *program, const mlx_args_command_t *command, mlx_buf_t *out);
 
+/*  Append TEXT as roff takes it: a backslash, a hyphen and a dot at the beginning of a line mean
+ *  something else there; an empty line begins a paragraph. */
+void mlx_args_roff(mlx_buf_t *out, const char *text);
+
 void mlx_args_man(const mlx_program_t *program, mlx_buf_t *out);
 void mlx_args_bash(const mlx_program_t *program, mlx_buf_t *out);
 void mlx_args_zsh(const mlx_program_t *program, mlx_buf_t *out);

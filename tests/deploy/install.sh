@@ -18,6 +18,9 @@ for program in mlxctl mlx-cache mlx-menubar mlx-bus mlx-sampler mlx-watcher mlx-
     need "share/zsh/site-functions/_$program"
     need "share/fish/vendor_completions.d/$program.fish"
 done
+need share/man/man5/mlx-config.5
+need share/man/man7/mlx.7
+grep -q 'sampler\.rate_hz' "$work/root/share/man/man5/mlx-config.5" || { echo "mlx-config(5) has no settings"; missing=1; }
 need libexec/mlx/supervise
 need libexec/mlx/mlx-cache-worker
 need libexec/mlx/mlx-ollama-double

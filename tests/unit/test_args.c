@@ -56,9 +56,17 @@ static void put_names(const char *kind, mlx_buf_t *out)
         mlx_buf_puts(out, "ollama\nlmstudio\n");
 }
 
+static const mlx_example_t examples[] = {
+    {"test_args link ollama", "Links."},
+    {"A=1 test_args add org/name", "Adds."},
+    {"test_args linked", "Is not of link."},
+    {0},
+};
+
 static const mlx_program_t program = {
     .self = {.name = "test_args", .summary = "One copy of every model", .options = program_options},
     .commands = commands,
+    .examples = examples,
     .see_also = "mlxctl(1)",
     .names = put_names,
 };
@@ -228,6 +236,12 @@ static void test_help(void **state)
                      add);
     assert_non_null(strstr(add, "\n  -n, --dry-run       Only say what"));
     assert_non_null(strstr(add, "\n      --include GLOB  Files to take.\n"));
+    /* The examples of a command, and no others. */
+    assert_non_null(strstr(add, "\nExamples:\n  A=1 test_args add org/name\n      Adds.\n"));
+    assert_null(strstr(add, "Links."));
+    const char *link = text_of(&program, "p link -h", &out);
+    assert_non_null(strstr(link, "\nExamples:\n  test_args link ollama\n      Links.\n"));
+    assert_null(strstr(link, "Is not of link."));
     assert_string_equal(text_of(&program, "p -V", &out), "test_args (mlx-suite) " MLX_VERSION "\n");
     assert_non_null(
         strstr(text_of(&simple, "simple -h", &out), "Usage: simple [<options>] [<file>]\n"));
@@ -245,7 +259,10 @@ static void test_man(void **state)
         "two.\n.PP\nSecond\\eone.\n",
         ".B \\-n, \\-\\-dry\\-run\n",
         ".SH EXIT STATUS\n",
-        ".SH SEE ALSO\nmlxctl(1)\n",
+        ".SH SEE ALSO\nmlx(7), mlx\\-config(5), mlxctl(1)\n",
+        ".SH ENVIRONMENT\n.TP\n.B MLX_CONFIG\n",
+        ".SH FILES\n",
+        ".SH EXAMPLES\n.TP\n.B test_args link ollama\nLinks.\n",
         " One of plain|json.",
     };
     for (size_t i = 0; i < MLX_COUNT(parts); i++)

@@ -62,6 +62,14 @@ static int run(void *arg, const mlx_args_t *args)
     return MLX_OK;
 }
 
+static const mlx_example_t examples[] = {
+    {"mlx-menubar", "The icon in the tray of a desktop."},
+    {"mlx-menubar -f waybar", "JSON lines for waybar, one when something changes."},
+    {"mlx-menubar -f plain --once", "One line of text, for a prompt or a script."},
+    {"mlx-menubar --do benchmark", "Do what the menu's entry does."},
+    {0},
+};
+
 static const mlx_program_t program = {
     .self =
         {.name = "mlx-menubar",
@@ -77,6 +85,7 @@ static const mlx_program_t program = {
              "xbar: a plug-in script mlx.5s.sh that runs mlx-menubar -f xbar --once",
          .options = options,
          .run = run},
+    .examples = examples,
     .see_also = "mlxctl(1), mlx-gateway(1)",
 };
 

@@ -217,11 +217,25 @@ static const mlx_args_command_t commands[] = {
     {0},
 };
 
+static const mlx_example_t examples[] = {
+    {"mlx-cache status", "What there is, who uses it, and what sharing saves."},
+    {"mlx-cache add mlx-community/Qwen2.5-Coder-7B-4bit", "Download once, for every app."},
+    {"mlx-cache add hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", "One quantisation."},
+    {"mlx-cache fits org/name --context 8192", "Does it fit in memory? Before the download."},
+    {"mlx-cache link ollama org/name", "Let Ollama use it without a second copy."},
+    {"mlx-cache dedup", "Show what lies on the disk twice; with --yes, share it."},
+    {"mlx-cache clean", "Show what nothing uses; with --yes, remove it."},
+    {"mlx-cache undo", "Take back the last change."},
+    {"mlx-cache verify --full", "Hash every byte again."},
+    {0},
+};
+
 static const mlx_program_t program = {
     .self = {.name = "mlx-cache",
              .summary = "one verified copy of every model, shared by every app",
              .options = common_options},
     .commands = commands,
+    .examples = examples,
     .see_also = "mlxctl(1)",
     .names = cli_names,
 };

@@ -6,6 +6,7 @@
 
 #include "common/base/paths.h"
 #include "common/bus/keys.h"
+#include "config_man.h"
 #include "ctl.h"
 #include "proto/catalogue.h"
 #include "proto/json.h"
@@ -52,9 +53,12 @@ int mlx_cmd_config(void *arg, const mlx_args_t *args)
     (void)arg;
     if (mlx_args_count(args, "run-dir"))
         return print_run_dir(&err) ? mlx_ctl_fail(&err) : MLX_OK;
-    if (mlx_args_count(args, "example")) {
+    if (mlx_args_count(args, "example") || mlx_args_count(args, "man")) {
         MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-        mlx_config_write_example(&text);
+        if (mlx_args_count(args, "man"))
+            mlx_config_man(&text);
+        else
+            mlx_config_write_example(&text);
         fputs(mlx_buf_str(&text), stdout);
         return MLX_OK;
     }

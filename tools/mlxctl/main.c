@@ -64,6 +64,7 @@ static const mlx_option_t bench_options[] = {
 static const mlx_option_t config_options[] = {
     {.name = "run-dir", .help = "Print only the directory of the bus's sockets."},
     {.name = "example", .help = "Print a commented configuration file."},
+    {.name = "man", .help = "Print mlx-config(5), the page of every setting."},
     {0},
 };
 
@@ -307,11 +308,32 @@ static const mlx_args_command_t commands[] = {
     {0},
 };
 
+static const mlx_example_t examples[] = {
+    {"mlxctl status", "One screen of what happens now."},
+    {"mlxctl status --json | jq .headline.tokens_per_second", "The speed, for a script."},
+    {"mlxctl status --all", "One row for each machine of the fleet."},
+    {"mlxctl doctor", "Find out why something is missing."},
+    {"mlxctl watch runtime. | jq -c .d", "Every message of the model servers as JSON lines."},
+    {"mlxctl top --host studio", "The dashboard of another machine."},
+    {"mlxctl requests --since 2h --client chat", "Who asked for what in the last two hours."},
+    {"mlxctl requests --follow --json", "Each request as it ends, for a script."},
+    {"mlxctl bench llama3.2:3b --compare", "Measure a model and compare with its earlier results."},
+    {"mlxctl bench --list", "Results that are stored."},
+    {"mlxctl history gpu --since 7d --csv", "A week of one series as CSV."},
+    {"mlxctl unload llama3.2:3b", "Free the memory of a model."},
+    {"mlxctl services restart watcher", "Restart a part of the suite."},
+    {"mlxctl config --example > ~/.config/mlx/config.yaml", "Begin a configuration file."},
+    {"mlxctl record --duration 5m report.mlxrec", "Five minutes of everything for a bug report."},
+    {"mlxctl replay --speed 10 report.mlxrec", "Play it on another bus, ten times as fast."},
+    {0},
+};
+
 static const mlx_program_t program = {
     .self = {.name = "mlxctl",
              .summary = "inspect and control the MLX suite",
              .options = common_options},
     .commands = commands,
+    .examples = examples,
     .see_also = "mlx-bus(1), mlx-sampler(1), mlx-watcher(1), mlx-bencher(1), mlx-menubar(1)",
     .names = mlx_ctl_names,
 };
