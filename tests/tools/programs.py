@@ -26,7 +26,7 @@ tee timeout touch tr true truncate uname uniq wc xargs gzip perl login getent sy
 # What the packages of deploy/lib/packages.sh bring, package by package.
 PACKAGES = {
     "apache2-utils": "htpasswd", "btrfs-progs": "mkfs.btrfs", "chromium": "chromium", "clang": "clang",
-    "clang-tidy": "clang-tidy", "cmake": "cmake ctest",
+    "clang-tidy": "clang-tidy", "cmake": "cmake ctest", "ninja-build": "ninja",
     "dbus": "dbus-daemon dbus-run-session dbus-send", "docker-registry": "docker-registry",
     "e2fsprogs": "chattr mkfs.ext4", "fish": "fish", "gcc": "gcc cc nm gcov", "gcovr": "gcovr", "git": "git",
     "groff-base": "groff", "imagemagick": "convert import", "iproute2": "ip", "mount": "mount umount",
