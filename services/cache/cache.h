@@ -37,32 +37,24 @@ typedef struct {
 mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err);
 void mlx_cache_destroy(mlx_cache_t **self);
 
-/*  What most commands take. */
-typedef struct {
-    bool dry_run;
-    bool forget;     /* undo: let an operation that is set aside go as it is */
-    bool copy;       /* allow a second copy where bytes cannot be shared */
-    const char *as;  /* name for the model, or for the app */
-    int64_t older_s; /* clean: only what was not used for this long */
+/*  Options of a command may be NULL: all of them are then what 0 means. With dry_run, or DRY_RUN as
+ *  an argument, the answer says what would be done and nothing is. */
 
-    /*  add from a hub: branch, tag or commit (NULL: main); file patterns, ending with NULL, instead
-     *  of the files that models of that kind need; at most so many streams (0: 4). */
-    const char *revision;
-    const char *const *include;
-    const char *const *exclude;
-    const char *const *mirrors; /* "oci://host/path" registries asked first, ending with NULL */
-    unsigned streams;
+/*  How files are fetched. */
+typedef struct {
+    unsigned streams; /* at most so many at a time; 0: 4 */
     int64_t pause_ms; /* first pause before a new try; 0: 1 s */
     int64_t stall_ms; /* a connection that brings nothing for so long is given up; 0: 30 s */
     uint64_t piece;   /* bytes of a large file that one connection fetches at a time; 0: 32 MiB */
-} mlx_cache_how_t;
+} mlx_cache_transfer_t;
+
+/* ---- what there is ---- */
 
 /*  {"models": [{name, source, size, disk, cached, used_by: [{app, method, offline}], frees}],
  *   "total", "saved", "duplicates_avoided", "duplicate_bytes", "lookalike_bytes", "problems":
  *  [{app, path, text}]}.
  *  Lookalikes are weights not hashed yet that are as long as others: dedup tells. What lies on a
- *  volume
- *  that is not mounted now is "offline": kept, and a problem with its hint. */
+ *  volume that is not mounted now is "offline": kept, and a problem with its hint. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no
@@ -73,69 +65,129 @@ mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
  *  strings; NULL with *COUNT 0 when no status is kept. */
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
 
+/* ---- into the cache ---- */
+
+typedef struct {
+    bool dry_run;
+    bool copy;            /* a second copy is allowed where bytes cannot be shared */
+    const char *as;       /* name of the model; NULL: the one it has there */
+    const char *revision; /* of a hub: branch, tag or commit; NULL: main */
+
+    /*  Of a hub: patterns, each list ending with NULL, instead of the files that models of that
+     *  kind need; "oci://host/path" registries that are asked before it, likewise. */
+    const char *const *include;
+    const char *const *exclude;
+    const char *const *mirrors;
+    mlx_cache_transfer_t transfer;
+} mlx_cache_add_options_t;
+
 /*  Whatever MODEL names: a path of this machine, "org/name", "hf.co/org/name[:QUANT]" or the page's
  *  URL at the hub, "name[:tag]" or "namespace/name:tag" in Ollama's registry. */
-mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
-                           mlx_error_t *err);
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *model,
+                           const mlx_cache_add_options_t *options, mlx_error_t *err);
 
 /*  A repository of the hub: its MLX set, or with QUANT (may be NULL) or no safetensors one
  *  quantisation of its GGUF files. Identical bytes that an app here has already are shared, the
  *  rest is downloaded, resumed and verified. {"model", "files", "adopted", "downloaded", "present"}
  *  in bytes. */
 mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
-                               const mlx_cache_how_t *how, mlx_error_t *err);
+                               const mlx_cache_add_options_t *options, mlx_error_t *err);
 
 /*  A model of an Ollama registry, as "[host/][namespace/]model[:tag]". */
-mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
-                                  mlx_error_t *err);
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *name,
+                                  const mlx_cache_add_options_t *options, mlx_error_t *err);
 
-/*  Models in an OCI registry, "oci://host/name/of/it:tag": put one of the cache there; take one. */
-mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *model, const char *reference,
-                            const mlx_cache_how_t *how, mlx_error_t *err);
-mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const mlx_cache_how_t *how,
-                               mlx_error_t *err);
+/*  A model of an OCI registry, "oci://host/name/of/it:tag". */
+mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference,
+                               const mlx_cache_add_options_t *options, mlx_error_t *err);
 
-/*  A file or folder of this machine, as model "local/<its name>" or HOW->as. */
-mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,
-                                mlx_error_t *err);
+/*  A file or folder of this machine, as model "local/<its name>" unless the options name it. */
+mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path,
+                                const mlx_cache_add_options_t *options, mlx_error_t *err);
+
+typedef struct {
+    bool dry_run;
+    bool copy; /* a second copy is allowed where bytes cannot be shared */
+} mlx_cache_adopt_options_t;
 
 /*  The models that the app APP has (NULL: all apps), or only MODEL of them. */
 mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
-                             const mlx_cache_how_t *how, mlx_error_t *err);
+                             const mlx_cache_adopt_options_t *options, mlx_error_t *err);
 
-/*  Make MODEL of the cache appear in APP (STORE: its folder, NULL for the app's usual one); take
- *  that back. */
-mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store,
-                            const char *model, const mlx_cache_how_t *how, mlx_error_t *err);
-mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *model,
-                              const mlx_cache_how_t *how, mlx_error_t *err);
+/* ---- out of the cache ---- */
+
+/*  Put MODEL into an OCI registry, as "oci://host/name/of/it:tag". */
+mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *model, const char *reference,
+                            bool dry_run, mlx_error_t *err);
+
+typedef struct {
+    bool dry_run;
+    bool copy;         /* a second copy is allowed where bytes cannot be shared */
+    const char *as;    /* name under which the app sees it; NULL: the model's */
+    const char *store; /* folder of the app's models; NULL: its usual one */
+} mlx_cache_link_options_t;
+
+/*  Make MODEL of the cache appear in APP. */
+mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *model,
+                            const mlx_cache_link_options_t *options, mlx_error_t *err);
+
+/*  Every model that APP does not have: {"app", "dry_run", "results": [of link], "refused": [{model,
+ *  text, hint}], "has": models that it had}. What it cannot take does not stop the others. */
+mlx_value_t *mlx_cache_link_all(mlx_cache_t *self, const char *app,
+                                const mlx_cache_link_options_t *options, mlx_error_t *err);
+
+/*  Take back what link did. */
+mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *model, bool dry_run,
+                              mlx_error_t *err);
 
 /*  Make identical files share one copy: a plan unless APPLY. */
 mlx_value_t *mlx_cache_dedup(mlx_cache_t *self, bool apply, mlx_error_t *err);
 
-/*  Forget a model, and free what nothing else needs; all that is unused (see HOW->older_s). */
-mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, const mlx_cache_how_t *how,
-                              mlx_error_t *err);
-mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err);
+/* ---- away, and back ---- */
+
+/*  Forget a model, and free what nothing else needs. */
+mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *model, bool dry_run, mlx_error_t *err);
+
+#define MLX_CACHE_ANY_AGE (-1)
+
+typedef struct {
+    bool dry_run;
+    int64_t older_s; /* only what was not used for this long, or MLX_CACHE_ANY_AGE; 0: 30 days, and
+                      * 7 for abandoned downloads */
+} mlx_cache_clean_options_t;
+
+/*  The same for all that is unused. */
+mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_clean_options_t *options,
+                             mlx_error_t *err);
+
+typedef struct {
+    bool dry_run;
+    bool forget; /* let an operation that is set aside go as it is */
+    mlx_cache_transfer_t transfer;
+} mlx_cache_undo_options_t;
 
 /*  Take back the command that operation ID belongs to, or the newest one that changed something
  *  (0). A command of several operations: {"operations": [..]}. What remove or clean freed comes
  *  back from this machine where any app has it, the rest from where it came, at the same commit:
  *  {"restored": [{model, source, revision, size, missing, adopted, downloaded}]} in bytes. */
-mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
+mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_undo_options_t *options,
                             mlx_error_t *err);
+
+/* ---- is it sound ---- */
 
 /*  Check every file: by its recorded identity, or by reading it all when FULL. {"checked", "bytes",
  *  "bad": [{sha256, model, file, path, text, hint}]}; model and file are absent where none has it.
  */
 mlx_value_t *mlx_cache_verify(mlx_cache_t *self, const char *model, bool full, mlx_error_t *err);
 
-/*  The same, and hint it: damaged blobs go to quarantine/, and their models are brought back from
+/*  The same, and mend it: damaged blobs go to quarantine/, and their models are brought back from
  *  this machine or from where they came; names that this cache made get the right bytes. "bad" is
  *  what is still wrong then, "found" what was, "repaired" as undo's "restored", "problems" why not.
- */
+ *  TRANSFER may be NULL. */
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *model, bool full,
-                              const mlx_cache_how_t *how, mlx_error_t *err);
+                              const mlx_cache_transfer_t *transfer, mlx_error_t *err);
+
+/* ---- will it fit ---- */
 
 /*  What a model would be loaded on: memory that is free now and in all, bytes (0: not known), that
  *  of a GPU with its own, models that are loaded ([{name, size}], may be NULL), and how fast this
@@ -153,6 +205,8 @@ typedef struct {
  *  what is not known is absent. */
 mlx_value_t *mlx_cache_fits(mlx_cache_t *self, const char *model, const mlx_load_t *load,
                             const mlx_machine_t *machine, mlx_error_t *err);
+
+/* ---- what is wrong ---- */
 
 /*  What is wrong and the hint: {"checks": [{name, ok, text, hint}]}. */
 mlx_value_t *mlx_cache_doctor(mlx_cache_t *self, mlx_error_t *err);

@@ -12,9 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const mlx_cache_how_t plainly = {.older_s = 0};
-static const mlx_cache_how_t dry = {.dry_run = true};
-
 static const mlx_value_t *row_of(const mlx_value_t *status, const char *name)
 {
     const mlx_value_t *rows = mlx_value_get(status, "models");
@@ -55,7 +52,7 @@ static void test_status_of_untouched_stores(void **state)
     assert_int_equal(mlx_value_size(mlx_value_get(status, "problems")), 0);
 
     /* Nothing was hashed for this, and nothing can be changed by it. */
-    assert_null(mlx_cache_adopt(cache, NULL, NULL, &plainly, &err));
+    assert_null(mlx_cache_adopt(cache, NULL, NULL, NULL, &err));
     assert_int_equal(err.code, MLX_ERR_USAGE);
 }
 
@@ -85,7 +82,7 @@ static void test_status_is_kept_while_nothing_changes(void **state)
     world_lmstudio_model(w, "pub/two", 2, hex);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *two = mlx_cache_status(cache, &err);
     assert_non_null(row_of(two, "pub/two"));
-    mlx_value_t *report = mlx_cache_adopt(cache, "lmstudio", "pub/two", &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "lmstudio", "pub/two", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *adopted = mlx_cache_status(cache, &err);
@@ -108,21 +105,22 @@ static void test_add_path_and_view(void **state)
     fixture_write(path, content.data, content.len);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_add_path(cache, path, &dry, &err);
+    mlx_value_t *report =
+        mlx_cache_add_path(cache, path, &(mlx_cache_add_options_t){.dry_run = true}, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "cache/models/local--tiny/tiny.gguf"), 0);
-    report = mlx_cache_add_path(cache, path, &plainly, &err);
+    report = mlx_cache_add_path(cache, path, NULL, &err);
     OK(report);
     assert_string_equal(mlx_value_str(report, "model"), "local/tiny");
     mlx_value_destroy(&report);
     /* Adding it again changes nothing. */
-    report = mlx_cache_add_path(cache, path, &plainly, &err);
+    report = mlx_cache_add_path(cache, path, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_true(world_shares(w, "cache/models/local--tiny/tiny.gguf", "downloads/tiny.gguf"));
     world_check_sound(w);
-    assert_null(mlx_cache_add_path(cache, "/no/such/file", &plainly, &err));
+    assert_null(mlx_cache_add_path(cache, "/no/such/file", NULL, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
@@ -145,12 +143,12 @@ static void test_damaged_files_stay_out(void **state)
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, NULL, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 0);
     const mlx_value_t *problem = mlx_value_at(mlx_value_get(report, "problems"), 0);
     assert_non_null(strstr(mlx_value_str(problem, "text"), "SHA-256"));
-    assert_null(mlx_cache_add_path(cache, cut, &plainly, &err));
+    assert_null(mlx_cache_add_path(cache, cut, NULL, &err));
     assert_non_null(strstr(err.text, "truncated"));
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *checked = mlx_cache_verify(cache, NULL, true, &err);
     OK(checked);
@@ -167,17 +165,18 @@ static void test_hub_gguf_reaches_ollama_without_a_copy(void **state)
     world_ollama_model(w, "own", "1", 5, other);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, "huggingface", "org/Repo-GGUF", &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "huggingface", "org/Repo-GGUF", NULL, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
     mlx_value_destroy(&report);
 
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &dry, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF",
+                            &(mlx_cache_link_options_t){.dry_run = true}, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);
 
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     assert_int_equal(world_number(report, "copied"), 0);
     mlx_value_destroy(&report);
@@ -200,11 +199,11 @@ static void test_hub_gguf_reaches_ollama_without_a_copy(void **state)
     assert_null(row_of(status, "hf.co/org/Repo-GGUF:Q4_K_M"));
 
     /* A second link is a step of nothing; unlinking leaves Ollama as it was. */
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 1); /* mkdir blobs */
     mlx_value_destroy(&report);
-    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);
@@ -222,10 +221,10 @@ static void test_blob_that_another_manifest_needs_is_kept(void **state)
     world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, "org/Repo-GGUF", &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
 
@@ -239,7 +238,7 @@ static void test_blob_that_another_manifest_needs_is_kept(void **state)
     fixture_read(from, &json);
     fixture_write(to, json.data, json.len);
 
-    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(from, F_OK), -1);
@@ -256,16 +255,16 @@ static void test_one_unreadable_manifest_keeps_every_blob(void **state)
     world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p)
     char *junk = world_path(w, "home/.ollama/models/manifests/registry.ollama.ai/library/x/latest");
     fixture_write(junk, "{", 1);
-    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);
@@ -296,11 +295,12 @@ static void test_ollama_keeps_its_template(void **state)
     fixture_write(path, json, strlen(json));
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *other = world_path(w, "home/other");
-    report = mlx_cache_link(cache, "ollama", other, "qwen:7b", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "qwen:7b", &(mlx_cache_link_options_t){.store = other},
+                            &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p)
@@ -329,10 +329,10 @@ static void test_ollama_gets_params(void **state)
     fixture_write(config, generation, sizeof generation - 1);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_add_path(cache, folder, &plainly, &err);
+    mlx_value_t *report = mlx_cache_add_path(cache, folder, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_link(cache, "ollama", NULL, "local/tiny", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "local/tiny", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     static const char params[] = "{\"temperature\":0.6,\"top_p\":0.95,\"top_k\":20}";
@@ -358,15 +358,15 @@ static void test_safetensors_cannot_be_linked_to_ollama(void **state)
     world_hub_model(w, "org/mlx", 1, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    assert_null(mlx_cache_link(cache, "ollama", NULL, "org/mlx", &plainly, &err));
+    assert_null(mlx_cache_link(cache, "ollama", "org/mlx", NULL, &err));
     assert_int_equal(err.code, MLX_ERR_USAGE);
     assert_non_null(strstr(err.hint, "one blob per tensor"));
-    assert_null(mlx_cache_link(cache, "nosuch", NULL, "org/mlx", &plainly, &err));
+    assert_null(mlx_cache_link(cache, "nosuch", "org/mlx", NULL, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
-    assert_null(mlx_cache_link(cache, "ollama", NULL, "mlx", &plainly, &err));
+    assert_null(mlx_cache_link(cache, "ollama", "mlx", NULL, &err));
     assert_non_null(strstr(err.hint, "org/mlx"));
 }
 
@@ -379,13 +379,13 @@ static void test_hub_entry_is_rebuilt_as_it_was(void **state)
     world_hub_model(w, "org/mlx", 1, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *hub = world_path(w, "home/.cache/huggingface");
     MLX_CLEANUP(mlx_free_p) char *aside = world_path(w, "aside");
     assert_int_equal(rename(hub, aside), 0);
-    report = mlx_cache_link(cache, "huggingface", NULL, "org/mlx", &plainly, &err);
+    report = mlx_cache_link(cache, "huggingface", "org/mlx", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     world_check_sound(w);
@@ -404,7 +404,7 @@ static void test_lock_of_the_hubs_tools_is_kept(void **state)
     world_hub_model(w, "org/mlx", 1, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *command = mlx_format("rm -rf %s/home/.cache", w->dir);
@@ -414,11 +414,11 @@ static void test_lock_of_the_hubs_tools_is_kept(void **state)
     fixture_write(lock, "", 0);
     int fd = open(lock, O_RDWR | O_CLOEXEC);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
-    assert_null(mlx_cache_link(cache, "huggingface", NULL, "org/mlx", &plainly, &err));
+    assert_null(mlx_cache_link(cache, "huggingface", "org/mlx", NULL, &err));
     assert_int_equal(err.code, MLX_ERR_BUSY);
     assert_int_equal(world_inode(w, "home/.cache/huggingface/hub/models--org--mlx"), 0);
     close(fd);
-    report = mlx_cache_link(cache, "huggingface", NULL, "org/mlx", &plainly, &err);
+    report = mlx_cache_link(cache, "huggingface", "org/mlx", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     world_check_sound(w);
@@ -467,10 +467,10 @@ static void test_planted_links_lead_nowhere(void **state)
     assert_int_equal(symlink(outside, planted), 0);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    assert_null(mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err));
+    assert_null(mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err));
     assert_non_null(strstr(err.hint, "symbolic link"));
     assert_int_equal(world_inode(w, "outside/org"), 0);
     assert_int_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", hex), 0);

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const mlx_cache_how_t plainly = {.older_s = 0};
-static const mlx_cache_how_t dry = {.dry_run = true};
+static const mlx_cache_clean_options_t whole = {.older_s = MLX_CACHE_ANY_AGE};
+static const mlx_cache_undo_options_t dry = {.dry_run = true};
 
 /*  A file that two apps share stays as it is, and a third copy joins it, whichever was there
  *  first. */
@@ -51,7 +51,7 @@ static void test_registry_lost(void **state)
     world_lmstudio_model(w, "pub/qwen", 2, hex);
     mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "cache/registry.db");
@@ -60,7 +60,7 @@ static void test_registry_lost(void **state)
 
     cache = world_open(w, true, &err);
     OK(cache);
-    report = mlx_cache_clean(cache, &(mlx_cache_how_t){.older_s = 0}, &err);
+    report = mlx_cache_clean(cache, &whole, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 0);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "problems")), 1);
@@ -80,7 +80,7 @@ static void test_avoided_once(void **state)
     world_lmstudio_model(w, "pub/qwen", 2, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
     mlx_value_destroy(&report);
@@ -139,7 +139,7 @@ static void test_dedup_and_undo(void **state)
     assert_int_equal(mlx_value_size(mlx_value_get(report, "steps")), 0);
     mlx_value_destroy(&report);
 
-    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    report = mlx_cache_undo(cache, 0, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     world_check_sound(w);
@@ -151,7 +151,7 @@ static void test_dedup_and_undo(void **state)
         assert_true(after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
                     after.st_mtim.tv_nsec == before.st_mtim.tv_nsec);
     }
-    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_null(mlx_cache_undo(cache, 0, NULL, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
@@ -194,19 +194,20 @@ static void test_remove_and_clean(void **state)
     fixture_write(path, content.data, content.len);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_add_path(cache, path, &plainly, &err);
+    report = mlx_cache_add_path(cache, path, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
 
-    const mlx_cache_how_t young = {.older_s = 3600};
+    const mlx_cache_clean_options_t young = {.older_s = 3600};
     report = mlx_cache_clean(cache, &young, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 0);
     mlx_value_destroy(&report);
-    report = mlx_cache_clean(cache, &dry, &err);
+    report = mlx_cache_clean(
+        cache, &(mlx_cache_clean_options_t){.dry_run = true, .older_s = MLX_CACHE_ANY_AGE}, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 1);
     /* A name elsewhere keeps the bytes: nothing is freed. A clone elsewhere cannot be seen. */
@@ -219,7 +220,7 @@ static void test_remove_and_clean(void **state)
     assert_int_equal(world_number(report, "removed_bytes"), frees);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "cache/models/local--lonely/lonely.gguf"), 0);
-    report = mlx_cache_clean(cache, &plainly, &err);
+    report = mlx_cache_clean(cache, &whole, &err);
     OK(report);
     assert_string_equal(mlx_value_as_str(mlx_value_at(mlx_value_get(report, "models"), 0), NULL),
                         "local/lonely");
@@ -229,12 +230,12 @@ static void test_remove_and_clean(void **state)
     assert_int_not_equal(world_inode(w, "downloads/lonely.gguf"), 0);
 
     /* What an app uses stays in the app when the cache forgets it. */
-    report = mlx_cache_remove(cache, "used:1", &plainly, &err);
+    report = mlx_cache_remove(cache, "used:1", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "home/.ollama/models/blobs/sha256-%s", used), 0);
     world_check_sound(w);
-    assert_null(mlx_cache_remove(cache, "used:1", &plainly, &err));
+    assert_null(mlx_cache_remove(cache, "used:1", false, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
@@ -255,10 +256,10 @@ static void test_undo_of_remove_shares_again(void **state)
     world_ollama_model(w, "qwen", "7b", 2, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_remove(cache, "qwen:7b", &plainly, &err);
+    report = mlx_cache_remove(cache, "qwen:7b", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
@@ -268,7 +269,7 @@ static void test_undo_of_remove_shares_again(void **state)
     assert_true(restored(report, "size") > 0);
     mlx_value_destroy(&report);
     assert_int_equal(world_inode(w, "cache/blobs/sha256/%.2s/%s", hex, hex), 0);
-    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    report = mlx_cache_undo(cache, 0, NULL, &err);
     OK(report);
     assert_int_equal(restored(report, "missing"), 0);
     assert_int_equal(restored(report, "downloaded"), 0);
@@ -281,7 +282,7 @@ static void test_undo_of_remove_shares_again(void **state)
     assert_true(world_shares(w, blob, app));
     assert_int_not_equal(world_inode(w, "cache/models/qwen--7b/model.gguf"), 0);
     world_check_sound(w);
-    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_null(mlx_cache_undo(cache, 0, NULL, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
 }
 
@@ -292,7 +293,7 @@ static void add_download(world_t *w, mlx_cache_t *cache, const char *name, unsig
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t content = {0};
     fixture_gguf(&content, 1000, seed);
     fixture_write(path, content.data, content.len);
-    mlx_value_t *report = mlx_cache_add_path(cache, path, &plainly, &err);
+    mlx_value_t *report = mlx_cache_add_path(cache, path, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
 }
@@ -306,7 +307,7 @@ static void test_undo_of_clean_brings_all_back(void **state)
     OK(cache);
     add_download(w, cache, "one", 1);
     add_download(w, cache, "two", 2);
-    mlx_value_t *report = mlx_cache_clean(cache, &plainly, &err);
+    mlx_value_t *report = mlx_cache_clean(cache, &whole, &err);
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "models")), 2);
     mlx_value_destroy(&report);
@@ -314,7 +315,7 @@ static void test_undo_of_clean_brings_all_back(void **state)
     OK(report);
     assert_int_equal(mlx_value_size(mlx_value_get(report, "restored")), 2);
     mlx_value_destroy(&report);
-    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    report = mlx_cache_undo(cache, 0, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_not_equal(world_inode(w, "cache/models/local--one/one.gguf"), 0);
@@ -330,12 +331,12 @@ static void test_undo_says_what_cannot_come_back(void **state)
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
     add_download(w, cache, "one", 1);
-    mlx_value_t *report = mlx_cache_remove(cache, "local/one", &plainly, &err);
+    mlx_value_t *report = mlx_cache_remove(cache, "local/one", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *path = world_path(w, "downloads/one.gguf");
     assert_int_equal(unlink(path), 0);
-    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_null(mlx_cache_undo(cache, 0, NULL, &err));
     assert_int_equal(err.code, MLX_ERR_NOT_FOUND);
     assert_non_null(strstr(err.hint, "downloads/one.gguf"));
     assert_null(mlx_cache_undo(cache, 0, &dry, &err));
@@ -346,18 +347,18 @@ static void test_undo_says_what_cannot_come_back(void **state)
     fixture_gguf(&content, 1000, 1);
     mlx_sha256_hex(content.data, content.len, hex);
     fixture_write(there, content.data, content.len);
-    report = mlx_cache_undo(cache, 0, &plainly, &err);
+    report = mlx_cache_undo(cache, 0, NULL, &err);
     OK(report);
     assert_int_equal(restored(report, "adopted"), (int64_t)content.len);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *blob = mlx_format("cache/blobs/sha256/%.2s/%s", hex, hex);
     assert_true(world_shares(w, blob, "home/.lmstudio/models/a/b/other.gguf"));
     /* Another model has taken the name since. */
-    report = mlx_cache_remove(cache, "local/one", &plainly, &err);
+    report = mlx_cache_remove(cache, "local/one", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     add_download(w, cache, "one", 5);
-    assert_null(mlx_cache_undo(cache, 0, &plainly, &err));
+    assert_null(mlx_cache_undo(cache, 0, NULL, &err));
     assert_int_equal(err.code, MLX_ERR_DATA_LOSS);
 }
 
@@ -380,10 +381,10 @@ static void test_doctor(void **state)
     world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *before = mlx_cache_doctor(cache, &err);
@@ -412,12 +413,11 @@ static void test_clean_removes_old_partials(void **state)
     OK(cache);
     MLX_CLEANUP(mlx_free_p) char *part = world_path(w, "cache/partial/x.part");
     fixture_write(part, "abc", 3);
-    const mlx_cache_how_t usual = {.older_s = -1};
-    mlx_value_t *report = mlx_cache_clean(cache, &usual, &err);
+    mlx_value_t *report = mlx_cache_clean(cache, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(part, F_OK), 0);
-    report = mlx_cache_clean(cache, &plainly, &err);
+    report = mlx_cache_clean(cache, &whole, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(part, F_OK), -1);
@@ -434,18 +434,17 @@ static void test_clean_removes_old_orphans(void **state)
     world_lmstudio_model(w, "pub/qwen", 2, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     mlx_sha256_hex("shard", 5, hex);
     MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
     fixture_write(blob, "shard", 5);
-    const mlx_cache_how_t usual = {.older_s = -1};
-    report = mlx_cache_clean(cache, &usual, &err);
+    report = mlx_cache_clean(cache, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(blob, F_OK), 0);
-    report = mlx_cache_clean(cache, &plainly, &err);
+    report = mlx_cache_clean(cache, &whole, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(blob, F_OK), -1);
@@ -464,7 +463,7 @@ static void test_symlinked_blob_is_never_removed(void **state)
     mlx_sha256_hex(content.data, content.len, hex);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_add_path(cache, path, &plainly, &err);
+    mlx_value_t *report = mlx_cache_add_path(cache, path, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p) char *keep = world_path(w, "home/.lmstudio/models/a/b/.keep");
@@ -472,7 +471,7 @@ static void test_symlinked_blob_is_never_removed(void **state)
     MLX_CLEANUP(mlx_free_p) char *blob = world_path(w, "cache/blobs/sha256/%.2s/%s", hex, hex);
     fixture_write(keep, "", 0);
     assert_int_equal(symlink(blob, name), 0);
-    report = mlx_cache_remove(cache, "local/m", &plainly, &err);
+    report = mlx_cache_remove(cache, "local/m", false, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(access(blob, F_OK), 0);

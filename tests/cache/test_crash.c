@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const mlx_cache_how_t plainly = {.older_s = 0};
+static const mlx_cache_clean_options_t whole = {.older_s = MLX_CACHE_ANY_AGE};
 
 /*  Every change is hit once in so many runs: MLX_CRASH_STRIDE=1 hits all of them in one. The first
  *  one is told by the clock, and printed. */
@@ -57,27 +57,27 @@ typedef mlx_value_t *(*operation_fn)(mlx_cache_t *cache, mlx_error_t *err);
 
 static mlx_value_t *op_adopt(mlx_cache_t *cache, mlx_error_t *err)
 {
-    return mlx_cache_adopt(cache, NULL, NULL, &plainly, err);
+    return mlx_cache_adopt(cache, NULL, NULL, NULL, err);
 }
 
 static mlx_value_t *op_link_ollama(mlx_cache_t *cache, mlx_error_t *err)
 {
-    return mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, err);
+    return mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, err);
 }
 
 static mlx_value_t *op_link_lmstudio(mlx_cache_t *cache, mlx_error_t *err)
 {
-    return mlx_cache_link(cache, "lmstudio", NULL, "org/mlx", &plainly, err);
+    return mlx_cache_link(cache, "lmstudio", "org/mlx", NULL, err);
 }
 
 static mlx_value_t *op_link_dir(mlx_cache_t *cache, mlx_error_t *err)
 {
-    return mlx_cache_link(cache, "llamacpp", NULL, "org/mlx", &plainly, err);
+    return mlx_cache_link(cache, "llamacpp", "org/mlx", NULL, err);
 }
 
 static mlx_value_t *op_unlink(mlx_cache_t *cache, mlx_error_t *err)
 {
-    mlx_value_t *report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", &plainly, err);
+    mlx_value_t *report = mlx_cache_unlink(cache, "ollama", "org/Repo-GGUF", false, err);
     /* After a crash the rest of it was done by the recovery. */
     if (!report && err->code == MLX_ERR_NOT_FOUND)
         report = mlx_value_map();
@@ -91,7 +91,7 @@ static mlx_value_t *op_dedup(mlx_cache_t *cache, mlx_error_t *err)
 
 static mlx_value_t *op_undo(mlx_cache_t *cache, mlx_error_t *err)
 {
-    mlx_value_t *report = mlx_cache_undo(cache, 0, &plainly, err);
+    mlx_value_t *report = mlx_cache_undo(cache, 0, NULL, err);
     if (!report && err->code == MLX_ERR_NOT_FOUND)
         report = mlx_value_map();
     return report;
@@ -99,14 +99,14 @@ static mlx_value_t *op_undo(mlx_cache_t *cache, mlx_error_t *err)
 
 static mlx_value_t *op_clean(mlx_cache_t *cache, mlx_error_t *err)
 {
-    return mlx_cache_clean(cache, &plainly, err);
+    return mlx_cache_clean(cache, &whole, err);
 }
 
 static mlx_value_t *op_remove(mlx_cache_t *cache, mlx_error_t *err)
 {
-    mlx_value_t *report = mlx_cache_remove(cache, "local/lonely", &plainly, err);
+    mlx_value_t *report = mlx_cache_remove(cache, "local/lonely", false, err);
     if (!report && err->code == MLX_ERR_NOT_FOUND)
-        report = mlx_cache_clean(cache, &plainly, err);
+        report = mlx_cache_clean(cache, &whole, err);
     return report;
 }
 
@@ -149,7 +149,7 @@ static void add_lonely(world_t *w, mlx_cache_t *cache)
     mlx_error_t err = {0};
     fixture_gguf(&content, 1000, 9);
     fixture_write(path, content.data, content.len);
-    mlx_value_t *report = mlx_cache_add_path(cache, path, &plainly, &err);
+    mlx_value_t *report = mlx_cache_add_path(cache, path, NULL, &err);
     if (!report)
         mlx_panic("%s", err.text);
     mlx_value_destroy(&report);

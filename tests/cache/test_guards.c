@@ -39,17 +39,16 @@ static void test_undo_leaves_the_users_file(void **state)
 {
     (void)state;
     MLX_CLEANUP(world_destroy) world_t *w = world_new();
-    const mlx_cache_how_t plainly = {.older_s = 0};
     mlx_error_t err = {0};
     char hex[MLX_HEX_MAX], other[MLX_HEX_MAX];
     world_hub_gguf(w, "org/Repo-GGUF", "m-Q4_K_M.gguf", 4, hex);
     world_ollama_model(w, "own", "1", 5, other);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, "huggingface", "org/Repo-GGUF", &plainly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "huggingface", "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_link(cache, "ollama", NULL, "org/Repo-GGUF", &plainly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/Repo-GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p)
@@ -59,7 +58,7 @@ static void test_undo_leaves_the_users_file(void **state)
     fixture_read(manifest, &text);
     assert_int_equal(rename(manifest, kept), 0);
     fixture_write(manifest, text.data, text.len);
-    report = mlx_cache_undo(cache, 0, &plainly, NULL);
+    report = mlx_cache_undo(cache, 0, NULL, NULL);
     mlx_value_destroy(&report);
     assert_int_equal(access(manifest, F_OK), 0);
 }

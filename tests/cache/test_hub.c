@@ -17,7 +17,7 @@ enum {
     ELEMENTS = 200000, /* 800 kB a shard */
 };
 
-static const mlx_cache_how_t quickly = {.pause_ms = 1};
+static const mlx_cache_add_options_t quickly = {.transfer.pause_ms = 1};
 
 typedef struct {
     world_t *world;
@@ -229,8 +229,8 @@ static void test_ollama_pull_and_link(void **state)
     world_check_sound(b.world);
     MLX_CLEANUP(mlx_free_p) char *model = mlx_format("%s:latest", name);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(b.world, true, &err);
-    const mlx_cache_how_t as = {.as = "tiny"};
-    report = mlx_cache_link(cache, "ollama", NULL, model, &as, &err);
+    const mlx_cache_link_options_t as = {.as = "tiny"};
+    report = mlx_cache_link(cache, "ollama", model, &as, &err);
     OK(report);
     mlx_value_destroy(&report);
     world_check_sound(b.world);
@@ -269,14 +269,14 @@ static void test_running_ollama_is_asked(void **state)
 
     /* It looks elsewhere: the link is of no use there and is taken back. */
     double_as_ollama(b.hub, b.world, "/nowhere");
-    assert_null(mlx_cache_link(cache, "ollama", NULL, "org/GGUF", &quickly, &err));
+    assert_null(mlx_cache_link(cache, "ollama", "org/GGUF", NULL, &err));
     assert_non_null(strstr(err.hint, "--store"));
     assert_int_equal(world_inode(b.world, "home/.ollama/models/manifests/hf.co"), 0);
     world_check_sound(b.world);
 
     MLX_CLEANUP(mlx_free_p) char *store = world_path(b.world, "home/.ollama/models");
     double_as_ollama(b.hub, b.world, store);
-    report = mlx_cache_link(cache, "ollama", NULL, "org/GGUF", &quickly, &err);
+    report = mlx_cache_link(cache, "ollama", "org/GGUF", NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_true(double_requests(b.hub, "/api/tags") == 2);

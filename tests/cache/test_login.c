@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const mlx_cache_how_t quickly = {.pause_ms = 1};
+static const mlx_cache_add_options_t quickly = {.transfer.pause_ms = 1};
 
 typedef struct {
     world_t *world;
@@ -76,10 +76,10 @@ static void test_private_model(void **state)
     mlx_value_destroy(&report);
     assert_int_equal(double_requests(b.hub, "/token - auth"), 1);
     /* What undo fetches again needs it, too. */
-    report = mlx_cache_remove(b.cache, name, &quickly, &err);
+    report = mlx_cache_remove(b.cache, name, false, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_undo(b.cache, 0, &quickly, &err);
+    report = mlx_cache_undo(b.cache, 0, &(mlx_cache_undo_options_t){.transfer.pause_ms = 1}, &err);
     OK(report);
     mlx_value_destroy(&report);
     assert_int_equal(double_requests(b.hub, "/token - auth"), 2);

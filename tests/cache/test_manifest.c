@@ -86,7 +86,7 @@ static mlx_tree_t *tree_of(const char *json)
 static bool is_selected(const mlx_tree_t *tree, const char *path)
 {
     for (size_t i = 0; i < tree->count; i++)
-        if (strcmp(tree->files[i].path, path) == 0)
+        if (strcmp(tree->files[i].file.path, path) == 0)
             return tree->files[i].selected;
     return false;
 }
@@ -110,8 +110,8 @@ static void test_mlx_set(void **state)
     assert_true(is_selected(tree, "x/chat.jinja"));
     assert_false(is_selected(tree, "README.md"));
     assert_false(is_selected(tree, "original/model.safetensors"));
-    assert_string_equal(tree->files[0].sha256, "");
-    assert_string_equal(tree->files[2].sha256, HEX64);
+    assert_string_equal(tree->files[0].file.sha256, "");
+    assert_string_equal(tree->files[2].file.sha256, HEX64);
 
     /* The strange README is harmless until someone asks for it. */
     assert_int_equal(mlx_tree_select(tree, NULL, NULL, &err), -1);

@@ -22,7 +22,7 @@ enum {
     ROUNDS = 12,
 };
 
-static const mlx_cache_how_t plainly = {.older_s = 0};
+static const mlx_cache_clean_options_t whole = {.older_s = MLX_CACHE_ANY_AGE};
 
 /*  What must be: by file, its content's hash. "" is not expected to be there. */
 typedef struct {
@@ -90,28 +90,28 @@ static void cache_works(random_t *r, mlx_cache_t *cache)
     switch (roll(r, 9)) {
     case 0:
     case 1:
-        report = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+        report = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
         break;
     case 2:
-        report = mlx_cache_link(cache, "llamacpp", NULL, name, &plainly, &err);
+        report = mlx_cache_link(cache, "llamacpp", name, NULL, &err);
         break;
     case 3:
-        report = mlx_cache_link(cache, "lmstudio", NULL, ollama, &plainly, &err);
+        report = mlx_cache_link(cache, "lmstudio", ollama, NULL, &err);
         break;
     case 4:
-        report = mlx_cache_unlink(cache, "lmstudio", ollama, &plainly, &err);
+        report = mlx_cache_unlink(cache, "lmstudio", ollama, false, &err);
         break;
     case 5:
         report = mlx_cache_dedup(cache, true, &err);
         break;
     case 6:
-        report = mlx_cache_undo(cache, 0, &plainly, &err);
+        report = mlx_cache_undo(cache, 0, NULL, &err);
         break;
     case 7:
-        report = mlx_cache_remove(cache, name, &plainly, &err);
+        report = mlx_cache_remove(cache, name, false, &err);
         break;
     default:
-        report = mlx_cache_clean(cache, &plainly, &err);
+        report = mlx_cache_clean(cache, &whole, &err);
         break;
     }
     if (!report)

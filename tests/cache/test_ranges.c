@@ -16,7 +16,8 @@ enum {
     ELEMENTS = 300000, /* 1.2 MB: 19 pieces */
 };
 
-static const mlx_cache_how_t pieces = {.pause_ms = 1, .stall_ms = 300, .piece = PIECE};
+static const mlx_cache_add_options_t pieces = {
+    .transfer = {.pause_ms = 1, .stall_ms = 300, .piece = PIECE}};
 
 typedef struct {
     world_t *world;
@@ -43,7 +44,7 @@ static void end(bench_t *b)
     mlx_buf_clear(&b->content);
 }
 
-static mlx_value_t *add(bench_t *b, const mlx_cache_how_t *how, mlx_error_t *err)
+static mlx_value_t *add(bench_t *b, const mlx_cache_add_options_t *how, mlx_error_t *err)
 {
     *err = (mlx_error_t){0};
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(b->world, true, err);
@@ -260,7 +261,7 @@ static void test_kills(void **state)
         KILLS = 30,
         SMALL = 16384
     };
-    const mlx_cache_how_t how = {.pause_ms = 1, .piece = SMALL};
+    const mlx_cache_add_options_t how = {.transfer = {.pause_ms = 1, .piece = SMALL}};
     bench_t b = begin();
     mlx_error_t err;
     double_faults(b.hub, "pace 100000 0.04\n");
@@ -323,8 +324,8 @@ static void test_progress(void **state)
     mlx_error_t err = {0};
     seen_t seen = {0};
     /* One after the other, each 0.3 s later: some events lie between two of them. */
-    mlx_cache_how_t how = pieces;
-    how.streams = 1;
+    mlx_cache_add_options_t how = pieces;
+    how.transfer.streams = 1;
     double_faults(b.hub, "pace 100000 0.3\n");
     b.world->progress = on_progress;
     b.world->arg = &seen;

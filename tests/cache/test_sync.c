@@ -78,14 +78,13 @@ static void add_with(trace_t *trace)
 {
     MLX_CLEANUP(world_destroy) world_t *w = world_new();
     mlx_error_t err = {0};
-    const mlx_cache_how_t plainly = {.older_s = 0};
     char hex[MLX_HEX_MAX];
     world_lmstudio_model(w, "pub/one", 1, hex);
     w->fs = (mlx_fs_t){.gate = trace_gate, .arg = trace};
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *added = mlx_cache_adopt(cache, NULL, NULL, &plainly, &err);
+    mlx_value_t *added = mlx_cache_adopt(cache, NULL, NULL, NULL, &err);
     OK(added);
     assert_true(trace->moves > 0);
     assert_int_equal(trace->unsynced, 0);

@@ -11,8 +11,9 @@ enum {
     ELEMENTS = 20000
 };
 
-static const mlx_cache_how_t quickly = {.pause_ms = 1};
-static const mlx_cache_how_t dry = {.dry_run = true};
+static const mlx_cache_add_options_t quickly = {.transfer.pause_ms = 1};
+static const mlx_cache_undo_options_t undo = {.transfer.pause_ms = 1};
+static const mlx_cache_undo_options_t dry = {.dry_run = true};
 
 static int64_t restored(const mlx_value_t *report, const char *key)
 {
@@ -30,7 +31,7 @@ typedef struct {
 } bench_t;
 
 /*  MODEL added, then removed. */
-static bench_t begin(const char *model, const mlx_cache_how_t *how)
+static bench_t begin(const char *model, const mlx_cache_add_options_t *how)
 {
     bench_t b = {.world = world_new()};
     mlx_error_t err = {0};
@@ -47,7 +48,7 @@ static bench_t begin(const char *model, const mlx_cache_how_t *how)
     OK(report);
     MLX_CLEANUP(mlx_free_p) char *added = mlx_strdup(mlx_value_str(report, "model"));
     mlx_value_destroy(&report);
-    report = mlx_cache_remove(b.cache, added, &quickly, &err);
+    report = mlx_cache_remove(b.cache, added, false, &err);
     OK(report);
     mlx_value_destroy(&report);
     return b;
@@ -64,7 +65,7 @@ static void end(bench_t *b)
 static void test_hub_model_comes_back_at_its_commit(void **state)
 {
     (void)state;
-    const mlx_cache_how_t renamed = {.as = "mine/own", .pause_ms = 1};
+    const mlx_cache_add_options_t renamed = {.as = "mine/own", .transfer.pause_ms = 1};
     bench_t b = begin("org/mlx", &renamed);
     mlx_error_t err = {0};
     size_t before = double_requests(b.hub, "/");
@@ -77,7 +78,7 @@ static void test_hub_model_comes_back_at_its_commit(void **state)
         mlx_strdup(mlx_value_str(mlx_value_at(mlx_value_get(report, "restored"), 0), "revision"));
     mlx_value_destroy(&report);
     assert_int_equal(double_requests(b.hub, "/"), before);
-    report = mlx_cache_undo(b.cache, 0, &quickly, &err);
+    report = mlx_cache_undo(b.cache, 0, &undo, &err);
     OK(report);
     assert_int_equal(restored(report, "downloaded"), size);
     mlx_value_destroy(&report);
@@ -94,11 +95,11 @@ static void test_other_bytes_are_refused(void **state)
     bench_t b = begin("org/mlx", &quickly);
     mlx_error_t err = {0};
     double_mlx_repo(b.hub, "org/mlx", ELEMENTS, 2);
-    assert_null(mlx_cache_undo(b.cache, 0, &quickly, &err));
+    assert_null(mlx_cache_undo(b.cache, 0, &undo, &err));
     assert_true(err.text[0]);
     assert_int_equal(world_inode(b.world, "cache/models/org--mlx"), 0);
     double_mlx_repo(b.hub, "org/mlx", ELEMENTS, 1);
-    mlx_value_t *report = mlx_cache_undo(b.cache, 0, &quickly, &err);
+    mlx_value_t *report = mlx_cache_undo(b.cache, 0, &undo, &err);
     OK(report);
     mlx_value_destroy(&report);
     end(&b);
@@ -116,14 +117,14 @@ static void test_ollama_model_comes_back_with_its_manifest(void **state)
     OK(report);
     int64_t missing = restored(report, "missing");
     mlx_value_destroy(&report);
-    report = mlx_cache_undo(b.cache, 0, &quickly, &err);
+    report = mlx_cache_undo(b.cache, 0, &undo, &err);
     OK(report);
     assert_int_equal(restored(report, "downloaded"), missing);
     assert_true(missing < restored(report, "size"));
     mlx_value_destroy(&report);
     MLX_CLEANUP(mlx_free_p)
     char *model = mlx_format("127.0.0.1:%d/library/tiny:latest", b.hub->port);
-    report = mlx_cache_link(b.cache, "ollama", NULL, model, &quickly, &err);
+    report = mlx_cache_link(b.cache, "ollama", model, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     end(&b);
@@ -139,7 +140,7 @@ static void test_old_registry_is_taken_over(void **state)
     world_ollama_model(w, "qwen", "7b", 2, hex);
     mlx_cache_t *cache = world_open(w, true, &err);
     OK(cache);
-    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, &quickly, &err);
+    mlx_value_t *report = mlx_cache_adopt(cache, "ollama", NULL, NULL, &err);
     OK(report);
     mlx_value_destroy(&report);
     mlx_cache_destroy(&cache);
@@ -160,10 +161,10 @@ static void test_old_registry_is_taken_over(void **state)
     mlx_db_destroy(&db);
     cache = world_open(w, true, &err);
     OK(cache);
-    report = mlx_cache_remove(cache, "qwen:7b", &quickly, &err);
+    report = mlx_cache_remove(cache, "qwen:7b", false, &err);
     OK(report);
     mlx_value_destroy(&report);
-    report = mlx_cache_undo(cache, 0, &quickly, &err);
+    report = mlx_cache_undo(cache, 0, &undo, &err);
     OK(report);
     assert_int_equal(restored(report, "missing"), 0);
     mlx_value_destroy(&report);

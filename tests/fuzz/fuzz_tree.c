@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mlx_tree_select(tree, NULL, NULL, &err))
         return 0;
     for (size_t i = 0; i < tree->count; i++)
-        if (strstr(tree->files[i].path, "..") && mlx_name_path(tree->files[i].path, &err))
+        if (strstr(tree->files[i].file.path, "..") && mlx_name_path(tree->files[i].file.path, &err))
             mlx_panic("an unsafe path was selected");
     return 0;
 }

@@ -32,8 +32,26 @@ int cli_apps(void *arg, const mlx_args_t *args);
 int cli_doctor(void *arg, const mlx_args_t *args);
 int cli_show_config(void *arg, const mlx_args_t *args);
 
-/*  All others. ARG: the argument vector, for the program that hands over. */
-int cli_change(void *arg, const mlx_args_t *args);
+/*  All others, in the worker. The program that people type hands them over instead: ARG is its
+ *  argument vector. */
+int cli_add(void *arg, const mlx_args_t *args);
+int cli_adopt(void *arg, const mlx_args_t *args);
+int cli_link(void *arg, const mlx_args_t *args);
+int cli_unlink(void *arg, const mlx_args_t *args);
+int cli_push(void *arg, const mlx_args_t *args);
+int cli_remove(void *arg, const mlx_args_t *args);
+int cli_clean(void *arg, const mlx_args_t *args);
+int cli_dedup(void *arg, const mlx_args_t *args);
+int cli_fits(void *arg, const mlx_args_t *args);
+int cli_undo(void *arg, const mlx_args_t *args);
+int cli_verify(void *arg, const mlx_args_t *args);
+int cli_hand_over(void *arg, const mlx_args_t *args);
+
+#ifdef MLX_CACHE_WORKER
+#define CLI_CHANGE(run) run
+#else
+#define CLI_CHANGE(run) cli_hand_over
+#endif
 
 /*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */
 void cli_progress(void *arg, const mlx_value_t *event);
@@ -43,8 +61,9 @@ void cli_progress_end(void);
  *  one runs; never waits for it. For commands that change something. */
 void cli_tell_bus(void);
 
-/*  `fits`. */
-int cli_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err);
+/*  Would the model fit in what is free here now: 0 when it does, with the REPORT. */
+int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report,
+                 mlx_error_t *err);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
 void cli_watch_interrupt(void);

@@ -138,7 +138,7 @@ static int read_load(const mlx_args_t *args, mlx_load_t *load, mlx_error_t *err)
     return 0;
 }
 
-int cli_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err)
+int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err)
 {
     mlx_load_t load = {0};
     mlx_machine_t machine = {0};

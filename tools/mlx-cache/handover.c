@@ -13,7 +13,7 @@
  *  installation. */
 static const char worker[] = "../libexec/mlx/mlx-cache-worker";
 
-int cli_change(void *arg, const mlx_args_t *args)
+int cli_hand_over(void *arg, const mlx_args_t *args)
 {
     char **argv = arg;
     mlx_error_t err = {0};

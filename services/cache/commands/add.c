@@ -29,13 +29,13 @@ static bool stopped(const mlx_cache_t *self, mlx_error_t *err)
 }
 
 /*  Take one file in and note it in MODEL. */
-static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *seen,
-                     const mlx_cache_how_t *how, mlx_error_t *err)
+static int take_file(mlx_cache_t *self, mlx_model_t *model, const mlx_seen_t *seen, bool copy,
+                     mlx_error_t *err)
 {
     mlx_root_t *root = mlx_roots_get(self->roots, seen->root, err);
     if (!root || stopped(self, err) || mlx_name_path(seen->name, err))
         return -1;
-    unsigned methods = seen->shared ? mlx_cache_weight_methods(how) : mlx_cache_small_methods();
+    unsigned methods = seen->shared ? mlx_cache_weight_methods(copy) : mlx_cache_small_methods();
     char hex[MLX_HEX_MAX];
     if (mlx_cache_store_adopt(&self->engine, self->home, root, seen->path, seen->name, seen->claim,
                               methods, hex, err))
@@ -126,13 +126,13 @@ static void rename_apart(mlx_model_t *model)
     model->view = mlx_cache_view_name(name);
 }
 
-/*  Publish MODEL, found by SCAN in ROOT, without taking a name or a file from another one. What the
- *  cache has already, and more of it, stays; it is given as *KEPT then. */
+/*  Publish MODEL, found by SCAN in ROOT, without taking a name or a file from another one, unless
+ *  the user NAMED it. What the cache has already, and more of it, stays; it is given as *KEPT then.
+ */
 static int publish_apart(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t *scan,
-                         const char *root, const mlx_cache_how_t *how, mlx_model_t **kept,
-                         mlx_error_t *err)
+                         const char *root, bool named, mlx_model_t **kept, mlx_error_t *err)
 {
-    *kept = how->as ? NULL : mlx_registry_get_model(self->db, model->name, NULL);
+    *kept = named ? NULL : mlx_registry_get_model(self->db, model->name, NULL);
     if (*kept && is_part_of(model, *kept))
         return mlx_cache_publish(self, *kept, err);
     if (*kept && !is_part_of(*kept, model) && !is_update(model, *kept, scan, root))
@@ -143,8 +143,8 @@ static int publish_apart(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t
 
 /*  The chosen files of a scan as one model, published unless this is a dry run. */
 static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_scan_t *scan,
-                               const size_t *chosen, size_t count, const mlx_cache_how_t *how,
-                               mlx_error_t *err)
+                               const size_t *chosen, size_t count,
+                               const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
     if (count == 0) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s has no files to add", model->name);
@@ -159,16 +159,17 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
     mlx_cache_tell_begin(self, "adopt", "verify", model->name, total, MLX_DIGEST_PIECE);
     for (size_t i = 0; i < count; i++) {
         const mlx_seen_t *seen = &scan->files[chosen[i]];
-        if (how->dry_run)
+        if (options->dry_run)
             mlx_model_add_file(model, seen->name)->size = seen->id.size;
-        else if (take_file(self, model, seen, how, err))
+        else if (take_file(self, model, seen, options->copy, err))
             return NULL;
         else
             mlx_cache_tell_done(self, done += seen->id.size);
     }
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *kept = NULL;
     const char *root = scan->files[chosen[0]].root;
-    if (!how->dry_run && publish_apart(self, model, scan, root, how, &kept, err))
+    if (!options->dry_run &&
+        publish_apart(self, model, scan, root, options->as != NULL, &kept, err))
         return NULL;
     return mlx_cache_model_value(kept ? kept : model);
 }
@@ -233,12 +234,14 @@ static char *local_name(const char *path, const char *as)
     return mlx_format("local/%.*s", (int)(end - start), path + start);
 }
 
-mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_cache_how_t *how,
-                                mlx_error_t *err)
+mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path,
+                                const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
+    static const mlx_cache_add_options_t defaults;
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
-    MLX_CLEANUP(mlx_free_p) char *name = local_name(path, how->as);
+    MLX_CLEANUP(mlx_free_p) char *name = local_name(path, options->as);
     mlx_ollama_name_t ollama;
     if (mlx_name_repo(name, err) && mlx_name_ollama(name, &ollama, err)) {
         mlx_error_hint(err, "choose a name with --as");
@@ -260,7 +263,7 @@ mlx_value_t *mlx_cache_add_path(mlx_cache_t *self, const char *path, const mlx_c
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "path", NULL);
     model->origin = realpath(path, NULL);
-    return take_model(self, model, scan, chosen, count, how, err);
+    return take_model(self, model, scan, chosen, count, options, err);
 }
 
 /* ---- the models of an app ---- */
@@ -321,7 +324,7 @@ static const char *source_of(const mlx_seen_t *seen)
 }
 
 static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bool named,
-                     size_t *chosen, const mlx_cache_how_t *how, mlx_value_t *models,
+                     size_t *chosen, const mlx_cache_add_options_t *options, mlx_value_t *models,
                      mlx_error_t *err)
 {
     first = head_of(self, scan, first);
@@ -336,7 +339,7 @@ static int adopt_one(mlx_cache_t *self, const mlx_scan_t *scan, size_t first, bo
                      : mlx_strdup(head->model);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, source_of(head), head->revision);
-    mlx_value_t *value = take_model(self, model, scan, chosen, count, how, err);
+    mlx_value_t *value = take_model(self, model, scan, chosen, count, options, err);
     if (value)
         mlx_value_append(models, value);
     return value ? 0 : -1;
@@ -351,8 +354,10 @@ static void note_problem(mlx_value_t *problems, const char *model, const mlx_err
 }
 
 mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *model,
-                             const mlx_cache_how_t *how, mlx_error_t *err)
+                             const mlx_cache_adopt_options_t *options, mlx_error_t *err)
 {
+    const mlx_cache_add_options_t add = {.dry_run = options && options->dry_run,
+                                         .copy = options && options->copy};
     const mlx_adapter_t *adapter = app ? mlx_adapter_find(app, err) : NULL;
     if (mlx_cache_need_write(self, err) || (app && !adapter))
         return NULL;
@@ -371,7 +376,7 @@ mlx_value_t *mlx_cache_adopt(mlx_cache_t *self, const char *app, const char *mod
             continue;
         found = true;
         mlx_error_t why = {0};
-        if (adopt_one(self, scan, i, model != NULL, chosen, how, models, &why) == 0)
+        if (adopt_one(self, scan, i, model != NULL, chosen, &add, models, &why) == 0)
             continue;
         /* One of many that cannot be taken does not keep the others out. */
         if (!model && why.code != MLX_ERR_INTERRUPTED && why.code != MLX_ERR_BUSY) {

@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+static const mlx_cache_add_options_t defaults;
+
 /* ---- what both do in the end ---- */
 
 int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_t count,
@@ -24,22 +26,24 @@ int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_
 {
     MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++)
-        names[i] = wanted[i].path;
+        names[i] = wanted[i].file.path;
     return mlx_cache_need_weights(model, names, count, err);
 }
 
 static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
-                                      size_t count, const mlx_cache_how_t *how, mlx_error_t *err)
+                                      size_t count, const mlx_cache_add_options_t *options,
+                                      mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
     if (mlx_wanted_need_weights(model->name, wanted, count, err) ||
-        mlx_cache_fetch(self, model, wanted, count, how, sums, err) ||
-        (!how->dry_run && mlx_cache_publish(self, model, err)))
+        mlx_cache_fetch(self, model, wanted, count, options->dry_run, &options->transfer, sums,
+                        err) ||
+        (!options->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
     for (size_t i = 0; i < mlx_value_size(sums); i++)
         mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", options->dry_run);
     return report;
 }
 
@@ -51,12 +55,12 @@ static bool is_gguf_only(const mlx_tree_t *tree)
     return mlx_tree_has(tree, "*.gguf") && !mlx_tree_has(tree, "*.safetensors");
 }
 
-static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *how, bool *gguf,
-                  mlx_error_t *err)
+static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_add_options_t *options,
+                  bool *gguf, mlx_error_t *err)
 {
     *gguf = false;
-    if (how->include || how->exclude)
-        return mlx_tree_select(tree, how->include, how->exclude, err) ||
+    if (options->include || options->exclude)
+        return mlx_tree_select(tree, options->include, options->exclude, err) ||
                        mlx_tree_need_weights(tree, err)
                    ? -1
                    : 0;
@@ -65,13 +69,13 @@ static int choose(mlx_tree_t *tree, const char *quant, const mlx_cache_how_t *ho
 }
 
 mlx_tree_t *mlx_cache_list_hub(mlx_hub_t *hub, const char *repo, const char *quant,
-                               const mlx_cache_how_t *how, char commit[MLX_SHA1_HEX + 1],
-                               bool *gguf, mlx_error_t *err)
+                               const mlx_cache_add_options_t *options,
+                               char commit[MLX_SHA1_HEX + 1], bool *gguf, mlx_error_t *err)
 {
-    if (mlx_hub_resolve(hub, repo, how->revision ? how->revision : "main", commit, err))
+    if (mlx_hub_resolve(hub, repo, options->revision ? options->revision : "main", commit, err))
         return NULL;
     mlx_tree_t *tree = mlx_hub_tree(hub, repo, commit, err);
-    if (tree && choose(tree, quant, how, gguf, err))
+    if (tree && choose(tree, quant, options, gguf, err))
         mlx_tree_destroy(&tree);
     return tree;
 }
@@ -81,8 +85,8 @@ static void report_left_out(const mlx_tree_t *tree, mlx_value_t *report)
 {
     mlx_value_t *list = NULL;
     for (size_t i = 0; report && i < tree->count; i++) {
-        const mlx_tree_file_t *file = &tree->files[i];
-        if (!file->left_out)
+        const mlx_model_file_t *file = &tree->files[i].file;
+        if (!tree->files[i].left_out)
             continue;
         list = list ? list : mlx_value_set(report, "left_out", mlx_value_list());
         mlx_value_t *one = mlx_value_append(list, mlx_value_map());
@@ -98,16 +102,13 @@ static mlx_wanted_t *want_selected(const mlx_hub_t *hub, const char *repo, const
     mlx_wanted_t *wanted = mlx_alloc(tree->count + 1, sizeof *wanted);
     *count = 0;
     for (size_t i = 0; i < tree->count; i++) {
-        const mlx_tree_file_t *file = &tree->files[i];
-        if (!file->selected)
+        const mlx_tree_file_t *listed = &tree->files[i];
+        if (!listed->selected)
             continue;
         mlx_wanted_t *w = &wanted[(*count)++];
-        w->path = mlx_strdup(file->path);
-        w->url = mlx_hub_file_url(hub, repo, commit, file->path);
+        w->file = mlx_model_file_copy(&listed->file);
+        w->url = mlx_hub_file_url(hub, repo, commit, w->file.path);
         w->auth = mlx_hub_auth(hub);
-        w->size = file->size;
-        memcpy(w->etag, file->etag, sizeof w->etag);
-        memcpy(w->sha256, file->sha256, sizeof w->sha256);
     }
     return wanted;
 }
@@ -140,25 +141,27 @@ static char *model_name(const char *repo, const char *quant, const char *as)
 }
 
 mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *quant,
-                               const mlx_cache_how_t *how, mlx_error_t *err)
+                               const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
     char commit[MLX_SHA1_HEX + 1];
     bool gguf;
     MLX_CLEANUP(mlx_hub_destroy) mlx_hub_t *hub = mlx_hub_new(&self->options.env, err);
     MLX_CLEANUP(mlx_tree_destroy)
-    mlx_tree_t *tree = hub ? mlx_cache_list_hub(hub, repo, quant, how, commit, &gguf, err) : NULL;
+    mlx_tree_t *tree =
+        hub ? mlx_cache_list_hub(hub, repo, quant, options, commit, &gguf, err) : NULL;
     if (!tree)
         return NULL;
-    MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, how->as);
+    MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, options->as);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
     model->origin = mlx_strdup(repo);
     size_t count;
     mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
-    mlx_cache_use_mirrors(self, repo, how->mirrors, wanted, count);
-    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    mlx_cache_use_mirrors(self, repo, options->mirrors, wanted, count);
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, options, err);
     if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
         explain(hub, repo, wanted, count, err);
     report_left_out(tree, report);
@@ -229,11 +232,8 @@ char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, 
 
 static void want_layer(mlx_wanted_t *w, const char *base, const mlx_layer_t *layer, char *path)
 {
-    w->path = path;
+    w->file = mlx_model_file_of(path, layer->sha256, layer->size);
     w->url = mlx_format("%s/blobs/sha256:%s", base, layer->sha256);
-    w->size = layer->size;
-    memcpy(w->etag, layer->sha256, sizeof w->etag);
-    memcpy(w->sha256, layer->sha256, sizeof w->sha256);
 }
 
 static mlx_wanted_t *want_layers(const mlx_manifest_t *manifest, const char *base, size_t *count)
@@ -261,10 +261,11 @@ static int keep_manifest(mlx_cache_t *self, mlx_model_t *model, const mlx_buf_t 
     return 0;
 }
 
-mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
-                                  mlx_error_t *err)
+mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text,
+                                  const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
     mlx_ollama_name_t name;
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err) || mlx_name_ollama(text, &name, err))
         return NULL;
     MLX_CLEANUP(mlx_free_p) char *base = mlx_cache_registry_url(&name);
@@ -280,15 +281,16 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text, const mlx
     char digest[MLX_HEX_MAX];
     mlx_sha256_hex(mlx_buf_str(&json), json.len, digest);
     MLX_CLEANUP(mlx_model_destroy)
-    mlx_model_t *model = mlx_cache_new_model(self, how->as ? how->as : shown, "ollama", digest);
+    mlx_model_t *model =
+        mlx_cache_new_model(self, options->as ? options->as : shown, "ollama", digest);
     model->origin = mlx_format("%s/%s/%s:%s", name.host, name.space, name.model, name.tag);
-    if (!how->dry_run && keep_manifest(self, model, &json, err))
+    if (!options->dry_run && keep_manifest(self, model, &json, err))
         return NULL;
     size_t count;
     mlx_wanted_t *wanted = want_layers(manifest, base, &count);
     for (size_t i = 0; *auth && i < count; i++)
         wanted[i].auth = auth;
-    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, how, err);
+    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, options, err);
     mlx_wanted_free(&wanted, count);
     return report;
 }
@@ -303,47 +305,48 @@ static void hint_at_path(const char *text, mlx_error_t *err)
 }
 
 static mlx_value_t *add_repo(mlx_cache_t *self, const mlx_reference_t *reference,
-                             const mlx_cache_how_t *how, mlx_error_t *err)
+                             const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
-    mlx_cache_how_t as_named = *how;
+    mlx_cache_add_options_t as_named = *options;
     MLX_CLEANUP(mlx_free_p)
     char *inside = reference->folder ? mlx_format("%s/*", reference->folder) : NULL;
     const char *const patterns[] = {inside, NULL};
-    if (reference->revision && !how->revision)
+    if (reference->revision && !options->revision)
         as_named.revision = reference->revision;
-    if (inside && !how->include)
+    if (inside && !options->include)
         as_named.include = patterns;
     return mlx_cache_add_hub(self, reference->repo, reference->quant, &as_named, err);
 }
 
-static mlx_value_t *add_from_ollama(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
-                                    mlx_error_t *err)
+static mlx_value_t *add_from_ollama(mlx_cache_t *self, const char *text,
+                                    const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
-    mlx_value_t *report = mlx_cache_add_ollama(self, text, how, err);
+    mlx_value_t *report = mlx_cache_add_ollama(self, text, options, err);
     const char *slash = strchr(text, '/');
     if (!report && err && err->code == MLX_ERR_NOT_FOUND && slash && !strchr(slash + 1, '/'))
         mlx_error_hint(err, "for a repository of the hub: mlx-cache add hf.co/%s", text);
     return report;
 }
 
-mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text, const mlx_cache_how_t *how,
-                           mlx_error_t *err)
+mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text,
+                           const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
+    options = options ? options : &defaults;
     MLX_CLEANUP(mlx_reference_clear) mlx_reference_t reference;
     if (mlx_reference_parse(text, mlx_env_get(&self->options.env, "HF_ENDPOINT"), &reference, err))
         return NULL;
     mlx_error_t why = {0};
     mlx_value_t *report = NULL;
     if (reference.kind == MLX_REFERENCE_OCI)
-        return mlx_cache_add_oci(self, text, how, err);
+        return mlx_cache_add_oci(self, text, options, err);
     if (reference.kind == MLX_REFERENCE_PATH)
-        return mlx_cache_add_path(self, text, how, err);
+        return mlx_cache_add_path(self, text, options, err);
     if (reference.kind == MLX_REFERENCE_HUB)
-        report = add_repo(self, &reference, how, &why);
+        report = add_repo(self, &reference, options, &why);
     if (reference.kind == MLX_REFERENCE_OLLAMA)
-        report = add_from_ollama(self, text, how, &why);
+        report = add_from_ollama(self, text, options, &why);
     else if (!report && reference.or_ollama && why.code == MLX_ERR_NOT_FOUND)
-        report = mlx_cache_add_ollama(self, text, how, NULL);
+        report = mlx_cache_add_ollama(self, text, options, NULL);
     if (report)
         return report;
     hint_at_path(text, &why);

@@ -125,7 +125,7 @@ static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, const mlx
 }
 
 mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *reference,
-                            const mlx_cache_how_t *how, mlx_error_t *err)
+                            bool dry_run, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
     MLX_CLEANUP(mlx_oci_destroy)
@@ -135,9 +135,9 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t config = {0};
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = compose(model, &config);
     uint64_t sent = 0, present = 0;
-    mlx_cache_tell_begin(self, "push", "upload", name, how->dry_run ? 0 : mlx_model_size(model),
+    mlx_cache_tell_begin(self, "push", "upload", name, dry_run ? 0 : mlx_model_size(model),
                          MLX_OCI_PIECE);
-    for (size_t i = 0; !how->dry_run && i < model->count; i++) {
+    for (size_t i = 0; !dry_run && i < model->count; i++) {
         int there = push_blob(self, oci, name, &model->files[i], err);
         if (there < 0)
             return NULL;
@@ -149,14 +149,14 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
     mlx_manifest_write_oci(&json, manifest);
     /* Last, so that nobody sees a manifest whose blobs are not all there. */
-    if (!how->dry_run &&
+    if (!dry_run &&
         (push_config(oci, manifest, &config, err) || mlx_oci_push_manifest(oci, &json, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
     mlx_value_set_str(report, "reference", reference);
     mlx_value_set_int(report, "pushed", (int64_t)sent);
     mlx_value_set_int(report, "present", (int64_t)present);
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", dry_run);
     return report;
 }
 
@@ -186,12 +186,9 @@ static mlx_wanted_t *want_titled(const mlx_manifest_t *manifest, const mlx_oci_t
         if (!path)
             continue;
         mlx_wanted_t *w = &wanted[(*count)++];
-        w->path = path;
+        w->file = mlx_model_file_of(path, layer->sha256, layer->size);
         w->url = mlx_oci_blob_url(oci, layer->sha256);
         w->auth = mlx_oci_auth(oci);
-        w->size = layer->size;
-        memcpy(w->etag, layer->sha256, sizeof w->etag);
-        memcpy(w->sha256, layer->sha256, sizeof w->sha256);
     }
     return wanted;
 }
@@ -214,7 +211,7 @@ static int check_titles(const mlx_wanted_t *wanted, size_t count, mlx_error_t *e
         return mlx_error_set(err, MLX_ERR_NOT_FOUND, "the artifact has no files with names");
     MLX_CLEANUP(mlx_free_p) const char **paths = mlx_alloc(count, sizeof *paths);
     for (size_t i = 0; i < count; i++)
-        paths[i] = wanted[i].path;
+        paths[i] = wanted[i].file.path;
     return mlx_name_distinct(paths, count, err);
 }
 
@@ -239,9 +236,11 @@ static mlx_model_t *model_of(mlx_cache_t *self, const mlx_manifest_t *manifest,
                                hub ? manifest->revision : NULL);
 }
 
-mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const mlx_cache_how_t *how,
-                               mlx_error_t *err)
+mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference,
+                               const mlx_cache_add_options_t *options, mlx_error_t *err)
 {
+    static const mlx_cache_add_options_t defaults;
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_oci_destroy) mlx_oci_t *oci = mlx_oci_new(reference, &self->options.env, err);
@@ -251,20 +250,21 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference, const m
         return NULL;
     size_t count;
     mlx_wanted_t *wanted = want_titled(manifest, oci, &count);
-    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = model_of(self, manifest, oci, how->as);
+    MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = model_of(self, manifest, oci, options->as);
     model->origin = mlx_strdup(reference);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *sums = mlx_value_map();
     int rc = check_packing(manifest, err) || check_titles(wanted, count, err) ||
              mlx_wanted_need_weights(model->name, wanted, count, err) ||
-             mlx_cache_fetch(self, model, wanted, count, how, sums, err);
+             mlx_cache_fetch(self, model, wanted, count, options->dry_run, &options->transfer, sums,
+                             err);
     mlx_wanted_free(&wanted, count);
     restore_etags(model, manifest);
-    if (rc || (!how->dry_run && mlx_cache_publish(self, model, err)))
+    if (rc || (!options->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
     for (size_t i = 0; i < mlx_value_size(sums); i++)
         mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", options->dry_run);
     return report;
 }
 
@@ -288,10 +288,11 @@ void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *cons
         mlx_oci_t *oci = mlx_oci_new(reference, &self->options.env, NULL);
         for (size_t i = 0; oci && i < count; i++) {
             mlx_wanted_t *w = &wanted[i];
-            if (w->mirrored || !w->sha256[0] || mlx_oci_has(oci, w->sha256, NULL) <= 0)
+            const char *sha256 = w->file.sha256;
+            if (w->mirrored || !*sha256 || mlx_oci_has(oci, sha256, NULL) <= 0)
                 continue;
             free(w->url);
-            w->url = mlx_oci_blob_url(oci, w->sha256);
+            w->url = mlx_oci_blob_url(oci, sha256);
             w->mirrored = mlx_strdup(mlx_oci_auth(oci) ? mlx_oci_auth(oci) : "");
             w->auth = *w->mirrored ? w->mirrored : NULL;
         }

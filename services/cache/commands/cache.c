@@ -141,9 +141,9 @@ int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err)
                            : mlx_error_set(err, MLX_ERR_USAGE, "the cache was opened to read only");
 }
 
-unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how)
+unsigned mlx_cache_weight_methods(bool copy)
 {
-    return MLX_METHOD_CLONE | MLX_METHOD_HARDLINK | (how->copy ? (unsigned)MLX_METHOD_COPY : 0);
+    return MLX_METHOD_CLONE | MLX_METHOD_HARDLINK | (copy ? (unsigned)MLX_METHOD_COPY : 0);
 }
 
 /*  Small files are edited in place by people and tools: each place has bytes of its own. */

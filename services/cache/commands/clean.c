@@ -46,12 +46,11 @@ static bool has_digest(const digests_t *digests, const char *sha256)
            bsearch(sha256, digests->hex, digests->count, sizeof *digests->hex, compare_digests);
 }
 
-/*  What came later than this is left: 0 s is everything, whatever the clocks say. */
-static int64_t time_before(const mlx_cache_t *self, const mlx_cache_how_t *how)
+/*  What came later than this is left; OLDER_S as in the options of clean, DEFAULT_S for its 0. Any
+ *  age is everything, whatever the clocks say. */
+static int64_t time_before(const mlx_cache_t *self, int64_t older_s, int64_t default_s)
 {
-    if (how->older_s == 0)
-        return INT64_MAX;
-    return self->options.now_s() - (how->older_s > 0 ? how->older_s : PARTIAL_AGE_S);
+    return older_s < 0 ? INT64_MAX : self->options.now_s() - (older_s ? older_s : default_s);
 }
 
 typedef struct {
@@ -171,29 +170,27 @@ static void add_unknown_view(const char *path, mlx_value_t *problems)
 
 /*  FORGOTTEN: the models that a dry run leaves in the registry, with the files FREED. UNKNOWN: of
  *  mlx_cache_unknown_view. */
-static int sweep_orphans(mlx_cache_t *self, const char *kind, const mlx_value_t *forgotten,
-                         const digests_t *freed, const char *unknown, const mlx_cache_how_t *how,
-                         mlx_cache_plan_t **plan, mlx_error_t *err)
+static int sweep_orphans(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_value_t *forgotten,
+                         const digests_t *freed, const char *unknown,
+                         const mlx_cache_clean_options_t *options, mlx_error_t *err)
 {
-    *plan = mlx_cache_plan_new(kind, NULL, NULL);
     if (unknown)
         return 0;
     sweep_t s = {.cache = self,
-                 .plan = *plan,
+                 .plan = plan,
                  .forgotten = forgotten,
                  .freed = freed,
-                 .before = time_before(self, how),
+                 .before = time_before(self, options->older_s, PARTIAL_AGE_S),
                  .err = err};
     if (mlx_cache_store_each(self->home, plan_orphan, &s))
         return -1;
-    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+    return !options->dry_run && plan->count ? mlx_engine_apply(&self->engine, plan, err) : 0;
 }
 
-/*  Downloads that nobody went on with, or damaged files that nobody wanted back. */
-static void plan_old(mlx_cache_t *self, const mlx_cache_how_t *how, const char *where,
-                     mlx_cache_plan_t *plan)
+/*  Abandoned downloads, or damaged files that nobody wanted back. */
+static void plan_old(mlx_cache_t *self, int64_t older_s, const char *where, mlx_cache_plan_t *plan)
 {
-    int64_t before = time_before(self, how);
+    int64_t before = time_before(self, older_s, PARTIAL_AGE_S);
     MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, where);
     DIR *dir = opendir(folder);
     for (struct dirent *e; dir && (e = readdir(dir));) {
@@ -211,13 +208,12 @@ static void plan_old(mlx_cache_t *self, const mlx_cache_how_t *how, const char *
         closedir(dir);
 }
 
-static int sweep_partials(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_cache_plan_t **plan,
-                          mlx_error_t *err)
+static int sweep_partials(mlx_cache_t *self, const mlx_cache_clean_options_t *options,
+                          mlx_cache_plan_t *plan, mlx_error_t *err)
 {
-    *plan = mlx_cache_plan_new("clean", NULL, NULL);
-    plan_old(self, how, "partial", *plan);
-    plan_old(self, how, "quarantine", *plan);
-    return !how->dry_run && (*plan)->count ? mlx_engine_apply(&self->engine, *plan, err) : 0;
+    plan_old(self, options->older_s, "partial", plan);
+    plan_old(self, options->older_s, "quarantine", plan);
+    return !options->dry_run && plan->count ? mlx_engine_apply(&self->engine, plan, err) : 0;
 }
 
 static mlx_value_t *clean_report(mlx_cache_t *self, const mlx_cache_plan_t *plan,
@@ -247,29 +243,29 @@ static int count_freed(mlx_cache_t *self, const mlx_cache_plan_t *plan, mlx_mode
     return 0;
 }
 
-mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cache_how_t *how,
-                              mlx_error_t *err)
+mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, bool dry_run, mlx_error_t *err)
 {
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = mlx_registry_get_model(self->db, name, err);
     uint64_t held = 0, freed;
-    if (!model || (!how->dry_run && (mlx_cache_held(self, &held, err) ||
-                                     forget_models(self, "remove", &model, 1, err))))
+    if (!model || (!dry_run && (mlx_cache_held(self, &held, err) ||
+                                forget_models(self, "remove", &model, 1, err))))
         return NULL;
-    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *plan = mlx_cache_plan_new("remove", NULL, NULL);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *names = mlx_value_list();
     mlx_value_append(names, mlx_value_new_str(name));
     MLX_CLEANUP(mlx_free_p) char *unknown = mlx_cache_unknown_view(self);
     MLX_CLEANUP(free_digests) digests_t digests = {0};
     add_digests(&digests, model);
-    const mlx_cache_how_t usual = {.dry_run = how->dry_run, .older_s = -1};
-    if (sweep_orphans(self, "remove", names, &digests, unknown, &usual, &plan, err) ||
-        count_freed(self, plan, &model, 1, how->dry_run, held, &freed, err))
+    const mlx_cache_clean_options_t options = {.dry_run = dry_run};
+    if (sweep_orphans(self, plan, names, &digests, unknown, &options, err) ||
+        count_freed(self, plan, &model, 1, dry_run, held, &freed, err))
         return NULL;
     mlx_value_t *models = names;
     names = NULL;
-    return clean_report(self, plan, models, unknown, freed, how->dry_run);
+    return clean_report(self, plan, models, unknown, freed, dry_run);
 }
 
 /*  Used by no app, and added or used long enough ago. A problem in a store that may hold it keeps
@@ -277,24 +273,23 @@ mlx_value_t *mlx_cache_remove(mlx_cache_t *self, const char *name, const mlx_cac
 static bool is_unused(const mlx_value_t *row, int64_t before)
 {
     bool cached = false;
-    int64_t added = INT64_MAX;
+    int64_t added;
     mlx_value_bool(row, "cached", &cached);
-    mlx_value_int(row, "added_at", &added);
-    return cached && added <= before && mlx_value_size(mlx_value_get(row, "used_by")) == 0;
+    return cached && mlx_value_int(row, "added_at", &added) && added <= before &&
+           mlx_value_size(mlx_value_get(row, "used_by")) == 0;
 }
 
-/*  The models that nothing uses. Caller owns the array of COUNT and its models. */
-static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status,
-                                 const mlx_cache_how_t *how, size_t *count)
+/*  The models that nothing uses since BEFORE. Caller owns the array of COUNT and its models. */
+static mlx_model_t **find_unused(mlx_cache_t *self, const mlx_value_t *status, int64_t before,
+                                 size_t *count)
 {
-    int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
     const mlx_value_t *rows = mlx_value_get(status, "models");
     mlx_model_t **models = mlx_alloc(mlx_value_size(rows) + 1, sizeof *models);
     *count = 0;
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
         mlx_model_t *model =
-            is_unused(row, self->options.now_s() - age)
+            is_unused(row, before)
                 ? mlx_registry_get_model(self->db, mlx_value_str(row, "name"), NULL)
                 : NULL;
         if (model)
@@ -312,48 +307,54 @@ static void free_models(mlx_model_t **models, size_t count)
 
 /*  Forget COUNT models, sweep what nothing needs then, and count what that frees. */
 static int clean_unused(mlx_cache_t *self, mlx_model_t *const *models, size_t count,
-                        const mlx_value_t *names, const char *unknown, const mlx_cache_how_t *how,
-                        mlx_cache_plan_t **plan, uint64_t *freed, mlx_error_t *err)
+                        const mlx_value_t *names, const char *unknown,
+                        const mlx_cache_clean_options_t *options, mlx_cache_plan_t *plan,
+                        uint64_t *freed, mlx_error_t *err)
 {
     uint64_t held = 0;
     MLX_CLEANUP(free_digests) digests_t digests = {0};
     for (size_t i = 0; i < count; i++)
         add_digests(&digests, models[i]);
-    if (!how->dry_run &&
+    if (!options->dry_run &&
         (mlx_cache_held(self, &held, err) || forget_models(self, "clean", models, count, err)))
         return -1;
-    return sweep_orphans(self, "clean", names, &digests, unknown, how, plan, err) ||
-                   count_freed(self, *plan, models, count, how->dry_run, held, freed, err)
+    return sweep_orphans(self, plan, names, &digests, unknown, options, err) ||
+                   count_freed(self, plan, models, count, options->dry_run, held, freed, err)
                ? -1
                : 0;
 }
 
-mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_how_t *how, mlx_error_t *err)
+mlx_value_t *mlx_cache_clean(mlx_cache_t *self, const mlx_cache_clean_options_t *options,
+                             mlx_error_t *err)
 {
+    static const mlx_cache_clean_options_t defaults;
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *status = mlx_cache_refresh(self, err);
     if (!status)
         return NULL;
     size_t count;
-    mlx_model_t **models = find_unused(self, status, how, &count);
+    int64_t before = time_before(self, options->older_s, DEFAULT_AGE_S);
+    mlx_model_t **models = find_unused(self, status, before, &count);
     mlx_value_t *names = mlx_value_list();
     for (size_t i = 0; i < count; i++)
         mlx_value_append(names, mlx_value_new_str(models[i]->name));
-    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *plan = NULL;
-    MLX_CLEANUP(mlx_cache_plan_destroy) mlx_cache_plan_t *partials = NULL;
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *plan = mlx_cache_plan_new("clean", NULL, NULL);
+    MLX_CLEANUP(mlx_cache_plan_destroy)
+    mlx_cache_plan_t *partials = mlx_cache_plan_new("clean", NULL, NULL);
     MLX_CLEANUP(mlx_free_p) char *unknown = mlx_cache_unknown_view(self);
     uint64_t freed;
-    int rc = clean_unused(self, models, count, names, unknown, how, &plan, &freed, err) ||
-             sweep_partials(self, how, &partials, err);
+    int rc = clean_unused(self, models, count, names, unknown, options, plan, &freed, err) ||
+             sweep_partials(self, options, partials, err);
     free_models(models, count);
     if (rc) {
         mlx_value_destroy(&names);
         return NULL;
     }
-    mlx_value_t *report = clean_report(self, plan, names, unknown, freed, how->dry_run);
+    mlx_value_t *report = clean_report(self, plan, names, unknown, freed, options->dry_run);
     mlx_value_set(report, "partials", mlx_cache_plan_value(partials));
-    int64_t age = how->older_s >= 0 ? how->older_s : DEFAULT_AGE_S;
-    mlx_value_set(report, "others", mlx_cache_old_others(status, self->options.now_s() - age));
+    mlx_value_set(report, "others", mlx_cache_old_others(status, before));
     return report;
 }

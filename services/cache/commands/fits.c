@@ -77,20 +77,21 @@ static int list_hub(mlx_cache_t *self, const mlx_reference_t *reference, subject
     MLX_CLEANUP(mlx_free_p)
     char *inside = reference->folder ? mlx_format("%s/*", reference->folder) : NULL;
     const char *const patterns[] = {inside, NULL};
-    const mlx_cache_how_t how = {.revision = reference->revision,
-                                 .include = inside ? patterns : NULL};
+    const mlx_cache_add_options_t options = {.revision = reference->revision,
+                                             .include = inside ? patterns : NULL};
     char commit[MLX_SHA1_HEX + 1];
     bool gguf;
     MLX_CLEANUP(mlx_hub_destroy) mlx_hub_t *hub = mlx_hub_new(&self->options.env, err);
     MLX_CLEANUP(mlx_tree_destroy)
-    mlx_tree_t *tree =
-        hub ? mlx_cache_list_hub(hub, reference->repo, reference->quant, &how, commit, &gguf, err)
-            : NULL;
+    mlx_tree_t *tree = hub ? mlx_cache_list_hub(hub, reference->repo, reference->quant, &options,
+                                                commit, &gguf, err)
+                           : NULL;
     out->name = mlx_strdup(reference->repo);
     for (size_t i = 0; tree && i < tree->count; i++) {
         if (!tree->files[i].selected)
             continue;
-        part_t *part = add_part(out, tree->files[i].path, tree->files[i].size);
+        const mlx_model_file_t *file = &tree->files[i].file;
+        part_t *part = add_part(out, file->path, file->size);
         part->url = mlx_hub_file_url(hub, reference->repo, commit, part->name);
         part->auth = mlx_strdup(mlx_hub_auth(hub));
     }

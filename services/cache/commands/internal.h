@@ -105,18 +105,19 @@ mlx_value_t *mlx_cache_old_others(const mlx_value_t *status, int64_t before);
 int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 
 /*  Bring MODEL back as undo does, with a report of it into LIST. */
-int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model, const mlx_cache_how_t *how,
-                          mlx_value_t *list, mlx_error_t *err);
+int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model,
+                          const mlx_cache_transfer_t *transfer, mlx_value_t *list,
+                          mlx_error_t *err);
 
 /*  What clean and remove freed, written down with their operation PLAN, and brought back from
  *  there. */
 void mlx_cache_record(mlx_cache_t *self, mlx_cache_plan_t *plan, mlx_model_t *const *models,
                       size_t count);
-mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_cache_plan_t *plan,
-                                  const mlx_cache_how_t *how, mlx_error_t *err);
+mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_cache_plan_t *plan, bool dry_run,
+                                  const mlx_cache_transfer_t *transfer, mlx_error_t *err);
 
-/*  Methods allowed for weights and for small files. */
-unsigned mlx_cache_weight_methods(const mlx_cache_how_t *how);
+/*  Methods allowed for weights, with or without a COPY, and for small files. */
+unsigned mlx_cache_weight_methods(bool copy);
 unsigned mlx_cache_small_methods(void);
 
 /*  Can files be cloned where the cache lies: tried once, with a small file. */
@@ -151,22 +152,18 @@ int mlx_cache_need_weights(const char *model, const char *const *names, size_t c
 /*  {"model", "files", "size", ...} of a model that was added. */
 mlx_value_t *mlx_cache_model_value(const mlx_model_t *model);
 
-/*  The files of REPO at the hub, those selected that add would take, of the revision that HOW
- *  names. *GGUF: one quantisation was chosen. Caller owns the tree; NULL with ERR. */
+/*  The files of REPO at the hub, those selected that add with OPTIONS would take. *GGUF: one
+ *  quantisation was chosen. Caller owns the tree; NULL with ERR. */
 mlx_tree_t *mlx_cache_list_hub(mlx_hub_t *hub, const char *repo, const char *quant,
-                               const mlx_cache_how_t *how, char commit[MLX_SHA1_HEX + 1],
-                               bool *gguf, mlx_error_t *err);
+                               const mlx_cache_add_options_t *options,
+                               char commit[MLX_SHA1_HEX + 1], bool *gguf, mlx_error_t *err);
 
 /*  A file that a model needs and where it can be had. */
 typedef struct {
-    char *path; /* inside the model */
+    mlx_model_file_t file;
     char *url;
-    const char *auth;   /* borrowed; NULL: none */
-    const char *accept; /* borrowed; NULL: anything */
-    uint64_t size;
-    char etag[MLX_HEX_MAX];
-    char sha256[MLX_HEX_MAX]; /* "" until known */
-    long status;              /* of the server's last answer, when it could not be had */
+    const char *auth; /* borrowed; NULL: none */
+    long status;      /* of the server's last answer, when it could not be had */
     char *error_code;
     char *mirrored; /* Authorization of the mirror that has it ("": none); NULL: no mirror */
 } mlx_wanted_t;
@@ -174,7 +171,9 @@ typedef struct {
 /*  Bring every wanted file into the content store and fill MODEL with them: from the store itself,
  *  from an app that has the same bytes, from the network. Sums of bytes go into REPORT. */
 int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
-                    const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err);
+                    bool dry_run, const mlx_cache_transfer_t *transfer, mlx_value_t *report,
+                    mlx_error_t *err);
+
 /*  Fetch the files that one of MIRRORS ("oci://host/path", ending with NULL) has from there. A
  *  mirror that does not answer is passed over. */
 void mlx_cache_use_mirrors(mlx_cache_t *self, const char *repo, const char *const *mirrors,

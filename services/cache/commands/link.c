@@ -222,9 +222,11 @@ static int take_old_out(mlx_cache_t *self, const mlx_adapter_t *adapter, const m
     return ids ? 0 : -1;
 }
 
-mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *store, const char *name,
-                            const mlx_cache_how_t *how, mlx_error_t *err)
+mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *name,
+                            const mlx_cache_link_options_t *options, mlx_error_t *err)
 {
+    static const mlx_cache_link_options_t defaults;
+    options = options ? options : &defaults;
     const mlx_adapter_t *adapter = mlx_adapter_find(app, err);
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
@@ -234,9 +236,10 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
     for (size_t i = 0; model && i < model->count; i++)
         if (mlx_cache_need_sound(self, name, &model->files[i], err))
             return NULL;
-    MLX_CLEANUP(mlx_free_p) char *path = model ? choose_store(self, adapter, store, err) : NULL;
-    const mlx_root_t *root = path ? open_store(self, path, !how->dry_run, err) : NULL;
-    if (!root || (!how->dry_run && take_old_out(self, adapter, model, root, err)))
+    MLX_CLEANUP(mlx_free_p)
+    char *path = model ? choose_store(self, adapter, options->store, err) : NULL;
+    const mlx_root_t *root = path ? open_store(self, path, !options->dry_run, err) : NULL;
+    if (!root || (!options->dry_run && take_old_out(self, adapter, model, root, err)))
         return NULL;
     MLX_CLEANUP(mlx_cache_plan_destroy)
     mlx_cache_plan_t *twins = mlx_cache_plan_new("dedup", model->name, adapter->name);
@@ -244,29 +247,29 @@ mlx_value_t *mlx_cache_link(mlx_cache_t *self, const char *app, const char *stor
                                .home = self->home,
                                .store = root,
                                .twins = twins,
-                               .weights = mlx_cache_weight_methods(how),
+                               .weights = mlx_cache_weight_methods(options->copy),
                                .small = mlx_cache_small_methods(),
-                               .as = how->as};
+                               .as = options->as};
     MLX_CLEANUP(mlx_cache_plan_destroy)
     mlx_cache_plan_t *plan = mlx_cache_plan_new("link", model->name, adapter->name);
     plan->volume = mlx_volumes_of(path);
     if (adapter->expose(&what, plan, err) ||
-        (!how->dry_run && apply_link(self, adapter, plan, !store, err)))
+        (!options->dry_run && apply_link(self, adapter, plan, !options->store, err)))
         return NULL;
-    mlx_value_t *report = plan_report(self, plan, how->dry_run);
-    if (share_twins(self, twins, report, how->dry_run, err))
+    mlx_value_t *report = plan_report(self, plan, options->dry_run);
+    if (share_twins(self, twins, report, options->dry_run, err))
         mlx_value_destroy(&report);
     return report;
 }
 
-mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *name,
-                              const mlx_cache_how_t *how, mlx_error_t *err)
+mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *name, bool dry_run,
+                              mlx_error_t *err)
 {
     const mlx_adapter_t *adapter = mlx_adapter_find(app, err);
     if (!adapter || mlx_cache_need_write(self, err))
         return NULL;
     size_t count, away = 0;
-    if (!how->dry_run && mlx_volumes_forget(self, adapter->name, name, &away, err))
+    if (!dry_run && mlx_volumes_forget(self, adapter->name, name, &away, err))
         return NULL;
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(self->db, "done", "link", adapter->name, name, &count, err);
@@ -280,12 +283,12 @@ mlx_value_t *mlx_cache_unlink(mlx_cache_t *self, const char *app, const char *na
     }
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *plans = mlx_value_set(report, "operations", mlx_value_list());
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_set_int(report, "forgotten", (int64_t)away);
     for (size_t i = 0; i < count; i++) {
         MLX_CLEANUP(mlx_cache_plan_destroy)
         mlx_cache_plan_t *plan = mlx_journal_load(self->db, ids[i], err);
-        if (!plan || (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))) {
+        if (!plan || (!dry_run && mlx_engine_reverse(&self->engine, plan, err))) {
             mlx_value_destroy(&report);
             return NULL;
         }
@@ -339,20 +342,21 @@ static int64_t choose_command(mlx_cache_t *self, const int64_t *ids, size_t coun
     return 0;
 }
 
-static mlx_value_t *undo_one(mlx_cache_t *self, mlx_cache_plan_t *plan, const mlx_cache_how_t *how,
-                             mlx_error_t *err)
+static mlx_value_t *undo_one(mlx_cache_t *self, mlx_cache_plan_t *plan,
+                             const mlx_cache_undo_options_t *options, mlx_error_t *err)
 {
     if (plan->record)
-        return mlx_cache_bring_back(self, plan, how, err);
-    if (!how->dry_run && mlx_engine_reverse(&self->engine, plan, err))
+        return mlx_cache_bring_back(self, plan, options->dry_run, &options->transfer, err);
+    if (!options->dry_run && mlx_engine_reverse(&self->engine, plan, err))
         return NULL;
-    return plan_report(self, plan, how->dry_run);
+    return plan_report(self, plan, options->dry_run);
 }
 
 /*  Newest first. One that cannot be taken back does not keep the others; its error is the
  *  command's. */
 static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t count,
-                                 int64_t command, const mlx_cache_how_t *how, mlx_error_t *err)
+                                 int64_t command, const mlx_cache_undo_options_t *options,
+                                 mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_value_list();
     mlx_error_t first = {0};
@@ -362,7 +366,7 @@ static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t c
         mlx_cache_plan_t *plan = mlx_journal_load(self->db, ids[i], NULL);
         if (!plan || plan->command != command || !can_undo(plan))
             continue;
-        mlx_value_t *one = undo_one(self, plan, how, &why);
+        mlx_value_t *one = undo_one(self, plan, options, &why);
         if (one)
             mlx_value_append(all, one);
         else if (!first.code || why.code == MLX_ERR_INTERRUPTED)
@@ -376,21 +380,23 @@ static mlx_value_t *undo_command(mlx_cache_t *self, const int64_t *ids, size_t c
     if (mlx_value_size(all) == 1)
         return mlx_value_copy(mlx_value_at(all, 0));
     mlx_value_t *report = mlx_value_map();
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", options->dry_run);
     mlx_value_set(report, "operations", mlx_value_copy(all));
     return report;
 }
 
-mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_how_t *how,
+mlx_value_t *mlx_cache_undo(mlx_cache_t *self, int64_t id, const mlx_cache_undo_options_t *options,
                             mlx_error_t *err)
 {
+    static const mlx_cache_undo_options_t defaults;
+    options = options ? options : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
-    if (how->forget)
+    if (options->forget)
         return forget(self, id, err);
     size_t count;
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(self->db, "done", NULL, NULL, NULL, &count, err);
     int64_t command = ids ? choose_command(self, ids, count, id, err) : 0;
-    return command ? undo_command(self, ids, count, command, how, err) : NULL;
+    return command ? undo_command(self, ids, count, command, options, err) : NULL;
 }

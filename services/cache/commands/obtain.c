@@ -41,7 +41,7 @@ typedef struct {
 void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        free((*wanted)[i].path);
+        free((*wanted)[i].file.path);
         free((*wanted)[i].url);
         free((*wanted)[i].error_code);
         free((*wanted)[i].mirrored);
@@ -53,7 +53,7 @@ void mlx_wanted_free(mlx_wanted_t **wanted, size_t count)
 /* ---- what is here already ---- */
 
 /*  1: it is there and sound. A damaged one is set aside, to be got again. */
-static int find_in_store(mlx_cache_t *self, mlx_wanted_t *w, bool dry_run, mlx_error_t *err)
+static int find_in_store(mlx_cache_t *self, mlx_model_file_t *w, bool dry_run, mlx_error_t *err)
 {
     char hex[MLX_HEX_MAX] = "";
     if (w->sha256[0])
@@ -72,7 +72,7 @@ static int find_in_store(mlx_cache_t *self, mlx_wanted_t *w, bool dry_run, mlx_e
 
 /*  Where names claim nothing, a file of the same size is hashed, once. */
 static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
-                          const mlx_wanted_t *w)
+                          const mlx_model_file_t *w)
 {
     char hex[MLX_HEX_MAX];
     mlx_cache_tell_begin(self, "add", "compare", w->path, w->size, MLX_DIGEST_PIECE);
@@ -81,7 +81,7 @@ static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_r
 }
 
 static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
-                    const mlx_wanted_t *w)
+                    const mlx_model_file_t *w)
 {
     if (!w->sha256[0])
         return strcmp(seen->etag, w->etag) == 0;
@@ -93,7 +93,7 @@ static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t 
 /*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run
  *  believes the name. */
 static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char *model,
-                          mlx_wanted_t *w, bool dry_run)
+                          mlx_model_file_t *w, bool dry_run)
 {
     bool share = mlx_weights_is_shared(w->path, w->size);
     unsigned methods = share ? MLX_METHOD_CLONE | MLX_METHOD_HARDLINK : mlx_cache_small_methods();
@@ -123,23 +123,20 @@ static int take_from_apps(mlx_cache_t *self, const mlx_scan_t *scan, const char 
 static bool is_repeated(const fetch_t *f, size_t index)
 {
     for (size_t i = 0; i < index; i++)
-        if (strcmp(f->wanted[i].etag, f->wanted[index].etag) == 0)
+        if (strcmp(f->wanted[i].file.etag, f->wanted[index].file.etag) == 0)
             return true;
     return false;
 }
 
 static void must_download(fetch_t *f, size_t index)
 {
-    mlx_wanted_t *w = &f->wanted[index];
+    const mlx_wanted_t *w = &f->wanted[index];
     f->of[f->file_count] = index;
-    mlx_download_t *file = &f->files[f->file_count++];
-    file->name = w->path;
-    file->url = w->url;
-    file->auth = w->auth;
-    file->accept = w->accept;
-    file->etag = w->etag;
-    file->size = w->size;
-    file->compressible = w->size < COMPRESSIBLE_MAX && !mlx_file_is_weights(w->path);
+    mlx_download_t *download = &f->files[f->file_count++];
+    download->file = &w->file;
+    download->url = w->url;
+    download->auth = w->auth;
+    download->compressible = w->file.size < COMPRESSIBLE_MAX && !mlx_file_is_weights(w->file.path);
 }
 
 static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
@@ -148,7 +145,7 @@ static int sort_out(fetch_t *f, bool dry_run, mlx_error_t *err)
     if (!scan)
         return -1;
     for (size_t i = 0; i < f->count; i++) {
-        mlx_wanted_t *w = &f->wanted[i];
+        mlx_model_file_t *w = &f->wanted[i].file;
         if (is_repeated(f, i))
             continue;
         int there = find_in_store(f->cache, w, dry_run, err);
@@ -172,8 +169,9 @@ static int preflight(const fetch_t *f, mlx_error_t *err)
 {
     uint64_t need = 0;
     for (size_t i = 0; i < f->file_count; i++) {
-        uint64_t held = mlx_download_held(f->cache->home, f->files[i].etag);
-        need += f->files[i].size > held ? f->files[i].size - held : 0;
+        const mlx_model_file_t *file = f->files[i].file;
+        uint64_t held = mlx_download_held(f->cache->home, file->etag);
+        need += file->size > held ? file->size - held : 0;
     }
     struct statvfs fs;
     if (!need || statvfs(mlx_root_path(f->cache->home), &fs) != 0)
@@ -198,7 +196,7 @@ static void say_progress(void *arg)
     uint64_t done = 0, total = 0;
     for (size_t i = 0; i < f->file_count; i++) {
         done += atomic_load(&f->files[i].done);
-        total += f->files[i].size;
+        total += f->files[i].file->size;
     }
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
     mlx_value_set_str(event, "operation", "add");
@@ -216,12 +214,12 @@ static void say_progress(void *arg)
 }
 
 /*  A verified part: its header is checked too, then it becomes a blob. */
-static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
+static int take_part(void *arg, mlx_download_t *download, mlx_error_t *err)
 {
     fetch_t *f = arg;
     mlx_cache_t *self = f->cache;
-    mlx_wanted_t *w = &f->wanted[f->of[file - f->files]];
-    MLX_CLEANUP(mlx_free_p) char *part = mlx_download_part(file->etag);
+    mlx_model_file_t *w = &f->wanted[f->of[download - f->files]].file;
+    MLX_CLEANUP(mlx_free_p) char *part = mlx_download_part(w->etag);
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, part, err);
     if (fd < 0)
         return -1;
@@ -230,10 +228,10 @@ static int take_part(void *arg, mlx_download_t *file, mlx_error_t *err)
         mlx_fs_unlink(&self->options.fs, self->home, part, NULL, NULL);
         return mlx_error_hint(err, "the file is damaged at its source");
     }
-    if (mlx_cache_store_commit(&self->engine, self->home, part, file->sha256, err) ||
-        mlx_download_clear(&self->options.fs, self->home, file->etag, err))
+    if (mlx_cache_store_commit(&self->engine, self->home, part, download->sha256, err) ||
+        mlx_download_clear(&self->options.fs, self->home, w->etag, err))
         return -1;
-    memcpy(w->sha256, file->sha256, sizeof w->sha256);
+    memcpy(w->sha256, download->sha256, sizeof w->sha256);
     f->downloaded += w->size;
     mlx_cache_tell_file(self, f->model->name, w->path, w->size, "downloaded", NULL);
     return 0;
@@ -246,7 +244,7 @@ static bool asked_to_stop(void *arg)
     return options->stop && options->stop(options->arg);
 }
 
-static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
+static int download(fetch_t *f, const mlx_cache_transfer_t *transfer, mlx_error_t *err)
 {
     if (preflight(f, err))
         return -1;
@@ -255,10 +253,10 @@ static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
                                                  .fs = &f->cache->options.fs,
                                                  .files = f->files,
                                                  .count = f->file_count,
-                                                 .streams = how->streams,
-                                                 .pause_ms = how->pause_ms,
-                                                 .stall_ms = how->stall_ms,
-                                                 .piece = how->piece,
+                                                 .streams = transfer->streams,
+                                                 .pause_ms = transfer->pause_ms,
+                                                 .stall_ms = transfer->stall_ms,
+                                                 .piece = transfer->piece,
                                                  .stop = asked_to_stop,
                                                  .tick = say_progress,
                                                  .complete = take_part,
@@ -277,10 +275,10 @@ static int download(fetch_t *f, const mlx_cache_how_t *how, mlx_error_t *err)
 static void fill_model(const fetch_t *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        const mlx_wanted_t *w = &f->wanted[i], *same = w;
+        const mlx_model_file_t *w = &f->wanted[i].file, *same = w;
         for (size_t k = 0; k < i; k++)
-            if (strcmp(f->wanted[k].etag, w->etag) == 0) {
-                same = &f->wanted[k];
+            if (strcmp(f->wanted[k].file.etag, w->etag) == 0) {
+                same = &f->wanted[k].file;
                 break;
             }
         mlx_model_file_t *file = mlx_model_add_file(f->model, w->path);
@@ -291,7 +289,8 @@ static void fill_model(const fetch_t *f)
 }
 
 int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted, size_t count,
-                    const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+                    bool dry_run, const mlx_cache_transfer_t *transfer, mlx_value_t *report,
+                    mlx_error_t *err)
 {
     fetch_t f = {.cache = self,
                  .model = model,
@@ -302,17 +301,16 @@ int mlx_cache_fetch(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
     MLX_CLEANUP(mlx_free_p) size_t *of = mlx_alloc(count + 1, sizeof *of);
     f.files = files;
     f.of = of;
-    if (sort_out(&f, how->dry_run, err) ||
-        (!how->dry_run && f.file_count && download(&f, how, err)))
+    if (sort_out(&f, dry_run, err) || (!dry_run && f.file_count && download(&f, transfer, err)))
         return -1;
     uint64_t missing = 0;
-    for (size_t i = 0; how->dry_run && i < f.file_count; i++)
-        missing += files[i].size;
+    for (size_t i = 0; dry_run && i < f.file_count; i++)
+        missing += files[i].file->size;
     fill_model(&f);
     mlx_value_set_int(report, "present", (int64_t)f.present);
     mlx_value_set_int(report, "adopted", (int64_t)f.adopted);
     mlx_value_set_int(report, "downloaded", (int64_t)f.downloaded);
-    if (how->dry_run)
+    if (dry_run)
         mlx_value_set_int(report, "missing", (int64_t)missing);
     return 0;
 }

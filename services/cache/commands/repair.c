@@ -99,7 +99,6 @@ static int is_bad(const mlx_cache_t *self, const mlx_cache_step_t *step, const m
 static void plan_mend(mend_t *m, const mlx_cache_step_t *bad, const struct stat *st, int64_t op,
                       size_t seq)
 {
-    const mlx_cache_how_t how = {0};
     m->origins = mlx_grow(m->origins, m->plan->count, sizeof *m->origins);
     m->origins[m->plan->count] = (origin_t){.op = op, .seq = seq};
     mlx_cache_step_t *step = mlx_cache_plan_add(m->plan, MLX_STEP_REPLACE, bad->root, bad->path);
@@ -111,7 +110,7 @@ static void plan_mend(mend_t *m, const mlx_cache_step_t *bad, const struct stat 
     const mlx_model_file_t *file = file_of(m->model, bad->sha256);
     step->methods = bad->method == MLX_METHOD_COPY || !mlx_file_is_weights(file->path)
                         ? mlx_cache_small_methods()
-                        : mlx_cache_weight_methods(&how);
+                        : mlx_cache_weight_methods(false);
     step->old = mlx_identity_of(st);
     step->old_mode = st->st_mode & 07777;
 }

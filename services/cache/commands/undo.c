@@ -116,7 +116,9 @@ typedef struct {
     mlx_wanted_t *wanted;
     mlx_hub_t *hub;
     mlx_oci_t *oci;
-    char *auth;     /* at an Ollama registry */
+    char *auth; /* at an Ollama registry */
+    bool dry_run;
+    const mlx_cache_transfer_t *transfer;
     uint64_t local; /* dry run: bytes that the path it was taken from still has */
 } back_t;
 
@@ -165,11 +167,10 @@ static int locate(back_t *b, mlx_error_t *err)
 {
     for (size_t i = 0; i < b->model->count; i++) {
         const mlx_model_file_t *file = &b->model->files[i];
-        mlx_wanted_t *w = &b->wanted[i];
-        w->path = mlx_strdup(file->path);
-        w->size = file->size;
-        memcpy(w->sha256, file->sha256, sizeof w->sha256);
-        memcpy(w->etag, *file->etag ? file->etag : file->sha256, sizeof w->etag);
+        mlx_model_file_t *wanted = &b->wanted[i].file;
+        *wanted = mlx_model_file_copy(file);
+        if (!*wanted->etag)
+            memcpy(wanted->etag, file->sha256, sizeof wanted->etag);
     }
     if (starts(b->model->origin, "oci://"))
         return from_oci(b, err);
@@ -179,7 +180,7 @@ static int locate(back_t *b, mlx_error_t *err)
 }
 
 /*  A model that was taken from a path: the file there may still be the same. */
-static void take_from_path(back_t *b, const mlx_model_file_t *file, bool dry_run)
+static void take_from_path(back_t *b, const mlx_model_file_t *file)
 {
     mlx_cache_t *self = b->cache;
     struct stat st;
@@ -191,7 +192,7 @@ static void take_from_path(back_t *b, const mlx_model_file_t *file, bool dry_run
                                      : mlx_strdup(b->model->origin);
     if (stat(full, &st) != 0 || (uint64_t)st.st_size != file->size)
         return;
-    if (dry_run) {
+    if (b->dry_run) {
         b->local += file->size;
         return;
     }
@@ -199,9 +200,8 @@ static void take_from_path(back_t *b, const mlx_model_file_t *file, bool dry_run
     MLX_CLEANUP(mlx_free_p)
     char *folder = slash == full ? mlx_strdup("/") : mlx_strndup(full, (size_t)(slash - full));
     const mlx_root_t *root = mlx_roots_get(self->roots, folder, NULL);
-    const mlx_cache_how_t how = {0};
     unsigned methods = mlx_weights_is_shared(file->path, file->size)
-                           ? mlx_cache_weight_methods(&how)
+                           ? mlx_cache_weight_methods(false)
                            : mlx_cache_small_methods();
     char hex[MLX_HEX_MAX];
     if (root)
@@ -236,13 +236,14 @@ static bool has_urls(const back_t *b)
     return b->model->count && b->wanted[0].url;
 }
 
-static int fetch(back_t *b, const mlx_cache_how_t *how, mlx_value_t *report, mlx_error_t *err)
+static int fetch(back_t *b, bool dry_run, mlx_value_t *report, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *got = mlx_cache_new_model(b->cache, b->model->name, b->model->source, NULL);
-    if (mlx_cache_fetch(b->cache, got, b->wanted, b->model->count, how, report, err))
+    if (mlx_cache_fetch(b->cache, got, b->wanted, b->model->count, dry_run, b->transfer, report,
+                        err))
         return -1;
-    for (size_t i = 0; !how->dry_run && i < got->count; i++)
+    for (size_t i = 0; !dry_run && i < got->count; i++)
         if (strcmp(got->files[i].sha256, b->model->files[i].sha256) != 0)
             return mlx_error_set(err, MLX_ERR_DATA_LOSS, "%s of %s is a different file there now",
                                  got->files[i].path, b->model->name);
@@ -271,16 +272,14 @@ static int log_in(back_t *b, mlx_error_t *err)
 
 /*  What is missing is counted first: without a place to fetch it from nothing is begun, and where
  *  nothing is missing nobody is asked. */
-static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how_t *how,
-                       mlx_value_t *report, mlx_error_t *err)
+static int bring_model(back_t *b, const mlx_value_t *record, mlx_value_t *report, mlx_error_t *err)
 {
-    mlx_cache_how_t look = {.dry_run = true};
     for (size_t i = 0; i < b->model->count; i++)
-        take_from_path(b, &b->model->files[i], how->dry_run);
-    if (locate(b, err) || (!how->dry_run && put_manifest(b, record, err)) ||
-        fetch(b, &look, report, err))
+        take_from_path(b, &b->model->files[i]);
+    if (locate(b, err) || (!b->dry_run && put_manifest(b, record, err)) ||
+        fetch(b, true, report, err))
         return -1;
-    int64_t here = (int64_t)(b->local + (how->dry_run ? kept_bytes(b, record) : 0));
+    int64_t here = (int64_t)(b->local + (b->dry_run ? kept_bytes(b, record) : 0));
     int64_t missing = 0;
     mlx_value_int(report, "missing", &missing);
     missing -= here;
@@ -291,11 +290,11 @@ static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how
                               b->model->origin ? b->model->origin : "an app");
     }
     mlx_value_set_int(report, "missing", missing > 0 ? missing : 0);
-    if (how->dry_run)
+    if (b->dry_run)
         return 0;
     if (missing > 0 && log_in(b, err))
         return -1;
-    return fetch(b, how, report, err) || mlx_cache_publish(b->cache, b->model, err) ? -1 : 0;
+    return fetch(b, false, report, err) || mlx_cache_publish(b->cache, b->model, err) ? -1 : 0;
 }
 
 /*  A model of that name that is another one now is not replaced. */
@@ -316,21 +315,24 @@ static int check_name(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *
     return mlx_error_hint(err, "remove that one first");
 }
 
-static int bring_one(mlx_cache_t *self, const mlx_value_t *record, const mlx_cache_how_t *how,
-                     mlx_value_t *list, mlx_error_t *err)
+static int bring_one(mlx_cache_t *self, const mlx_value_t *record, bool dry_run,
+                     const mlx_cache_transfer_t *transfer, mlx_value_t *list, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_model_destroy) mlx_model_t *model = read_model(self, record, err);
     if (!model || check_name(self, model, err))
         return -1;
-    back_t b = {
-        .cache = self, .model = model, .wanted = mlx_alloc(model->count + 1, sizeof(mlx_wanted_t))};
+    back_t b = {.cache = self,
+                .model = model,
+                .wanted = mlx_alloc(model->count + 1, sizeof(mlx_wanted_t)),
+                .dry_run = dry_run,
+                .transfer = transfer};
     mlx_value_t *report = mlx_value_append(list, mlx_value_map());
     mlx_value_set_str(report, "model", model->name);
     mlx_value_set_str(report, "source", model->source);
     mlx_value_set_str(report, "origin", model->origin);
     mlx_value_set_str(report, "revision", model->revision);
     mlx_value_set_int(report, "size", (int64_t)mlx_model_size(model));
-    int rc = bring_model(&b, record, how, report, err);
+    int rc = bring_model(&b, record, report, err);
     mlx_wanted_free(&b.wanted, model->count);
     mlx_hub_destroy(&b.hub);
     mlx_oci_destroy(&b.oci);
@@ -338,15 +340,15 @@ static int bring_one(mlx_cache_t *self, const mlx_value_t *record, const mlx_cac
     return rc;
 }
 
-int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model, const mlx_cache_how_t *how,
-                          mlx_value_t *list, mlx_error_t *err)
+int mlx_cache_bring_model(mlx_cache_t *self, const mlx_model_t *model,
+                          const mlx_cache_transfer_t *transfer, mlx_value_t *list, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *record = write_model(self, model);
-    return bring_one(self, record, how, list, err);
+    return bring_one(self, record, false, transfer, list, err);
 }
 
-mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_cache_plan_t *plan,
-                                  const mlx_cache_how_t *how, mlx_error_t *err)
+mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_cache_plan_t *plan, bool dry_run,
+                                  const mlx_cache_transfer_t *transfer, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *record = mlx_json_parse(plan->record, strlen(plan->record), err);
@@ -355,14 +357,14 @@ mlx_value_t *mlx_cache_bring_back(mlx_cache_t *self, const mlx_cache_plan_t *pla
     mlx_value_t *report = mlx_value_map();
     mlx_value_set_str(report, "operation", plan->kind);
     mlx_value_set_int(report, "id", plan->id);
-    mlx_value_set_bool(report, "dry_run", how->dry_run);
+    mlx_value_set_bool(report, "dry_run", dry_run);
     mlx_value_t *list = mlx_value_set(report, "restored", mlx_value_list());
     const mlx_value_t *models = mlx_value_get(record, "models");
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < mlx_value_size(models); i++)
-        rc = bring_one(self, mlx_value_at(models, i), how, list, err);
+        rc = bring_one(self, mlx_value_at(models, i), dry_run, transfer, list, err);
     /* The operation is undone when all of it is: until then undo can be called again. */
-    if (rc == 0 && !how->dry_run)
+    if (rc == 0 && !dry_run)
         rc = mlx_fs_gate(&self->options.fs, "commit", plan->kind, err) ||
              mlx_journal_close(self->db, plan, "undone", self->options.now_s(), err);
     if (rc)

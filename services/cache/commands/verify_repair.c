@@ -30,8 +30,9 @@ static bool is_repeated(const mlx_value_t *bad, size_t index, const char *model)
 }
 
 /*  One that cannot be had again does not keep the others bad. */
-static int bring_again(mlx_cache_t *self, const mlx_value_t *bad, const mlx_cache_how_t *how,
-                       mlx_value_t *repaired, mlx_value_t *problems, mlx_error_t *err)
+static int bring_again(mlx_cache_t *self, const mlx_value_t *bad,
+                       const mlx_cache_transfer_t *transfer, mlx_value_t *repaired,
+                       mlx_value_t *problems, mlx_error_t *err)
 {
     for (size_t i = 0; i < mlx_value_size(bad); i++) {
         const char *name = mlx_value_str(mlx_value_at(bad, i), "model");
@@ -40,7 +41,7 @@ static int bring_again(mlx_cache_t *self, const mlx_value_t *bad, const mlx_cach
             continue;
         MLX_CLEANUP(mlx_model_destroy)
         mlx_model_t *model = mlx_registry_get_model(self->db, name, &why);
-        if (model && mlx_cache_bring_model(self, model, how, repaired, &why) == 0)
+        if (model && mlx_cache_bring_model(self, model, transfer, repaired, &why) == 0)
             continue;
         if (why.code == MLX_ERR_INTERRUPTED || why.code == MLX_ERR_BUSY) {
             if (err)
@@ -57,20 +58,22 @@ static int bring_again(mlx_cache_t *self, const mlx_value_t *bad, const mlx_cach
 }
 
 mlx_value_t *mlx_cache_repair(mlx_cache_t *self, const char *name, bool full,
-                              const mlx_cache_how_t *how, mlx_error_t *err)
+                              const mlx_cache_transfer_t *transfer, mlx_error_t *err)
 {
+    static const mlx_cache_transfer_t defaults;
+    transfer = transfer ? transfer : &defaults;
     if (mlx_cache_need_write(self, err))
         return NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *before = mlx_cache_verify(self, name, full, err);
     const mlx_value_t *bad = mlx_value_get(before, "bad");
-    if (!before || how->dry_run || !mlx_value_size(bad)) {
+    if (!before || !mlx_value_size(bad)) {
         mlx_value_t *report = before;
         before = NULL;
         return report;
     }
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *repaired = mlx_value_list();
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *problems = mlx_value_list();
-    if (set_bad_aside(self, bad, err) || bring_again(self, bad, how, repaired, problems, err))
+    if (set_bad_aside(self, bad, err) || bring_again(self, bad, transfer, repaired, problems, err))
         return NULL;
     mlx_value_t *report = mlx_cache_verify(self, name, false, err);
     if (!report)

@@ -92,30 +92,27 @@ static mlx_value_t *do_refresh(mlx_cache_t *cache, const job_t *job, mlx_error_t
 
 static mlx_value_t *do_add(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
-    const mlx_cache_how_t how = {.streams = job->owner->options.streams};
-    return mlx_cache_add(cache, mlx_value_str(job->args, "model"), &how, err);
+    const mlx_cache_add_options_t options = {.transfer.streams = job->owner->options.streams};
+    return mlx_cache_add(cache, mlx_value_str(job->args, "model"), &options, err);
 }
 
 static mlx_value_t *do_link(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
-    const mlx_cache_how_t how = {0};
-    return mlx_cache_link(cache, mlx_value_str(job->args, "app"), NULL,
-                          mlx_value_str(job->args, "model"), &how, err);
+    return mlx_cache_link(cache, mlx_value_str(job->args, "app"), mlx_value_str(job->args, "model"),
+                          NULL, err);
 }
 
 static mlx_value_t *do_unlink(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
-    const mlx_cache_how_t how = {0};
     return mlx_cache_unlink(cache, mlx_value_str(job->args, "app"),
-                            mlx_value_str(job->args, "model"), &how, err);
+                            mlx_value_str(job->args, "model"), false, err);
 }
 
 static mlx_value_t *do_clean(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
     bool yes = false;
     mlx_value_bool(job->args, "yes", &yes);
-    const mlx_cache_how_t how = {.older_s = -1, .dry_run = !yes};
-    return mlx_cache_clean(cache, &how, err);
+    return mlx_cache_clean(cache, &(mlx_cache_clean_options_t){.dry_run = !yes}, err);
 }
 
 static const struct {

@@ -190,10 +190,10 @@ static void check_listing(const check_t *c)
         formats |= 1u << mlx_weights_format(c->set->names[i]);
     for (size_t i = 0; tree && !(formats & 1u << MLX_WEIGHTS_GGUF) && i < tree->count; i++) {
         const mlx_tree_file_t *file = &tree->files[i];
-        mlx_weights_t format = mlx_weights_format(file->path);
+        mlx_weights_t format = mlx_weights_format(file->file.path);
         if (file->selected && format != MLX_WEIGHTS_NONE && (formats & 1u << format) &&
-            !has(c, file->path))
-            note(c, file->path);
+            !has(c, file->file.path))
+            note(c, file->file.path);
     }
     mlx_tree_destroy(&tree);
 }

@@ -25,7 +25,7 @@ void mlx_tree_destroy(mlx_tree_t **self)
     if (!tree)
         return;
     for (size_t i = 0; i < tree->count; i++)
-        free(tree->files[i].path);
+        free(tree->files[i].file.path);
     free(tree->files);
     free(tree);
 }
@@ -41,7 +41,7 @@ static mlx_tree_file_t *push(mlx_tree_t *self)
 static void find_fault(mlx_tree_file_t *file)
 {
     mlx_error_t why = {0};
-    if (mlx_name_path(file->path, &why) || mlx_name_etag(file->etag, &why))
+    if (mlx_name_path(file->file.path, &why) || mlx_name_etag(file->file.etag, &why))
         snprintf(file->fault, sizeof file->fault, "%.150s", why.text);
 }
 
@@ -68,12 +68,12 @@ static int add_file(mlx_tree_t *self, const mlx_value_t *entry, mlx_error_t *err
     if (self->count == MAX_FILES)
         return mlx_error_set(err, MLX_ERR_FAILED, "file list: more than %d files", MAX_FILES);
     mlx_tree_file_t *file = push(self);
-    file->path = mlx_strdup(path);
-    file->size = (uint64_t)size;
-    snprintf(file->etag, sizeof file->etag, "%s", etag);
+    file->file.path = mlx_strdup(path);
+    file->file.size = (uint64_t)size;
+    snprintf(file->file.etag, sizeof file->file.etag, "%s", etag);
     find_fault(file);
     if (!file->fault[0] && is_lfs && strlen(etag) == MLX_SHA256_HEX)
-        memcpy(file->sha256, file->etag, sizeof file->sha256);
+        memcpy(file->file.sha256, file->file.etag, sizeof file->file.sha256);
     return 0;
 }
 
@@ -96,7 +96,7 @@ int mlx_tree_add_page(mlx_tree_t *self, const char *json, size_t len, mlx_error_
 bool mlx_tree_has(const mlx_tree_t *self, const char *pattern)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (mlx_name_match(pattern, self->files[i].path))
+        if (mlx_name_match(pattern, self->files[i].file.path))
             return true;
     return false;
 }

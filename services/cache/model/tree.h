@@ -12,13 +12,10 @@
 #ifndef MLX_CACHE_MODEL_TREE_H
 #define MLX_CACHE_MODEL_TREE_H
 
-#include "services/cache/store/digest.h"
+#include "services/cache/model/file.h"
 
 typedef struct {
-    char *path;
-    uint64_t size;
-    char etag[MLX_HEX_MAX];   /* the SHA-256 of an LFS file, else git's blob SHA-1 */
-    char sha256[MLX_HEX_MAX]; /* "" until known: the hub has none for small plain files */
+    mlx_model_file_t file; /* without the SHA-256 of small plain files: the hub has none */
     bool selected;
     bool left_out;   /* weights that are there in another form too */
     char fault[160]; /* why it cannot be taken; "" when it can */

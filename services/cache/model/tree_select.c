@@ -29,7 +29,7 @@ static int check_selection(const mlx_tree_t *self, mlx_error_t *err)
             continue;
         if (file->fault[0])
             return mlx_error_set(err, MLX_ERR_USAGE, "%s", file->fault);
-        paths[count++] = file->path;
+        paths[count++] = file->file.path;
     }
     if (!count) {
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no file of the repository matches");
@@ -42,7 +42,7 @@ int mlx_tree_select(mlx_tree_t *self, const char *const *include, const char *co
                     mlx_error_t *err)
 {
     for (size_t i = 0; i < self->count; i++) {
-        const char *path = self->files[i].path;
+        const char *path = self->files[i].file.path;
         self->files[i].selected =
             (!include || matches_any(include, path)) && !matches_any(exclude, path);
     }
@@ -114,7 +114,7 @@ static int compare_candidates(const void *a, const void *b)
 {
     const candidate_t *x = a, *y = b;
     size_t len = x->folder < y->folder ? x->folder : y->folder;
-    int order = strncmp(x->file->path, y->file->path, len);
+    int order = strncmp(x->file->file.path, y->file->file.path, len);
     if (order || x->folder != y->folder)
         return order ? order : (x->folder > y->folder) - (x->folder < y->folder);
     return strcmp(x->name, y->name);
@@ -122,7 +122,8 @@ static int compare_candidates(const void *a, const void *b)
 
 static bool same_folder(const candidate_t *a, const candidate_t *b)
 {
-    return a->folder == b->folder && strncmp(a->file->path, b->file->path, a->folder) == 0;
+    return a->folder == b->folder &&
+           strncmp(a->file->file.path, b->file->file.path, a->folder) == 0;
 }
 
 static candidates_t find_candidates(const mlx_tree_t *tree)
@@ -130,17 +131,17 @@ static candidates_t find_candidates(const mlx_tree_t *tree)
     candidates_t c = {.all = mlx_alloc(tree->count + 1, sizeof *c.all)};
     for (size_t i = 0; i < tree->count; i++) {
         mlx_tree_file_t *file = &tree->files[i];
-        c.pipeline = c.pipeline || strcmp(file->path, "model_index.json") == 0;
-        mlx_weights_t format = mlx_weights_format(file->path);
+        c.pipeline = c.pipeline || strcmp(file->file.path, "model_index.json") == 0;
+        mlx_weights_t format = mlx_weights_format(file->file.path);
         if (format == MLX_WEIGHTS_NONE)
             continue;
-        const char *slash = strrchr(file->path, '/');
-        const char *name = slash ? slash + 1 : file->path;
+        const char *slash = strrchr(file->file.path, '/');
+        const char *name = slash ? slash + 1 : file->file.path;
         c.all[c.count++] = (candidate_t){.file = file,
                                          .name = name,
-                                         .folder = (size_t)(name - file->path),
+                                         .folder = (size_t)(name - file->file.path),
                                          .format = format,
-                                         .exported = is_exported(file->path)};
+                                         .exported = is_exported(file->file.path)};
     }
     qsort(c.all, c.count, sizeof *c.all, compare_candidates);
     return c;
@@ -169,7 +170,7 @@ static uint64_t size_of(const candidate_t *group, size_t count, mlx_weights_t fo
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++)
         if (group[i].format == format)
-            sum += group[i].file->size;
+            sum += group[i].file->file.size;
     return sum;
 }
 
@@ -256,9 +257,10 @@ static void take_external_data(mlx_tree_t *tree, const candidates_t *c)
         graphs++;
         for (size_t k = 0; k < tree->count; k++) {
             mlx_tree_file_t *file = &tree->files[k];
-            const char *name = file->path + one->folder;
-            if (strncmp(file->path, one->file->path, one->folder) == 0 && !strchr(name, '/') &&
-                !mlx_weights_format(file->path) && !matches_any(papers, name))
+            const char *name = file->file.path + one->folder;
+            if (strncmp(file->file.path, one->file->file.path, one->folder) == 0 &&
+                !strchr(name, '/') && !mlx_weights_format(file->file.path) &&
+                !matches_any(papers, name))
                 file->selected = true;
         }
     }
@@ -268,7 +270,7 @@ char *mlx_tree_list(const mlx_tree_t *self)
 {
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     for (size_t i = 0; i < self->count && i < LISTED_MAX; i++)
-        mlx_buf_printf(&text, "%s%.100s", i ? ", " : "", self->files[i].path);
+        mlx_buf_printf(&text, "%s%.100s", i ? ", " : "", self->files[i].file.path);
     if (self->count > LISTED_MAX)
         mlx_buf_printf(&text, " and %zu more", self->count - LISTED_MAX);
     return mlx_buf_take(&text);
@@ -277,7 +279,7 @@ char *mlx_tree_list(const mlx_tree_t *self)
 int mlx_tree_need_weights(const mlx_tree_t *self, mlx_error_t *err)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (self->files[i].selected && mlx_weights_format(self->files[i].path))
+        if (self->files[i].selected && mlx_weights_format(self->files[i].file.path))
             return 0;
     MLX_CLEANUP(mlx_free_p) char *list = mlx_tree_list(self);
     mlx_error_set(err, MLX_ERR_NOT_FOUND,
@@ -291,7 +293,8 @@ int mlx_tree_select_model(mlx_tree_t *self, mlx_error_t *err)
     for (size_t i = 0; i < self->count; i++) {
         mlx_tree_file_t *file = &self->files[i];
         file->left_out = false;
-        file->selected = !mlx_weights_format(file->path) && matches_any(companions, file->path);
+        file->selected =
+            !mlx_weights_format(file->file.path) && matches_any(companions, file->file.path);
     }
     candidates_t c = find_candidates(self);
     choose_folders(&c);
@@ -309,12 +312,12 @@ int mlx_tree_select_model(mlx_tree_t *self, mlx_error_t *err)
 
 static bool is_gguf(const mlx_tree_file_t *file)
 {
-    return mlx_name_match("*.gguf", file->path);
+    return mlx_name_match("*.gguf", file->file.path);
 }
 
 static bool is_companion(const mlx_tree_file_t *file)
 {
-    return strcasestr(file->path, "mmproj") != NULL;
+    return strcasestr(file->file.path, "mmproj") != NULL;
 }
 
 /*  The quantisations of the repository, each once. Caller owns it. */
@@ -325,7 +328,7 @@ static char *list_quants(const mlx_tree_t *self)
         const mlx_tree_file_t *file = &self->files[i];
         MLX_CLEANUP(mlx_free_p)
         char *quant =
-            is_gguf(file) && !is_companion(file) ? mlx_reference_quant_of(file->path) : NULL;
+            is_gguf(file) && !is_companion(file) ? mlx_reference_quant_of(file->file.path) : NULL;
         MLX_CLEANUP(mlx_free_p) char *listed = mlx_format(" %s,", quant ? quant : "");
         MLX_CLEANUP(mlx_free_p) char *before = mlx_format(" %s,", mlx_buf_str(&text));
         if (quant && !strcasestr(before, listed))
@@ -347,11 +350,11 @@ static int no_such_quant(const mlx_tree_t *self, const char *quant, mlx_error_t 
 /*  A quantisation is a whole word: Q4_K is not Q4_K_M. A path is one file. */
 static bool is_quant(const mlx_tree_file_t *file, const char *quant)
 {
-    MLX_CLEANUP(mlx_free_p) char *own = mlx_reference_quant_of(file->path);
+    MLX_CLEANUP(mlx_free_p) char *own = mlx_reference_quant_of(file->file.path);
     if (own && mlx_reference_is_quant(quant))
         return strcasecmp(own, quant) == 0 ||
                (strncasecmp(own, "UD-", 3) == 0 && strcasecmp(own + 3, quant) == 0);
-    return strcasestr(file->path, quant) != NULL;
+    return strcasestr(file->file.path, quant) != NULL;
 }
 
 static mlx_tree_file_t *find_quant(const mlx_tree_t *self, const char *quant, bool companion)
@@ -391,11 +394,11 @@ int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err)
         chosen = find_quant(self, NULL, false);
     if (!chosen)
         return no_such_quant(self, quant, err);
-    size_t stem = shard_stem(chosen->path);
+    size_t stem = shard_stem(chosen->file.path);
     for (size_t i = 0; i < self->count; i++) {
         mlx_tree_file_t *file = &self->files[i];
-        if (is_gguf(file) && shard_stem(file->path) == stem &&
-            strncmp(file->path, chosen->path, stem) == 0)
+        if (is_gguf(file) && shard_stem(file->file.path) == stem &&
+            strncmp(file->file.path, chosen->file.path, stem) == 0)
             file->selected = true;
     }
     mlx_tree_file_t *companion = find_quant(self, "f16", true);

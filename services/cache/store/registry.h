@@ -13,18 +13,12 @@
 #define MLX_CACHE_STORE_REGISTRY_H
 
 #include "common/base/db.h"
+#include "services/cache/model/file.h"
 #include "services/cache/plan/fsops.h"
 #include "services/cache/plan/plan.h"
 
 /*  What to do about a registry whose rows are damaged. */
 #define MLX_REGISTRY_MEND "move registry.db aside and add the models again from models/"
-
-typedef struct {
-    char *path; /* as upstream names it, inside the model */
-    char sha256[MLX_HEX_MAX];
-    char etag[MLX_HEX_MAX]; /* what the hub calls it: SHA-256, or git's SHA-1; "" unknown */
-    uint64_t size;
-} mlx_model_file_t;
 
 typedef struct {
     int64_t id;

@@ -145,7 +145,7 @@ static void open_slot(pool_t *pool, size_t index)
     pthread_mutex_unlock(&pool->lock);
     mlx_file_transfer_t *part =
         mlx_file_transfer_new(&(mlx_file_transfer_options_t){.run = pool->run,
-                                                             .file = &pool->run->files[index],
+                                                             .download = &pool->run->files[index],
                                                              .ending = is_ending,
                                                              .pause = pause_for,
                                                              .slow_down = slow_down,

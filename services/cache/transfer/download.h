@@ -3,10 +3,10 @@
  *  A file is named by its content (etag), so that what an earlier run left is of it whatever
  *  happened in between. Large files are fetched in pieces by several connections, whose number
  *  counts over all files; the hash follows the beginning that is complete, in the same pass. Beside
- *  each part lies what of it is known to be on the disk (leftover.h): after a power cut only that
- *  is taken.
+ *  each part lies what of it is known to be on the disk (partial_file.h): after a power cut only
+ *  that is taken.
  *
- *      mlx_download_t files[2] = {{.url = .., .etag = .., .size = ..}, ...};
+ *      mlx_download_t files[2] = {{.file = &wanted, .url = ..}, ...};
  *      mlx_download_run(&(mlx_downloads_t){.home = home, .files = files, .count = 2}, &err);
  *
  *  Where redirects led is asked once for a file, and again when that address has expired (403). A
@@ -16,19 +16,16 @@
 #ifndef MLX_CACHE_TRANSFER_DOWNLOAD_H
 #define MLX_CACHE_TRANSFER_DOWNLOAD_H
 
+#include "services/cache/model/file.h"
 #include "services/cache/plan/fsops.h"
-#include "services/cache/store/digest.h"
 
 #include <stdatomic.h>
 
 typedef struct {
-    const char *name;   /* for messages */
-    const char *url;    /* asked anew at each try; redirects lead on */
-    const char *auth;   /* Authorization for the URL's own host; NULL: none */
-    const char *accept; /* NULL: anything */
-    const char *etag;   /* 64 hex: SHA-256 of the content; 40: git's blob SHA-1 */
-    uint64_t size;
-    bool compressible; /* a small file that a server may send gzip'd: never resumed */
+    const mlx_model_file_t *file; /* ETAG: 64 hex, SHA-256 of the content; 40: git's SHA-1 */
+    const char *url;              /* asked anew at each try; redirects lead on */
+    const char *auth;             /* Authorization for the URL's own host; NULL: none */
+    bool compressible;            /* a small file that a server may send gzip'd: never resumed */
 
     atomic_ullong done;       /* bytes there */
     char sha256[MLX_HEX_MAX]; /* out: of what is in the part now, "" until it is complete */

@@ -77,9 +77,10 @@ static bool is_simple(const mlx_file_transfer_t *self)
 mlx_file_transfer_t *mlx_file_transfer_new(const mlx_file_transfer_options_t *options)
 {
     mlx_file_transfer_t *self = mlx_alloc(1, sizeof *self);
-    const mlx_download_t *file = options->file;
+    const mlx_download_t *download = options->download;
     self->options = *options;
-    self->pieces = mlx_range_map_new(file->etag, file->size, options->run->piece);
+    self->pieces =
+        mlx_range_map_new(download->file->etag, download->file->size, options->run->piece);
     self->taken = mlx_alloc(mlx_range_map_count(self->pieces), sizeof *self->taken);
     self->allowed = (unsigned)mlx_range_map_count(self->pieces);
     pthread_mutex_init(&self->lock, NULL);
@@ -104,17 +105,17 @@ void mlx_file_transfer_destroy(mlx_file_transfer_t **self)
 int mlx_file_transfer_open(mlx_file_transfer_t *self)
 {
     const mlx_downloads_t *run = self->options.run;
-    mlx_download_t *file = self->options.file;
+    mlx_download_t *download = self->options.download;
     mlx_error_t err = {0};
-    self->disk = mlx_partial_file_open(run->fs, run->home, file->etag, file->compressible,
-                                       self->pieces, &err);
+    self->disk = mlx_partial_file_open(run->fs, run->home, download->file->etag,
+                                       download->compressible, self->pieces, &err);
     if (!self->disk) {
-        file->error = err;
+        download->error = err;
         return -1;
     }
-    self->trail = mlx_stream_hasher_new(mlx_partial_file_fd(self->disk), file->size,
-                                        strlen(file->etag) == MLX_SHA1_HEX);
-    atomic_store(&file->done, mlx_range_map_bytes(self->pieces));
+    self->trail = mlx_stream_hasher_new(mlx_partial_file_fd(self->disk), download->file->size,
+                                        strlen(download->file->etag) == MLX_SHA1_HEX);
+    atomic_store(&download->done, mlx_range_map_bytes(self->pieces));
     mlx_stream_hasher_grew(self->trail, mlx_range_map_frontier(self->pieces));
     return 0;
 }
@@ -169,7 +170,7 @@ static bool take_all(stream_t *s)
     s->yield = p->busy > 1;
     pthread_mutex_unlock(&p->lock);
     s->at = s->behind = 0;
-    s->limit = p->options.file->size;
+    s->limit = p->options.download->file->size;
     s->ranged = false;
     return !s->yield;
 }
@@ -184,7 +185,8 @@ static bool lied(stream_t *s)
     }
     pthread_mutex_unlock(&p->lock);
     mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE,
-                  "%s: the server sent a different range than requested", p->options.file->name);
+                  "%s: the server sent a different range than requested",
+                  p->options.download->file->path);
     return false;
 }
 
@@ -211,7 +213,7 @@ static bool on_head(void *arg, const mlx_http_reply_t *head)
     unsigned long long from, to, total;
     if (head->status == 206 && range &&
         sscanf(range, "bytes %llu-%llu/%llu", &from, &to, &total) == 3 && from == s->at &&
-        to >= from && to < s->limit && total == s->part->options.file->size)
+        to >= from && to < s->limit && total == s->part->options.download->file->size)
         return true;
     return head->status == 200 ? take_all(s) : lied(s);
 }
@@ -222,7 +224,7 @@ static bool put(stream_t *s, const char *data, size_t len)
     for (size_t done = 0; done < len;) {
         ssize_t n = pwrite(fd, data + done, len - done, (off_t)(s->at + done));
         if (n < 0 && errno != EINTR) {
-            mlx_fs_error(&s->disk, errno, "write", s->part->options.file->name);
+            mlx_fs_error(&s->disk, errno, "write", s->part->options.download->file->path);
             return false;
         }
         done += n > 0 ? (size_t)n : 0;
@@ -239,7 +241,7 @@ static void reached(stream_t *s, size_t index)
     uint64_t frontier = mlx_range_map_frontier(p->pieces);
     if (frontier > before)
         mlx_stream_hasher_grew(p->trail, frontier);
-    atomic_store(&p->options.file->done, mlx_range_map_bytes(p->pieces));
+    atomic_store(&p->options.download->done, mlx_range_map_bytes(p->pieces));
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -276,12 +278,12 @@ static size_t take_some(stream_t *s, const char *data, size_t len)
 static bool on_data(void *arg, const char *data, size_t len)
 {
     stream_t *s = arg;
-    const mlx_download_t *file = s->part->options.file;
-    if (len > s->limit - s->at && s->limit < file->size)
+    const mlx_download_t *download = s->part->options.download;
+    if (len > s->limit - s->at && s->limit < download->file->size)
         return lied(s);
     if (len > s->limit - s->at) {
         mlx_error_set(&s->disk, MLX_ERR_DATA_LOSS, "%s is longer than the server announced",
-                      file->name);
+                      download->file->path);
         return false;
     }
     while (len) {
@@ -327,14 +329,14 @@ static verdict_t judge(stream_t *s, bool led)
     led = led && !reply->error_code;
     s->status = led ? 0 : reply->status;
     mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the server returned HTTP %ld",
-                  p->options.file->name, reply->status);
+                  p->options.download->file->path, reply->status);
     if (reply->status / 100 == 2) {
         pthread_mutex_lock(&p->lock);
         bool has =
             s->ranged ? mlx_range_map_has(p->pieces, s->index) : mlx_range_map_complete(p->pieces);
         pthread_mutex_unlock(&p->lock);
         mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the response ended early",
-                      p->options.file->name);
+                      p->options.download->file->path);
         return has ? TRY_DONE : TRY_AGAIN;
     }
     if (reply->status == 416) {
@@ -362,18 +364,17 @@ static bool is_stopped(void *arg)
 static char *prepare(stream_t *s, mlx_fetch_t *request)
 {
     mlx_file_transfer_t *p = s->part;
-    const mlx_download_t *file = p->options.file;
+    const mlx_download_t *download = p->options.download;
     pthread_mutex_lock(&p->lock);
-    bool all = p->plain || file->compressible;
+    bool all = p->plain || download->compressible;
     bool open_ended = all || is_simple(p);
     s->at = s->behind = all ? 0 : mlx_range_map_at(p->pieces, s->index);
-    s->limit = open_ended ? file->size : mlx_range_map_end(p->pieces, s->index);
+    s->limit = open_ended ? download->file->size : mlx_range_map_end(p->pieces, s->index);
     s->ranged = !all && (s->at || !open_ended);
     s->yield = false;
     char *address = p->address ? mlx_strdup(p->address) : NULL;
-    *request = (mlx_fetch_t){.url = address ? address : file->url,
-                             .auth = address && !p->address_auth ? NULL : file->auth,
-                             .accept = file->accept,
+    *request = (mlx_fetch_t){.url = address ? address : download->url,
+                             .auth = address && !p->address_auth ? NULL : download->auth,
                              .from = s->at,
                              .to = open_ended ? 0 : s->limit,
                              .stall_ms = p->options.run->stall_ms,
@@ -453,16 +454,17 @@ static verdict_t transfer(stream_t *s)
 
 static mlx_file_transfer_end_t fail(mlx_file_transfer_t *self, const mlx_error_t *err, stream_t *s)
 {
-    mlx_download_t *file = self->options.file;
+    mlx_download_t *download = self->options.download;
     pthread_mutex_lock(&self->lock);
     self->ended = true;
-    if (!file->error.code) {
-        file->error = *err;
-        file->status = s->status;
-        file->error_code = s->error_code;
+    if (!download->error.code) {
+        download->error = *err;
+        download->status = s->status;
+        download->error_code = s->error_code;
         s->error_code = NULL;
         if (!err->code)
-            mlx_error_set(&file->error, MLX_ERR_INTERRUPTED, "interrupted; partial files are kept");
+            mlx_error_set(&download->error, MLX_ERR_INTERRUPTED,
+                          "interrupted; partial files are kept");
     }
     pthread_mutex_unlock(&self->lock);
     return MLX_PART_FAILED;
@@ -471,30 +473,30 @@ static mlx_file_transfer_end_t fail(mlx_file_transfer_t *self, const mlx_error_t
 /*  All is there. Other bytes than were announced are forgotten, and fetched once more. */
 static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
 {
-    mlx_download_t *file = self->options.file;
+    mlx_download_t *download = self->options.download;
     char git[MLX_HEX_MAX] = "";
     /* The disk writes while the hash catches up. */
     int failed = mlx_partial_file_sync(self->disk);
-    if (mlx_stream_hasher_finish(self->trail, file->sha256, git))
+    if (mlx_stream_hasher_finish(self->trail, download->sha256, git))
         failed = failed ? failed : EIO;
-    const char *got = git[0] ? git : file->sha256;
+    const char *got = git[0] ? git : download->sha256;
     mlx_error_t err = {0};
     if (failed) {
-        file->sha256[0] = '\0';
-        mlx_fs_error(&err, failed, "write", file->name);
+        download->sha256[0] = '\0';
+        mlx_fs_error(&err, failed, "write", download->file->path);
         return fail(self, &err, s);
     }
-    if (strcmp(got, file->etag) == 0) {
+    if (strcmp(got, download->file->etag) == 0) {
         pthread_mutex_lock(&self->lock);
         self->ended = true;
         pthread_mutex_unlock(&self->lock);
         return MLX_PART_WHOLE;
     }
     mlx_error_set(&err, MLX_ERR_DATA_LOSS,
-                  "%s: the server sent the wrong bytes (%.12s.., not %.12s..)", file->name, got,
-                  file->etag);
+                  "%s: the server sent the wrong bytes (%.12s.., not %.12s..)",
+                  download->file->path, got, download->file->etag);
     mlx_error_hint(&err, "try again later, or use another mirror");
-    file->sha256[0] = '\0';
+    download->sha256[0] = '\0';
     mlx_stream_hasher_restart(self->trail);
     pthread_mutex_lock(&self->lock);
     bool again = !self->wrong_bytes;
@@ -502,7 +504,7 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
     mlx_error_t disk = {0};
     if (mlx_partial_file_discard(self->disk, self->pieces, &disk))
         err = disk;
-    atomic_store(&file->done, 0);
+    atomic_store(&download->done, 0);
     pthread_mutex_unlock(&self->lock);
     return again && !disk.code ? MLX_PART_MORE : fail(self, &err, s);
 }

@@ -1,10 +1,10 @@
 /*  file_transfer.h - one file on its way into partial/, fetched by one or several threads
  *
  *  Used by download.c only, which owns the threads and says who works on what. A file larger than a
- *  piece is set aside on the disk in its whole length and filled by pieces (pieces.h); a smaller
+ *  piece is set aside on the disk in its whole length and filled by pieces (range_map.h); a smaller
  *  one grows from its beginning.
  *
- *      mlx_file_transfer_options_t options = {.run = run, .file = file, ...};
+ *      mlx_file_transfer_options_t options = {.run = run, .download = download, ...};
  *      mlx_file_transfer_t *part = mlx_file_transfer_new(&options);
  *      mlx_file_transfer_open(part);
  *      while (mlx_file_transfer_take(part, &index))          in as many threads as it lets
@@ -21,7 +21,7 @@ typedef struct mlx_file_transfer mlx_file_transfer_t;
 
 typedef struct {
     const mlx_downloads_t *run;
-    mlx_download_t *file;
+    mlx_download_t *download;
     bool (*ending)(void *arg);
     void (*pause)(void *arg, int64_t ms); /* returns early when all ends */
     void (*slow_down)(void *arg);         /* the server wants one stream in all */
@@ -31,14 +31,14 @@ typedef struct {
 typedef enum {
     MLX_PART_MORE,   /* something is left, of this thread or another */
     MLX_PART_WHOLE,  /* complete and verified */
-    MLX_PART_FAILED, /* with the file's error */
+    MLX_PART_FAILED, /* with the download's error */
 } mlx_file_transfer_end_t;
 
 mlx_file_transfer_t *
 mlx_file_transfer_new(const mlx_file_transfer_options_t *options); /* touches no disk; never NULL */
 void mlx_file_transfer_destroy(mlx_file_transfer_t **self); /* says how much is on the disk */
 
-/*  Take what an earlier run left. -1 with the file's error. */
+/*  Take what an earlier run left. -1 with the download's error. */
 int mlx_file_transfer_open(mlx_file_transfer_t *self);
 
 /*  Streams that work on it, and a piece for one more: false when there is none now. */
