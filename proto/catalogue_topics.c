@@ -164,6 +164,8 @@ static const mlx_field_t temperature_sensor[] = {
 static const mlx_field_t fan[] = {
     STR("label", "which fan"),
     NUM("rpm", MLX_REAL, MLX_UNIT_RPM, "speed"),
+    NUM("age", MLX_REAL, MLX_UNIT_SECONDS,
+        "how long before the message it was measured; absent: 0"),
     NUM("min", MLX_REAL, MLX_UNIT_RPM, "slowest speed it is set to"),
     NUM("max", MLX_REAL, MLX_UNIT_RPM, "fastest speed"),
     END,

@@ -69,9 +69,13 @@ mlx_value_t *mlx_value_new_str(const char *s)
 
 mlx_value_t *mlx_value_new_strn(const char *s, size_t len)
 {
-    mlx_value_t *self = new_value(MLX_STR);
-    self->s.data = mlx_strndup(s, len);
+    /* one block of memory: the text lies behind the value */
+    mlx_value_t *self = mlx_alloc(1, sizeof *self + len + 1);
+    self->type = MLX_STR;
+    self->s.data = (char *)(self + 1);
     self->s.len = len;
+    if (len)
+        memcpy(self->s.data, s, len); /* an empty string may come without an address */
     return self;
 }
 
@@ -124,8 +128,6 @@ void mlx_value_destroy(mlx_value_t **self)
         }
         free(value->c.entries);
         free(value->c.slots);
-    } else if (value->type == MLX_STR) {
-        free(value->s.data);
     }
     free(value);
 }
@@ -157,7 +159,7 @@ size_t mlx_value_footprint(const mlx_value_t *value)
         return 0;
     size_t bytes = sizeof *value + BLOCK;
     if (value->type == MLX_STR)
-        return bytes + value->s.len + 1 + BLOCK;
+        return bytes + value->s.len + 1;
     if (value->type != MLX_LIST && value->type != MLX_MAP)
         return bytes;
     bytes += value->c.cap * sizeof(entry_t) + BLOCK;

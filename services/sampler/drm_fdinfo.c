@@ -1,14 +1,14 @@
 #include "drm_fdinfo.h"
 
+#include "open_nodes.h"
 #include "program.h"
 #include "sysfile.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SCAN_US 15000000
@@ -16,7 +16,7 @@
 #define MAX_ENGINES 12
 #define MAX_REGIONS 8
 #define MAX_CLASSES 32
-#define MAX_PROCESSES_SEEN 65536
+#define MAX_KEPT 128 /* accounts kept open */
 
 typedef struct {
     char name[24];
@@ -42,6 +42,7 @@ typedef struct {
 typedef struct {
     int pid;
     unsigned fd;
+    int account;      /* its account, kept open; -1: not */
     char program[24]; /* what the process was called when it was found; "": not known */
     char node[32];    /* the GPU that its device node belongs to; "": not known */
     char slot[32];    /* the GPU that the account names */
@@ -60,6 +61,8 @@ struct mlx_fdinfo {
     const char *kind;
     file_t *files; /* in order of pid and descriptor */
     size_t count;
+    size_t kept; /* accounts that are open */
+    mlx_open_nodes_t *nodes;
     bool cut; /* there are more */
     int64_t scanned_us;
     bool scanned;
@@ -71,6 +74,7 @@ mlx_fdinfo_t *mlx_fdinfo_new(const char *proc_root, const char *sys_root, const 
     self->proc_root = proc_root;
     self->sys_root = sys_root;
     self->kind = kind;
+    self->nodes = mlx_open_nodes_new(proc_root, kind);
     return self;
 }
 
@@ -78,7 +82,10 @@ void mlx_fdinfo_destroy(mlx_fdinfo_t **self)
 {
     if (!*self)
         return;
+    for (size_t i = 0; i < (*self)->count; i++)
+        mlx_close_p(&(*self)->files[i].account);
     free((*self)->files);
+    mlx_open_nodes_destroy(&(*self)->nodes);
     free(*self);
     *self = NULL;
 }
@@ -188,13 +195,41 @@ static void parse_line(file_t *file, region_t *regions, const char *key, const c
     }
 }
 
-static bool read_file(const mlx_fdinfo_t *self, file_t *file)
+static void drop_account(mlx_fdinfo_t *self, file_t *file)
+{
+    if (file->account < 0)
+        return;
+    mlx_close_p(&file->account);
+    self->kept--;
+}
+
+/*  The account's text. It is kept open, as finding it by its path costs more than reading it; that
+ *  holds neither the process nor its GPU: of a process that ended it reads nothing. */
+static bool read_account(mlx_fdinfo_t *self, file_t *file, char *text, size_t size)
+{
+    struct stat entry;
+    if (file->account >= 0) {
+        if (fstat(file->account, &entry) == 0 && entry.st_nlink > 0 &&
+            mlx_sysfile_read(file->account, text, size) >= 0)
+            return true;
+        drop_account(self, file);
+    }
+    int fd = mlx_sysfile_open("%s/%d/fdinfo/%u", self->proc_root, file->pid, file->fd);
+    bool read = mlx_sysfile_read(fd, text, size) >= 0;
+    if (read && self->kept < MAX_KEPT) {
+        file->account = fd;
+        self->kept++;
+    } else {
+        mlx_close_p(&fd);
+    }
+    return read;
+}
+
+static bool read_file(mlx_fdinfo_t *self, file_t *file)
 {
     char text[8192];
     region_t regions[MAX_REGIONS] = {0};
-    MLX_CLEANUP(mlx_close_p)
-    int fd = mlx_sysfile_open("%s/%d/fdinfo/%u", self->proc_root, file->pid, file->fd);
-    if (mlx_sysfile_read(fd, text, sizeof text) < 0)
+    if (!read_account(self, file, text, sizeof text))
         return false;
     file->client = -1;
     for (const char *line = text; line; line = strchr(line, '\n')) {
@@ -218,9 +253,9 @@ static double share(const engine_t *before, const engine_t *now, int64_t span_us
     return (double)(now->busy - before->busy) / span / (double)now->capacity;
 }
 
-static void update_file(const mlx_fdinfo_t *self, file_t *file, int64_t now_us)
+static void update_file(mlx_fdinfo_t *self, file_t *file, int64_t now_us)
 {
-    file_t now = {.pid = file->pid, .fd = file->fd, .read_us = now_us};
+    file_t now = {.pid = file->pid, .fd = file->fd, .account = file->account, .read_us = now_us};
     memcpy(now.node, file->node, sizeof now.node);
     memcpy(now.program, file->program, sizeof now.program);
     now.valid = read_file(self, &now);
@@ -264,7 +299,7 @@ static int by_pid(const void *a, const void *b)
 /*  KNOWN: how many of the files, sorted, were there before this scan. */
 static void add_file(mlx_fdinfo_t *self, size_t known, int pid, unsigned fd, const char *node)
 {
-    file_t file = {.pid = pid, .fd = fd};
+    file_t file = {.pid = pid, .fd = fd, .account = -1};
     if (known && bsearch(&file, self->files, known, sizeof file, by_pid))
         return;
     if (self->count == MAX_FILES) {
@@ -277,41 +312,33 @@ static void add_file(mlx_fdinfo_t *self, size_t known, int pid, unsigned fd, con
     self->files[self->count++] = file;
 }
 
-static void scan_process(mlx_fdinfo_t *self, size_t known, int pid)
+typedef struct {
+    mlx_fdinfo_t *usage;
+    size_t known; /* how many of its files, sorted, were there before this scan */
+} scan_t;
+
+static void found(void *arg, int pid, unsigned fd, const char *node)
 {
-    char prefix[32];
-    size_t prefix_len = (size_t)snprintf(prefix, sizeof prefix, "/dev/%s/", self->kind);
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%d/fd", self->proc_root, pid);
-    DIR *dir = opendir(path);
-    if (!dir)
-        return;
-    const struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        char target[64];
-        ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
-        const char *p = entry->d_name;
-        int64_t fd;
-        if (len <= 0)
-            continue;
-        target[len] = '\0';
-        if (strncmp(target, prefix, prefix_len) == 0 && mlx_sysfile_parse_int(&p, &fd) && fd >= 0 &&
-            fd <= INT32_MAX)
-            add_file(self, known, pid, (unsigned)fd, target + prefix_len);
-    }
-    closedir(dir);
+    const scan_t *scan = arg;
+    add_file(scan->usage, scan->known, pid, fd, node);
 }
 
-static void scan(mlx_fdinfo_t *self)
+static void scan(mlx_fdinfo_t *self, int64_t now_us)
 {
-    unsigned *pids = mlx_alloc(MAX_PROCESSES_SEEN, sizeof *pids);
-    size_t count = mlx_sysfile_numbers(pids, MAX_PROCESSES_SEEN, "", "", "%s", self->proc_root);
-    size_t known = self->count;
+    scan_t arg = {self, self->count};
+    if (self->cut) /* what was left out is in processes that show no change */
+        mlx_open_nodes_forget(self->nodes, MLX_OPEN_NODES_ALL);
     self->cut = false;
-    for (size_t i = 0; i < count; i++)
-        scan_process(self, known, (int)pids[i]);
-    free(pids);
+    mlx_open_nodes_find(self->nodes, now_us, found, &arg);
     if (self->count)
         qsort(self->files, self->count, sizeof *self->files, by_pid);
+}
+
+/*  FILE has no account now: its process is looked over at the next scan. */
+static void lose_file(mlx_fdinfo_t *self, file_t *file)
+{
+    mlx_open_nodes_forget(self->nodes, file->pid);
+    drop_account(self, file);
 }
 
 static int by_client(const void *a, const void *b)
@@ -351,7 +378,7 @@ void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us, mlx_fdinfo_may_read_f
                        void *arg)
 {
     if (!self->scanned || now_us - self->scanned_us >= SCAN_US) {
-        scan(self);
+        scan(self, now_us);
         self->scanned = true;
         self->scanned_us = now_us;
     }
@@ -365,6 +392,8 @@ void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us, mlx_fdinfo_may_read_f
             leave_alone(file);
         if (!ask || file->valid)
             self->files[kept++] = *file;
+        else
+            lose_file(self, file);
     }
     self->count = kept;
     mark_first(self);

@@ -7,8 +7,9 @@
  *      mlx_fdinfo_update(usage, now_us, may_read, cards);
  *      double busy = mlx_fdinfo_utilization(usage, "0000:00:02.0");
  *
- *  Finding the files means a walk over all descriptors of all processes, so that is done every 15
- *  s; between, only the known files are read. Drivers wake a suspended GPU to write such a file:
+ *  Finding the files means a walk over all descriptors of all processes. So every 15 s those of
+ *  processes are walked over that are new or show a change, and of the others every few minutes;
+ *  between, only the known files are read. Drivers wake a suspended GPU to write such a file:
  *  the caller says whose may be read.
  */
 #ifndef MLX_SAMPLER_DRM_FDINFO_H

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_CHIPS 128   /* hwmon chips and thermal zones */
@@ -15,6 +16,7 @@
 #define MAX_SENSORS 512 /* in all */
 #define RESCAN_US 60000000
 #define SLOW_US 60000000
+#define FAN_US 5000000                 /* slower than it is heard; mainboard chips answer slowly */
 #define KEEP_US (3 * (int64_t)SLOW_US) /* a value that is older is the past */
 
 static const struct {
@@ -74,7 +76,9 @@ typedef struct {
 
 struct mlx_hwmon {
     const char *sys_root;
+    mlx_hwmon_rank_fn rank_of;
     set_t *set;
+    uint64_t folders; /* of the chips, as the last scan saw them */
     int64_t scanned_us;
     bool rescan; /* nothing answered: it may have been unplugged */
 };
@@ -250,22 +254,58 @@ static void carry_over(set_t *now, const set_t *old)
         }
 }
 
+static uint64_t mix(uint64_t sum, uint64_t value)
+{
+    return (sum ^ value) * 0x100000001b3u;
+}
+
+/*  One number for all folders of chips: another one when a chip came, went, or was put in place of
+ *  another. */
+static uint64_t look_at_folders(const char *root)
+{
+    static const struct {
+        const char *folder, *prefix;
+    } kinds_of[] = {{"hwmon", "hwmon"}, {"thermal", "thermal_zone"}};
+    uint64_t sum = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < MLX_COUNT(kinds_of); i++) {
+        const char *folder = kinds_of[i].folder;
+        const char *prefix = kinds_of[i].prefix;
+        unsigned numbers[MAX_CHIPS];
+        size_t count =
+            mlx_sysfile_numbers(numbers, MAX_CHIPS, prefix, "", "%s/class/%s", root, folder);
+        for (size_t k = 0; k < count; k++) {
+            MLX_CLEANUP(mlx_free_p)
+            char *path = mlx_format("%s/class/%s/%s%u", root, folder, prefix, numbers[k]);
+            struct stat entry;
+            if (stat(path, &entry))
+                continue;
+            sum = mix(mix(sum, numbers[k]), entry.st_ino);
+            sum = mix(mix(sum, (uint64_t)entry.st_mtim.tv_sec), (uint64_t)entry.st_mtim.tv_nsec);
+        }
+    }
+    return sum;
+}
+
 static void scan(mlx_hwmon_t *self)
 {
     set_t *old = self->set;
     self->set = mlx_alloc(1, sizeof *self->set);
+    self->folders = look_at_folders(self->sys_root);
     scan_chips(self->set, self->sys_root);
     scan_zones(self->set, self->sys_root);
+    for (size_t i = 0; i < self->set->count; i++)
+        self->set->inputs[i].shown.rank = self->rank_of(&self->set->inputs[i].shown);
     if (old)
         carry_over(self->set, old);
     destroy_set(&old);
     self->rescan = false;
 }
 
-mlx_hwmon_t *mlx_hwmon_new(const char *sys_root)
+mlx_hwmon_t *mlx_hwmon_new(const char *sys_root, mlx_hwmon_rank_fn rank_of)
 {
     mlx_hwmon_t *self = mlx_alloc(1, sizeof *self);
     self->sys_root = sys_root;
+    self->rank_of = rank_of;
     scan(self);
     return self;
 }
@@ -336,9 +376,17 @@ static bool is_gone(const input_t *input, const chip_t *chip)
     return access(path, F_OK) != 0;
 }
 
-static void update(input_t *input, const chip_t *chip, int64_t now_us)
+static bool is_due(const input_t *input, int64_t now_us)
 {
-    if (chip->ask) {
+    return input->shown.kind != MLX_HWMON_FAN || !input->read_us || isnan(input->shown.value) ||
+           now_us - input->read_us >= FAN_US;
+}
+
+/*  Returns false when INPUT was asked and has no value. EAGER: ask it before its time. */
+static bool update(input_t *input, const chip_t *chip, int64_t now_us, bool eager)
+{
+    bool ask = chip->ask && (eager || is_due(input, now_us));
+    if (ask) {
         input->shown.value = measure(input);
         input->read_us = now_us;
     }
@@ -346,23 +394,35 @@ static void update(input_t *input, const chip_t *chip, int64_t now_us)
     if (!chip->awake || past || (!chip->ask && is_gone(input, chip)))
         input->shown.value = NAN;
     input->shown.age_s = (double)(now_us - input->read_us) * 1e-6;
+    return !ask || !isnan(input->shown.value);
+}
+
+/*  Returns how many inputs have a value or are left asleep. */
+static size_t update_all(set_t *set, int64_t now_us, bool eager)
+{
+    size_t alive = 0;
+    size_t early = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        input_t *input = &set->inputs[i];
+        const chip_t *chip = &set->chips[input->chip];
+        bool answers = update(input, chip, now_us, eager);
+        bool held = answers && chip->ask && input->shown.age_s > 0;
+        early += held;
+        alive += answers && !held;
+    }
+    return alive ? alive + early : eager || !early ? 0 : update_all(set, now_us, true);
 }
 
 size_t mlx_hwmon_read(mlx_hwmon_t *self, int64_t now_us)
 {
-    if (self->rescan || now_us - self->scanned_us >= RESCAN_US) {
+    bool due = now_us - self->scanned_us >= RESCAN_US;
+    if (self->rescan || (due && look_at_folders(self->sys_root) != self->folders))
         scan(self);
+    if (self->rescan || due)
         self->scanned_us = now_us;
-    }
-    set_t *set = self->set;
-    size_t alive = 0;
-    for (size_t i = 0; i < set->chip_count; i++)
-        decide(&set->chips[i], now_us);
-    for (size_t i = 0; i < set->count; i++) {
-        const chip_t *chip = &set->chips[set->inputs[i].chip];
-        update(&set->inputs[i], chip, now_us);
-        alive += !chip->ask || !isnan(set->inputs[i].shown.value);
-    }
+    for (size_t i = 0; i < self->set->chip_count; i++)
+        decide(&self->set->chips[i], now_us);
+    size_t alive = update_all(self->set, now_us, false);
     self->rescan = alive == 0;
     return alive;
 }

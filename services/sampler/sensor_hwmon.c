@@ -57,10 +57,33 @@ static void hwmon_close(void **state)
     mlx_free_p(state);
 }
 
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/*  The first row of the table that means INPUT; behind its end: no row does, but it may be the
+ *  hottest. Mainboards leave their spare inputs open, and what an open one reads is noise: it is
+ *  listed, but is no machine's temperature. */
+enum {
+    ANY = MLX_COUNT(headlines),
+    NOISE
+};
+
+static int rank_of(const mlx_hwmon_input_t *input)
+{
+    for (size_t h = 0; h < MLX_COUNT(headlines); h++)
+        if (input->kind == headlines[h].kind && starts_with(input->chip, headlines[h].chip) &&
+            starts_with(input->label, headlines[h].label))
+            return (int)h;
+    return input->kind == MLX_HWMON_TEMPERATURE && !starts_with(input->label, "AUXTIN") ? ANY
+                                                                                        : NOISE;
+}
+
 static int hwmon_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
 {
     hwmon_t *self = mlx_alloc(1, sizeof *self);
-    self->inputs = mlx_hwmon_new(env->sys_root);
+    self->inputs = mlx_hwmon_new(env->sys_root, rank_of);
     *state = self;
     if (mlx_hwmon_count(self->inputs))
         return 0;
@@ -87,50 +110,51 @@ static void add_item(const mlx_hwmon_input_t *input, mlx_readings_t *out)
         mlx_readings_item(out, TOPIC, "sensor", item);
     } else {
         mlx_value_set_real(item, "rpm", input->value);
+        set_positive(item, "age", input->age_s);
         set_positive(item, "min", input->min);
         set_positive(item, "max", input->max);
         mlx_readings_item(out, TOPIC, "fan", item);
     }
 }
 
-static bool starts_with(const char *text, const char *prefix)
+typedef struct {
+    double value, age_s; /* NAN: none yet */
+} highest_t;
+
+static void take(highest_t *highest, const mlx_hwmon_input_t *input)
 {
-    return strncasecmp(text, prefix, strlen(prefix)) == 0;
+    if (isnan(input->value) || input->value <= highest->value)
+        return;
+    *highest = (highest_t){input->value, input->age_s};
 }
 
-/*  The highest of the readings that row H of the table means, or NAN. */
-static double headline(const hwmon_t *self, size_t h)
+static void set_highest(mlx_readings_t *out, const char *topic, const char *field,
+                        const highest_t *highest)
 {
-    double highest = NAN;
-    for (size_t i = 0; i < mlx_hwmon_count(self->inputs); i++) {
-        const mlx_hwmon_input_t *input = mlx_hwmon_at(self->inputs, i);
-        if (input->kind == headlines[h].kind && starts_with(input->chip, headlines[h].chip) &&
-            starts_with(input->label, headlines[h].label))
-            highest = fmax(highest, input->value);
-    }
-    return highest;
+    if (isnan(highest->value) || mlx_readings_has(out, topic, field))
+        return;
+    mlx_value_set_real(mlx_readings_topic(out, topic), field, highest->value);
+    mlx_readings_held(out, topic, field, highest->age_s);
 }
 
-/*  The hottest sensor. Mainboards leave their spare inputs open, and what an open one reads is
- *  noise: it is listed, but is no machine's temperature. */
-static double hottest(const hwmon_t *self)
-{
-    double max = NAN;
-    for (size_t i = 0; i < mlx_hwmon_count(self->inputs); i++) {
-        const mlx_hwmon_input_t *input = mlx_hwmon_at(self->inputs, i);
-        if (input->kind == MLX_HWMON_TEMPERATURE && !starts_with(input->label, "AUXTIN"))
-            max = fmax(max, input->value);
-    }
-    return max;
-}
-
+/*  The highest of what each row means: of several rows for one field the first that reads is used.
+ */
 static void add_headlines(const hwmon_t *self, mlx_readings_t *out)
 {
+    highest_t rows[MLX_COUNT(headlines)];
+    highest_t hottest = {NAN, 0};
     for (size_t h = 0; h < MLX_COUNT(headlines); h++)
-        if (!mlx_readings_has(out, headlines[h].topic, headlines[h].field))
-            mlx_value_set_real(mlx_readings_topic(out, headlines[h].topic), headlines[h].field,
-                               headline(self, h));
-    mlx_value_set_real(mlx_readings_topic(out, TOPIC), "max", hottest(self));
+        rows[h] = hottest;
+    for (size_t i = 0; i < mlx_hwmon_count(self->inputs); i++) {
+        const mlx_hwmon_input_t *input = mlx_hwmon_at(self->inputs, i);
+        if (input->rank < ANY)
+            take(&rows[input->rank], input);
+        if (input->kind == MLX_HWMON_TEMPERATURE && input->rank != NOISE)
+            take(&hottest, input);
+    }
+    for (size_t h = 0; h < MLX_COUNT(headlines); h++)
+        set_highest(out, headlines[h].topic, headlines[h].field, &rows[h]);
+    set_highest(out, TOPIC, "max", &hottest);
     mlx_readings_missing(out, TOPIC, "cpu", "no sensor is known to belong to the processor");
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define NUMBER_TEXT 64
+#define WHOLE_BELOW 2048
 #define MAX_UNIT 1000000000 /* nine decimals are kept */
 
 static int open_path(const char *path)
@@ -34,6 +35,14 @@ static long fail(char *buf)
     return -1;
 }
 
+/*  The first read brought all there is, so that nobody need ask for the end. The kernel gives a
+ *  text of several records page by page, none of them longer than half a page: what is shorter than
+ *  that and ends with its line has no more behind it. */
+static bool is_whole(const char *buf, size_t len)
+{
+    return len < WHOLE_BELOW && buf[len - 1] == '\n';
+}
+
 long mlx_sysfile_read(int fd, char *buf, size_t size)
 {
     size_t len = 0;
@@ -43,9 +52,10 @@ long mlx_sysfile_read(int fd, char *buf, size_t size)
             continue;
         if (got < 0)
             return fail(buf);
-        if (got == 0)
-            break;
+        bool first = len == 0;
         len += (size_t)got;
+        if (got == 0 || (first && is_whole(buf, len)))
+            break;
     }
     if (len && buf[len - 1] == '\0')
         len--; /* device tree strings are terminated */

@@ -1,9 +1,10 @@
 /*  Print every reading of this machine as JSON: what the sensor tests and a person compare with
  *  other tools. Two samples, --wait seconds apart, so that rates are there.
  *
- *      dump [--proc DIR] [--sys DIR] [--nvml LIBRARY] [--wait SECONDS] [--repeat N]
+ *      dump [--proc DIR] [--sys DIR] [--nvml LIBRARY] [--wait SECONDS] [--repeat N] [--pace]
  *
- *  On stderr: each back end's state and the cost of its samples. */
+ *  On stderr: each back end's state and the cost of its samples. With --pace a back end keeps its
+ *  own pace where that is slower, as in the sampler. */
 #include "proto/json.h"
 #include "services/sampler/sensor.h"
 
@@ -19,6 +20,7 @@ typedef struct {
     mlx_readings_t *readings;
     void *state;
     int64_t spent_us;
+    int64_t sampled_us;
 } slot_t;
 
 static int64_t clock_us(clockid_t clock)
@@ -41,14 +43,17 @@ static void probe(slot_t *slot, const mlx_sensor_env_t *env)
             (double)(clock_us(CLOCK_MONOTONIC) - start) * 1e-3);
 }
 
-static void sample(slot_t *slot)
+static void sample(slot_t *slot, bool pace)
 {
-    if (!slot->state)
+    int64_t now = clock_us(CLOCK_MONOTONIC);
+    double least_us = pace ? slot->backend->min_period_s * 0.99e6 : 0;
+    if (!slot->state || (double)(now - slot->sampled_us) < least_us)
         return;
     mlx_error_t err = {0};
+    slot->sampled_us = now;
     mlx_readings_reset(slot->readings);
     int64_t start = clock_us(CLOCK_THREAD_CPUTIME_ID);
-    if (slot->backend->sample(slot->state, clock_us(CLOCK_MONOTONIC), slot->readings, &err))
+    if (slot->backend->sample(slot->state, now, slot->readings, &err))
         fprintf(stderr, "%s: %s\n", slot->backend->name, err.text);
     slot->spent_us += clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
 }
@@ -75,13 +80,18 @@ static void print(slot_t *slots, size_t count)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"proc", required_argument, NULL, 'p'},   {"sys", required_argument, NULL, 's'},
-        {"nvml", required_argument, NULL, 'n'},   {"wait", required_argument, NULL, 'w'},
-        {"repeat", required_argument, NULL, 'r'}, {NULL, 0, NULL, 0},
+        {"proc", required_argument, NULL, 'p'},
+        {"sys", required_argument, NULL, 's'},
+        {"nvml", required_argument, NULL, 'n'},
+        {"wait", required_argument, NULL, 'w'},
+        {"repeat", required_argument, NULL, 'r'},
+        {"pace", no_argument, NULL, 'a'},
+        {NULL, 0, NULL, 0},
     };
     mlx_sensor_env_t env = {"/proc", "/sys", "libnvidia-ml.so.1", NULL};
     double wait_s = 1;
     int repeat = 1;
+    bool pace = false;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'p')
             env.proc_root = optarg;
@@ -93,6 +103,8 @@ int main(int argc, char **argv)
             wait_s = strtod(optarg, NULL);
         else if (c == 'r')
             repeat = atoi(optarg);
+        else if (c == 'a')
+            pace = true;
         else
             return 2;
     }
@@ -102,14 +114,14 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         slots[i] = (slot_t){.backend = backends[i], .readings = mlx_readings_new()};
         probe(&slots[i], &env);
-        sample(&slots[i]);
+        sample(&slots[i], false);
         slots[i].spent_us = 0; /* the first sample opens and looks around */
     }
     struct timespec pause = {(time_t)wait_s, (long)((wait_s - (double)(time_t)wait_s) * 1e9)};
     for (int round = 0; round < repeat; round++) {
         nanosleep(&pause, NULL);
         for (size_t i = 0; i < count; i++)
-            sample(&slots[i]);
+            sample(&slots[i], pace);
     }
     print(slots, count);
     for (size_t i = 0; i < count; i++) {

@@ -1,11 +1,13 @@
 /*  AMD and Intel GPUs of recorded machines. */
 #include "rig.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -154,6 +156,44 @@ static void test_clients_come_and_go(void **state)
     assert_non_null(rig_why(&rig, GPU, "utilization"));
 }
 
+static void set_time(const rig_t *rig, const char *path)
+{
+    static const struct timespec times[2] = {{1000, 0}, {1000, 0}};
+    MLX_CLEANUP(mlx_free_p) char *folder = mlx_format("%s/%s", rig->root, path);
+    assert_int_equal(utimensat(AT_FDCWD, folder, times, 0), 0);
+}
+
+/*  What opened a device since shows in its folder of descriptors; one that shows nothing is walked
+ *  over now and then all the same. */
+static void test_processes_are_walked_over_when_they_change(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open(&rig, "intel-laptop", "drm");
+    rig_plant_link(&rig, "proc/3003/fd/1", "/dev/null");
+    rig_plant(&rig, "proc/3003/fdinfo/7", "");
+    write_i915(&rig, "proc/3003/fdinfo/7", 300, 1, 1, 1);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+    rig_plant_link(&rig, "proc/3003/fd/7", "/dev/dri/renderD128");
+    assert_int_equal(rig_sample(&rig, 16), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 3);
+    /* the same change, but nothing tells of it */
+    rig_plant_link(&rig, "proc/4004/fd/1", "/dev/null");
+    rig_plant(&rig, "proc/4004/fdinfo/7", "");
+    write_i915(&rig, "proc/4004/fdinfo/7", 400, 1, 1, 1);
+    set_time(&rig, "proc/4004/fd");
+    assert_int_equal(rig_sample(&rig, 16), 0);
+    rig_plant_link(&rig, "proc/4004/fd/7", "/dev/dri/renderD128");
+    MLX_CLEANUP(mlx_free_p) char *first = mlx_format("%s/4004/fd/1", rig.proc);
+    assert_int_equal(unlink(first), 0);
+    set_time(&rig, "proc/4004/fd");
+    assert_int_equal(rig_sample(&rig, 16), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 3);
+    assert_int_equal(rig_sample(&rig, 241), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 4);
+}
+
 static void test_intel_card_on_xe(void **state)
 {
     (void)state;
@@ -276,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_amd_processor_graphics_count_main_memory),
         cmocka_unit_test(test_intel_graphics_by_their_clients),
         cmocka_unit_test(test_clients_come_and_go),
+        cmocka_unit_test(test_processes_are_walked_over_when_they_change),
         cmocka_unit_test(test_intel_card_on_xe),
         cmocka_unit_test(test_a_suspended_card_is_left_asleep),
         cmocka_unit_test(test_a_card_pulled_out_and_put_back),

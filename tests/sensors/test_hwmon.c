@@ -132,6 +132,26 @@ static void test_chips_come_and_go(void **state)
     assert_int_equal(rig_items(&rig, TEMP, "sensor"), 6);
 }
 
+/*  Fans turn slowly: read every 5 s, and a value in between says how old it is. */
+static void test_a_fan_carries_its_age(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    double age;
+    rig_open(&rig, "amd-desktop", "hwmon");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_false(mlx_value_real(rig_item(&rig, TEMP, "fan", 1), "age", &age));
+    rig_write(&rig, "sys/class/hwmon/hwmon2/fan2_input", "1500\n");
+    rig_write(&rig, "sys/class/hwmon/hwmon1/temp1_input", "90000\n");
+    assert_int_equal(rig_sample(&rig, 3), 0);
+    check(&rig, TEMP, "cpu", 90); /* temperatures are read each time */
+    check_fan(&rig, 1, "nct6799 fan2", 1187);
+    assert_true(mlx_value_real(rig_item(&rig, TEMP, "fan", 1), "age", &age) && age == 3);
+    assert_int_equal(rig_sample(&rig, 2), 0);
+    check_fan(&rig, 1, "nct6799 fan2", 1500);
+    assert_false(mlx_value_real(rig_item(&rig, TEMP, "fan", 1), "age", &age));
+}
+
 static void test_all_chips_gone_is_an_error(void **state)
 {
     (void)state;
@@ -340,6 +360,7 @@ int main(void)
         cmocka_unit_test(test_chips_of_an_asahi_mac),
         cmocka_unit_test(test_a_suspended_device_is_left_asleep),
         cmocka_unit_test(test_chips_come_and_go),
+        cmocka_unit_test(test_a_fan_carries_its_age),
         cmocka_unit_test(test_all_chips_gone_is_an_error),
         cmocka_unit_test(test_rapl_counts_watts),
         cmocka_unit_test(test_rapl_wraps_and_resets),
