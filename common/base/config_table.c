@@ -33,6 +33,8 @@ static const mlx_setting_t runtime_fields[] = {
      .words = "auto" MLX_RUNTIME_KINDS(MLX_RUNTIME_WORD_BAR),
      .required = true},
     {.key = "url", .type = MLX_SETTING_STR, .required = true},
+    {.key = "key_file", .type = MLX_SETTING_PATH, .secret = true},
+    {.key = "key_env", .type = MLX_SETTING_STR, .secret = true},
     {0},
 };
 
@@ -93,7 +95,8 @@ const mlx_setting_t mlx_settings[] = {
     {LIST("sampler.disable", "[nvml]"), USE("mlx-sampler", "Sensor back ends not to use.")},
 
     {MAPS("watcher.runtimes", runtime_fields, "[{kind: ollama, url: \"http://127.0.0.1:11434\"}]"),
-     USE("mlx-watcher", "Runtimes in addition to those discovered.")},
+     USE("mlx-watcher, mlx-bencher",
+         "Runtimes in addition to those discovered; key_file or key_env says where a key is.")},
     {FLAG("watcher.discover", "true"),
      USE("mlx-watcher", "Look for runtimes on their default ports and in OLLAMA_HOST.")},
     {FLAG("watcher.tap", "true"),

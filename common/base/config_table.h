@@ -26,6 +26,7 @@ struct mlx_setting {
     const char *key; /* "section.name", or a name without section */
     mlx_setting_type_t type;
     bool required;               /* of a field of maps */
+    bool secret;                 /* a text that is refused may be a secret: it is not repeated */
     const char *fallback;        /* the default as text; NULL: not set, or an empty list */
     double min, max;             /* of int and real */
     const char *words;           /* of word: "a|b|c" */

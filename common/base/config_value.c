@@ -29,7 +29,7 @@ static mlx_value_t *convert(const job_t *job);
 static mlx_value_t *refuse(const job_t *job, const char *wanted)
 {
     const mlx_yaml_t *node = job->node;
-    if (node->type == MLX_STR)
+    if (node->type == MLX_STR && !job->setting->secret)
         mlx_yaml_error(job->err, job->name, node, "%s is \"%.64s\", but must be %s",
                        job->setting->key, node->text, wanted);
     else

@@ -15,4 +15,8 @@
  *  failed otherwise. */
 char *mlx_file_read(const char *path, size_t max, size_t *len, mlx_error_t *err);
 
+/*  The same of a file that holds a secret: usage when it belongs to neither this user nor root, or
+ *  when its mode lets anybody else read or change it. */
+char *mlx_file_read_private(const char *path, size_t max, size_t *len, mlx_error_t *err);
+
 #endif

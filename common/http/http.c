@@ -32,6 +32,8 @@ struct mlx_http {
     mlx_timer_t *timer;
     mlx_http_call_t *calls;
     bool inside; /* curl runs and may call us */
+    char *(*find_key)(void *arg, const char *url);
+    void *key_arg;
 };
 
 static void cancel(mlx_http_t *self, mlx_timer_t **timer)
@@ -205,7 +207,11 @@ mlx_http_call_t *mlx_http_start(mlx_http_t *self, const mlx_http_request_t *requ
     mlx_http_call_t *call = mlx_alloc(1, sizeof *call);
     call->http = self;
     call->fn = fn;
-    mlx_http_transfer_open(&call->transfer, request, arg);
+    mlx_http_request_t full = *request;
+    MLX_CLEANUP(mlx_free_p)
+    char *key = self->find_key && !full.key ? self->find_key(self->key_arg, full.url) : NULL;
+    full.key = full.key ? full.key : key;
+    mlx_http_transfer_open(&call->transfer, &full, arg);
     curl_easy_setopt(call->transfer.easy, CURLOPT_PRIVATE, call);
     call->next = self->calls;
     self->calls = call;
@@ -225,6 +231,12 @@ void mlx_http_abort(mlx_http_t *self, mlx_http_call_t **call_p)
         call->state = CALL_ABORTED;
     else
         free_call(call);
+}
+
+void mlx_http_set_keys(mlx_http_t *self, char *(*find)(void *arg, const char *url), void *arg)
+{
+    self->find_key = find;
+    self->key_arg = arg;
 }
 
 static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,

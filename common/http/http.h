@@ -26,6 +26,7 @@ typedef struct {
     const char *body;   /* copied; NULL: none; JSON unless HEADERS name another type */
     size_t body_len;
     const char *const *headers; /* "Name: value", ends with NULL; copied; may be NULL */
+    const char *key; /* sent as a bearer's, past any proxy that could read it; copied; NULL: none */
     int64_t timeout_ms;         /* whole transfer; 0: 10 s; negative: none */
     int64_t connect_timeout_ms; /* 0: 2 s */
     int64_t stall_timeout_ms;   /* no byte for this long ends it; 0: none */
@@ -70,6 +71,10 @@ typedef void (*mlx_http_fn)(void *arg, const mlx_http_reply_t *reply);
 
 mlx_http_t *mlx_http_new(mlx_loop_t *loop);
 void mlx_http_destroy(mlx_http_t **self); /* pending calls end without their FN being called */
+
+/*  From now on requests that bring no key get the one that FIND gives for their URL: a copy, which
+ *  is freed, or NULL. */
+void mlx_http_set_keys(mlx_http_t *self, char *(*find)(void *arg, const char *url), void *arg);
 
 /*  Start a request. The handle is valid until FN has run; NULL never. */
 mlx_http_call_t *mlx_http_start(mlx_http_t *self, const mlx_http_request_t *request, mlx_http_fn fn,

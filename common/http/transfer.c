@@ -150,8 +150,9 @@ static bool is_loopback(const char *host)
     return strncmp(host, "127.", 4) == 0;
 }
 
-/*  Look into the URL: never a proxy for ourselves, no secrets in messages. */
-static void inspect_url(mlx_http_transfer_t *self, const char *method, const char *url)
+/*  Look into the URL: never a proxy for ourselves, nor one that would read a key; no secrets in
+ *  messages. */
+static void inspect_url(mlx_http_transfer_t *self, const char *method, const char *url, bool key)
 {
     CURLU *parts = curl_url();
     char *host = NULL, *shown = NULL;
@@ -163,7 +164,8 @@ static void inspect_url(mlx_http_transfer_t *self, const char *method, const cha
         curl_url_set(parts, CURLUPART_FRAGMENT, NULL, 0);
         curl_url_get(parts, CURLUPART_URL, &shown, 0);
     }
-    if (host && is_loopback(host))
+    bool readable = key && strncasecmp(url, "https:", 6) != 0;
+    if (readable || (host && is_loopback(host)))
         SETOPT(self->easy, CURLOPT_PROXY, "");
     self->shown = mlx_format("%s %.200s", method, shown ? shown : "<invalid URL>");
     curl_free(host);
@@ -179,6 +181,12 @@ static void set_headers(mlx_http_transfer_t *self, const mlx_http_request_t *req
             self->ended = MLX_HTTP_BAD_HEADER;
         typed = typed || strncasecmp(*h, "Content-Type:", 13) == 0;
         self->headers = curl_slist_append(self->headers, *h);
+    }
+    if (request->key) {
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format("Authorization: Bearer %s", request->key);
+        if (strpbrk(text, "\r\n"))
+            self->ended = MLX_HTTP_BAD_HEADER;
+        self->headers = curl_slist_append(self->headers, text);
     }
     if (request->body && !typed)
         self->headers = curl_slist_append(self->headers, "Content-Type: application/json");
@@ -252,7 +260,7 @@ void mlx_http_transfer_open(mlx_http_transfer_t *self, const mlx_http_request_t 
     set_limits(self, request);
     set_method(self, request, method);
     set_headers(self, request);
-    inspect_url(self, method, request->url);
+    inspect_url(self, method, request->url, request->key != NULL);
     /* Without a URL curl ends the transfer at its first step, in its usual way. */
     if (self->ended == MLX_HTTP_NOT_ENDED)
         curl_easy_setopt(self->easy, CURLOPT_URL, request->url);

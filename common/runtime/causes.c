@@ -4,12 +4,14 @@
 
 #include <string.h>
 
+static const char needs_key[] = "needs a key";
+
 static const mlx_runtime_cause_t in_common[] = {
     {NULL, 503, "oading model", "it is loading its model"},
     {NULL, 503, "tarting", "it is starting"},
-    {NULL, 401, NULL, "it needs a key"},
+    {NULL, 401, NULL, needs_key},
     {NULL, 403, "ost header", "it refuses the host name that it was asked by (HTTP 403)"},
-    {NULL, 403, NULL, "it refuses access (HTTP 403)"},
+    {NULL, 403, NULL, needs_key},
     {NULL, 404, NULL, "it does not offer this (HTTP 404)"},
     {NULL, 429, NULL, "it has too many requests (HTTP 429)"},
     {NULL, 501, NULL, "it was started without this (HTTP 501)"},
@@ -40,6 +42,12 @@ const char *mlx_runtime_cause(const mlx_runtime_backend_t *backend, const char *
 {
     const char *own = find(backend ? backend->causes : NULL, path, status, body);
     return own ? own : find(in_common, path, status, body);
+}
+
+bool mlx_runtime_wants_key(const mlx_runtime_backend_t *backend, const char *path, long status,
+                           const char *body)
+{
+    return mlx_runtime_cause(backend, path, status, body) == needs_key;
 }
 
 bool mlx_runtime_is_loading(long status, const char *body)

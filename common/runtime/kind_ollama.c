@@ -108,8 +108,15 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return yes;
 }
 
+/*  It has no keys: a host or an origin that it does not know is refused. */
+static const mlx_runtime_cause_t causes[] = {
+    {NULL, 403, NULL, "it refuses access: OLLAMA_ORIGINS does not allow this (HTTP 403)"},
+    {0},
+};
+
 const mlx_runtime_backend_t mlx_runtime_ollama = {
     .kind = "ollama",
+    .causes = causes,
     .on_demand = true,
     .runners = true,
     .probe_path = "/api/ps",

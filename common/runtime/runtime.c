@@ -49,6 +49,8 @@ const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *an
 {
     if (mlx_runtime_is_loading(answer->status, answer->body))
         return &mlx_runtime_llamacpp; /* whose words these are */
+    if ((answer->status == 401 || answer->status == 403) && !strcmp(answer->server, "llama.cpp"))
+        return &mlx_runtime_llamacpp;
     for (size_t i = 0; i < MLX_COUNT(backends) && answer->status == 200; i++)
         if (!strcmp(backends[i]->probe_path, answer->path) && backends[i]->claims(answer))
             return backends[i];

@@ -149,6 +149,11 @@ const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *an
 const char *mlx_runtime_cause(const mlx_runtime_backend_t *backend, const char *path, long status,
                               const char *body);
 
+/*  The answer is that nobody is let in without a key, or not with that one. What to say of it is
+ *  mlx_runtime_keys_advice's to know (keys.h). */
+bool mlx_runtime_wants_key(const mlx_runtime_backend_t *backend, const char *path, long status,
+                           const char *body);
+
 /*  The server says that it is loading its model: it will answer in a while. */
 bool mlx_runtime_is_loading(long status, const char *body);
 

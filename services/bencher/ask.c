@@ -17,6 +17,9 @@ struct mlx_asking {
     mlx_http_call_t *call;
     mlx_timer_t *limit;
     mlx_stream_stats_t *stats;
+    const mlx_runtime_backend_t *runtime;
+    const mlx_runtime_keys_t *keys;
+    char *url; /* of the runtime */
     bool load_only;
     int64_t started_us;
     mlx_asking_fn fn;
@@ -63,8 +66,16 @@ static bool on_data(void *arg, const char *data, size_t len)
 }
 
 /*  {"error": "..."} of Ollama, {"error": {"message": "..."}} of the others. */
-static void set_status_error(mlx_error_t *err, const mlx_http_reply_t *reply)
+static void set_status_error(const mlx_asking_t *self, mlx_error_t *err,
+                             const mlx_http_reply_t *reply)
 {
+    if (mlx_runtime_wants_key(self->runtime, self->runtime->generate.path, reply->status,
+                              reply->body)) {
+        char advice[MLX_RUNTIME_ADVICE_MAX];
+        mlx_runtime_keys_advice(self->keys, self->url, advice, sizeof advice);
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s %s", self->url, advice);
+        return;
+    }
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *body = mlx_json_parse(reply->body, reply->body_len, NULL);
     const mlx_value_t *error = mlx_value_get(body, "error");
@@ -74,6 +85,7 @@ static void set_status_error(mlx_error_t *err, const mlx_http_reply_t *reply)
     mlx_error_set(err, reply->status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
                   "the runtime returned HTTP %ld%s%.200s", reply->status, text ? ": " : "",
                   text ? text : "");
+    mlx_runtime_keys_hide(self->keys, self->url, err->text);
 }
 
 static void on_reply(void *arg, const mlx_http_reply_t *reply)
@@ -84,7 +96,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     if (reply->error.code)
         answer.error = reply->error;
     else if (reply->status != 200)
-        set_status_error(&answer.error, reply);
+        set_status_error(self, &answer.error, reply);
     end(self, answer.error.code ? MLX_STREAM_SERVER_ABORT : MLX_STREAM_OK, &answer);
 }
 
@@ -97,6 +109,9 @@ mlx_asking_t *mlx_asking_new(mlx_loop_t *loop, mlx_http_t *http,
     MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(request->runtime, &request->ask);
     self->loop = loop;
     self->http = http;
+    self->runtime = request->runtime;
+    self->keys = request->keys;
+    self->url = mlx_strdup(request->url);
     self->load_only = !request->ask.prompt;
     self->fn = fn;
     self->arg = arg;
@@ -127,5 +142,6 @@ void mlx_asking_destroy(mlx_asking_t **self_p)
     if (self->call)
         mlx_http_abort(self->http, &self->call);
     mlx_stream_stats_destroy(&self->stats);
+    free(self->url);
     free(self);
 }

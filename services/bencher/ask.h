@@ -9,6 +9,7 @@
 
 #include "api.h"
 #include "common/http/http.h"
+#include "common/runtime/keys.h"
 #include "common/runtime/stream_stats.h"
 
 typedef struct mlx_asking mlx_asking_t;
@@ -17,7 +18,8 @@ typedef struct {
     const mlx_runtime_backend_t *runtime;
     const char *url; /* of the runtime */
     mlx_ask_t ask;
-    int64_t limit_ms; /* break it off then */
+    int64_t limit_ms;               /* break it off then */
+    const mlx_runtime_keys_t *keys; /* that HTTP sends; borrowed */
 } mlx_asking_request_t;
 
 typedef struct {

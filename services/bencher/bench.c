@@ -188,6 +188,7 @@ static void restore(mlx_bench_t *self)
     }
     mlx_asking_request_t request = {.runtime = self->target.runtime,
                                     .url = self->target.url,
+                                    .keys = self->options.keys,
                                     .ask = restore_ask(self),
                                     .limit_ms = restore_ms(self)};
     self->asking =
@@ -214,6 +215,7 @@ static void start_asking(mlx_bench_t *self, const char *prompt, int64_t tokens, 
     mlx_asking_request_t request = {
         .runtime = self->target.runtime,
         .url = self->target.url,
+        .keys = self->options.keys,
         .ask = {.model = self->target.model,
                 .prompt = prompt,
                 .tokens = tokens,
@@ -323,7 +325,8 @@ static void on_loaded(void *arg, const mlx_answer_t *answer)
         return;
     }
     self->load_s = answer->duration_s;
-    self->probe = mlx_probe_new(self->options.http, self->target.url, on_looked, self);
+    self->probe =
+        mlx_probe_new(self->options.http, self->options.keys, self->target.url, on_looked, self);
 }
 
 static void load(mlx_bench_t *self)
@@ -374,6 +377,7 @@ mlx_bench_t *mlx_bench_new(const mlx_bench_options_t *options)
     snprintf(self->id, sizeof self->id, "%016llx", (unsigned long long)options->random);
     self->find = mlx_find_new(options->loop,
                               &(mlx_find_options_t){.http = options->http,
+                                                    .keys = options->keys,
                                                     .overview = options->overview,
                                                     .host = self->host,
                                                     .model = self->model,
@@ -395,10 +399,14 @@ static void restore_blocking(const mlx_bench_t *self)
     MLX_CLEANUP(mlx_free_p) char *body = mlx_api_body(self->target.runtime, &ask);
     MLX_CLEANUP(mlx_free_p)
     char *url = mlx_format("%s%s", self->target.url, self->target.runtime->generate.path);
-    mlx_http_run(
-        &(mlx_http_request_t){
-            .url = url, .body = body, .body_len = strlen(body), .timeout_ms = RESTORE_BLOCKING_MS},
-        ignore_reply, NULL);
+    mlx_runtime_keys_t *keys = self->options.keys;
+    MLX_CLEANUP(mlx_free_p) char *key = keys ? mlx_runtime_keys_find(keys, url) : NULL;
+    mlx_http_run(&(mlx_http_request_t){.url = url,
+                                       .key = key,
+                                       .body = body,
+                                       .body_len = strlen(body),
+                                       .timeout_ms = RESTORE_BLOCKING_MS},
+                 ignore_reply, NULL);
 }
 
 void mlx_bench_destroy(mlx_bench_t **self_p)

@@ -13,6 +13,7 @@
 #define MLX_BENCHER_BENCH_H
 
 #include "common/http/http.h"
+#include "common/runtime/keys.h"
 #include "common/view/overview.h"
 #include "prompts.h"
 
@@ -21,6 +22,7 @@ typedef struct mlx_bench mlx_bench_t;
 typedef struct {
     mlx_loop_t *loop;
     mlx_http_t *http;
+    mlx_runtime_keys_t *keys;       /* that HTTP sends; borrowed; may be NULL */
     const mlx_overview_t *overview; /* what the bus says; kept up to date by the owner */
     const char *host;               /* name of this machine on the bus */
     const char *model;              /* NULL: the one that is loaded */

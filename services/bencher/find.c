@@ -21,6 +21,7 @@ typedef struct {
 struct mlx_find {
     mlx_loop_t *loop;
     mlx_http_t *http;
+    const mlx_runtime_keys_t *keys;
     mlx_find_fn fn;
     void *arg;
     char *model; /* NULL: any that is loaded */
@@ -221,7 +222,8 @@ static void try_next(mlx_find_t *self)
         refuse(self);
         return;
     }
-    self->probe = mlx_probe_new(self->http, self->list[self->next++].url, on_probed, self);
+    self->probe =
+        mlx_probe_new(self->http, self->keys, self->list[self->next++].url, on_probed, self);
 }
 
 static void on_start(void *arg)
@@ -237,6 +239,7 @@ mlx_find_t *mlx_find_new(mlx_loop_t *loop, const mlx_find_options_t *options, ml
     mlx_find_t *self = mlx_alloc(1, sizeof *self);
     self->loop = loop;
     self->http = options->http;
+    self->keys = options->keys;
     self->model = mlx_strdup(options->model);
     self->fn = fn;
     self->arg = arg;

@@ -13,6 +13,7 @@
 
 #include "api.h"
 #include "common/http/http.h"
+#include "common/runtime/keys.h"
 #include "common/view/overview.h"
 
 typedef struct mlx_find mlx_find_t;
@@ -35,6 +36,7 @@ typedef struct {
 
 typedef struct {
     mlx_http_t *http;
+    const mlx_runtime_keys_t *keys; /* that HTTP sends; borrowed; may be NULL */
     const mlx_overview_t *overview; /* used by the call of _new only */
     const char *host;               /* runtimes of other machines are no candidates */
     const char *model;              /* NULL: the one that is loaded */

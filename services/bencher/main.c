@@ -14,6 +14,7 @@ enum {
 typedef struct {
     mlx_service_t *service;
     mlx_http_t *http;
+    mlx_runtime_keys_t *keys;
     mlx_overview_t *overview;
     mlx_bench_t *bench;     /* NULL: idle */
     mlx_request_t *request; /* NULL: nobody waits any more */
@@ -91,6 +92,7 @@ static int start_run(state_t *self, const mlx_value_t *args, mlx_error_t *err)
     self->bench = mlx_bench_new(&(mlx_bench_options_t){
         .loop = mlx_service_loop(self->service),
         .http = self->http,
+        .keys = self->keys,
         .overview = self->overview,
         .host = mlx_bus_host(mlx_service_bus(self->service)),
         .model = mlx_value_str(args, "model"),
@@ -132,6 +134,9 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     *state = self;
     self->service = service;
     self->http = mlx_http_new(mlx_service_loop(service));
+    self->keys =
+        mlx_runtime_keys_new(mlx_config_value(mlx_service_config(service), "watcher.runtimes"));
+    mlx_http_set_keys(self->http, mlx_runtime_keys_find, self->keys);
     self->overview = mlx_overview_new(mlx_bus_host(mlx_service_bus(service)));
     mlx_bus_subscribe(mlx_service_bus(service), "runtime.", on_message, self);
     mlx_bus_subscribe(mlx_service_bus(service), "sensor.", on_message, self);
@@ -145,6 +150,7 @@ static void stop(void **state)
         return;
     mlx_bench_destroy(&self->bench);
     mlx_http_destroy(&self->http);
+    mlx_runtime_keys_destroy(&self->keys);
     mlx_overview_destroy(&self->overview);
     free(self);
     *state = NULL;

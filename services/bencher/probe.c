@@ -14,7 +14,9 @@ enum {
 struct mlx_probe {
     mlx_http_t *http;
     mlx_http_call_t *call;
+    const mlx_runtime_keys_t *keys;
     char *url;
+    bool locked; /* one of its answers was that it needs a key */
     mlx_probe_fn fn;
     void *arg;
     const char *path; /* being asked */
@@ -67,8 +69,12 @@ static void succeed(mlx_probe_t *self)
 static void fail(mlx_probe_t *self, const mlx_http_reply_t *reply)
 {
     mlx_error_t err = {0};
+    char advice[MLX_RUNTIME_ADVICE_MAX];
     const char *cause = mlx_runtime_cause(self->backend, self->path, reply->status, reply->body);
-    if (reply->refused || reply->status == 0)
+    if (self->locked) {
+        mlx_runtime_keys_advice(self->keys, self->url, advice, sizeof advice);
+        mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the server at %s %s", self->url, advice);
+    } else if (reply->refused || reply->status == 0)
         mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "no runtime answers at %s: %s", self->url,
                       reply->error.text);
     else if (cause && reply->status != 404)
@@ -119,6 +125,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
 {
     mlx_probe_t *self = arg;
     self->call = NULL;
+    self->locked |= mlx_runtime_wants_key(self->backend, self->path, reply->status, reply->body);
     if (!self->backend) {
         recognise(self, reply);
         return;
@@ -144,13 +151,15 @@ static void ask(mlx_probe_t *self, const char *path)
         self);
 }
 
-mlx_probe_t *mlx_probe_new(mlx_http_t *http, const char *url, mlx_probe_fn fn, void *arg)
+mlx_probe_t *mlx_probe_new(mlx_http_t *http, const mlx_runtime_keys_t *keys, const char *url,
+                           mlx_probe_fn fn, void *arg)
 {
     mlx_probe_t *self = mlx_alloc(1, sizeof *self);
     size_t len = strlen(url);
     while (len > 0 && url[len - 1] == '/')
         len--;
     self->http = http;
+    self->keys = keys;
     self->url =
         strstr(url, "://") ? mlx_strndup(url, len) : mlx_format("http://%.*s", (int)len, url);
     self->fn = fn;

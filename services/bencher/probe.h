@@ -2,7 +2,8 @@
  *
  *  A few GET requests in the loop, the answers of which are hostile: bounded and checked.
  *
- *      mlx_probe_t *probe = mlx_probe_new(http, "http://127.0.0.1:11434", on_probed, self);
+ *      mlx_probe_t *probe = mlx_probe_new(http, keys, "http://127.0.0.1:11434", on_probed,
+ *                                         self);
  *      ... on_probed(self, &found, &err)
  *      mlx_probe_destroy(&probe);             at any time; on_probed is not called afterwards
  */
@@ -10,6 +11,7 @@
 #define MLX_BENCHER_PROBE_H
 
 #include "common/http/http.h"
+#include "common/runtime/keys.h"
 #include "proto/value.h"
 
 typedef struct mlx_probe mlx_probe_t;
@@ -27,7 +29,9 @@ typedef struct {
  *  destroy the probe. */
 typedef void (*mlx_probe_fn)(void *arg, const mlx_found_t *found, const mlx_error_t *err);
 
-mlx_probe_t *mlx_probe_new(mlx_http_t *http, const char *url, mlx_probe_fn fn, void *arg);
+/*  KEYS are those that HTTP sends, to say what is wrong with one; borrowed; may be NULL. */
+mlx_probe_t *mlx_probe_new(mlx_http_t *http, const mlx_runtime_keys_t *keys, const char *url,
+                           mlx_probe_fn fn, void *arg);
 void mlx_probe_destroy(mlx_probe_t **self);
 
 /*  The entry that WANTED means, borrowed: by its name, the name without ":latest", or the last part

@@ -33,6 +33,9 @@ typedef struct {
     char *model;
     char *kind;
     char *endpoint;
+    char *url;
+    const mlx_runtime_backend_t *backend;
+    const mlx_runtime_keys_t *keys;
 } job_t;
 
 static void end(job_t *job, const mlx_value_t *result, const mlx_error_t *err)
@@ -41,6 +44,7 @@ static void end(job_t *job, const mlx_value_t *result, const mlx_error_t *err)
     free(job->model);
     free(job->kind);
     free(job->endpoint);
+    free(job->url);
     free(job);
 }
 
@@ -145,9 +149,14 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
 {
     job_t *job = arg;
     mlx_error_t err = reply->error;
-    if (!err.code && reply->status != 200)
+    char advice[MLX_RUNTIME_ADVICE_MAX];
+    if (!err.code && mlx_runtime_wants_key(job->backend, "", reply->status, reply->body)) {
+        mlx_runtime_keys_advice(job->keys, job->url, advice, sizeof advice);
+        mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "%s %s", job->url, advice);
+    } else if (!err.code && reply->status != 200)
         mlx_error_set(&err, reply->status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
                       "%s refused with HTTP %ld: %.200s", job->kind, reply->status, reply->body);
+    mlx_runtime_keys_hide(job->keys, job->url, err.text);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
     mlx_value_set_str(result, "model", job->model);
     mlx_value_set_str(result, "runtime", job->kind);
@@ -161,6 +170,8 @@ static void start(job_t *job, mlx_target_t *target, int row, mlx_http_t *http)
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
     MLX_CLEANUP(mlx_free_p)
     char *url = mlx_format("%s%s", target->options.endpoint.url, asks[row].path);
+    job->backend = target->backend;
+    job->url = mlx_strdup(target->options.endpoint.url);
     job->kind = mlx_strdup(target->backend->kind);
     job->endpoint = mlx_strdup(target->options.endpoint.segment);
     mlx_value_set_str(body, "model", job->model);
@@ -185,7 +196,8 @@ void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const ml
     mlx_target_t *target = NULL;
     mlx_error_t err = {0};
     job_t *job = mlx_alloc(1, sizeof *job);
-    *job = (job_t){.fn = fn, .arg = arg, .model = mlx_strdup(model ? model : "")};
+    *job =
+        (job_t){.fn = fn, .arg = arg, .model = mlx_strdup(model ? model : ""), .keys = scene->keys};
     mlx_value_bool(args, "force", &force);
     if (!model || !*model)
         mlx_error_set(&err, MLX_ERR_USAGE, "which model? Give \"model\"");

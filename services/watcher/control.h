@@ -22,6 +22,7 @@ typedef struct {
     const mlx_target_t *tapped; /* the one behind the tap, or NULL */
     const mlx_activity_t *tap;  /* what the tap sees of it, or NULL */
     mlx_http_t *http;
+    const mlx_runtime_keys_t *keys; /* that HTTP sends */
 } mlx_control_scene_t;
 
 /*  Do CMD ("model.load", "model.unload", "model.pin") with ARGS at the one target that fits. FN is

@@ -12,6 +12,7 @@ enum {
     SOON_MS = 1000,      /* while it loads, or may start a model at any time */
     ABSENT_MS = 2000,    /* nobody listens there: asking costs nothing */
     FACTS_MS = 60000,
+    LOCKED_MS = 10000,  /* it wants a key, and may note each who has none in its log */
     REFUSED_MS = 60000, /* pause after a question it does not know */
     STATE_TIMEOUT_MS = 5000,
     ACTIVITY_TIMEOUT_MS = 10000, /* a llama-server answers between two batches of a prompt */
@@ -169,6 +170,8 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
     bool awake = busy || self->backend->on_demand;
+    if (!self->reachable && self->locked)
+        return LOCKED_MS;
     if (!self->reachable)
         return shorter(self->options.idle_ms, self->loading ? SOON_MS : ABSENT_MS);
     if (query->tells_sleep)
@@ -239,6 +242,7 @@ static void now_reachable(mlx_target_t *self)
     self->reason[0] = '\0';
     self->loading = false;
     self->late = false;
+    self->locked = false;
     self->seen = true;
     if (self->reachable)
         return;
@@ -275,6 +279,8 @@ static bool failed(const mlx_target_t *self, const char *path, const mlx_http_re
         char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);
         size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
         snprintf(out, cap, "%.250s", reply->error.text + skip);
+    } else if (mlx_runtime_wants_key(self->backend, path, reply->status, reply->body)) {
+        mlx_runtime_keys_advice(self->options.keys, self->options.endpoint.url, out, cap);
     } else if (reply->status != 200) {
         const char *cause = mlx_runtime_cause(self->backend, path, reply->status, reply->body);
         if (cause)
@@ -294,6 +300,7 @@ static void state_missed(mlx_target_t *self, const char *path, const mlx_http_re
     if (self->late)
         return;
     self->loading = mlx_runtime_is_loading(reply->status, reply->body);
+    self->locked = mlx_runtime_wants_key(self->backend, path, reply->status, reply->body);
     self->seen = self->seen || self->loading;
     if (!reply->refused && !self->loading)
         problem(self, path, why);
@@ -372,7 +379,7 @@ static void bad_reply(mlx_target_t *self, mlx_target_ask_t *ask, const mlx_http_
         mlx_gate_told(self->gate, MLX_SLEEP_UNKNOWN, mlx_now_us());
     if (self->gate && query->disturbs)
         mlx_gate_unanswered(self->gate);
-    snprintf(ask->refused, sizeof ask->refused, "%.159s", why);
+    snprintf(ask->refused, sizeof ask->refused, "%.299s", why);
     if (reply->status < 400 && !reply->refused)
         problem(self, query->path, why);
 }
@@ -395,7 +402,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     else
         good_reply(self, ask);
     if (!self->backend) { /* it was given up: find out anew */
-        set_timer(self, shorter(self->options.idle_ms, ABSENT_MS));
+        set_timer(self, self->locked ? LOCKED_MS : shorter(self->options.idle_ms, ABSENT_MS));
         return;
     }
     ask->due_us = mlx_now_us() + pause_ms(self, ask) * 1000;
@@ -459,6 +466,7 @@ static void on_probe(void *arg, const mlx_http_reply_t *reply);
 static void probe(mlx_target_t *self, const char *path)
 {
     self->probe_path = path;
+    self->locked = self->locked && mlx_runtime_next_probe(NULL) != path;
     self->probe = get(self, path, PROBE_BODY, STATE_TIMEOUT_MS, on_probe, self);
 }
 
@@ -479,6 +487,9 @@ static void on_probe(void *arg, const mlx_http_reply_t *reply)
     self->probe = NULL;
     const mlx_runtime_backend_t *backend = claimant(self->probe_path, reply);
     const char *next = mlx_runtime_next_probe(self->probe_path);
+    self->locked |= mlx_runtime_wants_key(NULL, self->probe_path, reply->status, reply->body);
+    if (!backend && !next && self->locked && self->options.expected)
+        backend = &mlx_runtime_openai; /* whatever it is, it must be said that it needs a key */
     if (backend) {
         become(self, backend);
         on_turn(self);

@@ -14,9 +14,10 @@
 
 #include "activity.h"
 #include "common/http/http.h"
+#include "common/runtime/endpoint.h"
+#include "common/runtime/keys.h"
 #include "common/runtime/runtime.h"
 #include "ended.h"
-#include "endpoint.h"
 #include "proto/value.h"
 
 typedef struct mlx_target mlx_target_t;
@@ -31,6 +32,7 @@ typedef struct {
     bool runner_probe;     /* look for Ollama's runners (runner.h) */
     bool expected;         /* tell that it is not there even if it never was */
     const char *proc_root; /* "/proc"; borrowed */
+    const mlx_runtime_keys_t *keys; /* that HTTP sends, to say what is wrong with one; borrowed */
 
     void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */
 

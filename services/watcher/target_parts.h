@@ -16,8 +16,8 @@ typedef struct {
     const mlx_runtime_query_t *query;
     mlx_http_call_t *call; /* being asked */
     int64_t due_us;        /* monotonic */
-    bool owed;         /* disturbs, and is asked once more all the same: what was seen has ended */
-    char refused[160]; /* why there is no answer; "" when there is */
+    bool owed; /* disturbs, and is asked once more all the same: what was seen has ended */
+    char refused[MLX_RUNTIME_ADVICE_MAX]; /* why there is no answer; "" when there is */
 } mlx_target_ask_t;
 
 struct mlx_target {
@@ -26,6 +26,7 @@ struct mlx_target {
     mlx_timer_t *timer;
     mlx_http_call_t *probe; /* finding out the kind */
     const char *probe_path;
+    bool locked; /* it lets nobody in without a key, or not with the one we have */
     mlx_target_ask_t asks[MLX_RUNTIME_QUERIES_MAX];
     size_t ask_count;
 

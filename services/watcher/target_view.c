@@ -39,6 +39,16 @@ mlx_value_t *mlx_target_models(const mlx_target_t *self)
     return d;
 }
 
+/*  What a server that is open in part says of the rest. */
+static const char *needs_key(const mlx_target_t *self)
+{
+    static const char words[] = "needs a key";
+    for (size_t i = 0; i < self->ask_count; i++)
+        if (strncmp(self->asks[i].refused, words, sizeof words - 1) == 0)
+            return self->asks[i].refused;
+    return NULL;
+}
+
 /*  Why a kind of server that could tell its activity does not. */
 static const char *why_silent(const mlx_target_t *self)
 {
@@ -54,6 +64,8 @@ static const char *why_silent(const mlx_target_t *self)
     if (self->state.router)
         return "a router's models are served by its children, and asking it about one would load "
                "that: use the tap";
+    if (needs_key(self))
+        return needs_key(self);
     for (size_t i = 0; i < self->ask_count; i++) {
         const mlx_target_ask_t *ask = &self->asks[i];
         if (ask->query->role == MLX_QUERY_ACTIVITY) /* the first is the best */

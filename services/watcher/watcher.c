@@ -22,6 +22,7 @@ enum {
 struct mlx_watcher {
     mlx_watcher_options_t options;
     mlx_http_t *http;
+    mlx_runtime_keys_t *keys;
     mlx_target_t *targets[TARGETS_MAX];
     size_t count;
 
@@ -125,6 +126,7 @@ static void watch(mlx_watcher_t *self, const mlx_endpoint_t *at, const char *kin
         .runner_probe = self->options.runner_probe,
         .expected = expected,
         .proc_root = self->options.proc_root,
+        .keys = self->keys,
         .changed = publish_target,
         .problem = on_problem,
         .ended = on_ended,
@@ -226,6 +228,11 @@ static void find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at)
         mlx_endpoint_parse(at, NULL, OLLAMA_PORT, NULL);
 }
 
+static void on_bad_key(void *arg, const char *text)
+{
+    on_problem(arg, "watcher.runtimes", text);
+}
+
 static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
 {
     const mlx_value_t *list = self->options.runtimes;
@@ -289,6 +296,9 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     mlx_watcher_t *self = mlx_alloc(1, sizeof *self);
     self->options = *options;
     self->http = mlx_http_new(options->loop);
+    self->keys = mlx_runtime_keys_new(options->runtimes);
+    mlx_http_set_keys(self->http, mlx_runtime_keys_find, self->keys);
+    mlx_runtime_keys_check(self->keys, on_bad_key, self);
     self->requests = mlx_requests_new(&(mlx_requests_options_t){
         .proc_root = options->proc_root, .publish = options->publish, .arg = options->arg});
     mlx_tap_view_reset(&self->view);
@@ -318,6 +328,7 @@ void mlx_watcher_destroy(mlx_watcher_t **self_p)
     while (self->count > 0)
         mlx_target_destroy(&self->targets[--self->count]);
     mlx_http_destroy(&self->http);
+    mlx_runtime_keys_destroy(&self->keys);
     mlx_requests_destroy(&self->requests);
     free(self);
     *self_p = NULL;
@@ -335,6 +346,7 @@ void mlx_watcher_control(mlx_watcher_t *self, const char *cmd, const mlx_value_t
                                        .count = self->count,
                                        .tapped = self->tapped,
                                        .tap = mlx_tap_view_activity(&self->view),
-                                       .http = self->http};
+                                       .http = self->http,
+                                       .keys = self->keys};
     mlx_control_run(&scene, cmd, args, fn, arg);
 }

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__)
 VARIABLE = "MLX_LIVE_LLAMA_SERVER"
 
 
-def command(words, metrics, sleep_idle_s=0):
+def command(words, metrics, sleep_idle_s=0, key=None):
     """What to execute so that the process's command line can become WORDS: (argv, environment)."""
     argv = ["python", SCRIPT.name, ""]
     wanted = sum(len(word.encode()) + 1 for word in words)
@@ -30,7 +30,7 @@ def command(words, metrics, sleep_idle_s=0):
     argv[2] = "-" * spare
     environment = dict(os.environ)
     environment[VARIABLE] = json.dumps(
-        {"words": words, "metrics": metrics, "sleep_idle_s": sleep_idle_s}
+        {"words": words, "metrics": metrics, "sleep_idle_s": sleep_idle_s, "key": key}
     )
     environment["PYTHONPATH"] = sysconfig.get_path("purelib")
     return argv, environment
@@ -73,6 +73,8 @@ def main():
     params.endpoint_metrics = wanted["metrics"]
     if wanted["sleep_idle_s"]:
         params.sleep_idle_seconds = wanted["sleep_idle_s"]
+    if wanted["key"]:
+        params.api_keys = [wanted["key"]]
     server = xllamacpp.Server(params)
     print("listening", server.listening_address, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))

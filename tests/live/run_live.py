@@ -243,6 +243,70 @@ def run_sleeping(binaries):
                 sleeps_while_watched(server, suite)
 
 
+KEY = "sk-live-0d6b1c52"
+KEYED_TOKENS = 200
+
+
+def keyed_client(server):
+    """A client that has the key, in a process of its own; the key is not among its arguments."""
+    code = (
+        "import os, sys, urllib.request as r\n"
+        f"q = r.Request('http://127.0.0.1:{server.port}/completion',\n"
+        f"  b'{{\"prompt\": \"once\", \"n_predict\": {KEYED_TOKENS}, \"ignore_eos\": true}}',\n"
+        "  {'Authorization': 'Bearer ' + os.environ['KEY'], 'Content-Type': 'application/json'})\n"
+        "r.urlopen(q).read()"
+    )
+    return subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ, KEY=KEY))
+
+
+def told_what_it_lacks(binaries, server, extra, words):
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        with suites.watching(binaries, folder, server, extra=extra) as suite:
+            subscriber = suite.subscriber()
+            lacks = lambda data: words in data.get("reason", "")  # noqa: E731
+            subscriber.wait(".models", lacks, 20)
+            subscriber.close()
+            return suite.log.read_text(errors="replace")
+
+
+def let_in(binaries, server, extra):
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        with suites.watching(binaries, folder, server, extra=extra) as suite:
+            subscriber = suite.subscriber("")
+            subscriber.wait(".models", lambda data: data.get("version"), 20)  # /props needs it
+            process = keyed_client(server)
+            busy = lambda data: data.get("tokens_per_second", 0) > 0  # noqa: E731
+            speed = subscriber.wait(".activity", busy, 20)["d"]
+            total = lambda data: data.get("tokens_total") == KEYED_TOKENS  # noqa: E731
+            subscriber.wait(".activity", total, 20)
+            process.wait(60)
+            said = repr(list(subscriber.messages(2))) + suite.log.read_text(errors="replace")
+            subscriber.close()
+    if speed["source"] != "slots" or KEY in said:
+        raise Failure(f"with its key: by {speed['source']}, key said: {KEY in said}")
+    return speed["tokens_per_second"]
+
+
+def run_key(binaries):
+    with tempfile.TemporaryDirectory(prefix="mlx-live-") as folder:
+        right, wrong, open_file = (Path(folder) / name for name in ("right", "wrong", "open"))
+        for path, text, mode in (
+            (right, KEY, 0o600),
+            (wrong, f"{KEY}x", 0o600),
+            (open_file, KEY, 0o644),
+        ):
+            path.write_text(f"{text}\n")
+            path.chmod(mode)
+        with servers.llama_server(folder, key=KEY) as server:
+            said = told_what_it_lacks(binaries, server, {}, "needs a key: set key_file")
+            said += told_what_it_lacks(binaries, server, {"key_file": str(wrong)}, "refused the one")
+            said += told_what_it_lacks(binaries, server, {"key_file": str(open_file)}, "chmod 600")
+            if KEY in said:
+                raise Failure("the key stands in a log")
+            speed = let_in(binaries, server, {"key_file": str(right)})
+    print(f"llama-server   with --api-key: {speed:.1f} tok/s by its slots, three causes said without it")
+
+
 DAEMONS = ("mlx-bus", "mlx-watcher", "mlx-sampler")
 CATALOGUE_S = 8
 EXPECTED_TOPICS = (
@@ -332,11 +396,12 @@ def attempt(name, run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binaries", help="folder of the daemons, mlxctl and the double")
-    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, sleeping, catalogue")
+    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, sleeping, key, catalogue")
     arguments = parser.parse_args()
     binaries = arguments.binaries
     runs = {name: partial(run_one, name, start, binaries) for name, start in RUNTIMES.items()}
     runs["sleeping"] = partial(run_sleeping, binaries)
+    runs["key"] = partial(run_key, binaries)
     runs["catalogue"] = partial(run_catalogue, binaries)
     if os.environ.get("OLLAMA_HOST"):
         runs["OLLAMA_HOST"] = partial(run_real_ollama, binaries)

@@ -90,10 +90,10 @@ def llama_words(model, port):
 
 
 @contextlib.contextmanager
-def llama_server(folder, model=None, sleep_idle_s=0):
+def llama_server(folder, model=None, sleep_idle_s=0, key=None):
     port = free_port()
     words = llama_words(model or smollm2(), port)
-    argv, environment = llama.command(words, metrics=True, sleep_idle_s=sleep_idle_s)
+    argv, environment = llama.command(words, metrics=True, sleep_idle_s=sleep_idle_s, key=key)
     options = {"executable": sys.executable, "env": environment, "cwd": HERE}
     with running(argv, Path(folder) / "llama-server.log", **options) as process:
         wait_until_answers(process, port, "/health")

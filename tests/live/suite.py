@@ -40,13 +40,15 @@ def wait_for_tap(port, processes):
     raise RuntimeError(f"the tap does not listen on port {port}")
 
 
-def config(server, tap_port):
+def config(server, tap_port, extra):
     # YAML takes JSON.
     return json.dumps(
         {
             "watcher": {
                 "discover": False,
-                "runtimes": [{"kind": server.kind, "url": f"http://127.0.0.1:{server.port}"}],
+                "runtimes": [
+                    {"kind": server.kind, "url": f"http://127.0.0.1:{server.port}", **extra}
+                ],
                 "tap_listen": f"127.0.0.1:{tap_port}",
                 "tap_upstream": f"127.0.0.1:{server.port}",
                 "poll_busy_ms": 250,
@@ -57,13 +59,14 @@ def config(server, tap_port):
 
 
 @contextlib.contextmanager
-def watching(binaries, folder, server, daemons=("mlx-bus", "mlx-watcher")):
-    """BINARIES is the folder of the daemons; the bus must be the first of them."""
+def watching(binaries, folder, server, daemons=("mlx-bus", "mlx-watcher"), extra=None):
+    """BINARIES is the folder of the daemons; the bus must be the first of them. EXTRA: more of the
+    runtime's entry in the settings."""
     folder = Path(folder)
     run_dir = folder / "run"
     run_dir.mkdir(mode=0o700)
     suite = Suite(run_dir, servers.free_port(), folder / "suite.log")
-    (folder / "config.yaml").write_text(config(server, suite.tap_port))
+    (folder / "config.yaml").write_text(config(server, suite.tap_port, extra or {}))
     environment = dict(
         os.environ,
         MLX_RUNTIME_DIR=str(run_dir),

@@ -184,6 +184,12 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     mlx_loop_stop(self->loop);
 }
 
+void play_get(play_t *self, const mlx_http_request_t *request)
+{
+    self->running++;
+    mlx_http_start(self->http, request, on_reply, self);
+}
+
 void play_post(play_t *self, const char *address, const char *path, const char *body)
 {
     MLX_CLEANUP(mlx_free_p) char *url = mlx_format("http://%s%s", address, path);

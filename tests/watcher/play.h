@@ -72,6 +72,9 @@ void play_watch(play_t *self, const mlx_watcher_options_t *options);
  *  own figures. */
 void play_generate(play_t *self, const char *address, int tokens);
 
+/*  Send REQUEST; running counts it, too. */
+void play_get(play_t *self, const mlx_http_request_t *request);
+
 /*  The same by PATH with BODY; reply is not kept. */
 void play_post(play_t *self, const char *address, const char *path, const char *body);
 

@@ -18,6 +18,7 @@ struct script {
     const script_reply_t *replies;
     const char *key;
     mlx_buf_t log;
+    int authorized;
 };
 
 static void must(bool done, const char *what)
@@ -51,6 +52,7 @@ static bool answer(script_t *self, int fd, const char *request)
         return true;
     pthread_mutex_lock(&self->lock);
     mlx_buf_printf(&self->log, "%s %s\n", method, path);
+    self->authorized += strstr(request, "Authorization:") != NULL;
     const script_reply_t *r = reply_to(self, path, request);
     pthread_mutex_unlock(&self->lock);
     if (r->status == 0)
@@ -131,6 +133,14 @@ void script_play(script_t *self, const script_reply_t *replies)
     pthread_mutex_lock(&self->lock);
     self->replies = replies;
     pthread_mutex_unlock(&self->lock);
+}
+
+int script_authorized(script_t *self)
+{
+    pthread_mutex_lock(&self->lock);
+    int count = self->authorized;
+    pthread_mutex_unlock(&self->lock);
+    return count;
 }
 
 char *script_log(script_t *self)

@@ -32,6 +32,9 @@ void script_destroy(script_t **self);
 int script_port(const script_t *self);
 void script_play(script_t *self, const script_reply_t *replies);
 
+/*  Requests that had the header Authorization. */
+int script_authorized(script_t *self);
+
 /*  Caller owns it and must free it. */
 char *script_log(script_t *self);
 

@@ -1,5 +1,5 @@
 /*  OLLAMA_HOST in every form that Ollama itself takes, and addresses that are none. */
-#include "services/watcher/endpoint.h"
+#include "common/runtime/endpoint.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

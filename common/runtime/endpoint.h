@@ -9,8 +9,8 @@
  *  blanks around it ignored, port 80 or 443 when only a scheme is given. An address to listen on
  *  becomes one to connect to: 0.0.0.0 and an empty host are 127.0.0.1, [::] is [::1].
  */
-#ifndef MLX_WATCHER_ENDPOINT_H
-#define MLX_WATCHER_ENDPOINT_H
+#ifndef MLX_RUNTIME_ENDPOINT_H
+#define MLX_RUNTIME_ENDPOINT_H
 
 #include "proto/error.h"
 

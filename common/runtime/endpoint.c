@@ -1,4 +1,4 @@
-#include "endpoint.h"
+#include "common/runtime/endpoint.h"
 
 #include <ctype.h>
 #include <stdio.h>
