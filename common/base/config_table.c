@@ -122,6 +122,8 @@ const mlx_setting_t mlx_settings[] = {
      USE("mlx-recorder", "Seconds between writes: what a crash may lose.")},
 
     {TEXT("gateway.listen", "127.0.0.1:11490"), USE("mlx-gateway", "Where the gateway listens.")},
+    {FLAG("gateway.vllm_names", "false"),
+     USE("mlx-gateway", "Show the requests under vLLM's metric names too, for its dashboards.")},
 
     {WHOLE("bench.budget_s", "60", 5, 3600),
      USE("mlx-bencher", "Seconds that one benchmark may take, not counting model loading.")},

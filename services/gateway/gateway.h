@@ -2,7 +2,8 @@
  *
  *  path             answer
  *  /                the dashboard page (and its files)
- *  /metrics         what the bus says now, for Prometheus (openmetrics.h)
+ *  /metrics         what the bus says now, for Prometheus (openmetrics.h), and the requests that
+ *                   ended, as histograms (request_metrics.h)
  *  /api/status      the same tree as `mlxctl status --json`
  *  /api/events      server-sent events: what is new (events.h); a comment every 5 s keeps it alive
  *  /api/history     ?series=S[&since=T][&until=T][&points=N]: points of one series (range.h)
@@ -27,6 +28,7 @@ typedef struct {
     mlx_bus_t *bus;
     const char *listen; /* see mlx_httpd_options_t */
     const char *name;   /* of this machine, as others reach it; may be NULL */
+    bool vllm_names;    /* /metrics has the names of vLLM too */
 } mlx_gateway_options_t;
 
 /*  NULL with ERR: usage or busy; see mlx_httpd_new. */

@@ -24,6 +24,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .bus = mlx_service_bus(service),
             .listen = mlx_config_str(mlx_service_config(service), "gateway.listen"),
             .name = name,
+            .vllm_names = mlx_config_bool(mlx_service_config(service), "gateway.vllm_names"),
         },
         err);
     if (!gateway)

@@ -121,7 +121,7 @@ def bench(number, speed, prompts=True):
 
 
 class Stand:
-    def __init__(self, *services, recorder=False, environment=None):
+    def __init__(self, *services, recorder=False, environment=None, options=()):
         self.suite = Suite("bus", config=f"host: {HOST}\n")
         self.suite.environment.update(environment or {})
         for service in services:
@@ -129,7 +129,8 @@ class Stand:
         self.recorder = None
         if recorder:
             self.recorder = RecorderDouble(self.suite.context, self.suite.endpoint("command"))
-        self.process = self.suite.start("gateway", "--set", "gateway.listen=127.0.0.1:0")
+        self.process = self.suite.start("gateway", *(word for option in ("gateway.listen=127.0.0.1:0", *options)
+                                                     for word in ("--set", option)))
         said = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/", self.suite.log("gateway")))
         self.port = int(said[1])
         self.url = f"http://127.0.0.1:{self.port}"
