@@ -35,10 +35,10 @@ static const double otel_first[] = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 
                                     0.5,   0.75,  1,    2.5,  5,    7.5,  10,   0};
 static const double otel_token[] = {0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2,
                                     0.3,  0.4,   0.5,  0.75,  1,   2.5,  0};
-static const double otel_request[] = {0.01, 0.02, 0.04, 0.08,  0.16,  0.32,  0.64, 1.28,
+static const double otel_request[] = {0.01, 0.02, 0.04,  0.08,  0.16,  0.32,  0.64, 1.28,
                                       2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 0};
-static const double otel_usage[] = {1,     4,      16,      64,      256,      1024,     4096, 16384,
-                                    65536, 262144, 1048576, 4194304, 16777216, 67108864, 0};
+static const double otel_usage[] = {
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864, 0};
 
 static bool number(const mlx_value_t *d, const char *key, double *value)
 {

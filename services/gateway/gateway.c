@@ -39,6 +39,7 @@ struct mlx_gateway {
     mlx_overview_t *overview;
     mlx_events_t *events;
     mlx_request_stats_t *requests;
+    mlx_otlp_t *otlp;    /* NULL: nothing is exported */
     mlx_timer_t *gather; /* runs while something is new */
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
@@ -120,6 +121,8 @@ static void on_message(void *arg, const mlx_message_t *message)
     mlx_overview_hear(self->overview, message, mlx_wall_us());
     mlx_events_put(self->events, message);
     mlx_request_stats_hear(self->requests, message, mlx_wall_us());
+    if (self->otlp)
+        mlx_otlp_hear(self->otlp, message);
     if (!self->gather)
         self->gather = mlx_loop_after(self->options.loop, GATHER_MS, on_gather, self);
 }
@@ -318,6 +321,13 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
         mlx_gateway_destroy(&self);
         return NULL;
     }
+    if (options->otlp)
+        self->otlp = mlx_otlp_new(&(mlx_otlp_options_t){.loop = options->loop,
+                                                        .settings = options->otlp,
+                                                        .overview = self->overview,
+                                                        .requests = self->requests,
+                                                        .trouble = options->otlp_trouble,
+                                                        .arg = options->otlp_arg});
     self->refresh = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
     self->heartbeat = mlx_loop_every(options->loop, HEARTBEAT_MS, on_heartbeat, self);
     mlx_bus_subscribe(options->bus, "", on_message, self);
@@ -341,6 +351,7 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
         free(question);
     }
     mlx_events_destroy(&self->events);
+    mlx_otlp_destroy(&self->otlp);
     mlx_request_stats_destroy(&self->requests);
     mlx_overview_destroy(&self->overview);
     free(self);

@@ -20,6 +20,7 @@
 #define MLX_GATEWAY_GATEWAY_H
 
 #include "common/bus/bus.h"
+#include "otlp.h"
 
 typedef struct mlx_gateway mlx_gateway_t;
 
@@ -29,6 +30,11 @@ typedef struct {
     const char *listen; /* see mlx_httpd_options_t */
     const char *name;   /* of this machine, as others reach it; may be NULL */
     bool vllm_names;    /* /metrics has the names of vLLM too */
+
+    /*  What to export to an OpenTelemetry collector (otlp.h), borrowed; NULL: nothing. */
+    const mlx_otlp_settings_t *otlp;
+    mlx_otlp_trouble_fn otlp_trouble;
+    void *otlp_arg;
 } mlx_gateway_options_t;
 
 /*  NULL with ERR: usage or busy; see mlx_httpd_new. */

@@ -51,6 +51,7 @@ static char *own_labels(const mlx_request_group_t *group)
     label(&out, "runtime", group->runtime);
     label(&out, "endpoint", group->endpoint);
     label(&out, "model", group->model);
+    label(&out, "operation", group->operation);
     label(&out, "outcome", group->outcome);
     return mlx_buf_take(&out);
 }
@@ -81,6 +82,7 @@ static char *vllm_labels(const mlx_request_group_t *group)
     char *place = vllm_place(group->host, group->runtime, group->endpoint, group->model);
     mlx_buf_t out = {0};
     mlx_buf_puts(&out, place);
+    label(&out, "operation", group->operation);
     label(&out, "outcome", group->outcome);
     return mlx_buf_take(&out);
 }
@@ -101,10 +103,10 @@ static void put_bound(mlx_buf_t *out, double bound)
 static void put_exemplar(const family_t *family, const mlx_exemplar_t *exemplar)
 {
     if (exemplar && family->format == MLX_METRICS_OPENMETRICS)
-        mlx_buf_printf(
-            family->out, " # {trace_id=\"%016" PRIx64 "%016" PRIx64 "\"} %.15g %" PRId64 ".%06d",
-            exemplar->trace[0], exemplar->trace[1], exemplar->value, exemplar->t / 1000000,
-            (int)(exemplar->t % 1000000));
+        mlx_buf_printf(family->out,
+                       " # {trace_id=\"%016" PRIx64 "%016" PRIx64 "\"} %.15g %" PRId64 ".%06d",
+                       exemplar->trace[0], exemplar->trace[1], exemplar->value,
+                       exemplar->t / 1000000, (int)(exemplar->t % 1000000));
     mlx_buf_putc(family->out, '\n');
 }
 
@@ -200,7 +202,8 @@ static size_t measure_of(const char *name)
 {
     size_t count, i = 0;
     const mlx_measure_t *measures = mlx_measures(&count);
-    while (i + 1 < count && (!measures[i].vllm[0].name || strcmp(measures[i].vllm[0].name, name) != 0))
+    while (i + 1 < count &&
+           (!measures[i].vllm[0].name || strcmp(measures[i].vllm[0].name, name) != 0))
         i++;
     return i;
 }

@@ -1,6 +1,5 @@
 #include "request_stats.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +13,21 @@ enum {
 #define IDLE_US (3600 * (int64_t)1000000)
 
 static const char *const outcomes[] = {"ok", "error", "client_abort", "server_abort", "lost"};
+
+/*  What the interfaces of model servers ask for. */
+static const struct {
+    const char *api;
+    const char *operation;
+} operations[] = {
+    {"chat", "chat"},
+    {"chat_completions", "chat"},
+    {"messages", "chat"},
+    {"responses", "chat"},
+    {"generate", "text_completion"},
+    {"completions", "text_completion"},
+    {"embeddings", "embeddings"},
+    {"rerank", "rerank"},
+};
 
 struct mlx_request_stats {
     mlx_request_group_t *groups;
@@ -31,6 +45,7 @@ static void clear_group(mlx_request_group_t *group)
     free(group->runtime);
     free(group->endpoint);
     free(group->model);
+    free(group->operation);
     free(group->outcome);
     for (size_t i = 0; i < MLX_MEASURE_COUNT; i++)
         mlx_histogram_destroy(&group->of[i]);
@@ -55,6 +70,7 @@ static void fill_group(mlx_request_group_t *group, const mlx_request_group_t *li
                                    .runtime = mlx_strdup(like->runtime),
                                    .endpoint = mlx_strdup(like->endpoint),
                                    .model = mlx_strdup(like->model),
+                                   .operation = mlx_strdup(like->operation),
                                    .outcome = mlx_strdup(like->outcome),
                                    .since = now_us,
                                    .newest = now_us};
@@ -66,8 +82,8 @@ static void fill_group(mlx_request_group_t *group, const mlx_request_group_t *li
 static bool same(const mlx_request_group_t *a, const mlx_request_group_t *b)
 {
     return strcmp(a->model, b->model) == 0 && strcmp(a->outcome, b->outcome) == 0 &&
-           strcmp(a->endpoint, b->endpoint) == 0 && strcmp(a->runtime, b->runtime) == 0 &&
-           strcmp(a->host, b->host) == 0;
+           strcmp(a->operation, b->operation) == 0 && strcmp(a->endpoint, b->endpoint) == 0 &&
+           strcmp(a->runtime, b->runtime) == 0 && strcmp(a->host, b->host) == 0;
 }
 
 static mlx_request_group_t *find(mlx_request_stats_t *self, const mlx_request_group_t *like)
@@ -81,11 +97,11 @@ static mlx_request_group_t *find(mlx_request_stats_t *self, const mlx_request_gr
 /*  The group that may make room, or NULL. */
 static mlx_request_group_t *idlest(mlx_request_stats_t *self, int64_t now_us)
 {
-    mlx_request_group_t *oldest = self->groups;
-    for (size_t i = 1; i < self->count; i++)
-        if (self->groups[i].newest < oldest->newest)
+    mlx_request_group_t *oldest = NULL;
+    for (size_t i = 0; i < self->count; i++)
+        if (!oldest || self->groups[i].newest < oldest->newest)
             oldest = &self->groups[i];
-    return now_us - oldest->newest > IDLE_US ? oldest : NULL;
+    return oldest && now_us - oldest->newest > IDLE_US ? oldest : NULL;
 }
 
 /*  The group like LIKE, made if need be; NULL: there is no room. */
@@ -108,14 +124,6 @@ static mlx_request_group_t *group_of(mlx_request_stats_t *self, const mlx_reques
     return group;
 }
 
-static mlx_request_group_t *other_of(mlx_request_stats_t *self, char *outcome, int64_t now_us)
-{
-    static char other[] = "other";
-    mlx_request_group_t like = {
-        .host = other, .runtime = other, .endpoint = other, .model = other, .outcome = outcome};
-    return group_of(self, &like, GROUPS_MAX, now_us);
-}
-
 /*  Words of a topic: runtime.<kind>.<endpoint>.… */
 static char *word(const char *topic, int number)
 {
@@ -125,23 +133,27 @@ static char *word(const char *topic, int number)
 }
 
 static mlx_request_group_t *place(mlx_request_stats_t *self, const mlx_message_t *message,
-                                  const char *model, const char *outcome, int64_t now_us)
+                                  const char *model, int64_t now_us)
 {
-    char known[sizeof "client_abort" + 1] = "lost";
-    for (size_t i = 0; i < MLX_COUNT(outcomes); i++)
-        if (outcome && strcmp(outcomes[i], outcome) == 0)
-            snprintf(known, sizeof known, "%s", outcomes[i]);
+    static char other[] = "other", none[] = "";
     MLX_CLEANUP(mlx_free_p) char *runtime = word(message->topic, 1);
     MLX_CLEANUP(mlx_free_p) char *endpoint = word(message->topic, 2);
     MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(model ? model : "", MODEL_MAX);
+    MLX_CLEANUP(mlx_free_p) char *operation = mlx_strdup(mlx_request_operation(message));
+    MLX_CLEANUP(mlx_free_p) char *outcome = mlx_strdup(mlx_request_outcome(message));
     mlx_request_group_t like = {.host = message->host,
                                 .runtime = runtime,
                                 .endpoint = endpoint,
                                 .model = name,
-                                .outcome = known};
-    mlx_request_group_t *group =
-        group_of(self, &like, GROUPS_MAX - MLX_COUNT(outcomes), now_us); /* the rest is others' */
-    return group ? group : other_of(self, known, now_us);
+                                .operation = operation,
+                                .outcome = outcome};
+    size_t room = GROUPS_MAX - MLX_COUNT(outcomes); /* the rest is others' */
+    mlx_request_group_t *group = group_of(self, &like, room, now_us);
+    if (group)
+        return group;
+    like.host = like.runtime = like.endpoint = like.model = other;
+    like.operation = none;
+    return group_of(self, &like, GROUPS_MAX, now_us);
 }
 
 /* ---- messages ---- */
@@ -156,6 +168,29 @@ static bool is_about(const mlx_message_t *message, const char *last)
 bool mlx_request_ended(const mlx_message_t *message)
 {
     return is_about(message, "request");
+}
+
+/*  A model that is loaded has had no request yet: it is expected to chat. */
+const char *mlx_request_outcome(const mlx_message_t *message)
+{
+    const char *outcome = mlx_value_str(message->d, "outcome");
+    if (!mlx_request_ended(message))
+        return outcomes[0];
+    for (size_t i = 0; outcome && i < MLX_COUNT(outcomes); i++)
+        if (strcmp(outcomes[i], outcome) == 0)
+            return outcomes[i];
+    return "lost";
+}
+
+const char *mlx_request_operation(const mlx_message_t *message)
+{
+    const char *api = mlx_value_str(message->d, "api");
+    if (!mlx_request_ended(message))
+        return operations[0].operation;
+    for (size_t i = 0; api && i < MLX_COUNT(operations); i++)
+        if (strcmp(operations[i].api, api) == 0)
+            return operations[i].operation;
+    return "";
 }
 
 /*  FNV-1a, 64 bits: the names of a run are random already, this only spreads them. */
@@ -184,8 +219,7 @@ static void count(mlx_request_stats_t *self, const mlx_message_t *message, int64
 {
     size_t measure_count;
     const mlx_measure_t *measures = mlx_measures(&measure_count);
-    mlx_request_group_t *group = place(self, message, mlx_value_str(message->d, "model"),
-                                       mlx_value_str(message->d, "outcome"), now_us);
+    mlx_request_group_t *group = place(self, message, mlx_value_str(message->d, "model"), now_us);
     mlx_exemplar_t exemplar = mlx_request_trace(message);
     if (!group)
         return;
@@ -203,7 +237,7 @@ static void expect(mlx_request_stats_t *self, const mlx_message_t *message, int6
     const mlx_value_t *models = mlx_value_get(message->d, "models");
     for (size_t i = 0; i < mlx_value_size(models) && i < GROUPS_MAX; i++)
         if (self->count < GROUPS_MAX / 2)
-            place(self, message, mlx_value_str(mlx_value_at(models, i), "name"), "ok", now_us);
+            place(self, message, mlx_value_str(mlx_value_at(models, i), "name"), now_us);
 }
 
 void mlx_request_stats_hear(mlx_request_stats_t *self, const mlx_message_t *message, int64_t now_us)

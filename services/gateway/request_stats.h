@@ -21,12 +21,13 @@ typedef struct mlx_request_stats mlx_request_stats_t;
 
 typedef struct {
     char *host;
-    char *runtime;  /* its kind */
-    char *endpoint; /* of it */
-    char *model;    /* "" where the runtime did not say */
-    char *outcome;  /* ok, error, client_abort, server_abort, lost */
-    int64_t since;  /* wall clock, microseconds: its counts began at 0 then */
-    int64_t newest; /* the last request, or since */
+    char *runtime;   /* its kind */
+    char *endpoint;  /* of it */
+    char *model;     /* "" where the runtime did not say */
+    char *operation; /* chat, text_completion, embeddings, rerank; "": not known */
+    char *outcome;   /* ok, error, client_abort, server_abort, lost */
+    int64_t since;   /* wall clock, microseconds: its counts began at 0 then */
+    int64_t newest;  /* the last request, or since */
     mlx_histogram_t *of[MLX_MEASURE_COUNT]; /* as in mlx_measures */
 } mlx_request_group_t;
 
@@ -43,6 +44,11 @@ void mlx_request_stats_each(const mlx_request_stats_t *self, mlx_request_group_f
 
 /*  Is MESSAGE a request that has ended? */
 bool mlx_request_ended(const mlx_message_t *message);
+
+/*  Its outcome, and what was asked of the model in OpenTelemetry's words: one of those that a group
+ *  may have. Static storage. */
+const char *mlx_request_outcome(const mlx_message_t *message);
+const char *mlx_request_operation(const mlx_message_t *message);
 
 /*  The ids by which the trace of the request in MESSAGE is known, and the moment it ended. The same
  *  message always has the same ids. */

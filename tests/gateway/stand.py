@@ -131,7 +131,7 @@ class Stand:
             self.recorder = RecorderDouble(self.suite.context, self.suite.endpoint("command"))
         self.process = self.suite.start("gateway", *(word for option in ("gateway.listen=127.0.0.1:0", *options)
                                                      for word in ("--set", option)))
-        said = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/", self.suite.log("gateway")))
+        said = eventually(lambda: re.search(r"listening on http://127\.0\.0\.1:(\d+)/", self.suite.log("gateway")))
         self.port = int(said[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.number = 0
@@ -151,6 +151,12 @@ class Stand:
         body = msgpack.packb({"v": 1, "host": host, "src": source, "boot": "b", "seq": self.number,
                               "t": int((time.time() - age) * 1e6), "d": data})
         self.socket.send_multipart([topic.encode(), body])
+
+    def listening(self):
+        """Wait until the gateway hears what is published: an event that is not retained would be lost."""
+        self.publish("sensor.npu.9", {"name": "anything"}, source="listening")
+        eventually(lambda: b"sensor.npu.9" in self.get("/api/status")[2])
+        return self
 
     def get(self, path, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

@@ -37,9 +37,10 @@ def feed(stand):
     stand.publish("runtime.vllm.evil.models", {"reachable": True, "models": [
         {"name": 'a"} 1\nmlx_evil 2\\', "size": 1}, {"name": "é\t\r\x7f", "size": 2}, {"name": "é\t\r\x7f", "size": 3}]})
     stand.publish("sensor.memory", {"used": 7}, host='other"host\\')
+    eventually(lambda: b"mlx_model_vram_bytes" in stand.get("/metrics")[2] and b'other\\"host' in stand.get("/metrics")[2])
     for number, request in enumerate(REQUESTS):
         stand.publish("runtime.ollama.local.request", request, source=f"watcher{number}")
-    eventually(lambda: b"mlx_model_vram_bytes" in stand.get("/metrics")[2] and b'other\\"host' in stand.get("/metrics")[2])
+    eventually(lambda: b'outcome="lost"' in stand.get("/metrics")[2])
 
 
 NOW = int(time.time() * 1e6)
@@ -128,6 +129,7 @@ def test_names_of_vllm():
 def test_groups_are_bounded():
     """A thousand names of models: at most 128 groups, what has no room counts as of others."""
     with Stand() as stand:
+        stand.listening()
         for number in range(1000):
             stand.publish(f"runtime.ollama.local{number % 7}.request",
                           {"model": f"m{number}", "tokens": 5, "outcome": "ok", "start": NOW, "end": NOW + 1}, host=f"h{number % 3}")
