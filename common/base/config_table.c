@@ -14,6 +14,7 @@ static const struct {
     {"watcher", "Runtimes such as Ollama: loaded models and tokens per second."},
     {"recorder", "History in a database."},
     {"gateway", "OpenMetrics and the dashboard page."},
+    {"otlp", "Export to an OpenTelemetry collector; the OTEL_* variables are read too."},
     {"bench", "Benchmarks."},
     {"cache", "One verified copy of every model."},
     {"menubar", "The tray and status bar."},
@@ -125,6 +126,18 @@ const mlx_setting_t mlx_settings[] = {
      USE("mlx-recorder", "Seconds between writes: what a crash may lose.")},
 
     {TEXT("gateway.listen", "127.0.0.1:11490"), USE("mlx-gateway", "Where the gateway listens.")},
+    {FLAG("gateway.vllm_names", "false"),
+     USE("mlx-gateway", "Show the requests under vLLM's metric names too, for its dashboards.")},
+
+    {.key = "otlp.endpoint",
+     .type = MLX_SETTING_STR,
+     .example = "http://127.0.0.1:4318",
+     USE("mlx-gateway",
+         "Where a collector takes OTLP over HTTP as JSON; nothing is sent without.")},
+    {LIST("otlp.headers", "[\"authorization=Bearer%20TOKEN\"]"),
+     USE("mlx-gateway", "Headers for it, each name=value, percent-encoded.")},
+    {NUMBER("otlp.interval_s", "60", 1, 3600),
+     USE("mlx-gateway", "Seconds between exports of metrics.")},
 
     {WHOLE("bench.budget_s", "60", 5, 3600),
      USE("mlx-bencher", "Seconds that one benchmark may take, not counting model loading.")},

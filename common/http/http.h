@@ -64,6 +64,10 @@ typedef struct mlx_http_reply {
 /*  Value of the reply header NAME (any case; the last of several), or NULL. Borrowed like REPLY. */
 const char *mlx_http_header(const mlx_http_reply_t *reply, const char *name);
 
+/*  Seconds for which the server wants to be left alone (Retry-After: a number or a date, RFC 9110),
+ *  0 to 3600; -1: it does not say. */
+int64_t mlx_http_retry_after(const mlx_http_reply_t *reply);
+
 /*  FN runs once per call, in the loop; REPLY is borrowed. When error is set there is no body, and a
  *  status only if the reply began. on_head, on_data and FN get the ARG of the start; they may start
  *  and abort calls, but not destroy the client. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 enum {
     DEFAULT_TIMEOUT_MS = 10000,
@@ -14,6 +15,7 @@ enum {
     DEFAULT_MAX_BODY = 16 * 1024 * 1024,
     MAX_HEAD = 256 * 1024,
     STREAM_BUFFER = 128 * 1024,
+    LONGEST_REST_S = 3600,
 };
 
 /*  What an end of ours is called, and its code. */
@@ -335,4 +337,21 @@ const char *mlx_http_header(const mlx_http_reply_t *reply, const char *name)
     /* Index 0 only says how many there are: a later header overrides an earlier one. */
     curl_easy_header(reply->handle, name, header->amount - 1, CURLH_HEADER, -1, &header);
     return header->value;
+}
+
+int64_t mlx_http_retry_after(const mlx_http_reply_t *reply)
+{
+    const char *text = mlx_http_header(reply, "retry-after");
+    struct tm tm = {0};
+    char *end;
+    if (!text)
+        return -1;
+    long long seconds = strtoll(text, &end, 10);
+    const char *rest = end == text ? strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &tm) : NULL;
+    if (rest)
+        seconds = (long long)timegm(&tm) - mlx_wall_us() / 1000000;
+    else if (end == text || *end)
+        return -1;
+    seconds = rest && seconds < 0 ? 0 : seconds;
+    return seconds < 0 || seconds > LONGEST_REST_S ? -1 : seconds;
 }

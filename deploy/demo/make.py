@@ -165,6 +165,20 @@ def runtime(recording, second, load, totals):
             data["running"].append({"model": SECOND_MODEL, "client": "notes", "tokens": int((second - 80) * 171),
                                     "tokens_per_second": small, "age": float(max(1, second - 80))})
     recording.say(second + 0.3, "watcher", where + "activity", data)
+    if busy and second % 4 == 1:
+        ended_request(recording, second, where, SECOND_MODEL if both and second % 8 == 1 else MODEL)
+
+
+def ended_request(recording, second, where, model):
+    """A short question of an editor or a note taker beside the long answers."""
+    speed = (171 if model == SECOND_MODEL else 88) + wobble(second, 3)
+    tokens, ttft, queue = 40 + second * 37 % 220, round(0.18 + second % 7 * 0.06, 3), round(second % 3 * 0.02, 3)
+    end = START + int((second + 0.2) * 1e6)
+    recording.say(second + 0.25, "watcher", where + "request", {
+        "start": end - int((ttft + tokens / speed) * 1e6), "end": end, "model": model,
+        "client": "editor" if model == MODEL else "notes", "api": "chat", "prompt_tokens": 200 + second * 53 % 1900,
+        "cached_tokens": 128, "tokens": tokens, "queue": queue, "ttft": ttft, "tokens_per_second": round(speed, 2),
+        "prompt_tokens_per_second": 2210.0, "outcome": "ok", "status": 200, "source": "tap", "exact": True})
 
 
 def services(recording, second):

@@ -13,6 +13,7 @@
 #include "openmetrics.h"
 #include "proto/json.h"
 #include "range.h"
+#include "request_metrics.h"
 
 enum {
     GATHER_MS = 100,     /* messages of one moment go out together */
@@ -37,6 +38,8 @@ struct mlx_gateway {
     mlx_httpd_t *httpd;
     mlx_overview_t *overview;
     mlx_events_t *events;
+    mlx_request_stats_t *requests;
+    mlx_otlp_t *otlp;    /* NULL: nothing is exported */
     mlx_timer_t *gather; /* runs while something is new */
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
@@ -117,6 +120,9 @@ static void on_message(void *arg, const mlx_message_t *message)
     mlx_gateway_t *self = arg;
     mlx_overview_hear(self->overview, message, mlx_wall_us());
     mlx_events_put(self->events, message);
+    mlx_request_stats_hear(self->requests, message, mlx_wall_us());
+    if (self->otlp)
+        mlx_otlp_hear(self->otlp, message);
     if (!self->gather)
         self->gather = mlx_loop_after(self->options.loop, GATHER_MS, on_gather, self);
 }
@@ -126,6 +132,10 @@ static void get_metrics(mlx_gateway_t *self, mlx_httpd_request_t *request)
     mlx_metrics_format_t format = mlx_openmetrics_negotiate(mlx_httpd_header(request, "Accept"));
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
     mlx_openmetrics_write(self->overview, mlx_wall_us(), format, &body);
+    mlx_request_metrics_write(self->requests, format, &body);
+    if (self->options.vllm_names)
+        mlx_request_metrics_vllm(self->requests, self->overview, mlx_wall_us(), format, &body);
+    mlx_openmetrics_end(&body);
     mlx_httpd_reply(request, 200, mlx_openmetrics_type(format), body.data, body.len);
 }
 
@@ -300,6 +310,7 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
     self->options = *options;
     self->overview = mlx_overview_new(mlx_bus_host(options->bus));
     self->events = mlx_events_new();
+    self->requests = mlx_request_stats_new();
     self->httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = options->loop,
                                                        .listen = options->listen,
                                                        .name = options->name,
@@ -310,6 +321,13 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
         mlx_gateway_destroy(&self);
         return NULL;
     }
+    if (options->otlp)
+        self->otlp = mlx_otlp_new(&(mlx_otlp_options_t){.loop = options->loop,
+                                                        .settings = options->otlp,
+                                                        .overview = self->overview,
+                                                        .requests = self->requests,
+                                                        .trouble = options->otlp_trouble,
+                                                        .arg = options->otlp_arg});
     self->refresh = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
     self->heartbeat = mlx_loop_every(options->loop, HEARTBEAT_MS, on_heartbeat, self);
     mlx_bus_subscribe(options->bus, "", on_message, self);
@@ -333,6 +351,8 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
         free(question);
     }
     mlx_events_destroy(&self->events);
+    mlx_otlp_destroy(&self->otlp);
+    mlx_request_stats_destroy(&self->requests);
     mlx_overview_destroy(&self->overview);
     free(self);
 }

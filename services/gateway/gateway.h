@@ -2,7 +2,8 @@
  *
  *  path             answer
  *  /                the dashboard page (and its files)
- *  /metrics         what the bus says now, for Prometheus (openmetrics.h)
+ *  /metrics         what the bus says now, for Prometheus (openmetrics.h), and the requests that
+ *                   ended, as histograms (request_metrics.h)
  *  /api/status      the same tree as `mlxctl status --json`
  *  /api/events      server-sent events: what is new (events.h); a comment every 5 s keeps it alive
  *  /api/history     ?series=S[&since=T][&until=T][&points=N]: points of one series (range.h)
@@ -19,6 +20,7 @@
 #define MLX_GATEWAY_GATEWAY_H
 
 #include "common/bus/bus.h"
+#include "otlp.h"
 
 typedef struct mlx_gateway mlx_gateway_t;
 
@@ -27,6 +29,12 @@ typedef struct {
     mlx_bus_t *bus;
     const char *listen; /* see mlx_httpd_options_t */
     const char *name;   /* of this machine, as others reach it; may be NULL */
+    bool vllm_names;    /* /metrics has the names of vLLM too */
+
+    /*  What to export to an OpenTelemetry collector (otlp.h), borrowed; NULL: nothing. */
+    const mlx_otlp_settings_t *otlp;
+    mlx_otlp_trouble_fn otlp_trouble;
+    void *otlp_arg;
 } mlx_gateway_options_t;
 
 /*  NULL with ERR: usage or busy; see mlx_httpd_new. */

@@ -80,8 +80,8 @@ static void begin(family_t *family)
 
 /*  NAME="TEXT". A JSON string is escaped as a label is once there are no control characters but the
  *  line feed in it; they are replaced, since a NUL ends the input of some readers. */
-static void put_label(mlx_buf_t *out, const char *name, size_t name_len, const char *text,
-                      size_t len)
+void mlx_openmetrics_label(mlx_buf_t *out, const char *name, size_t name_len, const char *text,
+                           size_t len)
 {
     MLX_CLEANUP(mlx_free_p) char *clean = mlx_strndup(text, len);
     for (size_t i = 0; i < len; i++) {
@@ -102,7 +102,7 @@ static void put_segments(mlx_buf_t *out, const char *pattern, const char *labels
         size_t want = strcspn(pattern, "."), have = strcspn(name, ".");
         if (*pattern == '<') {
             size_t len = strcspn(labels, ",");
-            put_label(out, labels, len, name, have);
+            mlx_openmetrics_label(out, labels, len, name, have);
             labels += len + (labels[len] == ',');
         }
         pattern += want + (pattern[want] == '.');
@@ -118,7 +118,7 @@ static void put_identity(mlx_buf_t *out, const mlx_field_t *fields, const mlx_va
         const char *text =
             fields->label ? mlx_value_as_str(mlx_value_get(map, fields->key), &len) : NULL;
         if (text)
-            put_label(out, fields->label, strlen(fields->label), text, len);
+            mlx_openmetrics_label(out, fields->label, strlen(fields->label), text, len);
     }
 }
 
@@ -160,7 +160,7 @@ static void sample(family_t *family, const mlx_message_t *message, const mlx_val
     if (number.len == 0)
         return;
     mlx_buf_putc(&labels, '{');
-    put_label(&labels, "host", strlen("host"), message->host, strlen(message->host));
+    mlx_openmetrics_label(&labels, "host", strlen("host"), message->host, strlen(message->host));
     put_segments(&labels, family->topic->pattern, family->topic->labels, message->topic);
     put_identity(&labels, family->topic->fields, message->d);
     if (item)
@@ -269,5 +269,9 @@ void mlx_openmetrics_write(const mlx_overview_t *overview, int64_t now_us,
                 if (family.field->metric)
                     write_family(family);
         }
+}
+
+void mlx_openmetrics_end(mlx_buf_t *out)
+{
     mlx_buf_puts(out, "# EOF\n");
 }

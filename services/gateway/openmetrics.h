@@ -6,6 +6,7 @@
  *
  *      mlx_metrics_format_t format = mlx_openmetrics_negotiate(accept_header);
  *      mlx_openmetrics_write(overview, mlx_wall_us(), format, &body);
+ *      mlx_openmetrics_end(&body);
  *
  *  Formats: OpenMetrics 1.0 (RFC-style specification at openmetrics.io), for those who ask for it
  *  as Prometheus does; else the Prometheus text format 0.0.4, which `promtool check metrics` reads
@@ -30,8 +31,15 @@ mlx_metrics_format_t mlx_openmetrics_negotiate(const char *accept);
 /*  The Content-Type of a format. Static storage. */
 const char *mlx_openmetrics_type(mlx_metrics_format_t format);
 
-/*  Append the whole exposition of every host heard. */
+/*  Append every family of every host heard. What is written in parts ends with mlx_openmetrics_end.
+ */
 void mlx_openmetrics_write(const mlx_overview_t *overview, int64_t now_us,
                            mlx_metrics_format_t format, mlx_buf_t *out);
+void mlx_openmetrics_end(mlx_buf_t *out);
+
+/*  Append NAME="TEXT" to the labels that OUT ends with, from "{" on, with a comma where one is due;
+ *  TEXT, LEN bytes, comes from outside. */
+void mlx_openmetrics_label(mlx_buf_t *out, const char *name, size_t name_len, const char *text,
+                           size_t len);
 
 #endif

@@ -121,7 +121,7 @@ def bench(number, speed, prompts=True):
 
 
 class Stand:
-    def __init__(self, *services, recorder=False, environment=None):
+    def __init__(self, *services, recorder=False, environment=None, options=()):
         self.suite = Suite("bus", config=f"host: {HOST}\n")
         self.suite.environment.update(environment or {})
         for service in services:
@@ -129,8 +129,9 @@ class Stand:
         self.recorder = None
         if recorder:
             self.recorder = RecorderDouble(self.suite.context, self.suite.endpoint("command"))
-        self.process = self.suite.start("gateway", "--set", "gateway.listen=127.0.0.1:0")
-        said = eventually(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/", self.suite.log("gateway")))
+        self.process = self.suite.start("gateway", *(word for option in ("gateway.listen=127.0.0.1:0", *options)
+                                                     for word in ("--set", option)))
+        said = eventually(lambda: re.search(r"listening on http://127\.0\.0\.1:(\d+)/", self.suite.log("gateway")))
         self.port = int(said[1])
         self.url = f"http://127.0.0.1:{self.port}"
         self.number = 0
@@ -150,6 +151,12 @@ class Stand:
         body = msgpack.packb({"v": 1, "host": host, "src": source, "boot": "b", "seq": self.number,
                               "t": int((time.time() - age) * 1e6), "d": data})
         self.socket.send_multipart([topic.encode(), body])
+
+    def listening(self):
+        """Wait until the gateway hears what is published: an event that is not retained would be lost."""
+        self.publish("sensor.npu.9", {"name": "anything"}, source="listening")
+        eventually(lambda: b"sensor.npu.9" in self.get("/api/status")[2])
+        return self
 
     def get(self, path, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

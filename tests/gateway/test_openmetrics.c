@@ -40,6 +40,7 @@ static char *text_of(mlx_overview_t *overview, mlx_metrics_format_t format)
 {
     mlx_buf_t out = {0};
     mlx_openmetrics_write(overview, NOW, format, &out);
+    mlx_openmetrics_end(&out);
     return mlx_buf_take(&out);
 }
 

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "common/base/json.h"
+#include "proto/measures.h"
+#include "proto/otel.h"
 #include "services/gateway/assets.h"
 #include "services/gateway/events.h"
 #include "services/gateway/guard.h"
@@ -305,6 +307,34 @@ static void page_is_inside_and_small(void **state)
     assert_null(mlx_asset_find(""));
 }
 
+/*  What OpenTelemetry is told comes from fields that the catalogue has, in units it knows. */
+static void otel_names_are_of_the_catalogue(void **state)
+{
+    (void)state;
+    size_t count, measure_count;
+    const mlx_otel_name_t *names = mlx_otel_names(&count);
+    for (size_t i = 0; i < count; i++) {
+        const mlx_topic_t *topic = mlx_catalogue_find(names[i].topic);
+        assert_non_null(topic);
+        const mlx_field_t *list =
+            names[i].list ? mlx_field_find(topic->fields, names[i].list) : NULL;
+        const mlx_field_t *field =
+            mlx_field_find(list ? list->fields : topic->fields, names[i].key);
+        assert_non_null(field);
+        assert_true(field->unit != MLX_UNIT_NONE);
+        for (size_t j = 0; j < i; j++) /* one name stands together and is of one kind */
+            if (strcmp(names[i].name, names[j].name) == 0) {
+                assert_string_equal(names[i - 1].name, names[i].name);
+                assert_int_equal(names[i].adds_up, names[j].adds_up);
+            }
+    }
+    const mlx_measure_t *measures = mlx_measures(&measure_count);
+    assert_int_equal(measure_count, MLX_MEASURE_COUNT);
+    for (size_t i = 0; i < measure_count; i++)
+        for (const double *bound = measures[i].bounds; bound[1] > 0; bound++)
+            assert_true(bound[0] < bound[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +351,7 @@ int main(void)
         cmocka_unit_test(what_the_overview_forgot_is_gone),
         cmocka_unit_test(addresses_are_understood),
         cmocka_unit_test(page_is_inside_and_small),
+        cmocka_unit_test(otel_names_are_of_the_catalogue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,14 +107,15 @@ static char *next_location(const exchange_t *x, const mlx_http_reply_t *http)
     return origin ? mlx_format("%s%s", origin, value) : NULL;
 }
 
-/*  Seconds: "Retry-After: 30" or the hub's `RateLimit: "resolvers";r=0;t=12`. */
+/*  Seconds: Retry-After or the hub's `RateLimit: "resolvers";r=0;t=12`. */
 static int64_t retry_after(const mlx_http_reply_t *reply)
 {
-    const char *plain = mlx_http_header(reply, "retry-after");
     const char *limit = mlx_http_header(reply, "ratelimit");
     const char *t = limit ? strstr(limit, ";t=") : NULL;
-    const char *digits = plain ? plain : (t ? t + 3 : "");
+    const char *digits = t ? t + 3 : "";
     char *end;
+    if (mlx_http_header(reply, "retry-after"))
+        return mlx_http_retry_after(reply);
     long long seconds = strtoll(digits, &end, 10);
     return end == digits || seconds < 0 || seconds > 3600 ? -1 : seconds;
 }
