@@ -57,6 +57,7 @@ function(mlx_program name)
             file(MAKE_DIRECTORY \"\${folder}\")
             execute_process(COMMAND \"$<TARGET_FILE:${name}>\" --generate \${kind}
                 OUTPUT_FILE \"\${root}/\${file}\" COMMAND_ERROR_IS_FATAL ANY)
+            list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${CMAKE_INSTALL_PREFIX}/\${file}\")
         endforeach()")
 endfunction()
 

@@ -57,4 +57,15 @@ else
     cat "$work/verify"
     [ ! -s "$work/verify" ] || missing=1
 fi
+
+# Uninstalling removes what was installed, and nothing else; a list that was tampered with harms nobody.
+mkdir -p "$work/down"
+chmod 700 "$work/down"
+touch "$work/root/bin/of-somebody-else" "$work/precious"
+printf '%s\n' "$work/precious" "$work/root/../precious" >>"$work/root/share/mlx/installed"
+HOME=$work/home MLX_RUNTIME_DIR=$work/down "$(dirname "$0")/../../deploy/down" --prefix "$work/root" --uninstall \
+    >"$work/log" 2>&1 || { cat "$work/log"; missing=1; }
+left=$(find "$work/root" ! -type d)
+[ "$left" = "$work/root/bin/of-somebody-else" ] || { echo "deploy/down --uninstall left: $left"; missing=1; }
+[ -e "$work/precious" ] || { echo "deploy/down --uninstall removed a file outside the prefix"; missing=1; }
 exit $missing
