@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #define MAX_CARDS 16
-#define MAX_GAUGES 16
+#define MAX_GAUGES 32
+#define MAX_HWMON 4 /* folders of one card */
 #define RESCAN_US 60000000
 #define MAX_WATTS 5000.0
+#define STANDS_US 10000000
 #define MAX_BYTES 9e15
 
 typedef struct {
@@ -49,7 +51,8 @@ static const gauge_t i915_gauges[] = {
 };
 static const gauge_t xe_gauges[] = {
     {"frequency", "device/tile0/gt0/freq0/act_freq", 1e6, 0, 1e11},
-    {"energy", "@/energy1_input", 1e-6, 0, 1e15},
+    {"energy", "@/energy1_input", 1e-6, 0, 1e15}, /* the card's, else the package's */
+    {"energy", "@/energy2_input", 1e-6, 0, 1e15},
     {"power_limit", "@/power1_cap", 1e-6, 0, MAX_WATTS},
     {"power_limit", "@/power1_max", 1e-6, 0, MAX_WATTS},
     {"temperature", "@/temp2_input", 1e-3, -60, 250}, /* package; temp3 is the memory's */
@@ -88,6 +91,7 @@ typedef struct {
     mlx_rest_t rest;
     mlx_rest_state_t state; /* in this sample */
     double joules;          /* NAN before the first reading */
+    int64_t moved_us;       /* when they were first read, or seen to move */
     int64_t read_us;
 } card_t;
 
@@ -141,20 +145,28 @@ static bool has_gauge(const card_t *card, const char *field)
     return false;
 }
 
+static void add_gauge(card_t *card, const gauge_t *gauge, int fd)
+{
+    if (card->gauge_count == MAX_GAUGES)
+        mlx_close_p(&fd);
+    if (fd < 0)
+        return;
+    card->gauges[card->gauge_count].gauge = gauge;
+    card->gauges[card->gauge_count++].fd = fd;
+}
+
+/*  All that open: of those for the same field the first that reads is used. */
 static void open_gauges(card_t *card, const char *dir)
 {
-    unsigned hwmon = 0;
-    mlx_sysfile_numbers(&hwmon, 1, "hwmon", "", "%s/device/hwmon", dir);
+    unsigned hwmon[MAX_HWMON];
+    size_t count = mlx_sysfile_numbers(hwmon, MAX_HWMON, "hwmon", "", "%s/device/hwmon", dir);
     for (const gauge_t *gauge = card->driver->gauges; gauge->field; gauge++) {
-        if (card->gauge_count == MAX_GAUGES)
-            break;
-        int fd = gauge->path[0] == '@'
-                     ? mlx_sysfile_open("%s/device/hwmon/hwmon%u%s", dir, hwmon, gauge->path + 1)
-                     : mlx_sysfile_open("%s/%s", dir, gauge->path);
-        if (fd < 0)
-            continue;
-        card->gauges[card->gauge_count].gauge = gauge;
-        card->gauges[card->gauge_count++].fd = fd;
+        if (gauge->path[0] != '@')
+            add_gauge(card, gauge, mlx_sysfile_open("%s/%s", dir, gauge->path));
+        for (size_t i = 0; gauge->path[0] == '@' && i < count; i++)
+            add_gauge(
+                card, gauge,
+                mlx_sysfile_open("%s/device/hwmon/hwmon%u%s", dir, hwmon[i], gauge->path + 1));
     }
 }
 
@@ -299,13 +311,20 @@ static void add_gtt(int fd, mlx_value_t *data, const char *field)
         mlx_value_set_int(data, field, vram + (int64_t)gtt);
 }
 
-/*  Power where the driver only counts energy. */
-static void add_power(card_t *card, int64_t now_us, mlx_value_t *data)
+/*  Power where the driver only counts energy; a counter that stands still tells none. */
+static void add_power(card_t *card, int64_t now_us, mlx_readings_t *out)
 {
+    mlx_value_t *data = mlx_readings_gpu(out, card->id);
     double joules = NAN;
     mlx_value_real(data, "energy", &joules);
     double watts = (joules - card->joules) * 1e6 / (double)(now_us - card->read_us);
-    if (!mlx_value_get(data, "power") && watts >= 0 && watts <= MAX_WATTS)
+    if (!(joules == card->joules))
+        card->moved_us = now_us;
+    bool stands = now_us - card->moved_us >= STANDS_US;
+    if (stands)
+        mlx_readings_missing(out, mlx_readings_gpu_topic(out, card->id), "power",
+                             "its energy counter has not moved for 10 s");
+    else if (!mlx_value_get(data, "power") && watts >= 0 && watts <= MAX_WATTS)
         mlx_value_set_real(data, "power", watts);
     card->joules = joules;
     card->read_us = now_us;
@@ -391,7 +410,7 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
     add_gtt(card->gtt_total, data, "memory_total");
     if (card->unified)
         mlx_value_set_bool(data, "unified", true);
-    add_power(card, now_us, data);
+    add_power(card, now_us, out);
     mlx_drm_throttle_add(&card->throttle, data);
     add_usage(self->usage, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
