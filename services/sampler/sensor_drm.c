@@ -3,6 +3,7 @@
  *  accounts of drm_fdinfo.h. NVIDIA's own driver answers through NVML instead. */
 #include "drm_fdinfo.h"
 #include "drm_throttle.h"
+#include "kfd.h"
 #include "rest.h"
 #include "sensor.h"
 #include "sysfile.h"
@@ -98,6 +99,7 @@ typedef struct {
 typedef struct {
     const mlx_sensor_env_t *env;
     mlx_fdinfo_t *usage;
+    mlx_kfd_t *kfd;
     unsigned numbers[MAX_CARDS]; /* the cards that the last scan saw, of any driver */
     size_t number_count;
     card_t cards[MAX_CARDS];
@@ -126,6 +128,7 @@ static void drm_close(void **state)
     drm_t *self = *state;
     forget(self);
     mlx_fdinfo_destroy(&self->usage);
+    mlx_kfd_destroy(&self->kfd);
     mlx_free_p(state);
 }
 
@@ -280,6 +283,7 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     drm_t *self = mlx_alloc(1, sizeof *self);
     self->env = env;
     self->usage = mlx_fdinfo_new(env->proc_root, env->sys_root, "dri");
+    self->kfd = mlx_kfd_new(env->proc_root, env->sys_root);
     scan(self);
     *state = self;
     if (self->card_count)
@@ -330,22 +334,32 @@ static void add_power(card_t *card, int64_t now_us, mlx_readings_t *out)
     card->read_us = now_us;
 }
 
-static void add_usage(const mlx_fdinfo_t *usage, const card_t *card, mlx_readings_t *out)
+/*  What the clients of the graphics driver use together. */
+static void add_sums(const mlx_fdinfo_t *usage, const card_t *card, mlx_value_t *data)
 {
-    mlx_value_t *data = mlx_readings_gpu(out, card->id);
-    if (!mlx_fdinfo_clients(usage, card->slot))
-        return;
     if (!mlx_value_get(data, "utilization"))
         mlx_value_set_real(data, "utilization", mlx_fdinfo_utilization(usage, card->slot));
     mlx_value_set_real(data, "media", mlx_fdinfo_media(usage, card->slot));
-    if (!mlx_fdinfo_complete(usage)) {
+    if (mlx_fdinfo_complete(usage) && !has_gauge(card, "memory_used"))
+        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot, card->unified));
+}
+
+static void add_usage(const drm_t *self, const card_t *card, mlx_readings_t *out)
+{
+    mlx_value_t *data = mlx_readings_gpu(out, card->id);
+    if (mlx_fdinfo_clients(self->usage, card->slot))
+        add_sums(self->usage, card, data);
+    if (!mlx_fdinfo_complete(self->usage)) {
         mlx_readings_missing(out, mlx_readings_gpu_topic(out, card->id), "processes",
                              "more than 16384 open GPU files: their sums would be too low");
         return;
     }
-    if (!has_gauge(card, "memory_used"))
-        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot, card->unified));
-    mlx_value_set(data, "processes", mlx_fdinfo_processes(usage, card->slot, card->unified));
+    mlx_value_t *list = mlx_fdinfo_processes(self->usage, card->slot, card->unified);
+    mlx_kfd_add(self->kfd, card->slot, list);
+    if (mlx_value_size(list))
+        mlx_value_set(data, "processes", list);
+    else
+        mlx_value_destroy(&list);
 }
 
 static void note_missing(mlx_readings_t *out, const char *topic, const char *why)
@@ -412,7 +426,7 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
         mlx_value_set_bool(data, "unified", true);
     add_power(card, now_us, out);
     mlx_drm_throttle_add(&card->throttle, data);
-    add_usage(self->usage, card, out);
+    add_usage(self, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
                  "the driver does not report it, or only to root");
     mlx_rest_note(&card->rest, is_busy(self->usage, card, data), now_us);
@@ -440,6 +454,7 @@ static int drm_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     for (size_t i = 0; i < self->card_count; i++)
         self->cards[i].state = mlx_rest_look(&self->cards[i].rest, now_us);
     mlx_fdinfo_update(self->usage, now_us, may_read, self);
+    mlx_kfd_update(self->kfd, now_us);
     size_t answered = 0;
     for (size_t i = 0; i < self->card_count; i++)
         answered += sample_card(self, &self->cards[i], now_us, out);
