@@ -3,6 +3,7 @@
  *  accounts of drm_fdinfo.h. NVIDIA's own driver answers through NVML instead. */
 #include "drm_fdinfo.h"
 #include "drm_throttle.h"
+#include "kfd.h"
 #include "rest.h"
 #include "sensor.h"
 #include "sysfile.h"
@@ -14,9 +15,11 @@
 #include <unistd.h>
 
 #define MAX_CARDS 16
-#define MAX_GAUGES 16
+#define MAX_GAUGES 32
+#define MAX_HWMON 4 /* folders of one card */
 #define RESCAN_US 60000000
 #define MAX_WATTS 5000.0
+#define STANDS_US 10000000
 #define MAX_BYTES 9e15
 
 typedef struct {
@@ -49,7 +52,8 @@ static const gauge_t i915_gauges[] = {
 };
 static const gauge_t xe_gauges[] = {
     {"frequency", "device/tile0/gt0/freq0/act_freq", 1e6, 0, 1e11},
-    {"energy", "@/energy1_input", 1e-6, 0, 1e15},
+    {"energy", "@/energy1_input", 1e-6, 0, 1e15}, /* the card's, else the package's */
+    {"energy", "@/energy2_input", 1e-6, 0, 1e15},
     {"power_limit", "@/power1_cap", 1e-6, 0, MAX_WATTS},
     {"power_limit", "@/power1_max", 1e-6, 0, MAX_WATTS},
     {"temperature", "@/temp2_input", 1e-3, -60, 250}, /* package; temp3 is the memory's */
@@ -88,12 +92,14 @@ typedef struct {
     mlx_rest_t rest;
     mlx_rest_state_t state; /* in this sample */
     double joules;          /* NAN before the first reading */
+    int64_t moved_us;       /* when they were first read, or seen to move */
     int64_t read_us;
 } card_t;
 
 typedef struct {
     const mlx_sensor_env_t *env;
     mlx_fdinfo_t *usage;
+    mlx_kfd_t *kfd;
     unsigned numbers[MAX_CARDS]; /* the cards that the last scan saw, of any driver */
     size_t number_count;
     card_t cards[MAX_CARDS];
@@ -122,6 +128,7 @@ static void drm_close(void **state)
     drm_t *self = *state;
     forget(self);
     mlx_fdinfo_destroy(&self->usage);
+    mlx_kfd_destroy(&self->kfd);
     mlx_free_p(state);
 }
 
@@ -141,20 +148,28 @@ static bool has_gauge(const card_t *card, const char *field)
     return false;
 }
 
+static void add_gauge(card_t *card, const gauge_t *gauge, int fd)
+{
+    if (card->gauge_count == MAX_GAUGES)
+        mlx_close_p(&fd);
+    if (fd < 0)
+        return;
+    card->gauges[card->gauge_count].gauge = gauge;
+    card->gauges[card->gauge_count++].fd = fd;
+}
+
+/*  All that open: of those for the same field the first that reads is used. */
 static void open_gauges(card_t *card, const char *dir)
 {
-    unsigned hwmon = 0;
-    mlx_sysfile_numbers(&hwmon, 1, "hwmon", "", "%s/device/hwmon", dir);
+    unsigned hwmon[MAX_HWMON];
+    size_t count = mlx_sysfile_numbers(hwmon, MAX_HWMON, "hwmon", "", "%s/device/hwmon", dir);
     for (const gauge_t *gauge = card->driver->gauges; gauge->field; gauge++) {
-        if (card->gauge_count == MAX_GAUGES)
-            break;
-        int fd = gauge->path[0] == '@'
-                     ? mlx_sysfile_open("%s/device/hwmon/hwmon%u%s", dir, hwmon, gauge->path + 1)
-                     : mlx_sysfile_open("%s/%s", dir, gauge->path);
-        if (fd < 0)
-            continue;
-        card->gauges[card->gauge_count].gauge = gauge;
-        card->gauges[card->gauge_count++].fd = fd;
+        if (gauge->path[0] != '@')
+            add_gauge(card, gauge, mlx_sysfile_open("%s/%s", dir, gauge->path));
+        for (size_t i = 0; gauge->path[0] == '@' && i < count; i++)
+            add_gauge(
+                card, gauge,
+                mlx_sysfile_open("%s/device/hwmon/hwmon%u%s", dir, hwmon[i], gauge->path + 1));
     }
 }
 
@@ -268,6 +283,7 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     drm_t *self = mlx_alloc(1, sizeof *self);
     self->env = env;
     self->usage = mlx_fdinfo_new(env->proc_root, env->sys_root, "dri");
+    self->kfd = mlx_kfd_new(env->proc_root, env->sys_root);
     scan(self);
     *state = self;
     if (self->card_count)
@@ -299,34 +315,51 @@ static void add_gtt(int fd, mlx_value_t *data, const char *field)
         mlx_value_set_int(data, field, vram + (int64_t)gtt);
 }
 
-/*  Power where the driver only counts energy. */
-static void add_power(card_t *card, int64_t now_us, mlx_value_t *data)
+/*  Power where the driver only counts energy; a counter that stands still tells none. */
+static void add_power(card_t *card, int64_t now_us, mlx_readings_t *out)
 {
+    mlx_value_t *data = mlx_readings_gpu(out, card->id);
     double joules = NAN;
     mlx_value_real(data, "energy", &joules);
     double watts = (joules - card->joules) * 1e6 / (double)(now_us - card->read_us);
-    if (!mlx_value_get(data, "power") && watts >= 0 && watts <= MAX_WATTS)
+    if (!(joules == card->joules))
+        card->moved_us = now_us;
+    bool stands = now_us - card->moved_us >= STANDS_US;
+    if (stands)
+        mlx_readings_missing(out, mlx_readings_gpu_topic(out, card->id), "power",
+                             "its energy counter has not moved for 10 s");
+    else if (!mlx_value_get(data, "power") && watts >= 0 && watts <= MAX_WATTS)
         mlx_value_set_real(data, "power", watts);
     card->joules = joules;
     card->read_us = now_us;
 }
 
-static void add_usage(const mlx_fdinfo_t *usage, const card_t *card, mlx_readings_t *out)
+/*  What the clients of the graphics driver use together. */
+static void add_sums(const mlx_fdinfo_t *usage, const card_t *card, mlx_value_t *data)
 {
-    mlx_value_t *data = mlx_readings_gpu(out, card->id);
-    if (!mlx_fdinfo_clients(usage, card->slot))
-        return;
     if (!mlx_value_get(data, "utilization"))
         mlx_value_set_real(data, "utilization", mlx_fdinfo_utilization(usage, card->slot));
     mlx_value_set_real(data, "media", mlx_fdinfo_media(usage, card->slot));
-    if (!mlx_fdinfo_complete(usage)) {
+    if (mlx_fdinfo_complete(usage) && !has_gauge(card, "memory_used"))
+        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot, card->unified));
+}
+
+static void add_usage(const drm_t *self, const card_t *card, mlx_readings_t *out)
+{
+    mlx_value_t *data = mlx_readings_gpu(out, card->id);
+    if (mlx_fdinfo_clients(self->usage, card->slot))
+        add_sums(self->usage, card, data);
+    if (!mlx_fdinfo_complete(self->usage)) {
         mlx_readings_missing(out, mlx_readings_gpu_topic(out, card->id), "processes",
                              "more than 16384 open GPU files: their sums would be too low");
         return;
     }
-    if (!has_gauge(card, "memory_used"))
-        mlx_value_set_int(data, "memory_used", mlx_fdinfo_memory(usage, card->slot, card->unified));
-    mlx_value_set(data, "processes", mlx_fdinfo_processes(usage, card->slot, card->unified));
+    mlx_value_t *list = mlx_fdinfo_processes(self->usage, card->slot, card->unified);
+    mlx_kfd_add(self->kfd, card->slot, list);
+    if (mlx_value_size(list))
+        mlx_value_set(data, "processes", list);
+    else
+        mlx_value_destroy(&list);
 }
 
 static void note_missing(mlx_readings_t *out, const char *topic, const char *why)
@@ -391,9 +424,9 @@ static bool sample_card(const drm_t *self, card_t *card, int64_t now_us, mlx_rea
     add_gtt(card->gtt_total, data, "memory_total");
     if (card->unified)
         mlx_value_set_bool(data, "unified", true);
-    add_power(card, now_us, data);
+    add_power(card, now_us, out);
     mlx_drm_throttle_add(&card->throttle, data);
-    add_usage(self->usage, card, out);
+    add_usage(self, card, out);
     note_missing(out, mlx_readings_gpu_topic(out, card->id),
                  "the driver does not report it, or only to root");
     mlx_rest_note(&card->rest, is_busy(self->usage, card, data), now_us);
@@ -421,6 +454,7 @@ static int drm_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_erro
     for (size_t i = 0; i < self->card_count; i++)
         self->cards[i].state = mlx_rest_look(&self->cards[i].rest, now_us);
     mlx_fdinfo_update(self->usage, now_us, may_read, self);
+    mlx_kfd_update(self->kfd, now_us);
     size_t answered = 0;
     for (size_t i = 0; i < self->card_count; i++)
         answered += sample_card(self, &self->cards[i], now_us, out);

@@ -35,6 +35,11 @@ static const struct {
     {MLX_HWMON_TEMPERATURE, "bigcore", "", TOPIC, "cpu"}, /* Rockchip */
     {MLX_HWMON_TEMPERATURE, "tj", "", TOPIC, "cpu"},      /* Jetson Orin: the hottest of the die */
     {MLX_HWMON_TEMPERATURE, "soc", "", TOPIC, "cpu"},
+    {MLX_HWMON_TEMPERATURE, "apm_xgene", "SoC", TOPIC, "cpu"}, /* Ampere */
+    {MLX_HWMON_TEMPERATURE, "ibmpowernv", "Chip", TOPIC, "cpu"},
+    {MLX_HWMON_TEMPERATURE, "thinkpad", "CPU", TOPIC, "cpu"}, /* what the firmware says of it */
+    {MLX_HWMON_TEMPERATURE, "dell_smm", "CPU", TOPIC, "cpu"},
+    {MLX_HWMON_TEMPERATURE, "asus", "CPU", TOPIC, "cpu"},
     {MLX_HWMON_TEMPERATURE, "amdgpu", "edge", TOPIC, "gpu"},
     {MLX_HWMON_TEMPERATURE, "amdgpu", "", TOPIC, "gpu"},
     {MLX_HWMON_TEMPERATURE, "xe", "pkg", TOPIC, "gpu"},

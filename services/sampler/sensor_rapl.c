@@ -15,6 +15,7 @@
 #define MAX_PARTS 8
 #define MAX_ZONES ((size_t)MAX_PACKAGES * (1 + MAX_PARTS))
 #define MAX_WATTS 5000.0 /* above this a counter was reset rather than wrapped */
+#define STANDS_US 10000000
 
 /*  Zone names of the kernel's intel_rapl driver (AMD's too), and our fields. */
 static const struct {
@@ -32,6 +33,7 @@ typedef struct {
     int64_t last_us;
     double joules; /* counter without the wraps; from the first reading on */
     double watts;
+    int64_t moved_us; /* when the counter was first read, or seen to move */
 } zone_t;
 
 typedef struct {
@@ -123,7 +125,8 @@ static double advance(const zone_t *zone, int64_t now)
     return (double)(zone->range - zone->last + now) * 1e-6;
 }
 
-/*  False when the zone cannot be read. */
+/*  False when the zone cannot be read. A counter that stands still tells nothing: what is switched
+ *  on draws something, and some machines have counters that never move. */
 static bool read_zone(zone_t *zone, int64_t now_us)
 {
     int64_t now;
@@ -138,8 +141,12 @@ static bool read_zone(zone_t *zone, int64_t now_us)
         zone->watts = joules / seconds;
         zone->joules += joules;
     }
+    if (now != zone->last)
+        zone->moved_us = now_us;
     zone->last = now;
     zone->last_us = now_us;
+    if (now_us - zone->moved_us >= STANDS_US)
+        zone->watts = NAN;
     return true;
 }
 
@@ -160,6 +167,14 @@ static void sum_domain(const rapl_t *self, size_t domain, double *watts, double 
         *watts = *joules = NAN;
 }
 
+static bool stands(const rapl_t *self, size_t domain, int64_t now_us)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->zones[i].domain == domain && now_us - self->zones[i].moved_us >= STANDS_US)
+            return true;
+    return false;
+}
+
 static int rapl_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_error_t *err)
 {
     rapl_t *self = state;
@@ -175,6 +190,9 @@ static int rapl_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_err
         double joules;
         sum_domain(self, i, &watts, &joules);
         mlx_value_set_real(data, domains[i].field, watts);
+        if (stands(self, i, now_us))
+            mlx_readings_missing(out, TOPIC, domains[i].field,
+                                 "its energy counter has not moved for 10 s");
         if (i == PACKAGE)
             mlx_value_set_real(data, "energy", joules);
     }

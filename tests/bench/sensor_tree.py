@@ -3,7 +3,7 @@
 with cpufreq, 8 amdgpu cards with 40 clients, 24 sensor chips, RAPL of two sockets, PSI, a battery.
 
     tests/bench/sensor_tree.py FOLDER
-    .build/release/bin/mlx-sensors-dump --proc FOLDER/proc --sys FOLDER/sys --repeat 60 >/dev/null
+    .build/release/bin/mlx-sensors-dump --proc FOLDER/proc --sys FOLDER/sys --pace --repeat 125 >/dev/null
 """
 import os
 import sys

@@ -225,6 +225,13 @@ static void test_intel_card_on_xe(void **state)
     rig_write(&rig, "sys/class/drm/card0/device/hwmon/hwmon2/energy1_input", "5\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check_absent(&rig, GPU, "power"); /* counter restarted */
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, GPU, "power"); /* it stands still: that is no 0 W */
+    assert_non_null(strstr(rig_why(&rig, GPU, "power"), "has not moved"));
+    rig_remove(&rig, "sys/class/drm/card0/device/hwmon/hwmon2/energy1_input");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "energy", 300); /* the package's, where the card has none */
 }
 
 static void test_a_suspended_card_is_left_asleep(void **state)

@@ -1,6 +1,7 @@
 /*  What monitors of GPUs show beside the usual: NPUs, kinds of cores, batteries' age, why clocks
  *  are held down, and what the memory controllers move. */
 #include "rig.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <math.h>
@@ -12,6 +13,8 @@
 
 #include <cmocka.h>
 
+#define GPU "sensor.gpu.0"
+#define KFD "sys/class/kfd/kfd"
 #define NPU "sensor.npu.0"
 #define ACCEL "sys/class/accel/accel0/device/"
 
@@ -427,6 +430,54 @@ static void test_memory_bandwidth_that_cannot_be_had(void **state)
     assert_non_null(strstr(rig.err.text, "no memory controller"));
 }
 
+/*  Queues of ROCm are in the compute driver's account, and so are processes of other users. */
+static void test_who_computes_through_rocm(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    double share;
+    int64_t bytes;
+    rig_open(&rig, "amd-desktop", "drm");
+    rig_plant(&rig, KFD "/topology/nodes/0/gpu_id", "0\n"); /* the processor */
+    rig_plant(&rig, KFD "/topology/nodes/1/gpu_id", "47378\n");
+    rig_plant(&rig, KFD "/topology/nodes/1/properties",
+              "cpu_cores_count 0\nsimd_count 192\nsimd_per_cu 2\nlocation_id 768\ndomain 0\n");
+    rig_plant(&rig, KFD "/topology/nodes/2/gpu_id", "555\n");
+    rig_plant(&rig, KFD "/topology/nodes/2/properties", "simd_count 4\nlocation_id 9\n");
+    rig_plant(&rig, KFD "/proc/4242/vram_47378", "21474836480\n"); /* more than the other account */
+    rig_plant(&rig, KFD "/proc/4242/stats_47378/cu_occupancy", "72\n");
+    rig_plant(&rig, KFD "/proc/5151/vram_47378", "1073741824\n");
+    rig_plant(&rig, KFD "/proc/5151/vram_555", "7\n");
+    rig_plant(&rig, KFD "/proc/6161/vram_47378", "0\n"); /* could, and does not */
+    rig_plant(&rig, "proc/5151/comm", "python3\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+    const mlx_value_t *item = rig_item(&rig, GPU, "processes", 0);
+    assert_true(mlx_value_int(item, "memory", &bytes) && bytes == 21474836480);
+    assert_true(mlx_value_real(item, "utilization", &share) && share == 0.75);
+    item = rig_item(&rig, GPU, "processes", 1);
+    assert_string_equal(mlx_value_str(item, "program"), "python3");
+    assert_true(mlx_value_int(item, "memory", &bytes) && bytes == 1073741824);
+    assert_false(mlx_value_real(item, "utilization", &share)); /* it has no such file */
+    /* one ends, one comes */
+    rig_remove(&rig, KFD "/proc/5151/vram_47378");
+    rig_plant(&rig, KFD "/proc/7171/vram_47378", "4096\n");
+    rig_write(&rig, KFD "/proc/4242/stats_47378/cu_occupancy", "4096\n"); /* of 96 units */
+    assert_int_equal(rig_sample(&rig, 6), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 2);
+    item = rig_item(&rig, GPU, "processes", 0);
+    assert_false(mlx_value_real(item, "utilization", &share) && share > 1);
+    /* a card that sleeps is not asked: its units are read from it */
+    watch_t watch;
+    watch_start(&watch, &rig, KFD "/proc/4242/stats_47378");
+    rig_plant(&rig, "sys/class/drm/card1/device/power/runtime_status", "suspended\n");
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_int_equal(watch_read(&watch, "cu_occupancy"), 0);
+    assert_int_equal(rig_items(&rig, GPU, "processes"), 0);
+    watch_end(&watch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +489,7 @@ int main(void)
         cmocka_unit_test(test_a_processor_that_heat_holds_down),
         cmocka_unit_test(test_battery),
         cmocka_unit_test(test_why_intel_graphics_are_held_down),
+        cmocka_unit_test(test_who_computes_through_rocm),
         cmocka_unit_test(test_why_amd_graphics_are_held_down),
         cmocka_unit_test(test_memory_bandwidth),
         cmocka_unit_test(test_memory_bandwidth_that_cannot_be_had),

@@ -250,6 +250,24 @@ static void test_rapl_of_two_packages_is_their_sum(void **state)
     check_absent(&rig, POWER, "package");
 }
 
+static void test_a_counter_that_stands_still_is_no_power(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open(&rig, "amd-desktop", "rapl");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    rig_write(&rig, "sys/class/powercap/intel-rapl:0/energy_uj", "31359567890\n");
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(rig_sample(&rig, 1), 0);
+    check_absent(&rig, POWER, "package");
+    check_absent(&rig, POWER, "cpu");
+    assert_non_null(strstr(rig_why(&rig, POWER, "package"), "has not moved"));
+    check(&rig, POWER, "energy", 125); /* the sum stays */
+    rig_write(&rig, "sys/class/powercap/intel-rapl:0/energy_uj", "31379567890\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, POWER, "package", 20);
+}
+
 static void test_rapl_that_only_root_may_read_says_so(void **state)
 {
     (void)state;
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_rapl_counts_watts),
         cmocka_unit_test(test_rapl_wraps_and_resets),
         cmocka_unit_test(test_rapl_of_two_packages_is_their_sum),
+        cmocka_unit_test(test_a_counter_that_stands_still_is_no_power),
         cmocka_unit_test(test_rapl_that_only_root_may_read_says_so),
         cmocka_unit_test(test_rapl_counters_that_vanish),
         cmocka_unit_test(test_supply_of_a_laptop),

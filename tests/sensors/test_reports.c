@@ -285,6 +285,10 @@ static void test_spellings_of_the_processor(void **state)
         {"via_cputemp", "Core 0"},
         {"zenpower", "Tdie"},
         {"bigcore0_thermal", NULL},
+        {"apm_xgene", "SoC Temperature"},
+        {"ibmpowernv", "Chip 0 Core 48"},
+        {"thinkpad", "CPU"},
+        {"asus_ec_sensors", "CPU"},
     };
     for (size_t i = 0; i < MLX_COUNT(rows); i++) {
         MLX_CLEANUP(rig_close) rig_t rig = {0};
@@ -322,6 +326,13 @@ static void test_the_first_input_that_reads_wins(void **state)
     rig_write(&rig, "sys/class/drm/card1/device/hwmon/hwmon3/power1_average", "70000000\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check(&rig, GPU, "power", 70);
+    /* a second folder of sensors, which comes first and answers nothing */
+    rig_plant(&rig, "sys/class/drm/card1/device/hwmon/hwmon0/temp1_input", "?\n");
+    rig_plant(&rig, "sys/class/drm/card1/device/hwmon/hwmon0/power1_average", "?\n");
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, GPU, "power", 70);
+    check(&rig, GPU, "temperature", 52);
 }
 
 int main(void)
