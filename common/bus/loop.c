@@ -44,7 +44,8 @@ struct mlx_loop {
     mlx_watch_t *watches;
     mlx_timer_t *timers;
     pthread_mutex_t lock; /* guards wakeups and wake_pipe[1] */
-    wakeup_t *wakeups;
+    wakeup_t *wakeups;    /* newest first */
+    wakeup_t *waking;     /* taken out, in order: the loop's own */
     int wake_pipe[2];
     mlx_watch_t *wake_watch;
     mlx_signal_fn signal_fn;
@@ -81,16 +82,15 @@ static void on_wake(void *arg, int fd, unsigned events)
     wakeup_t *list = self->wakeups;
     self->wakeups = NULL;
     pthread_mutex_unlock(&self->lock);
-    wakeup_t *in_order = NULL;
     while (list) {
         wakeup_t *next = list->next;
-        list->next = in_order;
-        in_order = list;
+        list->next = self->waking;
+        self->waking = list;
         list = next;
     }
-    while (in_order) {
-        wakeup_t *wakeup = in_order;
-        in_order = wakeup->next;
+    while (self->waking) {
+        wakeup_t *wakeup = self->waking;
+        self->waking = wakeup->next;
         wakeup->fn(wakeup->arg);
         free(wakeup);
     }
@@ -375,5 +375,26 @@ void mlx_loop_wake(mlx_loop_t *self, mlx_timer_fn fn, void *arg)
     /* A full pipe already says "wake up". */
     ssize_t written = write(self->wake_pipe[1], "", 1);
     (void)written;
+    pthread_mutex_unlock(&self->lock);
+}
+
+static void drop_wakes(wakeup_t **list, const void *arg)
+{
+    while (*list) {
+        wakeup_t *wakeup = *list;
+        if (wakeup->arg != arg) {
+            list = &wakeup->next;
+            continue;
+        }
+        *list = wakeup->next;
+        free(wakeup);
+    }
+}
+
+void mlx_loop_unwake(mlx_loop_t *self, const void *arg)
+{
+    drop_wakes(&self->waking, arg);
+    pthread_mutex_lock(&self->lock);
+    drop_wakes(&self->wakeups, arg);
     pthread_mutex_unlock(&self->lock);
 }

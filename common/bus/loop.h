@@ -56,4 +56,8 @@ int mlx_loop_signals(mlx_loop_t *self, const int *list, mlx_signal_fn fn, void *
 /*  From any thread: make FN(ARG) run once soon in the loop's own thread. */
 void mlx_loop_wake(mlx_loop_t *self, mlx_timer_fn fn, void *arg);
 
+/*  Forget the wakes with ARG that have not run yet: before it is freed, and after its threads have
+ *  ended. */
+void mlx_loop_unwake(mlx_loop_t *self, const void *arg);
+
 #endif

@@ -61,9 +61,10 @@ void mlx_table_column(mlx_table_t *self, const char *heading, mlx_align_t align)
 void mlx_table_row(mlx_table_t *self, const char *const *cells)
 {
     size_t first = self->rows * self->columns;
-    self->cells = mlx_realloc(self->cells, first + self->columns, sizeof *self->cells);
-    for (size_t i = 0; i < self->columns; i++)
+    for (size_t i = 0; i < self->columns; i++) {
+        self->cells = mlx_grow(self->cells, first + i, sizeof *self->cells);
         self->cells[first + i] = mlx_term_clean(cells[i] ? cells[i] : "", 0);
+    }
     self->rows++;
 }
 

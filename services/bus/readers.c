@@ -87,12 +87,9 @@ static reader_t *place_for(mlx_readers_t *self, int fd)
     }
     if (unused)
         return unused;
-    size_t count = self->count ? self->count * 2 : 16;
-    self->all = mlx_realloc(self->all, count, sizeof *self->all);
-    for (size_t i = self->count; i < count; i++)
-        self->all[i] = (reader_t){.fd = -1};
-    unused = &self->all[self->count];
-    self->count = count;
+    self->all = mlx_grow(self->all, self->count, sizeof *self->all);
+    unused = &self->all[self->count++];
+    *unused = (reader_t){.fd = -1};
     return unused;
 }
 

@@ -25,7 +25,6 @@ struct mlx_events {
     entry_t headline;
     entry_t *entries; /* in order of topic, then host */
     size_t count;
-    size_t cap;
     size_t bytes;
     uint64_t newest;
 };
@@ -80,10 +79,7 @@ static entry_t *entry_of(mlx_events_t *self, const mlx_message_t *message)
     }
     if (low < self->count && compare(&self->entries[low], message->topic, message->host) == 0)
         return &self->entries[low];
-    if (self->count == self->cap) {
-        self->cap = self->cap ? self->cap * 2 : 64;
-        self->entries = mlx_realloc(self->entries, self->cap, sizeof *self->entries);
-    }
+    self->entries = mlx_grow(self->entries, self->count, sizeof *self->entries);
     entry_t *entry = &self->entries[low];
     memmove(entry + 1, entry, (self->count - low) * sizeof *entry);
     *entry = (entry_t){.topic = mlx_strdup(message->topic), .host = mlx_strdup(message->host)};

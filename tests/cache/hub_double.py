@@ -12,7 +12,8 @@ FOLDER/.faults holds one fault a line, read anew at each request: NAME [COUNT [V
 count is used up. Names: drop (close after VALUE bytes of a body), wrong (flip a bit), expired (403 at
 the CDN), slow429 (429 with Retry-After: VALUE), norange (200 for a range), badrange, gzip, gated,
 error500, evil-redirect, leak (501 if Authorization reaches the CDN), longer, hang and trickle (slow loris), stall (a large body stops in its middle), badtotal (in
-Content-Range), loop (the CDN redirects to itself), alone (answers VALUE to a second connection).
+Content-Range), loop (the CDN redirects to itself), alone (answers VALUE to a second connection), together (a
+body goes on when another request has come to the CDN).
 FOLDER/.login, where it is there, makes the registry private: a line with the public key (as in
 id_ed25519.pub) that may have a token, and in a second line, if any, another host for the realm.
 FOLDER/.log receives one line a request: method, path, range, whether Authorization was there.
@@ -33,6 +34,7 @@ import urllib.parse
 root = sys.argv[1]
 lock = threading.Lock()
 single = threading.Lock()
+arrived = threading.Condition()  # a request at the CDN
 PAGE = 3
 
 
@@ -240,6 +242,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                             ("ETag", '"%s"' % digests(path)[0])])
 
     def cdn(self, rest):
+        with arrived:
+            arrived.notify_all()
         if fault("leak") is not None and "Authorization" in self.headers:
             return self.answer(501, b"token leaked")
         if fault("expired") is not None:
@@ -343,6 +347,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.05)
             self.close_connection = True
             return None
+        if len(part) > 1 and fault("together") is not None:
+            self.wfile.write(part[:1])
+            self.wfile.flush()
+            with arrived:
+                if not arrived.wait(5):
+                    self.close_connection = True
+                    return None
+            part = part[1:]
         pace = fault("pace")
         if pace is not None:
             for i in range(0, len(part), 65536):

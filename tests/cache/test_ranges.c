@@ -112,6 +112,23 @@ static void test_pieces(void **state)
     end(&b);
 }
 
+/*  The first piece does not end before others have been asked for: as soon as its answer has begun,
+ *  all streams work. */
+static void test_streams_join_the_first(void **state)
+{
+    (void)state;
+    bench_t b = begin();
+    mlx_error_t err;
+    double_faults(b.hub, "together 1\n");
+    mlx_value_t *report = add(&b, &pieces, &err);
+    if (!report)
+        fail_msg("%s; %s", err.text, err.hint);
+    mlx_value_destroy(&report);
+    check_whole(&b);
+    assert_int_equal(double_requests(b.hub, "/cdn/"), (b.content.len + PIECE - 1) / PIECE);
+    end(&b);
+}
+
 /*  Each of these ends in the right bytes, in one run. RESOLVED: how often the hub was asked, at
  *  most. */
 static const struct {
@@ -344,11 +361,9 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_faults_that_pass),
-        cmocka_unit_test(test_faults_that_end_it),
-        cmocka_unit_test(test_leftovers),
-        cmocka_unit_test(test_kills),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_streams_join_the_first),
+        cmocka_unit_test(test_faults_that_pass), cmocka_unit_test(test_faults_that_end_it),
+        cmocka_unit_test(test_leftovers),        cmocka_unit_test(test_kills),
         cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

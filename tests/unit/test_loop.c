@@ -233,6 +233,33 @@ static void test_wake_from_other_threads(void **state)
     assert_int_equal(self->calls, 4000);
 }
 
+static void unwake_both(void *arg)
+{
+    fixture_t *self = arg;
+    mlx_loop_unwake(self->loop, &self->calls);
+    mlx_loop_unwake(self->loop, self);
+    mlx_loop_after(self->loop, 1, count, self);
+}
+
+static void count_not(void *arg)
+{
+    (void)arg;
+    fail_msg("a wake that was taken back has run");
+}
+
+/*  What has not run is forgotten, in the same round of the loop and before it. */
+static void test_unwake(void **state)
+{
+    fixture_t *self = *state;
+    self->stop_at = 1;
+    mlx_loop_wake(self->loop, count_not, &self->stop_at);
+    mlx_loop_unwake(self->loop, &self->stop_at);
+    mlx_loop_wake(self->loop, unwake_both, self);
+    mlx_loop_wake(self->loop, count_not, &self->calls);
+    mlx_loop_wake(self->loop, count_not, self);
+    mlx_loop_run(self->loop);
+}
+
 static void on_signal(void *arg, int number)
 {
     fixture_t *self = arg;
@@ -303,6 +330,7 @@ int main(void)
         IN_LOOP(test_watch_removes_its_neighbour),
         IN_LOOP(test_rewatch_and_hang_up),
         IN_LOOP(test_wake_from_other_threads),
+        IN_LOOP(test_unwake),
         IN_LOOP(test_signals),
         IN_LOOP(test_goes_on_after_a_signal),
     };

@@ -48,7 +48,7 @@ const char *mlx_mask_name(mlx_mask_t *self, mlx_mask_kind_t kind, const char *na
             return self->names[i].alias;
     if (self->count == NAMES_MAX)
         return "other";
-    self->names = mlx_realloc(self->names, self->count + 1, sizeof *self->names);
+    self->names = mlx_grow(self->names, self->count, sizeof *self->names);
     name_t *added = &self->names[self->count++];
     *added = (name_t){.kind = kind,
                       .name = mlx_strdup(name),
@@ -67,7 +67,7 @@ static void add_spelling(mlx_mask_t *self, mlx_mask_kind_t kind, const char *ali
         return;
     MLX_CLEANUP(mlx_free_p)
     char *copy = mlx_strdup(alias); /* ALIAS may be moved by the next line */
-    self->names = mlx_realloc(self->names, self->count + 1, sizeof *self->names);
+    self->names = mlx_grow(self->names, self->count, sizeof *self->names);
     self->names[self->count++] =
         (name_t){.kind = kind, .name = mlx_strdup(spelling), .alias = mlx_strdup(copy)};
 }

@@ -33,10 +33,10 @@ static int compare_digests(const void *a, const void *b)
 
 static void add_digests(digests_t *digests, const mlx_model_t *model)
 {
-    digests->hex =
-        mlx_realloc(digests->hex, digests->count + model->count + 1, sizeof *digests->hex);
-    for (size_t i = 0; i < model->count; i++)
+    for (size_t i = 0; i < model->count; i++) {
+        digests->hex = mlx_grow(digests->hex, digests->count, sizeof *digests->hex);
         memcpy(digests->hex[digests->count++], model->files[i].sha256, MLX_HEX_MAX);
+    }
     qsort(digests->hex, digests->count, sizeof *digests->hex, compare_digests);
 }
 

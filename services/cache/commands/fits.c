@@ -40,7 +40,7 @@ typedef struct {
 
 static part_t *add_part(subject_t *self, const char *name, uint64_t size)
 {
-    self->parts = mlx_realloc(self->parts, self->count + 1, sizeof *self->parts);
+    self->parts = mlx_grow(self->parts, self->count, sizeof *self->parts);
     part_t *part = &self->parts[self->count++];
     *part = (part_t){.name = mlx_strdup(name), .size = size};
     return part;

@@ -3,14 +3,11 @@
 #include "services/cache/cache.h"
 #include "watch.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
     LOOK_MS = 30000,
@@ -46,8 +43,7 @@ struct mlx_cached {
     job_t *running;
     job_t *ended;        /* to be delivered, oldest first */
     mlx_value_t *events; /* progress to be delivered */
-    int pipe[2];         /* from the worker to the loop */
-    mlx_watch_t *hearing;
+    bool woken;          /* the loop, to fetch these */
     bool ending;
     bool refreshing; /* a refresh is queued: one is enough */
 };
@@ -59,11 +55,14 @@ static int64_t clock_s(void)
 
 /* ---- the worker ---- */
 
-/*  Something for the loop to fetch: a byte in the pipe wakes it. */
+static void on_told(void *arg);
+
+/*  Something for the loop to fetch. The lock is held. */
 static void tell_loop(mlx_cached_t *self)
 {
-    ssize_t put = write(self->pipe[1], "", 1);
-    (void)put; /* a full pipe wakes it as well */
+    if (!self->woken)
+        mlx_loop_wake(self->options.loop, on_told, self);
+    self->woken = true;
 }
 
 static void on_progress(void *arg, const mlx_value_t *event)
@@ -72,8 +71,8 @@ static void on_progress(void *arg, const mlx_value_t *event)
     mlx_cached_t *self = job->owner;
     pthread_mutex_lock(&self->lock);
     mlx_value_append(self->events, mlx_value_copy(event));
-    pthread_mutex_unlock(&self->lock);
     tell_loop(self);
+    pthread_mutex_unlock(&self->lock);
 }
 
 static bool should_stop(void *arg)
@@ -241,14 +240,11 @@ static void append(job_t **list, job_t *job)
     *list = job;
 }
 
-static void on_told(void *arg, int fd, unsigned events)
+static void on_told(void *arg)
 {
     mlx_cached_t *self = arg;
-    char bytes[256];
-    (void)events;
-    while (read(fd, bytes, sizeof bytes) > 0)
-        continue;
     pthread_mutex_lock(&self->lock);
+    self->woken = false;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *progress = self->events;
     self->events = mlx_value_list();
     job_t *ended = self->ended;
@@ -343,17 +339,6 @@ static void on_change(void *arg, int fd, unsigned events)
     self->settling = mlx_loop_after(self->options.loop, wait, on_settled, self);
 }
 
-static int open_pipe(int ends[2])
-{
-    if (pipe(ends) != 0)
-        return -1;
-    for (size_t i = 0; i < 2; i++) {
-        fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-        fcntl(ends[i], F_SETFL, O_NONBLOCK);
-    }
-    return 0;
-}
-
 static void free_jobs(job_t *list)
 {
     while (list) {
@@ -370,8 +355,6 @@ static void release(mlx_cached_t *self)
     free_jobs(self->ended);
     mlx_value_destroy(&self->events);
     mlx_watch_dirs_destroy(&self->watch);
-    mlx_close_p(&self->pipe[0]);
-    mlx_close_p(&self->pipe[1]);
     pthread_cond_destroy(&self->changed);
     pthread_mutex_destroy(&self->lock);
     free(self->home);
@@ -382,17 +365,16 @@ mlx_cached_t *mlx_cached_new(const mlx_cached_options_t *options, mlx_error_t *e
 {
     mlx_cached_t *self = mlx_alloc(1, sizeof *self);
     self->options = *options;
-    self->pipe[0] = self->pipe[1] = -1;
     self->home = mlx_strdup(options->home);
     self->events = mlx_value_list();
     pthread_mutex_init(&self->lock, NULL);
     pthread_cond_init(&self->changed, NULL);
-    if (open_pipe(self->pipe) || pthread_create(&self->thread, NULL, work, self) != 0) {
-        mlx_error_set(err, MLX_ERR_FAILED, "cannot start a thread: %s", strerror(errno));
+    int failed = pthread_create(&self->thread, NULL, work, self);
+    if (failed) {
+        mlx_error_set(err, MLX_ERR_FAILED, "cannot start a thread: %s", strerror(failed));
         release(self);
         return NULL;
     }
-    self->hearing = mlx_loop_watch(options->loop, self->pipe[0], MLX_READ, on_told, self);
     self->watch = options->watch ? mlx_watch_dirs_new() : NULL;
     if (self->watch)
         self->watching = mlx_loop_watch(options->loop, mlx_watch_dirs_fd(self->watch), MLX_READ,
@@ -421,7 +403,7 @@ void mlx_cached_destroy(mlx_cached_t **self)
         mlx_loop_cancel(cached->options.loop, &cached->settling);
     if (cached->watching)
         mlx_loop_unwatch(cached->options.loop, &cached->watching);
-    mlx_loop_unwatch(cached->options.loop, &cached->hearing);
+    mlx_loop_unwake(cached->options.loop, cached);
     release(cached);
 }
 

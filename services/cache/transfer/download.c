@@ -1,5 +1,6 @@
 #include "services/cache/transfer/download.h"
 
+#include "common/base/clock.h"
 #include "services/cache/transfer/file_transfer.h"
 #include "services/cache/transfer/partial_file.h"
 
@@ -11,6 +12,8 @@
 enum {
     STREAMS = 4,
     MAX_STREAMS = 16,
+    TICK_MS = 200,
+    STOP_MS = 50, /* between two questions to the caller whether to stop */
 };
 
 /*  What the threads know of a file. */
@@ -29,6 +32,7 @@ typedef struct {
     slot_t *slots;
     unsigned active;
     unsigned allowed; /* streams: one after the server asked to slow down */
+    unsigned ended;   /* jobs */
     bool ending;
 } pool_t;
 
@@ -65,10 +69,8 @@ static bool is_ending(void *arg)
     return ending;
 }
 
-/*  An end is noticed at once. */
-static void pause_for(void *arg, int64_t ms)
+static struct timespec time_after(int64_t ms)
 {
-    pool_t *pool = arg;
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += (time_t)(ms / 1000);
@@ -77,6 +79,14 @@ static void pause_for(void *arg, int64_t ms)
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return until;
+}
+
+/*  An end is noticed at once. */
+static void pause_for(void *arg, int64_t ms)
+{
+    pool_t *pool = arg;
+    const struct timespec until = time_after(ms);
     pthread_mutex_lock(&pool->lock);
     while (!pool->ending &&
            pthread_cond_timedwait(&pool->changed, &pool->lock, &until) != ETIMEDOUT)
@@ -89,6 +99,14 @@ static void slow_down(void *arg)
     pool_t *pool = arg;
     pthread_mutex_lock(&pool->lock);
     pool->allowed = 1;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void widen(void *arg)
+{
+    pool_t *pool = arg;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -149,6 +167,7 @@ static void open_slot(pool_t *pool, size_t index)
                                                              .ending = is_ending,
                                                              .pause = pause_for,
                                                              .slow_down = slow_down,
+                                                             .widen = widen,
                                                              .arg = pool});
     int rc = mlx_file_transfer_open(part);
     pthread_mutex_lock(&pool->lock);
@@ -172,6 +191,7 @@ static void do_job(pool_t *pool, const job_t *job)
             close_slot(pool, job->file, end == MLX_PART_FAILED);
     }
     pool->active--;
+    pool->ended++;
     pthread_cond_broadcast(&pool->changed);
 }
 
@@ -228,17 +248,40 @@ static bool should_end(pool_t *pool, int rc)
     const mlx_downloads_t *run = pool->run;
     bool end = rc != 0 || (run->stop && run->stop(run->arg));
     pthread_mutex_lock(&pool->lock);
-    if (end)
+    if (end && !pool->ending) {
         pool->ending = true;
+        pthread_cond_broadcast(&pool->changed);
+    }
     end = pool->ending && pool->active == 0;
-    pthread_cond_broadcast(&pool->changed);
     pthread_mutex_unlock(&pool->lock);
     return end;
 }
 
-static void wait_a_tick(void)
+/*  Until a job ends that is not among those SEEN, or it is time to ask the caller again. */
+static void wait_for_job(pool_t *pool, unsigned *seen)
 {
-    nanosleep(&(struct timespec){.tv_nsec = 20000000L}, NULL);
+    const struct timespec until = time_after(STOP_MS);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->ended == *seen &&
+           pthread_cond_timedwait(&pool->changed, &pool->lock, &until) != ETIMEDOUT)
+        continue;
+    *seen = pool->ended;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/*  Until all has ended, in the caller's thread. */
+static void watch(pool_t *pool, bool *taken, mlx_error_t *err, int *rc)
+{
+    const mlx_downloads_t *run = pool->run;
+    unsigned seen = 0;
+    int64_t due_us = 0;
+    while (!collect(pool, taken, err, rc) && !should_end(pool, *rc)) {
+        if (run->tick && mlx_now_us() >= due_us) {
+            run->tick(run->arg);
+            due_us = mlx_now_us() + TICK_MS * 1000;
+        }
+        wait_for_job(pool, &seen);
+    }
 }
 
 static int first_error(const mlx_downloads_t *run, mlx_error_t *err)
@@ -272,13 +315,8 @@ int mlx_download_run(const mlx_downloads_t *self, mlx_error_t *err)
     int rc = started || !self->count
                  ? 0
                  : mlx_error_set(err, MLX_ERR_FAILED, "cannot start a thread to download");
-    for (unsigned ticks = 0; started; ticks++) {
-        if (collect(&pool, taken, err, &rc) || should_end(&pool, rc))
-            break;
-        if (self->tick && ticks % 10 == 0)
-            self->tick(self->arg);
-        wait_a_tick();
-    }
+    if (started)
+        watch(&pool, taken, err, &rc);
     should_end(&pool, -1);
     while (started)
         pthread_join(threads[--started], NULL);

@@ -195,12 +195,15 @@ static void keep_address(stream_t *s)
 {
     mlx_file_transfer_t *p = s->part;
     pthread_mutex_lock(&p->lock);
+    bool first = !p->answered;
     p->answered = true;
     if (s->reply.url && !p->address) {
         p->address = mlx_strdup(s->reply.url);
         p->address_auth = !s->reply.redirected;
     }
     pthread_mutex_unlock(&p->lock);
+    if (first)
+        p->options.widen(p->options.arg);
 }
 
 static bool on_head(void *arg, const mlx_http_reply_t *head)

@@ -25,6 +25,7 @@ typedef struct {
     bool (*ending)(void *arg);
     void (*pause)(void *arg, int64_t ms); /* returns early when all ends */
     void (*slow_down)(void *arg);         /* the server wants one stream in all */
+    void (*widen)(void *arg);             /* there may be work for more streams now */
     void *arg;
 } mlx_file_transfer_options_t;
 
