@@ -56,6 +56,7 @@ static void every_format_is_exact(void **state)
          "42 tok/s | Current Model: deepseek-r1:14b | Performance: 42.3 tok/s | "
          "Memory: 14.2 GB / 48.0 GB (30%) | GPU Usage: 67% | Temperature: 48\u00b0C | "
          "Cache: 21.5 GB (43.0 GB saved)\n"},
+        {"short", true, "42 tok/s\n"},
         {"waybar", true,
          "{\"text\":\"42 tok/s\",\"alt\":\"busy\",\"tooltip\":\"Current Model: deepseek-r1:14b\\n"
          "Performance: 42.3 tok/s\\nMemory: 14.2 GB / 48.0 GB (30%)\\nGPU Usage: 67%\\n"

@@ -159,6 +159,12 @@ static void write_json(mlx_buf_t *out, const mlx_menu_t *menu, const mlx_bar_opt
     write_line(out, map);
 }
 
+static void write_short(mlx_buf_t *out, const mlx_menu_t *menu, const mlx_bar_options_t *options)
+{
+    (void)options;
+    mlx_buf_printf(out, "%s\n", mlx_menu_title(menu));
+}
+
 static void write_plain(mlx_buf_t *out, const mlx_menu_t *menu, const mlx_bar_options_t *options)
 {
     (void)options;
@@ -171,7 +177,8 @@ static void write_plain(mlx_buf_t *out, const mlx_menu_t *menu, const mlx_bar_op
 
 const mlx_bar_format_t mlx_bar_formats[] = {
     {"swiftbar", write_swiftbar}, {"xbar", write_xbar},   {"waybar", write_waybar},
-    {"i3blocks", write_i3blocks}, {"plain", write_plain}, {"json", write_json},
+    {"i3blocks", write_i3blocks}, {"plain", write_plain}, {"short", write_short},
+    {"json", write_json},
 };
 
 const size_t mlx_bar_formats_count = MLX_COUNT(mlx_bar_formats);

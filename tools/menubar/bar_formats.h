@@ -12,6 +12,7 @@
  *            (waybar-custom(5), "return-type": "json")
  *  i3blocks  one line of JSON: full_text, short_text, color (i3blocks(1), format=json)
  *  plain     one line: the title and the readings
+ *  short     one line: the title, for a prompt or a narrow bar
  *  json      one line of JSON: title, badge, level, percentage (absent when unknown), items: a list
  *            of id, kind (text, separator, action), text, enabled, action. Keys are only added.
  *

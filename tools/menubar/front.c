@@ -23,6 +23,7 @@ const mlx_front_t mlx_fronts[] = {
      .close = mlx_front_tray_close},
 #endif
     TEXT("plain", false),
+    TEXT("short", false),
     TEXT("json", false),
     TEXT("swiftbar", BAR_NOTIFIES),
     TEXT("xbar", BAR_NOTIFIES),

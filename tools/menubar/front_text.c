@@ -38,7 +38,7 @@ int mlx_front_text_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
     text_t *self = state;
     mlx_buf_reset(&self->text);
     self->format->write(&self->text, menu, &self->options);
-    if (strcmp(self->format->name, "plain") == 0)
+    if (strcmp(self->format->name, "plain") == 0 || strcmp(self->format->name, "short") == 0)
         fit_locale(&self->text); /* the others are read by programs */
     if (strcmp(mlx_buf_str(&self->text), mlx_buf_str(&self->shown)) == 0)
         return 0;

@@ -10,8 +10,8 @@ static const mlx_option_t options[] = {
      .letter = 'f',
      .value = "FORMAT",
      .help = "Show it as FORMAT: tray (an icon with a menu, Linux), swiftbar, xbar, waybar, "
-             "i3blocks, plain or json (a line or block per change).",
-     .words = "tray|swiftbar|xbar|waybar|i3blocks|plain|json"},
+             "i3blocks, plain, short or json (a line or block per change).",
+     .words = "tray|swiftbar|xbar|waybar|i3blocks|plain|short|json"},
     {.name = "once", .help = "Write one update and exit."},
     {.name = "do",
      .value = "ACTION",
@@ -65,26 +65,21 @@ static int run(void *arg, const mlx_args_t *args)
 static const mlx_example_t examples[] = {
     {"mlx-menubar", "The icon in the tray of a desktop."},
     {"mlx-menubar -f waybar", "JSON lines for waybar, one when something changes."},
-    {"mlx-menubar -f plain --once", "One line of text, for a prompt or a script."},
+    {"mlx-menubar -f short --once", "The speed alone, for a prompt or tmux."},
     {"mlx-menubar --do benchmark", "Do what the menu's entry does."},
     {0},
 };
 
 static const mlx_program_t program = {
-    .self =
-        {.name = "mlx-menubar",
-         .summary = "show live model speed in the tray or a status bar",
-         .about =
-             "Without --format it is a tray icon where there is a desktop session, else plain "
-             "text. Updates are written when something changes, at most once per second.\n\n"
-             "waybar: \"custom/mlx\": {\"exec\": \"mlx-menubar -f waybar\", \"return-type\": "
-             "\"json\", \"on-click\": \"mlx-menubar --do history\"}\n\n"
-             "i3blocks: [mlx] command=mlx-menubar -f i3blocks, interval=persist, format=json\n\n"
-             "SwiftBar: a plug-in script that holds `#<swiftbar.type>streamable"
-             "</swiftbar.type>` and runs mlx-menubar -f swiftbar\n\n"
-             "xbar: a plug-in script mlx.5s.sh that runs mlx-menubar -f xbar --once",
-         .options = options,
-         .run = run},
+    .self = {.name = "mlx-menubar",
+             .summary = "show live model speed in the tray or a status bar",
+             .about =
+                 "Without --format it is a tray icon where there is a desktop session, else plain "
+                 "text. Updates are written when something changes, at most once per second.\n\n"
+                 "Recipes for waybar, i3blocks, polybar, tmux, starship, SwiftBar and xbar are in "
+                 "share/mlx/bars of the installation.",
+             .options = options,
+             .run = run},
     .examples = examples,
     .see_also = "mlxctl(1), mlx-gateway(1)",
 };
