@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KNOWN = ROOT / "tests/tools/house.known"
 
 # Options of programs that are not ours: systemctl, llama-server, vLLM, and of our shell scripts.
-OTHERS = {"user", "disable-log-stats", "enable-metrics", "host", "metrics", "mlx-engine", "model", "no-slots", "port", "demo", "prefix",
-          "no-top", "sleep-idle-seconds"}
+OTHERS = {"user", "disable-log-stats", "enable-metrics", "host", "metrics", "mlx-engine", "model", "no-slots", "port",
+          "sleep-idle-seconds"}
 
 
 def read():
@@ -61,6 +61,8 @@ def options(files):
                 named[option].add(name)
     for option in re.findall(r"(?<![\w-])--([a-z][a-z-]+)", (ROOT / "README.md").read_text()):
         named[option].add("README.md")
+    for script in ("up", "down"):
+        known.update(re.findall(r"^ +--([a-z-]+)\)", (ROOT / "deploy" / script).read_text(), flags=re.M))
     for option in named.keys() - known:
         yield f"--{option} {Path(min(named[option])).name}"
 
