@@ -250,6 +250,15 @@ static const mlx_option_t options[] = {
     {0},
 };
 
+/*  launchd starts again whatever did not end with 0 (launchd.plist(5), SuccessfulExit), and knows no
+ *  list of statuses as systemd does. Our agents say by MLX_MANAGER that it is launchd. */
+static int for_manager(int status)
+{
+    const char *manager = getenv("MLX_MANAGER");
+    bool in_vain = status == MLX_ERR_USAGE || status == MLX_ERR_BUSY;
+    return in_vain && manager && strcmp(manager, "launchd") == 0 ? 0 : status;
+}
+
 int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
 {
     MLX_CLEANUP(mlx_free_p) char *name = program_name(spec);
@@ -263,5 +272,6 @@ int mlx_service_main(int argc, char **argv, const mlx_service_spec_t *spec)
                  .run = run},
         .see_also = "mlxctl(1)",
     };
-    return mlx_args_main(&program, argc, argv, (void *)(uintptr_t)spec);
+    int status = mlx_args_main(&program, argc, argv, (void *)(uintptr_t)spec);
+    return for_manager(status);
 }

@@ -129,6 +129,27 @@ tray_stop() {
     pkill -u "$(id -u)" -f "$prefix/bin/mlx-menubar --format tray" 2>/dev/null || true
 }
 
+# The units ask for a user namespace; a kernel that has them switched off would start none of them.
+sandbox_fits() {
+    systemd-run --user --quiet --collect --wait -p PrivateUsers=yes -p CapabilityBoundingSet= \
+        -p PrivateMounts=yes true 2>/dev/null
+}
+
+systemd_sandbox() {
+    _drop_in=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user/mlx-.service.d/no-user-namespaces.conf
+    rm -f "$_drop_in"
+    sandbox_fits && return 0
+    say "this machine allows no user namespaces: the services run with a smaller sandbox ($_drop_in)"
+    mkdir -p "$(dirname "$_drop_in")"
+    cp "$prefix/share/mlx/systemd/no-user-namespaces.conf" "$_drop_in"
+}
+
+# An agent with the folder of its log filled in: launchd expands nothing in a path.
+launchd_agent() {
+    _logs=$(printf %s "$HOME/Library/Logs/mlx" | sed 's/&/\&amp;/g; s/</\&lt;/g; s/[\\|&]/\\&/g')
+    sed "s|\${LOGS}|$_logs|" "$1"
+}
+
 suite_start() {
     find_manager
     find_demo
@@ -136,15 +157,16 @@ suite_start() {
     printf '%s\n' "$prefix" >"$(run_dir)/suite.prefix"
     case $manager in
     launchd)
-        mkdir -p ~/Library/LaunchAgents
+        mkdir -p ~/Library/LaunchAgents ~/Library/Logs/mlx
         for plist in "$prefix"/share/mlx/launchd/dev.mlx-suite.*.plist; do
-            cp "$plist" ~/Library/LaunchAgents/
             label=$(basename "$plist" .plist)
+            launchd_agent "$plist" >~/Library/LaunchAgents/"$label.plist"
             launchctl bootout "gui/$(id -u)/$label" 2>/dev/null || true
             launchctl bootstrap "gui/$(id -u)" ~/Library/LaunchAgents/"$label.plist"
         done
         ;;
     systemd*)
+        systemd_sandbox
         systemctl --user daemon-reload
         systemctl --user enable --quiet mlx.target $(cd "$prefix/share/systemd/user" && ls mlx-*.service)
         systemctl --user restart mlx.target

@@ -45,7 +45,9 @@ for library in curl zmq czmq; do
     esac
 done
 
-if [ "$(uname -s)" = Darwin ]; then
+if [ "$(uname -s)" != Darwin ] && ! command -v systemd-analyze >/dev/null; then
+    echo "skipped: the units and their exposure; no systemd-analyze (apt-get install systemd)"
+elif [ "$(uname -s)" = Darwin ]; then
     plutil -lint "$work"/root/share/mlx/launchd/*.plist
 else
     need share/systemd/user/mlx.target
@@ -56,7 +58,33 @@ else
         "$work"/root/share/systemd/user/mlx* >"$work/verify" 2>&1 || missing=1
     cat "$work/verify"
     [ ! -s "$work/verify" ] || missing=1
+    # Who reads /proc of others can have no user namespace, and without one a user manager takes away no
+    # capability: deploy/systemd/observer.conf. user_manager.sh tries both with a real manager.
+    for unit in "$work"/root/share/systemd/user/mlx-*.service; do
+        case $unit in
+        */mlx-sampler.service | */mlx-watcher.service) limit=64 ;;
+        *) limit=30 ;;
+        esac
+        systemd-analyze security --no-pager --offline=true --threshold=$limit "$unit" >"$work/exposure" ||
+            { echo "$(basename "$unit"): more exposed than $limit tenths"; cat "$work/exposure"; missing=1; }
+        tail -1 "$work/exposure"
+        for setting in UMask=0077 LimitNOFILE= MemoryMax= NoNewPrivileges=yes; do
+            grep -q "^$setting" "$unit" || { echo "$unit: no $setting"; missing=1; }
+        done
+    done
 fi
+
+# launchd starts again all that does not end with 0: what is in vain ends with 0 there, only there.
+ended() { # ended STATUS VARIABLE=VALUE...
+    status=0
+    env "${@:2}" MLX_RUNTIME_DIR="$work/run" "$work/root/bin/mlx-sampler" --set no.such=1 2>/dev/null ||
+        status=$?
+    [ $status = "$1" ] || { echo "mlx-sampler ended with $status, not $1 (${*:2})"; missing=1; }
+}
+mkdir -p -m 0700 "$work/run"
+ended 2
+ended 2 MLX_MANAGER=systemd
+ended 0 MLX_MANAGER=launchd
 
 # Uninstalling removes what was installed, and nothing else; a list that was tampered with harms nobody.
 mkdir -p "$work/down"
