@@ -154,6 +154,25 @@ static const mlx_field_t requests_list_result[] = {
     END,
 };
 
+static const mlx_field_t energy_list_args[] = {
+    STR("by", "model, client, day, hour or total; absent: model"),
+    TIME("since", "from the hour that it is in; absent: all"),
+    TIME("until", "hours that begin before; absent: now"),
+    END,
+};
+
+static const mlx_field_t energy_list_result[] = {
+    STR("by", "as asked"),
+    LIST("rows", mlx_fields_energy, "each; by model and client the greatest first"),
+    MAP("total", mlx_fields_energy, "of all"),
+    STR("method", "how energy is shared, for a person"),
+    STR("reason", "why there are no joules, for a person"),
+    STR("currency", "of the costs"),
+    NUM("idle_power", MLX_REAL, MLX_UNIT_WATTS, "power while no request runs"),
+    TIME("settled", "up to when energy is shared"),
+    END,
+};
+
 static const mlx_field_t finding_list_args[] = {
     INT("limit", "at most so many, 1 to 500; absent: 50"),
     END,
@@ -221,6 +240,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      bench_list_result},
     {"recorder", "requests.list", "Requests that have ended", requests_list_args, NULL,
      requests_list_result},
+    {"recorder", "energy.list", "Energy by model, client or day", energy_list_args, NULL,
+     energy_list_result},
     {"recorder", "finding.list", "What was found, and when it ended", finding_list_args, NULL,
      finding_list_result},
     {"watcher", "model.load", "Load a model into memory", model_args, NULL, model_result},

@@ -13,6 +13,7 @@ extern const size_t mlx_command_table_count;
 extern const mlx_field_t mlx_fields_bench_progress[];
 extern const mlx_field_t mlx_fields_bench_result[];
 extern const mlx_field_t mlx_fields_finding[];
+extern const mlx_field_t mlx_fields_energy[];
 extern const mlx_field_t mlx_fields_cache_status[];
 extern const mlx_field_t mlx_fields_request[];
 

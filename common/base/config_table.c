@@ -18,6 +18,7 @@ static const struct {
     {"bench", "Benchmarks."},
     {"cache", "One verified copy of every model."},
     {"menubar", "The tray and status bar."},
+    {"energy", "What energy costs."},
     {"alert", "Alarms on any value of the bus."},
 };
 
@@ -48,6 +49,13 @@ static const mlx_setting_t rule_fields[] = {
     {.key = "drop", .type = MLX_SETTING_REAL},
     {.key = "for_s", .type = MLX_SETTING_REAL},
     {.key = "text", .type = MLX_SETTING_STR},
+    {0},
+};
+
+static const mlx_setting_t tariff_fields[] = {
+    {.key = "from", .type = MLX_SETTING_REAL, .required = true},
+    {.key = "to", .type = MLX_SETTING_REAL, .required = true},
+    {.key = "price", .type = MLX_SETTING_REAL, .required = true},
     {0},
 };
 
@@ -122,6 +130,8 @@ const mlx_setting_t mlx_settings[] = {
          "Days for which per-minute figures are kept; hourly ones are kept forever.")},
     {WHOLE("recorder.request_days", "90", 1, 3650),
      USE("mlx-recorder", "Days for which requests are kept, with their clients; never a prompt.")},
+    {WHOLE("recorder.energy_days", "730", 1, 3650),
+     USE("mlx-recorder", "Days for which energy by hour, model and client is kept.")},
     {NUMBER("recorder.flush_s", "5", 0.1, 60),
      USE("mlx-recorder", "Seconds between writes: what a crash may lose.")},
 
@@ -157,6 +167,25 @@ const mlx_setting_t mlx_settings[] = {
     {WORD("menubar.title", "tok/s", "tok/s|memory|gpu"),
      USE("mlx-menubar", "Figure shown in the bar itself.")},
     {FLAG("menubar.notifications", "true"), USE("mlx-menubar", "Show alarms as notifications.")},
+
+    {.key = "energy.price",
+     .type = MLX_SETTING_REAL,
+     .example = "0.30",
+     .min = 0,
+     .max = 1e6,
+     USE("mlx-recorder", "Price of a kilowatt-hour; without it nothing is said of money.")},
+    {MAPS("energy.tariffs", tariff_fields, "[{from: 22, to: 6, price: 0.20}]"),
+     USE("mlx-recorder", "Prices at other hours of the day, local time; the first that fits.")},
+    {.key = "energy.currency",
+     .type = MLX_SETTING_NAME,
+     .example = "EUR",
+     USE("mlx-recorder", "What the price is in.")},
+    {.key = "energy.co2",
+     .type = MLX_SETTING_REAL,
+     .example = "380",
+     .min = 0,
+     .max = 1e5,
+     USE("mlx-recorder", "Grams of CO2 a kilowatt-hour; without it nothing is said of it.")},
 
     {MAPS("alert.rules", rule_fields,
           "[{name: hot, topic: sensor.gpu.0, field: temperature, above: 90, for_s: 30}]"),

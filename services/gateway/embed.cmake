@@ -5,6 +5,7 @@ set(files
     /style.css  style.css  text/css
     /theme.js   theme.js   text/javascript
     /app.js     app.js     text/javascript
+    /energy.js  energy.js  text/javascript
     /format.js  format.js  text/javascript
     /history.js history.js text/javascript
     /plot.js    plot.js    text/javascript

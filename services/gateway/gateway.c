@@ -249,12 +249,13 @@ static void get_benchmarks(mlx_gateway_t *self, mlx_httpd_request_t *request)
     ask(self, request, "bench.list", NULL);
 }
 
-static void get_requests(mlx_gateway_t *self, mlx_httpd_request_t *request)
+/*  A command with what the address says: texts and whole numbers by these names. */
+static void ask_with(mlx_gateway_t *self, mlx_httpd_request_t *request, const char *cmd,
+                     const char *const texts[2])
 {
-    static const char *const texts[] = {"client", "model"};
     static const char *const numbers[] = {"since", "until", "limit", "cursor"};
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
-    for (size_t i = 0; i < MLX_COUNT(texts); i++)
+    for (size_t i = 0; i < 2 && texts[i]; i++)
         mlx_value_set_str(args, texts[i], mlx_httpd_param(request, texts[i]));
     for (size_t i = 0; i < MLX_COUNT(numbers); i++) {
         const char *text = mlx_httpd_param(request, numbers[i]);
@@ -270,7 +271,17 @@ static void get_requests(mlx_gateway_t *self, mlx_httpd_request_t *request)
         if (text)
             mlx_value_set_int(args, numbers[i], number);
     }
-    ask(self, request, "requests.list", args);
+    ask(self, request, cmd, args);
+}
+
+static void get_requests(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    ask_with(self, request, "requests.list", (const char *const[2]){"client", "model"});
+}
+
+static void get_energy(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    ask_with(self, request, "energy.list", (const char *const[2]){"by"});
 }
 
 /* ---- what is where ---- */
@@ -283,6 +294,7 @@ static const struct {
     {"/api/events", get_events}, {"/api/history", get_history},
     {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
     {"/api/cache", get_cache},   {"/api/requests", get_requests},
+    {"/api/energy", get_energy},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)

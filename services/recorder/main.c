@@ -1,4 +1,5 @@
 /*  mlx-recorder: the daemon around recorder.h */
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,6 +146,22 @@ static char *database_path(const mlx_config_t *config, mlx_error_t *err)
     return dir ? mlx_format("%s/history.db", dir) : NULL;
 }
 
+/*  Of a setting that may be missing. */
+static double real_or_nan(const mlx_config_t *config, const char *key)
+{
+    double value = NAN;
+    mlx_value_as_real(mlx_config_value(config, key), &value);
+    return value;
+}
+
+static mlx_energy_prices_t prices_of(const mlx_config_t *config)
+{
+    return (mlx_energy_prices_t){.price = real_or_nan(config, "energy.price"),
+                                 .tariffs = mlx_config_value(config, "energy.tariffs"),
+                                 .co2 = real_or_nan(config, "energy.co2"),
+                                 .currency = mlx_config_str(config, "energy.currency")};
+}
+
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
 {
     const mlx_config_t *config = mlx_service_config(service);
@@ -154,13 +171,15 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     /* A limit on the size of files shall fail a write as a full disk does, not end the process. */
     signal(SIGXFSZ, SIG_IGN);
     MLX_CLEANUP(mlx_free_p) char *path = database_path(config, err);
-    if (!path)
+    if (!path || mlx_energy_check_tariffs(mlx_config_value(config, "energy.tariffs"), err))
         return -1;
     mlx_recorder_options_t options = {
         .history = {.path = path,
                     .raw_hours = mlx_config_int(config, "recorder.raw_hours"),
                     .minute_days = mlx_config_int(config, "recorder.minute_days")},
         .request_days = mlx_config_int(config, "recorder.request_days"),
+        .energy_days = mlx_config_int(config, "recorder.energy_days"),
+        .prices = prices_of(config),
         .rules = mlx_config_value(config, "alert.rules"),
         .host = mlx_bus_host(mlx_service_bus(service)),
         .wall_us = mlx_wall_us,

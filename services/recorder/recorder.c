@@ -3,11 +3,13 @@
 #include "common/base/held.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
+#include "energy.h"
 #include "fields.h"
 #include "finding_log.h"
 #include "findings.h"
@@ -31,6 +33,7 @@ struct mlx_recorder {
     char *host;
     mlx_history_t *history;
     mlx_request_log_t *requests;
+    mlx_joules_t *energy;
     mlx_rules_t *rules;
     mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
@@ -45,6 +48,11 @@ struct mlx_recorder {
 static int64_t now_ms(const mlx_recorder_t *self)
 {
     return self->options.wall_us() / 1000;
+}
+
+static mlx_db_t *database(mlx_recorder_t *self)
+{
+    return mlx_history_store_db(mlx_history_store(self->history));
 }
 
 static void note(mlx_recorder_t *self, const char *kind, char *text)
@@ -82,6 +90,7 @@ static void recover(mlx_recorder_t *self, const mlx_error_t *err)
         return;
     mlx_history_destroy(&self->history);
     mlx_request_log_reset(self->requests);
+    mlx_energy_reset(self->energy);
     if (open_history(self, &second))
         self->options.problem(self->options.arg, "open", second.text);
 }
@@ -120,6 +129,8 @@ void mlx_recorder_check_place(mlx_recorder_t *self)
         return;
     }
     mlx_history_destroy(&self->history);
+    mlx_request_log_reset(self->requests);
+    mlx_energy_reset(self->energy);
     if (place == MLX_HISTORY_REPLACED)
         note(self, "place",
              mlx_format("%s was replaced: what it held until then is in %s", self->path, saved));
@@ -161,8 +172,8 @@ static void on_finding(void *arg, const char *topic, const mlx_value_t *d)
     mlx_error_t err = {0};
     const char *rule = topic + strlen("finding.");
     self->options.publish(self->options.arg, topic, d);
-    if (self->history && mlx_finding_log_put(mlx_history_store_db(mlx_history_store(self->history)),
-                                             self->host, self->options.wall_us(), rule, d, &err)) {
+    if (self->history &&
+        mlx_finding_log_put(database(self), self->host, self->options.wall_us(), rule, d, &err)) {
         self->options.problem(self->options.arg, "finding", err.text);
         recover(self, &err);
     }
@@ -176,23 +187,20 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->options.history.path = self->path;
     self->host = mlx_strdup(options->host);
     self->requests = mlx_request_log_new(options->request_days);
+    self->energy = mlx_energy_new(options->energy_days);
     mlx_rules_hooks_t hooks = {.publish = options->publish,
                                .publish_arg = options->arg,
                                .usual = usual,
                                .usual_arg = self};
     self->rules = mlx_rules_new(options->rules, &hooks, err);
     self->findings = mlx_findings_new(&(mlx_findings_hooks_t){.publish = on_finding, .arg = self});
-    if (!self->rules || open_history(self, err)) {
+    if (!self->rules || open_history(self, err) ||
+        mlx_energy_load(self->energy, database(self), self->requests, err)) {
         mlx_recorder_destroy(&self);
         return NULL;
     }
     options->health(options->arg, self->set_aside);
     return self;
-}
-
-static mlx_db_t *database(mlx_recorder_t *self)
-{
-    return mlx_history_store_db(mlx_history_store(self->history));
 }
 
 static int flush(mlx_recorder_t *self)
@@ -202,7 +210,8 @@ static int flush(mlx_recorder_t *self)
     if (!self->history)
         return open_history(self, NULL);
     int rc = mlx_history_flush(self->history, begun / 1000, &err) ||
-             mlx_request_log_flush(self->requests, database(self), begun, &err);
+             mlx_request_log_flush(self->requests, database(self), begun, &err) ||
+             mlx_energy_flush(self->energy, database(self), begun, &err);
     self->flush_s = (double)(self->options.wall_us() - begun) / 1e6;
     self->failing = rc != 0;
     if (rc) {
@@ -222,6 +231,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
         flush(recorder);
     mlx_history_destroy(&recorder->history);
     mlx_request_log_destroy(&recorder->requests);
+    mlx_energy_destroy(&recorder->energy);
     mlx_rules_destroy(&recorder->rules);
     mlx_findings_destroy(&recorder->findings);
     mlx_buf_clear(&recorder->series);
@@ -297,11 +307,13 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
     if (self->history && topic->retained)
         record(self, topic, message);
     mlx_rules_message(self->rules, message);
-    if (strcmp(message->host, self->host) == 0)
-        mlx_findings_message(self->findings, message);
+    if (strcmp(message->host, self->host) != 0)
+        return;
+    mlx_energy_message(self->energy, message);
+    mlx_findings_message(self->findings, message);
 }
 
-void mlx_recorder_report(mlx_recorder_t *self)
+static void report_history(mlx_recorder_t *self)
 {
     mlx_history_store_figures_t figures;
     if (!self->history || mlx_history_figures(self->history, &figures, NULL))
@@ -317,6 +329,45 @@ void mlx_recorder_report(mlx_recorder_t *self)
         mlx_value_set_int(d, "oldest", figures.oldest * 1000);
     mlx_value_set_real(d, "flush", self->flush_s);
     self->options.publish(self->options.arg, "history.status", d);
+}
+
+static void put_energies(mlx_value_t *d, const char *key, const mlx_energy_row_t *rows, size_t n)
+{
+    mlx_value_t *list = mlx_value_set(d, key, mlx_value_list());
+    for (size_t i = 0; i < n; i++) {
+        mlx_value_t *item = mlx_value_append(list, mlx_value_map());
+        mlx_value_set_str(item, "name", *rows[i].model ? rows[i].model : rows[i].client);
+        mlx_value_set_real(item, "joules", rows[i].joules);
+        mlx_value_set_int(item, "requests", rows[i].requests);
+    }
+}
+
+/*  Counters since our start; nothing where no power was ever known. */
+static void report_energy(const mlx_recorder_t *self)
+{
+    mlx_energy_totals_t totals = mlx_energy_totals(self->energy, self->options.wall_us());
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+    if (*totals.scope)
+        mlx_value_set_str(d, "scope", totals.scope);
+    else
+        mlx_value_set_str(d, "reason", "this machine tells no power: `mlxctl status` says why");
+    if (!isnan(totals.idle_watts))
+        mlx_value_set_real(d, "idle_power", totals.idle_watts);
+    if (totals.measured > 0) {
+        mlx_value_set_real(d, "measured", totals.measured);
+        mlx_value_set_real(d, "base", totals.base);
+        mlx_value_set_real(d, "other", totals.other);
+        mlx_value_set_real(d, "requests", totals.requests);
+        put_energies(d, "models", totals.models, totals.model_count);
+        put_energies(d, "clients", totals.clients, totals.client_count);
+    }
+    self->options.publish(self->options.arg, "energy.status", d);
+}
+
+void mlx_recorder_report(mlx_recorder_t *self)
+{
+    report_history(self);
+    report_energy(self);
 }
 
 /*  Names that others made up are not recorded, or no longer, in silence. */
@@ -359,6 +410,20 @@ static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *arg
     return mlx_request_log_list(self->requests, database(self), args, err);
 }
 
+/*  Commands that need more than the history. */
+static mlx_value_t *answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
+                           mlx_error_t *err)
+{
+    mlx_asked_t asked = {
+        .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
+    if (strcmp(cmd, "requests.list") == 0)
+        return answer_requests(self, args, err);
+    if (strcmp(cmd, "energy.list") == 0)
+        return mlx_energy_list(database(self), &self->options.prices, args, self->options.wall_us(),
+                               err);
+    return mlx_history_answer(&asked, cmd, args, err);
+}
+
 mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
                                  mlx_error_t *err)
 {
@@ -367,11 +432,7 @@ mlx_value_t *mlx_recorder_answer(mlx_recorder_t *self, const char *cmd, const ml
         mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the history cannot be opened");
         return NULL;
     }
-    mlx_asked_t asked = {
-        .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
-    mlx_value_t *result = strcmp(cmd, "requests.list") == 0
-                              ? answer_requests(self, args, &problem)
-                              : mlx_history_answer(&asked, cmd, args, &problem);
+    mlx_value_t *result = answer(self, cmd, args, &problem);
     if (result)
         return result;
     recover(self, &problem);

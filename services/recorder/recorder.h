@@ -13,6 +13,7 @@
 #ifndef MLX_RECORDER_RECORDER_H
 #define MLX_RECORDER_RECORDER_H
 
+#include "energy_report.h"
 #include "history.h"
 #include "proto/message.h"
 
@@ -21,6 +22,8 @@ typedef struct mlx_recorder mlx_recorder_t;
 typedef struct {
     mlx_history_options_t history; /* strings are copied */
     int64_t request_days;          /* for which requests are kept */
+    int64_t energy_days;           /* for which the energy ledger is kept */
+    mlx_energy_prices_t prices;    /* borrowed */
     const mlx_value_t *rules;      /* alert.rules */
     const char *host;              /* name of this machine; copied */
     int64_t (*wall_us)(void);      /* the clock */
@@ -46,7 +49,7 @@ void mlx_recorder_tick(mlx_recorder_t *self);
  *  again, or saved beside the other. Nothing recorded is lost. Call it every few seconds. */
 void mlx_recorder_check_place(mlx_recorder_t *self);
 
-/*  Publish history.status; call it every period of that topic. */
+/*  Publish history.status and energy.status; call it every period of these topics. */
 void mlx_recorder_report(mlx_recorder_t *self);
 
 /*  Answer a command at once, see commands.h. */

@@ -39,6 +39,14 @@ static const char *const schema[] = {
     "CREATE TABLE request (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     "CREATE TABLE request_text (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE,"
     "                           used INTEGER NOT NULL);",
+    "CREATE TABLE energy (hour INTEGER NOT NULL, kind INTEGER NOT NULL, model TEXT NOT NULL,"
+    "                     client TEXT NOT NULL, joules REAL NOT NULL, seconds REAL NOT NULL,"
+    "                     requests INTEGER NOT NULL, metered INTEGER NOT NULL,"
+    "                     tokens INTEGER NOT NULL,"
+    "                     PRIMARY KEY (hour, kind, model, client)) WITHOUT ROWID;"
+    "CREATE TABLE energy_open (t INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE energy_state (id INTEGER PRIMARY KEY, settled INTEGER NOT NULL,"
+    "                           idle_mw INTEGER);",
 };
 
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)

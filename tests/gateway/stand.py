@@ -69,7 +69,8 @@ class RecorderDouble(threading.Thread):
         self.asked.append(call)
         time.sleep(self.delay)
         reply = {"history.series": self.series, "history.query": self.query,
-                 "bench.list": self.results, "requests.list": self.requests}[call["cmd"]](call["args"])
+                 "bench.list": self.results, "requests.list": self.requests,
+                 "energy.list": self.energy}[call["cmd"]](call["args"])
         verb = b"error" if "code" in reply else b"done"
         socket.send_multipart([verb, route, identity, msgpack.packb(reply)])
 
@@ -102,6 +103,12 @@ class RecorderDouble(threading.Thread):
              "tokens_per_second": 51.7, "ttft": 0.4, "outcome": "ok"},
             {"end": int(1.79e15), "host": HOST, "client": "<img src=x>", "model": ["no", "text"], "tokens": "many"},
             {"end": "never", "host": HOST}]}
+
+    def energy(self, args):
+        return {"by": args["by"], "method": "shared", "currency": "EUR", "rows": [
+            {"model": "qwen3:8b", "requests": 840, "tokens": 186000, "joules": 551700.0, "cost": 0.041},
+            {"model": "<img src=x>", "requests": "many"}, "no row"],
+            "total": {"measured": 1.1e7, "base": 8.64e6, "other": 5.4e5, "unknown": 1300.0}}
 
     def end(self):
         self.ending = True

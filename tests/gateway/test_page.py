@@ -405,6 +405,10 @@ def test_requests_are_listed_with_their_clients():
         rows = [text(browser, f"#asked tbody tr:nth-child({i})") for i in (1, 2)]
         assert all(said in rows[0] for said in ("chat.py", "qwen3:8b", "1,024 cached", "212", "51.7 tok/s", "ok")), rows
         assert "<img src=x>" in rows[1] and browser.run("document.images.length") == 0, rows
+        spent = [text(browser, f"#spent tbody tr:nth-child({i})") for i in (1, 2)]
+        assert all(said in spent[0] for said in ("qwen3:8b", "840", "153.3 Wh", "0.041 EUR")), spent
+        assert "<img src=x>" in spent[1] and "–" in spent[1], spent
+        assert "3.06 kWh" in text(browser, "#spent-note"), text(browser, "#spent-note")
         asked = len([call for call in stand.recorder.asked if call["cmd"] == "requests.list"])
         stand.publish("runtime.ollama.local.request", {"end": 1, "client": "x"})
         browser.until("document.querySelectorAll('#asked tbody tr').length === 2")

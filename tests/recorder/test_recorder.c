@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,8 @@ static int rig_start(rig_t *rig, mlx_error_t *err)
     mlx_recorder_options_t options = {
         .history = {.path = rig->scratch->path, .raw_hours = 48, .minute_days = 90},
         .request_days = 90,
+        .energy_days = 730,
+        .prices = {.price = (double)NAN, .co2 = (double)NAN},
         .rules = rig->rules,
         .host = "studio",
         .wall_us = wall_us,

@@ -135,6 +135,17 @@ static const mlx_option_t requests_options[] = {
     {0},
 };
 
+static const mlx_option_t energy_options[] = {
+    {.name = "by",
+     .value = "WHAT",
+     .help = "A row for each model (the default), client, day or hour; or the total only.",
+     .words = "model|client|day|hour|total"},
+    {.name = "since", .value = "TIME", .help = "Start: how long ago (2h, 7d) or a date."},
+    {.name = "until", .value = "TIME", .help = "End; default now."},
+    {.name = "csv", .help = "Print CSV, every figure a column."},
+    {0},
+};
+
 static const mlx_option_t mcp_options[] = {
     {.name = "changes", .help = "Offer the tools that load and unload models too."},
     {0},
@@ -233,6 +244,14 @@ static const mlx_args_command_t commands[] = {
      .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
               "also in `mlxctl status`.",
      .run = mlx_cmd_findings},
+    {.name = "energy",
+     .summary = "Show what models and clients cost in energy and money",
+     .about = "Power above idle is shared equally, at each moment, among the requests that ran. "
+              "Money needs energy.price (and energy.tariffs by the hour) in the configuration, CO2 "
+              "energy.co2. What was not measured is n/a and not counted; energy is settled a "
+              "minute after it was used, as soon as no request runs that may have a share in it.",
+     .options = energy_options,
+     .run = mlx_cmd_energy},
     {.name = "models",
      .summary = "Show the models that are loaded or could be, and who used them last",
      .run = mlx_cmd_models},

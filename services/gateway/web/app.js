@@ -2,6 +2,7 @@
 
 import { $, color, el, figure, seconds, soft } from "./format.js";
 import * as history from "./history.js";
+import * as energy from "./energy.js";
 import * as requests from "./requests.js";
 import * as tables from "./tables.js";
 
@@ -283,6 +284,7 @@ function startTheme() {
 startTheme();
 history.start();
 requests.load();
+energy.start();
 tables.loadBenchmarks();
 setInterval(tables.loadBenchmarks, 60000);
 setInterval(draw, 1000);
