@@ -295,7 +295,7 @@ static int bring_model(back_t *b, const mlx_value_t *record, const mlx_cache_how
         return 0;
     if (missing > 0 && log_in(b, err))
         return -1;
-    return fetch(b, how, report, err) || mlx_cache_publish(b->cache, b->model, err) ? -1 : 0;
+    return fetch(b, how, report, err) || mlx_cache_publish_again(b->cache, b->model, err) ? -1 : 0;
 }
 
 /*  A model of that name that is another one now is not replaced. */
