@@ -22,12 +22,19 @@
 
 typedef struct mlx_cache mlx_cache_t;
 
+/*  Which content is taken in: with TRUST also models whose files could run code when an app loads
+ *  them, and then with that in "findings" of the report. */
+typedef struct {
+    bool trust;
+} mlx_cache_safety_t;
+
 typedef struct {
     const char *home; /* the cache's folder, made when missing */
     mlx_env_t env;
-    int64_t (*now_s)(void);  /* seconds since the epoch */
-    bool write;              /* take the lock, recover */
-    bool one_command;        /* all that is done is one command, which undo takes back as one */
+    int64_t (*now_s)(void); /* seconds since the epoch */
+    bool write;             /* take the lock, recover */
+    bool one_command;       /* all that is done is one command, which undo takes back as one */
+    mlx_cache_safety_t safety;
     mlx_fs_t fs;             /* zero: the real file system, never failing */
     bool (*stop)(void *arg); /* asked now and then: true ends the command (may be NULL) */
     void (*progress)(void *arg, const mlx_value_t *event); /* cache.progress (may be NULL) */

@@ -31,9 +31,12 @@ def safetensors(size, seed):
     return len(header).to_bytes(8, "little") + header + (block * (size // 32 + 1))[:size]
 
 
-def gguf(seed, size=40000):
-    """One tensor of about SIZE bytes, made from the text SEED."""
-    head = b"GGUF" + struct.pack("<IQQ", 3, 1, 0) + struct.pack("<Q", 1) + b"w"
+def gguf(seed, size=40000, texts=None):
+    """One tensor of about SIZE bytes, made from the text SEED; TEXTS: metadata."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(texts or {}))
+    for key, value in (texts or {}).items():
+        head += struct.pack("<Q", len(key)) + key.encode() + struct.pack("<IQ", 8, len(value)) + value.encode()
+    head += struct.pack("<Q", 1) + b"w"
     head += struct.pack("<IQIQ", 1, size // 4, 0, 0)
     return head + b"\0" * (-len(head) % 32) + noise(seed, size // 4 * 4)
 

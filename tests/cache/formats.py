@@ -128,7 +128,8 @@ class World:
 
 def from_the_hub(w):
     for repo, (paths, out) in TAKEN.items():
-        lay_out(os.path.join(w.hub, "org", repo), repo, paths + ["README.md"])
+        paths = paths + ["README.md"]
+        lay_out(os.path.join(w.hub, "org", repo), repo, paths + ["notes.md"])
         added = w.mlx("add", "org/" + repo)["results"][0]
         want = sorted(set(paths) - set(out))
         assert sorted(f["path"] for f in added["files"]) == want, (repo, added["files"])

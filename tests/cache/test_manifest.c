@@ -108,7 +108,7 @@ static void test_mlx_set(void **state)
     assert_true(is_selected(tree, "config.json"));
     assert_true(is_selected(tree, "model.safetensors"));
     assert_true(is_selected(tree, "x/chat.jinja"));
-    assert_false(is_selected(tree, "README.md"));
+    assert_true(is_selected(tree, "README.md")); /* the licence is in it */
     assert_false(is_selected(tree, "original/model.safetensors"));
     assert_string_equal(tree->files[0].file.sha256, "");
     assert_string_equal(tree->files[2].file.sha256, HEX64);

@@ -149,7 +149,7 @@ static void test_old_registry_is_taken_over(void **state)
     OK(db);
     OK(mlx_db_exec(db,
                    "DROP TABLE stores; DROP TABLE consumers; DROP TABLE marks;"
-                   "DROP TABLE extents;"
+                   "DROP TABLE extents; DROP TABLE notes;"
                    "DROP INDEX steps_made; DROP INDEX steps_sha256;"
                    "ALTER TABLE steps DROP COLUMN made_size;"
                    "ALTER TABLE steps DROP COLUMN made_mtime_ns;"

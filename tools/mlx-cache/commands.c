@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/*  The commands that take models in have --trust. */
+static mlx_cache_safety_t safety_of(const mlx_args_t *args)
+{
+    const char *name = mlx_args_command(args)->name;
+    bool takes = strcmp(name, "add") == 0 || strcmp(name, "adopt") == 0;
+    return (mlx_cache_safety_t){.trust = takes && mlx_args_count(args, "trust") > 0};
+}
+
 static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *home = cli_home(args, err);
@@ -17,6 +25,7 @@ static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *
                                                  .env = {.get = cli_variable},
                                                  .now_s = cli_seconds,
                                                  .write = write,
+                                                 .safety = safety_of(args),
                                                  .one_command = true,
                                                  .stop = cli_interrupted,
                                                  .progress = cli_progress},

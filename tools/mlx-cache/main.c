@@ -27,11 +27,13 @@ static const mlx_option_t add_options[] = {
     {.name = "exclude", .value = "PATTERN", .help = "Leave out files that match; repeatable."},
     {.name = "streams", .value = "N", .help = "Files downloaded in parallel, 1 to 16 (default 4)."},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
+    {.name = "trust", .help = "Take it even if its files could run code when they are loaded."},
     {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t adopt_options[] = {
+    {.name = "trust", .help = "Take models whose files could run code when they are loaded, too."},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
     {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
@@ -105,7 +107,11 @@ static const mlx_args_command_t commands[] = {
          "Bytes that an app here already has are shared rather than downloaded. Downloads resume "
          "where an earlier attempt stopped and are verified before anything can see them. "
          "HF_TOKEN and HF_ENDPOINT work as in the hub's own tools; a private model in an Ollama "
-         "registry is pulled with the key in ~/.ollama.",
+         "registry is pulled with the key in ~/.ollama.\n\n"
+         "A model whose files could run code when an app loads them (pickles that import more than "
+         "tensors need, Python modules of its own, chat templates that leave their sandbox, "
+         "machine code) is refused unless --trust is given; nothing of it is executed to find "
+         "out.",
      .options = add_options,
      .complete = "file",
      .run = CLI_CHANGE(cli_add)},

@@ -290,6 +290,22 @@ static void view_left_out(const mlx_value_t *list, mlx_buf_t *out)
         out, ", %s: the same weights in another form; add --include PATTERN takes them\n", size);
 }
 
+/*  What the files could do; where it is refused an error says so instead. */
+static void say_findings(const mlx_value_t *model)
+{
+    const mlx_value_t *findings = mlx_value_get(model, "findings");
+    for (size_t i = 0; i < mlx_value_size(findings); i++) {
+        const mlx_value_t *one = mlx_value_at(findings, i);
+        const char *where = mlx_value_str(one, "where");
+        MLX_CLEANUP(mlx_free_p)
+        char *line = mlx_format("%s%s%s%s: %s", mlx_value_str(one, "file"), *where ? " (" : "",
+                                where, *where ? ")" : "", mlx_value_str(one, "text"));
+        MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(line, 0);
+        fprintf(stderr, "mlx-cache: %s: %s\n", flag(one, "refused") ? "can run code" : "warning",
+                clean);
+    }
+}
+
 void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
 {
     static const char *const lists[] = {"results", "models"};
@@ -299,8 +315,11 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
             const mlx_value_t *model = mlx_value_at(list, i);
             MLX_CLEANUP(mlx_free_p) char *size = bytes(number(model, "size"));
             size_t files = mlx_value_size(mlx_value_get(model, "files"));
-            mlx_buf_printf(out, "%s  %s  %zu file%s\n", mlx_value_str(model, "model"), size, files,
-                           files == 1 ? "" : "s");
+            const char *license = mlx_value_str(model, "license");
+            mlx_buf_printf(out, "%s  %s  %zu file%s%s%s\n", mlx_value_str(model, "model"), size,
+                           files, files == 1 ? "" : "s", license ? "  licence " : "",
+                           license ? license : "");
+            say_findings(model);
             view_left_out(mlx_value_get(model, "left_out"), out);
         }
     }

@@ -171,7 +171,9 @@ static mlx_value_t *take_model(mlx_cache_t *self, mlx_model_t *model, const mlx_
     if (!options->dry_run &&
         publish_apart(self, model, scan, root, options->as != NULL, &kept, err))
         return NULL;
-    return mlx_cache_model_value(kept ? kept : model);
+    mlx_value_t *value = mlx_cache_model_value(kept ? kept : model);
+    mlx_cache_add_notes(self, kept ? kept->name : model->name, value);
+    return value;
 }
 
 mlx_model_t *mlx_cache_new_model(mlx_cache_t *self, const char *name, const char *source,

@@ -41,6 +41,7 @@ static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx
         (!options->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
+    mlx_cache_add_notes(self, model->name, report);
     for (size_t i = 0; i < mlx_value_size(sums); i++)
         mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
     mlx_value_set_bool(report, "dry_run", options->dry_run);

@@ -262,6 +262,7 @@ mlx_value_t *mlx_cache_add_oci(mlx_cache_t *self, const char *reference,
     if (rc || (!options->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
+    mlx_cache_add_notes(self, model->name, report);
     for (size_t i = 0; i < mlx_value_size(sums); i++)
         mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
     mlx_value_set_bool(report, "dry_run", options->dry_run);

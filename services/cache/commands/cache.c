@@ -231,9 +231,12 @@ static int drop_old_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error
  *  the next add, never a name that nothing knows of and that holds its bytes for ever. */
 int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err)
 {
-    if (drop_old_names(self, model, err) ||
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *notes = mlx_cache_inspect(self, model, err);
+    if (!notes || drop_old_names(self, model, err) ||
         mlx_fs_gate(&self->options.fs, "commit", "registry", err) ||
-        mlx_registry_put_model(self->db, model, err) || mlx_cache_mend_names(self, model, err))
+        mlx_registry_put_model(self->db, model, err) ||
+        mlx_cache_keep_notes(self, model->name, notes, err) ||
+        mlx_cache_mend_names(self, model, err))
         return -1;
     MLX_CLEANUP(mlx_free_p) char *view = mlx_format("models/%s", model->view);
     MLX_CLEANUP(mlx_cache_plan_destroy)

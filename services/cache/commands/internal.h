@@ -134,12 +134,23 @@ int mlx_cache_would_free(mlx_cache_t *self, const mlx_cache_plan_t *plan,
 /*  A fresh look at all stores. Caller owns it and must destroy it. */
 mlx_scan_t *mlx_cache_look(mlx_cache_t *self, mlx_error_t *err);
 
-/*  Store MODEL in the registry and make its view under models/. */
+/*  Content. inspect: what the files of MODEL could do when they are loaded and its licence, as
+ *  {"findings", "license"}; NULL with ERR when it is refused. keep_notes: store them beside it;
+ *  add_notes: put what is stored into a REPORT of it. */
+mlx_value_t *mlx_cache_inspect(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
+int mlx_cache_keep_notes(mlx_cache_t *self, const char *model, const mlx_value_t *notes,
+                         mlx_error_t *err);
+void mlx_cache_add_notes(mlx_cache_t *self, const char *model, mlx_value_t *report);
+
+/*  Inspect MODEL, store it in the registry and make its view under models/. */
 int mlx_cache_publish(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 
 /*  Plan the removal of a file of the home, if it is there. */
 void mlx_cache_plan_remove(mlx_cache_t *self, mlx_cache_plan_t *plan, const char *path,
                            const char *sha256);
+
+/*  The same for a model that was visible before: what it could do was accepted then. */
+int mlx_cache_publish_again(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);
 
 /*  The view's name for a model of that name. Caller owns it and must free it. */
 char *mlx_cache_view_name(const char *model_name);

@@ -70,7 +70,8 @@ static int find_in_store(mlx_cache_t *self, mlx_model_file_t *w, bool dry_run, m
     return there == MLX_BLOB_FAILED ? -1 : there == MLX_BLOB_SOUND;
 }
 
-/*  Where names claim nothing, a file of the same size is hashed, once. */
+/*  Where names claim nothing, a file of the same size is hashed, once: of small ones too, or a
+ *  model that was removed could not come back from the folder where it still is. */
 static bool has_same_hash(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t *root,
                           const mlx_model_file_t *w)
 {
@@ -87,7 +88,9 @@ static bool is_same(mlx_cache_t *self, const mlx_seen_t *seen, const mlx_root_t 
         return strcmp(seen->etag, w->etag) == 0;
     if (seen->claim[0])
         return strcmp(seen->claim, w->sha256) == 0;
-    return strcmp(seen->etag, w->etag) == 0 || (seen->shared && has_same_hash(self, seen, root, w));
+    if (*w->etag && strcmp(seen->etag, w->etag) == 0)
+        return true;
+    return (seen->shared || w->size < MLX_SHARE_MIN) && has_same_hash(self, seen, root, w);
 }
 
 /*  1: an app had it. A file that turns out not to be what its name says is passed over; a dry run

@@ -163,6 +163,7 @@ static void add_cached_row(report_t *r, const mlx_model_t *model)
     if (mlx_cache_need_whole(r->cache, model, NULL))
         mlx_value_set_bool(row, "complete", false);
     note_damage(r, row, model);
+    mlx_cache_add_notes(r->cache, model->name, row);
     set_used_by(row, r->inodes, weights, apps);
     mlx_volumes_add_users(r->cache, model, mlx_value_get(row, "used_by"));
 }

@@ -260,6 +260,22 @@ static int take_array(reader_t *in, const char *key)
     return skip_array(in, 0);
 }
 
+/*  Tell the visitor a text, as much of it as is kept. */
+static int take_text(reader_t *in, const char *key)
+{
+    uint64_t len;
+    if (take_u64(in, &len))
+        return -1;
+    if (len > left(in))
+        return broken(in, "a string is too long");
+    size_t kept = len < MLX_GGUF_TEXT ? (size_t)len : MLX_GGUF_TEXT;
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_alloc(1, kept + 1);
+    if (take(in, text, kept) || skip(in, len - kept))
+        return -1;
+    in->visitor.text(in->visitor.arg, key, text, kept, len);
+    return 0;
+}
+
 typedef struct {
     int64_t alignment;
 } header_t;
@@ -305,6 +321,8 @@ static int take_pair(reader_t *in, mlx_gguf_t *info, header_t *header)
         return take_string(in, left(in), info->size_label, sizeof info->size_label);
     if (strcmp(key, "tokenizer.chat_template") == 0)
         info->chat_template = true;
+    if (type == TYPE_STRING && in->visitor.text)
+        return take_text(in, key);
     int64_t *number = is_integer(type) ? integer_for(key, info, header) : NULL;
     if (number && take_integer(in, type, number))
         return -1;

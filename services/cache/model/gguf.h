@@ -37,16 +37,18 @@ typedef struct {
 int mlx_gguf_check(int fd, uint64_t size, mlx_gguf_t *info, mlx_error_t *err);
 
 /*  What is told while a header is read; members may be NULL. Of an array of numbers its first
- *  MLX_GGUF_ELEMENTS. KEY and NAME are "" when they are too long to be one of those that mean
- *  something. */
+ *  MLX_GGUF_ELEMENTS; of a text its first MLX_GGUF_TEXT bytes and its whole length. KEY and NAME
+ *  are "" when they are too long to be one of those that mean something. */
 enum {
-    MLX_GGUF_ELEMENTS = 1024
+    MLX_GGUF_ELEMENTS = 1024,
+    MLX_GGUF_TEXT = 1024 * 1024
 };
 
 typedef struct {
     void (*number)(void *arg, const char *key, size_t index, int64_t value); /* and booleans */
     void (*length)(void *arg, const char *key, uint64_t count);              /* of an array */
     void (*tensor)(void *arg, const char *name, uint64_t bytes);
+    void (*text)(void *arg, const char *key, const char *text, size_t kept, uint64_t len);
     void *arg;
 } mlx_gguf_visitor_t;
 

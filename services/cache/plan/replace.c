@@ -185,9 +185,9 @@ int mlx_replace_do(const mlx_replace_t *self, mlx_error_t *err)
 }
 
 /*  The old file may have been written to in the moment before the exchange: then it comes back,
- *  also where the app has removed the twin since. Only between staging and the end of a step can the
- *  temporary be the old file: that of an undo is a copy that a crash left unfinished, and a file
- *  system that uses inode numbers again may have given it the old file's. */
+ *  also where the app has removed the twin since. Only between staging and the end of a step can
+ *  the temporary be the old file: that of an undo is a copy that a crash left unfinished, and a
+ *  file system that uses inode numbers again may have given it the old file's. */
 static int restore_if_changed(const mlx_replace_t *self, mlx_error_t *err)
 {
     struct stat st, target;

@@ -54,6 +54,10 @@ static const char *const migrations[] = {
     "CREATE TABLE extents (dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL,"
     " mtime_ns INTEGER NOT NULL, ctime_ns INTEGER NOT NULL, whole INTEGER NOT NULL,"
     " runs BLOB NOT NULL, asked_at INTEGER NOT NULL, PRIMARY KEY (dev, ino)) WITHOUT ROWID;",
+    /* 5: licences and what the checks of content found (notes.h). */
+    "CREATE TABLE notes (model INTEGER NOT NULL REFERENCES models ON DELETE CASCADE,"
+    " key TEXT NOT NULL, value TEXT NOT NULL,"
+    " PRIMARY KEY (model, key)) WITHOUT ROWID;",
 };
 
 mlx_db_t *mlx_registry_open(const char *path, bool read_only, mlx_error_t *err)
