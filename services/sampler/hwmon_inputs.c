@@ -146,6 +146,7 @@ static input_t *add_input(set_t *set, mlx_hwmon_kind_t kind, int fd, const char 
     input_t *input = &set->inputs[set->count++];
     *input = (input_t){.fd = fd, .fault = -1, .chip = set->chip_count - 1};
     input->shown = (mlx_hwmon_input_t){.kind = kind, .value = NAN};
+    input->shown.slow = set->chips[input->chip].slow;
     memcpy(input->shown.chip, set->chips[input->chip].name, sizeof input->shown.chip);
     (void)snprintf(input->shown.label, sizeof input->shown.label, "%s", label);
     return input;

@@ -38,6 +38,7 @@ typedef struct {
     double value;    /* NAN: none */
     double age_s;    /* 0: measured now */
     double min, max; /* of a fan; 0: not told */
+    bool slow;       /* of a device that may sleep: asked once a minute at most */
     int rank;        /* what the caller's function said of it */
 } mlx_hwmon_input_t;
 

@@ -143,11 +143,13 @@ static void set_highest(mlx_readings_t *out, const char *topic, const char *fiel
 }
 
 /*  The highest of what each row means: of several rows for one field the first that reads is used.
- */
+ *  The hottest is one of those that are read each time: a drive's temperature of a minute ago would
+ *  come and go. Only where there are no others it is one of those. */
 static void add_headlines(const hwmon_t *self, mlx_readings_t *out)
 {
     highest_t rows[MLX_COUNT(headlines)];
     highest_t hottest = {NAN, 0};
+    highest_t slow_one = {NAN, 0};
     for (size_t h = 0; h < MLX_COUNT(headlines); h++)
         rows[h] = hottest;
     for (size_t i = 0; i < mlx_hwmon_count(self->inputs); i++) {
@@ -155,11 +157,11 @@ static void add_headlines(const hwmon_t *self, mlx_readings_t *out)
         if (input->rank < ANY)
             take(&rows[input->rank], input);
         if (input->kind == MLX_HWMON_TEMPERATURE && input->rank != NOISE)
-            take(&hottest, input);
+            take(input->slow ? &slow_one : &hottest, input);
     }
     for (size_t h = 0; h < MLX_COUNT(headlines); h++)
         set_highest(out, headlines[h].topic, headlines[h].field, &rows[h]);
-    set_highest(out, TOPIC, "max", &hottest);
+    set_highest(out, TOPIC, "max", isnan(hottest.value) ? &slow_one : &hottest);
     mlx_readings_missing(out, TOPIC, "cpu", "no sensor is known to belong to the processor");
 }
 

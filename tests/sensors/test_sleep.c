@@ -276,6 +276,18 @@ static void test_a_drive_asleep_is_not_asked(void **state)
 }
 
 /*  hwmon's files of a GPU start its idle time anew as well. */
+/*  How old the field of the summary says to be. */
+static double age_of(const rig_t *rig, const char *field)
+{
+    double age = 0;
+    for (size_t i = 0; i < rig_items(rig, TEMP, "held"); i++) {
+        const mlx_value_t *note = rig_item(rig, TEMP, "held", i);
+        if (strcmp(mlx_value_str(note, "field"), field) == 0)
+            mlx_value_real(note, "age", &age);
+    }
+    return age;
+}
+
 static void test_the_chip_of_a_gpu_that_may_sleep_is_asked_once_a_minute(void **state)
 {
     (void)state;
@@ -292,6 +304,11 @@ static void test_the_chip_of_a_gpu_that_may_sleep_is_asked_once_a_minute(void **
         asked += watch_read(&gpu, "temp1_input") > before;
     }
     assert_int_equal(asked, 2);
+    /* the summary says how old it is, and the hottest is a sensor that is read each time */
+    check(&rig, TEMP, "gpu", 52);
+    assert_true(age_of(&rig, "gpu") == 58);
+    check(&rig, TEMP, "max", 61.375);
+    assert_true(age_of(&rig, "max") == 0);
     watch_end(&gpu);
 }
 
