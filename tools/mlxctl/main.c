@@ -136,6 +136,8 @@ static const mlx_option_t requests_options[] = {
 
 static const mlx_option_t mcp_options[] = {
     {.name = "changes", .help = "Offer the tools that load and unload models too."},
+    {.name = "url",
+     .help = "Print how an agent reaches the gateway instead (gateway.mcp), with its token."},
     {0},
 };
 
