@@ -4,8 +4,8 @@
  *  is one line of JSON-RPC, a refusal has a reason, and a request is answered at most once.
  */
 #include "common/agent/mcp.h"
-#include "services/gateway/mcp_head.h"
 #include "common/base/json.h"
+#include "services/gateway/mcp_head.h"
 
 #include <string.h>
 
