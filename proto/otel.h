@@ -1,4 +1,4 @@
-/*  otel.h - what OpenTelemetry's conventions call the readings of this machine, beside the catalogue
+/*  otel.h - what OpenTelemetry's conventions call the readings of a machine, beside the catalogue
  *
  *  One row a reading: the field of the catalogue, its name there, and the attributes that tell it
  *  from others of that name. Units and descriptions are those of the catalogue's field; readings

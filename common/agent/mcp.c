@@ -189,13 +189,18 @@ static mlx_value_t *capabilities(void)
     return map;
 }
 
+bool mlx_mcp_is_legacy(const char *version)
+{
+    for (size_t i = 0; i < MLX_COUNT(legacy_versions); i++)
+        if (strcmp(version, legacy_versions[i]) == 0)
+            return true;
+    return false;
+}
+
 static void on_initialize(mlx_mcp_t *self, const request_t *request)
 {
     const char *asked = mlx_value_str(request->params, "protocolVersion");
-    const char *version = NEWEST_LEGACY;
-    for (size_t i = 0; asked && i < MLX_COUNT(legacy_versions); i++)
-        if (strcmp(asked, legacy_versions[i]) == 0)
-            version = legacy_versions[i];
+    const char *version = asked && mlx_mcp_is_legacy(asked) ? asked : NEWEST_LEGACY;
     mlx_value_t *result = mlx_value_map();
     mlx_value_set_str(result, "protocolVersion", version);
     mlx_value_set(result, "capabilities", capabilities());

@@ -41,6 +41,9 @@ void mlx_mcp_destroy(mlx_mcp_t **self);
 /*  One message from the client, LEN bytes, hostile. */
 void mlx_mcp_receive(mlx_mcp_t *self, const char *data, size_t len);
 
+/*  Is VERSION a revision that begins with a handshake? */
+bool mlx_mcp_is_legacy(const char *version);
+
 /*  Requests that wait for the bus. */
 size_t mlx_mcp_pending(const mlx_mcp_t *self);
 

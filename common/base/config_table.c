@@ -136,6 +136,8 @@ const mlx_setting_t mlx_settings[] = {
      USE("mlx-recorder", "Seconds between writes: what a crash may lose.")},
 
     {TEXT("gateway.listen", "127.0.0.1:11490"), USE("mlx-gateway", "Where the gateway listens.")},
+    {WORD("gateway.mcp", "off", "off|read|changes"),
+     USE("mlx-gateway", "Serve agents at /mcp, who show a token; changes: they may load models.")},
     {FLAG("gateway.vllm_names", "false"),
      USE("mlx-gateway", "Show the requests under vLLM's metric names too, for its dashboards.")},
 

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "assets.h"
+#include "common/agent/mcp.h"
 #include "common/os/os.h"
 #include "common/view/overview.h"
 #include "events.h"
 #include "httpd.h"
+#include "mcp_http.h"
 #include "openmetrics.h"
 #include "proto/json.h"
 #include "range.h"
@@ -40,6 +42,7 @@ struct mlx_gateway {
     mlx_events_t *events;
     mlx_request_stats_t *requests;
     mlx_otlp_t *otlp;    /* NULL: nothing is exported */
+    mlx_mcp_http_t *mcp; /* NULL: not spoken */
     mlx_timer_t *gather; /* runs while something is new */
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
@@ -162,13 +165,14 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
 
 /* ---- live events ---- */
 
-static void fill(void *arg, mlx_buf_t *out)
+static bool fill(void *arg, mlx_buf_t *out)
 {
     listener_t *listener = arg;
     mlx_events_read(listener->gateway->events, &listener->seen, out);
     if (listener->beats != listener->gateway->beats)
         mlx_buf_printf(out, "event: beat\ndata: {\"t\":%lld}\n\n", (long long)mlx_wall_us());
     listener->beats = listener->gateway->beats;
+    return true;
 }
 
 static void get_events(mlx_gateway_t *self, mlx_httpd_request_t *request)
@@ -284,6 +288,18 @@ static void get_energy(mlx_gateway_t *self, mlx_httpd_request_t *request)
     ask_with(self, request, "energy.list", (const char *const[2]){"by"});
 }
 
+static void post_mcp(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    mlx_error_t err = {0};
+    if (self->mcp) {
+        mlx_mcp_http_take(self->mcp, self->httpd, request);
+        return;
+    }
+    mlx_error_set(&err, MLX_ERR_NOT_FOUND, "the Model Context Protocol is turned off");
+    mlx_error_hint(&err, "set gateway.mcp to read or changes");
+    mlx_httpd_error(request, &err);
+}
+
 /* ---- what is where ---- */
 
 static const struct {
@@ -295,6 +311,7 @@ static const struct {
     {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
     {"/api/cache", get_cache},   {"/api/requests", get_requests},
     {"/api/energy", get_energy},
+    {"/mcp", post_mcp},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)
@@ -326,6 +343,8 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
     self->httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = options->loop,
                                                        .listen = options->listen,
                                                        .name = options->name,
+                                                       .post = options->mcp_token ? "/mcp" : NULL,
+                                                       .post_max = MLX_MCP_MAX_BYTES,
                                                        .fn = on_request,
                                                        .arg = self},
                                 err);
@@ -333,6 +352,11 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
         mlx_gateway_destroy(&self);
         return NULL;
     }
+    if (options->mcp_token)
+        self->mcp = mlx_mcp_http_new(&(mlx_mcp_http_options_t){.loop = options->loop,
+                                                               .bus = options->bus,
+                                                               .token = options->mcp_token,
+                                                               .changes = options->mcp_changes});
     if (options->otlp)
         self->otlp = mlx_otlp_new(&(mlx_otlp_options_t){.loop = options->loop,
                                                         .settings = options->otlp,
@@ -357,6 +381,7 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
         if (*timers[i])
             mlx_loop_cancel(self->options.loop, timers[i]);
     mlx_httpd_destroy(&self->httpd);
+    mlx_mcp_http_destroy(&self->mcp);
     while (self->questions) { /* the bus is about to end: no answer will come */
         question_t *question = self->questions;
         self->questions = question->next;

@@ -10,6 +10,7 @@
  *  /api/series      names of all series
  *  /api/benchmarks  benchmark results, the newest first
  *  /api/cache       the newest cache.status
+ *  /mcp             POST: the Model Context Protocol, where it is turned on (mcp_http.h)
  *
  *  History and benchmarks come from the recorder. An error is {"error": {code, message, hint}}.
  *
@@ -30,6 +31,9 @@ typedef struct {
     const char *listen; /* see mlx_httpd_options_t */
     const char *name;   /* of this machine, as others reach it; may be NULL */
     bool vllm_names;    /* /metrics has the names of vLLM too */
+
+    const char *mcp_token; /* who shows it may speak MCP at /mcp; NULL: nobody */
+    bool mcp_changes;      /* with the tools that change something */
 
     /*  What to export to an OpenTelemetry collector (otlp.h), borrowed; NULL: nothing. */
     const mlx_otlp_settings_t *otlp;

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 
 #include "guard.h"
+#include "httpd_reply.h"
 #include "listen.h"
-#include "proto/json.h"
 
 enum {
     CONNECTIONS_MAX = 512,
@@ -38,6 +38,8 @@ struct mlx_httpd_request {
     mlx_httpd_t *httpd;
     struct MHD_Connection *connection;
     char *path;
+    bool post;
+    mlx_buf_t body;
     bool asked;     /* the handler has it */
     bool suspended; /* until it is answered */
     unsigned status;
@@ -51,6 +53,7 @@ struct mlx_httpd_stream {
     bool suspended; /* until there is something to send */
     mlx_buf_t out;
     size_t sent; /* of out */
+    bool last;   /* nothing follows */
     mlx_httpd_fill_fn fill;
     mlx_httpd_end_fn end;
     void *arg;
@@ -213,25 +216,10 @@ static connection_t *connection_of(struct MHD_Connection *connection)
 
 /* ---- answers ---- */
 
-static void add_headers(struct MHD_Response *response, const char *type)
-{
-    static const char *const headers[][2] = {
-        {"Cache-Control", "no-store"},
-        {"Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; "
-                                    "frame-ancestors 'none'"},
-        {"Cross-Origin-Resource-Policy", "same-origin"},
-        {"Referrer-Policy", "no-referrer"},
-        {"X-Content-Type-Options", "nosniff"},
-    };
-    MHD_add_response_header(response, "Content-Type", type);
-    for (size_t i = 0; i < MLX_COUNT(headers); i++)
-        MHD_add_response_header(response, headers[i][0], headers[i][1]);
-}
-
 static void answer(mlx_httpd_request_t *request, unsigned status, const char *type,
                    struct MHD_Response *response)
 {
-    add_headers(response, type);
+    mlx_httpd_add_headers(response, type);
     request->status = status;
     request->response = response;
     if (request->suspended) {
@@ -248,36 +236,27 @@ void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *
            MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
 }
 
-static void refuse(mlx_httpd_request_t *request, unsigned status, const mlx_error_t *err)
+static bool is_post_path(const mlx_httpd_request_t *request)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_value_map();
+    const char *post = request->httpd->options.post;
+    return post && strcmp(request->path, post) == 0;
+}
+
+void mlx_httpd_refuse(mlx_httpd_request_t *request, unsigned status, const mlx_error_t *err)
+{
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
-    mlx_value_t *map = mlx_value_set(all, "error", mlx_value_map());
-    mlx_value_set_str(map, "code", mlx_error_name(err->code));
-    mlx_value_set_str(map, "message", err->text);
-    if (err->hint[0])
-        mlx_value_set_str(map, "hint", err->hint);
-    mlx_json_write(&body, all, false);
-    mlx_buf_putc(&body, '\n');
+    mlx_httpd_error_json(err, &body);
     mlx_httpd_reply(request, status, "application/json", body.data, body.len);
+    if (status == MHD_HTTP_UNAUTHORIZED)
+        MHD_add_response_header(request->response, "WWW-Authenticate", "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(request->response, "Allow", "GET, HEAD");
+        MHD_add_response_header(request->response, "Allow",
+                                is_post_path(request) ? "POST" : "GET, HEAD");
 }
 
 void mlx_httpd_error(mlx_httpd_request_t *request, const mlx_error_t *err)
 {
-    static const struct {
-        mlx_code_t code;
-        unsigned status;
-    } statuses[] = {{MLX_ERR_USAGE, MHD_HTTP_BAD_REQUEST},
-                    {MLX_ERR_NOT_FOUND, MHD_HTTP_NOT_FOUND},
-                    {MLX_ERR_UNAVAILABLE, MHD_HTTP_SERVICE_UNAVAILABLE},
-                    {MLX_ERR_BUSY, MHD_HTTP_SERVICE_UNAVAILABLE}};
-    unsigned status = MHD_HTTP_INTERNAL_SERVER_ERROR;
-    for (size_t i = 0; i < MLX_COUNT(statuses); i++)
-        if (statuses[i].code == err->code)
-            status = statuses[i].status;
-    refuse(request, status, err);
+    mlx_httpd_refuse(request, mlx_httpd_error_status(err), err);
 }
 
 /* ---- streams ---- */
@@ -292,9 +271,12 @@ static ssize_t on_read(void *cls, uint64_t position, char *buf, size_t max)
     if (stream->sent == stream->out.len) {
         mlx_buf_clear(&stream->out); /* an idle stream holds no memory */
         stream->sent = 0;
-        stream->fill(stream->arg, &stream->out);
+        if (!stream->last)
+            stream->last = !stream->fill(stream->arg, &stream->out);
     }
     size_t len = stream->out.len - stream->sent;
+    if (len == 0 && stream->last)
+        return MHD_CONTENT_READER_END_OF_STREAM;
     if (len == 0) {
         stream->suspended = true;
         MHD_suspend_connection(stream->connection);
@@ -364,16 +346,40 @@ static enum MHD_Result count_host(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
+static unsigned judge_method(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
+{
+    bool post = is_post_path(request);
+    const char *length = mlx_httpd_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    bool chunked = mlx_httpd_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+    bool read =
+        strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (post ? strcmp(method, MHD_HTTP_METHOD_POST) != 0 : !read) {
+        mlx_error_set(err, MLX_ERR_USAGE, "only %s supported",
+                      post ? "POST is" : "GET and HEAD are");
+        return MHD_HTTP_METHOD_NOT_ALLOWED;
+    }
+    request->post = post;
+    if (!post && (length || chunked)) {
+        mlx_error_set(err, MLX_ERR_USAGE, "request bodies are not accepted");
+        return MHD_HTTP_BAD_REQUEST;
+    }
+    if (length && strtoull(length, NULL, 10) > request->httpd->options.post_max) {
+        mlx_error_set(err, MLX_ERR_USAGE, "the body is longer than %zu bytes",
+                      request->httpd->options.post_max);
+        return MHD_HTTP_CONTENT_TOO_LARGE;
+    }
+    return 0;
+}
+
 /*  0, or the status that refuses it with ERR. */
-static unsigned judge(const mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
+static unsigned judge(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
 {
     const mlx_guard_t *guard = &request->httpd->guard;
     int hosts = 0;
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        mlx_error_set(err, MLX_ERR_USAGE, "only GET and HEAD are supported");
-        return MHD_HTTP_METHOD_NOT_ALLOWED;
-    }
+    unsigned status = judge_method(request, method, err);
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+        return status;
     if (hosts != 1 || !mlx_guard_host(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_HOST))) {
         mlx_error_set(err, MLX_ERR_USAGE, "unknown host name");
         mlx_error_hint(err, "open http://localhost:%d/", guard->port);
@@ -383,16 +389,11 @@ static unsigned judge(const mlx_httpd_request_t *request, const char *method, ml
         mlx_error_set(err, MLX_ERR_USAGE, "requests from other origins are refused");
         return MHD_HTTP_FORBIDDEN;
     }
-    if (mlx_httpd_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) ||
-        mlx_httpd_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "request bodies are not accepted");
-        return MHD_HTTP_BAD_REQUEST;
-    }
-    if (request->path[0] != '/') {
+    if (status == 0 && request->path[0] != '/') {
         mlx_error_set(err, MLX_ERR_USAGE, "absolute URLs are not accepted");
         return MHD_HTTP_BAD_REQUEST;
     }
-    return 0;
+    return status;
 }
 
 static mlx_httpd_request_t *new_request(mlx_httpd_t *self, struct MHD_Connection *connection,
@@ -402,7 +403,6 @@ static mlx_httpd_request_t *new_request(mlx_httpd_t *self, struct MHD_Connection
     *request = (mlx_httpd_request_t){
         .next = self->requests, .httpd = self, .connection = connection, .path = mlx_strdup(path)};
     self->requests = request;
-    connection_of(connection)->busy = true;
     return request;
 }
 
@@ -415,7 +415,19 @@ static enum MHD_Result send_answer(mlx_httpd_request_t *request)
     return result;
 }
 
-/*  Called when the headers are there, when the request is, and after each resume. */
+/*  A piece of a body; false: the connection is to end, there is too much of it. */
+static bool take_body(mlx_httpd_request_t *request, const char *data, size_t *size)
+{
+    size_t most = request->httpd->options.post_max;
+    if (!request->post || request->asked || request->body.len + *size > most)
+        return false;
+    mlx_buf_append(&request->body, data, *size);
+    *size = 0;
+    return true;
+}
+
+/*  Called when the headers are there, for each piece of a body, when the request is there and after
+ *  each resume. A body must come as fast as a first request. */
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **context)
@@ -423,20 +435,26 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     mlx_httpd_t *self = cls;
     mlx_httpd_request_t *request = *context;
     (void)version;
-    (void)upload;
-    if (self->ending || *upload_size)
+    if (self->ending)
         return MHD_NO;
+    if (*upload_size)
+        return request && take_body(request, upload, upload_size) ? MHD_YES : MHD_NO;
     if (!request) {
         mlx_error_t err = {0};
         *context = request = new_request(self, connection, url);
         unsigned status = judge(request, method, &err);
+        connection_t *c = connection_of(connection);
+        c->busy = status != 0 || !request->post;
+        c->first = c->first || request->post;
+        c->since_us = mlx_now_us();
         if (status == 0)
             return MHD_YES;
-        refuse(request, status, &err);
+        mlx_httpd_refuse(request, status, &err);
         return send_answer(request);
     }
     if (!request->asked) {
         request->asked = true;
+        connection_of(connection)->busy = true;
         self->options.fn(self->options.arg, request);
     }
     if (request->response)
@@ -462,6 +480,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     MLX_UNLINK(&self->requests, request);
     if (request->response)
         MHD_destroy_response(request->response);
+    mlx_buf_clear(&request->body);
     free(request->path);
     free(request);
 }
@@ -481,6 +500,12 @@ static size_t on_unescape(void *cls, struct MHD_Connection *connection, char *te
 const char *mlx_httpd_path(const mlx_httpd_request_t *request)
 {
     return request->path;
+}
+
+const char *mlx_httpd_body(const mlx_httpd_request_t *request, size_t *len)
+{
+    *len = request->body.len;
+    return mlx_buf_str(&request->body);
 }
 
 const char *mlx_httpd_param(const mlx_httpd_request_t *request, const char *name)

@@ -1,8 +1,8 @@
 /*  httpd.h - the HTTP server on libmicrohttpd, in the loop of the service
  *
  *  Everything runs in the loop's one thread. Only GET and HEAD of known hosts get to the handler
- *  (see guard.h); what is too large, too slow or malformed is refused before. The handler answers
- *  at once, later, or with a stream:
+ *  (see guard.h), and POST on one path if there is such; what is too large, slow or malformed is
+ *  refused before. The handler answers at once, later, or with a stream:
  *
  *      static void on_request(void *arg, mlx_httpd_request_t *request)
  *      {
@@ -34,6 +34,8 @@ typedef struct {
     const char *name;   /* of this machine, for the Host check; copied; may be NULL */
     int64_t first_ms;   /* time for the first request of a connection; 0: 10 s */
     int64_t between_ms; /* time between requests; 0: 75 s */
+    const char *post;   /* the one path that takes POST and nothing else; NULL: none does */
+    size_t post_max;    /* bytes of a body there */
     mlx_httpd_fn fn;
     void *arg;
 } mlx_httpd_options_t;
@@ -56,6 +58,9 @@ const char *mlx_httpd_path(const mlx_httpd_request_t *request);
 const char *mlx_httpd_param(const mlx_httpd_request_t *request, const char *name);
 const char *mlx_httpd_header(const mlx_httpd_request_t *request, const char *name);
 
+/*  The body of a POST, whole, LEN bytes. Borrowed. */
+const char *mlx_httpd_body(const mlx_httpd_request_t *request, size_t *len);
+
 /*  Answer with LEN bytes of BODY (copied). Ends REQUEST. */
 void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *type,
                      const void *body, size_t len);
@@ -63,10 +68,14 @@ void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *
 /*  Answer with {"error": {code, message, hint}} and the HTTP status that fits. Ends REQUEST. */
 void mlx_httpd_error(mlx_httpd_request_t *request, const mlx_error_t *err);
 
+/*  The same with a STATUS of the caller's. */
+void mlx_httpd_refuse(mlx_httpd_request_t *request, unsigned status, const mlx_error_t *err);
+
 /*  Answer with a stream. FILL appends what is to be sent next to OUT, or nothing: it is called
- *  again after a wake. END is called once when the client is gone or the server ends. Ends REQUEST;
- *  busy when there are too many, and then END is not called. */
-typedef void (*mlx_httpd_fill_fn)(void *arg, mlx_buf_t *out);
+ *  again after a wake, until it returns false: then the stream ends behind what it appended. END is
+ *  called once when the client is gone or the server ends. Ends REQUEST; busy when there are too
+ *  many, and then END is not called. */
+typedef bool (*mlx_httpd_fill_fn)(void *arg, mlx_buf_t *out);
 typedef void (*mlx_httpd_end_fn)(void *arg);
 int mlx_httpd_stream(mlx_httpd_request_t *request, const char *type, mlx_httpd_fill_fn fill,
                      mlx_httpd_end_fn end, void *arg);

@@ -1,6 +1,10 @@
 /*  mlx-gateway: metrics and the dashboard page over HTTP. */
 #include "gateway.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/agent/token.h"
 #include "common/bus/service.h"
 #include "common/os/os.h"
 
@@ -18,6 +22,7 @@ static void on_settled(void *arg)
 typedef struct {
     mlx_service_t *service;
     mlx_otlp_settings_t otlp;
+    char *token;
     mlx_gateway_t *gateway;
 } state_t;
 
@@ -42,6 +47,14 @@ static int read_otlp(state_t *state, const char *host, mlx_error_t *err)
     return on;
 }
 
+static int read_token(state_t *state, mlx_error_t *err)
+{
+    if (strcmp(mlx_config_str(mlx_service_config(state->service), "gateway.mcp"), "off") == 0)
+        return 0;
+    state->token = mlx_mcp_token(NULL, err);
+    return state->token ? 0 : -1;
+}
+
 static int start(mlx_service_t *service, void **state_p, mlx_error_t *err)
 {
     const mlx_config_t *config = mlx_service_config(service);
@@ -49,7 +62,7 @@ static int start(mlx_service_t *service, void **state_p, mlx_error_t *err)
     state_t *state = *state_p = mlx_alloc(1, sizeof *state);
     state->service = service;
     int exports = read_otlp(state, name, err);
-    if (exports < 0)
+    if (exports < 0 || read_token(state, err))
         return -1;
     state->gateway = mlx_gateway_new(
         &(mlx_gateway_options_t){
@@ -58,6 +71,8 @@ static int start(mlx_service_t *service, void **state_p, mlx_error_t *err)
             .listen = mlx_config_str(config, "gateway.listen"),
             .name = name,
             .vllm_names = mlx_config_bool(config, "gateway.vllm_names"),
+            .mcp_token = state->token,
+            .mcp_changes = strcmp(mlx_config_str(config, "gateway.mcp"), "changes") == 0,
             .otlp = exports ? &state->otlp : NULL,
             .otlp_trouble = on_otlp_trouble,
             .otlp_arg = service,
@@ -79,6 +94,7 @@ static void stop(void **state_p)
         return;
     mlx_gateway_destroy(&state->gateway);
     mlx_otlp_settings_clear(&state->otlp);
+    free(state->token);
     mlx_free_p(state_p);
 }
 

@@ -89,8 +89,7 @@ static mlx_value_t *frame(mlx_value_t *body, const char *outer, const char *inne
     return content;
 }
 
-/*  Where the runtime of TOPIC ("runtime.<kind>.<endpoint>.…") is asked, by the URL that it is known
- *  by; nothing of a user or a path in it. */
+/*  Where a runtime is asked, by the URL that it is known by; nothing of a user or a path in it. */
 static void add_server(mlx_value_t *list, const mlx_overview_t *overview, const char *runtime,
                        const char *endpoint, int64_t now_us)
 {
@@ -367,8 +366,8 @@ mlx_value_t *mlx_otlp_span(const mlx_message_t *message, const mlx_overview_t *o
     return span;
 }
 
-/*  Spans wait as texts, a fifth of what their trees take; they go where the frame's empty list is. In
- *  the text of an attribute its quotation marks would have backslashes. */
+/*  Spans wait as texts, a fifth of what their trees take; they go where the frame's empty list is.
+ *  In the text of an attribute its quotation marks would have backslashes. */
 void mlx_otlp_traces_body(const mlx_value_t *resource, char *const *spans, size_t count,
                           mlx_buf_t *out)
 {

@@ -17,8 +17,8 @@
 mlx_value_t *mlx_otlp_metrics_body(const mlx_value_t *resource, const mlx_overview_t *overview,
                                    const mlx_request_stats_t *stats, int64_t now_us);
 
-/*  The request in MESSAGE as a span; OVERVIEW knows where its runtime is. NULL: it does not say when
- *  it was. Caller owns it. */
+/*  The request in MESSAGE as a span; OVERVIEW knows where its runtime is. NULL: it does not say
+ *  when it was. Caller owns it. */
 mlx_value_t *mlx_otlp_span(const mlx_message_t *message, const mlx_overview_t *overview);
 
 /*  Append the body that holds SPANS, COUNT texts of such spans, to OUT. */

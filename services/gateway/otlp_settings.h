@@ -1,10 +1,11 @@
 /*  otlp_settings.h - where and how to export: otlp.* of the configuration and OpenTelemetry's own
  *  variables
  *
- *  OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _TIMEOUT, each also with METRICS_ or TRACES_ before the
- *  last word, which wins; OTEL_METRIC_EXPORT_INTERVAL, OTEL_BSP_SCHEDULE_DELAY, OTEL_SERVICE_NAME,
- *  OTEL_RESOURCE_ATTRIBUTES; OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER and OTEL_TRACES_EXPORTER turn
- *  it off. As everywhere the environment is stronger than the file, and flags than both.
+ *  OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS and _TIMEOUT, each also with METRICS_ or TRACES_ before
+ *  the last word, which wins; OTEL_METRIC_EXPORT_INTERVAL, OTEL_BSP_SCHEDULE_DELAY,
+ *  OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES; OTEL_SDK_DISABLED, OTEL_METRICS_EXPORTER and
+ *  OTEL_TRACES_EXPORTER turn it off. As everywhere the environment is stronger than the file, and
+ *  flags than both.
  *
  *      mlx_otlp_settings_t settings;
  *      if (mlx_otlp_settings_read(&settings, config, NULL, "studio", &err) > 0) ...

@@ -165,9 +165,9 @@ class Stand:
         eventually(lambda: b"sensor.npu.9" in self.get("/api/status")[2])
         return self
 
-    def get(self, path, **headers):
+    def get(self, path, method="GET", body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("GET", path, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
         reply = connection.getresponse()
         body = reply.read()
         connection.close()

@@ -8,6 +8,7 @@
 
 #include "common/agent/mcp.h"
 #include "common/agent/skill.h"
+#include "common/agent/token.h"
 #include "ctl.h"
 
 enum {
@@ -90,6 +91,30 @@ static void on_signal(void *arg, int number)
     mlx_loop_stop(arg);
 }
 
+/*  What an agent that speaks HTTP needs: one line for its settings, token and all. */
+static int print_url(const mlx_args_t *args)
+{
+    mlx_ctl_t ctl = {0};
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_free_p) char *token = NULL;
+    int status = mlx_ctl_configure(&ctl, args, &err);
+    if (status == 0 && strcmp(mlx_config_str(ctl.config, "gateway.mcp"), "off") == 0) {
+        status = mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the gateway does not serve agents");
+        mlx_error_hint(&err, "set gateway.mcp to read or changes, then restart it: "
+                             "mlxctl services restart gateway");
+    }
+    if (status == 0)
+        token = mlx_mcp_token(NULL, &err);
+    if (!token)
+        status = mlx_ctl_fail(&err);
+    else
+        printf("{\"mcpServers\":{\"mlx\":{\"type\":\"http\",\"url\":\"http://%s/mcp\","
+               "\"headers\":{\"Authorization\":\"Bearer %s\"}}}}\n",
+               mlx_config_str(ctl.config, "gateway.listen"), token);
+    mlx_ctl_close(&ctl);
+    return status;
+}
+
 int mlx_cmd_mcp(void *arg, const mlx_args_t *args)
 {
     static const int signals[] = {SIGINT, SIGTERM, 0};
@@ -97,6 +122,8 @@ int mlx_cmd_mcp(void *arg, const mlx_args_t *args)
     mlx_error_t err = {0};
     (void)arg;
     int status = MLX_OK;
+    if (mlx_args_count(args, "url") > 0)
+        return print_url(args);
     if (mlx_ctl_attach(&self.ctl, args, &err) ||
         mlx_loop_signals(self.ctl.loop, signals, on_signal, self.ctl.loop, &err)) {
         status = mlx_ctl_fail(&err);

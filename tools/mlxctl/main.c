@@ -148,6 +148,8 @@ static const mlx_option_t energy_options[] = {
 
 static const mlx_option_t mcp_options[] = {
     {.name = "changes", .help = "Offer the tools that load and unload models too."},
+    {.name = "url",
+     .help = "Print how an agent reaches the gateway instead (gateway.mcp), with its token."},
     {0},
 };
 
