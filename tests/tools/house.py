@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KNOWN = ROOT / "tests/tools/house.known"
 
 # Options of programs that are not ours: systemctl, llama-server, vLLM, and of our shell scripts.
-OTHERS = {"user", "disable-log-stats", "enable-metrics", "host", "metrics", "mlx-engine", "model", "no-slots", "port", "demo", "prefix",
+OTHERS = {"user", "follow", "lines", "log-file", "output", "output-fields", "system", "unit", "disable-log-stats", "enable-metrics", "host", "metrics", "mlx-engine", "model", "no-slots", "port", "demo", "prefix",
           "no-top", "sleep-idle-seconds"}
 
 
