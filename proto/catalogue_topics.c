@@ -283,7 +283,7 @@ static const mlx_field_t last_request[] = {
     NUM("ttft", MLX_REAL, MLX_UNIT_SECONDS, "time to first token"),
     NUM("duration", MLX_REAL, MLX_UNIT_SECONDS, "whole request"),
     TIME("t", "when it ended"),
-    STR("source", "tap, runner, slots or metrics"),
+    STR("source", "tap, runner, slots, metrics or log"),
     STR("outcome", "ok, error, client_abort or server_abort"),
     END,
 };
@@ -338,7 +338,7 @@ static const mlx_field_t runtime_activity[] = {
     COUNTER("requests_total", MLX_INT, MLX_UNIT_NONE, "mlx_requests", "requests ended"),
     COUNTER("errors_total", MLX_INT, MLX_UNIT_NONE, "mlx_request_errors",
             "requests that failed or were cut off"),
-    STR("source", "where the speed comes from: tap, runner, slots or metrics"),
+    STR("source", "where the speed comes from: tap, runner, slots, metrics or log"),
     STR("source_reason", "why no better source is used"),
     LIST("running", running_request, "requests running now, where known one by one"),
     MAP("last", last_request, "the newest request that ended"),

@@ -8,6 +8,20 @@
 
 static const double SLACK_S = 0.05; /* between two looks at one clock */
 
+void mlx_activity_request_clear(mlx_activity_request_t *self)
+{
+    *self = (mlx_activity_request_t){
+        .tokens = NAN,
+        .tokens_per_second = NAN,
+        .age_s = NAN,
+        .prompt_total = NAN,
+        .prompt_done = NAN,
+        .prompt_cached = NAN,
+        .prompt_tokens_per_second = NAN,
+        .prompt_eta_s = NAN,
+    };
+}
+
 void mlx_activity_clear(mlx_activity_t *self)
 {
     *self = (mlx_activity_t){

@@ -21,14 +21,22 @@ enum {
     MLX_ACTIVITY_REQUESTS_MAX = 64
 };
 
-/*  A request that is running. */
+/*  A request that is running. While its prompt is read: how far that is. */
 typedef struct {
     const char *model;
     const char *client; /* who asked: program or address */
     double tokens;      /* generated so far */
     double tokens_per_second;
     double age_s;
+    double prompt_total;  /* tokens of the prompt */
+    double prompt_done;   /* of these, those that are read or were cached */
+    double prompt_cached; /* of these, those that were cached */
+    double prompt_tokens_per_second;
+    double prompt_eta_s; /* until it is read */
 } mlx_activity_request_t;
+
+/*  Everything unknown. */
+void mlx_activity_request_clear(mlx_activity_request_t *self);
 
 /*  The request that ended last. */
 typedef struct {

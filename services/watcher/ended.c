@@ -16,6 +16,7 @@ void mlx_ended_clear(mlx_ended_t *self)
         .prompt_rate = NAN,
         .rate = NAN,
         .joules = NAN,
+        .task = -1,
     };
 }
 

@@ -30,6 +30,7 @@ typedef struct {
     double prompt_rate;
     double rate;
     double joules;
+    int64_t task; /* the server's number of it; -1: not known. For finding it again only */
     int status;
     bool exact; /* tokens is the server's count */
 } mlx_ended_t;

@@ -2,6 +2,10 @@
 
 #include <math.h>
 
+enum {
+    LOG_LATE_US = 2 * 1000 * 1000
+};
+
 static void anchor(const mlx_ledger_t *self, mlx_ledger_entry_t *entry)
 {
     entry->anchor = entry->reading;
@@ -59,11 +63,17 @@ void mlx_ledger_read(mlx_ledger_t *self, mlx_ledger_counter_t which, double read
     self->started = true;
 }
 
+/*  How long after an end the counter has it at the latest: what a log says is on its way. */
+static int64_t late_us(int counter)
+{
+    return counter == MLX_LEDGER_LOG ? LOG_LATE_US : 0;
+}
+
 void mlx_ledger_settle(mlx_ledger_t *self, bool running)
 {
     for (int i = 0; i < MLX_LEDGER_COUNTERS && !running; i++) {
         mlx_ledger_entry_t *entry = &self->entries[i];
-        if (entry->known && !entry->away && entry->looked_us > self->changed_us)
+        if (entry->known && !entry->away && entry->looked_us > self->changed_us + late_us(i))
             anchor(self, entry);
     }
 }

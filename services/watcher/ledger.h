@@ -1,8 +1,9 @@
 /*  ledger.h - totals that never fall: one sum over all who count
  *
  *  The tap counts what passes it, the slots of a server or runner what was seen at work, /metrics
- *  what the server says has ended; each may come, go and begin anew. The ledger's total belongs to
- *  the watcher: it starts at 0 with it, only rises, and has each token once.
+ *  what the server says has ended, its log what it writes of that; each may come, go and begin
+ *  anew. The ledger's total belongs to the watcher: it starts at 0 with it, only rises, and has
+ *  each token once.
  *
  *  Each counter is anchored: it read V when the total was T, so that by it alone the total is now T
  *  + (reading - V). The largest of these is right, since each counter can only miss something.
@@ -23,6 +24,7 @@ typedef enum {
     MLX_LEDGER_TAP,
     MLX_LEDGER_SLOTS, /* of the server or of its runners */
     MLX_LEDGER_METRICS,
+    MLX_LEDGER_LOG,
     MLX_LEDGER_COUNTERS,
 } mlx_ledger_counter_t;
 

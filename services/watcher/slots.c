@@ -86,14 +86,15 @@ static int64_t made_in_all(const track_t *track, const mlx_slot_t *now)
     return made >= seen->decoded && made - seen->decoded <= TAIL_MAX ? made : -1;
 }
 
-/*  Tell that a request ended since the last look; TRACK NULL: nothing was seen of it. */
-static void tell_ended(const mlx_slots_t *self, const track_t *track, int64_t now_us,
+/*  Tell that request TASK ended since the last look; TRACK NULL: nothing was seen of it. */
+static void tell_ended(const mlx_slots_t *self, const track_t *track, int64_t task, int64_t now_us,
                        int64_t wall_us)
 {
     const mlx_activity_last_t *last = &self->last;
     mlx_ended_t request;
     mlx_ended_clear(&request);
     request.end_us = wall_us;
+    request.task = task;
     if (track) {
         request.start_us = wall_us - (now_us - track->since_us);
         request.tokens = last->tokens;
@@ -186,10 +187,10 @@ static void look(mlx_slots_t *self, const mlx_slot_t *now, int64_t now_us, int64
     bool same = !fresh && before.processing && before.task == now->task;
     if (!fresh && before.processing && !(now->processing && same)) {
         finish(self, track, now, wall_us);
-        tell_ended(self, track, now_us, wall_us);
+        tell_ended(self, track, before.task, now_us, wall_us);
     } else if (!fresh && !before.processing && !now->processing && before.task != now->task) {
         self->requests_total++; /* it came and went between two looks */
-        tell_ended(self, NULL, now_us, wall_us);
+        tell_ended(self, NULL, now->task, now_us, wall_us);
     }
     if (now->processing) {
         if (!same)
@@ -242,11 +243,10 @@ static void list_request(const track_t *track, bool stale, int64_t since_us, int
                          mlx_activity_t *out)
 {
     mlx_activity_request_t *request = &out->list[out->list_count++];
-    *request = (mlx_activity_request_t){
-        .tokens = (double)track->seen.decoded,
-        .tokens_per_second = stale ? NAN : mlx_rate_since(&track->decode, since_us),
-        .age_s = (double)(now_us - track->since_us) / 1e6,
-    };
+    mlx_activity_request_clear(request);
+    request->tokens = (double)track->seen.decoded;
+    request->tokens_per_second = stale ? NAN : mlx_rate_since(&track->decode, since_us);
+    request->age_s = (double)(now_us - track->since_us) / 1e6;
     out->requests++;
     if (track->seen.decoded > 0) {
         out->generating++;

@@ -74,13 +74,13 @@ static void take_running(mlx_tap_view_t *self, const mlx_tap_request_t *request,
     const char *model = copy_model(self->models[a->list_count], f->model);
     char *client = self->clients[a->list_count];
     mlx_asker_name(&request->asker, client);
-    a->list[a->list_count++] = (mlx_activity_request_t){
-        .model = model,
-        .client = client[0] ? client : NULL,
-        .tokens = count_or_nan(f->generated_tokens),
-        .tokens_per_second = f->live_rate,
-        .age_s = (double)(now_us - f->started_us) / 1e6,
-    };
+    mlx_activity_request_t *item = &a->list[a->list_count++];
+    mlx_activity_request_clear(item);
+    item->model = model;
+    item->client = client[0] ? client : NULL;
+    item->tokens = count_or_nan(f->generated_tokens);
+    item->tokens_per_second = f->live_rate;
+    item->age_s = (double)(now_us - f->started_us) / 1e6;
     a->model = a->list_count == 1 ? model : NULL;
 }
 

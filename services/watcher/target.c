@@ -40,8 +40,7 @@ static void on_runner_problem(void *arg, const char *text)
 
 static void on_runner_ended(void *arg, const mlx_ended_t *request)
 {
-    mlx_target_t *self = arg;
-    self->options.ended(self->options.arg, self, request);
+    mlx_target_ended_live(arg, request);
 }
 
 /*  A server with one model loaded worked on that one. */
@@ -52,7 +51,7 @@ static void on_slots_ended(void *arg, const mlx_ended_t *request)
     told.source = "slots";
     if (mlx_value_size(self->state.models) == 1)
         told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
-    self->options.ended(self->options.arg, self, &told);
+    mlx_target_ended_live(self, &told);
 }
 
 static void forget_activity(mlx_target_t *self)
@@ -114,6 +113,7 @@ static void abort_calls(mlx_target_t *self)
 static void become_unknown(mlx_target_t *self)
 {
     abort_calls(self);
+    mlx_target_close_log(self);
     mlx_runner_destroy(&self->runner);
     mlx_gate_destroy(&self->gate);
     mlx_traffic_destroy(&self->traffic);
@@ -123,10 +123,17 @@ static void become_unknown(mlx_target_t *self)
     mlx_runtime_clear(&self->state);
 }
 
+static void on_ended_once(void *arg, const mlx_ended_t *request)
+{
+    mlx_target_t *self = arg;
+    self->options.ended(self->options.arg, self, request);
+}
+
 mlx_target_t *mlx_target_new(const mlx_target_options_t *options)
 {
     mlx_target_t *self = mlx_alloc(1, sizeof *self);
     self->options = *options;
+    self->once = mlx_ended_once_new((mlx_ended_sink_t){on_ended_once, self});
     mlx_runtime_clear(&self->state);
     forget_activity(self);
     if (options->backend)
@@ -141,12 +148,14 @@ void mlx_target_destroy(mlx_target_t **self_p)
     if (!self)
         return;
     abort_calls(self);
+    mlx_target_close_log(self);
     mlx_runner_destroy(&self->runner);
     mlx_gate_destroy(&self->gate);
     mlx_traffic_destroy(&self->traffic);
     if (self->timer)
         mlx_loop_cancel(self->options.loop, &self->timer);
     mlx_slots_destroy(&self->slots);
+    mlx_ended_once_destroy(&self->once);
     mlx_runtime_clear(&self->state);
     free(self);
     *self_p = NULL;
@@ -157,7 +166,7 @@ void mlx_target_destroy(mlx_target_t **self_p)
 bool mlx_target_busy(const mlx_target_t *self)
 {
     return (self->runner && mlx_runner_busy(self->runner)) || mlx_slots_busy(self->slots) ||
-           mlx_meter_busy(&self->meter);
+           mlx_meter_busy(&self->meter) || (self->log && mlx_log_source_busy(self->log));
 }
 
 static int64_t shorter(int64_t a, int64_t b)
@@ -247,6 +256,7 @@ static void now_reachable(mlx_target_t *self)
     if (self->reachable)
         return;
     self->reachable = true;
+    mlx_target_open_log(self);
     for (size_t i = 0; i < self->ask_count; i++) {
         self->asks[i].refused[0] = '\0';
         if (self->asks[i].query->role != MLX_QUERY_STATE)
@@ -259,6 +269,7 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
 {
     snprintf(self->reason, sizeof self->reason, "%s", reason);
     self->reachable = false;
+    mlx_target_close_log(self);
     forget_activity(self);
     mlx_value_destroy(&self->state.models);
     if (self->runner)
@@ -364,6 +375,8 @@ static void good_reply(mlx_target_t *self, const mlx_target_ask_t *ask)
         mlx_traffic_idle(self->traffic); /* or it is not a model that it works on */
     if (self->runner)
         mlx_runner_loaded(self->runner, self->state.models);
+    if (self->log)
+        mlx_log_source_models(self->log, mlx_value_size(self->state.models));
 }
 
 /*  A status is an answer: it does not offer this. Anything else is a fault to be counted. */

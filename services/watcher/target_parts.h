@@ -2,7 +2,9 @@
 #ifndef MLX_WATCHER_TARGET_PARTS_H
 #define MLX_WATCHER_TARGET_PARTS_H
 
+#include "ended_once.h"
 #include "gate.h"
+#include "logs/log_source.h"
 #include "meter.h"
 #include "runner.h"
 #include "slots.h"
@@ -41,10 +43,19 @@ struct mlx_target {
     mlx_meter_t meter;
     const char *client;                         /* who asks without the tap, or NULL */
     mlx_runner_t *runner;                       /* Ollama on this machine only */
+    mlx_log_source_t *log;                      /* of a server on this machine whose log is known */
+    mlx_ended_once_t *once;                     /* requests that both tell */
     mlx_gate_t *gate;                           /* of a kind that may sleep */
     mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
     mlx_traffic_t *traffic; /* of a kind that starts models when they are asked for */
     int64_t look_us;        /* when to look through the gate, or at the traffic, next */
 };
+
+/*  Ends as slots or runners tell them, and as the log does (target_log.c). */
+void mlx_target_ended_live(mlx_target_t *self, const mlx_ended_t *request);
+
+/*  Begin to follow the log of the server that answers now, or cease to. */
+void mlx_target_open_log(mlx_target_t *self);
+void mlx_target_close_log(mlx_target_t *self);
 
 #endif

@@ -74,10 +74,21 @@ static const char *why_silent(const mlx_target_t *self)
     return "this kind of server does not report its activity: use the tap";
 }
 
+/*  The same, and why its log does not tell it either. NULL: there is nothing to say. */
+static char *why(const mlx_target_t *self)
+{
+    const char *silent = why_silent(self);
+    const char *log = self->log ? mlx_log_source_reason(self->log) : NULL;
+    if (!silent || !log)
+        return silent ? mlx_strdup(silent) : NULL;
+    return mlx_format("%s; its log is not read either: %s", silent, log);
+}
+
 /*  What the runtime itself tells: its slots or its runners', and its counters. */
 typedef struct {
     mlx_activity_t slots;
     mlx_activity_t metrics;
+    mlx_activity_t log;
     const char *slots_source;
 } own_t;
 
@@ -86,6 +97,9 @@ static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
     mlx_meter_activity(&self->meter, now_us, &out->metrics);
     out->metrics.last.source = "metrics";
     out->slots_source = "slots";
+    mlx_activity_clear(&out->log);
+    if (self->log)
+        mlx_log_source_activity(self->log, now_us, &out->log);
     if (!self->runner) {
         mlx_slots_activity(self->slots, mlx_slots_changed_us(self->slots), now_us, &out->slots);
         out->slots.last.source = "slots";
@@ -95,17 +109,32 @@ static void read_own(const mlx_target_t *self, int64_t now_us, own_t *out)
     out->slots_source = mlx_runner_found(self->runner) ? "runner" : NULL;
 }
 
-/*  The better of the two for what happens now; the counters know more of what has ended. */
-static const char *best_own(own_t *own, mlx_activity_t *out)
+/*  The newest request: a log has the server's own figures of it, slots what was seen. */
+static void newest(const own_t *own, mlx_activity_t *out)
 {
-    if (!own->slots.available && own->metrics.available) {
-        *out = own->metrics;
-        return "metrics";
-    }
-    *out = own->slots;
+    enum {
+        SAME_US = 2 * 1000 * 1000
+    };
     if (own->metrics.available && own->metrics.last.t_us)
         out->last = own->metrics.last;
-    return own->slots_source;
+    if (own->log.available && own->log.last.t_us && own->log.last.t_us + SAME_US > out->last.t_us)
+        out->last = own->log.last;
+}
+
+/*  The best of them for what happens now; the others know more of what has ended. */
+static const char *best_own(const own_t *own, mlx_activity_t *out)
+{
+    const char *source = own->slots_source;
+    *out = own->slots;
+    if (!own->slots.available && own->metrics.available) {
+        *out = own->metrics;
+        source = "metrics";
+    } else if (!own->slots.available && own->log.available) {
+        *out = own->log;
+        source = "log";
+    }
+    newest(own, out);
+    return source;
 }
 
 static mlx_totals_t *totals_of(mlx_target_t *self)
@@ -137,20 +166,23 @@ void mlx_target_client(mlx_target_t *self, const char *client)
 mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
 {
     int64_t now_us = mlx_now_us();
+    mlx_ended_once_tick(self->once, now_us);
     own_t own;
     mlx_activity_t best;
     read_own(self, now_us, &own);
     const char *source = best_own(&own, &best);
     mlx_totals_t *totals = totals_of(self);
-    mlx_totals_update(totals, tap, &own.slots, &own.metrics, now_us);
+    const mlx_totals_sources_t all = {.by = {[MLX_LEDGER_TAP] = tap,
+                                             [MLX_LEDGER_SLOTS] = &own.slots,
+                                             [MLX_LEDGER_METRICS] = &own.metrics,
+                                             [MLX_LEDGER_LOG] = &own.log}};
+    mlx_totals_update(totals, &all, now_us);
     if (!self->backend->lists_all)
         name_model(self, &best);
     for (size_t i = 0; i < best.list_count; i++)
         best.list[i].client = self->client;
-    mlx_activity_sources_t sources = {.tap = tap,
-                                      .own = &best,
-                                      .own_source = source,
-                                      .totals = totals,
-                                      .reason = why_silent(self)};
+    MLX_CLEANUP(mlx_free_p) char *reason = why(self);
+    mlx_activity_sources_t sources = {
+        .tap = tap, .own = &best, .own_source = source, .totals = totals, .reason = reason};
     return mlx_activity_message(&sources);
 }

@@ -38,13 +38,13 @@ static bool runs(const mlx_activity_t *source)
     return source && source->available && source->requests > 0;
 }
 
-void mlx_totals_update(mlx_totals_t *self, const mlx_activity_t *tap, const mlx_activity_t *slots,
-                       const mlx_activity_t *metrics, int64_t now_us)
+void mlx_totals_update(mlx_totals_t *self, const mlx_totals_sources_t *sources, int64_t now_us)
 {
-    read_one(self, MLX_LEDGER_TAP, tap, now_us);
-    read_one(self, MLX_LEDGER_SLOTS, slots, now_us);
-    read_one(self, MLX_LEDGER_METRICS, metrics, now_us);
-    bool running = runs(tap) || runs(slots) || runs(metrics);
+    bool running = false;
+    for (int i = 0; i < MLX_LEDGER_COUNTERS; i++) {
+        read_one(self, (mlx_ledger_counter_t)i, sources->by[i], now_us);
+        running = running || runs(sources->by[i]);
+    }
     mlx_ledger_settle(&self->tokens, running);
     mlx_ledger_settle(&self->prompt_tokens, running);
     mlx_ledger_settle(&self->requests, running);

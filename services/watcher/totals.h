@@ -1,7 +1,7 @@
 /*  totals.h - what an endpoint did since the watcher started: the sums that are published
  *
  *      mlx_totals_t totals = {0};
- *      mlx_totals_update(&totals, tap, &slots, &metrics, now_us);   after each look at any of them
+ *      mlx_totals_update(&totals, &sources, now_us);   after each look at any of them
  *      mlx_activity_message(&(mlx_activity_sources_t){.totals = &totals, ...});
  *
  *  They outlive runners, models, sources and the server itself (ledger.h). A restarted watcher
@@ -21,7 +21,10 @@ typedef struct mlx_totals {
 } mlx_totals_t;
 
 /*  NULL or not available: that source cannot be read at the moment. */
-void mlx_totals_update(mlx_totals_t *self, const mlx_activity_t *tap, const mlx_activity_t *slots,
-                       const mlx_activity_t *metrics, int64_t now_us);
+typedef struct {
+    const mlx_activity_t *by[MLX_LEDGER_COUNTERS];
+} mlx_totals_sources_t;
+
+void mlx_totals_update(mlx_totals_t *self, const mlx_totals_sources_t *sources, int64_t now_us);
 
 #endif

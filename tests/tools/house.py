@@ -22,9 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 KNOWN = ROOT / "tests/tools/house.known"
 
-# Options of programs that are not ours: systemctl, llama-server, vLLM, and of our shell scripts.
-OTHERS = {"user", "disable-log-stats", "enable-metrics", "host", "metrics", "mlx-engine", "model", "no-slots", "port",
-          "sleep-idle-seconds"}
+# Options of programs that are not ours: systemctl, llama-server, vLLM.
+OTHERS = {"user", "follow", "lines", "log-file", "output", "output-fields", "system", "unit", "disable-log-stats", "enable-metrics",
+          "host", "metrics", "mlx-engine", "model", "no-slots", "port", "sleep-idle-seconds"}
 
 
 def read():

@@ -88,7 +88,12 @@ static void tells_everything_it_knows(void **state)
     tap.errors_total = 1;
     tap.prompt_tokens_per_second = 400;
     tap.list_count = 1;
-    tap.list[0] = (mlx_activity_request_t){"m", "curl", 12, 31, 0.5};
+    mlx_activity_request_clear(&tap.list[0]);
+    tap.list[0].model = "m";
+    tap.list[0].client = "curl";
+    tap.list[0].tokens = 12;
+    tap.list[0].tokens_per_second = 31;
+    tap.list[0].age_s = 0.5;
     tap.last = (mlx_activity_last_t){5000000, "tap", "m", 60, 30, 11, 300, 0.1, 2.1, "ok", NAN};
     mlx_activity_t own = running(1, 30);
     own.last = tap.last;
