@@ -3,11 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/json.h"
-#include "common/base/rfc3339.h"
-#include "common/base/units.h"
+#include "common/base/moment.h"
 
 static const mlx_mcp_tool_t tools[] = {
     {.name = "what_runs",
@@ -208,15 +206,11 @@ static int time_argument(const char *key, const mlx_value_t *given, int64_t now_
                          mlx_error_t *err)
 {
     const char *text = mlx_value_as_str(given, NULL);
-    double ago;
-    if (text && mlx_rfc3339_parse(text, us))
-        return 0;
-    if (!text || mlx_parse_duration(text, &ago, NULL))
+    if (!text || mlx_moment_parse(text, now_us, us, NULL))
         return mlx_error_set(err, MLX_ERR_USAGE,
                              "argument %s: give a date like 2026-11-25T08:00:00Z or a time ago "
                              "like 2h or 7d",
                              key);
-    *us = ago * 1e6 < (double)now_us ? now_us - (int64_t)(ago * 1e6) : 0;
     return 0;
 }
 
@@ -296,14 +290,11 @@ mlx_value_t *mlx_mcp_tool_arguments(const mlx_mcp_tool_t *tool, const mlx_value_
 static mlx_value_t *readable_time(const mlx_value_t *value)
 {
     int64_t us;
-    struct tm tm;
-    char text[40];
-    if (!mlx_value_as_int(value, &us))
+    if (!mlx_value_as_int(value, &us) || us < 0)
         return mlx_value_copy(value);
-    time_t t = (time_t)(us / 1000000);
-    if (us < 0 || !gmtime_r(&t, &tm) || !strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm))
-        return mlx_value_copy(value);
-    return mlx_value_new_str(text);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    mlx_moment_write(&text, us);
+    return mlx_value_new_str(mlx_buf_str(&text));
 }
 
 static mlx_value_t *readable_list(const mlx_field_t *fields, const mlx_value_t *value)

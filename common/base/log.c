@@ -1,6 +1,7 @@
 #include "common/base/log.h"
 
 #include "common/base/clock.h"
+#include "common/base/moment.h"
 #include "proto/json.h"
 #include "proto/utf8.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -116,16 +116,6 @@ static void put_escaped(mlx_buf_t *line, const char *text)
     }
 }
 
-static void put_time(mlx_buf_t *line, int64_t wall_us)
-{
-    time_t seconds = (time_t)(wall_us / 1000000);
-    struct tm tm;
-    char text[32];
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    mlx_buf_printf(line, "%s.%03dZ", text, (int)(wall_us / 1000 % 1000));
-}
-
 /*  What a line says, beside the text. */
 typedef struct {
     mlx_log_level_t level;
@@ -138,7 +128,7 @@ static void put_json(const mlx_log_t *self, mlx_buf_t *line, const event_t *even
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t time_text = {0};
-    put_time(&time_text, event->wall_us);
+    mlx_moment_write(&time_text, event->wall_us);
     mlx_value_set_str(map, "time", mlx_buf_str(&time_text));
     mlx_value_set_str(map, "level", levels[event->level].name);
     mlx_value_set_str(map, "name", self->name);
@@ -184,7 +174,7 @@ static void emit(const mlx_log_t *self, const event_t *event, const char *text)
         break;
     case MLX_LOG_PLAIN:
     case MLX_LOG_AUTO:
-        put_time(&line, event->wall_us);
+        mlx_moment_write(&line, event->wall_us);
         mlx_buf_printf(&line, " %s %s: ", levels[event->level].name, self->name);
         put_text(&line, event, text);
         break;

@@ -9,7 +9,8 @@
 #include "proto/base.h"
 
 /*  Read TEXT (RFC 3339 with any number of digits of the second; those beyond microseconds are
- *  dropped). Years 1 to 9999: negative before 1970. false: it is no date, *US untouched. */
+ *  dropped, and nothing behind it). Years 1 to 9999: negative before 1970. false: it is not a date,
+ *  *US untouched. */
 bool mlx_rfc3339_parse(const char *text, int64_t *us);
 
 #endif

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "common/base/json.h"
+#include "common/base/moment.h"
 #include "tools/mlxctl/history_view.h"
 
 #define T0 INT64_C(1767225600000000) /* 2026-01-01 */
@@ -126,26 +127,54 @@ static void times_are_read(void **state)
                 {"1000000d", 0},
                 {"2026-01-01", T0},
                 {"2025-12-31T23:00Z", T0 - 60 * MINUTE},
-                {"2025-12-31 23:00:30", T0 - 60 * MINUTE + MINUTE / 2}};
-    static const char *const bad[] = {"", "soon", "2026-13-01", "2026-01-01x", "-5"};
+                {"2025-12-31 23:00:30", T0 - 60 * MINUTE + MINUTE / 2},
+                {"2025-12-31T23:00:30.25Z", T0 - 60 * MINUTE + MINUTE / 2 + 250000},
+                {"2026-01-01T01:00:00+01:00", T0}};
+    static const char *const bad[] = {"",
+                                      "soon",
+                                      "2026-13-01",
+                                      "2026-01-01x",
+                                      "-5",
+                                      "2026-13-01T00:00:00.5Z",
+                                      "2026-01-01T00:00:00.5Zulu",
+                                      "2026-01-01T00:00:00+01:00x",
+                                      "2026-01-01T00:00:00+25:00"};
     setenv("TZ", "UTC", 1);
     tzset();
     for (size_t i = 0; i < MLX_COUNT(good); i++) {
         int64_t t = -1;
-        assert_int_equal(mlx_history_parse_time(good[i].text, T0, &t, NULL), 0);
+        assert_int_equal(mlx_moment_parse(good[i].text, T0, &t, NULL), 0);
         assert_int_equal(t, good[i].t);
     }
     for (size_t i = 0; i < MLX_COUNT(bad); i++) {
         mlx_error_t err = {0};
         int64_t t;
-        assert_int_equal(mlx_history_parse_time(bad[i], T0, &t, &err), -1);
+        assert_int_equal(mlx_moment_parse(bad[i], T0, &t, &err), -1);
         assert_int_equal(err.code, MLX_ERR_USAGE);
+    }
+}
+
+static void times_are_written(void **state)
+{
+    (void)state;
+    static const int64_t moments[] = {T0, T0 + 1000, 0, -1000, -86400000000 + 999000};
+    static const char *const texts[] = {"2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z",
+                                        "1970-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z",
+                                        "1969-12-31T00:00:00.999Z"};
+    for (size_t i = 0; i < MLX_COUNT(moments); i++) {
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+        int64_t t;
+        mlx_moment_write(&text, moments[i]);
+        assert_string_equal(mlx_buf_str(&text), texts[i]);
+        assert_int_equal(mlx_moment_parse(texts[i], T0, &t, NULL), 0);
+        assert_int_equal(t, moments[i]);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_are_written),
         cmocka_unit_test(a_gap_is_empty_in_the_plot),
         cmocka_unit_test(nothing_recorded_is_said),
         cmocka_unit_test(hostile_replies_are_drawn_somehow),

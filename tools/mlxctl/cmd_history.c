@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/moment.h"
 #include "common/base/units.h"
 #include "common/cli/table.h"
 #include "ctl.h"
@@ -31,10 +32,10 @@ static int read_range(const mlx_args_t *args, int64_t length_us, range_t *range,
     const char *step = mlx_args_value(args, "step");
     int64_t now = mlx_wall_us();
     range->until = now;
-    if (until && mlx_history_parse_time(until, now, &range->until, err))
+    if (until && mlx_moment_parse(until, now, &range->until, err))
         return -1;
     range->since = range->until > length_us ? range->until - length_us : 0;
-    if (since && mlx_history_parse_time(since, now, &range->since, err))
+    if (since && mlx_moment_parse(since, now, &range->since, err))
         return -1;
     if (range->since >= range->until)
         return mlx_error_set(err, MLX_ERR_USAGE, "--since must be before --until");
@@ -286,7 +287,7 @@ static void print_tiers(const mlx_value_t *reply, mlx_buf_t *out)
         MLX_CLEANUP(mlx_free_p) char *rows = mlx_format("%" PRId64, whole(tier, "rows"));
         MLX_CLEANUP(mlx_buf_clear) mlx_buf_t time = {0};
         if (since)
-            mlx_history_time(&time, since);
+            mlx_moment_write(&time, since);
         mlx_table_row(table, (const char *[]){mlx_value_str(tier, "name"), rows,
                                               since ? mlx_buf_str(&time) : "the beginning"});
     }
@@ -310,7 +311,7 @@ static int show_info(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     mlx_buf_printf(&out, "%" PRId64 " series", whole(reply, "series"));
     if (whole(reply, "oldest")) {
         mlx_buf_puts(&out, " since ");
-        mlx_history_time(&out, whole(reply, "oldest"));
+        mlx_moment_write(&out, whole(reply, "oldest"));
     }
     mlx_buf_printf(&out,
                    "\nsince its start: %" PRId64 " samples, %" PRId64 " lost, %" PRId64

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/moment.h"
 #include "ctl.h"
 #include "history_view.h"
 #include "proto/json.h"
@@ -35,7 +36,7 @@ static int read_args(requests_t *self, const mlx_args_t *args, mlx_error_t *err)
     self->json = mlx_args_count(args, "json");
     self->csv = mlx_args_count(args, "csv");
     self->limit = since ? ALL : NEWEST;
-    if (since && mlx_history_parse_time(since, mlx_wall_us(), &self->since, err))
+    if (since && mlx_moment_parse(since, mlx_wall_us(), &self->since, err))
         return mlx_error_prefix(err, "--since");
     if (count)
         self->limit = strtol(count, &end, 10);

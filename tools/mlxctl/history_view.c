@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/base/moment.h"
 #include "common/base/units.h"
 #include "plot.h"
 #include "proto/json.h"
@@ -156,16 +156,6 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
     mlx_canvas_dump(canvas, out);
 }
 
-void mlx_history_time(mlx_buf_t *out, int64_t t_us)
-{
-    time_t seconds = (time_t)(t_us / 1000000);
-    struct tm tm;
-    char text[40];
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    mlx_buf_printf(out, "%s.%03dZ", text, (int)(t_us / 1000 % 1000));
-}
-
 /*  Numbers behind the time of LIST, with commas before them. */
 static void csv_numbers(mlx_buf_t *out, const mlx_value_t *list)
 {
@@ -181,7 +171,7 @@ void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply)
     const mlx_value_t *points = mlx_value_get(reply, "points");
     mlx_buf_puts(out, "time,min,max,mean,count\n");
     for (size_t i = 0; i < mlx_value_size(points); i++) {
-        mlx_history_time(out, whole_at(mlx_value_at(points, i), POINT_T));
+        mlx_moment_write(out, whole_at(mlx_value_at(points, i), POINT_T));
         csv_numbers(out, mlx_value_at(points, i));
     }
 }
@@ -221,7 +211,7 @@ void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
         }
         csv_text(out, series);
         mlx_buf_putc(out, ',');
-        mlx_history_time(out, whole_at(row, 0));
+        mlx_moment_write(out, whole_at(row, 0));
         csv_numbers(out, row);
     }
 }
@@ -229,30 +219,4 @@ void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
 void mlx_history_rows_heading(mlx_buf_t *out, bool raw)
 {
     mlx_buf_puts(out, raw ? "series,time,value\n" : "series,time,min,max,mean,last,count\n");
-}
-
-int mlx_history_parse_time(const char *text, int64_t now_us, int64_t *t_us, mlx_error_t *err)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M",
-                                        "%Y-%m-%d %H:%M", "%Y-%m-%d"};
-    double ago;
-    *t_us = now_us;
-    if (strcmp(text, "now") == 0)
-        return 0;
-    if (mlx_parse_duration(text, &ago, NULL) == 0) {
-        *t_us = ago * 1e6 < (double)now_us ? now_us - (int64_t)(ago * 1e6) : 0;
-        return 0;
-    }
-    for (size_t i = 0; i < MLX_COUNT(forms); i++) {
-        struct tm tm = {.tm_isdst = -1};
-        const char *rest = strptime(text, forms[i], &tm);
-        bool utc = rest && strcmp(rest, "Z") == 0;
-        time_t t = !rest || (*rest && !utc) ? (time_t)-1 : utc ? timegm(&tm) : mktime(&tm);
-        if (t >= 0) {
-            *t_us = (int64_t)t * 1000000;
-            return 0;
-        }
-    }
-    mlx_error_set(err, MLX_ERR_USAGE, "%s is not a time", text);
-    return mlx_error_hint(err, "write 2h, 7d, now, 2026-11-25 or 2026-11-25T08:00");
 }

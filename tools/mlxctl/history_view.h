@@ -25,11 +25,4 @@ void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply);
 void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json);
 void mlx_history_rows_heading(mlx_buf_t *out, bool raw);
 
-/*  T_US as "2026-11-25T08:00:00.123Z". */
-void mlx_history_time(mlx_buf_t *out, int64_t t_us);
-
-/*  A point in time from TEXT: a time ago ("90s", "2h", "7d"), "now", or "2026-11-25",
- *  "2026-11-25T08:00", "2026-11-25 08:00:00" in local time, with a Z in UTC. 0, or -1 with ERR. */
-int mlx_history_parse_time(const char *text, int64_t now_us, int64_t *t_us, mlx_error_t *err);
-
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/base/moment.h"
 #include "common/cli/table.h"
 #include "history_view.h"
 #include "proto/catalogue.h"
@@ -177,7 +178,7 @@ static void csv_value(mlx_buf_t *out, const mlx_value_t *value, const mlx_field_
     else if (mlx_value_as_bool(value, &truth))
         mlx_buf_puts(out, truth ? "true" : "false");
     else if (mlx_value_as_int(value, &whole) && field->unit == MLX_UNIT_MICROSECONDS_EPOCH)
-        mlx_history_time(out, whole);
+        mlx_moment_write(out, whole);
     else if (mlx_value_as_int(value, &whole))
         mlx_buf_printf(out, "%" PRId64, whole);
     else if (mlx_value_as_real(value, &real))
