@@ -34,6 +34,8 @@ static const struct {
      temperature_of, ALWAYS | PLOTTED | IN_MENU},
     {"power", "Power", MLX_UNIT_WATTS, "sensor.power", "package", "source", power_of,
      ALWAYS | PLOTTED},
+    {"battery", "Battery rate", MLX_UNIT_WATTS, "sensor.power", "battery_power", "battery_state",
+     NULL, IN_MENU},
 };
 
 _Static_assert(MLX_COUNT(rows) <= MLX_FIGURES_MAX, "room for every figure");

@@ -93,10 +93,38 @@ static void what_is_always_there(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  While a battery moves; a machine without one shows nothing of it. */
+static void what_the_battery_gives(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = warm_machine();
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *headline = NULL;
+    assert_null(tile(overview, "battery", &headline));
+    assert_false(status_says(overview, "Battery rate"));
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_real(d, "battery_power", 12.5);
+    mlx_value_set_str(d, "battery_state", "discharging");
+    put(overview, "sensor.power", d, 0);
+    mlx_value_destroy(&headline);
+    assert_string_equal(mlx_value_str(tile(overview, "battery", &headline), "note"), "discharging");
+    assert_true(status_says(overview, "Battery rate 12 W"));
+    assert_true(menu_says(overview, false, "Battery rate: 12 W"));
+    mlx_top_t *top = mlx_top_new();
+    mlx_canvas_t *canvas = mlx_canvas_new(24, 80, true);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t screen = {0};
+    mlx_top_draw(top, overview, NULL, NOW, canvas);
+    mlx_canvas_dump(canvas, &screen);
+    assert_non_null(strstr(mlx_buf_str(&screen), "Battery rate 12 W"));
+    mlx_canvas_destroy(&canvas);
+    mlx_top_destroy(&top);
+    mlx_overview_destroy(&overview);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_always_there),
+        cmocka_unit_test(what_the_battery_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
