@@ -10,7 +10,7 @@
 
 #include "proto/value.h"
 
-#define MLX_HELD_STALE_S 20.0
+#define MLX_HELD_STALE_S 20
 
 /*  How long before the message FIELD of its data D was measured, in seconds; 0: at its time. */
 double mlx_held_age(const mlx_value_t *d, const char *field);

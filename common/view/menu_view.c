@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/units.h"
+#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 #include "proto/buf.h"
 #include "proto/utf8.h"
@@ -12,7 +13,7 @@
 #define COARSE_S 10.0 /* the age of what is past need not be redrawn every second */
 
 enum {
-    ITEMS_MAX = 29,
+    ITEMS_MAX = 28 + MLX_FIGURES_MAX,
     WORK_MAX = 32, /* looked at */
     LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
     NAME_MAX_CHARACTERS = 60,
@@ -36,6 +37,8 @@ typedef struct {
     mlx_connection_t link;
     mlx_work_t work[WORK_MAX];
     size_t work_count;
+    mlx_figure_t figures[MLX_FIGURES_MAX];
+    size_t figure_count;
     mlx_value_t *warnings;
     char *clients;
 } scene_t;
@@ -98,11 +101,11 @@ static char *unit_text(const char *name, double value, mlx_unit_t unit)
     return mlx_format("%s: %s", name, text);
 }
 
-static char *temperature_text(const mlx_headline_t *now, bool fahrenheit)
+static char *figure_text(const mlx_figure_t *figure, bool fahrenheit)
 {
-    if (!fahrenheit || isnan(now->temperature))
-        return unit_text("Temperature", now->temperature, MLX_UNIT_CELSIUS);
-    return mlx_format("Temperature: %.0f\u00b0F", now->temperature * 9 / 5 + 32);
+    if (!fahrenheit || figure->unit != MLX_UNIT_CELSIUS || isnan(figure->value))
+        return unit_text(figure->name, figure->value, figure->unit);
+    return mlx_format("%s: %.0f\u00b0F", figure->name, figure->value * 9 / 5 + 32);
 }
 
 static char *model_text(const mlx_headline_t *now)
@@ -196,7 +199,12 @@ static void add_readings(mlx_menu_t *self, const scene_t *scene)
     if (!isnan(now->gpu_memory_used))
         add_figure(self, "vram",
                    memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total), late);
-    add_figure(self, "temperature", temperature_text(now, scene->options->fahrenheit), late);
+    for (size_t i = 0; i < scene->figure_count; i++) {
+        const mlx_figure_t *figure = &scene->figures[i];
+        if (figure->in_menu)
+            add_figure(self, figure->id, figure_text(figure, scene->options->fahrenheit),
+                       figure->late);
+    }
     add_text(self, "cache", cache_text(now));
 }
 
@@ -295,6 +303,7 @@ static void look(scene_t *scene, const mlx_menu_options_t *options, const mlx_ov
                        .link = mlx_overview_connection(overview, now_us),
                        .warnings = mlx_overview_warnings(overview, now_us),
                        .clients = mlx_overview_clients(overview, now_us)};
+    scene->figure_count = mlx_figures(overview, now_us, scene->figures);
     scene->work_count = mlx_overview_work(overview, now_us, scene->work, WORK_MAX);
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/base/held.h"
 #include "common/view/details.h"
+#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 #include "common/view/room.h"
 #include "proto/catalogue.h"
@@ -471,6 +472,7 @@ mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now
     mlx_value_set_int(headline, "services_down", (int64_t)now.services_down);
     mlx_value_set_int(headline, "alerts", (int64_t)now.alerts);
     mlx_value_set(headline, "warnings", mlx_overview_warnings(self, now_us));
+    mlx_value_set(headline, "figures", mlx_figures_value(self, now_us));
     mlx_value_set(headline, "details", mlx_details(self, now_us));
     mlx_value_set(headline, "connection", mlx_overview_connection_value(self, now_us));
     return headline;

@@ -12,12 +12,13 @@
 #define MLX_COMMON_VIEW_OVERVIEW_H
 
 #include "common/base/clock.h"
+#include "common/base/held.h"
 #include "proto/message.h"
 
 typedef struct mlx_overview mlx_overview_t;
 
 enum {
-    MLX_OVERVIEW_STALE_US = 20 * 1000000
+    MLX_OVERVIEW_STALE_US = MLX_HELD_STALE_S * 1000000
 };
 
 /*  Figures of one machine at one moment. Reals are NaN and strings NULL when not available. Strings

@@ -89,6 +89,7 @@ static void tell(mlx_gateway_t *self)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *said = mlx_value_map();
     mlx_value_set_str(said, "host", mlx_overview_host(self->overview));
+    mlx_value_set_int(said, "stale_ms", MLX_OVERVIEW_STALE_US / 1000);
     mlx_value_set(said, "headline", mlx_overview_headline_value(self->overview, mlx_wall_us()));
     tell_of_others(self, said);
     mlx_events_headline(self->events, said);

@@ -5,6 +5,7 @@ Screenshots go to $MLX_SHOTS when it is set.
 import json
 import math
 import os
+import re
 import signal
 import statistics
 import sys
@@ -104,6 +105,18 @@ def test_tiles_show_what_the_bus_says():
                 ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved")):
             browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")
         browser.until("document.querySelectorAll('#services li.up').length >= 3")
+
+
+def test_the_limit_of_age_is_the_gateways():
+    with open(os.path.join(os.path.dirname(__file__), "../../common/base/held.h")) as header:
+        limit = int(re.search(r"MLX_HELD_STALE_S (\d+)", header.read())[1])
+    with Scene(recorder=False, life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        stand.publish("sensor.cpu", {"cores": 8}, age=limit - 4)
+        browser.until("document.querySelector('#cpu .note').textContent.includes('8 cores')")
+        stand.publish("sensor.cpu", {"cores": 9}, age=limit + 1)
+        browser.until("document.querySelector('#cpu .note').textContent === 'not available'")
+        browser.until("document.querySelector('#power.figure .note').textContent.length > 3")
 
 
 def test_live_value_follows_within_a_second():
@@ -426,6 +439,6 @@ def test_no_label_is_twice_on_an_axis():
 
 
 run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
-    test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
+    test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
     test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)

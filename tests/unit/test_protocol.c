@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/held.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
 #include "proto/pack.h"
@@ -193,10 +194,6 @@ static void check_fields(const mlx_field_t *fields)
     }
 }
 
-enum {
-    STALE_S = 20 /* MLX_OVERVIEW_STALE_US */
-};
-
 static void catalogue_is_consistent(void **state)
 {
     (void)state;
@@ -205,7 +202,7 @@ static void catalogue_is_consistent(void **state)
     for (size_t i = 0; i < count; i++) {
         check_fields(topics[i].fields);
         /* One message may be lost before a value counts as stale. */
-        assert_true(topics[i].period_s * 2 < STALE_S);
+        assert_true(topics[i].period_s * 2 < MLX_HELD_STALE_S);
         if (!strchr(topics[i].pattern, '<'))
             assert_ptr_equal(mlx_catalogue_find(topics[i].pattern), &topics[i]);
     }

@@ -6,6 +6,7 @@
 #include "common/base/units.h"
 #include "common/cli/term.h"
 #include "common/view/details.h"
+#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 
 enum {
@@ -41,19 +42,6 @@ static void put_share(mlx_buf_t *out, double used, double total)
     put_unit(out, total, MLX_UNIT_BYTES);
     if (total > 0)
         mlx_buf_printf(out, " (%.0f%%)", used / total * 100);
-}
-
-/*  Why TOPIC lacks FIELD, as its publisher says, or NULL. */
-static const char *why_missing(const mlx_value_t *d, const char *field)
-{
-    const mlx_value_t *missing = mlx_value_get(d, "missing");
-    for (size_t i = 0; i < mlx_value_size(missing); i++) {
-        const mlx_value_t *note = mlx_value_at(missing, i);
-        const char *name = mlx_value_str(note, "field");
-        if (name && strcmp(name, field) == 0)
-            return mlx_value_str(note, "why");
-    }
-    return NULL;
 }
 
 static void not_available(mlx_buf_t *out, const char *why)
@@ -121,7 +109,7 @@ static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, in
     double swap = NAN, pressure = NAN;
     label(out, "Memory");
     if (isnan(now->memory_used)) {
-        not_available(out, d ? why_missing(d, "used") : NOT_SAMPLED);
+        not_available(out, mlx_figure_why(d, "used"));
         return;
     }
     put_share(out, now->memory_used, now->memory_total);
@@ -212,27 +200,19 @@ static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64
     end_line(out, now->sensors_late);
 }
 
-/*  A line of one figure: VALUE, or why FIELD of TOPIC is missing. */
-typedef struct {
-    const char *name;
-    double value;
-    mlx_unit_t unit;
-    const char *topic;
-    const char *field;
-    bool late;
-} figure_t;
-
-static void figure(const mlx_overview_t *overview, const figure_t *figure, int64_t now_us,
-                   mlx_buf_t *out)
+static void figures(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
 {
-    label(out, figure->name);
-    if (!isnan(figure->value)) {
-        put_unit(out, figure->value, figure->unit);
-        end_line(out, figure->late);
-        return;
+    mlx_figure_t list[MLX_FIGURES_MAX];
+    size_t count = mlx_figures(overview, now_us, list);
+    for (size_t i = 0; i < count; i++) {
+        label(out, list[i].name);
+        if (isnan(list[i].value)) {
+            not_available(out, list[i].why);
+            continue;
+        }
+        put_unit(out, list[i].value, list[i].unit);
+        end_line(out, list[i].late);
     }
-    const mlx_value_t *d = mlx_overview_get(overview, figure->topic, now_us, NULL);
-    not_available(out, d ? why_missing(d, figure->field) : NOT_SAMPLED);
 }
 
 static void details(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
@@ -452,12 +432,7 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
                                : "no GPU known to any sensor back end");
     }
     cpu(overview, &now, now_us, out);
-    const figure_t figures[] = {
-        {"Temperature", now.temperature, MLX_UNIT_CELSIUS, "sensor.temperature", "cpu",
-         now.sensors_late},
-        {"Power", now.power, MLX_UNIT_WATTS, "sensor.power", "package", now.sensors_late}};
-    for (size_t i = 0; i < MLX_COUNT(figures); i++)
-        figure(overview, &figures[i], now_us, out);
+    figures(overview, now_us, out);
     details(overview, now_us, out);
     cache(&now, out);
     runtimes_t runtimes = {.section = gpus, .overview = overview, .now_us = now_us};

@@ -9,6 +9,7 @@
 #include "common/base/units.h"
 #include "common/cli/term.h"
 #include "common/view/details.h"
+#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 
 enum {
@@ -393,6 +394,28 @@ static void draw_plot(const mlx_top_t *self, int which, int row, int column, int
              MLX_INK_PLOT);
 }
 
+/*  The figures that have no plot, in one line. Returns the rows used. */
+static int draw_others(const mlx_overview_t *overview, int64_t now_us, int row,
+                       mlx_canvas_t *canvas)
+{
+    mlx_figure_t list[MLX_FIGURES_MAX];
+    size_t count = mlx_figures(overview, now_us, list);
+    int x = 1;
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].plotted || isnan(list[i].value))
+            continue;
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(list[i].value, list[i].unit);
+        int width = (int)(strlen(list[i].name) + 1 + mlx_term_width(text));
+        if (x + width > canvas->columns - 1)
+            break;
+        x = mlx_canvas_text(canvas, row, x, canvas->columns - x, MLX_INK_DIM, list[i].name) + 1;
+        x = mlx_canvas_text(canvas, row, x, canvas->columns - x,
+                            list[i].late ? MLX_INK_DIM : MLX_INK_NORMAL, text) +
+            3;
+    }
+    return x > 1;
+}
+
 /*  tok/s over the whole width, the others two by two beneath it. */
 static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *canvas)
 {
@@ -454,6 +477,8 @@ void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const c
     row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
     if (row + 4 <= footer)
         row += draw_gauges(&now, row, canvas);
+    if (row + 4 <= footer)
+        row += draw_others(overview, now_us, row, canvas);
     row++;
     if (row + 3 <= footer) {
         int most = footer - 3 * (PLOT_ROWS_MIN + 1);

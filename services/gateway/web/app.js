@@ -6,13 +6,13 @@ import * as energy from "./energy.js";
 import * as requests from "./requests.js";
 import * as tables from "./tables.js";
 
-const STALE_MS = 20000;
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
 const SPARK_S = 120;
 const machines = new Map(); // host -> (topic -> message)
 let messages = new Map();   // those of the machine that is shown
 const sparks = new Map();   // tile -> [[t, value]]
 let headline = {}, host = "", connection = {};
+let staleMs = 0; // the gateway says how old a value may be
 let heard = null, arrived = false, skew = 0; // performance.now() of the last event; the gateway's clock against ours
 
 const now = () => Date.now() + skew;
@@ -55,7 +55,7 @@ function spark(canvas, points, now) {
 
 const fresh = topic => {
   const message = messages.get(topic);
-  return message && now() - message.t / 1000 < STALE_MS ? message.d : null;
+  return message && now() - message.t / 1000 < staleMs ? message.d : null;
 };
 
 const why = (d, field) => text(maps(d?.missing).find(entry => entry.field === field)?.why);
@@ -74,7 +74,7 @@ function drawSpeed() {
 
 function drawTiles() {
   const gpus = [...messages.values()].filter(m => m.topic.startsWith("sensor.gpu.") && fresh(m.topic));
-  const gpu = gpus[0]?.d, cpu = fresh("sensor.cpu"), heat = fresh("sensor.temperature"), power = fresh("sensor.power");
+  const gpu = gpus[0]?.d, cpu = fresh("sensor.cpu");
   const memory = fresh("sensor.memory");
   const busy = headline.models_busy;
   drawSpeed();
@@ -87,17 +87,28 @@ function drawTiles() {
     .filter(Boolean).join(", ") : memory || cpu ? "no GPU with sensors" : "the sampler does not report it", headline.gpu_utilization ?? null);
   tile("cpu", figure(headline.cpu_utilization, "ratio"), cpu ? [text(cpu.name) !== text(gpu?.name) && text(cpu.name), number(cpu.cores) && `${cpu.cores} cores`].filter(Boolean).join(", ") : "not available",
     headline.cpu_utilization ?? null);
-  tile("temperature", figure(headline.temperature, "celsius"),
-    headline.temperature === undefined ? why(heat, "cpu") || "not available" : text(heat?.thermal_state), headline.temperature ?? null);
-  tile("power", figure(headline.power, "watts"), headline.power === undefined ? why(power, "package") || "not available" : text(power?.source),
-    headline.power ?? null);
+  drawFigures();
+}
+
+// What mlxctl status and the tray show as well: a tile for each figure that the machine has.
+function drawFigures() {
+  const list = maps(headline.figures).filter(one => text(one.id));
+  for (const old of document.querySelectorAll(".figure"))
+    if (!list.some(one => one.id === old.id)) { sparks.delete(old.id); old.remove(); }
+  for (const one of list) {
+    if (!document.getElementById(one.id))
+      $("#services").before(el("article", { class: `tile figure ${one.kind}`, id: one.id }, el("h3", {}, text(one.name)), el("p", { class: "value" }, "–"),
+        el("p", { class: "note" }), el("canvas", { "aria-hidden": "true" })));
+    const value = number(one.value);
+    tile(one.id, figure(value, one.unit), value === undefined ? text(one.why) || "not available" : text(one.note), value ?? null);
+  }
 }
 
 function drawServices() {
   const list = el("ul", { class: "dots" });
   for (const [topic, message] of [...messages].sort())
     if (/^service\..*\.health$/.test(topic)) {
-      const silent = now() - message.t / 1000 > STALE_MS;
+      const silent = now() - message.t / 1000 > staleMs;
       const up = message.d.state === "up" && !silent;
       const state = silent ? "silent" : text(message.d.state) || "in an unknown state";
       list.append(el("li", { class: up ? "up" : "down", title: text(message.d.reason) || state }, topic.split(".")[1], up ? "" : ` ${state}`));
@@ -235,6 +246,7 @@ let newest = null, chosen = null; // what the gateway said last; the machine tha
 
 function onHeadline(said) {
   newest = said;
+  staleMs = number(said.stale_ms) ?? 0;
   const all = { ...said.others, [said.host]: said.headline };
   const before = host;
   host = all[chosen] ? chosen : said.host;
