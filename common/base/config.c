@@ -291,6 +291,23 @@ const char *mlx_config_path(const mlx_config_t *self)
     return self->path;
 }
 
+/*  The cache's daemon also uses what its command line uses. */
+static bool uses(const char *program, const mlx_setting_t *setting)
+{
+    bool cache = strcmp(program, "mlx-cached") == 0 && strcmp(setting->used_by, "mlx-cache") == 0;
+    return cache || strcmp(setting->used_by, program) == 0 || strcmp(setting->used_by, "all") == 0;
+}
+
+char *mlx_config_difference(const mlx_config_t *a, const mlx_config_t *b, const char *program)
+{
+    mlx_buf_t keys = {0};
+    for (size_t i = 0; i < mlx_settings_count; i++)
+        if (uses(program, &mlx_settings[i]) && (a->slots[i].value || b->slots[i].value) &&
+            !mlx_value_equal(a->slots[i].value, b->slots[i].value))
+            mlx_buf_printf(&keys, "%s%s", keys.len ? ", " : "", mlx_settings[i].key);
+    return keys.len ? mlx_buf_take(&keys) : NULL;
+}
+
 mlx_value_t *mlx_config_describe(const mlx_config_t *self)
 {
     static const char *const names[] = {[FROM_DEFAULT] = "default",

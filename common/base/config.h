@@ -47,6 +47,10 @@ const mlx_value_t *mlx_config_value(const mlx_config_t *self, const char *key);
  *  used_by, help. Caller owns it. */
 mlx_value_t *mlx_config_describe(const mlx_config_t *self);
 
+/*  The keys of what PROGRAM ("mlx-sampler") uses and what is not alike in A and B, with commas;
+ *  NULL when there are none. Caller frees it. */
+char *mlx_config_difference(const mlx_config_t *a, const mlx_config_t *b, const char *program);
+
 /*  The path of the file that was read, or NULL. */
 const char *mlx_config_path(const mlx_config_t *self);
 

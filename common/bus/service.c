@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/paths.h"
+#include "common/bus/config_watch.h"
 #include "common/bus/service_notify.h"
 #include "common/cli/args.h"
 #include "common/os/os.h"
@@ -30,6 +31,8 @@ struct mlx_service {
     char *run_dir;
     char *health_topic;
     char *degraded; /* reason, or NULL */
+    mlx_config_watch_t *watch;
+    const mlx_args_t *args;
     char *last_error;
     int64_t errors;
     int64_t started_us;
@@ -55,8 +58,12 @@ static void publish_health(void *arg)
     mlx_service_t *self = arg;
     mlx_bus_stats_t stats = mlx_bus_stats(self->bus);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *health = mlx_value_map();
-    mlx_value_set_str(health, "state", self->degraded ? "degraded" : "up");
-    mlx_value_set_str(health, "reason", self->degraded);
+    const char *config = mlx_config_watch_reason(self->watch);
+    MLX_CLEANUP(mlx_free_p)
+    char *both = self->degraded && config ? mlx_format("%s; %s", self->degraded, config) : NULL;
+    const char *reason = both ? both : self->degraded ? self->degraded : config;
+    mlx_value_set_str(health, "state", reason ? "degraded" : "up");
+    mlx_value_set_str(health, "reason", reason);
     mlx_value_set_str(health, "version", MLX_VERSION);
     mlx_value_set_int(health, "pid", getpid());
     mlx_value_set_real(health, "uptime", (double)(mlx_now_us() - self->started_us) / 1e6);
@@ -68,6 +75,20 @@ static void publish_health(void *arg)
     mlx_bus_publish(self->bus, self->health_topic, health);
     mlx_log_sum_up(self->log);
     mlx_notify("WATCHDOG=1");
+}
+
+/*  The timer of health: what the file says now is part of it. */
+static void on_health(void *arg)
+{
+    mlx_service_t *self = arg;
+    if (mlx_config_watch_look(self->watch)) {
+        const char *reason = mlx_config_watch_reason(self->watch);
+        if (reason)
+            mlx_log(self->log, MLX_LOG_WARNING, "%s", reason);
+        else
+            mlx_service_info(self, "the configuration is the one in use again");
+    }
+    publish_health(self);
 }
 
 static void on_signal(void *arg, int number)
@@ -136,19 +157,30 @@ void mlx_service_fail(mlx_service_t *self, const mlx_error_t *err)
     mlx_loop_stop(self->loop);
 }
 
-static int open_config(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
+static mlx_config_t *read_config(void *arg, mlx_error_t *err)
 {
-    self->config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);
-    for (size_t i = 0; self->config && i < mlx_args_count(args, "set"); i++) {
+    const mlx_args_t *args = ((const mlx_service_t *)arg)->args;
+    mlx_config_t *config = mlx_config_open(NULL, mlx_args_value(args, "config"), err);
+    for (size_t i = 0; config && i < mlx_args_count(args, "set"); i++) {
         const char *setting = mlx_args_value_at(args, "set", i), *equals = strchr(setting, '=');
-        if (!equals)
-            return mlx_error_set(err, MLX_ERR_USAGE, "--set %s: write KEY=VALUE", setting);
-        MLX_CLEANUP(mlx_free_p) char *key = mlx_strndup(setting, (size_t)(equals - setting));
-        if (mlx_config_set(self->config, key, equals + 1, err))
-            return -1;
+        MLX_CLEANUP(mlx_free_p)
+        char *key = equals ? mlx_strndup(setting, (size_t)(equals - setting)) : NULL;
+        if (!key)
+            mlx_error_set(err, MLX_ERR_USAGE, "--set %s: write KEY=VALUE", setting);
+        if (!key || mlx_config_set(config, key, equals + 1, err))
+            mlx_config_destroy(&config);
     }
+    return config;
+}
+
+static int open_config(mlx_service_t *self, const char *program, mlx_error_t *err)
+{
+    self->config = read_config(self, err);
     if (!self->config)
         return -1;
+    const char *path = mlx_args_value(self->args, "config");
+    self->watch =
+        mlx_config_watch_new(self->config, program, self->spec->name, path, read_config, self);
     self->log =
         mlx_log_new(&(mlx_log_options_t){.name = self->spec->name,
                                          .level = mlx_config_str(self->config, "log.level"),
@@ -192,13 +224,13 @@ static int open_bus(mlx_service_t *self, mlx_error_t *err)
     return 0;
 }
 
-static int start(mlx_service_t *self, const mlx_args_t *args, mlx_error_t *err)
+static int start(mlx_service_t *self, const char *program, mlx_error_t *err)
 {
-    if (open_config(self, args, err) || open_bus(self, err) ||
+    if (open_config(self, program, err) || open_bus(self, err) ||
         self->spec->start(self, &self->state, err))
         return -1;
     mlx_bus_serve(self->bus, self->spec->serve, self->spec->cancel, self->state);
-    self->health_timer = mlx_loop_every(self->loop, HEALTH_MS, publish_health, self);
+    self->health_timer = mlx_loop_every(self->loop, HEALTH_MS, on_health, self);
     publish_health(self);
     mlx_notify("READY=1");
     return 0;
@@ -212,6 +244,7 @@ static void end(mlx_service_t *self)
     mlx_bus_destroy(&self->bus);
     mlx_loop_destroy(&self->loop);
     mlx_log_destroy(&self->log);
+    mlx_config_watch_destroy(&self->watch);
     mlx_config_destroy(&self->config);
     free(self->run_dir);
     free(self->health_topic);
@@ -226,12 +259,12 @@ static char *program_name(const mlx_service_spec_t *spec)
 
 static int run(void *arg, const mlx_args_t *args)
 {
-    mlx_service_t self = {.spec = arg, .started_us = mlx_now_us()};
+    mlx_service_t self = {.spec = arg, .args = args, .started_us = mlx_now_us()};
     mlx_error_t err = {0};
     raise_open_files();
     self.health_topic = mlx_format("service.%s.health", self.spec->name);
     MLX_CLEANUP(mlx_free_p) char *program = program_name(self.spec);
-    if (start(&self, args, &err)) {
+    if (start(&self, program, &err)) {
         self.status = mlx_error_report(program, &err);
     } else {
         mlx_loop_run(self.loop);
@@ -250,8 +283,8 @@ static const mlx_option_t options[] = {
     {0},
 };
 
-/*  launchd starts again whatever did not end with 0 (launchd.plist(5), SuccessfulExit), and knows no
- *  list of statuses as systemd does. Our agents say by MLX_MANAGER that it is launchd. */
+/*  launchd starts again whatever did not end with 0 (launchd.plist(5), SuccessfulExit), and knows
+ *  no list of statuses as systemd does. Our agents say by MLX_MANAGER that it is launchd. */
 static int for_manager(int status)
 {
     const char *manager = getenv("MLX_MANAGER");

@@ -28,7 +28,7 @@ PACKAGES = {
     "apache2-utils": "htpasswd", "btrfs-progs": "mkfs.btrfs", "chromium": "chromium", "clang": "clang",
     "clang-tidy": "clang-tidy", "cmake": "cmake ctest", "ninja-build": "ninja",
     "dbus": "dbus-daemon dbus-run-session dbus-send", "docker-registry": "docker-registry",
-    "e2fsprogs": "chattr mkfs.ext4", "fish": "fish", "gcc": "gcc cc nm gcov", "gcovr": "gcovr", "git": "git",
+    "e2fsprogs": "chattr mkfs.ext4", "fish": "fish", "gcc": "gcc cc nm gcov objdump readelf", "gcovr": "gcovr", "git": "git",
     "groff-base": "groff", "imagemagick": "convert import", "iproute2": "ip", "mount": "mount umount",
     "openssh-client": "ssh-keygen", "openssl": "openssl", "pkg-config": "pkg-config",
     "procps": "free pgrep pkill ps", "prometheus": "prometheus promtool", "python3": "python3",
