@@ -9,12 +9,20 @@
 
 /* clang-format off */
 #define MLX_RUNTIME_KINDS(X)                                                                       \
+    X(dmr)                                                                                         \
+    X(koboldcpp)                                                                                   \
+    X(localai)                                                                                     \
     X(ollama)                                                                                      \
     X(lmstudio)                                                                                    \
+    X(textgen)                                                                                     \
+    X(jan)                                                                                         \
     X(llamacpp)                                                                                    \
+    X(llamafile)                                                                                   \
     X(vllm)                                                                                        \
     X(sglang)                                                                                      \
     X(llamaswap)                                                                                   \
+    X(omlx)                                                                                        \
+    X(litertlm)                                                                                    \
     X(mlxlm)                                                                                       \
     X(openai)
 /* clang-format on */

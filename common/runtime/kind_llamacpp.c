@@ -41,7 +41,8 @@ static void fill_model(mlx_value_t *model, const mlx_value_t *entry)
 }
 
 /*  A router lists what it could load, with the state of each; without one a model is loaded. */
-static int parse_models(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+int mlx_runtime_parse_gguf_models(const char *body, size_t len, mlx_runtime_state_t *state,
+                                  mlx_error_t *err)
 {
     int status = mlx_runtime_take_v1_models(body, len, state, fill_model, err);
     state->router = state->available != NULL;
@@ -78,7 +79,8 @@ static int parse_props(const char *body, size_t len, mlx_runtime_state_t *state,
     return 0;
 }
 
-static int parse_slots(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
+int mlx_runtime_parse_slots(const char *body, size_t len, mlx_runtime_state_t *state,
+                            mlx_error_t *err)
 {
     state->has_slots = mlx_slots_parse(body, len, &state->slots, err) == 0;
     return state->has_slots ? 0 : -1;
@@ -113,8 +115,14 @@ static const mlx_runtime_cause_t causes[] = {
     {0},
 };
 
+/*  The newer one, "llama serve", is also what ggml's Llama app runs. */
+static const mlx_runtime_program_t programs[] = {
+    {.name = "llama-server*"}, {.name = "llama", .word = "serve"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_llamacpp = {
     .kind = "llamacpp",
+    .programs = programs,
+    .ports = {8080, 9931, 2276},
     .probe_path = "/v1/models",
     .claims = claims,
     .causes = causes,
@@ -123,14 +131,14 @@ const mlx_runtime_backend_t mlx_runtime_llamacpp = {
             {.role = MLX_QUERY_STATE,
              .path = "/v1/models",
              .max_body = 1 << 20,
-             .parse = parse_models},
+             .parse = mlx_runtime_parse_gguf_models},
             {.role = MLX_QUERY_ACTIVITY,
              .path = "/slots",
              .max_body = 1 << 20,
              .busy_ms = 250,
              .idle_ms = 400,
              .disturbs = true,
-             .parse = parse_slots},
+             .parse = mlx_runtime_parse_slots},
             {.role = MLX_QUERY_ACTIVITY,
              .path = "/metrics",
              .max_body = 1 << 20,

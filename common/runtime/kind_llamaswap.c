@@ -39,8 +39,11 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return mlx_runtime_owned_by(answer, "llama-swap");
 }
 
+static const mlx_runtime_program_t programs[] = {{.name = "llama-swap*"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_llamaswap = {
     .kind = "llamaswap",
+    .programs = programs,
     .on_demand = true,
     .probe_path = "/v1/models",
     .claims = claims,

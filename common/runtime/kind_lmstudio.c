@@ -63,8 +63,16 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return mlx_value_size(data) > 0;
 }
 
+static const mlx_runtime_program_t programs[] = {{.name = "LM Studio*"},
+                                                 {.name = "LM-Studio*"},
+                                                 {.name = "lm-studio*"},
+                                                 {.name = "llmster*"},
+                                                 {0}};
+
 const mlx_runtime_backend_t mlx_runtime_lmstudio = {
     .kind = "lmstudio",
+    .programs = programs,
+    .ports = {1234},
     .on_demand = true,
     .probe_path = "/api/v0/models",
     .claims = claims,

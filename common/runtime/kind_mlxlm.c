@@ -27,8 +27,12 @@ static bool claims(const mlx_runtime_answer_t *answer)
            !strstr(answer->body, "\"owned_by\"");
 }
 
+static const mlx_runtime_program_t programs[] = {
+    {.name = "mlx_lm.server"}, {.name = "mlx_lm", .word = "server"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_mlxlm = {
     .kind = "mlxlm",
+    .programs = programs,
     .one_at_a_time = true,
     .probe_path = "/v1/models",
     .claims = claims,

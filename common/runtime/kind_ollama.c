@@ -114,8 +114,13 @@ static const mlx_runtime_cause_t causes[] = {
     {0},
 };
 
+static const mlx_runtime_program_t programs[] = {
+    {.name = "ollama", .word = "serve"}, {.name = "ollama", .word = "start"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_ollama = {
     .kind = "ollama",
+    .programs = programs,
+    .ports = {11434},
     .causes = causes,
     .on_demand = true,
     .runners = true,

@@ -21,8 +21,14 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return mlx_runtime_owned_by(answer, NULL);
 }
 
+static const mlx_runtime_program_t programs[] = {{.name = "llama_cpp.server"},
+                                                 {.name = "llama_cpp", .word = "server"},
+                                                 {.name = "mistralrs*"},
+                                                 {0}};
+
 const mlx_runtime_backend_t mlx_runtime_openai = {
     .kind = "openai",
+    .programs = programs,
     .lists_all = true,
     .one_at_a_time = true,
     .probe_path = "/v1/models",

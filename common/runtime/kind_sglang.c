@@ -29,8 +29,13 @@ static const mlx_runtime_cause_t causes[] = {
     {0},
 };
 
+static const mlx_runtime_program_t programs[] = {
+    {.name = "sglang", .word = "serve"}, {.name = "sglang.launch_server"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_sglang = {
     .kind = "sglang",
+    .programs = programs,
+    .ports = {30000},
     .probe_path = "/v1/models",
     .claims = claims,
     .causes = causes,

@@ -48,8 +48,13 @@ static const mlx_runtime_cause_t causes[] = {
     {0},
 };
 
+static const mlx_runtime_program_t programs[] = {
+    {.name = "vllm", .word = "serve"}, {.name = "vllm.entrypoints.*"}, {0}};
+
 const mlx_runtime_backend_t mlx_runtime_vllm = {
     .kind = "vllm",
+    .programs = programs,
+    .ports = {8000},
     .probe_path = "/v1/models",
     .claims = claims,
     .causes = causes,

@@ -27,7 +27,7 @@ enum {
     MLX_RUNTIME_CHOICE_MAX = 1000, /* the same of what it could load */
     MLX_RUNTIME_TEXT_MAX = 200,    /* bytes of a name from outside; longer ones are cut */
     MLX_RUNTIME_QUERIES_MAX = 5,
-    MLX_RUNTIME_KINDS_MAX = 16,
+    MLX_RUNTIME_KINDS_MAX = 24,
 };
 
 /*  What /metrics counts, since the server's start. NaN: not said. */
@@ -84,7 +84,7 @@ typedef struct {
     const char *path; /* GET */
     size_t max_body;
     int64_t busy_ms;  /* ACTIVITY: how often while it works */
-    int64_t idle_ms;  /* and while it does not */
+    int64_t idle_ms;  /* and while it does not; of the others: always, if not 0 */
     bool disturbs;    /* it counts as use: only through the gate (gate.h) */
     bool tells_sleep; /* it says whether the server sleeps, and is free */
 
@@ -118,12 +118,23 @@ typedef struct {
     bool forced;      /* takes ignore_eos: replies have the length that was asked for */
 } mlx_runtime_generate_t;
 
+/*  What a server of this kind is called as a program. */
+typedef struct {
+    const char *name; /* of its file, or of the script or module that an interpreter runs; a '*' at
+                         one end stands for anything; NULL ends the table */
+    const char *word; /* must be among its arguments, dashes left out; NULL: none need be */
+    bool vague;       /* others are called so, too */
+} mlx_runtime_program_t;
+
 typedef struct {
     const char *kind;   /* its word in proto/runtimes.h */
     bool on_demand;     /* loads and unloads models as requests come: worth a look more often */
     bool runners;       /* a llama-server child serves each of its models */
     bool lists_all;     /* what it names as its models may not be loaded */
     bool one_at_a_time; /* some servers of this kind answer nobody while they generate */
+
+    const mlx_runtime_program_t *programs; /* may be NULL */
+    uint16_t ports[3];                     /* where it listens by default; 0: no more */
 
     /*  What tells it from other kinds: the reply of status 200 to GET PROBE_PATH. */
     const char *probe_path;
@@ -143,6 +154,20 @@ const mlx_runtime_backend_t *const *mlx_runtime_backends(size_t *count);
  *  says that it loads its model. */
 const char *mlx_runtime_next_probe(const char *after);
 const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *answer);
+
+/*  The kind that a program is: NAME is that of its file or script, ARGV all that it was started
+ *  with. *VAGUE is set: others are called so. NULL: none that is known. */
+const mlx_runtime_backend_t *mlx_runtime_of_program(const char *name, size_t argc,
+                                                    const char *const *argv, bool *vague);
+
+/*  Whether its arguments say that it serves on another port than PORT. */
+bool mlx_runtime_names_other_port(size_t argc, const char *const *argv, uint16_t port);
+
+/*  Whether PORT is BACKEND's by default. */
+bool mlx_runtime_usual_port(const mlx_runtime_backend_t *backend, uint16_t port);
+
+/*  The one path to ask an unknown program for that listens on PORT; NULL: nobody's by default. */
+const char *mlx_runtime_usual_probe(uint16_t port);
 
 /*  What STATUS and BODY say in answer to PATH, for a person: by the table of BACKEND (may be NULL),
  *  then by what all kinds have in common. NULL: nothing is known of it. Static storage. */
@@ -195,6 +220,12 @@ int mlx_runtime_parse_engine_models(const char *body, size_t len, mlx_runtime_st
                                     mlx_error_t *err);
 int mlx_runtime_parse_engine_version(const char *body, size_t len, mlx_runtime_state_t *state,
                                      mlx_error_t *err);
+
+/*  Of servers made of llama.cpp: /v1/models, where each has its "meta", and /slots. */
+int mlx_runtime_parse_gguf_models(const char *body, size_t len, mlx_runtime_state_t *state,
+                                  mlx_error_t *err);
+int mlx_runtime_parse_slots(const char *body, size_t len, mlx_runtime_state_t *state,
+                            mlx_error_t *err);
 
 /*  GET /v1/models of a server that does not say what is loaded: its entries are those available. */
 int mlx_runtime_take_v1_available(const char *body, size_t len, mlx_runtime_state_t *state,

@@ -75,6 +75,7 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
             .loop = mlx_service_loop(service),
             .runtimes = mlx_config_value(config, "watcher.runtimes"),
             .discover = mlx_config_bool(config, "watcher.discover"),
+            .find = mlx_config_bool(config, "watcher.discover"),
             .ollama_host = getenv("OLLAMA_HOST"),
             .tap_listen = tap ? mlx_config_str(config, "watcher.tap_listen") : NULL,
             .tap_upstream = tap ? chosen(config, "watcher.tap_upstream") : NULL,

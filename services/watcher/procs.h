@@ -29,6 +29,7 @@ typedef struct {
     pid_t pid;
     pid_t ppid;
     uid_t uid;               /* real user */
+    uint64_t started;        /* tells it from an earlier one of its pid; 0: not known */
     const char *parent_name; /* base name of the parent's executable or argv[0]; "" when unknown */
     size_t argc;             /* 0 when the system does not show the arguments */
     const char *const *argv; /* argc strings and a NULL */
@@ -43,6 +44,9 @@ typedef bool (*mlx_procs_fn)(void *arg, const mlx_proc_t *proc);
  *  is skipped. 0 also when none was found; -1 when the process table itself cannot be read. */
 int mlx_procs_find(const char *proc_root, const char *name_prefix, mlx_procs_fn fn, void *arg,
                    mlx_error_t *err);
+
+/*  Call FN with process PID. -1 when there is none. */
+int mlx_procs_get(const char *proc_root, pid_t pid, mlx_procs_fn fn, void *arg);
 
 /*  *LISTENS: does PID hold a TCP socket that listens on PORT of a loopback address or of any
  *  address (IPv4 or IPv6)? -1 with MLX_ERR_NOT_FOUND when the process is gone, with

@@ -140,8 +140,12 @@ static bool visit(search_t *self, pid_t pid, const char *prefix, mlx_procs_fn fn
     self->parent_name[0] = '\0';
     if (read_info((pid_t)info.pbsi_ppid, &parent))
         system_name(&parent, self->parent_name, sizeof self->parent_name);
+    struct proc_bsdinfo full = {0};
+    int got = proc_pidinfo(pid, PROC_PIDTBSDINFO, 0, &full, sizeof full); /* of our own only */
     const mlx_proc_t proc = {
         .pid = pid,
+        .started =
+            got == (int)sizeof full ? full.pbi_start_tvsec * 1000000 + full.pbi_start_tvusec : 0,
         .ppid = (pid_t)info.pbsi_ppid,
         .uid = info.pbsi_ruid,
         .parent_name = self->parent_name,
@@ -164,6 +168,18 @@ int mlx_procs_find(const char *proc_root, const char *name_prefix, mlx_procs_fn 
     for (size_t i = 0; i < search.count; i++)
         if (search.pids[i] > 0 && !visit(&search, search.pids[i], name_prefix, fn, arg))
             break;
+    return 0;
+}
+
+int mlx_procs_get(const char *proc_root, pid_t pid, mlx_procs_fn fn, void *arg)
+{
+    (void)proc_root;
+    MLX_CLEANUP(free_search) search_t search = {0};
+    struct proc_bsdshortinfo info;
+    if (!read_info(pid, &info))
+        return -1;
+    size_area(&search);
+    visit(&search, pid, "", fn, arg);
     return 0;
 }
 

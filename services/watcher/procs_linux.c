@@ -64,14 +64,17 @@ static void process_name(const char *proc_root, long pid, char name[MLX_PROCS_NA
 }
 
 /*  "PID (COMM) STATE PPID ...": COMM may hold anything, so count from the last parenthesis. */
-static bool parent_of(const char *proc_root, long pid, pid_t *ppid)
+static bool parent_of(const char *proc_root, long pid, pid_t *ppid, uint64_t *started)
 {
     char buf[1024];
     if (read_file(proc_root, pid, "stat", buf, sizeof buf) <= 0)
         return false;
     const char *end = strrchr(buf, ')');
     int parent;
-    if (!end || sscanf(end + 1, " %*c %d", &parent) != 1)
+    if (!end || sscanf(end + 1,
+                       " %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                       "%*s %" SCNu64,
+                       &parent, started) < 1)
         return false;
     *ppid = parent;
     return true;
@@ -112,11 +115,12 @@ typedef struct {
 static bool visit(const search_t *search, long pid)
 {
     char name[MLX_PROCS_NAME_MAX];
-    process_name(search->proc_root, pid, name);
-    if (strncmp(name, search->prefix, strlen(search->prefix)) != 0)
+    if (search->prefix[0])
+        process_name(search->proc_root, pid, name);
+    if (search->prefix[0] && strncmp(name, search->prefix, strlen(search->prefix)) != 0)
         return true;
     mlx_proc_t proc = {.pid = (pid_t)pid};
-    if (!parent_of(search->proc_root, pid, &proc.ppid) ||
+    if (!parent_of(search->proc_root, pid, &proc.ppid, &proc.started) ||
         !user_of(search->proc_root, pid, &proc.uid))
         return true;
     const char *argv[MLX_PROCS_ARGS_MAX + 1];
@@ -145,6 +149,28 @@ int mlx_procs_find(const char *proc_root, const char *name_prefix, mlx_procs_fn 
             break;
     }
     return 0;
+}
+
+typedef struct {
+    mlx_procs_fn fn;
+    void *arg;
+    bool found;
+} getting_t;
+
+static bool on_got(void *arg, const mlx_proc_t *proc)
+{
+    getting_t *getting = arg;
+    getting->found = true;
+    return getting->fn(getting->arg, proc);
+}
+
+int mlx_procs_get(const char *proc_root, pid_t pid, mlx_procs_fn fn, void *arg)
+{
+    getting_t getting = {fn, arg, false};
+    MLX_CLEANUP(mlx_free_p) char *area = mlx_alloc(MLX_PROCS_BYTES_MAX, 1);
+    search_t search = {proc_root, "", on_got, &getting, area};
+    visit(&search, pid);
+    return getting.found ? 0 : -1;
 }
 
 typedef struct {

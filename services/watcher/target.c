@@ -179,7 +179,7 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
     bool awake = busy || self->backend->on_demand;
-    if (!self->reachable && self->locked)
+    if (!self->reachable && (self->locked || (query->idle_ms && query->role == MLX_QUERY_STATE)))
         return LOCKED_MS;
     if (!self->reachable)
         return shorter(self->options.idle_ms, self->loading ? SOON_MS : ABSENT_MS);
@@ -189,12 +189,14 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
         return REFUSED_MS;
     switch (query->role) {
     case MLX_QUERY_STATE:
+        if (query->idle_ms)
+            return query->idle_ms;
         return awake ? shorter(self->options.busy_ms, self->options.idle_ms)
                      : self->options.idle_ms;
     case MLX_QUERY_ACTIVITY:
         return busy ? query->busy_ms : query->idle_ms;
     default:
-        return FACTS_MS;
+        return query->idle_ms ? query->idle_ms : FACTS_MS;
     }
 }
 
@@ -202,7 +204,8 @@ static void set_timer(mlx_target_t *self, int64_t delay_ms)
 {
     if (self->timer)
         mlx_loop_cancel(self->options.loop, &self->timer);
-    self->timer = mlx_loop_after(self->options.loop, delay_ms, on_turn, self);
+    if (!self->resting && !self->foreign)
+        self->timer = mlx_loop_after(self->options.loop, delay_ms, on_turn, self);
 }
 
 /*  Whether the question may be put at all. A router has no slots of its own, and naming a model to
@@ -302,6 +305,22 @@ static bool failed(const mlx_target_t *self, const char *path, const mlx_http_re
     return reply->refused || reply->error.code || reply->status != 200;
 }
 
+/*  An answer that is none of its kind. Of a server that does one thing at a time silence is not. */
+static bool is_foreign(const mlx_target_t *self, const mlx_http_reply_t *reply)
+{
+    bool silent = reply->late && self->backend->one_at_a_time;
+    return !reply->refused && !self->loading && !self->locked && !silent;
+}
+
+static void give_up(mlx_target_t *self)
+{
+    self->foreign = true;
+    snprintf(self->reason, sizeof self->reason, "another program listens there");
+    if (self->timer)
+        mlx_loop_cancel(self->options.loop, &self->timer);
+    self->options.foreign(self->options.arg, self);
+}
+
 /*  One that is connected and does not answer in time works on something: a server of one thread
  *  answers nobody meanwhile. One that says that it loads is there, too. */
 static void state_missed(mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
@@ -312,7 +331,11 @@ static void state_missed(mlx_target_t *self, const char *path, const mlx_http_re
         return;
     self->loading = mlx_runtime_is_loading(reply->status, reply->body);
     self->locked = mlx_runtime_wants_key(self->backend, path, reply->status, reply->body);
-    self->seen = self->seen || self->loading;
+    if (self->options.once && !self->seen && is_foreign(self, reply)) {
+        give_up(self);
+        return;
+    }
+    self->seen = self->seen || self->loading || self->locked;
     if (!reply->refused && !self->loading)
         problem(self, path, why);
     self->misses++;
@@ -499,13 +522,17 @@ static void on_probe(void *arg, const mlx_http_reply_t *reply)
     mlx_target_t *self = arg;
     self->probe = NULL;
     const mlx_runtime_backend_t *backend = claimant(self->probe_path, reply);
-    const char *next = mlx_runtime_next_probe(self->probe_path);
+    const char *next = self->options.once ? NULL : mlx_runtime_next_probe(self->probe_path);
     self->locked |= mlx_runtime_wants_key(NULL, self->probe_path, reply->status, reply->body);
     if (!backend && !next && self->locked && self->options.expected)
         backend = &mlx_runtime_openai; /* whatever it is, it must be said that it needs a key */
+    if (backend && self->options.once)
+        self->options.backend = backend; /* as long as this one lives */
     if (backend) {
         become(self, backend);
         on_turn(self);
+    } else if (self->options.once) {
+        give_up(self);
     } else if (reply->refused || !next) {
         set_timer(self, reply->refused ? shorter(self->options.idle_ms, ABSENT_MS) : STRANGER_MS);
     } else {
@@ -520,7 +547,44 @@ static void on_turn(void *arg)
     if (self->backend)
         ask_what_is_due(self);
     else
-        probe(self, mlx_runtime_next_probe(NULL));
+        probe(self,
+              self->options.probe_path ? self->options.probe_path : mlx_runtime_next_probe(NULL));
+}
+
+/* ---- coming and going ---- */
+
+void mlx_target_rest(mlx_target_t *self)
+{
+    if (self->resting || self->options.expected || !self->options.once)
+        return;
+    self->resting = true;
+    self->rested_us = mlx_now_us();
+    abort_calls(self);
+    if (self->timer)
+        mlx_loop_cancel(self->options.loop, &self->timer);
+    self->loading = false;
+    if (self->backend)
+        now_unreachable(self, "its program has ended");
+}
+
+void mlx_target_wake(mlx_target_t *self, const mlx_runtime_backend_t *backend,
+                     const char *probe_path)
+{
+    bool other = backend ? backend != self->backend : self->resting || !self->backend;
+    self->resting = false;
+    self->foreign = false;
+    self->locked = false;
+    self->misses = 0;
+    if (self->options.once && other) {
+        become_unknown(self);
+        self->options.backend = backend;
+        self->options.probe_path = probe_path;
+        if (backend)
+            become(self, backend);
+    }
+    for (size_t i = 0; i < self->ask_count; i++)
+        self->asks[i].due_us = 0;
+    set_timer(self, 0);
 }
 
 void mlx_target_poll_now(mlx_target_t *self)

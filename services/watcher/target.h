@@ -27,14 +27,19 @@ typedef struct {
     mlx_http_t *http;
     mlx_endpoint_t endpoint;
     const mlx_runtime_backend_t *backend; /* NULL: find out */
-    int64_t busy_ms;       /* how often to ask for its state while it has something to do */
-    int64_t idle_ms;       /* and while not, or while it is away */
-    bool runner_probe;     /* look for Ollama's runners (runner.h) */
-    bool expected;         /* tell that it is not there even if it never was */
-    const char *proc_root; /* "/proc"; borrowed */
+    int64_t busy_ms;        /* how often to ask for its state while it has something to do */
+    int64_t idle_ms;        /* and while not, or while it is away */
+    bool runner_probe;      /* look for Ollama's runners (runner.h) */
+    bool expected;          /* tell that it is not there even if it never was */
+    bool once;              /* was found, not named: after one wrong answer it is left alone */
+    const char *probe_path; /* of one that was found: the only one to find its kind out by */
+    const char *proc_root;  /* "/proc"; borrowed */
     const mlx_runtime_keys_t *keys; /* that HTTP sends, to say what is wrong with one; borrowed */
 
     void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */
+
+    /*  One that was found has answered, and is no model server. It must not be destroyed here. */
+    void (*foreign)(void *arg, mlx_target_t *target);
 
     /*  It answered what it should not: to be counted and logged. KIND tells problems apart. */
     void (*problem)(void *arg, const char *kind, const char *text);
@@ -61,6 +66,17 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap);
 
 /*  Who asks it without the tap, for the activity; NULL: not known. Borrowed until the next call. */
 void mlx_target_client(mlx_target_t *self, const char *client);
+
+/*  What listened there has ended, as the system's tables say: it is told, and nothing more is asked
+ *  until mlx_target_wake. What it has counted is kept. */
+void mlx_target_rest(mlx_target_t *self);
+
+/*  Something listens there, a server of the kind BACKEND (NULL: found out by PROBE_PATH alone). */
+void mlx_target_wake(mlx_target_t *self, const mlx_runtime_backend_t *backend,
+                     const char *probe_path);
+
+/*  It rests, or has turned out to be no model server. */
+bool mlx_target_idle(const mlx_target_t *self);
 
 bool mlx_target_busy(const mlx_target_t *self);
 

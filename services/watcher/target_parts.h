@@ -34,8 +34,11 @@ struct mlx_target {
 
     bool seen; /* was there at least once as this kind */
     bool reachable;
-    bool loading; /* it says so, and that it will answer in a while */
-    bool late;    /* it takes long to answer: one that does one thing at a time works */
+    bool loading;      /* it says so, and that it will answer in a while */
+    bool resting;      /* what listened there has ended */
+    int64_t rested_us; /* since then */
+    bool foreign;      /* it is no model server */
+    bool late;         /* it takes long to answer: one that does one thing at a time works */
     int misses;
     char reason[300];
     mlx_runtime_state_t state;

@@ -4,6 +4,10 @@
 #include "common/base/clock.h"
 #include "target_parts.h"
 
+enum {
+    FORGET_US = 30 * 1000 * 1000 /* that a server has ended is told so long */
+};
+
 const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
 {
     return &self->options.endpoint;
@@ -12,6 +16,8 @@ const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
 char *mlx_target_topic(const mlx_target_t *self, const char *what)
 {
     bool answered = self->reachable || self->reason[0];
+    if (self->resting && mlx_now_us() - self->rested_us > FORGET_US)
+        return NULL;
     if (!self->backend || !answered || (!self->seen && !self->options.expected))
         return NULL;
     return mlx_format("runtime.%s.%s.%s", self->backend->kind, self->options.endpoint.segment,
@@ -37,6 +43,11 @@ mlx_value_t *mlx_target_models(const mlx_target_t *self)
     if (self->reachable && self->state.available)
         mlx_value_set(d, "available", mlx_value_copy(self->state.available));
     return d;
+}
+
+bool mlx_target_idle(const mlx_target_t *self)
+{
+    return self->resting || self->foreign;
 }
 
 /*  What a server that is open in part says of the rest. */

@@ -1,11 +1,9 @@
 /*  Sources: sock_diag(7); linux/inet_diag.h, struct tcp_info of linux/tcp.h. */
+#include "diag_linux.h"
 #include "traffic_table.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -17,7 +15,6 @@ enum {
     STATE_ESTABLISHED = 1, /* of net/tcp_states.h, which programs do not get */
     STATE_CLOSE_WAIT = 8,
     OWN_MAX = 64,
-    REPLY_BYTES = 32 * 1024,
 };
 
 /*  Ports of this process's own connections to the server. */
@@ -65,29 +62,6 @@ static bool is_own(const own_t *own, uint16_t port)
     return false;
 }
 
-static int ask(int family, int port)
-{
-    struct {
-        struct nlmsghdr head;
-        struct inet_diag_req_v2 body;
-    } request = {
-        .head = {.nlmsg_len = sizeof request,
-                 .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
-        .body = {.sdiag_family = (uint8_t)family,
-                 .sdiag_protocol = IPPROTO_TCP,
-                 .idiag_ext = 1 << (INET_DIAG_INFO - 1),
-                 .idiag_states = 1 << STATE_ESTABLISHED | 1 << STATE_CLOSE_WAIT},
-    };
-    request.body.id.idiag_sport = htons((uint16_t)port);
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-    const struct timeval patience = {.tv_sec = 1};
-    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) ||
-                    send(fd, &request, sizeof request, 0) != (ssize_t)sizeof request))
-        mlx_close_p(&fd);
-    return fd;
-}
-
 /*  What the attributes of a message say; false when the kernel is too old to count. */
 static bool read_info(const struct nlmsghdr *head, mlx_traffic_connection_t *out)
 {
@@ -121,13 +95,15 @@ typedef struct {
     mlx_traffic_connection_t *out;
     size_t cap;
     size_t *count;
+    int port;
 } table_t;
 
-static void take(table_t *table, const struct nlmsghdr *head, int port)
+static void take(void *arg, const struct nlmsghdr *head)
 {
+    table_t *table = arg;
     const struct inet_diag_msg *msg = NLMSG_DATA(head);
-    if (head->nlmsg_len < NLMSG_LENGTH(sizeof *msg) || *table->count == table->cap ||
-        ntohs(msg->id.idiag_sport) != port || is_own(table->own, ntohs(msg->id.idiag_dport)))
+    if (*table->count == table->cap || ntohs(msg->id.idiag_sport) != table->port ||
+        is_own(table->own, ntohs(msg->id.idiag_dport)))
         return;
     mlx_traffic_connection_t *next = &table->out[*table->count];
     *next = (mlx_traffic_connection_t){.id = (uint64_t)msg->id.idiag_cookie[1] << 32 |
@@ -140,35 +116,14 @@ static void take(table_t *table, const struct nlmsghdr *head, int port)
         ++*table->count;
 }
 
-/*  One family's part of the table: true when it came to its end. */
-static bool dump(int family, int port, table_t *table)
-{
-    MLX_CLEANUP(mlx_close_p) int fd = ask(family, port);
-    MLX_CLEANUP(mlx_free_p) char *bytes = mlx_alloc(1, REPLY_BYTES);
-    while (fd >= 0) {
-        ssize_t got = recv(fd, bytes, REPLY_BYTES, 0);
-        if (got <= 0)
-            return false;
-        unsigned left = (unsigned)got;
-        for (const struct nlmsghdr *head = (const void *)bytes; NLMSG_OK(head, left);
-             head = NLMSG_NEXT(head, left)) {
-            if (head->nlmsg_type == NLMSG_DONE)
-                return true;
-            if (head->nlmsg_type == NLMSG_ERROR)
-                return false;
-            take(table, head, port);
-        }
-    }
-    return false;
-}
-
 bool mlx_traffic_table(int port, mlx_traffic_connection_t *out, size_t cap, size_t *count)
 {
+    static const uint32_t states = 1 << STATE_ESTABLISHED | 1 << STATE_CLOSE_WAIT;
     own_t own;
     find_own(&own, port);
     *count = 0;
-    table_t table = {.own = &own, .out = out, .cap = cap, .count = count};
-    bool four = dump(AF_INET, port, &table);
-    bool six = dump(AF_INET6, port, &table);
+    table_t table = {.own = &own, .out = out, .cap = cap, .count = count, .port = port};
+    bool four = mlx_diag_dump(AF_INET, states, port, true, take, &table);
+    bool six = mlx_diag_dump(AF_INET6, states, port, true, take, &table);
     return four || six;
 }

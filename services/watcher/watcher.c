@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "finder.h"
 #include "requests.h"
 #include "tap.h"
 #include "tap_view.h"
@@ -33,19 +34,10 @@ struct mlx_watcher {
     mlx_tap_snapshot_t snapshot;
     mlx_tap_view_t view;
     mlx_requests_t *requests;
+    mlx_finder_t *finder;      /* NULL: nothing is looked for */
     mlx_timer_t *stream_timer; /* runs while the tap has requests */
     mlx_timer_t *retry_timer;
     mlx_timer_t *refresh_timer;
-};
-
-/*  Usual ports; a kind of NULL: several kinds are at home there. */
-static const struct {
-    const char *address;
-    const char *kind;
-} usual[] = {
-    {"127.0.0.1:8080", NULL}, /* llama-server, mlx_lm.server */
-    {"127.0.0.1:1234", NULL}, /* LM Studio */
-    {"127.0.0.1:8000", NULL}, /* vLLM, llama-cpp-python */
 };
 
 /*  The port of TARGET on this machine; 0: it is on another. */
@@ -111,27 +103,70 @@ static mlx_target_t *target_at(const mlx_watcher_t *self, const mlx_endpoint_t *
     return NULL;
 }
 
-/*  Watch AT once, as the first who asks for it says. */
-static void watch(mlx_watcher_t *self, const mlx_endpoint_t *at, const char *kind, bool expected)
+static void on_foreign(void *arg, mlx_target_t *target)
 {
-    if (target_at(self, at) || self->count == TARGETS_MAX)
+    mlx_watcher_t *self = arg;
+    if (self->finder)
+        mlx_finder_foreign(self->finder, mlx_target_endpoint(target));
+}
+
+/*  Where the next target goes: what has ended gives way when there are too many. */
+static mlx_target_t **free_place(mlx_watcher_t *self)
+{
+    if (self->count < TARGETS_MAX)
+        return &self->targets[self->count++];
+    for (size_t i = 0; i < self->count; i++)
+        if (mlx_target_idle(self->targets[i]) && self->targets[i] != self->tapped) {
+            mlx_target_destroy(&self->targets[i]);
+            return &self->targets[i];
+        }
+    return NULL;
+}
+
+/*  Watch what OPTIONS say, once: as the first who asks for it. */
+static void watch(mlx_watcher_t *self, const mlx_target_options_t *options)
+{
+    mlx_target_t **place = target_at(self, &options->endpoint) ? NULL : free_place(self);
+    if (!place)
         return;
-    self->targets[self->count++] = mlx_target_new(&(mlx_target_options_t){
-        .loop = self->options.loop,
-        .http = self->http,
-        .endpoint = *at,
-        .backend = kind ? mlx_runtime_backend(kind) : NULL,
-        .busy_ms = self->options.busy_ms,
-        .idle_ms = self->options.idle_ms,
-        .runner_probe = self->options.runner_probe,
-        .expected = expected,
-        .proc_root = self->options.proc_root,
-        .keys = self->keys,
-        .changed = publish_target,
-        .problem = on_problem,
-        .ended = on_ended,
-        .arg = self,
-    });
+    mlx_target_options_t full = *options;
+    full.loop = self->options.loop;
+    full.http = self->http;
+    full.busy_ms = self->options.busy_ms;
+    full.idle_ms = self->options.idle_ms;
+    full.runner_probe = self->options.runner_probe;
+    full.proc_root = self->options.proc_root;
+    full.keys = self->keys;
+    full.changed = publish_target;
+    full.foreign = on_foreign;
+    full.problem = on_problem;
+    full.ended = on_ended;
+    full.arg = self;
+    *place = mlx_target_new(&full);
+}
+
+/* ---- what is found ---- */
+
+static void on_found(void *arg, const mlx_found_server_t *server)
+{
+    mlx_watcher_t *self = arg;
+    mlx_target_t *known = target_at(self, &server->endpoint);
+    if (self->tap && mlx_endpoint_same(&server->endpoint, &self->tap_listen))
+        return;
+    if (known)
+        mlx_target_wake(known, server->backend, server->probe_path);
+    else
+        watch(self, &(mlx_target_options_t){.endpoint = server->endpoint,
+                                            .backend = server->backend,
+                                            .probe_path = server->probe_path,
+                                            .once = true});
+}
+
+static void on_gone(void *arg, const mlx_endpoint_t *endpoint)
+{
+    mlx_target_t *known = target_at(arg, endpoint);
+    if (known)
+        mlx_target_rest(known);
 }
 
 /*  Polls may be minutes apart; readers take what is not repeated for stale. */
@@ -246,7 +281,9 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
         mlx_error_t bad = {0};
         const char *url = mlx_value_str(mlx_value_at(list, i), "url");
         if (mlx_endpoint_parse(&at, url, OLLAMA_PORT, &bad) == 0) {
-            watch(self, &at, kind, true);
+            watch(self, &(mlx_target_options_t){.endpoint = at,
+                                                .backend = kind ? mlx_runtime_backend(kind) : NULL,
+                                                .expected = true});
             continue;
         }
         mlx_error_prefix(&bad, "watcher.runtimes"); /* the others are watched all the same */
@@ -255,14 +292,24 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
     return 0;
 }
 
-static void watch_usual(mlx_watcher_t *self)
+static void find(mlx_watcher_t *self)
+{
+    self->finder = mlx_finder_new(&(mlx_finder_options_t){.loop = self->options.loop,
+                                                          .proc_root = self->options.proc_root,
+                                                          .found = on_found,
+                                                          .gone = on_gone,
+                                                          .arg = self});
+}
+
+/*  Where nobody said that Ollama is there may be another program. */
+static void discover(mlx_watcher_t *self)
 {
     mlx_endpoint_t at;
     find_ollama(self, &at);
-    watch(self, &at, "ollama", true);
-    for (size_t i = 0; i < MLX_COUNT(usual); i++)
-        if (mlx_endpoint_parse(&at, usual[i].address, OLLAMA_PORT, NULL) == 0)
-            watch(self, &at, usual[i].kind, false);
+    watch(self, &(mlx_target_options_t){.endpoint = at,
+                                        .backend = &mlx_runtime_ollama,
+                                        .expected = true,
+                                        .once = self->finder && !self->options.ollama_host});
 }
 
 static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
@@ -285,7 +332,7 @@ static void start_tap(mlx_watcher_t *self)
 {
     if (!self->options.tap_listen)
         return;
-    watch(self, &self->tap_upstream, NULL, false);
+    watch(self, &(mlx_target_options_t){.endpoint = self->tap_upstream});
     self->tapped = target_at(self, &self->tap_upstream);
     if (self->tapped)
         open_tap(self);
@@ -305,8 +352,10 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     if (read_tap_addresses(self, err) || watch_configured(self, err)) {
         mlx_watcher_destroy(&self);
     } else {
+        if (options->find)
+            find(self);
         if (options->discover)
-            watch_usual(self);
+            discover(self);
         self->refresh_timer = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
         start_tap(self);
     }
@@ -319,6 +368,7 @@ void mlx_watcher_destroy(mlx_watcher_t **self_p)
     if (!self)
         return;
     mlx_tap_destroy(&self->tap);
+    mlx_finder_destroy(&self->finder);
     mlx_loop_cancel(self->options.loop, &self->refresh_timer);
     if (self->stream_timer)
         mlx_loop_cancel(self->options.loop, &self->stream_timer);

@@ -1,9 +1,8 @@
 /*  watcher.h - all endpoints that are watched, and what is published of them
  *
- *  Watches Ollama where OLLAMA_HOST says (or at its default place), the usual ports of the others,
- *  and what the config names. A usual port that nobody listens on, or somebody else, is not spoken
- *  of. Publishes runtime.<kind>.<endpoint>.models and .activity, four times a second while busy,
- *  and .request as each ends.
+ *  Watches Ollama where OLLAMA_HOST says (or at its default place), what the config names, and what
+ *  else is found by its socket and program (finder.h). Publishes runtime.<kind>.<endpoint>.models
+ *  and .activity, four times a second while busy, and .request as each ends.
  *
  *      mlx_watcher_t *watcher = mlx_watcher_new(&options, &err);
  *      mlx_watcher_destroy(&watcher);
@@ -21,7 +20,8 @@ typedef struct mlx_watcher mlx_watcher_t;
 typedef struct {
     mlx_loop_t *loop;
     const mlx_value_t *runtimes; /* list of {kind, url}; kind absent: find out; NULL: none */
-    bool discover;               /* look at the usual places */
+    bool discover;               /* look for Ollama where OLLAMA_HOST says */
+    bool find;                   /* look for what else listens on this machine (finder.h) */
     const char *ollama_host;     /* value of OLLAMA_HOST; NULL: not set */
     const char *tap_listen;      /* where the tap listens; NULL: no tap */
     const char *tap_upstream;    /* the runtime behind it; NULL: Ollama, wherever it is */

@@ -49,6 +49,8 @@ IS(CTL_KERN, 1);
 IS(KERN_ARGMAX, 8);
 IS(KERN_PROCARGS2, 49);
 
+SIZE(struct proc_bsdinfo, 136);
+AT(struct proc_bsdinfo, pbi_start_tvsec, 120);
 SIZE(struct proc_bsdshortinfo, 64);
 AT(struct proc_bsdshortinfo, pbsi_ppid, 4);
 AT(struct proc_bsdshortinfo, pbsi_comm, 16);

@@ -22,7 +22,7 @@ function(_mlx_sources target result)
     foreach(source IN LISTS own)
         get_filename_component(source ${source} ABSOLUTE BASE_DIR ${dir})
         string(REGEX REPLACE "_linux\\.c$" "_darwin.c" source ${source})
-        if(source MATCHES "\\.c$")
+        if(source MATCHES "\\.c$" AND NOT source MATCHES "/diag_darwin\\.c$") # Linux alone has it
             list(APPEND all ${source})
         endif()
     endforeach()

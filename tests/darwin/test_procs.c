@@ -1,5 +1,6 @@
 /*  Processes of macOS: hostile argument areas, other users, sockets. */
 #include "double/dd.h"
+#include "services/watcher/listeners.h"
 #include "services/watcher/procs.h"
 
 #include <errno.h>
@@ -222,6 +223,36 @@ static void sockets_that_listen_nearby(void **unused)
     assert_false(listens(7, 1009));
 }
 
+static void lists_what_listens(void **unused)
+{
+    (void)unused;
+    static const uint8_t loopback[16] = {127, 0, 0, 1}, any[16] = {0}, loopback6[16] = {[15] = 1},
+                         mapped[16] = {[10] = 0xff, 0xff, 10, 0, 0, 7};
+    mlx_listening_t list[8];
+    size_t count = 0;
+    dd_process_t *self = add_process(7, 1, "llama-server", runner, sizeof runner);
+    add_socket(self, 4, loopback, 1001, true);
+    add_socket(self, 4, loopback, 1002, false);
+    add_socket(self, 46, any, 1003, true);
+    add_socket(self, 6, loopback6, 1004, true);
+    add_socket(self, 46, mapped, 1005, true);
+    add_process(8, 1, "other", NULL, 0)->error = EPERM;
+    assert_int_equal(mlx_listeners_read("/proc", list, 8, &count, NULL), 0);
+    assert_int_equal(count, 4);
+    static const char *const hosts[] = {"127.0.0.1", "127.0.0.1", "::1", "10.0.0.7"};
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(list[i].pid, 7);
+        assert_int_equal(list[i].uid, 501);
+        assert_string_equal(list[i].host, hosts[i]);
+    }
+    assert_int_equal(mlx_listeners_read("/proc", list, 2, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    seen_t seen = {0};
+    assert_int_equal(mlx_procs_get("/proc", 7, see, &seen), 0);
+    assert_int_equal(seen.argc, 4);
+    assert_int_equal(mlx_procs_get("/proc", 99, see, &seen), -1);
+}
+
 static void sockets_that_are_not_shown(void **unused)
 {
     (void)unused;
@@ -249,10 +280,15 @@ static int teardown(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(finds_the_runner_and_its_parent), TEST(other_users_process_has_a_name_only),
-        TEST(name_as_long_as_its_place),       TEST(search_stops_when_told),
-        TEST(hostile_argument_areas),          TEST(arguments_are_bounded),
-        TEST(no_cut_and_no_flip_is_followed),  TEST(sockets_that_listen_nearby),
+        TEST(finds_the_runner_and_its_parent),
+        TEST(other_users_process_has_a_name_only),
+        TEST(name_as_long_as_its_place),
+        TEST(search_stops_when_told),
+        TEST(hostile_argument_areas),
+        TEST(arguments_are_bounded),
+        TEST(no_cut_and_no_flip_is_followed),
+        TEST(sockets_that_listen_nearby),
+        TEST(lists_what_listens),
         TEST(sockets_that_are_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/buf.h"
+#include "services/watcher/asker_process.h"
 
 struct script {
     int listener;
@@ -19,6 +20,7 @@ struct script {
     const char *key;
     mlx_buf_t log;
     int authorized;
+    pid_t only; /* whose requests are noted; 0: everybody's */
 };
 
 static void must(bool done, const char *what)
@@ -44,6 +46,13 @@ static const script_reply_t *reply_to(script_t *self, const char *path, const ch
     return &missing;
 }
 
+/*  Whether the client of FD is a socket of the process whose requests are noted. */
+static bool is_noted(const script_t *self, int fd)
+{
+    mlx_asker_end_t peer = mlx_asker_end_of(fd);
+    return !self->only || mlx_asker_holds("/proc", self->only, &peer);
+}
+
 /*  False: the client is left without an answer. */
 static bool answer(script_t *self, int fd, const char *request)
 {
@@ -51,7 +60,8 @@ static bool answer(script_t *self, int fd, const char *request)
     if (sscanf(request, "%15s %255s", method, path) != 2)
         return true;
     pthread_mutex_lock(&self->lock);
-    mlx_buf_printf(&self->log, "%s %s\n", method, path);
+    if (is_noted(self, fd))
+        mlx_buf_printf(&self->log, "%s %s\n", method, path);
     self->authorized += strstr(request, "Authorization:") != NULL;
     const script_reply_t *r = reply_to(self, path, request);
     pthread_mutex_unlock(&self->lock);
@@ -94,13 +104,33 @@ static void *run(void *arg)
 
 script_t *script_new(const script_reply_t *replies, const char *key)
 {
+    script_t *self = script_new_at(replies, key, 0);
+    must(self != NULL, "bind");
+    return self;
+}
+
+void script_log_only(script_t *self, pid_t pid)
+{
+    pthread_mutex_lock(&self->lock);
+    self->only = pid;
+    pthread_mutex_unlock(&self->lock);
+}
+
+script_t *script_new_at(const script_reply_t *replies, const char *key, int port)
+{
     script_t *self = mlx_alloc(1, sizeof *self);
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in any = {.sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof any;
     self->replies = replies;
     self->key = key;
     self->listener = socket(AF_INET, SOCK_STREAM, 0);
-    must(bind(self->listener, (struct sockaddr *)&any, len) == 0, "bind");
+    if (bind(self->listener, (struct sockaddr *)&any, len)) {
+        close(self->listener);
+        free(self);
+        return NULL;
+    }
     must(listen(self->listener, 16) == 0, "listen");
     must(getsockname(self->listener, (struct sockaddr *)&any, &len) == 0, "find its port");
     self->port = ntohs(any.sin_port);

@@ -13,6 +13,8 @@
 #ifndef MLX_TESTS_WATCHER_SCRIPT_H
 #define MLX_TESTS_WATCHER_SCRIPT_H
 
+#include <sys/types.h>
+
 #include "proto/base.h"
 
 typedef struct script script_t;
@@ -28,6 +30,12 @@ typedef struct {
  *  KEY are borrowed. */
 script_t *script_new(const script_reply_t *replies, const char *key);
 void script_destroy(script_t **self);
+
+/*  The same on PORT; NULL when that is taken. */
+script_t *script_new_at(const script_reply_t *replies, const char *key, int port);
+
+/*  Have only what process PID asks stand in the log. */
+void script_log_only(script_t *self, pid_t pid);
 
 int script_port(const script_t *self);
 void script_play(script_t *self, const script_reply_t *replies);

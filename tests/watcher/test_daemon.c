@@ -48,7 +48,8 @@ static void on_message(void *arg, const mlx_message_t *message)
     }
     snprintf(self->boot, sizeof self->boot, "%s", message->boot);
     mlx_value_set(self->play->topics, message->topic, mlx_value_copy(message->d));
-    self->play->publications++;
+    MLX_CLEANUP(mlx_free_p) char *own = mlx_format("127_0_0_1-%d.", self->play->port);
+    self->play->publications += strstr(message->topic, own) != NULL;
     mlx_loop_stop(self->play->loop);
 }
 

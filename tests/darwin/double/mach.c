@@ -214,6 +214,11 @@ int proc_pidinfo(int pid, int flavor, uint64_t arg, void *buffer, int size)
         return 0;
     if (flavor == PROC_PIDLISTFDS)
         return give_descriptors(self, buffer, size);
+    if (flavor == PROC_PIDTBSDINFO && size == (int)sizeof(struct proc_bsdinfo)) {
+        struct proc_bsdinfo full = {.pbi_start_tvsec = 1000, .pbi_start_tvusec = (uint64_t)pid};
+        memcpy(buffer, &full, sizeof full);
+        return (int)sizeof full;
+    }
     if (flavor != PROC_PIDT_SHORTBSDINFO || size != (int)sizeof(struct proc_bsdshortinfo))
         dd_die("proc_pidinfo", "flavor or size is not modelled");
     struct proc_bsdshortinfo info = {.pbsi_pid = (uint32_t)pid,
@@ -240,6 +245,7 @@ int proc_pidfdinfo(int pid, int fd, int flavor, void *buffer, int size)
     struct tcp_sockinfo *tcp = &info.psi.soi_proto.pri_tcp;
     int family = self->sockets[index].family;
     tcp->tcpsi_state = self->sockets[index].listens ? TSI_S_LISTEN : 4;
+    tcp->tcpsi_ini.insi_gencnt = (uint64_t)pid << 8 | index;
     tcp->tcpsi_ini.insi_lport = htons(self->sockets[index].port);
     tcp->tcpsi_ini.insi_vflag = family == 4   ? INI_IPV4
                                 : family == 6 ? INI_IPV6

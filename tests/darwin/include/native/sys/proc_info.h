@@ -13,6 +13,7 @@
 
 #define PROC_ALL_PIDS 1
 #define PROC_PIDLISTFDS 1
+#define PROC_PIDTBSDINFO 3
 #define PROC_PIDT_SHORTBSDINFO 13
 #define PROC_PIDFDSOCKETINFO 3
 #define PROX_FDTYPE_SOCKET 2
@@ -35,6 +36,15 @@ struct proc_bsdshortinfo {
     uid_t pbsi_svuid;
     gid_t pbsi_svgid;
     uint32_t pbsi_rfu;
+};
+
+struct proc_bsdinfo {
+    uint32_t pbi_head[12]; /* flags, numbers and users */
+    char pbi_comm[MAXCOMLEN];
+    char pbi_name[2 * MAXCOMLEN];
+    uint32_t pbi_rest[6]; /* files, groups, terminal, nice */
+    uint64_t pbi_start_tvsec;
+    uint64_t pbi_start_tvusec;
 };
 
 struct proc_fdinfo {
