@@ -45,7 +45,7 @@ typedef struct {
 struct mlx_joules {
     int64_t keep_us;
     mlx_power_meter_t *meter;
-    mlx_power_point_t *points; /* by time; the first is the last that is settled */
+    mlx_power_point_t points[POINTS_MAX]; /* by time; the first is the last that is settled */
     size_t count;
     size_t saved; /* of the points */
     item_t *items;
@@ -64,7 +64,6 @@ mlx_joules_t *mlx_energy_new(int64_t days)
     mlx_joules_t *self = mlx_alloc(1, sizeof *self);
     self->keep_us = days * DAY_US;
     self->meter = mlx_power_meter_new();
-    self->points = mlx_alloc(POINTS_MAX, sizeof *self->points);
     self->models = mlx_alloc(NAMES_MAX, sizeof *self->models);
     self->clients = mlx_alloc(NAMES_MAX, sizeof *self->clients);
     self->totals.models = self->models;
@@ -91,7 +90,6 @@ void mlx_energy_destroy(mlx_joules_t **self_p)
         free(self->servers[i].model);
     }
     mlx_power_meter_destroy(&self->meter);
-    free(self->points);
     free(self->items);
     free(self->models);
     free(self->clients);
@@ -507,7 +505,7 @@ static void forget(mlx_joules_t *self, const settle_t *settled)
     memmove(self->points, self->points + first, (self->count - first) * sizeof *self->points);
     self->count -= first;
     self->saved = self->count;
-    for (size_t i = 0; i < self->item_count; i++)
+    for (size_t i = 0; i < self->item_count && settled->items; i++)
         if (self->items[i].span.end_us > bound_us)
             self->items[kept++] = settled->items[i];
         else

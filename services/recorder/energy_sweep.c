@@ -27,7 +27,7 @@ int64_t mlx_hour_begin(int64_t t_us)
     time_t t = (time_t)(t_us / 1000000);
     struct tm tm = {0};
     localtime_r(&t, &tm);
-    return ((int64_t)t - tm.tm_min * 60 - tm.tm_sec) * 1000000;
+    return ((int64_t)t - tm.tm_min * INT64_C(60) - tm.tm_sec) * 1000000;
 }
 
 static void add_cut(mlx_sweep_t *self, const mlx_sweep_input_t *input, int64_t t_us, int starts)

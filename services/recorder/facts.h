@@ -14,6 +14,7 @@
 #define MLX_RECORDER_FACTS_H
 
 #include "proto/message.h"
+#include "speed_watch.h"
 
 enum {
     MLX_FACT_GPUS = 16,
@@ -76,6 +77,7 @@ typedef struct {
     int64_t heat_t;
     mlx_fact_runtime_t runtimes[MLX_FACT_RUNTIMES];
     size_t runtime_count;
+    const mlx_slower_t *slower; /* a model that an update made slower, or NULL */
 } mlx_facts_t;
 
 mlx_facts_t *mlx_facts_new(void);

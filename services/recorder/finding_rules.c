@@ -397,6 +397,35 @@ static bool throttled(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *o
     return hot_machine(facts, now_us, out);
 }
 
+/* ---- speed over time ---- */
+
+static bool regression(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
+{
+    const mlx_slower_t *slower = facts->slower;
+    char when[32] = "";
+    (void)now_us;
+    if (!slower)
+        return false;
+    mlx_format_minute(slower->changed_us, when, sizeof when);
+    snprintf(out->subject, sizeof out->subject, "%s%s", slower->topic, slower->model);
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format(
+        "%s (%s) generates %.0f %% slower (95 %%: %.0f to %.0f %%) since %s, when %s: %zu "
+        "requests against %zu before",
+        slower->model, slower->options, 100 * (1 - slower->loss.ratio),
+        100 * (1 - slower->loss.high), 100 * (1 - slower->loss.low), when, slower->cause,
+        slower->after, slower->before);
+    snprintf(out->summary, sizeof out->summary, "%s", text);
+    if (slower->back[0])
+        snprintf(out->remedy, sizeof out->remedy,
+                 "go back to %s, and prove it: mlxctl bench --compare", slower->back);
+    else
+        snprintf(out->remedy, sizeof out->remedy, "prove it: mlxctl bench --compare");
+    out->value = slower->loss.ratio;
+    out->threshold = 1;
+    return true;
+}
+
 static const mlx_finding_rule_t rules[] = {
     {"prompt_truncated", 0, "a prompt fills its context to the last token", prompt_truncated},
     {"context_full", 0, "a request took nine tenths of its context", context_full},
@@ -406,6 +435,7 @@ static const mlx_finding_rule_t rules[] = {
     {"queueing", 0, "requests wait for their turn", queueing},
     {"reloaded", 0, "a model is loaded again and again", reloaded},
     {"idle_model", 60, "an unused model holds scarce GPU memory", idle_model},
+    {"regression", 0, "an update made a model slower", regression},
     {"two_copies", 30, "two servers have loaded the same weights", two_copies},
 };
 

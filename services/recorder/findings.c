@@ -46,6 +46,11 @@ void mlx_findings_message(mlx_findings_t *self, const mlx_message_t *message)
     mlx_facts_message(self->facts, message);
 }
 
+void mlx_findings_slower(mlx_findings_t *self, const mlx_slower_t *slower)
+{
+    self->facts->slower = slower;
+}
+
 static void publish(const mlx_findings_t *self, const mlx_finding_rule_t *rule,
                     const state_t *state, int64_t since)
 {

@@ -46,6 +46,9 @@ mlx_findings_t *mlx_findings_new(const mlx_findings_hooks_t *hooks);
 void mlx_findings_destroy(mlx_findings_t **self);
 
 void mlx_findings_message(mlx_findings_t *self, const mlx_message_t *message);
+/*  SLOWER (or NULL) is what the watch over speeds has found. */
+void mlx_findings_slower(mlx_findings_t *self, const mlx_slower_t *slower);
+
 void mlx_findings_tick(mlx_findings_t *self, int64_t now_us);
 
 #endif

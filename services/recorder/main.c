@@ -1,8 +1,10 @@
 /*  mlx-recorder: the daemon around recorder.h */
 #include <math.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 
 #include "common/base/clock.h"
 #include "common/base/paths.h"
@@ -162,6 +164,18 @@ static mlx_energy_prices_t prices_of(const mlx_config_t *config)
                                  .currency = mlx_config_str(config, "energy.currency")};
 }
 
+/*  Of what generates on the GPU, where the driver is no part of the system. */
+static void read_driver(char *out, size_t size)
+{
+    char version[48] = "";
+    FILE *file = fopen("/sys/module/nvidia/version", "re");
+    if (file && fscanf(file, "%47s", version) != 1)
+        version[0] = '\0';
+    if (file)
+        fclose(file);
+    snprintf(out, size, version[0] ? "nvidia %s" : "%s", version);
+}
+
 static int start(mlx_service_t *service, void **state, mlx_error_t *err)
 {
     const mlx_config_t *config = mlx_service_config(service);
@@ -173,6 +187,11 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
     MLX_CLEANUP(mlx_free_p) char *path = database_path(config, err);
     if (!path || mlx_energy_check_tariffs(mlx_config_value(config, "energy.tariffs"), err))
         return -1;
+    struct utsname system = {0};
+    char driver[64], release[sizeof system.sysname + sizeof system.release + 2];
+    uname(&system);
+    snprintf(release, sizeof release, "%s %s", system.sysname, system.release);
+    read_driver(driver, sizeof driver);
     mlx_recorder_options_t options = {
         .history = {.path = path,
                     .raw_hours = mlx_config_int(config, "recorder.raw_hours"),
@@ -181,6 +200,8 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         .energy_days = mlx_config_int(config, "recorder.energy_days"),
         .prices = prices_of(config),
         .rules = mlx_config_value(config, "alert.rules"),
+        .system = release,
+        .driver = driver,
         .host = mlx_bus_host(mlx_service_bus(service)),
         .wall_us = mlx_wall_us,
         .publish = publish,

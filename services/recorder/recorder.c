@@ -17,6 +17,7 @@
 #include "request_log.h"
 #include "results.h"
 #include "rules.h"
+#include "speed_watch.h"
 
 enum {
     FLUSH_SAMPLES = 20000, /* that wait, before the time is up */
@@ -34,6 +35,7 @@ struct mlx_recorder {
     mlx_history_t *history;
     mlx_request_log_t *requests;
     mlx_joules_t *energy;
+    mlx_speed_watch_t *speeds;
     mlx_rules_t *rules;
     mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
@@ -188,6 +190,7 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->host = mlx_strdup(options->host);
     self->requests = mlx_request_log_new(options->request_days);
     self->energy = mlx_energy_new(options->energy_days);
+    self->speeds = mlx_speed_watch_new(options->system, options->driver);
     mlx_rules_hooks_t hooks = {.publish = options->publish,
                                .publish_arg = options->arg,
                                .usual = usual,
@@ -195,7 +198,8 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->rules = mlx_rules_new(options->rules, &hooks, err);
     self->findings = mlx_findings_new(&(mlx_findings_hooks_t){.publish = on_finding, .arg = self});
     if (!self->rules || open_history(self, err) ||
-        mlx_energy_load(self->energy, database(self), self->requests, err)) {
+        mlx_energy_load(self->energy, database(self), self->requests, err) ||
+        mlx_speed_watch_load(self->speeds, database(self), self->requests, err)) {
         mlx_recorder_destroy(&self);
         return NULL;
     }
@@ -211,7 +215,8 @@ static int flush(mlx_recorder_t *self)
         return open_history(self, NULL);
     int rc = mlx_history_flush(self->history, begun / 1000, &err) ||
              mlx_request_log_flush(self->requests, database(self), begun, &err) ||
-             mlx_energy_flush(self->energy, database(self), begun, &err);
+             mlx_energy_flush(self->energy, database(self), begun, &err) ||
+             mlx_speed_watch_flush(self->speeds, database(self), &err);
     self->flush_s = (double)(self->options.wall_us() - begun) / 1e6;
     self->failing = rc != 0;
     if (rc) {
@@ -232,6 +237,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
     mlx_history_destroy(&recorder->history);
     mlx_request_log_destroy(&recorder->requests);
     mlx_energy_destroy(&recorder->energy);
+    mlx_speed_watch_destroy(&recorder->speeds);
     mlx_rules_destroy(&recorder->rules);
     mlx_findings_destroy(&recorder->findings);
     mlx_buf_clear(&recorder->series);
@@ -310,6 +316,7 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
     if (strcmp(message->host, self->host) != 0)
         return;
     mlx_energy_message(self->energy, message);
+    mlx_speed_watch_message(self->speeds, message);
     mlx_findings_message(self->findings, message);
 }
 
@@ -398,7 +405,9 @@ void mlx_recorder_tick(mlx_recorder_t *self)
         recover(self, &err);
     }
     mlx_rules_tick(self->rules, self->options.wall_us());
-    mlx_findings_tick(self->findings, self->options.wall_us());
+    int64_t now_us = self->options.wall_us();
+    mlx_findings_slower(self->findings, mlx_speed_watch_slower(self->speeds, now_us));
+    mlx_findings_tick(self->findings, now_us);
     tell_of_series(self);
     say_health(self);
 }

@@ -25,6 +25,7 @@ typedef struct {
     int64_t energy_days;           /* for which the energy ledger is kept */
     mlx_energy_prices_t prices;    /* borrowed */
     const mlx_value_t *rules;      /* alert.rules */
+    const char *system, *driver;   /* versions of the system and of the GPU's driver, or "" */
     const char *host;              /* name of this machine; copied */
     int64_t (*wall_us)(void);      /* the clock */
 

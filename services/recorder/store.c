@@ -47,6 +47,10 @@ static const char *const schema[] = {
     "CREATE TABLE energy_open (t INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     "CREATE TABLE energy_state (id INTEGER PRIMARY KEY, settled INTEGER NOT NULL,"
     "                           idle_mw INTEGER);",
+    "CREATE TABLE speed_change (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, topic TEXT NOT NULL,"
+    "                           model TEXT NOT NULL, options TEXT NOT NULL,"
+    "                           version TEXT NOT NULL, digest TEXT NOT NULL,"
+    "                           system TEXT NOT NULL, driver TEXT NOT NULL);",
 };
 
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)

@@ -146,6 +146,8 @@ static double message_rate(const char *path, int64_t count)
         &(mlx_recorder_options_t){.history = {.path = path, .raw_hours = 48, .minute_days = 90},
                                   .request_days = 90,
                                   .energy_days = 730,
+                                  .system = "",
+                                  .driver = "",
                                   .host = "host",
                                   .wall_us = bench_wall_us,
                                   .publish = ignore_publish,

@@ -62,6 +62,8 @@ static int rig_start(rig_t *rig, mlx_error_t *err)
         .history = {.path = rig->scratch->path, .raw_hours = 48, .minute_days = 90},
         .request_days = 90,
         .energy_days = 730,
+        .system = "",
+        .driver = "",
         .prices = {.price = (double)NAN, .co2 = (double)NAN},
         .rules = rig->rules,
         .host = "studio",
