@@ -13,7 +13,7 @@ static mlx_cache_safety_t safety_of(const mlx_args_t *args)
     return (mlx_cache_safety_t){.trust = takes && mlx_args_count(args, "trust") > 0};
 }
 
-static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *err)
+mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *home = cli_home(args, err);
     if (!home)
@@ -46,7 +46,7 @@ static int each_operand(const mlx_args_t *args, size_t first,
                         void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
     for (size_t i = first; i < mlx_args_operands(args); i++) {
@@ -121,7 +121,7 @@ static int run_adopt(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, true);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_adopt(cache, mlx_args_operand(args, 0),
                                                   mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
@@ -206,7 +206,7 @@ static int run_link(const mlx_args_t *args)
     if (mlx_args_operands(args) > 1)
         return each_operand(args, 1, link_one, cli_view_plan);
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? link_all(cache, args, &err) : NULL;
     return finish(args, report, &err, cli_view_plan);
 }
@@ -228,7 +228,7 @@ static int run_push(const mlx_args_t *args)
     mlx_error_t err = {0};
     mlx_cache_how_t how = how_of(args, false);
     cli_tell_bus();
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
     mlx_value_t *report = cache ? mlx_cache_push(cache, mlx_args_operand(args, 0),
                                                  mlx_args_operand(args, 1), &how, &err)
                                 : NULL;
@@ -272,7 +272,7 @@ static int run_clean(const mlx_args_t *args)
         how.older_s = number * 24 * 3600;
     }
     how.dry_run = !is_agreed(args);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     int status =
         finish(args, cache ? mlx_cache_clean(cache, &how, &err) : NULL, &err, cli_view_plan);
     if (!status)
@@ -293,7 +293,7 @@ static int run_dedup(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
     bool apply = is_agreed(args);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_dedup(cache, apply, &err) : NULL;
     bool failed = apply && nothing_done(mlx_value_get(report, "steps"));
     int status = finish(args, report, &err, cli_view_plan);
@@ -316,7 +316,7 @@ static int run_undo(const mlx_args_t *args)
         mlx_error_hint(&err, "mlx-cache doctor lists those that are set aside");
         return cli_fail(args, &err);
     }
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     return finish(args, cache ? mlx_cache_undo(cache, id, &how, &err) : NULL, &err, cli_view_plan);
 }
 
@@ -326,7 +326,7 @@ static int run_verify(const mlx_args_t *args)
     const mlx_cache_how_t how = {0};
     const char *model = mlx_args_operand(args, 0);
     bool full = mlx_args_count(args, "full") > 0, repair = mlx_args_count(args, "repair") > 0;
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, repair, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, repair, &err);
     mlx_value_t *report = NULL;
     if (cache)
         report = repair ? mlx_cache_repair(cache, model, full, &how, &err)
@@ -341,7 +341,7 @@ static int run_fits(const mlx_args_t *args)
 {
     mlx_error_t err = {0};
     mlx_value_t *report = NULL;
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
     bool fits = cache && cli_fits(args, cache, &report, &err) == 0;
     int status = finish(args, report, &err, cli_view_fits);
     return status || fits ? status : MLX_ERR_FAILED;
@@ -351,9 +351,9 @@ static const struct {
     const char *name;
     int (*run)(const mlx_args_t *args);
 } changes[] = {
-    {"add", run_add},   {"adopt", run_adopt},   {"link", run_link},     {"unlink", run_unlink},
-    {"push", run_push}, {"remove", run_remove}, {"clean", run_clean},   {"dedup", run_dedup},
-    {"fits", run_fits}, {"undo", run_undo},     {"verify", run_verify},
+    {"add", run_add},   {"adopt", run_adopt},   {"link", run_link},   {"unlink", run_unlink},
+    {"push", run_push}, {"remove", run_remove}, {"clean", run_clean}, {"dedup", run_dedup},
+    {"fits", run_fits}, {"pick", cli_pick},     {"undo", run_undo},   {"verify", run_verify},
 };
 
 int cli_change(void *arg, const mlx_args_t *args)

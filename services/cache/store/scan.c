@@ -259,8 +259,8 @@ static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, co
 {
     struct stat st;
     bool link;
-    /* The hub's layout has a scan of its own; what is being written is no part of a model yet, be it
-     * by a download or by an operation of the cache that a crash interrupted. */
+    /* The hub's layout has a scan of its own; what is being written is no part of a model yet, be
+     * it by a download or by an operation of the cache that a crash interrupted. */
     if ((level->depth == 0 && strncmp(name, "models--", 8) == 0) || is_unfinished(name))
         return;
     MLX_CLEANUP(mlx_free_p)
