@@ -39,7 +39,7 @@ def hub_store(home):
             data = f"{r} {n}".encode()
             digest = hashlib.sha256(data).hexdigest()
             write(os.path.join(repo, "blobs", digest), data)
-            os.symlink(f"../../blobs/{digest}", os.path.join(snapshot, f"model-{n:05d}-of-{FILES:05d}.safetensors"))
+            os.symlink(f"../../blobs/{digest}", os.path.join(snapshot, f"model-{n + 1:05d}-of-{FILES:05d}.safetensors"))
 
 
 def gguf(path, mib, seed):

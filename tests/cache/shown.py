@@ -3,15 +3,18 @@
 
 usage: shown.py BIN_DIR
 """
+import fcntl
 import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 from files import safetensors, write
@@ -218,6 +221,81 @@ def bus_hears(w):
             process.wait()
 
 
+class Screen:
+    """mlx-cache without a command, on a terminal of 90 columns and 14 rows."""
+
+    def __init__(self, w):
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 14, 90, 0, 0))
+        self.run = w.start("mlx-cache", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        self.seen = b""
+
+    def wait(self, words):
+        """Until WORDS were drawn since the last key."""
+        deadline = time.monotonic() + DEADLINE
+        while words.encode() not in self.seen:
+            assert time.monotonic() < deadline, (words, self.seen)
+            ready, _, _ = select.select([self.ours], [], [], 1)
+            self.seen += os.read(self.ours, 65536) if ready else b""
+
+    def type(self, keys):
+        self.seen = b""
+        os.write(self.ours, keys.encode())
+
+    def end(self):
+        while True:
+            try:
+                if not os.read(self.ours, 65536):
+                    break
+            except OSError:
+                break
+        os.close(self.ours)
+        return self.run.wait()
+
+
+def list_on_a_terminal(w):
+    names = {m["name"] for m in json.loads(w.plainly("--json", "status")[0])["models"]}
+    assert "org/two" in names, names
+    many = len(names)
+    s = Screen(w)
+    s.wait("q quit")
+    s.type("/two\n")
+    s.wait("space mark")  # only what changes is drawn
+    s.type("d")
+    s.wait("Remove 1 model, freeing")
+    s.type("n")
+    s.wait("space mark")
+    s.type("q")
+    assert s.end() == 0
+    assert {m["name"] for m in json.loads(w.plainly("--json", "status")[0])["models"]} == names
+    s = Screen(w)
+    s.wait("q quit")
+    s.type("/two\n")
+    s.wait("space mark")  # only what changes is drawn
+    s.type(" d")
+    s.wait("y/n")
+    s.type("y")
+    s.wait("Press Enter")
+    s.type("\n")
+    s.wait(f"0 of {many - 1}")
+    s.type("q")
+    assert s.end() == 0
+    left = {m["name"] for m in json.loads(w.plainly("--json", "status")[0])["models"]}
+    assert left == names - {"org/two"}, left
+    w.plainly("undo")
+    assert len(json.loads(w.plainly("--json", "status")[0])["models"]) == many
+    s = Screen(w)
+    s.wait("q quit")
+    s.run.send_signal(signal.SIGINT)
+    assert s.end() == 130
+    out, _ = w.plainly()
+    assert "status" in out and "add" in out, out
+    run = subprocess.run([os.path.join(BIN, "mlx-cache"), "pick"], env=w.env, capture_output=True, check=False)
+    assert run.returncode == 2 and b"terminal" in run.stderr, run
+    print("ok: without a command, a list on a terminal: marks, filter, question, removal, Ctrl-C; elsewhere the commands")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
     world = World(folder)
     try:
@@ -226,5 +304,6 @@ with tempfile.TemporaryDirectory(prefix="mlx-progress.") as folder:
         what_the_program_chose_is_shown(world)
         bar_on_a_terminal(world)
         bus_hears(world)
+        list_on_a_terminal(world)
     finally:
         world.end()

@@ -4,13 +4,14 @@ paths, folders that a group shares, and a cache on a volume that is not mounted.
 
 usage: stores.py BIN_DIR
 """
+import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
 
-from files import Box, gguf, play, read, safetensors, tree, write
+from files import Box, gguf, play, read, safetensors, sha256, tree, write
 
 BIN = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -150,4 +151,92 @@ def volume():
         subprocess.run(["umount", place], check=True)
 
 
-play([linked, into_the_cache, dangling, places, group, volume])
+def docker_store(top, models):
+    """A Docker Model Runner's store: {tag: {name: data}}."""
+    entries = []
+    for tag, files in models.items():
+        layers = []
+        for data in files.values():
+            write(os.path.join(top, "blobs/sha256", sha256(data)), data)
+            layers.append({"mediaType": "application/vnd.docker.ai.gguf.v3", "digest": "sha256:" + sha256(data),
+                           "size": len(data)})
+        config = b"{}"
+        write(os.path.join(top, "blobs/sha256", sha256(config)), config)
+        manifest = json.dumps({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": layers,
+            "config": {"mediaType": "application/vnd.docker.ai.model.config.v0.1+json",
+                       "digest": "sha256:" + sha256(config), "size": len(config)}}).encode()
+        write(os.path.join(top, "manifests/sha256", sha256(manifest)), manifest)
+        entries.append({"id": "sha256:" + sha256(manifest), "tags": [tag],
+                        "files": [layer["digest"] for layer in layers]})
+    entries.append({"id": "sha256:../../x", "tags": ["index.docker.io/ai/evil:latest"], "files": []})
+    entries.append({"id": "sha256:" + "0" * 64, "tags": ["index.docker.io/ai/lost:latest"], "files": []})
+    write(os.path.join(top, "models.json"), json.dumps({"models": entries}).encode())
+    write(os.path.join(top, "layout.json"), b'{"version":"1.0.0"}')
+
+
+def ramalama_store(top, folder, tag, files, old=False):
+    base = os.path.join(top, folder)
+    for name, data in files.items():
+        blob = os.path.join(base, "blobs", "sha256-" + sha256(data))
+        write(blob, data)
+        os.makedirs(os.path.join(base, "snapshots/sha256-snap"), exist_ok=True)
+        (os.symlink if old else os.link)(blob, os.path.join(base, "snapshots/sha256-snap", name))
+    if old:
+        ref = "sha256-snap\n" + "".join(name + "---model\n" for name in files)
+        write(os.path.join(base, "refs", tag), ref.encode())
+    else:
+        write(os.path.join(base, "refs", tag + ".json"), json.dumps({
+            "hash": "sha256-snap", "version": "v1.0.1", "files": [
+                {"hash": "sha256:" + sha256(d), "name": n, "type": "gguf"} for n, d in files.items()]
+            + [{"hash": "x", "name": "../../../../secret", "type": "other"}]}).encode())
+
+
+def others():
+    """Docker's, RamaLama's, Jan's, KoboldCpp's, LocalAI's and swift-transformers' stores are read and adopted"""
+    with Box(BIN) as box:
+        data = {name: gguf(name, 2 << 20) for name in ("docker", "rama", "old", "jan", "kobold", "local", "swift")}
+        docker_store(box.path(".docker/models"), {"index.docker.io/ai/smol:latest": {"model.gguf": data["docker"]}})
+        rama = box.path(".local/share/ramalama/store")
+        ramalama_store(rama, "ollama/library/tiny", "1b", {"tiny.gguf": data["rama"]})
+        ramalama_store(rama, "huggingface/org/old", "latest", {"old.gguf": data["old"]}, old=True)
+        jan = box.path(".local/share/Jan/data")
+        write(os.path.join(jan, "llamacpp/models/org/jan/model.gguf"), data["jan"])
+        write(os.path.join(jan, "llamacpp/models/org/jan/model.yml"), b"model_path: llamacpp/models/org/jan/model.gguf\n")
+        write(os.path.join(jan, "llamacpp/backends/x/engine.bin"), b"not a model" * 100)
+        write(box.path("koboldcpp/models/kobold.gguf"), data["kobold"])
+        write(box.path("localai/models/local.gguf"), data["local"])
+        write(box.path("localai/models/local.yaml"), b"name: local\nparameters:\n  model: local.gguf\n")
+        write(box.path("Documents/huggingface/models/org/swift/m.gguf"), data["swift"])
+        want = {"ai/smol": "dockermodel", "tiny:1b": "ramalama", "org/old": "ramalama", "org/jan": "jan",
+                "kobold.gguf": "koboldcpp", "local.gguf": "localai", "org/swift": "hubapi"}
+        rows = box.rows()
+        assert {n: r["used_by"][0]["app"] for n, r in rows.items()} == want, rows
+        said = " | ".join(p["text"] for p in box.json("status")["problems"])
+        assert "digest" in said and "manifest" in said and "secret is missing" in said, said
+        before = tree(box.home)
+        box.good("adopt")
+        after = tree(box.home)
+        assert all(after[p] == before[p] for p in before if ".mlx-cache" not in p), "a store was changed"
+        rows = box.rows()
+        assert all(r["cached"] for r in rows.values()) and len(rows) == len(want), rows
+        # Files that apps look at are linked; the stores with books of their own are left alone.
+        for app, path in (("jan", ".local/share/Jan/data/llamacpp/models/ai/smol/model.gguf"),
+                          ("koboldcpp", "koboldcpp/models/ai/smol/model.gguf"),
+                          ("localai", "localai/models/model.gguf"),
+                          ("hubapi", "Documents/huggingface/models/ai/smol/model.gguf")):
+            box.good("link", app, "ai/smol")
+            assert read(box.path(path)) == data["docker"], app
+            assert app in [u["app"] for u in box.rows()["ai/smol"]["used_by"]]
+        assert b"llamacpp/models/ai/smol/model.gguf" in read(os.path.join(jan, "llamacpp/models/ai/smol/model.yml"))
+        for app in ("dockermodel", "ramalama"):
+            run = box.run("link", app, "ai/smol")
+            assert run.returncode != 0 and "link" in run.stderr, run
+        for _ in range(4):
+            box.good("undo")
+        now = tree(box.home)
+        assert all(now[p] == before[p] for p in before if ".mlx-cache" not in p)
+        assert not os.path.exists(os.path.join(jan, "llamacpp/models/ai"))
+
+
+play([linked, into_the_cache, dangling, places, group, volume, others])

@@ -43,6 +43,7 @@ int cli_remove(void *arg, const mlx_args_t *args);
 int cli_clean(void *arg, const mlx_args_t *args);
 int cli_dedup(void *arg, const mlx_args_t *args);
 int cli_fits(void *arg, const mlx_args_t *args);
+int cli_pick(void *arg, const mlx_args_t *args); /* the list on a terminal */
 int cli_undo(void *arg, const mlx_args_t *args);
 int cli_verify(void *arg, const mlx_args_t *args);
 int cli_hand_over(void *arg, const mlx_args_t *args);
@@ -64,6 +65,10 @@ void cli_tell_bus(void);
 /*  Would the model fit in what is free here now: 0 when it does, with the REPORT. */
 int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report,
                  mlx_error_t *err);
+
+/*  The cache that ARGS mean, for a command that may be interrupted; with WRITE the bus hears how far
+ *  it is. NULL with ERR. */
+mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
 void cli_watch_interrupt(void);

@@ -13,7 +13,7 @@ static mlx_cache_safety_t safety_of(const mlx_args_t *args)
     return (mlx_cache_safety_t){.trust = takes && mlx_args_count(args, "trust") > 0};
 }
 
-static mlx_cache_t *open_cache(const mlx_args_t *args, bool write, mlx_error_t *err)
+mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p) char *home = cli_home(args, err);
     if (!home)
@@ -46,7 +46,7 @@ static int each_operand(const mlx_args_t *args, size_t first,
                         void (*view)(const mlx_value_t *report, mlx_buf_t *out))
 {
     mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
     for (size_t i = first; i < mlx_args_operands(args); i++) {
@@ -124,7 +124,7 @@ int cli_adopt(void *arg, const mlx_args_t *args)
     mlx_error_t err = {0};
     const mlx_cache_adopt_options_t options = {.dry_run = has(args, "dry-run"),
                                                .copy = has(args, "copy")};
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_adopt(cache, mlx_args_operand(args, 0),
                                                   mlx_args_operand(args, 1), &options, &err)
                                 : NULL;
@@ -175,7 +175,7 @@ int cli_link(void *arg, const mlx_args_t *args)
         return each_operand(args, 1, link_one, cli_view_plan);
     mlx_error_t err = {0};
     const mlx_cache_link_options_t options = link_options(args);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report =
         cache ? mlx_cache_link_all(cache, mlx_args_operand(args, 0), &options, &err) : NULL;
     if (report && check_linked(report, &err))
@@ -200,7 +200,7 @@ int cli_push(void *arg, const mlx_args_t *args)
     (void)arg;
     mlx_error_t err = {0};
     cli_tell_bus();
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
     mlx_value_t *report =
         cache ? mlx_cache_push(cache, mlx_args_operand(args, 0), mlx_args_operand(args, 1),
                                has(args, "dry-run"), &err)
@@ -245,7 +245,7 @@ int cli_clean(void *arg, const mlx_args_t *args)
             return cli_fail(args, &err);
         options.older_s = number ? number * 24 * 3600 : MLX_CACHE_ANY_AGE;
     }
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     int status =
         finish(args, cache ? mlx_cache_clean(cache, &options, &err) : NULL, &err, cli_view_plan);
     if (!status)
@@ -267,7 +267,7 @@ int cli_dedup(void *arg, const mlx_args_t *args)
     (void)arg;
     mlx_error_t err = {0};
     bool apply = is_agreed(args);
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_dedup(cache, apply, &err) : NULL;
     bool failed = apply && nothing_done(mlx_value_get(report, "steps"));
     int status = finish(args, report, &err, cli_view_plan);
@@ -291,7 +291,7 @@ int cli_undo(void *arg, const mlx_args_t *args)
         mlx_error_hint(&err, "mlx-cache doctor lists those that are set aside");
         return cli_fail(args, &err);
     }
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, true, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     return finish(args, cache ? mlx_cache_undo(cache, id, &options, &err) : NULL, &err,
                   cli_view_plan);
 }
@@ -302,7 +302,7 @@ int cli_verify(void *arg, const mlx_args_t *args)
     mlx_error_t err = {0};
     const char *model = mlx_args_operand(args, 0);
     bool full = has(args, "full"), repair = has(args, "repair");
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, repair, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, repair, &err);
     mlx_value_t *report = NULL;
     if (cache)
         report = repair ? mlx_cache_repair(cache, model, full, NULL, &err)
@@ -318,7 +318,7 @@ int cli_fits(void *arg, const mlx_args_t *args)
     (void)arg;
     mlx_error_t err = {0};
     mlx_value_t *report = NULL;
-    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = open_cache(args, false, &err);
+    MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, false, &err);
     bool fits = cache && cli_ask_fits(args, cache, &report, &err) == 0;
     int status = finish(args, report, &err, cli_view_fits);
     return status || fits ? status : MLX_ERR_FAILED;

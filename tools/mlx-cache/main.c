@@ -2,6 +2,10 @@
  *  man page and completion. */
 #include "cli.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
 static const mlx_option_t common_options[] = {
     {.name = "json", .help = "Print JSON, with a stable schema."},
     {.name = "dir",
@@ -169,6 +173,12 @@ static const mlx_args_command_t commands[] = {
      .options = fits_options,
      .complete = "model",
      .run = CLI_CHANGE(cli_fits)},
+    {.name = "pick",
+     .summary = "Choose models in a list on the terminal, see why they are there, remove them",
+     .about =
+         "The same as mlx-cache without a command on a terminal. Space marks, d removes what is "
+         "marked after a question, / filters by name, q quits.",
+     .run = CLI_CHANGE(cli_pick)},
     {.name = "dedup",
      .summary = "Make identical files share one copy",
      .about =
@@ -246,7 +256,19 @@ static const mlx_program_t program = {
     .names = cli_names,
 };
 
+/*  On a terminal the bare name of the program is the list; elsewhere it prints the commands. */
+static bool is_bare(int argc)
+{
+    const char *term = getenv("TERM");
+    return argc == 1 && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && term && *term &&
+           strcmp(term, "dumb") != 0;
+}
+
 int main(int argc, char **argv)
 {
+    static char pick[] = "pick";
+    char *listed[] = {argv[0], pick, NULL};
+    if (is_bare(argc))
+        return mlx_args_main(&program, 2, listed, listed);
     return mlx_args_main(&program, argc, argv, argv);
 }

@@ -188,6 +188,8 @@ static void view_plan(const mlx_value_t *plan, bool dry_run, mlx_buf_t *out)
         if (number(plan, sizes[i][0])) {
             MLX_CLEANUP(mlx_free_p) char *text = bytes(number(plan, sizes[i][0]));
             mlx_buf_printf(out, "  %s %s\n", sizes[i][1], text);
+        } else if (i < 2 && count && mlx_value_get(plan, sizes[i][0])) {
+            mlx_buf_printf(out, "  %s nothing: the bytes have other names\n", sizes[i][1]);
         }
 }
 

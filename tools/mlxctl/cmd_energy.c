@@ -7,7 +7,7 @@
 #include "common/base/units.h"
 #include "common/cli/table.h"
 #include "ctl.h"
-#include "history_view.h"
+#include "common/base/moment.h"
 
 enum {
     CALL_MS = 10000
@@ -180,7 +180,7 @@ static mlx_value_t *ask_args(const mlx_args_t *args, mlx_error_t *err)
     for (size_t i = 0; i < MLX_COUNT(times); i++) {
         const char *text = mlx_args_value(args, times[i]);
         int64_t t;
-        if (text && mlx_history_parse_time(text, mlx_wall_us(), &t, err))
+        if (text && mlx_moment_parse(text, mlx_wall_us(), &t, err))
             mlx_value_destroy(&ask);
         else if (text)
             mlx_value_set_int(ask, times[i], t);

@@ -57,6 +57,12 @@ extern const mlx_adapter_t mlx_adapter_huggingface;
 extern const mlx_adapter_t mlx_adapter_ollama;
 extern const mlx_adapter_t mlx_adapter_lmstudio;
 extern const mlx_adapter_t mlx_adapter_llamacpp;
+extern const mlx_adapter_t mlx_adapter_hubapi;
+extern const mlx_adapter_t mlx_adapter_jan;
+extern const mlx_adapter_t mlx_adapter_koboldcpp;
+extern const mlx_adapter_t mlx_adapter_localai;
+extern const mlx_adapter_t mlx_adapter_dockermodel;
+extern const mlx_adapter_t mlx_adapter_ramalama;
 extern const mlx_adapter_t mlx_adapter_dir;
 
 /*  All of them; ends with NULL. */

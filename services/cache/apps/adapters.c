@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 const mlx_adapter_t *const mlx_adapters[] = {
-    &mlx_adapter_huggingface, &mlx_adapter_ollama, &mlx_adapter_lmstudio,
-    &mlx_adapter_llamacpp,    &mlx_adapter_dir,    NULL,
+    &mlx_adapter_huggingface, &mlx_adapter_ollama,   &mlx_adapter_lmstudio,  &mlx_adapter_llamacpp,
+    &mlx_adapter_hubapi,      &mlx_adapter_jan,      &mlx_adapter_koboldcpp, &mlx_adapter_localai,
+    &mlx_adapter_dockermodel, &mlx_adapter_ramalama, &mlx_adapter_dir,       NULL,
 };
 
 const mlx_adapter_t *mlx_adapter_find(const char *name, mlx_error_t *err)

@@ -1,10 +1,10 @@
 /*  content.h - could a file of a model run code when the model is loaded, and what licence is it
  *
  *  Looked for: pickles that import more than tensors need (in torch's zip files, its old format,
- *  tar and nested archives), arrays of Python objects, Lambda layers of Keras, TensorFlow operations
- *  that reach files or Python, machine code, Python modules that a configuration asks for
- *  (auto_map), and chat templates that reach out of their sandbox. Nothing is executed; every size
- *  is bounded, and what cannot be looked at whole is a finding.
+ *  tar and nested archives), arrays of Python objects, Lambda layers of Keras, operations of
+ *  TensorFlow that reach files or Python, machine code, Python modules that a configuration asks
+ *  for (auto_map), and chat templates that reach out of their sandbox. Nothing is executed; every
+ *  size is bounded, and what cannot be looked at whole is a finding.
  *
  *      mlx_content_t content = {.names = names, .count = count, .found = {.list = list}};
  *      mlx_content_check(&content, "pytorch_model.bin", &source);
@@ -19,7 +19,7 @@
 typedef struct {
     const char *const *names; /* paths of all its files */
     size_t count;
-    mlx_findings_t found;
+    mlx_found_t found;
     uint64_t inflated; /* bytes unpacked so far */
     char license[128]; /* "" until known */
     int license_rank;  /* how sure that is: a card beats a file's metadata beats a LICENSE file */
@@ -35,7 +35,7 @@ void mlx_content_gguf(mlx_content_t *self, const mlx_source_t *source);
 void mlx_content_license(mlx_content_t *self, const char *name, const mlx_source_t *source);
 
 /*  A chat template of LEN bytes, called WHERE. */
-void mlx_template_scan(const char *text, size_t len, const char *where, mlx_findings_t *found);
+void mlx_template_scan(const char *text, size_t len, const char *where, mlx_found_t *found);
 
 /*  Does NAME end with one of the words, which are separated by spaces; case does not matter. */
 bool mlx_content_ends(const char *name, const char *words);

@@ -21,17 +21,21 @@ mlx_scan_t *mlx_scan_new(void)
     return mlx_alloc(1, sizeof(mlx_scan_t));
 }
 
+void mlx_scan_drop(mlx_seen_t *seen)
+{
+    free(seen->model);
+    free(seen->name);
+    free(seen->path);
+}
+
 void mlx_scan_destroy(mlx_scan_t **self)
 {
     mlx_scan_t *scan = *self;
     *self = NULL;
     if (!scan)
         return;
-    for (size_t i = 0; i < scan->count; i++) {
-        free(scan->files[i].model);
-        free(scan->files[i].name);
-        free(scan->files[i].path);
-    }
+    for (size_t i = 0; i < scan->count; i++)
+        mlx_scan_drop(&scan->files[i]);
     for (size_t i = 0; i < scan->problem_count; i++)
         free(scan->problems[i].path);
     for (size_t i = 0; i < scan->store_count; i++) {
@@ -230,6 +234,13 @@ static void scan_linked(const folder_scan_t *f, const level_t *level, const char
     scan_dir(&inside, fd, path, level->depth + 1, level->model);
 }
 
+static bool is_unfinished(const char *name)
+{
+    static const char end[] = ".incomplete";
+    size_t len = strlen(name);
+    return len >= sizeof end && strcmp(name + len - (sizeof end - 1), end) == 0;
+}
+
 /*  The entry, or what its link leads to, into ST. False: nothing that is looked at. */
 static bool look_at(const folder_scan_t *f, int dir, const char *name, const char *path,
                     struct stat *st, bool *link)
@@ -248,8 +259,9 @@ static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, co
 {
     struct stat st;
     bool link;
-    /* The hub's layout has a scan of its own. */
-    if (level->depth == 0 && strncmp(name, "models--", 8) == 0)
+    /* The hub's layout has a scan of its own; what is being written is no part of a model yet, be
+     * it by a download or by an operation of the cache that a crash interrupted. */
+    if ((level->depth == 0 && strncmp(name, "models--", 8) == 0) || is_unfinished(name))
         return;
     MLX_CLEANUP(mlx_free_p)
     char *path = mlx_format("%s%s%s", level->rel, *level->rel ? "/" : "", name);

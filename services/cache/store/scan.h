@@ -75,6 +75,7 @@ int mlx_scan_all(mlx_scan_t *self, const mlx_env_t *env, mlx_roots_t *roots, mlx
 const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root);
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
                          const char *name, const char *path, const struct stat *st);
+void mlx_scan_drop(mlx_seen_t *seen);           /* free its strings: it is taken out of the list */
 void mlx_scan_watch(mlx_scan_t *self, int dir); /* an open folder; passed over when negative */
 void mlx_scan_watch_file(mlx_scan_t *self, const mlx_identity_t *id, char *path); /* takes PATH */
 void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const char *fmt, ...)
