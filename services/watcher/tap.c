@@ -17,6 +17,7 @@
 enum {
     ACCEPTS_PER_TURN = 64,
     ACCEPT_PAUSE_MS = 100, /* when descriptors have run out */
+    QUIET_S = 120, /* without a byte, a connection that is not understood counts as idle, too */
 };
 
 typedef struct connection {
@@ -26,6 +27,7 @@ typedef struct connection {
     mlx_relay_t *relay;
     mlx_tap_session_t *session;
     mlx_asker_end_t peer;
+    int64_t moved_us; /* when bytes last passed, or it began */
 } connection_t;
 
 struct mlx_tap {
@@ -120,6 +122,7 @@ static void on_passed(void *arg, mlx_relay_side_t from, const char *data, size_t
     connection_t *connection = arg;
     mlx_tap_t *self = connection->tap;
     int64_t now = mlx_now_us();
+    connection->moved_us = now;
     pthread_mutex_lock(&self->lock);
     if (from == MLX_RELAY_CLIENT) {
         self->counters.bytes_up += (int64_t)len;
@@ -186,6 +189,7 @@ static void add_connection(mlx_tap_t *self, int fd)
     connection_t *connection = mlx_alloc(1, sizeof(*connection));
     connection->tap = self;
     connection->peer = mlx_asker_end_of(fd);
+    connection->moved_us = mlx_now_us();
     connection->relay = mlx_relay_new(self->loop, fd, self->upstream, self->upstreams,
                                       self->scratch, &relay_hooks, connection);
     bool relayed = connection->relay != NULL;
@@ -205,6 +209,33 @@ static void add_connection(mlx_tap_t *self, int fd)
     pthread_mutex_unlock(&self->lock);
     if (!relayed)
         mlx_lookup_start(self->lookup);
+}
+
+static bool is_idle(const connection_t *connection, int64_t now)
+{
+    if (!mlx_tap_session_following(connection->session))
+        return now - connection->moved_us > (int64_t)QUIET_S * 1000000;
+    return !mlx_tap_session_busy(connection->session);
+}
+
+/*  Clients keep connections for later, more than there is room for. The one that has been idle
+ *  longest makes room: its client opens another when it needs one, as after a server's own idle
+ *  limit. */
+static bool make_room(mlx_tap_t *self)
+{
+    int64_t now = mlx_now_us();
+    connection_t *longest = NULL;
+    pthread_mutex_lock(&self->lock);
+    for (connection_t *at = self->connections; at; at = at->next)
+        if (is_idle(at, now) && (!longest || at->moved_us < longest->moved_us))
+            longest = at;
+    if (longest) {
+        mlx_relay_end(&longest->relay);
+        forget(longest);
+        self->counters.displaced++;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return longest != NULL;
 }
 
 static void turn_away(mlx_tap_t *self, int fd)
@@ -237,7 +268,7 @@ static void on_connection(void *arg, int listen_fd, unsigned events)
     (void)events;
     for (int n = 0; n < ACCEPTS_PER_TURN; n++) {
         int fd = accept(listen_fd, NULL, NULL);
-        if (fd >= 0 && self->counters.open < self->max_connections) {
+        if (fd >= 0 && (self->counters.open < self->max_connections || make_room(self))) {
             add_connection(self, fd);
         } else if (fd >= 0) {
             turn_away(self, fd);

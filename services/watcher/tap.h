@@ -36,7 +36,8 @@ typedef struct {
                                 what is relayed, when it does not answer: names move */
     mlx_tap_resolve_fn resolve; /* of the upstream; NULL: mlx_tap_resolve */
     const mlx_fingerprint_t *prints; /* borrowed; NULL: API keys are not told apart */
-    int max_connections;             /* 0: MLX_TAP_MAX_CONNECTIONS; more are closed at once */
+    int max_connections;             /* 0: MLX_TAP_MAX_CONNECTIONS; for one more the one goes that
+                                        has been idle longest, and where none is, it is closed */
     void (*wake)(void *arg); /* may be NULL; called in the tap's thread when a request began, said
                                 its first text or ended: at most once until the next snapshot */
     void *arg;
@@ -47,6 +48,7 @@ typedef struct {
     int64_t accepted;     /* connections since the start */
     int64_t refused;      /* of these: closed because the runtime did not answer */
     int64_t turned_away;  /* not accepted, because too many were open */
+    int64_t displaced;    /* idle ones that made room for others */
     int64_t starved;      /* times that a connection had to wait for a free descriptor */
     int64_t not_followed; /* relayed, but not understood to the end */
     int64_t requests;     /* measured, begun */

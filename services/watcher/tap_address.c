@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /*  Split "host:port" or "[v6]:port" into HOST (of SIZE bytes) and *PORT (borrowed from TEXT). */
 static bool split(const char *text, char *host, size_t size, const char **port)
@@ -27,6 +28,21 @@ static bool is_port(const char *text)
     return digits > 0 && digits <= 5 && text[digits] == '\0' && atoi(text) <= UINT16_MAX;
 }
 
+/*  "localhost" is this machine (RFC 6761), also where no hosts file says so. */
+static int this_machine(const char *port, mlx_tap_address_t list[MLX_TAP_ADDRESSES])
+{
+    const uint16_t number = htons((uint16_t)atoi(port));
+    const struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_port = number, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 v6 = {
+        .sin6_family = AF_INET6, .sin6_port = number, .sin6_addr = in6addr_loopback};
+    memcpy(&list[0].addr, &v4, sizeof v4);
+    list[0].len = sizeof v4;
+    memcpy(&list[1].addr, &v6, sizeof v6);
+    list[1].len = sizeof v6;
+    return 2;
+}
+
 int mlx_tap_resolve(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES], mlx_error_t *err)
 {
     char host[256];
@@ -38,6 +54,8 @@ int mlx_tap_resolve(const char *text, mlx_tap_address_t list[MLX_TAP_ADDRESSES],
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     struct addrinfo *found = NULL;
     int rc = getaddrinfo(host, port, &hints, &found);
+    if (rc != 0 && strcasecmp(host, "localhost") == 0)
+        return this_machine(port, list);
     if (rc != 0)
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s: %s", text, gai_strerror(rc));
     int count = 0;

@@ -333,6 +333,14 @@ mlx_relay_t *mlx_relay_new(mlx_loop_t *loop, int client_fd, const mlx_tap_addres
     return self;
 }
 
+void mlx_relay_end(mlx_relay_t **self_p)
+{
+    mlx_relay_t *self = *self_p;
+    close_end(self, &self->ends[MLX_RELAY_CLIENT], false);
+    close_end(self, &self->ends[MLX_RELAY_SERVER], false);
+    mlx_relay_destroy(self_p);
+}
+
 void mlx_relay_destroy(mlx_relay_t **self_p)
 {
     mlx_relay_t *self = *self_p;

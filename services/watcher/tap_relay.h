@@ -54,6 +54,10 @@ mlx_relay_t *mlx_relay_new(mlx_loop_t *loop, int client_fd, const mlx_tap_addres
 /*  Drop the connection: both sides are reset unless it had ended. closed is not called. */
 void mlx_relay_destroy(mlx_relay_t **self);
 
+/*  End the connection in good order: to both sides the other one has finished. closed is not
+ *  called. */
+void mlx_relay_end(mlx_relay_t **self);
+
 /*  Make FD non-blocking, closed on exec, and free of Nagle's delay and of SIGPIPE. */
 void mlx_relay_prepare(int fd);
 

@@ -210,6 +210,11 @@ void mlx_tap_session_end(mlx_tap_session_t *self, mlx_stream_outcome_t outcome, 
         finish_oldest(self, outcome);
 }
 
+bool mlx_tap_session_busy(const mlx_tap_session_t *self)
+{
+    return self->done < self->begun;
+}
+
 bool mlx_tap_session_following(const mlx_tap_session_t *self)
 {
     return !self->lost;

@@ -51,6 +51,9 @@ void mlx_tap_session_server_eof(mlx_tap_session_t *self, int64_t now_us);
 /*  The connection is gone: whatever is under way ends with OUTCOME. */
 void mlx_tap_session_end(mlx_tap_session_t *self, mlx_stream_outcome_t outcome, int64_t now_us);
 
+/*  true while a request has no whole reply yet. */
+bool mlx_tap_session_busy(const mlx_tap_session_t *self);
+
 /*  false once the connection could not be followed. */
 bool mlx_tap_session_following(const mlx_tap_session_t *self);
 

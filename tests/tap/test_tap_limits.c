@@ -197,6 +197,8 @@ static void every_address_of_a_name_is_tried(void **state)
     rig_close(&rig);
 }
 
+static const char asked_in_part[] = "POST /api/chat HTTP/1.1\r\nContent-Length: 100\r\n\r\n{";
+
 static void too_many_connections_are_turned_away(void **state)
 {
     (void)state;
@@ -205,6 +207,8 @@ static void too_many_connections_are_turned_away(void **state)
     mlx_tap_destroy(&rig.tap);
     rig.tap = rig_tap("127.0.0.1", rig.port, 2, NULL);
     pair_t first = rig_pair(&rig), second = rig_pair(&rig);
+    expect_text(first.client, first.server, asked_in_part);
+    expect_text(second.client, second.server, asked_in_part);
     int third = peer_connect(mlx_tap_port(rig.tap));
     assert_int_not_equal(peer_ending(third), EAGAIN);
     mlx_close_p(&third);
@@ -217,6 +221,32 @@ static void too_many_connections_are_turned_away(void **state)
     pair_t again = rig_pair(&rig);
     expect_text(again.client, again.server, "room again");
     rig_part(&again);
+    rig_close(&rig);
+}
+
+static void an_idle_connection_makes_room_for_the_next(void **state)
+{
+    (void)state;
+    rig_t rig;
+    rig_open(&rig);
+    mlx_tap_destroy(&rig.tap);
+    rig.tap = rig_tap("127.0.0.1", rig.port, 2, NULL);
+    pair_t busy = rig_pair(&rig), idle = rig_pair(&rig);
+    expect_text(busy.client, busy.server, asked_in_part);
+    for (int i = 0; i < 50; i++) {
+        pair_t next = rig_pair(&rig);
+        assert_int_equal(peer_ending(idle.client), 0); /* in good order, no reset */
+        mlx_close_p(&idle.client);
+        mlx_close_p(&idle.server);
+        idle = next;
+    }
+    expect_text(idle.client, idle.server, "the newest is served");
+    expect_text(busy.client, busy.server, "}");
+    mlx_tap_snapshot(rig.tap, &rig.snapshot);
+    assert_int_equal(rig.snapshot.counters.displaced, 50);
+    assert_int_equal(rig.snapshot.counters.turned_away, 0);
+    rig_part(&busy);
+    rig_part(&idle);
     rig_close(&rig);
 }
 
@@ -276,6 +306,7 @@ int main(void)
         cmocka_unit_test(descriptors_may_run_out),
         cmocka_unit_test(every_address_of_a_name_is_tried),
         cmocka_unit_test(too_many_connections_are_turned_away),
+        cmocka_unit_test(an_idle_connection_makes_room_for_the_next),
         cmocka_unit_test(bad_addresses_are_refused),
         cmocka_unit_test(a_taken_port_and_itself_are_refused),
     };
