@@ -110,9 +110,9 @@ def test_tiles_show_what_the_bus_says():
 def test_the_limit_of_age_is_the_gateways():
     with open(os.path.join(os.path.dirname(__file__), "../../common/base/held.h")) as header:
         limit = int(re.search(r"MLX_HELD_STALE_S (\d+)", header.read())[1])
-    with Scene(recorder=False, life=False) as (stand, browser, _life):
+    with Scene(life=False) as (stand, browser, _life):
         browser.until("document.querySelector('#link').textContent === 'live'")
-        stand.publish("sensor.cpu", {"cores": 8}, age=limit - 4)
+        stand.publish("sensor.cpu", {"cores": 8}, age=limit - 12)  # time enough for a slow machine
         browser.until("document.querySelector('#cpu .note').textContent.includes('8 cores')")
         stand.publish("sensor.cpu", {"cores": 9}, age=limit + 1)
         browser.until("document.querySelector('#cpu .note').textContent === 'not available'")
