@@ -43,14 +43,16 @@ void cli_progress_end(void);
  *  one runs; never waits for it. For commands that change something. */
 void cli_tell_bus(void);
 
-/*  The cache that ARGS mean, for a command that may be interrupted; with WRITE the bus hears how far
- *  it is. NULL with ERR. */
+/*  The cache that ARGS mean, for a command that may be interrupted; with WRITE the bus hears how
+ *  far it is. NULL with ERR. */
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
 
 /*  `pick`: the list on a terminal. Returns the exit status. */
 int cli_pick(const mlx_args_t *args);
 
-/*  `fits`. */
+/*  `fits`. tell_fits: the same in one line on stderr, before a download; nothing where it is not
+ *  known. */
+void cli_tell_fits(mlx_cache_t *cache, const char *model);
 int cli_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */
