@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /*  The commands that take models in have --trust. */
 static mlx_cache_safety_t safety_of(const mlx_args_t *args)
@@ -100,6 +101,8 @@ static mlx_value_t *add_one(mlx_cache_t *cache, const mlx_args_t *args, const ch
     MLX_CLEANUP(mlx_free_p) const char **mirrors = mirror_list(config);
     if (!streams)
         streams = mlx_config_int(config, "cache.streams");
+    if (isatty(STDERR_FILENO) == 1 && !has(args, "json") && access(operand, F_OK) != 0)
+        cli_tell_fits(cache, operand);
     return mlx_cache_add(cache, operand,
                          &(mlx_cache_add_options_t){.dry_run = has(args, "dry-run"),
                                                     .copy = has(args, "copy"),

@@ -3,11 +3,14 @@
 #include "cli.h"
 
 #include "common/base/paths.h"
+#include "common/base/units.h"
 #include "common/bus/bus.h"
 #include "common/bus/command.h"
 #include "common/bus/last_values.h"
+#include "common/cli/term.h"
 #include "common/os/os.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -138,18 +141,41 @@ static int read_load(const mlx_args_t *args, mlx_load_t *load, mlx_error_t *err)
     return 0;
 }
 
-int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err)
+static mlx_value_t *ask_fits(mlx_cache_t *cache, const char *model, const mlx_load_t *load,
+                             mlx_error_t *err)
 {
-    mlx_load_t load = {0};
     mlx_machine_t machine = {0};
-    if (read_load(args, &load, err))
-        return -1;
     mlx_os_memory(&machine.total, &machine.available, NULL);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *loaded = mlx_value_list();
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *messages = ask_bus();
     note_bus(messages, cache, loaded, &machine);
     machine.loaded = loaded;
-    *report = mlx_cache_fits(cache, mlx_args_operand(args, 0), &load, &machine, err);
+    return mlx_cache_fits(cache, model, load, &machine, err);
+}
+
+void cli_tell_fits(mlx_cache_t *cache, const char *model)
+{
+    const mlx_load_t load = {.unified = true};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *report = ask_fits(cache, model, &load, NULL);
+    int64_t total = 0, available = 0, context = 0;
+    bool fits = false;
+    if (!mlx_value_int(report, "total", &total) || !mlx_value_bool(report, "fits", &fits) ||
+        !mlx_value_int(report, "available", &available) ||
+        !mlx_value_int(report, "context", &context))
+        return; /* not known before the download */
+    MLX_CLEANUP(mlx_free_p) char *needs = mlx_format_unit((double)total, MLX_UNIT_BYTES);
+    MLX_CLEANUP(mlx_free_p) char *spare = mlx_format_unit((double)available, MLX_UNIT_BYTES);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_term_clean(model, 0);
+    fprintf(stderr, "%s needs %s of memory at %lld tokens of context: %s, %s are free\n", name,
+            needs, (long long)context, fits ? "fits" : "does not fit now", spare);
+}
+
+int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **report, mlx_error_t *err)
+{
+    mlx_load_t load = {0};
+    if (read_load(args, &load, err))
+        return -1;
+    *report = ask_fits(cache, mlx_args_operand(args, 0), &load, err);
     bool fits = true;
     if (*report)
         mlx_value_bool(*report, "fits", &fits);

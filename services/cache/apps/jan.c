@@ -1,7 +1,7 @@
 /*  jan - Jan: llamacpp/models/<id>/model.yml in its data folder, with the path of a GGUF
  *
- *  The id may hold slashes. model_path is relative to the data folder, or absolute: then the file is
- *  somebody else's, and only the note lies here. Jan lists what has a model.yml, at its start.
+ *  The id may hold slashes. model_path is relative to the data folder, or absolute: then the file
+ *  is somebody else's, and only the note lies here. Jan lists what has a model.yml, at its start.
  */
 #include "services/cache/apps/plain.h"
 

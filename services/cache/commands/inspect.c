@@ -36,7 +36,7 @@ static bool is_known(mlx_cache_t *self, const mlx_model_t *model)
     return old != NULL;
 }
 
-static int refuse(const mlx_model_t *model, const mlx_found_t *found, mlx_error_t *err)
+static int refuse(const mlx_model_t *model, const mlx_risks_t *found, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p)
     char *more = found->refused > 1 ? mlx_format(" (and %zu more)", found->refused - 1) : NULL;

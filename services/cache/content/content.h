@@ -19,7 +19,7 @@
 typedef struct {
     const char *const *names; /* paths of all its files */
     size_t count;
-    mlx_found_t found;
+    mlx_risks_t found;
     uint64_t inflated; /* bytes unpacked so far */
     char license[128]; /* "" until known */
     int license_rank;  /* how sure that is: a card beats a file's metadata beats a LICENSE file */
@@ -35,7 +35,7 @@ void mlx_content_gguf(mlx_content_t *self, const mlx_source_t *source);
 void mlx_content_license(mlx_content_t *self, const char *name, const mlx_source_t *source);
 
 /*  A chat template of LEN bytes, called WHERE. */
-void mlx_template_scan(const char *text, size_t len, const char *where, mlx_found_t *found);
+void mlx_template_scan(const char *text, size_t len, const char *where, mlx_risks_t *found);
 
 /*  Does NAME end with one of the words, which are separated by spaces; case does not matter. */
 bool mlx_content_ends(const char *name, const char *words);

@@ -10,7 +10,7 @@ enum {
     WHERE_MAX = 120
 };
 
-void mlx_found(mlx_found_t *self, bool refused, const char *where, const char *fmt, ...)
+void mlx_found(mlx_risks_t *self, bool refused, const char *where, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);

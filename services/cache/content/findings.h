@@ -3,7 +3,7 @@
  *  A list of {"file", "where", "text", "refused"}: refused is what could run code when the model is
  *  loaded, the rest is worth knowing. Names from inside files are made printable here.
  *
- *      mlx_found_t found = {.list = mlx_value_list()};
+ *      mlx_risks_t found = {.list = mlx_value_list()};
  *      found.file = "pytorch_model.bin";
  *      mlx_found(&found, true, "archive/data.pkl", "imports %s", name);
  */
@@ -23,9 +23,9 @@ typedef struct {
     size_t count;
     char first
         [300]; /* the first that is refused, with its file: "a.bin (byte 2): imports os.system" */
-} mlx_found_t;
+} mlx_risks_t;
 
-void mlx_found(mlx_found_t *self, bool refused, const char *where, const char *fmt, ...)
+void mlx_found(mlx_risks_t *self, bool refused, const char *where, const char *fmt, ...)
     MLX_PRINTF(4, 5);
 
 #endif

@@ -26,7 +26,7 @@ static const item_t other = 0, mark = UINT32_MAX, empty = UINT32_MAX - 1;
 typedef struct {
     const mlx_source_t *source;
     const char *where;
-    mlx_found_t *found;
+    mlx_risks_t *found;
     uint64_t at;
     uint64_t window_at;
     size_t window_len;
@@ -444,7 +444,7 @@ static bool scan_one(scan_t *s)
     return what == STEP_END;
 }
 
-bool mlx_pickle_scan(const mlx_source_t *source, const char *where, mlx_found_t *found)
+bool mlx_pickle_scan(const mlx_source_t *source, const char *where, mlx_risks_t *found)
 {
     /* The number 0x1950a86a20f9469cfc6c as a pickle of protocol 2. */
     static const char magic[] = "\x80\x02\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.";

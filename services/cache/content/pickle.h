@@ -16,7 +16,7 @@
 
 /*  Scan SOURCE, called WHERE; several pickles may follow each other. True when it is one at all: at
  *  least one came to its end. */
-bool mlx_pickle_scan(const mlx_source_t *source, const char *where, mlx_found_t *found);
+bool mlx_pickle_scan(const mlx_source_t *source, const char *where, mlx_risks_t *found);
 
 /*  May MODULE.NAME be imported. */
 bool mlx_pickle_allows(const char *module, const char *name);

@@ -15,7 +15,7 @@ typedef struct {
     const char *text;
     size_t len;
     const char *where;
-    mlx_found_t *found;
+    mlx_risks_t *found;
 } template_t;
 
 /*  What is found at AT, with its line and the beginning of that. */
@@ -180,7 +180,7 @@ static void scan_characters(const template_t *t)
     }
 }
 
-void mlx_template_scan(const char *text, size_t len, const char *where, mlx_found_t *found)
+void mlx_template_scan(const char *text, size_t len, const char *where, mlx_risks_t *found)
 {
     const template_t t = {.text = text,
                           .len = len < TEMPLATE_MAX ? len : TEMPLATE_MAX,
