@@ -41,7 +41,7 @@ struct mlx_watcher {
 static const struct {
     const char *address;
     const char *kind;
-} usual[] = {
+} default_endpoints[] = {
     {"127.0.0.1:8080", NULL}, /* llama-server, mlx_lm.server */
     {"127.0.0.1:1234", NULL}, /* LM Studio */
     {"127.0.0.1:8000", NULL}, /* vLLM, llama-cpp-python */
@@ -248,14 +248,14 @@ static int watch_configured(mlx_watcher_t *self, mlx_error_t *err)
     return 0;
 }
 
-static void watch_usual(mlx_watcher_t *self)
+static void watch_defaults(mlx_watcher_t *self)
 {
     mlx_endpoint_t at;
     find_ollama(self, &at);
     watch(self, &at, "ollama", true);
-    for (size_t i = 0; i < MLX_COUNT(usual); i++)
-        if (mlx_endpoint_parse(&at, usual[i].address, OLLAMA_PORT, NULL) == 0)
-            watch(self, &at, usual[i].kind, false);
+    for (size_t i = 0; i < MLX_COUNT(default_endpoints); i++)
+        if (mlx_endpoint_parse(&at, default_endpoints[i].address, OLLAMA_PORT, NULL) == 0)
+            watch(self, &at, default_endpoints[i].kind, false);
 }
 
 static int read_tap_addresses(mlx_watcher_t *self, mlx_error_t *err)
@@ -296,7 +296,7 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
         mlx_watcher_destroy(&self);
     } else {
         if (options->discover)
-            watch_usual(self);
+            watch_defaults(self);
         self->refresh_timer = mlx_loop_every(options->loop, REFRESH_MS, on_refresh, self);
         start_tap(self);
     }
