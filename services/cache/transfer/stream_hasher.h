@@ -16,8 +16,8 @@
 
 typedef struct mlx_stream_hasher mlx_stream_hasher_t;
 
-/*  FD stays the caller's and must outlive the hasher. SIZE: of the whole file, for git's hash, which
- *  is computed only if GIT. Never NULL; without a thread the hash is computed in grew. */
+/*  FD stays the caller's and must outlive the hasher. SIZE: of the whole file, for git's hash,
+ *  which is computed only if GIT. Never NULL; without a thread the hash is computed in grew. */
 mlx_stream_hasher_t *mlx_stream_hasher_new(int fd, uint64_t size, bool git);
 void mlx_stream_hasher_destroy(mlx_stream_hasher_t **self);
 
