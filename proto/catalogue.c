@@ -163,7 +163,7 @@ static int check_map(const char *where, const mlx_field_t *fields, const mlx_val
 int mlx_catalogue_check(const mlx_topic_t *topic, const mlx_value_t *d, mlx_error_t *err)
 {
     if (mlx_value_type(d) != MLX_MAP)
-        return mlx_error_set(err, MLX_ERR_USAGE, "%s: the data is no map", topic->pattern);
+        return mlx_error_set(err, MLX_ERR_USAGE, "%s: the data is not a map", topic->pattern);
     return check_map(topic->pattern, topic->fields, d, err);
 }
 

@@ -185,7 +185,7 @@ static int scan_key(scan_t *scan, item_t *key)
     if (take_item(scan, key))
         return -1;
     if (key->type != MLX_STR || !key->data || memchr(key->data, '\0', key->size))
-        return malformed(scan, "map key that is no plain string");
+        return malformed(scan, "map key that is not a plain string");
     return 0;
 }
 

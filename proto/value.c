@@ -270,7 +270,7 @@ static mlx_value_t *push(mlx_value_t *container, char *key, mlx_value_t *item)
 mlx_value_t *mlx_value_set(mlx_value_t *map, const char *key, mlx_value_t *item)
 {
     if (mlx_value_type(map) != MLX_MAP)
-        mlx_panic("set \"%s\" on a value that is no map", key);
+        mlx_panic("set \"%s\" on a value that is not a map", key);
     entry_t *entry = find(map, key);
     if (!entry)
         return push(map, mlx_strdup(key), item);
@@ -281,14 +281,14 @@ mlx_value_t *mlx_value_set(mlx_value_t *map, const char *key, mlx_value_t *item)
 mlx_value_t *mlx_value_append(mlx_value_t *list, mlx_value_t *item)
 {
     if (mlx_value_type(list) != MLX_LIST)
-        mlx_panic("append to a value that is no list");
+        mlx_panic("append to a value that is not a list");
     return push(list, NULL, item);
 }
 
 mlx_value_t *mlx_value_add(mlx_value_t *map, const char *key, mlx_value_t *item)
 {
     if (mlx_value_type(map) != MLX_MAP)
-        mlx_panic("add \"%s\" to a value that is no map", key);
+        mlx_panic("add \"%s\" to a value that is not a map", key);
     return push(map, mlx_strdup(key), item);
 }
 

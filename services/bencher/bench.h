@@ -43,7 +43,7 @@ typedef struct {
 /*  All strings are copied. Caller owns it. */
 mlx_bench_t *mlx_bench_new(const mlx_bench_options_t *options);
 
-/*  Before it is done the server is told to stop, and the model's expiry given back (at most two
+/*  Before it is done the server is asked to stop, and the model's expiry given back (at most two
  *  seconds). */
 void mlx_bench_destroy(mlx_bench_t **self);
 

@@ -16,7 +16,8 @@ enum {
     ELEMENTS = 300000, /* 1.2 MB: 19 pieces */
 };
 
-static const mlx_cache_add_options_t pieces = {
+static const mlx_cache_add_options_t pieces = {.transfer = {.pause_ms = 1, .piece = PIECE}};
+static const mlx_cache_add_options_t impatient = {
     .transfer = {.pause_ms = 1, .stall_ms = 300, .piece = PIECE}};
 
 typedef struct {
@@ -161,7 +162,7 @@ static void test_faults_that_pass(void **state)
         bench_t b = begin();
         mlx_error_t err;
         double_faults(b.hub, passing[i].faults);
-        mlx_value_t *report = add(&b, &pieces, &err);
+        mlx_value_t *report = add(&b, &impatient, &err);
         if (!report)
             fail_msg("%s: %s; %s", passing[i].faults, err.text, err.hint);
         mlx_value_destroy(&report);
@@ -184,6 +185,15 @@ static const struct {
     {"evil-redirect\n", MLX_ERR_USAGE, "not encrypted"},
 };
 
+/*  Of wrong bytes none is kept. */
+static void check_emptied(const bench_t *b)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = world_path(b->world, "cache/partial/%s.part", b->hex);
+    struct stat st;
+    if (stat(path, &st) == 0)
+        assert_int_equal(st.st_size, 0);
+}
+
 static void test_faults_that_end_it(void **state)
 {
     (void)state;
@@ -196,6 +206,8 @@ static void test_faults_that_end_it(void **state)
         if (err.code != failing[i].code || !strstr(err.text, failing[i].says))
             fail_msg("%s: code %d, %s; %s", failing[i].faults, err.code, err.text, err.hint);
         assert_int_equal(world_inode(b.world, "cache/models/org--one"), 0);
+        if (err.code == MLX_ERR_DATA_LOSS)
+            check_emptied(&b);
         world_check_sound(b.world);
         double_faults(b.hub, "");
         mlx_value_t *report = add(&b, &pieces, &err);

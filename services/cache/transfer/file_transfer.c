@@ -15,27 +15,27 @@ enum {
     TRIES = 6,
     PAUSE_MS = 1000,
     MAX_PAUSE_MS = 60000,
-    MAX_LIES = 2,
+    MAX_WRONG_RANGES = 2,
     BEHIND_BYTES = 8 * 1024 * 1024,
 };
 
 struct mlx_file_transfer {
     mlx_file_transfer_options_t options;
     mlx_partial_file_t *disk;
-    mlx_stream_hasher_t *trail;
+    mlx_stream_hasher_t *hasher;
 
     pthread_mutex_t lock;
     mlx_range_map_t *pieces;
     bool *taken;
     unsigned busy;
-    unsigned allowed; /* streams */
-    bool answered;    /* one stream until a first answer came: it may lead elsewhere */
-    bool plain;       /* ranges are of no use with this server */
-    unsigned lies;    /* about ranges */
-    bool ended;       /* complete or failed */
-    bool wrong_bytes; /* once already */
-    bool keeping;     /* a thread is making pieces durable */
-    char *address;    /* where redirects led; NULL: not known */
+    unsigned allowed;      /* streams */
+    bool answered;         /* one stream until a first answer came: it may lead elsewhere */
+    bool plain;            /* ranges are of no use with this server */
+    unsigned wrong_ranges; /* answers with another range than was asked for */
+    bool ended;            /* complete or failed */
+    bool wrong_bytes;      /* once already */
+    bool keeping;          /* a thread is making pieces durable */
+    char *address;         /* where redirects led; NULL: not known */
     bool address_auth;
 };
 
@@ -50,7 +50,7 @@ typedef struct {
     uint64_t behind;
     mlx_fetch_reply_t reply;
     mlx_error_t error;
-    mlx_error_t disk; /* no try would hint it */
+    mlx_error_t disk; /* no new try would mend it */
     long status;
     char *error_code;
     unsigned refusals;
@@ -93,7 +93,7 @@ void mlx_file_transfer_destroy(mlx_file_transfer_t **self)
     *self = NULL;
     if (!part)
         return;
-    mlx_stream_hasher_destroy(&part->trail);
+    mlx_stream_hasher_destroy(&part->hasher);
     mlx_partial_file_close(&part->disk, part->pieces);
     mlx_range_map_destroy(&part->pieces);
     pthread_mutex_destroy(&part->lock);
@@ -113,10 +113,10 @@ int mlx_file_transfer_open(mlx_file_transfer_t *self)
         download->error = err;
         return -1;
     }
-    self->trail = mlx_stream_hasher_new(mlx_partial_file_fd(self->disk), download->file->size,
-                                        strlen(download->file->etag) == MLX_SHA1_HEX);
+    self->hasher = mlx_stream_hasher_new(mlx_partial_file_fd(self->disk), download->file->size,
+                                         strlen(download->file->etag) == MLX_SHA1_HEX);
     atomic_store(&download->done, mlx_range_map_bytes(self->pieces));
-    mlx_stream_hasher_grew(self->trail, mlx_range_map_frontier(self->pieces));
+    mlx_stream_hasher_grew(self->hasher, mlx_range_map_frontier(self->pieces));
     return 0;
 }
 
@@ -175,11 +175,11 @@ static bool take_all(stream_t *s)
     return !s->yield;
 }
 
-static bool lied(stream_t *s)
+static bool wrong_range(stream_t *s)
 {
     mlx_file_transfer_t *p = s->part;
     pthread_mutex_lock(&p->lock);
-    if (++p->lies >= MAX_LIES) {
+    if (++p->wrong_ranges >= MAX_WRONG_RANGES) {
         p->plain = true;
         s->yield = p->busy > 1;
     }
@@ -218,7 +218,7 @@ static bool on_head(void *arg, const mlx_http_reply_t *head)
         sscanf(range, "bytes %llu-%llu/%llu", &from, &to, &total) == 3 && from == s->at &&
         to >= from && to < s->limit && total == s->part->options.download->file->size)
         return true;
-    return head->status == 200 ? take_all(s) : lied(s);
+    return head->status == 200 ? take_all(s) : wrong_range(s);
 }
 
 static bool put(stream_t *s, const char *data, size_t len)
@@ -243,7 +243,7 @@ static void reached(stream_t *s, size_t index)
     mlx_range_map_reached(p->pieces, index, s->at);
     uint64_t frontier = mlx_range_map_frontier(p->pieces);
     if (frontier > before)
-        mlx_stream_hasher_grew(p->trail, frontier);
+        mlx_stream_hasher_grew(p->hasher, frontier);
     atomic_store(&p->options.download->done, mlx_range_map_bytes(p->pieces));
     pthread_mutex_unlock(&p->lock);
 }
@@ -283,7 +283,7 @@ static bool on_data(void *arg, const char *data, size_t len)
     stream_t *s = arg;
     const mlx_download_t *download = s->part->options.download;
     if (len > s->limit - s->at && s->limit < download->file->size)
-        return lied(s);
+        return wrong_range(s);
     if (len > s->limit - s->at) {
         mlx_error_set(&s->disk, MLX_ERR_DATA_LOSS, "%s is longer than the server announced",
                       download->file->path);
@@ -324,7 +324,7 @@ static verdict_t refused(stream_t *s, bool slow)
     return others ? TRY_YIELD : TRY_AGAIN;
 }
 
-static verdict_t judge(stream_t *s, bool led)
+static verdict_t verdict_of(stream_t *s, bool led)
 {
     mlx_file_transfer_t *p = s->part;
     const mlx_fetch_reply_t *reply = &s->reply;
@@ -343,7 +343,7 @@ static verdict_t judge(stream_t *s, bool led)
         return has ? TRY_DONE : TRY_AGAIN;
     }
     if (reply->status == 416) {
-        lied(s);
+        wrong_range(s);
         return s->yield ? TRY_YIELD : TRY_AGAIN;
     }
     if (reply->status == 429)
@@ -404,7 +404,7 @@ static verdict_t attempt(stream_t *s, int64_t *wait_s)
     else if (s->yield)
         verdict = TRY_YIELD;
     else if (rc == 0)
-        verdict = judge(s, address || s->reply.url);
+        verdict = verdict_of(s, address || s->reply.url);
     mlx_fetch_reply_clear(&s->reply);
     return verdict;
 }
@@ -480,7 +480,7 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
     char git[MLX_HEX_MAX] = "";
     /* The disk writes while the hash catches up. */
     int failed = mlx_partial_file_sync(self->disk);
-    if (mlx_stream_hasher_finish(self->trail, download->sha256, git))
+    if (mlx_stream_hasher_finish(self->hasher, download->sha256, git))
         failed = failed ? failed : EIO;
     const char *got = git[0] ? git : download->sha256;
     mlx_error_t err = {0};
@@ -500,7 +500,7 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
                   download->file->path, got, download->file->etag);
     mlx_error_hint(&err, "try again later, or use another mirror");
     download->sha256[0] = '\0';
-    mlx_stream_hasher_restart(self->trail);
+    mlx_stream_hasher_restart(self->hasher);
     pthread_mutex_lock(&self->lock);
     bool again = !self->wrong_bytes;
     self->wrong_bytes = true;

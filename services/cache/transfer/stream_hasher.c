@@ -113,22 +113,22 @@ mlx_stream_hasher_t *mlx_stream_hasher_new(int fd, uint64_t size, bool git)
 
 void mlx_stream_hasher_destroy(mlx_stream_hasher_t **self)
 {
-    mlx_stream_hasher_t *trail = *self;
+    mlx_stream_hasher_t *hasher = *self;
     *self = NULL;
-    if (!trail)
+    if (!hasher)
         return;
-    pthread_mutex_lock(&trail->lock);
-    trail->ending = true;
-    pthread_cond_broadcast(&trail->grown);
-    pthread_mutex_unlock(&trail->lock);
-    if (trail->threaded)
-        pthread_join(trail->thread, NULL);
-    mlx_digest_destroy(&trail->sha256);
-    mlx_digest_destroy(&trail->git);
-    pthread_cond_destroy(&trail->grown);
-    pthread_cond_destroy(&trail->caught);
-    pthread_mutex_destroy(&trail->lock);
-    free(trail);
+    pthread_mutex_lock(&hasher->lock);
+    hasher->ending = true;
+    pthread_cond_broadcast(&hasher->grown);
+    pthread_mutex_unlock(&hasher->lock);
+    if (hasher->threaded)
+        pthread_join(hasher->thread, NULL);
+    mlx_digest_destroy(&hasher->sha256);
+    mlx_digest_destroy(&hasher->git);
+    pthread_cond_destroy(&hasher->grown);
+    pthread_cond_destroy(&hasher->caught);
+    pthread_mutex_destroy(&hasher->lock);
+    free(hasher);
 }
 
 void mlx_stream_hasher_grew(mlx_stream_hasher_t *self, uint64_t length)
