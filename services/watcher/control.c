@@ -1,5 +1,6 @@
 #include "control.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,26 +11,43 @@
 enum {
     TIMEOUT_MS = 600000, /* a model of hundreds of gigabytes from a slow disk */
     BODY_MAX = 1 << 20,
+    LOOK_TIMEOUT_MS = 5000,
 };
 
-/*  What is asked of a kind for each command. KEEP: keep_alive; NULL: none is sent. */
+/*  What is asked of a kind for each command: POST PATH, in which %s is the model's name. */
 static const struct {
     const char *kind;
     bool router; /* only of one that is a router */
     const char *cmd;
     const char *path;
-    const int64_t *keep;
+    const char *key;     /* of the body, that has the model's name; NULL: no body */
+    bool list;           /* it is a list of names */
+    bool quiet;          /* {"stream": false} belongs to it */
+    const int64_t *keep; /* keep_alive; NULL: none is sent */
 } asks[] = {
-    {"ollama", false, "model.load", "/api/generate", NULL},
-    {"ollama", false, "model.unload", "/api/generate", &(const int64_t){0}},
-    {"ollama", false, "model.pin", "/api/generate", &(const int64_t){-1}},
-    {"llamacpp", true, "model.load", "/models/load", NULL},
-    {"llamacpp", true, "model.unload", "/models/unload", NULL},
+    {"ollama", false, "model.load", "/api/generate", "model", false, true, NULL},
+    {"ollama", false, "model.unload", "/api/generate", "model", false, true, &(const int64_t){0}},
+    {"ollama", false, "model.pin", "/api/generate", "model", false, true, &(const int64_t){-1}},
+    {"llamacpp", true, "model.load", "/models/load", "model", false, false, NULL},
+    {"llamacpp", true, "model.unload", "/models/unload", "model", false, false, NULL},
+    {"lmstudio", false, "model.load", "/api/v1/models/load", "model", false, false, NULL},
+    {"lmstudio", false, "model.unload", "/api/v1/models/unload", "instance_id", false, false, NULL},
+    {"llamaswap", false, "model.unload", "/api/models/unload/%s", NULL, false, false, NULL},
+    {"omlx", false, "model.load", "/v1/models/%s/load", NULL, false, false, NULL},
+    {"omlx", false, "model.unload", "/v1/models/%s/unload", NULL, false, false, NULL},
+    {"dmr", false, "model.unload", "/engines/unload", "models", true, false, NULL},
+    {"localai", false, "model.load", "/backend/load", "model", false, false, NULL},
+    {"localai", false, "model.unload", "/backend/shutdown", "model", false, false, NULL},
 };
 
 typedef struct {
     mlx_control_fn fn;
     void *arg;
+    mlx_control_scene_t scene;
+    mlx_value_t *args;
+    const char *cmd; /* static */
+    bool looked;     /* what is loaded was asked for anew */
+    size_t pending;  /* answers to that */
     char *model;
     char *kind;
     char *endpoint;
@@ -41,6 +59,7 @@ typedef struct {
 static void end(job_t *job, const mlx_value_t *result, const mlx_error_t *err)
 {
     job->fn(job->arg, result, err);
+    mlx_value_destroy(&job->args);
     free(job->model);
     free(job->kind);
     free(job->endpoint);
@@ -157,6 +176,10 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
         mlx_error_set(&err, reply->status == 404 ? MLX_ERR_NOT_FOUND : MLX_ERR_FAILED,
                       "%s refused with HTTP %ld: %.200s", job->kind, reply->status, reply->body);
     mlx_runtime_keys_hide(job->keys, job->url, err.text);
+    for (size_t i = 0; i < job->scene.count; i++) /* what is loaded has changed */
+        if (job->scene.targets[i]->reachable &&
+            strcmp(job->scene.targets[i]->options.endpoint.url, job->url) == 0)
+            mlx_target_poll_now(job->scene.targets[i]);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
     mlx_value_set_str(result, "model", job->model);
     mlx_value_set_str(result, "runtime", job->kind);
@@ -164,51 +187,150 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     end(job, err.code ? NULL : result, &err);
 }
 
-static void start(job_t *job, mlx_target_t *target, int row, mlx_http_t *http)
+/*  NAME as a part of a path: its slashes stay. Caller owns it. */
+static char *in_path(const char *name)
+{
+    mlx_buf_t out = {0};
+    for (const char *c = name; *c; c++)
+        if (isalnum((unsigned char)*c) || strchr("-._~/:@", *c))
+            mlx_buf_append(&out, c, 1);
+        else
+            mlx_buf_printf(&out, "%%%02X", (unsigned)(unsigned char)*c);
+    return mlx_buf_take(&out);
+}
+
+static void write_body(int row, const char *model, mlx_buf_t *out)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *body = mlx_value_map();
+    const char *key = asks[row].key;
+    if (key && asks[row].list)
+        mlx_value_append(mlx_value_set(body, key, mlx_value_list()), mlx_value_new_str(model));
+    else if (key)
+        mlx_value_set_str(body, key, model);
+    if (asks[row].quiet)
+        mlx_value_set_bool(body, "stream", false);
+    if (asks[row].keep)
+        mlx_value_set_int(body, "keep_alive", *asks[row].keep);
+    mlx_json_write(out, body, false);
+}
+
+static void start(job_t *job, mlx_target_t *target, int row)
+{
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-    MLX_CLEANUP(mlx_free_p)
-    char *url = mlx_format("%s%s", target->options.endpoint.url, asks[row].path);
+    MLX_CLEANUP(mlx_free_p) char *name = in_path(job->model);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t url = {0};
+    const char *path = asks[row].path, *hole = strstr(path, "%s");
+    mlx_buf_puts(&url, target->options.endpoint.url);
+    mlx_buf_append(&url, path, hole ? (size_t)(hole - path) : strlen(path));
+    if (hole)
+        mlx_buf_printf(&url, "%s%s", name, hole + 2);
     job->backend = target->backend;
     job->url = mlx_strdup(target->options.endpoint.url);
     job->kind = mlx_strdup(target->backend->kind);
     job->endpoint = mlx_strdup(target->options.endpoint.segment);
-    mlx_value_set_str(body, "model", job->model);
-    if (!asks[row].router)
-        mlx_value_set_bool(body, "stream", false);
-    if (asks[row].keep)
-        mlx_value_set_int(body, "keep_alive", *asks[row].keep);
-    mlx_json_write(&text, body, false);
-    mlx_http_request_t request = {.url = url,
+    write_body(row, job->model, &text);
+    mlx_http_request_t request = {.url = mlx_buf_str(&url),
                                   .body = mlx_buf_str(&text),
                                   .body_len = text.len,
                                   .timeout_ms = TIMEOUT_MS,
                                   .max_body = BODY_MAX};
-    mlx_http_start(http, &request, on_reply, job);
+    mlx_http_start(job->scene.http, &request, on_reply, job);
+}
+
+/* ---- what is loaded at this moment ---- */
+
+typedef struct {
+    job_t *job;
+    mlx_target_t *const *place; /* a target may be replaced meanwhile */
+    mlx_target_t *target;
+    const mlx_runtime_query_t *query;
+} look_t;
+
+static void decide(job_t *job);
+
+static void on_looked(void *arg, const mlx_http_reply_t *reply)
+{
+    look_t *look = arg;
+    job_t *job = look->job;
+    if (reply->status == 200 && *look->place == look->target && look->target->reachable)
+        look->query->parse(reply->body, reply->body_len, &look->target->state, NULL);
+    free(look);
+    if (--job->pending == 0)
+        decide(job);
+}
+
+/*  Ask those that could do it what they have loaded: it may be newer than the last look. */
+static void look_again(job_t *job)
+{
+    job->looked = true;
+    job->pending = 1;
+    for (size_t i = 0; i < job->scene.count; i++) {
+        mlx_target_t *target = job->scene.targets[i];
+        if (!target->reachable || ask_of(target, job->cmd) < 0)
+            continue;
+        look_t *look = mlx_alloc(1, sizeof *look);
+        *look = (look_t){job, &job->scene.targets[i], target, &target->backend->queries[0]};
+        MLX_CLEANUP(mlx_free_p)
+        char *url = mlx_format("%s%s", target->options.endpoint.url, look->query->path);
+        job->pending++;
+        mlx_http_start(job->scene.http,
+                       &(mlx_http_request_t){.url = url,
+                                             .timeout_ms = LOOK_TIMEOUT_MS,
+                                             .max_body = look->query->max_body},
+                       on_looked, look);
+    }
+    if (--job->pending == 0)
+        decide(job);
+}
+
+/*  An error in ERR, or the one that is meant. */
+static mlx_target_t *meant(const job_t *job, mlx_error_t *err)
+{
+    bool force = false;
+    mlx_value_bool(job->args, "force", &force);
+    mlx_target_t *target =
+        choose(&job->scene, job->cmd, job->model, mlx_value_str(job->args, "runtime"), err);
+    if (!target || force || strcmp(job->cmd, "model.unload") != 0 ||
+        !at_work(target, job->model, target == job->scene.tapped ? job->scene.tap : NULL))
+        return target;
+    mlx_error_set(err, MLX_ERR_BUSY, "%s is working on a request", job->model);
+    mlx_error_hint(err, "wait for it, or add --force");
+    return NULL;
+}
+
+static void decide(job_t *job)
+{
+    mlx_error_t err = {0};
+    mlx_target_t *target = meant(job, &err);
+    if (target)
+        start(job, target, ask_of(target, job->cmd));
+    else if (err.code == MLX_ERR_NOT_FOUND && !job->looked)
+        look_again(job);
+    else
+        end(job, NULL, &err);
 }
 
 void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const mlx_value_t *args,
                      mlx_control_fn fn, void *arg)
 {
-    const char *model = mlx_value_str(args, "model"), *runtime = mlx_value_str(args, "runtime");
-    bool force = false;
-    mlx_target_t *target = NULL;
+    const char *model = mlx_value_str(args, "model");
     mlx_error_t err = {0};
     job_t *job = mlx_alloc(1, sizeof *job);
-    *job =
-        (job_t){.fn = fn, .arg = arg, .model = mlx_strdup(model ? model : ""), .keys = scene->keys};
-    mlx_value_bool(args, "force", &force);
-    if (!model || !*model)
+    *job = (job_t){.fn = fn,
+                   .arg = arg,
+                   .scene = *scene,
+                   .args = mlx_value_copy(args),
+                   .model = mlx_strdup(model ? model : ""),
+                   .keys = scene->keys};
+    for (size_t i = 0; i < MLX_COUNT(asks); i++)
+        if (strcmp(asks[i].cmd, cmd) == 0)
+            job->cmd = asks[i].cmd;
+    if (!job->cmd)
+        mlx_error_set(&err, MLX_ERR_USAGE, "no such command: %.100s", cmd);
+    else if (!model || !*model)
         mlx_error_set(&err, MLX_ERR_USAGE, "which model? Give \"model\"");
-    else if ((target = choose(scene, cmd, model, runtime, &err)) && !force &&
-             strcmp(cmd, "model.unload") == 0 &&
-             at_work(target, model, target == scene->tapped ? scene->tap : NULL)) {
-        mlx_error_set(&err, MLX_ERR_BUSY, "%s is working on a request", model);
-        mlx_error_hint(&err, "wait for it, or add --force");
-    }
-    if (err.code || !target)
+    if (err.code)
         end(job, NULL, &err);
     else
-        start(job, target, ask_of(target, cmd), scene->http);
+        decide(job);
 }

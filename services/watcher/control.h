@@ -1,11 +1,14 @@
 /*  control.h - load, unload and pin models at the runtimes that can
  *
- *  Ollama by its keep_alive, a llama-server that is a router by its own requests. A model that
- *  works on a request is not unloaded unless that is forced.
+ *  Ollama by its keep_alive; a llama-server that is a router, LM Studio (its API v1), llama-swap,
+ *  oMLX, Docker Model Runner and LocalAI by their own requests, as far as they have them. A model
+ *  that works on a request is not unloaded unless that is forced. What is not known to be loaded is
+ *  asked for once more before it is refused.
  *
  *      mlx_control_run(&scene, "model.unload", args, on_done, arg);
  *
- *  Sources: Ollama's API reference (keep_alive); llama.cpp tools/server README, router mode.
+ *  Sources: Ollama's API reference (keep_alive); llama.cpp tools/server README, router mode; LM
+ *  Studio's REST API v1; the sources of llama-swap, oMLX, model-runner and LocalAI.
  */
 #ifndef MLX_WATCHER_CONTROL_H
 #define MLX_WATCHER_CONTROL_H

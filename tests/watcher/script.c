@@ -13,12 +13,14 @@
 
 struct script {
     int listener;
+    int current; /* the connection that is served; -1: none */
     int port;
     pthread_t thread;
     pthread_mutex_t lock;
     const script_reply_t *replies;
     const char *key;
     mlx_buf_t log;
+    bool over;
     int authorized;
     pid_t only; /* whose requests are noted; 0: everybody's */
 };
@@ -76,6 +78,15 @@ static bool answer(script_t *self, int fd, const char *request)
     return true;
 }
 
+static void set_current(script_t *self, int fd)
+{
+    pthread_mutex_lock(&self->lock);
+    self->current = fd;
+    if (self->over && fd >= 0)
+        shutdown(fd, SHUT_RDWR);
+    pthread_mutex_unlock(&self->lock);
+}
+
 static void serve(script_t *self, int fd)
 {
     char request[8192];
@@ -91,14 +102,17 @@ static void serve(script_t *self, int fd)
         while (recv(fd, request, sizeof request, 0) > 0)
             ;
     shutdown(fd, SHUT_WR);
+    set_current(self, -1);
     close(fd);
 }
 
 static void *run(void *arg)
 {
     script_t *self = arg;
-    for (int fd; (fd = accept(self->listener, NULL, NULL)) >= 0;)
+    for (int fd; (fd = accept(self->listener, NULL, NULL)) >= 0;) {
+        set_current(self, fd);
         serve(self, fd);
+    }
     return NULL;
 }
 
@@ -125,6 +139,7 @@ script_t *script_new_at(const script_reply_t *replies, const char *key, int port
     socklen_t len = sizeof any;
     self->replies = replies;
     self->key = key;
+    self->current = -1;
     self->listener = socket(AF_INET, SOCK_STREAM, 0);
     if (bind(self->listener, (struct sockaddr *)&any, len)) {
         close(self->listener);
@@ -145,6 +160,11 @@ void script_destroy(script_t **self_p)
     if (!self)
         return;
     shutdown(self->listener, SHUT_RDWR);
+    pthread_mutex_lock(&self->lock);
+    self->over = true; /* a client that is connected and says nothing must not keep us */
+    if (self->current >= 0)
+        shutdown(self->current, SHUT_RDWR);
+    pthread_mutex_unlock(&self->lock);
     pthread_join(self->thread, NULL);
     close(self->listener);
     pthread_mutex_destroy(&self->lock);
