@@ -154,6 +154,22 @@ static const mlx_field_t requests_list_result[] = {
     END,
 };
 
+static const mlx_field_t alert_silence_args[] = {
+    STR("rule", "name of the rule"),
+    NUM("seconds", MLX_REAL, MLX_UNIT_SECONDS, "how long, up to a year; 0 ends it; absent: 3600"),
+    END,
+};
+
+static const mlx_field_t alert_test_args[] = {
+    STR("rule", "name of the rule"),
+    END,
+};
+
+static const mlx_field_t alert_list_result[] = {
+    LIST("alerts", mlx_fields_alert, "each rule, with its \"rule\"; one without state never fired"),
+    END,
+};
+
 static const mlx_field_t energy_list_args[] = {
     STR("by", "model, client, day, hour or total; absent: model"),
     TIME("since", "from the hour that it is in; absent: all"),
@@ -240,6 +256,11 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      bench_list_result},
     {"recorder", "requests.list", "Requests that have ended", requests_list_args, NULL,
      requests_list_result},
+    {"recorder", "alert.list", "Alert rules and their state", no_fields, NULL, alert_list_result},
+    {"recorder", "alert.silence", "Tell nobody of an alert for some time", alert_silence_args, NULL,
+     alert_list_result},
+    {"recorder", "alert.test", "Let an alert fire for ten seconds", alert_test_args, NULL,
+     alert_list_result},
     {"recorder", "energy.list", "Energy by model, client or day", energy_list_args, NULL,
      energy_list_result},
     {"recorder", "finding.list", "What was found, and when it ended", finding_list_args, NULL,

@@ -545,7 +545,7 @@ static const mlx_field_t service_health[] = {
     END,
 };
 
-static const mlx_field_t alert[] = {
+const mlx_field_t mlx_fields_alert[] = {
     STATE("state", "firing", "mlx_alert_firing", "firing or resolved"),
     STR("summary", "one line for a person"),
     STR("topic", "where the value came from"),
@@ -553,6 +553,7 @@ static const mlx_field_t alert[] = {
     NUM("value", MLX_REAL, MLX_UNIT_NONE, "the value"),
     NUM("threshold", MLX_REAL, MLX_UNIT_NONE, "the limit it crossed"),
     TIME("since", "when it began"),
+    TIME("silenced_until", "nobody is told until then; absent: it is not silenced"),
     END,
 };
 
@@ -587,7 +588,7 @@ const mlx_topic_t mlx_topic_table[] = {
     {"history.status", true, 5, "The history database", history_status, NULL},
     {"energy.status", true, 5, "What energy went into", energy_status, NULL},
     {"service.<name>.health", true, 2, "A process of the suite", service_health, "service"},
-    {"alert.<rule>", true, 0, "An alert rule that fires or has ended", alert, "rule"},
+    {"alert.<rule>", true, 0, "An alert rule that fires or has ended", mlx_fields_alert, "rule"},
     {"finding.<rule>", true, 0, "Why the machine is slow for its models, and what helps",
      mlx_fields_finding, "rule"},
 };

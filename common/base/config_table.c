@@ -59,6 +59,12 @@ static const mlx_setting_t tariff_fields[] = {
     {0},
 };
 
+static const mlx_setting_t route_fields[] = {
+    {.key = "kind", .type = MLX_SETTING_WORD, .words = "json|ntfy|slack", .required = true},
+    {.key = "url", .type = MLX_SETTING_STR, .required = true},
+    {0},
+};
+
 #define FLAG(k, d) .key = k, .type = MLX_SETTING_BOOL, .fallback = d
 #define WHOLE(k, d, lo, hi) .key = k, .type = MLX_SETTING_INT, .fallback = d, .min = lo, .max = hi
 #define NUMBER(k, d, lo, hi) .key = k, .type = MLX_SETTING_REAL, .fallback = d, .min = lo, .max = hi
@@ -194,6 +200,8 @@ const mlx_setting_t mlx_settings[] = {
           "[{name: hot, topic: sensor.gpu.0, field: temperature, above: 90, for_s: 30}]"),
      USE("mlx-recorder",
          "Alarms: a field above or below a limit, or below its usual value by the share drop.")},
+    {MAPS("alert.routes", route_fields, "[{kind: ntfy, url: \"https://ntfy.sh/my-topic\"}]"),
+     USE("mlx-recorder", "Webhooks that are told of alarms; https, or http to this machine.")},
 };
 
 const size_t mlx_settings_count = MLX_COUNT(mlx_settings);

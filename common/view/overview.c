@@ -368,7 +368,8 @@ static void gather_alert(void *arg, const mlx_message_t *message, int64_t age_us
     const gather_t *gather = arg;
     const char *state = mlx_value_str(message->d, "state");
     (void)age_us;
-    if (strcmp(message->host, gather->overview->host) == 0 && state && strcmp(state, "firing") == 0)
+    if (strcmp(message->host, gather->overview->host) == 0 && state &&
+        strcmp(state, "firing") == 0 && !mlx_value_get(message->d, "silenced_until"))
         gather->headline->alerts++;
 }
 

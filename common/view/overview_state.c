@@ -421,6 +421,8 @@ static void see_alert(void *arg, const mlx_message_t *message, int64_t age_us)
     const char *summary = mlx_value_str(message->d, "summary");
     const char *rule = message->topic + strlen("alert.");
     (void)age_us;
+    if (mlx_value_get(message->d, "silenced_until"))
+        return;
     if (is_here(self, message) && state && strcmp(state, "firing") == 0)
         warn(self->list, "alert", rule, mlx_strdup(summary && *summary ? summary : rule));
 }

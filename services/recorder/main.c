@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "alert_routes.h"
 #include "common/base/clock.h"
 #include "common/base/paths.h"
 #include "common/bus/service.h"
@@ -20,6 +21,7 @@ enum {
 typedef struct {
     mlx_service_t *service;
     mlx_recorder_t *recorder;
+    mlx_alert_routes_t *routes;
     mlx_timer_t *tick;
     mlx_timer_t *look;
     mlx_timer_t *report;   /* where flushes are farther apart */
@@ -32,6 +34,13 @@ static void publish(void *arg, const char *topic, const mlx_value_t *d)
 {
     state_t *self = arg;
     mlx_bus_publish(mlx_service_bus(self->service), topic, d);
+}
+
+static void notify(void *arg, const char *topic, const mlx_value_t *d)
+{
+    state_t *self = arg;
+    mlx_alert_routes_send(self->routes, strchr(topic, '.') + 1,
+                          mlx_bus_host(mlx_service_bus(self->service)), d);
 }
 
 static void problem(void *arg, const char *kind, const char *text)
@@ -205,10 +214,15 @@ static int start(mlx_service_t *service, void **state, mlx_error_t *err)
         .host = mlx_bus_host(mlx_service_bus(service)),
         .wall_us = mlx_wall_us,
         .publish = publish,
+        .notify = notify,
         .problem = problem,
         .health = health,
         .arg = self,
     };
+    self->routes = mlx_alert_routes_new(
+        mlx_service_loop(service), mlx_config_value(config, "alert.routes"), problem, self, err);
+    if (!self->routes)
+        return -1;
     self->recorder = mlx_recorder_new(&options, err);
     if (!self->recorder)
         return -1;
@@ -232,6 +246,7 @@ static void stop(void **state)
     mlx_loop_cancel(mlx_service_loop(self->service), &self->look);
     mlx_loop_cancel(mlx_service_loop(self->service), &self->report);
     mlx_recorder_destroy(&self->recorder);
+    mlx_alert_routes_destroy(&self->routes);
     free(self);
     *state = NULL;
 }

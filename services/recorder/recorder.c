@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert_board.h"
 #include "commands.h"
 #include "energy.h"
 #include "fields.h"
@@ -37,6 +38,7 @@ struct mlx_recorder {
     mlx_joules_t *energy;
     mlx_speed_watch_t *speeds;
     mlx_rules_t *rules;
+    mlx_alert_board_t *alerts;
     mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
     bool failing;    /* the newest flush failed */
@@ -167,6 +169,12 @@ static bool usual(void *arg, const char *series, int64_t t_us, double *value)
     return count >= USUAL_SAMPLES;
 }
 
+static void on_alert(void *arg, const char *topic, const mlx_value_t *d)
+{
+    mlx_recorder_t *self = arg;
+    mlx_alert_board_take(self->alerts, topic, d, self->options.wall_us());
+}
+
 /*  A finding began or ended: keep it, and say so. */
 static void on_finding(void *arg, const char *topic, const mlx_value_t *d)
 {
@@ -191,15 +199,18 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->requests = mlx_request_log_new(options->request_days);
     self->energy = mlx_energy_new(options->energy_days);
     self->speeds = mlx_speed_watch_new(options->system, options->driver);
-    mlx_rules_hooks_t hooks = {.publish = options->publish,
-                               .publish_arg = options->arg,
-                               .usual = usual,
-                               .usual_arg = self};
+    self->alerts =
+        mlx_alert_board_new(options->rules, &(mlx_alert_board_hooks_t){.publish = options->publish,
+                                                                       .notify = options->notify,
+                                                                       .arg = options->arg});
+    mlx_rules_hooks_t hooks = {
+        .publish = on_alert, .publish_arg = self, .usual = usual, .usual_arg = self};
     self->rules = mlx_rules_new(options->rules, &hooks, err);
     self->findings = mlx_findings_new(&(mlx_findings_hooks_t){.publish = on_finding, .arg = self});
     if (!self->rules || open_history(self, err) ||
         mlx_energy_load(self->energy, database(self), self->requests, err) ||
-        mlx_speed_watch_load(self->speeds, database(self), self->requests, err)) {
+        mlx_speed_watch_load(self->speeds, database(self), self->requests, err) ||
+        mlx_alert_board_load(self->alerts, database(self), err)) {
         mlx_recorder_destroy(&self);
         return NULL;
     }
@@ -239,6 +250,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
     mlx_energy_destroy(&recorder->energy);
     mlx_speed_watch_destroy(&recorder->speeds);
     mlx_rules_destroy(&recorder->rules);
+    mlx_alert_board_destroy(&recorder->alerts);
     mlx_findings_destroy(&recorder->findings);
     mlx_buf_clear(&recorder->series);
     free(recorder->set_aside);
@@ -406,6 +418,7 @@ void mlx_recorder_tick(mlx_recorder_t *self)
     }
     mlx_rules_tick(self->rules, self->options.wall_us());
     int64_t now_us = self->options.wall_us();
+    mlx_alert_board_tick(self->alerts, now_us);
     mlx_findings_slower(self->findings, mlx_speed_watch_slower(self->speeds, now_us));
     mlx_findings_tick(self->findings, now_us);
     tell_of_series(self);
@@ -419,6 +432,24 @@ static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *arg
     return mlx_request_log_list(self->requests, database(self), args, err);
 }
 
+/*  alert.list, alert.silence and alert.test: each answers with the list. */
+static mlx_value_t *answer_alerts(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
+                                  mlx_error_t *err)
+{
+    const char *rule = mlx_value_str(args, "rule");
+    int64_t now_us = self->options.wall_us();
+    double seconds = 3600;
+    mlx_value_real(args, "seconds", &seconds);
+    if (strcmp(cmd, "alert.silence") == 0 &&
+        mlx_alert_board_silence(self->alerts, database(self), rule, seconds, now_us, err))
+        return NULL;
+    if (strcmp(cmd, "alert.test") == 0 && mlx_alert_board_test(self->alerts, rule, now_us, err))
+        return NULL;
+    mlx_value_t *result = mlx_value_map();
+    mlx_value_set(result, "alerts", mlx_alert_board_list(self->alerts, now_us));
+    return result;
+}
+
 /*  Commands that need more than the history. */
 static mlx_value_t *answer(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
                            mlx_error_t *err)
@@ -430,6 +461,8 @@ static mlx_value_t *answer(mlx_recorder_t *self, const char *cmd, const mlx_valu
     if (strcmp(cmd, "energy.list") == 0)
         return mlx_energy_list(database(self), &self->options.prices, args, self->options.wall_us(),
                                err);
+    if (strncmp(cmd, "alert.", strlen("alert.")) == 0)
+        return answer_alerts(self, cmd, args, err);
     return mlx_history_answer(&asked, cmd, args, err);
 }
 

@@ -31,6 +31,8 @@ typedef struct {
 
     /*  Hooks: publish a topic; an error of a KIND; the state of health, NULL for sound. */
     void (*publish)(void *arg, const char *topic, const mlx_value_t *d);
+    /*  Tell people of an alert that is not silenced; TOPIC is "alert.<rule>". NULL: nobody. */
+    void (*notify)(void *arg, const char *topic, const mlx_value_t *d);
     void (*problem)(void *arg, const char *kind, const char *text);
     void (*health)(void *arg, const char *reason);
     void *arg;

@@ -47,6 +47,7 @@ static const char *const schema[] = {
     "CREATE TABLE energy_open (t INTEGER PRIMARY KEY, data BLOB NOT NULL);"
     "CREATE TABLE energy_state (id INTEGER PRIMARY KEY, settled INTEGER NOT NULL,"
     "                           idle_mw INTEGER);",
+    "CREATE TABLE alert_silence (rule TEXT PRIMARY KEY, until INTEGER NOT NULL);"
     "CREATE TABLE speed_change (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, topic TEXT NOT NULL,"
     "                           model TEXT NOT NULL, options TEXT NOT NULL,"
     "                           version TEXT NOT NULL, digest TEXT NOT NULL,"

@@ -27,7 +27,7 @@ void mlx_alerts_destroy(mlx_alerts_t **self_p)
 mlx_news_t mlx_alerts_see(mlx_alerts_t *self, const mlx_message_t *message)
 {
     const char *state = mlx_value_str(message->d, "state");
-    if (!state)
+    if (!state || mlx_value_get(message->d, "silenced_until"))
         return MLX_NEWS_NONE;
     MLX_CLEANUP(mlx_free_p) char *key = mlx_format("%s %s", message->topic, message->host);
     bool fires = strcmp(state, "firing") == 0;

@@ -70,6 +70,7 @@ int mlx_cmd_record(void *arg, const mlx_args_t *args);
 int mlx_cmd_replay(void *arg, const mlx_args_t *args);
 int mlx_cmd_requests(void *arg, const mlx_args_t *args);
 int mlx_cmd_doctor(void *arg, const mlx_args_t *args);
+int mlx_cmd_alerts(void *arg, const mlx_args_t *args);
 int mlx_cmd_energy(void *arg, const mlx_args_t *args);
 int mlx_cmd_findings(void *arg, const mlx_args_t *args);
 int mlx_cmd_keys(void *arg, const mlx_args_t *args);

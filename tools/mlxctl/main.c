@@ -135,6 +135,14 @@ static const mlx_option_t requests_options[] = {
     {0},
 };
 
+static const mlx_option_t alerts_options[] = {
+    {.name = "test", .value = "RULE", .help = "Let RULE fire for ten seconds, on every route."},
+    {.name = "silence",
+     .value = "RULE",
+     .help = "Tell nobody of RULE for the time that follows (2h, 1d; default 1h; 0 ends it)."},
+    {0},
+};
+
 static const mlx_option_t energy_options[] = {
     {.name = "by",
      .value = "WHAT",
@@ -246,6 +254,15 @@ static const mlx_args_command_t commands[] = {
      .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
               "also in `mlxctl status`.",
      .run = mlx_cmd_findings},
+    {.name = "alerts",
+     .operands = "[<time>]",
+     .max = 1,
+     .summary = "Show the alert rules and their state; test or silence one",
+     .about = "Rules are set by alert.rules, webhooks that are told by alert.routes (JSON, ntfy or "
+              "Slack). A silenced alert is shown nowhere but here; what still fires when the "
+              "silence ends is told then.",
+     .options = alerts_options,
+     .run = mlx_cmd_alerts},
     {.name = "energy",
      .summary = "Show what models and clients cost in energy and money",
      .about = "Power above idle is shared equally, at each moment, among the requests that ran. "
