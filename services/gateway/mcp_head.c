@@ -17,7 +17,9 @@ enum {
     OK = 200,
     REFUSED = 400,
     NOT_FOUND = 404,
-    TOO_LARGE = 413
+    TOO_LARGE = 413,
+
+    ERROR_MAX = 4096 /* bytes of an error's JSON */
 };
 
 #define META_VERSION "io.modelcontextprotocol/protocolVersion"
@@ -136,13 +138,18 @@ void mlx_mcp_letter_clear(mlx_mcp_letter_t *letter)
     mlx_value_destroy(&letter->cancels);
 }
 
+/*  The text is the server's own: what its first member is tells a notification, and what is long is
+ *  no error. */
 unsigned mlx_mcp_status(const mlx_mcp_letter_t *letter, const char *json, size_t len)
 {
+    static const char notification[] = "{\"jsonrpc\":\"2.0\",\"method\"";
     int64_t code = 0;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *message = mlx_json_parse(json, len, NULL);
-    if (mlx_value_get(message, "method"))
+    if (strncmp(json, notification, sizeof notification - 1) == 0)
         return 0;
-    if (!letter->modern || !mlx_value_int(mlx_value_get(message, "error"), "code", &code))
+    if (!letter->modern || len > ERROR_MAX)
+        return OK;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *message = mlx_json_parse(json, len, NULL);
+    if (!mlx_value_int(mlx_value_get(message, "error"), "code", &code))
         return OK;
     if (code == NO_METHOD)
         return NOT_FOUND;

@@ -42,7 +42,7 @@ PACKAGES = {
 ELSEWHERE = set("""chromium-browser google-chrome nvidia-smi ollama sudo brew nginx
 swift swiftc swift-symbolgraph-extract docc install_name_tool
 codesign ditto hdiutil iconutil launchctl otool plutil security sips spctl sw_vers xcrun
-PlistBuddy open""".split())
+PlistBuddy open mlxctl""".split())
 
 WORDS_OF_SHELL = set("""if then elif else fi for in while until do done case esac select time function { } ! [ [[ ]] ]
 : . alias bg break cd command continue declare echo eval exec exit export fg getopts hash jobs kill let
