@@ -499,6 +499,7 @@ static void list_request(const mlx_log_request_t *request, int64_t now_us, mlx_a
     item->tokens = request->tokens;
     item->tokens_per_second = fresh ? request->rate : (double)NAN;
     item->age_s = (double)(now_us - request->since_us) / 1e6;
+    item->task = request->task;
     out->requests++;
     if (request->tokens > 0 || !isnan(request->read)) {
         out->generating++;
@@ -512,6 +513,8 @@ static void list_request(const mlx_log_request_t *request, int64_t now_us, mlx_a
     item->prompt_done = request->done;
     item->prompt_cached = request->cached;
     item->prompt_tokens_per_second = request->prompt_rate;
+    if (isnan(out->prompt_tokens_per_second))
+        out->prompt_tokens_per_second = request->prompt_rate;
 }
 
 void mlx_log_story_activity(const mlx_log_story_t *self, int64_t now_us, mlx_activity_t *out)
