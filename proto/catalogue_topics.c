@@ -269,6 +269,12 @@ static const mlx_field_t running_request[] = {
     INT("tokens", "tokens so far"),
     NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "generation speed now"),
     NUM("age", MLX_REAL, MLX_UNIT_SECONDS, "time since the request"),
+    INT("prompt_tokens", "of its prompt; this and what follows while that is read only"),
+    INT("prompt_done", "of these, read or found in the cache"),
+    INT("prompt_cached", "of these, found in the cache"),
+    NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "speed of the prompt tokens that were not cached"),
+    NUM("prompt_remaining", MLX_REAL, MLX_UNIT_SECONDS, "estimate until it is read; never rises"),
     END,
 };
 

@@ -135,11 +135,22 @@ static void read_usage(const mlx_value_t *owner, mlx_stream_event_t *out)
     read_anthropic_cache(usage, out);
 }
 
+/*  llama-server tells how far it is to who asked for it (return_progress). */
+static void read_progress(const mlx_value_t *object, mlx_stream_event_t *out)
+{
+    const mlx_value_t *progress = mlx_value_get(object, "prompt_progress");
+    read_count(progress, "total", &out->progress_total);
+    read_count(progress, "processed", &out->progress_done);
+    read_count(progress, "cache", &out->cached_tokens);
+    read_duration(progress, "time_ms", 1e-3, &out->progress_s);
+}
+
 /*  llama-server adds its own clock to the last object. */
 static void read_timings(const mlx_value_t *object, mlx_stream_event_t *out)
 {
     const double ms = 1e-3;
     const mlx_value_t *timings = mlx_value_get(object, "timings");
+    read_progress(object, out);
     read_duration(timings, "prompt_ms", ms, &out->prompt_s);
     read_duration(timings, "predicted_ms", ms, &out->generation_s);
     read_count(timings, "prompt_n", &out->prompt_tokens);
@@ -288,6 +299,9 @@ void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
                                 .draft_tokens = -1,
                                 .draft_accepted = -1,
                                 .thinking_tokens = -1,
+                                .progress_total = -1,
+                                .progress_done = -1,
+                                .progress_s = NAN,
                                 .prompt_s = NAN,
                                 .generation_s = NAN,
                                 .load_s = NAN,

@@ -33,6 +33,9 @@ typedef struct {
     int64_t draft_tokens;     /* proposed by a draft model (speculative decoding) */
     int64_t draft_accepted;   /* and taken */
     int64_t thinking_tokens;  /* of those generated; the server's count */
+    int64_t progress_total;   /* while the prompt is read: its tokens */
+    int64_t progress_done;    /* of these, those that are read or were cached */
+    double progress_s;        /* time the server has spent on it so far */
     double prompt_s;          /* time the server spent on the prompt */
     double generation_s;      /* and on the generated tokens */
     double load_s;

@@ -72,7 +72,9 @@ mlx_stream_stats_t *mlx_stream_stats_new(const char *path, int64_t now_us)
                                          .cached_tokens = -1,
                                          .draft_tokens = -1,
                                          .draft_accepted = -1,
-                                         .thinking_tokens = -1};
+                                         .thinking_tokens = -1,
+                                         .progress_total = -1,
+                                         .progress_done = -1};
     return self;
 }
 
@@ -223,6 +225,20 @@ static void take_details(mlx_stream_stats_t *self, const mlx_stream_event_t *eve
         self->known.total_s = event->total_s;
 }
 
+/*  Progress never goes back. What was cached took no time. */
+static void take_progress(mlx_stream_figures_t *known, const mlx_stream_event_t *event)
+{
+    int64_t done = event->progress_done,
+            cached = known->cached_tokens > 0 ? known->cached_tokens : 0;
+    if (event->progress_total <= 0 || done < 0 || done > event->progress_total ||
+        done < known->progress_done)
+        return;
+    known->progress_total = event->progress_total;
+    known->progress_done = done;
+    if (event->progress_s > 0 && done > cached)
+        known->prompt_rate = (double)(done - cached) / event->progress_s;
+}
+
 static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event, int64_t now_us)
 {
     mlx_stream_figures_t *known = &self->known;
@@ -247,6 +263,7 @@ static void take_event(mlx_stream_stats_t *self, const mlx_stream_event_t *event
     if (!isnan(event->generation_s))
         self->generation_s = event->generation_s;
     take_details(self, event);
+    take_progress(known, event);
     self->failed = self->failed || event->failed;
 }
 

@@ -56,6 +56,8 @@ typedef struct {
     int64_t prompt_tokens;    /* those the server had to work on: a cached prompt may not count */
     int64_t whole_prompt;     /* with what was found in a cache: the server's usage field */
     int64_t generated_tokens; /* so far */
+    int64_t progress_total;   /* while the prompt is read and the server tells: its tokens */
+    int64_t progress_done;    /* of these, those that are read or were cached */
     double prompt_rate;       /* tokens/s */
     double generation_rate;   /* (n - 1) tokens over the time since the first; once it has ended */
     double client_rate;       /* the same by our clock, from the first text to the last */

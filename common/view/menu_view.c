@@ -7,6 +7,7 @@
 #include "common/base/units.h"
 #include "common/view/figures.h"
 #include "common/view/overview_state.h"
+#include "common/view/prompt_words.h"
 #include "proto/buf.h"
 #include "proto/utf8.h"
 
@@ -77,8 +78,9 @@ static char *rate_text(const mlx_headline_t *now)
 {
     if (!isnan(now->tokens_per_second))
         return mlx_format("Performance: %.1f tok/s", now->tokens_per_second);
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
     if (now->busy)
-        return mlx_strdup("Performance: working");
+        return mlx_format("Performance: %s", prompt ? prompt : "working");
     if (!isnan(now->last_tokens_per_second))
         return mlx_format("Performance: idle (last %.1f tok/s)", now->last_tokens_per_second);
     return mlx_strdup("Performance: idle");
@@ -138,8 +140,10 @@ static void add_work(mlx_menu_t *self, const scene_t *scene)
         MLX_CLEANUP(mlx_free_p)
         char *name = mlx_utf8_line(work->model ? work->model : "?", NAME_MAX_CHARACTERS);
         MLX_CLEANUP(mlx_free_p)
+        char *prompt = mlx_prompt_words_of(work->running, work->model);
+        MLX_CLEANUP(mlx_free_p)
         char *rate = isnan(work->tokens_per_second)
-                         ? mlx_strdup("working")
+                         ? mlx_strdup(prompt ? prompt : "working")
                          : mlx_format("%.1f tok/s", work->tokens_per_second);
         bool many = work->requests > 1;
         MLX_CLEANUP(mlx_free_p)

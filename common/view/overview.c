@@ -4,6 +4,7 @@
 #include "common/view/details.h"
 #include "common/view/figures.h"
 #include "common/view/overview_state.h"
+#include "common/view/prompt_words.h"
 #include "common/view/room.h"
 #include "proto/catalogue.h"
 
@@ -317,6 +318,8 @@ static void gather_activity(gather_t *gather, const mlx_value_t *d)
         headline->tokens_per_second = sum(headline->tokens_per_second, mlx_activity_rate(d));
         if (!headline->model)
             headline->model = mlx_value_str(d, "model");
+        if (!headline->prompt && isnan(mlx_activity_rate(d)))
+            headline->prompt = mlx_value_get(d, "running");
         if (!headline->source)
             headline->source = mlx_value_str(d, "source");
     }
@@ -458,6 +461,8 @@ mlx_value_t *mlx_overview_headline_value(const mlx_overview_t *self, int64_t now
     mlx_value_set_bool(headline, "busy", now.busy);
     mlx_value_set_real(headline, "tokens_per_second", now.tokens_per_second);
     mlx_value_set_real(headline, "last_tokens_per_second", now.last_tokens_per_second);
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now.prompt, NULL);
+    mlx_value_set_str(headline, "prompt", prompt);
     mlx_value_set_str(headline, "source", now.source);
     mlx_value_set_real(headline, "memory_used", now.memory_used);
     mlx_value_set_real(headline, "memory_total", now.memory_total);

@@ -31,7 +31,8 @@ typedef struct {
     bool busy;                     /* some runtime works on a request */
     double tokens_per_second;      /* sum over busy runtimes; NaN: idle or unknown */
     double last_tokens_per_second; /* of the newest request that ended */
-    const char *source;            /* runner, tap, slots or metrics */
+    const mlx_value_t *prompt;     /* the "running" of who reads a prompt and generates nothing */
+    const char *source;            /* runner, tap, slots, metrics or log */
     double memory_used;            /* bytes */
     double memory_total;
     double gpu_utilization; /* ratio, of the busiest GPU */

@@ -1,4 +1,5 @@
 #include "common/view/overview_state.h"
+#include "common/view/prompt_words.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -304,6 +305,7 @@ static void add_work(gather_t *self, const mlx_message_t *message, const char *m
         return;
     mlx_work_t *work = &self->work[self->count++];
     *work = (mlx_work_t){.topic = message->topic, .model = model};
+    work->running = mlx_value_get(message->d, "running");
     work->tokens_per_second = mlx_activity_model(message->d, model, &work->requests);
 }
 
@@ -387,6 +389,9 @@ mlx_value_t *mlx_overview_work_value(const mlx_overview_t *self, int64_t now_us)
         mlx_value_set_str(map, "model", work[i].model);
         mlx_value_set_int(map, "requests", (int64_t)work[i].requests);
         mlx_value_set_real(map, "tokens_per_second", work[i].tokens_per_second);
+        MLX_CLEANUP(mlx_free_p)
+        char *prompt = mlx_prompt_words_of(work[i].running, work[i].model);
+        mlx_value_set_str(map, "prompt", prompt);
     }
     return list;
 }

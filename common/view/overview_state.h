@@ -56,13 +56,14 @@ typedef struct {
     const char *topic; /* of the runtime's activity */
     const char *model; /* NULL: the runtime does not say */
     size_t requests;
-    double tokens_per_second; /* of all its requests; NaN: unknown, or none has begun to answer */
+    double tokens_per_second;   /* of all its requests; NaN: unknown, or none has begun to answer */
+    const mlx_value_t *running; /* all that the runtime works on */
 } mlx_work_t;
 
 /*  The models at work on the overview's host, at most MAX. Returns their number. */
 size_t mlx_overview_work(const mlx_overview_t *self, int64_t now_us, mlx_work_t *work, size_t max);
 
-/*  The same as a list of {model, requests, tokens_per_second}; caller owns it. */
+/*  The same as a list of {model, requests, tokens_per_second, prompt}; caller owns it. */
 mlx_value_t *mlx_overview_work_value(const mlx_overview_t *self, int64_t now_us);
 
 /*  Who has requests under way on the host, where known: "chat.py, curl and 2 more". NULL: nobody,

@@ -19,6 +19,7 @@ void mlx_activity_request_clear(mlx_activity_request_t *self)
         .prompt_cached = NAN,
         .prompt_tokens_per_second = NAN,
         .prompt_eta_s = NAN,
+        .task = -1,
     };
 }
 
@@ -95,6 +96,25 @@ static bool tap_is_best(const mlx_activity_sources_t *s)
     return s->tap->generating > 0 && !(s->own->requests > s->tap->requests);
 }
 
+static void set_count(mlx_value_t *map, const char *key, double n)
+{
+    if (isfinite(n) && n >= 0 && n < 9e15)
+        mlx_value_set_int(map, key, (int64_t)n);
+}
+
+/*  How far the prompt is, while it is read. */
+static void set_prompt(mlx_value_t *item, const mlx_activity_request_t *r)
+{
+    if (r->tokens > 0 || !(r->prompt_done >= 0 || r->prompt_total > 0))
+        return;
+    if (r->prompt_total > 0)
+        set_count(item, "prompt_tokens", r->prompt_total);
+    set_count(item, "prompt_done", r->prompt_done);
+    set_count(item, "prompt_cached", r->prompt_cached);
+    mlx_value_set_real(item, "prompt_tokens_per_second", r->prompt_tokens_per_second);
+    mlx_value_set_real(item, "prompt_remaining", r->prompt_eta_s);
+}
+
 static mlx_value_t *list_of(const mlx_activity_t *best)
 {
     mlx_value_t *list = mlx_value_list();
@@ -107,14 +127,9 @@ static mlx_value_t *list_of(const mlx_activity_t *best)
             mlx_value_set_int(item, "tokens", (int64_t)r->tokens);
         mlx_value_set_real(item, "tokens_per_second", r->tokens_per_second);
         mlx_value_set_real(item, "age", r->age_s);
+        set_prompt(item, r);
     }
     return list;
-}
-
-static void set_count(mlx_value_t *map, const char *key, double n)
-{
-    if (isfinite(n) && n >= 0 && n < 9e15)
-        mlx_value_set_int(map, key, (int64_t)n);
 }
 
 static mlx_value_t *last_of(const mlx_activity_last_t *last)
@@ -161,16 +176,28 @@ static bool last_request(const mlx_activity_sources_t *s, mlx_activity_last_t *o
     return true;
 }
 
-/*  Whether a request of the tap that nothing else was matched with is at least AGE_S old: what the
- *  server works on came through the tap before. */
-static bool take_match(const mlx_activity_t *tap, double age_s, bool *taken)
+/*  The place of a request of the tap that nothing else was matched with and that is at least AGE_S
+ *  old: what the server works on came through the tap before. TAP's count when there is none. */
+static size_t take_match(const mlx_activity_t *tap, double age_s, bool *taken)
 {
     for (size_t i = tap->list_count; i-- > 0;)
         if (!taken[i] && tap->list[i].age_s + SLACK_S >= age_s) {
             taken[i] = true;
-            return true;
+            return i;
         }
-    return false;
+    return tap->list_count;
+}
+
+/*  What the tap does not see of a prompt, the server tells. */
+static void join_prompt(mlx_activity_request_t *tapped, const mlx_activity_request_t *own)
+{
+    if (tapped->prompt_total > 0 || tapped->tokens > 0)
+        return;
+    tapped->prompt_total = own->prompt_total;
+    tapped->prompt_done = own->prompt_done;
+    tapped->prompt_cached = own->prompt_cached;
+    tapped->prompt_tokens_per_second = own->prompt_tokens_per_second;
+    tapped->prompt_eta_s = own->prompt_eta_s;
 }
 
 static int by_age(const void *a, const void *b)
@@ -193,8 +220,11 @@ static void join_requests(const mlx_activity_t *tap, const mlx_activity_t *own,
     memcpy(best->list, tap->list, tap->list_count * sizeof best->list[0]);
     best->list_count = tap->list_count;
     for (size_t i = 0; i < count; i++) {
-        if (take_match(tap, others[i].age_s, taken))
+        size_t match = take_match(tap, others[i].age_s, taken);
+        if (match < tap->list_count) {
+            join_prompt(&best->list[match], &others[i]);
             continue;
+        }
         direct++;
         if (best->list_count < MLX_ACTIVITY_REQUESTS_MAX)
             best->list[best->list_count++] = others[i];

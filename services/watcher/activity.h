@@ -33,6 +33,7 @@ typedef struct {
     double prompt_cached; /* of these, those that were cached */
     double prompt_tokens_per_second;
     double prompt_eta_s; /* until it is read */
+    int64_t task;        /* the server's number of it; -1: not known. For finding it again only */
 } mlx_activity_request_t;
 
 /*  Everything unknown. */

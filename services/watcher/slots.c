@@ -149,6 +149,7 @@ static double rise(int64_t before, int64_t now)
 static void measure(mlx_slots_t *self, track_t *track, const mlx_slot_t *before,
                     const mlx_slot_t *now, int64_t now_us)
 {
+    int64_t seen = track->prompt.count > 0 ? before->prompt_done : 0;
     self->tokens_total += rise(before->decoded, now->decoded);
     self->prompt_tokens_total += rise(before->prompt_done, now->prompt_done);
     if (now->decoded > 0) {
@@ -157,7 +158,8 @@ static void measure(mlx_slots_t *self, track_t *track, const mlx_slot_t *before,
             track->first_decoded = now->decoded;
             track->first_decoded_us = now_us;
         }
-    } else if (now->prompt_done >= 0) {
+    } else if (now->prompt_done > 0 && now->prompt_done != seen) {
+        /*  It jumps by a batch, and stands still until the next: a look in between is no speed. */
         mlx_rate_add(&track->prompt, now_us, (double)now->prompt_done);
     }
 }
@@ -247,12 +249,20 @@ static void list_request(const track_t *track, bool stale, int64_t since_us, int
     request->tokens = (double)track->seen.decoded;
     request->tokens_per_second = stale ? NAN : mlx_rate_since(&track->decode, since_us);
     request->age_s = (double)(now_us - track->since_us) / 1e6;
+    request->task = track->seen.task;
     out->requests++;
     if (track->seen.decoded > 0) {
         out->generating++;
         return;
     }
-    double prompt = stale ? NAN : mlx_rate_value(&track->prompt);
+    /*  A look may have to wait for a long batch: what was measured holds on. */
+    double prompt = mlx_rate_value(&track->prompt);
+    request->prompt_tokens_per_second = prompt;
+    if (track->seen.prompt_done >= 0) {
+        double cached = track->seen.prompt_cached > 0 ? (double)track->seen.prompt_cached : 0;
+        request->prompt_done = (double)track->seen.prompt_done + cached;
+        request->prompt_cached = cached;
+    }
     if (isnan(out->prompt_tokens_per_second))
         out->prompt_tokens_per_second = prompt;
     else if (!isnan(prompt))

@@ -81,6 +81,13 @@ static void take_running(mlx_tap_view_t *self, const mlx_tap_request_t *request,
     item->tokens = count_or_nan(f->generated_tokens);
     item->tokens_per_second = f->live_rate;
     item->age_s = (double)(now_us - f->started_us) / 1e6;
+    if (f->progress_total > 0 && f->generated_tokens <= 0) {
+        item->prompt_total = (double)f->progress_total;
+        item->prompt_done = count_or_nan(f->progress_done);
+        item->prompt_cached = count_or_nan(f->cached_tokens);
+        item->prompt_tokens_per_second = f->prompt_rate;
+        add(&a->prompt_tokens_per_second, f->prompt_rate);
+    }
     a->model = a->list_count == 1 ? model : NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "gate.h"
 #include "logs/log_source.h"
 #include "meter.h"
+#include "prompt_eta.h"
 #include "runner.h"
 #include "slots.h"
 #include "target.h"
@@ -44,11 +45,12 @@ struct mlx_target {
     mlx_runtime_state_t state;
     mlx_slots_t *slots;
     mlx_meter_t meter;
-    const char *client;                         /* who asks without the tap, or NULL */
-    mlx_runner_t *runner;                       /* Ollama on this machine only */
-    mlx_log_source_t *log;                      /* of a server on this machine whose log is known */
-    mlx_ended_once_t *once;                     /* requests that both tell */
-    mlx_gate_t *gate;                           /* of a kind that may sleep */
+    const char *client;     /* who asks without the tap, or NULL */
+    mlx_runner_t *runner;   /* Ollama on this machine only */
+    mlx_log_source_t *log;  /* of a server on this machine whose log is known */
+    mlx_ended_once_t *once; /* requests that both tell */
+    mlx_gate_t *gate;       /* of a kind that may sleep */
+    mlx_prompt_eta_t eta;
     mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
     mlx_traffic_t *traffic; /* of a kind that starts models when they are asked for */
     int64_t look_us;        /* when to look through the gate, or at the traffic, next */

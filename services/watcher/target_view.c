@@ -192,8 +192,18 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
         name_model(self, &best);
     for (size_t i = 0; i < best.list_count; i++)
         best.list[i].client = self->client;
+    mlx_activity_t tapped;
+    mlx_activity_clear(&tapped);
+    if (tap)
+        tapped = *tap;
+    mlx_prompt_eta_join(&best, &own.log);
+    mlx_prompt_eta_update(&self->eta, &best, now_us);
+    mlx_prompt_eta_update(&self->eta, &tapped, now_us);
     MLX_CLEANUP(mlx_free_p) char *reason = why(self);
-    mlx_activity_sources_t sources = {
-        .tap = tap, .own = &best, .own_source = source, .totals = totals, .reason = reason};
+    mlx_activity_sources_t sources = {.tap = tap ? &tapped : NULL,
+                                      .own = &best,
+                                      .own_source = source,
+                                      .totals = totals,
+                                      .reason = reason};
     return mlx_activity_message(&sources);
 }

@@ -32,6 +32,7 @@ from pathlib import Path
 import catalogue
 import load
 import servers
+import short
 import suite as suites
 
 TOLERANCE = 0.05
@@ -377,6 +378,13 @@ def run_real_ollama(binaries):
             )
 
 
+def run_short(binaries):
+    try:
+        print(short.run(binaries))
+    except ValueError as error:
+        raise Failure(error) from error
+
+
 RUNTIMES = {
     "mlx_lm.server": servers.mlx_lm_server,
     "llama-server": servers.llama_server,
@@ -396,12 +404,13 @@ def attempt(name, run):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("binaries", help="folder of the daemons, mlxctl and the double")
-    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, sleeping, key, catalogue")
+    parser.add_argument("--only", help=f"one of: {', '.join(RUNTIMES)}, sleeping, key, short, catalogue")
     arguments = parser.parse_args()
     binaries = arguments.binaries
     runs = {name: partial(run_one, name, start, binaries) for name, start in RUNTIMES.items()}
     runs["sleeping"] = partial(run_sleeping, binaries)
     runs["key"] = partial(run_key, binaries)
+    runs["short"] = partial(run_short, binaries)
     runs["catalogue"] = partial(run_catalogue, binaries)
     if os.environ.get("OLLAMA_HOST"):
         runs["OLLAMA_HOST"] = partial(run_real_ollama, binaries)

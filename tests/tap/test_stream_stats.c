@@ -468,11 +468,32 @@ static void details_are_told_apart(void **state)
     assert_true(f.cached_tokens == -1 && f.draft_tokens == -1 && isnan(f.queued_s));
 }
 
+/*  A client that asked for it is told how far its prompt is, and so are we. */
+static void progress_of_a_prompt_is_seen(void **state)
+{
+#define PROGRESS(done, ms)                                                                         \
+    "data: {\"choices\":[{\"delta\":{\"content\":null}}],\"prompt_progress\":{\"total\":2717,"     \
+    "\"cache\":1024,\"processed\":" done ",\"time_ms\":" ms "}}\n\n"
+    static const char first[] = PROGRESS("1536", "5120"), back[] = PROGRESS("1200", "6000");
+    (void)state;
+    MLX_CLEANUP(mlx_stream_stats_destroy)
+    mlx_stream_stats_t *stats = mlx_stream_stats_new("/v1/chat/completions", 0);
+    mlx_stream_stats_sent(stats, 0);
+    mlx_stream_stats_head(stats, 200, "text/event-stream", "");
+    mlx_stream_stats_reply(stats, first, strlen(first), 6 * SECOND);
+    mlx_stream_stats_reply(stats, back, strlen(back), 7 * SECOND);
+    mlx_stream_figures_t f;
+    mlx_stream_stats_figures(stats, 7 * SECOND, &f);
+    assert_true(f.progress_total == 2717 && f.progress_done == 1536 && f.cached_tokens == 1024);
+    assert_true(fabs(f.prompt_rate - 100) < 1e-9 && f.generated_tokens <= 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recorded_exchanges_at_every_cut),
         cmocka_unit_test(every_api),
+        cmocka_unit_test(progress_of_a_prompt_is_seen),
         cmocka_unit_test(other_paths_are_not_measured),
         cmocka_unit_test(live_rate_follows_the_stream),
         cmocka_unit_test(live_rate_follows_the_servers_count),

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/json.h"
 #include "common/view/overview.h"
+#include "common/view/prompt_words.h"
 
 static void hear(mlx_overview_t *overview, const char *src, const char *topic, mlx_value_t *d,
                  int64_t heard_us)
@@ -72,11 +74,61 @@ static void what_is_kept_has_a_budget(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  The same words everywhere, and as much as is known. */
+static void how_far_a_prompt_is_is_said_alike(void **state)
+{
+    static const struct {
+        const char *json, *words;
+    } cases[] = {
+        {"{\"prompt_tokens\":2717,\"prompt_done\":1685,\"prompt_cached\":1024,"
+         "\"prompt_tokens_per_second\":91.2,\"prompt_remaining\":10.4}",
+         "prompt 62 % \u00b7 91 tok/s \u00b7 11 s left \u00b7 1,024 of 2,717 cached"},
+        {"{\"prompt_done\":1536,\"prompt_tokens_per_second\":9.06}",
+         "prompt 1,536 tokens \u00b7 9.1 tok/s"},
+        {"{\"prompt_tokens\":100000,\"prompt_done\":99999,\"prompt_remaining\":600}",
+         "prompt 99 % \u00b7 10 min left"},
+        {"{\"prompt_done\":0,\"prompt_tokens_per_second\":0}", "prompt"},
+        {"{\"tokens\":12}", NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *request = mlx_json_parse(cases[i].json, strlen(cases[i].json), NULL);
+        MLX_CLEANUP(mlx_free_p) char *words = mlx_prompt_words(request);
+        if (cases[i].words)
+            assert_string_equal(words, cases[i].words);
+        else
+            assert_null(words);
+    }
+    mlx_overview_t *overview = mlx_overview_new("vm");
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_bool(d, "busy", true);
+    mlx_value_set_str(d, "model", "m");
+    mlx_value_append(mlx_value_set(d, "running", mlx_value_list()),
+                     mlx_json_parse(cases[0].json, strlen(cases[0].json), NULL));
+    mlx_message_t message = {.topic = (char *)"runtime.ollama.x.activity",
+                             .host = "vm",
+                             .src = "test",
+                             .boot = "0",
+                             .seq = 1,
+                             .t = 1795000000000000,
+                             .d = d};
+    mlx_overview_put(overview, &message);
+    mlx_value_destroy(&d);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *headline = mlx_overview_headline_value(overview, 1795000000000000);
+    assert_string_equal(mlx_value_str(headline, "prompt"), cases[0].words);
+    assert_string_equal(mlx_value_str(mlx_value_at(mlx_value_get(headline, "work"), 0), "prompt"),
+                        cases[0].words);
+    mlx_overview_destroy(&overview);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_gone_is_forgotten),
         cmocka_unit_test(what_is_kept_has_a_budget),
+        cmocka_unit_test(how_far_a_prompt_is_is_said_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

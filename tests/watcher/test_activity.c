@@ -1,4 +1,5 @@
 /*  Which source is believed, and what the message says then. */
+#include "services/watcher/prompt_eta.h"
 #include "services/watcher/totals.h"
 
 #include <math.h>
@@ -224,6 +225,36 @@ static void adds_runners_up(void **state)
     assert_true(sum.requests == 2);
 }
 
+/*  Slots say how much is read, the log how long it is; what is left never rises, whatever the speed
+ *  does, and the clock goes on while a batch is worked. */
+static void what_is_left_of_a_prompt_never_rises(void **state)
+{
+    static const double speeds[] = {100, 90, 60, 120, NAN, 100, 80};
+    (void)state;
+    mlx_prompt_eta_t eta = {0};
+    double before = INFINITY;
+    for (int i = 0; i < 28; i++) {
+        mlx_activity_t slots = running(1, NAN), log = running(1, NAN);
+        mlx_activity_request_clear(&slots.list[0]);
+        mlx_activity_request_clear(&log.list[0]);
+        slots.list_count = log.list_count = 1;
+        slots.list[0].task = log.list[0].task = 7;
+        slots.list[0].prompt_done = 512.0 * (1 + i / 4);
+        slots.list[0].prompt_tokens_per_second = speeds[i / 4];
+        log.list[0].prompt_total = 4096;
+        log.list[0].prompt_cached = 128;
+        mlx_prompt_eta_join(&slots, &log);
+        mlx_prompt_eta_update(&eta, &slots, (int64_t)i * 1280000);
+        assert_true(slots.list[0].prompt_total == 4096 && slots.list[0].prompt_cached == 128);
+        assert_true(slots.list[0].prompt_eta_s <= before && slots.list[0].prompt_eta_s >= 0);
+        before = slots.list[0].prompt_eta_s;
+        if (i == 0)
+            assert_true(fabs(before - 35.84) < 1e-9);
+        if (i == 3)
+            assert_true(fabs(before - 32) < 1e-9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +263,7 @@ int main(void)
         cmocka_unit_test(counts_each_request_once),
         cmocka_unit_test(takes_the_cached_part_out_of_the_prompt_speed),
         cmocka_unit_test(adds_runners_up),
+        cmocka_unit_test(what_is_left_of_a_prompt_never_rises),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

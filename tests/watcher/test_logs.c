@@ -306,6 +306,7 @@ static void tells_a_request_as_the_api_does(void **state)
     assert_true(tale.last.cached_tokens == 24 && tale.last.task == 12);
     assert_true(fabs(tale.last.rate / 6.1801190956489105 - 1) < 1e-6);
     assert_true(fabs(tale.last.prompt_rate - 10.491) < 0.001);
+    assert_true(tale.last.end_us - tale.last.start_us == 7073120);
     assert_string_equal(tale.last.outcome, "ok");
     assert_true(tale.seen.tokens_total == 40 && tale.seen.prompt_tokens_total == 8);
     assert_true(tale.seen.requests == 0 && tale.seen.requests_total == 1);

@@ -165,6 +165,25 @@ static void measures_the_prompt(void **state)
     assert_true(seen.generating == 0 && isnan(seen.tokens_per_second));
 }
 
+/*  512 tokens a batch of 1.024 s, looked at four times meanwhile: that is no speed. */
+static void a_prompt_keeps_its_speed_between_batches(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_slots_destroy) mlx_slots_t *slots = mlx_slots_new();
+    look(slots, 1, 4, false, 0, 0);
+    for (int64_t t = 1024; t < 12288; t += 256) {
+        look(slots, t, 9, true, 0, t / 1024 * 512);
+        mlx_activity_t seen = activity(slots, t);
+        double rate = seen.prompt_tokens_per_second;
+        if (t >= 2048 && !(fabs(rate - 500) < 5))
+            fail_msg("at %d ms: %g tok/s", (int)t, rate);
+        assert_true(isnan(seen.tokens_per_second));
+        assert_true(seen.list[0].prompt_done == (double)(t / 1024 * 512));
+    }
+    mlx_activity_t late = activity(slots, 18000); /* a look that waits for a long batch */
+    assert_true(fabs(late.prompt_tokens_per_second - 500) < 5);
+}
+
 /*  Looks at two requests of 40 tokens, the second with most of its prompt cached. */
 static void counts_the_end_that_it_did_not_see(void **state)
 {
@@ -301,6 +320,7 @@ int main(void)
         cmocka_unit_test(measures_a_generation),
         cmocka_unit_test(says_nothing_of_speed_after_one_look),
         cmocka_unit_test(measures_the_prompt),
+        cmocka_unit_test(a_prompt_keeps_its_speed_between_batches),
         cmocka_unit_test(counts_the_end_that_it_did_not_see),
         cmocka_unit_test(tells_one_request_from_the_next),
         cmocka_unit_test(adds_slots_up),

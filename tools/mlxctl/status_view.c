@@ -8,6 +8,7 @@
 #include "common/view/details.h"
 #include "common/view/figures.h"
 #include "common/view/overview_state.h"
+#include "common/view/prompt_words.h"
 
 enum {
     LABEL_WIDTH = 13
@@ -63,10 +64,11 @@ static void end_line(mlx_buf_t *out, bool late)
 
 static void head(const mlx_headline_t *now, mlx_buf_t *out)
 {
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
     if (!isnan(now->tokens_per_second))
         put_unit(out, now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
     else
-        mlx_buf_puts(out, now->busy ? "working" : "idle");
+        mlx_buf_puts(out, prompt ? prompt : now->busy ? "working" : "idle");
     mlx_buf_puts(out, "  ");
     if (now->models_busy > 1)
         mlx_buf_printf(out, "%zu models", now->models_busy);
@@ -246,6 +248,7 @@ static void request_row(const mlx_value_t *request, mlx_buf_t *out)
     double rate = NAN, age = NAN;
     int64_t tokens = 0;
     const char *client = mlx_value_str(request, "client");
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
     mlx_buf_puts(out, "      request");
     if (client) {
         mlx_buf_puts(out, " of ");
@@ -255,8 +258,8 @@ static void request_row(const mlx_value_t *request, mlx_buf_t *out)
     if (mlx_value_real(request, "tokens_per_second", &rate))
         put_unit(out, rate, MLX_UNIT_TOKENS_PER_SECOND);
     else
-        mlx_buf_puts(out, "working");
-    if (mlx_value_int(request, "tokens", &tokens))
+        mlx_buf_puts(out, prompt ? prompt : "working");
+    if (!prompt && mlx_value_int(request, "tokens", &tokens))
         mlx_buf_printf(out, ", %lld token%s", (long long)tokens, tokens == 1 ? "" : "s");
     if (mlx_value_real(request, "age", &age)) {
         mlx_buf_puts(out, ", for ");

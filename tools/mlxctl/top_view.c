@@ -11,6 +11,7 @@
 #include "common/view/details.h"
 #include "common/view/figures.h"
 #include "common/view/overview_state.h"
+#include "common/view/prompt_words.h"
 
 enum {
     PLOT_ROWS_MIN = 2,
@@ -92,7 +93,8 @@ static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *can
     mlx_ink_t ink = now->runtimes_late ? MLX_INK_DIM : MLX_INK_TITLE;
     if (!isnan(now->tokens_per_second))
         rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
-    const char *text = rate ? rate : now->busy ? "working" : "idle";
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
+    const char *text = rate ? rate : prompt ? prompt : now->busy ? "working" : "idle";
     if (now->models_busy > 1)
         return mlx_canvas_printf(canvas, 0, 1, width, ink, "%zu models %s %s", now->models_busy,
                                  canvas->utf8 ? "\u00b7" : "-", text);
@@ -292,9 +294,12 @@ static void draw_requests(table_t *table, const mlx_value_t *activity, const cha
         mlx_value_real(request, "age", &age);
         mlx_value_int(request, "tokens", &tokens);
         MLX_CLEANUP(mlx_free_p) char *since = mlx_format_unit(age, MLX_UNIT_SECONDS);
+        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
+        MLX_CLEANUP(mlx_free_p)
+        char *made = prompt ? NULL : mlx_format("%lld tokens", (long long)tokens);
         mlx_canvas_printf(table->canvas, table->row, 3, column_at(table->canvas, COLUMNS) - 3,
-                          MLX_INK_DIM, "%s: %lld tokens, %s", client ? client : "request",
-                          (long long)tokens, since);
+                          MLX_INK_DIM, "%s: %s, %s", client ? client : "request",
+                          prompt ? prompt : made, since);
         put_rate(table, rate, MLX_INK_DIM);
         table->row++;
     }

@@ -69,7 +69,7 @@ function drawSpeed() {
   const idle = headline.busy ? "working" : headline.models_loaded || headline.model ? "idle" : "–";
   const note = headline.busy ? [busy > 1 && `${busy} models`, headline.requests > 1 && `${headline.requests} requests`, headline.source && `from ${headline.source}`].filter(Boolean).join(", ")
     : headline.last_tokens_per_second !== undefined ? `last request ${figure(headline.last_tokens_per_second, "tokens per second")}` : "no request seen";
-  tile("speed", speed === undefined ? idle : figure(speed, "tokens per second"), note, speed ?? null);
+  tile("speed", speed === undefined ? idle : figure(speed, "tokens per second"), speed === undefined && headline.prompt || note, speed ?? null);
 }
 
 function drawTiles() {
@@ -129,12 +129,14 @@ function workOf(activity, name) {
   return { own, requests: busy ? number(activity.requests) || 1 : 0, speed: busy ? number(activity.tokens_per_second) : undefined };
 }
 
+const promptOf = model => maps(headline.work).find(one => one.model === text(model.name))?.prompt;
+
 function modelRow(server, model, work) {
   const size = number(model.size), vram = number(model.vram);
   const part = size && vram !== undefined ? figure(vram / size, "ratio") : "–";
   return el("tr", {}, el("td", {}, server), el("td", {}, text(model.name) || "?"), el("td", {}, text(model.quantization) || "–"),
     el("td", { class: "n" }, figure(size, "bytes")), el("td", { class: "n" }, part), el("td", { class: "n" }, String(number(model.context) ?? "–")),
-    el("td", { class: "n" }, speedText(work.requests, work.speed)));
+    el("td", { class: "n" }, work.speed === undefined && promptOf(model) || speedText(work.requests, work.speed)));
 }
 
 function requestRow(request) {

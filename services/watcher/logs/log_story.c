@@ -164,8 +164,11 @@ static void finish(mlx_log_story_t *self, mlx_log_request_t *request, int64_t no
         self->tokens_total += request->made;
     if (request->whole && !isnan(request->read))
         self->prompt_total += request->read;
-    if (request->start_us == 0 && !isnan(request->read_s) && !isnan(request->made_s))
-        request->start_us = wall_us - (int64_t)((request->read_s + request->made_s) * 1e6);
+    /*  Lines are read a few at a time: what the server measured is no shorter than it took. */
+    double span = mlx_log_or(request->read_s, 0) + mlx_log_or(request->made_s, 0);
+    int64_t latest_us = wall_us - (int64_t)(span * 1e6);
+    if (span > 0 && (request->start_us == 0 || request->start_us > latest_us))
+        request->start_us = latest_us;
     request->used = false;
     if (!self->format->nameless || self->waiting_count == WAITING) {
         tell(self, request, NULL);
@@ -499,6 +502,7 @@ static void list_request(const mlx_log_request_t *request, int64_t now_us, mlx_a
     item->tokens = request->tokens;
     item->tokens_per_second = fresh ? request->rate : (double)NAN;
     item->age_s = (double)(now_us - request->since_us) / 1e6;
+    item->task = request->task;
     out->requests++;
     if (request->tokens > 0 || !isnan(request->read)) {
         out->generating++;
@@ -512,6 +516,8 @@ static void list_request(const mlx_log_request_t *request, int64_t now_us, mlx_a
     item->prompt_done = request->done;
     item->prompt_cached = request->cached;
     item->prompt_tokens_per_second = request->prompt_rate;
+    if (isnan(out->prompt_tokens_per_second))
+        out->prompt_tokens_per_second = request->prompt_rate;
 }
 
 void mlx_log_story_activity(const mlx_log_story_t *self, int64_t now_us, mlx_activity_t *out)
