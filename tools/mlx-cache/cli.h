@@ -69,8 +69,8 @@ int cli_ask_fits(const mlx_args_t *args, mlx_cache_t *cache, mlx_value_t **repor
 /*  The same of MODEL in one line on stderr, before a download; nothing where it is not known. */
 void cli_tell_fits(mlx_cache_t *cache, const char *model);
 
-/*  The cache that ARGS mean, for a command that may be interrupted; with WRITE the bus hears how far
- *  it is. NULL with ERR. */
+/*  The cache that ARGS mean, for a command that may be interrupted; with WRITE the bus hears how
+ *  far it is. NULL with ERR. */
 mlx_cache_t *cli_open(const mlx_args_t *args, bool write, mlx_error_t *err);
 
 /*  Did the user press Ctrl-C. The first one ends in order, the second at once. */

@@ -294,7 +294,8 @@ static int bring_model(back_t *b, const mlx_value_t *record, mlx_value_t *report
         return 0;
     if (missing > 0 && log_in(b, err))
         return -1;
-    return fetch(b, false, report, err) || mlx_cache_publish_again(b->cache, b->model, err) ? -1 : 0;
+    return fetch(b, false, report, err) || mlx_cache_publish_again(b->cache, b->model, err) ? -1
+                                                                                            : 0;
 }
 
 /*  A model of that name that is another one now is not replaced. */
