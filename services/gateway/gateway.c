@@ -311,8 +311,7 @@ static const struct {
     {"/api/events", get_events}, {"/api/history", get_history},
     {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
     {"/api/cache", get_cache},   {"/api/requests", get_requests},
-    {"/api/energy", get_energy},
-    {"/mcp", post_mcp},
+    {"/api/energy", get_energy}, {"/mcp", post_mcp},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/moment.h"
 #include "common/base/units.h"
 #include "common/cli/table.h"
 #include "ctl.h"
-#include "common/base/moment.h"
 
 enum {
     CALL_MS = 10000
