@@ -137,10 +137,11 @@ static void find_newest(const char *folder, bool folders, newest_t *out)
         struct stat st;
         char path[MLX_LOG_PATH_MAX];
         size_t len = strlen(entry->d_name);
-        if (entry->d_name[0] == '.' || (!folders && !ends(entry->d_name, len, ".log")) ||
-            strlen(folder) + len + 2 > sizeof path)
+        if (entry->d_name[0] == '.' || (!folders && !ends(entry->d_name, len, ".log")))
             continue;
-        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        int whole = snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (whole < 0 || (size_t)whole >= sizeof path)
+            continue;
         bool fits = stat(path, &st) == 0 && (folders ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode));
         if (fits && (st.st_mtime > out->changed ||
                      (st.st_mtime == out->changed && strcmp(path, out->path) > 0))) {
