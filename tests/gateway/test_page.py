@@ -99,7 +99,7 @@ def test_tiles_show_what_the_bus_says():
     with Scene() as (_stand, browser, _life):
         for selector, wanted in (
                 ("#link", "live"), ("#host", HOST), ("#speed .value", "42.0 tok/s"), ("#model .value", "qwen3:8b"),
-                ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38 %)"),
+                ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
                 ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
                 ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
                 ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved")):
