@@ -62,7 +62,21 @@ def test_each_command_shows_the_machine_that_is_named():
         publisher.send_multipart([b"sensor.memory", now])
         top = Terminal(f"{BIN}/mlxctl top --host {OTHER}", suite.environment, 80, 24)
         top.screen_with("memory 25%.* max 50%")  # what was before it began
+        top.keys("f")
+        top.screen_with(r"MACHINE +SPEED.*POWER(?s:.*)mini +idle(?s:.*)studio +idle")
+        top.keys("?")
+        top.screen_with("any key closes this")
+        top.keys("p")
+        top.keys("p")
+        top.screen_with("paused: p resumes")
+        top.keys("p", "+")
+        top.screen_with("redraws every 0.5 s")
+        top.keys("h")
+        top.screen_with("memory 25%")
         top.close()
+        whole = Terminal(f"{BIN}/mlxctl top", suite.environment, 80, 24)
+        whole.screen_with(r"MACHINE +SPEED(?s:.*)mini +idle")  # what a fleet begins with
+        whole.close()
 
 
 def listed(suite, command, *more):

@@ -191,6 +191,8 @@ static const mlx_args_command_t commands[] = {
      .run = mlx_cmd_status},
     {.name = "top",
      .summary = "Full-screen live monitor",
+     .about = "Where several machines are connected it begins with a row for each; f and h choose "
+              "one. The key ? lists every key.",
      .options = top_options,
      .run = mlx_cmd_top},
     {.name = "watch",
