@@ -138,6 +138,12 @@ def test_history_zoom_and_ranges():
     with Scene() as (stand, browser, _life):
         browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
         assert abs(span(browser) - 3600) < 1
+        browser.click("#ranges button[data-range='300']")
+        assert abs(span(browser) - 300) < 1
+        legends = browser.run("[...document.querySelectorAll('.legend li')].map(item => item.textContent)")
+        assert "GPU 0" in legends and not any("sensor." in text for text in legends), legends
+        manifest = browser.call("Page.getAppManifest")
+        assert manifest["errors"] == [] and '"start_url"' in manifest["data"], manifest
         browser.click("#ranges button[data-range='604800']")
         assert browser.run("document.querySelector('#ranges [aria-pressed=true]').textContent") == "7 d"
         assert abs(span(browser) - 604800) < 1
