@@ -140,6 +140,7 @@ static const mlx_field_t bench_list_result[] = {
 static const mlx_field_t requests_list_args[] = {
     STR("client", "part of a client's name, program, User-Agent, key fingerprint or address"),
     STR("model", "part of a model's name"),
+    STR("host", "of this machine; absent: of all"),
     TIME("since", "ended then or later; absent: the oldest"),
     TIME("until", "ended before; absent: now"),
     INT("limit", "at most so many, 1 to 500; absent: 100"),

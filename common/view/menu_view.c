@@ -74,8 +74,17 @@ static void add_figure(mlx_menu_t *self, const char *id, char *text, bool late)
     free(text);
 }
 
+/*  No service is up any more, or none was ever heard: then nothing is known, not even that a model
+ *  is idle. */
+static bool is_offline(const mlx_headline_t *now)
+{
+    return now->services_up == 0 && isnan(now->memory_used);
+}
+
 static char *rate_text(const mlx_headline_t *now)
 {
+    if (is_offline(now) && !now->model)
+        return mlx_strdup("Performance: not available");
     if (!isnan(now->tokens_per_second))
         return mlx_format("Performance: %.1f tok/s", now->tokens_per_second);
     MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
@@ -115,7 +124,7 @@ static char *model_text(const mlx_headline_t *now)
     if (now->models_busy > 1)
         return mlx_format("Current Model: %zu models", now->models_busy);
     if (!now->model)
-        return mlx_strdup("Current Model: none loaded");
+        return mlx_format("Current Model: %s", is_offline(now) ? "not available" : "none loaded");
     MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(now->model, NAME_MAX_CHARACTERS);
     return mlx_format("Current Model: %s", name);
 }
@@ -317,8 +326,7 @@ mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t
     mlx_menu_t *self = mlx_alloc(1, sizeof *self);
     scene_t scene;
     look(&scene, options, overview, now_us);
-    /* Offline: no service is up any more, or none was ever heard. */
-    bool offline = scene.now.services_up == 0 && isnan(scene.now.memory_used);
+    bool offline = is_offline(&scene.now);
     double share = scene.now.memory_used / scene.now.memory_total;
     bool lost = offline || scene.link.state == MLX_LINK_LOST;
     add_items(self, &scene);

@@ -11,6 +11,7 @@ set(files
     /plot.js    plot.js    text/javascript
     /requests.js requests.js text/javascript
     /tables.js  tables.js  text/javascript
+    /manifest.json manifest.json application/manifest+json
     /icon.svg   icon.svg   image/svg+xml)
 
 set(arrays "#include \"services/gateway/assets_table.h\"\n")

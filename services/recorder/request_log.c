@@ -219,6 +219,7 @@ int mlx_request_log_flush(mlx_request_log_t *self, mlx_db_t *db, int64_t now_us,
 typedef struct {
     const char *client;
     const char *model;
+    const char *host;
     int64_t since, until;
     int64_t limit;
 } wanted_t;
@@ -235,13 +236,16 @@ static bool is_wanted(const mlx_value_t *d, const wanted_t *wanted)
     bool client = wanted->client == NULL;
     for (size_t i = 0; i < MLX_COUNT(names) && !client; i++)
         client = holds(d, names[i], wanted->client);
-    return client && (!wanted->model || holds(d, "model", wanted->model));
+    const char *host = mlx_value_str(d, "host");
+    return client && (!wanted->model || holds(d, "model", wanted->model)) &&
+           (!wanted->host || (host && strcmp(host, wanted->host) == 0));
 }
 
 static int read_wanted(const mlx_value_t *args, wanted_t *wanted, mlx_error_t *err)
 {
     *wanted = (wanted_t){.client = mlx_value_str(args, "client"),
                          .model = mlx_value_str(args, "model"),
+                         .host = mlx_value_str(args, "host"),
                          .until = INT64_MAX,
                          .limit = 100};
     mlx_value_int(args, "since", &wanted->since);

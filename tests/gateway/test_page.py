@@ -99,7 +99,7 @@ def test_tiles_show_what_the_bus_says():
     with Scene() as (_stand, browser, _life):
         for selector, wanted in (
                 ("#link", "live"), ("#host", HOST), ("#speed .value", "42.0 tok/s"), ("#model .value", "qwen3:8b"),
-                ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38 %)"),
+                ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
                 ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
                 ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
                 ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved")):
@@ -138,6 +138,12 @@ def test_history_zoom_and_ranges():
     with Scene() as (stand, browser, _life):
         browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
         assert abs(span(browser) - 3600) < 1
+        browser.click("#ranges button[data-range='300']")
+        assert abs(span(browser) - 300) < 1
+        legends = browser.run("[...document.querySelectorAll('.legend li')].map(item => item.textContent)")
+        assert "GPU 0" in legends and not any("sensor." in text for text in legends), legends
+        manifest = browser.call("Page.getAppManifest")
+        assert manifest["errors"] == [] and '"start_url"' in manifest["data"], manifest
         browser.click("#ranges button[data-range='604800']")
         assert browser.run("document.querySelector('#ranges [aria-pressed=true]').textContent") == "7 d"
         assert abs(span(browser) - 604800) < 1

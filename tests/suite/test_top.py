@@ -2,37 +2,10 @@
 import os
 import re
 import signal
-import subprocess
-import tempfile
 import time
 
 from suite import BIN, Suite, run
-
-
-class Terminal:
-    def __init__(self, command, environment, columns, rows):
-        self.directory = tempfile.TemporaryDirectory(prefix="mlx-tmux-", dir="/tmp")
-        self.socket = os.path.join(self.directory.name, "tmux")
-        self.environment = {**environment, "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "t", "-x", str(columns), "-y",
-                  str(rows), f"{command}; echo ended with $?; exec cat")
-
-    def tmux(self, *arguments):
-        return subprocess.run(["tmux", "-u", "-S", self.socket, *arguments], env=self.environment,
-                              capture_output=True, text=True, timeout=20, check=True).stdout
-
-    def screen_with(self, pattern, timeout=15):
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            screen = self.tmux("capture-pane", "-p", "-t", "t")
-            if re.search(pattern, screen):
-                return screen
-            time.sleep(0.05)  # the screen is polled; the deadline is above
-        raise AssertionError(f"no {pattern!r} on the screen:\n{screen}")
-
-    def close(self):
-        self.tmux("kill-server")
-        self.directory.cleanup()
+from terminal import Terminal
 
 
 def test_top_shows_live_values_and_follows_the_size():

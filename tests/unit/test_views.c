@@ -180,6 +180,8 @@ static void idle_and_offline_menus(void **state)
     assert_string_equal(mlx_menu_title(offline), "offline");
     assert_int_equal(mlx_menu_level(offline), MLX_LEVEL_OFFLINE);
     assert_string_equal(item(offline, "memory"), "Memory: not available");
+    assert_string_equal(item(offline, "model"), "Current Model: not available");
+    assert_string_equal(item(offline, "performance"), "Performance: not available");
     assert_false(mlx_menu_equal(idle, offline));
     for (size_t i = 0; i < mlx_menu_count(offline); i++)
         if (strcmp(mlx_menu_at(offline, i)->id, "benchmark") == 0)

@@ -10,6 +10,7 @@
 #include "common/os/os.h"
 #include "ctl.h"
 #include "doctor.h"
+#include "fleet_view.h"
 
 enum {
     ASK_MS = 5000,
@@ -81,7 +82,10 @@ static void examine(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_value_t *list)
         add_error(list, "bus", &err, "mlxctl services");
         return;
     }
-    mlx_doctor_look(list, overview, mlx_value_get(known, "services"), mlx_wall_us());
+    if (mlx_fleet_select(overview, mlx_args_value(args, "host"), &err))
+        add_error(list, "machine", &err, "mlxctl status --all");
+    else
+        mlx_doctor_look(list, overview, mlx_value_get(known, "services"), mlx_wall_us());
     mlx_overview_destroy(&overview);
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/units.h"
 #include "common/cli/table.h"
 #include "ctl.h"
+#include "machines.h"
 
 enum {
     CALL_MS = 10000
@@ -218,7 +219,11 @@ int mlx_cmd_energy(void *arg, const mlx_args_t *args)
     mlx_error_t err = {0};
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = ask_args(args, &err);
     (void)arg;
-    if (!ask || mlx_ctl_connect(&ctl, args, &err))
+    mlx_machines_t machines;
+    if (!ask || mlx_ctl_connect(&ctl, args, &err) ||
+        mlx_machines_choose(&ctl, args, &machines, &err) ||
+        mlx_machines_check(&ctl, &machines, &err) ||
+        mlx_machines_only_own(&machines, "energy is settled", "energy", &err))
         return mlx_ctl_fail(&err);
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *reply = mlx_ctl_call(&ctl, "recorder", "energy.list", ask, CALL_MS, &err);

@@ -11,6 +11,7 @@
 #include "common/cli/table.h"
 #include "ctl.h"
 #include "history_view.h"
+#include "machines.h"
 
 enum {
     CALL_MS = 10000,
@@ -141,14 +142,15 @@ static const char *series_of(size_t which, const char *host, const mlx_value_t *
     return NULL;
 }
 
-static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+/*  Plot what short name WHICH stands for on HOST, or, with MLX_COUNT(short_names), the main ones.
+ *  The number of series shown so far, SHOWN and those; -1 with ERR. */
+static int show_of(mlx_ctl_t *ctl, const mlx_args_t *args, const mlx_value_t *names,
+                   const char *host, size_t which, int shown, mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
-    const mlx_value_t *names = mlx_value_get(reply, "series");
-    int shown = 0;
-    for (size_t i = 0; i < MLX_COUNT(short_names); i++) {
-        const char *name =
-            short_names[i].aside ? NULL : series_of(i, mlx_bus_host(ctl->bus), names);
+    bool several = which == MLX_COUNT(short_names);
+    for (size_t i = several ? 0 : which; i < MLX_COUNT(short_names) && (several || i == which);
+         i++) {
+        const char *name = several && short_names[i].aside ? NULL : series_of(i, host, names);
         if (!name)
             continue;
         if (shown++ && !mlx_args_count(args, "json") && !mlx_args_count(args, "csv"))
@@ -156,30 +158,69 @@ static int show_main(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
         if (show_one(ctl, args, name, err))
             return -1;
     }
-    if (!reply || shown)
-        return reply ? MLX_OK : -1;
-    mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
-    return mlx_error_hint(err, "try again in a few seconds, or see `mlxctl services`");
+    return shown;
+}
+
+/*  The machines that any of NAMES is of, each once. NAMES is sorted. */
+static mlx_value_t *hosts_of(const mlx_value_t *names)
+{
+    mlx_value_t *hosts = mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(names); i++) {
+        const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
+        size_t len = name ? strcspn(name, "/") : 0, count = mlx_value_size(hosts);
+        const char *last = count ? mlx_value_as_str(mlx_value_at(hosts, count - 1), NULL) : NULL;
+        MLX_CLEANUP(mlx_free_p) char *host = mlx_strndup(name ? name : "", len);
+        if (len && (!last || strcmp(last, host) != 0))
+            mlx_value_append(hosts, mlx_value_new_str(host));
+    }
+    return hosts;
+}
+
+static int nothing(const mlx_machines_t *machines, const char *operand, mlx_error_t *err)
+{
+    const char *host = machines->own ? "this machine" : machines->host;
+    if (!operand && machines->own) {
+        mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
+        return mlx_error_hint(err, "try again in a few seconds, or see `mlxctl services`");
+    }
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "%.64s has no series%s%s", host ? host : "no machine",
+                  operand ? " for the " : "", operand ? operand : "");
+    return mlx_error_hint(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
+}
+
+/*  Of each machine that is asked for. */
+static int show_short(mlx_ctl_t *ctl, const mlx_args_t *args, size_t which, mlx_error_t *err)
+{
+    mlx_machines_t machines;
+    if (mlx_machines_choose(ctl, args, &machines, err))
+        return -1;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
+    if (!reply)
+        return -1;
+    const mlx_value_t *names = mlx_value_get(reply, "series");
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *hosts = hosts_of(names);
+    int shown = 0;
+    if (machines.host)
+        shown = show_of(ctl, args, names, machines.host, which, 0, err);
+    for (size_t i = 0; !machines.host && i < mlx_value_size(hosts) && shown >= 0; i++)
+        shown = show_of(ctl, args, names, mlx_value_as_str(mlx_value_at(hosts, i), NULL), which,
+                        shown, err);
+    if (shown)
+        return shown > 0 ? MLX_OK : -1;
+    return nothing(&machines, mlx_args_operand(args, 0), err);
 }
 
 static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
 {
     const char *operand = mlx_args_operand(args, 0);
     size_t which = 0;
-    if (!operand)
-        return show_main(ctl, args, err);
-    while (which < MLX_COUNT(short_names) && !is_short(which, operand))
+    while (operand && which < MLX_COUNT(short_names) && !is_short(which, operand))
         which++;
-    if (which == MLX_COUNT(short_names))
-        return show_one(ctl, args, operand, err);
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = list_series(ctl, NULL, err);
-    const char *name =
-        reply ? series_of(which, mlx_bus_host(ctl->bus), mlx_value_get(reply, "series")) : NULL;
-    if (reply && !name) {
-        mlx_error_set(err, MLX_ERR_NOT_FOUND, "this machine has no series for the %s", operand);
-        return mlx_error_hint(err, "see `mlxctl history list`, and `mlxctl status` for the reason");
-    }
-    return name ? show_one(ctl, args, name, err) : -1;
+    if (!operand || which < MLX_COUNT(short_names))
+        return show_short(ctl, args, operand ? which : MLX_COUNT(short_names), err);
+    const char *host = mlx_args_value(args, "host");
+    MLX_CLEANUP(mlx_free_p) char *there = host ? mlx_format("%s/%s", host, operand) : NULL;
+    return show_one(ctl, args, there ? there : operand, err);
 }
 
 static int show_list(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)

@@ -9,6 +9,7 @@
 #include "common/base/units.h"
 #include "common/cli/table.h"
 #include "ctl.h"
+#include "machines.h"
 
 enum {
     CALL_MS = 10000,
@@ -20,16 +21,18 @@ enum {
 /* ---- models ---- */
 
 typedef struct {
+    const mlx_machines_t *machines;
     const mlx_value_t *requests; /* newest first */
     mlx_value_t *list;
 } models_t;
 
-static const mlx_value_t *last_use(const mlx_value_t *requests, const char *model)
+static const mlx_value_t *last_use(const mlx_value_t *requests, const char *host, const char *model)
 {
     for (size_t i = 0; i < mlx_value_size(requests); i++) {
         const char *name = mlx_value_str(mlx_value_at(requests, i), "model");
+        const char *where = mlx_value_str(mlx_value_at(requests, i), "host");
         size_t len = name ? strlen(name) : 0;
-        if (name && strncmp(name, model, len) == 0 &&
+        if (name && where && strcmp(where, host) == 0 && strncmp(name, model, len) == 0 &&
             (!model[len] || strcmp(model + len, ":latest") == 0))
             return mlx_value_at(requests, i);
     }
@@ -53,7 +56,7 @@ static void add_model(models_t *self, const mlx_message_t *message, const mlx_va
     for (size_t i = 0; i < MLX_COUNT(kept); i++)
         if (mlx_value_get(model, kept[i]))
             mlx_value_set(d, kept[i], mlx_value_copy(mlx_value_get(model, kept[i])));
-    const mlx_value_t *use = last_use(self->requests, name);
+    const mlx_value_t *use = last_use(self->requests, message->host, name);
     mlx_value_set_str(d, "last_client", mlx_value_str(use, "client"));
     if (mlx_value_int(use, "end", &end))
         mlx_value_set_int(d, "last_used", end);
@@ -75,6 +78,8 @@ static void see(void *arg, const mlx_message_t *message, int64_t age_us)
     const char *end = strrchr(message->topic, '.');
     const mlx_value_t *models = mlx_value_get(message->d, "models");
     const mlx_value_t *available = mlx_value_get(message->d, "available");
+    if (!mlx_machines_has(self->machines, message->host))
+        return;
     if (strcmp(end, ".models") != 0 || age_us > MLX_OVERVIEW_STALE_US)
         return;
     for (size_t i = 0; i < mlx_value_size(models); i++)
@@ -117,23 +122,29 @@ static char *use_text(const mlx_value_t *d)
     return mlx_format("%s%s%s ago", client ? client : "", client ? ", " : "", ago);
 }
 
-static int print_table(const mlx_value_t *list)
+/*  ALL: with the machine of each. */
+static int print_table(const mlx_value_t *list, bool all)
 {
-    static const char *const headings[] = {"Runtime", "Model",   "State",
+    static const char *const headings[] = {"Machine", "Runtime", "Model",       "State",
                                            "Memory",  "Expires", "Last used by"};
     mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
     mlx_table_t *table = mlx_table_new(NULL);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
-    for (size_t i = 0; i < MLX_COUNT(headings); i++)
-        mlx_table_column(table, headings[i], i == 3 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
+    for (size_t i = !all; i < MLX_COUNT(headings); i++)
+        mlx_table_column(table, headings[i], i == 4 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
     for (size_t i = 0; i < mlx_value_size(list); i++) {
         const mlx_value_t *d = mlx_value_at(list, i);
         MLX_CLEANUP(mlx_free_p) char *size = size_text(d);
         MLX_CLEANUP(mlx_free_p) char *expiry = expiry_text(d);
         MLX_CLEANUP(mlx_free_p) char *use = use_text(d);
-        mlx_table_row(table,
-                      (const char *[]){mlx_value_str(d, "runtime"), mlx_value_str(d, "model"),
-                                       mlx_value_str(d, "state"), size, expiry, use});
+        const char *cells[] = {mlx_value_str(d, "host"),
+                               mlx_value_str(d, "runtime"),
+                               mlx_value_str(d, "model"),
+                               mlx_value_str(d, "state"),
+                               size,
+                               expiry,
+                               use};
+        mlx_table_row(table, cells + !all);
     }
     mlx_table_write(table, &term, &out);
     mlx_table_destroy(&table);
@@ -142,6 +153,9 @@ static int print_table(const mlx_value_t *list)
 
 static int show_models(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
 {
+    mlx_machines_t machines;
+    if (mlx_machines_choose(ctl, args, &machines, err) || mlx_machines_check(ctl, &machines, err))
+        return -1;
     mlx_overview_t *overview = mlx_ctl_overview(ctl, err);
     if (!overview)
         return -1;
@@ -150,11 +164,13 @@ static int show_models(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     MLX_CLEANUP(mlx_value_destroy) /* without a recorder nobody knows who used a model last */
     mlx_value_t *reply = mlx_ctl_call(ctl, "recorder", "requests.list", ask, CALL_MS, NULL);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_value_map();
-    models_t models = {.requests = mlx_value_get(reply, "requests"),
+    models_t models = {.machines = &machines,
+                       .requests = mlx_value_get(reply, "requests"),
                        .list = mlx_value_set(all, "models", mlx_value_list())};
     mlx_overview_each(overview, "runtime.", mlx_wall_us(), see, &models);
     mlx_overview_destroy(&overview);
-    return mlx_args_count(args, "json") ? mlx_ctl_print_json(all) : print_table(models.list);
+    return mlx_args_count(args, "json") ? mlx_ctl_print_json(all)
+                                        : print_table(models.list, !machines.host);
 }
 
 int mlx_cmd_models(void *arg, const mlx_args_t *args)

@@ -9,6 +9,7 @@
 #include "common/base/moment.h"
 #include "ctl.h"
 #include "history_view.h"
+#include "machines.h"
 #include "proto/json.h"
 #include "requests_view.h"
 
@@ -22,6 +23,7 @@ enum {
 typedef struct {
     mlx_ctl_t *ctl;
     const mlx_args_t *args;
+    mlx_machines_t machines;
     int64_t since;
     int64_t limit;
     bool json, csv;
@@ -53,6 +55,7 @@ static int fetch(const requests_t *self, mlx_value_t *list, int64_t *cursor, mlx
     int64_t left = self->limit - (int64_t)mlx_value_size(list);
     mlx_value_set_str(ask, "client", mlx_args_value(self->args, "client"));
     mlx_value_set_str(ask, "model", mlx_args_value(self->args, "model"));
+    mlx_value_set_str(ask, "host", self->machines.host);
     mlx_value_set_int(ask, "since", self->since);
     mlx_value_set_int(ask, "limit", left < PAGE ? left : PAGE);
     if (*cursor)
@@ -93,7 +96,7 @@ static int show(const requests_t *self, const mlx_value_t *list, bool follow)
         return mlx_ctl_print_json(all);
     }
     if (!self->csv && !follow)
-        mlx_requests_table(&out, list, &term);
+        mlx_requests_table(&out, list, !self->machines.host, &term);
     for (size_t i = mlx_value_size(list); (self->csv || follow) && i-- > 0;)
         put_line(self, &out, mlx_value_at(list, i));
     return mlx_ctl_print_text(mlx_buf_str(&out));
@@ -124,7 +127,7 @@ static void on_message(void *arg, const mlx_message_t *message)
     static const char end[] = ".request";
     size_t len = strlen(message->topic);
     if (len < sizeof end || strcmp(message->topic + len - strlen(end), end) != 0 ||
-        !is_wanted(self, message->d))
+        !mlx_machines_has(&self->machines, message->host) || !is_wanted(self, message->d))
         return;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_copy(message->d);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
@@ -162,6 +165,9 @@ static int run(requests_t *self, mlx_error_t *err)
         if (fetch(self, list, &cursor, err))
             return -1;
     } while (cursor && (int64_t)mlx_value_size(list) < self->limit);
+    /* A machine that is off now may be on record; one that is neither is a slip of the pen. */
+    if (mlx_value_size(list) == 0 && mlx_machines_check(self->ctl, &self->machines, err))
+        return -1;
     int status = show(self, list, following);
     fflush(stdout);
     return status || !following ? status : follow(self, err);
@@ -173,7 +179,9 @@ int mlx_cmd_requests(void *arg, const mlx_args_t *args)
     requests_t self = {.ctl = &ctl};
     mlx_error_t err = {0};
     (void)arg;
-    int status =
-        read_args(&self, args, &err) || mlx_ctl_connect(&ctl, args, &err) ? -1 : run(&self, &err);
+    int status = read_args(&self, args, &err) || mlx_ctl_connect(&ctl, args, &err) ||
+                         mlx_machines_choose(&ctl, args, &self.machines, &err)
+                     ? -1
+                     : run(&self, &err);
     return status < 0 ? mlx_ctl_fail(&err) : status;
 }

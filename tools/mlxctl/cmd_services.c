@@ -11,11 +11,13 @@
 #include "common/cli/term.h"
 #include "common/os/os.h"
 #include "ctl.h"
+#include "machines.h"
 #include "proto/catalogue.h"
 
 enum {
     ASK_MS = 5000,
-    STATE_COLUMNS = 9
+    STATE_COLUMNS = 9,
+    HOST_COLUMNS = 18
 };
 
 static void print_unit(const mlx_value_t *d, const char *key, mlx_unit_t unit, int width)
@@ -36,7 +38,8 @@ static void print_int(const mlx_value_t *d, const char *key, int width)
 }
 
 typedef struct {
-    const char *host;
+    const char *host; /* this machine */
+    const mlx_machines_t *machines;
     const mlx_value_t *registered; /* list of {name, connected, answers, pid} */
     mlx_value_t *list;             /* where rows go as JSON */
 } services_t;
@@ -79,8 +82,12 @@ static void print_row(void *arg, const mlx_message_t *message, int64_t age_us)
     const char *name = message->topic + strlen("service.");
     const char *state = mlx_value_str(d, "state"), *error = mlx_value_str(d, "last_error");
     const char *reason = mlx_value_str(d, "reason");
-    if (strcmp(message->host, self->host) != 0 || !is_service(self, message))
+    if (!mlx_machines_has(self->machines, message->host) || !is_service(self, message))
         return;
+    if (!self->machines->host) {
+        MLX_CLEANUP(mlx_free_p) char *host = mlx_term_clean(message->host, HOST_COLUMNS);
+        printf("%-*s ", HOST_COLUMNS, host);
+    }
     MLX_CLEANUP(mlx_free_p) char *shown = mlx_term_clean(state ? state : "unknown", STATE_COLUMNS);
     MLX_CLEANUP(mlx_free_p)
     char *last = mlx_term_clean(reason ? reason : (error ? error : ""), 0);
@@ -100,7 +107,7 @@ static void add_row(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     const services_t *self = arg;
     (void)age_us;
-    if (is_service(self, message))
+    if (mlx_machines_has(self->machines, message->host) && is_service(self, message))
         mlx_value_append(self->list, mlx_message_value(message));
 }
 
@@ -109,20 +116,26 @@ static mlx_value_t *ask_registered(mlx_ctl_t *ctl, mlx_error_t *err)
     return mlx_ctl_call(ctl, "bus", "bus.services", NULL, ASK_MS, err);
 }
 
-static int list_services(mlx_ctl_t *ctl, bool json, mlx_error_t *err)
+static int list_services(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
 {
+    mlx_machines_t machines;
+    if (mlx_machines_choose(ctl, args, &machines, err) || mlx_machines_check(ctl, &machines, err))
+        return -1;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *known = ask_registered(ctl, err);
     mlx_overview_t *overview = known ? mlx_ctl_overview(ctl, err) : NULL;
     if (!overview)
         return -1;
     services_t services = {.host = mlx_bus_host(ctl->bus),
+                           .machines = &machines,
                            .registered = mlx_value_get(known, "services")};
-    if (json) {
+    if (mlx_args_count(args, "json")) {
         services.list = mlx_value_list();
         mlx_overview_each(overview, "service.", mlx_wall_us(), add_row, &services);
         mlx_ctl_print_json(services.list);
         mlx_value_destroy(&services.list);
     } else {
+        if (!machines.host)
+            printf("%-*s ", HOST_COLUMNS, "MACHINE");
         puts("SERVICE    STATE         PID     UPTIME   MESSAGES   DROPS  ERRORS     MEMORY      "
              "CPU");
         mlx_overview_each(overview, "service.", mlx_wall_us(), print_row, &services);
@@ -218,8 +231,7 @@ int mlx_cmd_services(void *arg, const mlx_args_t *args)
         return mlx_ctl_fail(&err);
     }
     if (mlx_ctl_connect(&ctl, args, &err) ||
-        (action ? restart(&ctl, name, &err)
-                : list_services(&ctl, mlx_args_count(args, "json") > 0, &err)))
+        (action ? restart(&ctl, name, &err) : list_services(&ctl, args, &err)))
         return mlx_ctl_fail(&err);
     return MLX_OK;
 }

@@ -11,14 +11,15 @@
 
 typedef struct {
     mlx_loop_t *loop;
-    long left; /* messages still to print; negative: no end */
+    long left;        /* messages still to print; negative: no end */
+    const char *host; /* NULL: of all */
     int status;
 } watch_t;
 
 static void on_message(void *arg, const mlx_message_t *message)
 {
     watch_t *watch = arg;
-    if (watch->left == 0)
+    if (watch->left == 0 || (watch->host && strcmp(message->host, watch->host) != 0))
         return;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *value = mlx_message_value(message);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
@@ -53,7 +54,7 @@ int mlx_cmd_watch(void *arg, const mlx_args_t *args)
     static const int signals[] = {SIGINT, SIGTERM, 0};
     MLX_CLEANUP(mlx_ctl_close) mlx_ctl_t ctl = {0};
     mlx_error_t err = {0};
-    watch_t watch = {0};
+    watch_t watch = {.host = mlx_args_value(args, "host")};
     (void)arg;
     if (read_count(args, &watch.left, &err) || mlx_ctl_connect(&ctl, args, &err) ||
         mlx_loop_signals(ctl.loop, signals, on_signal, &watch, &err))

@@ -10,7 +10,7 @@
 
 enum {
     HOST_WIDTH = 18,
-    MODEL_WIDTH = 26
+    MODEL_WIDTH = 20 /* so that a row without a note fits 80 columns */
 };
 
 /*  TEXT in WIDTH columns. */

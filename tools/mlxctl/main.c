@@ -2,6 +2,7 @@
 #include <locale.h>
 
 #include "ctl.h"
+#include "machines.h"
 
 static const mlx_option_t common_options[] = {
     {.name = "config",
@@ -25,6 +26,7 @@ static const mlx_option_t top_options[] = {
 };
 
 static const mlx_option_t watch_options[] = {
+    {.name = "host", .value = "NAME", .help = "Only of the machine NAME.", .complete = "host"},
     {.name = "count", .letter = 'n', .value = "N", .help = "Exit after N messages."},
     {0},
 };
@@ -69,6 +71,7 @@ static const mlx_option_t config_options[] = {
 };
 
 static const mlx_option_t history_options[] = {
+    MLX_MACHINE_OPTIONS,
     {.name = "since",
      .value = "TIME",
      .help = "Start: how long ago (2h, 7d) or a date; default one hour before the end."},
@@ -118,6 +121,7 @@ static const mlx_option_t replay_options[] = {
 };
 
 static const mlx_option_t requests_options[] = {
+    MLX_MACHINE_OPTIONS,
     {.name = "client",
      .value = "TEXT",
      .help = "Only of clients whose name, program, User-Agent, key fingerprint or address contains "
@@ -136,6 +140,7 @@ static const mlx_option_t requests_options[] = {
 };
 
 static const mlx_option_t alerts_options[] = {
+    MLX_MACHINE_OPTIONS,
     {.name = "test", .value = "RULE", .help = "Let RULE fire for ten seconds, on every route."},
     {.name = "silence",
      .value = "RULE",
@@ -143,7 +148,18 @@ static const mlx_option_t alerts_options[] = {
     {0},
 };
 
+static const mlx_option_t machine_options[] = {
+    MLX_MACHINE_OPTIONS,
+    {0},
+};
+
+static const mlx_option_t doctor_options[] = {
+    {.name = "host", .value = "NAME", .help = "Of the machine NAME.", .complete = "host"},
+    {0},
+};
+
 static const mlx_option_t energy_options[] = {
+    MLX_MACHINE_OPTIONS,
     {.name = "by",
      .value = "WHAT",
      .help = "A row for each model (the default), client, day or hour; or the total only.",
@@ -175,6 +191,8 @@ static const mlx_args_command_t commands[] = {
      .run = mlx_cmd_status},
     {.name = "top",
      .summary = "Full-screen live monitor",
+     .about = "Where several machines are connected it begins with a row for each; f and h choose "
+              "one. The key ? lists every key.",
      .options = top_options,
      .run = mlx_cmd_top},
     {.name = "watch",
@@ -248,11 +266,13 @@ static const mlx_args_command_t commands[] = {
      .about = "Checks the configuration, the bus, each service, the sensors, the model servers and "
               "where their speed comes from, one line each, with what helps. Asks no model server "
               "for anything and changes nothing.\n\nExit status 1 when something does not work.",
+     .options = doctor_options,
      .run = mlx_cmd_doctor},
     {.name = "findings",
      .summary = "Show what slows the machine down for its models, and what helps",
      .about = "Newest first: what began and what is over, each with its numbers. What holds now is "
               "also in `mlxctl status`.",
+     .options = machine_options,
      .run = mlx_cmd_findings},
     {.name = "alerts",
      .operands = "[<time>]",
@@ -273,6 +293,7 @@ static const mlx_args_command_t commands[] = {
      .run = mlx_cmd_energy},
     {.name = "models",
      .summary = "Show the models that are loaded or could be, and who used them last",
+     .options = machine_options,
      .run = mlx_cmd_models},
     {.name = "load",
      .operands = "<model>",
@@ -308,6 +329,7 @@ static const mlx_args_command_t commands[] = {
      .operands = "[restart <name>]",
      .max = 2,
      .summary = "Show the suite's processes, or restart one",
+     .options = machine_options,
      .complete = "service",
      .run = mlx_cmd_services},
     {.name = "topics",

@@ -37,6 +37,18 @@ double mlx_series_max(const mlx_series_t *self)
     return max;
 }
 
+double mlx_series_mean(const mlx_series_t *self)
+{
+    double sum = 0;
+    size_t held = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (!isnan(self->values[i])) {
+            sum += self->values[i];
+            held++;
+        }
+    return held ? sum / (double)held : NAN;
+}
+
 /*  Height of the curve in DOTS; a value that is there shows at least one dot. -1: a gap. */
 static int height_of(double value, double low, double high, int dots)
 {

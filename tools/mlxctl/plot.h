@@ -23,6 +23,9 @@ double mlx_series_at(const mlx_series_t *self, size_t ago);
 /*  Largest value held, or NaN when there is none. */
 double mlx_series_max(const mlx_series_t *self);
 
+/*  Mean of the values held, or NaN when there is none. */
+double mlx_series_mean(const mlx_series_t *self);
+
 /*  Draw the newest values into the rectangle as a filled curve on the scale LOW..HIGH, newest at
  *  the right edge, one value a dot column. Gaps stay empty. */
 void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,

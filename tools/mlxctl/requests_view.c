@@ -97,16 +97,20 @@ static int64_t sum_of(const mlx_value_t *requests, const char *key)
     return sum;
 }
 
-void mlx_requests_table(mlx_buf_t *out, const mlx_value_t *requests, const mlx_term_t *term)
+void mlx_requests_table(mlx_buf_t *out, const mlx_value_t *requests, bool all,
+                        const mlx_term_t *term)
 {
     mlx_table_t *table = mlx_table_new(NULL);
+    if (all)
+        mlx_table_column(table, "Machine", MLX_ALIGN_LEFT);
     for (size_t i = 0; i < CELLS; i++)
         mlx_table_column(table, headings[i], i >= 3 && i < 8 ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT);
     for (size_t i = mlx_value_size(requests); i-- > 0;) {
-        char *cells[CELLS];
-        fill(cells, mlx_value_at(requests, i));
-        mlx_table_row(table, (const char *const *)cells);
-        clear(cells);
+        char *cells[1 + CELLS] = {text_of(mlx_value_at(requests, i), "host")};
+        fill(cells + 1, mlx_value_at(requests, i));
+        mlx_table_row(table, (const char *const *)cells + !all);
+        free(cells[0]);
+        clear(cells + 1);
     }
     MLX_CLEANUP(mlx_free_p)
     char *footer = mlx_format("%zu requests, %" PRId64 " prompt tokens, %" PRId64 " generated",

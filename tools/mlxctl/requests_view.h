@@ -9,8 +9,10 @@
 #include "proto/buf.h"
 #include "proto/value.h"
 
-/*  A table of REQUESTS (a list, newest first), the newest last, and their sums below. */
-void mlx_requests_table(mlx_buf_t *out, const mlx_value_t *requests, const mlx_term_t *term);
+/*  A table of REQUESTS (a list, newest first), the newest last, and their sums below; ALL:
+ *  with the machine of each. */
+void mlx_requests_table(mlx_buf_t *out, const mlx_value_t *requests, bool all,
+                        const mlx_term_t *term);
 
 /*  One request as a line of the same figures. */
 void mlx_requests_line(mlx_buf_t *out, const mlx_value_t *request);

@@ -13,11 +13,11 @@
 
 #include "common/view/overview_state.h"
 #include "top_fill.h"
+#include "top_pages.h"
 #include "top_view.h"
 
 enum {
     TICK_MS = 1000,
-    FRAME_MS = 250,
     HOSTS_MAX = 256,
     PING_TIMEOUT_MS = 3000,
     BENCH_TIMEOUT_MS = 90000
@@ -31,6 +31,12 @@ typedef struct {
     bool utf8;
     bool dirty;
     mlx_call_t *bench;
+    mlx_timer_t *frame;
+    size_t pace;  /* how often it draws, see paces */
+    bool fleet;   /* a row for each machine is shown */
+    bool settled; /* somebody chose what is shown */
+    bool paused;
+    bool help;
     bool asking; /* whether the bus answers, before a benchmark is begun */
     char *note;
 } screen_t;
@@ -60,11 +66,22 @@ static void put_cell(int row, int column, mlx_cell_t cell, bool colour)
         mvadd_wch(row, column, &complex);
 }
 
+/*  A fleet is seen as a whole until somebody looks at one machine. */
+static bool shows_fleet(const screen_t *self)
+{
+    const char *hosts[2];
+    return self->settled ? self->fleet
+                         : mlx_overview_hosts(self->overview, hosts, MLX_COUNT(hosts)) > 1;
+}
+
+static void draw_pages(screen_t *self, mlx_canvas_t *canvas);
+
 static void draw(screen_t *self)
 {
     mlx_canvas_t *canvas = mlx_canvas_new(LINES, COLS, self->utf8);
     bool colour = has_colors() && !getenv("NO_COLOR");
     mlx_top_draw(self->top, self->overview, self->note, mlx_wall_us(), canvas);
+    draw_pages(self, canvas);
     for (int row = 0; row < canvas->rows; row++)
         for (int column = 0; column < canvas->columns; column++)
             put_cell(row, column, canvas->cells[row * canvas->columns + column], colour);
@@ -97,7 +114,7 @@ static void on_tick(void *arg)
 static void on_frame(void *arg)
 {
     screen_t *self = arg;
-    if (self->dirty)
+    if (self->dirty && !self->paused)
         draw(self);
 }
 
@@ -176,10 +193,92 @@ static void next_host(screen_t *self)
         set_note(self, mlx_strdup("no other machine is connected"));
         return;
     }
+    bool whole = shows_fleet(self);
+    self->settled = true;
+    self->fleet = false;
+    if (whole) /* the one that is shown beneath it */
+        return;
     mlx_overview_select(self->overview, hosts[(at + 1) % count]);
     mlx_top_destroy(&self->top);
     self->top = mlx_top_new();
     set_note(self, NULL);
+}
+
+static void quit(screen_t *self)
+{
+    mlx_loop_stop(self->loop);
+}
+
+static void toggle_fleet(screen_t *self)
+{
+    self->fleet = !shows_fleet(self);
+    self->settled = true;
+}
+
+static void toggle_details(screen_t *self)
+{
+    mlx_top_toggle_details(self->top);
+}
+
+static void toggle_pause(screen_t *self)
+{
+    self->paused = !self->paused;
+    set_note(self, self->paused ? mlx_strdup("paused: p resumes") : NULL);
+}
+
+static void show_help(screen_t *self)
+{
+    self->help = true;
+}
+
+static const int64_t paces[] = {250, 500, 1000, 2000, 5000, 10000}; /* ms */
+
+static void set_pace(screen_t *self, size_t pace)
+{
+    if (pace >= MLX_COUNT(paces))
+        return;
+    self->pace = pace;
+    mlx_loop_cancel(self->loop, &self->frame);
+    self->frame = mlx_loop_every(self->loop, paces[pace], on_frame, self);
+    set_note(self, mlx_format("redraws every %.2g s", (double)paces[pace] / 1000));
+}
+
+static void slower(screen_t *self)
+{
+    set_pace(self, self->pace + 1);
+}
+
+static void faster(screen_t *self)
+{
+    set_pace(self, self->pace - 1); /* below the first it is beyond the last */
+}
+
+/*  Every key, what its help says, what it does. */
+static const struct {
+    int key;
+    mlx_top_help_t help;
+    void (*press)(screen_t *self);
+} key_table[] = {
+    {'q', {"q", "quit"}, quit},
+    {'b', {"b", "run a benchmark, or cancel it"}, begin_or_cancel},
+    {'d', {"d", "details of the machine instead of plots"}, toggle_details},
+    {'f', {"f", "the fleet, a row for each machine; or one machine"}, toggle_fleet},
+    {'h', {"h", "the next machine"}, next_host},
+    {'p', {"p", "pause, and resume"}, toggle_pause},
+    {'+', {"+", "redraw less often"}, slower},
+    {'-', {"-", "redraw more often"}, faster},
+    {'?', {"?", "this help"}, show_help},
+};
+
+static void draw_pages(screen_t *self, mlx_canvas_t *canvas)
+{
+    mlx_top_help_t lines[MLX_COUNT(key_table)];
+    if (shows_fleet(self))
+        mlx_top_draw_fleet(self->overview, mlx_wall_us(), canvas);
+    for (size_t i = 0; i < MLX_COUNT(key_table); i++)
+        lines[i] = key_table[i].help;
+    if (self->help)
+        mlx_top_draw_help(lines, MLX_COUNT(key_table), canvas);
 }
 
 static void on_key(void *arg, int fd, unsigned events)
@@ -187,16 +286,14 @@ static void on_key(void *arg, int fd, unsigned events)
     screen_t *self = arg;
     (void)fd, (void)events;
     for (int key = getch(); key != ERR; key = getch()) {
-        if (key == 'q' || key == 'Q') {
-            mlx_loop_stop(self->loop);
-        } else if (key == 'h') {
-            next_host(self);
-        } else if (key == 'b') {
-            begin_or_cancel(self);
-        } else if (key == 'd') {
-            mlx_top_toggle_details(self->top);
-        }
+        bool helped = self->help;
+        self->help = false;
+        self->dirty = true;
+        for (size_t i = 0; i < MLX_COUNT(key_table); i++)
+            if (key_table[i].key == key && !(helped && key != 'q'))
+                key_table[i].press(self);
     }
+    draw(self);
 }
 
 static void on_signal(void *arg, int number)
@@ -258,6 +355,7 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t 
                      .overview = mlx_overview_new(host ? host : mlx_bus_host(bus)),
                      .top = mlx_top_new()};
     mlx_top_fill(self.top, loop, bus, mlx_overview_host(self.overview), mlx_wall_us());
+    self.settled = host != NULL;
     if (open_screen(&self, err)) {
         close_screen(&self);
         return -1;
@@ -266,13 +364,13 @@ int mlx_top_run(mlx_loop_t *loop, mlx_bus_t *bus, const char *host, mlx_error_t 
     if (rc == 0) {
         mlx_watch_t *keys = mlx_loop_watch(loop, STDIN_FILENO, MLX_READ, on_key, &self);
         mlx_timer_t *tick = mlx_loop_every(loop, TICK_MS, on_tick, &self);
-        mlx_timer_t *frame = mlx_loop_every(loop, FRAME_MS, on_frame, &self);
+        self.frame = mlx_loop_every(loop, paces[0], on_frame, &self);
         mlx_bus_subscribe(bus, "", on_message, &self);
         draw(&self);
         mlx_loop_run(loop);
         mlx_loop_unwatch(loop, &keys);
         mlx_loop_cancel(loop, &tick);
-        mlx_loop_cancel(loop, &frame);
+        mlx_loop_cancel(loop, &self.frame);
     }
     endwin();
     close_screen(&self);

@@ -25,7 +25,7 @@ static const struct {
 } sources[] = {
     {"runtime.", {".activity/tokens_per_second"}, MLX_TOP_TOKENS, JOIN_SUM},
     {"sensor.gpu.", {"/utilization"}, MLX_TOP_GPU, JOIN_MAX},
-    {"sensor.memory/", {"used"}, MLX_TOP_MEMORY, JOIN_FIRST},
+    {"sensor.memory", {"/used"}, MLX_TOP_MEMORY, JOIN_FIRST},
     {"sensor.",
      {"gpu.0/temperature", "temperature/cpu", "temperature/max"},
      MLX_TOP_TEMPERATURE,

@@ -325,6 +325,21 @@ static void draw_figures(const table_t *table, const mlx_value_t *model)
     }
 }
 
+/*  Is there more to say of the only request to model NAME than its row says? */
+static bool knows_more(const mlx_value_t *activity, const char *name)
+{
+    const mlx_value_t *running = mlx_value_get(activity, "running");
+    for (size_t i = 0; i < mlx_value_size(running); i++) {
+        const mlx_value_t *request = mlx_value_at(running, i);
+        const char *model = mlx_value_str(request, "model");
+        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
+        if (model && name && strcmp(model, name) == 0 &&
+            (prompt || mlx_value_str(request, "client")))
+            return true;
+    }
+    return false;
+}
+
 static void draw_model(table_t *table, const char *kind, const mlx_value_t *model,
                        const mlx_value_t *activity, bool late)
 {
@@ -338,7 +353,7 @@ static void draw_model(table_t *table, const char *kind, const mlx_value_t *mode
     if (requests)
         put_rate(table, rate, late ? MLX_INK_DIM : MLX_INK_TITLE);
     table->row++;
-    if (requests > 1)
+    if (requests > 1 || knows_more(activity, name))
         draw_requests(table, activity, name);
 }
 
@@ -394,7 +409,16 @@ static void draw_plot(const mlx_top_t *self, int which, int row, int column, int
         x = mlx_canvas_text(canvas, row, x, columns, MLX_INK_NORMAL, text) + 1;
     }
     MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, plots[which].unit);
-    mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s", top);
+    MLX_CLEANUP(mlx_free_p)
+    char *mean = mlx_format_unit(mlx_series_mean(series), plots[which].unit);
+    x = mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s avg %s", top, mean);
+    /* How far back the left edge is: one value a second in each column of dots. */
+    int seconds = columns * (canvas->utf8 ? 2 : 1);
+    seconds = seconds < MLX_TOP_HISTORY ? seconds : MLX_TOP_HISTORY;
+    MLX_CLEANUP(mlx_free_p) char *span = mlx_format_unit(seconds, MLX_UNIT_SECONDS);
+    int at = column + columns - (int)strlen(span) - 1;
+    if (x + 2 < at)
+        mlx_canvas_text(canvas, row, at, columns, MLX_INK_DIM, span);
     mlx_plot(canvas, row + 1, column, rows - 1, columns, series, 0, scale > 0 ? scale : 1,
              MLX_INK_PLOT);
 }
@@ -463,7 +487,7 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
     int end = canvas->columns - (int)strlen(services) - 1;
     mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
     int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR,
-                            "q quit  b benchmark  d details");
+                            "q quit  b benchmark  d details  ? help");
     bool room = x + 1 < end && !(note && canvas->columns < NARROW);
     if (note)
         mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,

@@ -61,7 +61,7 @@ const fresh = topic => {
 const why = (d, field) => text(maps(d?.missing).find(entry => entry.field === field)?.why);
 
 function share(used, total) {
-  return typeof total === "number" ? `of ${figure(total, "bytes")} (${Math.round(used / total * 100)} %)` : "";
+  return typeof total === "number" ? `of ${figure(total, "bytes")} (${Math.round(used / total * 100)}\u00a0%)` : "";
 }
 
 function drawSpeed() {
@@ -140,7 +140,7 @@ function modelRow(server, model, work) {
 }
 
 function requestRow(request) {
-  const said = [number(request.tokens) !== undefined && `${request.tokens} tokens`, number(request.age) !== undefined && `for ${seconds(request.age)}`];
+  const said = [request.tokens !== 0 && number(request.tokens) !== undefined && `${request.tokens} tokens`, number(request.age) !== undefined && `for ${seconds(request.age)}`];
   return el("tr", { class: "request" }, el("td"), el("td", { colspan: "5" }, [text(request.client) || "request", ...said].filter(Boolean).join(", ")),
     el("td", { class: "n" }, speedText(1, number(request.tokens_per_second))));
 }

@@ -53,6 +53,15 @@ export function unitOf(series) {
   return "";
 }
 
+// What SERIES is in the legend of a plot whose title says the rest: "GPU 0", "CPU", "ollama local".
+export function legendOf(series) {
+  const [, group, more = "", field] = series.match(/(?:^|\/)(?:sensor|runtime)\.([^./]+)\.?([^/]*)\/(.*)$/) || [];
+  if (!field) return series;
+  if (group === "gpu") return `GPU ${more}`;
+  if (more) return `${group} ${more.replace(/\.[^.]*$/, "")}`;
+  return { cpu: "CPU", gpu: "GPU", max: "hottest", total: "whole machine", package: "processor package" }[field] || field.replaceAll("_", " ");
+}
+
 export const $ = selector => document.querySelector(selector);
 
 // el("td", {class: "n"}, "text", node...): text is text, never markup.

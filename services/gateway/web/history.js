@@ -97,7 +97,6 @@ function add(title, names, closable) {
     plot.node.remove();
   }));
   names.forEach(name => { plot.data.get(name).live = live.get(name) || []; });
-  plot.legend.querySelectorAll("li").forEach((li, i) => { li.lastChild.textContent = shortName(names[i]); });
   plots.push(plot);
   $("#plots").append(plot.node);
   return plot;
@@ -151,7 +150,7 @@ export function onLive(message) {
     points.push([message.t / 1000, value, value, value, 1]);
     if (points.length > LIVE_MAX) points.shift();
   }
-  if (!zoomed && range === 3600) { shared.to = Date.now(); shared.from = shared.to - range * 1000; redraw(); }
+  if (!zoomed && range <= 3600) { shared.to = Date.now(); shared.from = shared.to - range * 1000; redraw(); }
 }
 
 export function setHost(name) {

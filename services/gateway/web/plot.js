@@ -1,6 +1,6 @@
 // One plot on a canvas: lines with a band from min to max, decimated to one column per pixel.
 
-import { color, el, figure } from "./format.js";
+import { color, el, figure, legendOf } from "./format.js";
 
 const MARGIN = { left: 58, right: 8, top: 8, bottom: 20 };
 const SPANS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800,
@@ -80,7 +80,7 @@ export class Plot {
       names.forEach((name, i) => {
         const key = el("span");
         key.style.background = `var(--s${i % 8})`;
-        this.legend.append(el("li", {}, key, name));
+        this.legend.append(el("li", { title: name }, key, legendOf(name)));
       });
     this.listen();
   }
