@@ -215,8 +215,21 @@ def nasty_texts_in_every_field(world):
     values = {"bool": True, "int": 1, "real": 0.5, "string": text}
     publish(world, [[topic_of(topic["topic"]).encode(), envelope(world.rng, filled(topic["fields"], values.get))]
                     for topic in world.catalogue["topics"]])
-    for path in ("/api/status", "/metrics"):
-        assert b"\x1b" not in world.get(path), "an escape in " + path
+    for path in ("/api/status", "/metrics", "/api/requests", "/api/energy"):
+        assert_clean(world.get(path).decode(), path)
+    for command in world.some([["status", "--all"], ["services"], ["requests"], ["models"], ["findings"], ["alerts"],
+                               ["energy"], ["doctor"], ["history", "list"], ["watch", "--count", "20"],
+                               ["models", "--json"], ["requests", "--json"], ["top"]], 3):
+        result = world.suite.ctl(*command, check=False)
+        assert_clean(result.stdout + result.stderr, command)
+
+
+def assert_clean(output, command):
+    bad = {c for c in output if (ord(c) < 0x20 and c != "\n") or 0x7f <= ord(c) <= 0x9f
+           or c in "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"}
+    assert not bad, f"{command}: {bad!r} in {output[:3000]!r}"
+    own = [line for line in output.split("\n") if line.startswith("PWNED")]
+    assert not own, f"{command}: {own}"
 
 
 @attack

@@ -112,9 +112,9 @@ class World:
     def many(self, count):
         return count * 20 if SECONDS else count
 
-    def some(self, values):
+    def some(self, values, few=8):
         """VALUES, in a short run a few of them."""
-        return values if SECONDS else self.rng.sample(values, min(8, len(values)))
+        return values if SECONDS else self.rng.sample(values, min(few, len(values)))
 
     def pause(self, seconds):
         time.sleep(seconds if SECONDS else seconds / 4)
