@@ -16,6 +16,7 @@
 enum {
     SERVICES_MAX = 64,
     CALLS_MAX = 1024,
+    CALLS_OF_ONE_MAX = 128, /* of one process: its neighbours' calls must not wait for more */
     ID_MAX = 64,
     SILENT_US =
         1500 * 1000, /* without a "ready" for this long, see whether the peer still exists */
@@ -36,6 +37,7 @@ typedef struct service {
 typedef struct call {
     struct call *next;
     zframe_t *caller;
+    int64_t pid; /* of the caller's process; 0: not known */
     char *id;
     service_t *service;
 } call_t;
@@ -263,6 +265,15 @@ static bool on_bye(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
     return service != NULL;
 }
 
+/*  Calls that the process which is heard now has open; where it is not known, its connection. */
+static size_t calls_of_sender(const mlx_router_t *self, zframe_t *caller)
+{
+    size_t count = 0;
+    for (const call_t *call = self->calls; call; call = call->next)
+        count += self->sender_pid ? call->pid == self->sender_pid : zframe_eq(call->caller, caller);
+    return count;
+}
+
 static void begin_call(mlx_router_t *self, zframe_t *caller, const char *name, const char *id,
                        zframe_t *body)
 {
@@ -274,13 +285,14 @@ static void begin_call(mlx_router_t *self, zframe_t *caller, const char *name, c
                      "`mlxctl services` lists what is running");
         return;
     }
-    if (self->call_count >= CALLS_MAX) {
+    if (self->call_count >= CALLS_MAX || calls_of_sender(self, caller) >= CALLS_OF_ONE_MAX) {
         answer_error(self, caller, id, MLX_ERR_BUSY, "too many open calls", "try again");
         return;
     }
     call_t *call = mlx_alloc(1, sizeof *call);
     *call = (call_t){.next = self->calls,
                      .caller = zframe_dup(caller),
+                     .pid = self->sender_pid,
                      .id = mlx_strdup(id),
                      .service = service};
     self->calls = call;

@@ -24,6 +24,8 @@ enum {
     KEEP_EVERY = 10,     /* refreshes */
     TRIM_BYTES = 1 << 20,
     ASK_MS = 5000, /* for the recorder's answer */
+    REST = 4,      /* after telling the state, rest so many times as long as that took, at most */
+    REST_MAX_MS = 2000,
     ASKING_MAX = 64,
     HOSTS_MAX = 16 /* that the page can choose from */
 };
@@ -48,6 +50,7 @@ struct mlx_gateway {
     mlx_timer_t *heartbeat;
     uint64_t beats;
     uint64_t refreshes;
+    int64_t rest_us; /* until then the state is not told again: there is much of it */
     question_t *questions;
     size_t asking;
 };
@@ -85,8 +88,17 @@ static void tell_of_others(mlx_gateway_t *self, mlx_value_t *said)
     mlx_overview_select(self->overview, own);
 }
 
+/*  Strangers who fill the tables with sensors and hosts must not keep us from answering. */
+static void rest(mlx_gateway_t *self, int64_t begun_us)
+{
+    int64_t now_us = mlx_now_us(), most_us = (int64_t)REST_MAX_MS * 1000;
+    int64_t rest_us = (now_us - begun_us) * REST;
+    self->rest_us = now_us + (rest_us < most_us ? rest_us : most_us);
+}
+
 static void tell(mlx_gateway_t *self)
 {
+    int64_t begun_us = mlx_now_us();
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *said = mlx_value_map();
     mlx_value_set_str(said, "host", mlx_overview_host(self->overview));
     mlx_value_set_int(said, "stale_ms", MLX_OVERVIEW_STALE_US / 1000);
@@ -94,19 +106,25 @@ static void tell(mlx_gateway_t *self)
     tell_of_others(self, said);
     mlx_events_headline(self->events, said);
     mlx_httpd_wake(self->httpd);
+    rest(self, begun_us);
 }
 
 static void on_gather(void *arg)
 {
     mlx_gateway_t *self = arg;
+    int64_t left_us = self->rest_us - mlx_now_us();
     self->gather = NULL;
-    tell(self);
+    if (left_us > 0)
+        self->gather = mlx_loop_after(self->options.loop, left_us / 1000 + 1, on_gather, self);
+    else
+        tell(self);
 }
 
 static void on_refresh(void *arg)
 {
     mlx_gateway_t *self = arg;
-    tell(self);
+    if (mlx_now_us() >= self->rest_us)
+        tell(self);
     if (++self->refreshes % KEEP_EVERY == 0 &&
         mlx_events_keep(self->events, self->overview) > TRIM_BYTES)
         mlx_os_trim();
