@@ -38,7 +38,8 @@ import Testing
         cmlxtest_publish_gpu(rig.bus, 0, 0.25)
         cmlxtest_publish_gpu(rig.bus, 1, 0.75)
         cmlxtest_publish_memory(rig.bus, 1, 0)
-        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory))
+        let clock = Clock(Date())
+        let model = DashModel(bus: MetricsBus(runDirectory: rig.directory)) { clock.time }
         #expect(model.menu.title == "offline")
         for topic in ["sensor.gpu.0", "sensor.gpu.1", "sensor.memory"] {
             model.take(try await rig.message(topic))

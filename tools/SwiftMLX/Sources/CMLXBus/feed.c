@@ -31,9 +31,18 @@ static struct {
     bool exiting;
 } workers = {.lock = PTHREAD_MUTEX_INITIALIZER, .fewer = PTHREAD_COND_INITIALIZER};
 
+/*  One prefix that a feed listens to. */
+typedef struct interest {
+    struct cmlx_feed *feed;
+    char *prefix;
+    bool begun;   /* subscribed, in the feed's thread */
+    bool covered; /* by a wider one that came later, which delivers the same messages */
+    struct interest *next;
+} interest_t;
+
 struct cmlx_feed {
     worker_t worker;
-    char *prefix;
+    interest_t *interests; /* under the workers' lock; only ever grows */
     cmlx_message_fn fn;
 };
 
@@ -203,36 +212,76 @@ static int start_worker(worker_t *self, const char *run_dir, cmlx_error_t *err)
 
 static void on_message(void *arg, const mlx_message_t *message)
 {
-    const cmlx_feed_t *self = arg;
-    self->fn(self->worker.arg, cmlx_message_copy(message));
+    const interest_t *self = arg;
+    if (!self->covered)
+        self->feed->fn(self->feed->worker.arg, cmlx_message_copy(message));
+}
+
+/*  An interest that nobody has begun with, or NULL; what it covers is silent from now on. */
+static interest_t *next_interest(const cmlx_feed_t *self)
+{
+    pthread_mutex_lock(&workers.lock);
+    interest_t *found = self->interests;
+    while (found && found->begun)
+        found = found->next;
+    for (interest_t *one = self->interests; found && one; one = one->next)
+        if (one->begun && strncmp(one->prefix, found->prefix, strlen(found->prefix)) == 0)
+            one->covered = true;
+    if (found)
+        found->begun = true;
+    pthread_mutex_unlock(&workers.lock);
+    return found;
 }
 
 static void start_feed(void *owner)
 {
-    cmlx_feed_t *self = owner;
-    mlx_bus_subscribe(self->worker.bus, self->prefix, on_message, self);
+    const cmlx_feed_t *self = owner;
+    for (interest_t *one = next_interest(self); one; one = next_interest(self))
+        mlx_bus_subscribe(self->worker.bus, one->prefix, on_message, one);
 }
 
 static void free_feed(void *owner)
 {
     cmlx_feed_t *self = owner;
-    free(self->prefix);
+    while (self->interests) {
+        interest_t *first = self->interests;
+        self->interests = first->next;
+        free(first->prefix);
+        free(first);
+    }
     free(self);
+}
+
+static void add_interest(cmlx_feed_t *self, const char *prefix)
+{
+    interest_t *interest = mlx_alloc(1, sizeof *interest);
+    interest->feed = self;
+    interest->prefix = mlx_strdup(prefix);
+    pthread_mutex_lock(&workers.lock);
+    interest->next = self->interests;
+    self->interests = interest;
+    pthread_mutex_unlock(&workers.lock);
 }
 
 cmlx_feed_t *cmlx_feed_open(const char *run_dir, const char *prefix, cmlx_message_fn fn,
                             cmlx_end_fn end, void *arg, cmlx_error_t *err)
 {
     cmlx_feed_t *self = mlx_alloc(1, sizeof *self);
-    self->prefix = mlx_strdup(prefix);
     self->fn = fn;
     self->worker =
         (worker_t){.end = end, .arg = arg, .start = start_feed, .stop = free_feed, .owner = self};
+    add_interest(self, prefix);
     if (start_worker(&self->worker, run_dir, err)) {
         free_feed(self);
         return NULL;
     }
     return self;
+}
+
+void cmlx_feed_add(cmlx_feed_t *self, const char *prefix)
+{
+    add_interest(self, prefix);
+    wake(&self->worker, start_feed, self);
 }
 
 void cmlx_feed_close(cmlx_feed_t *self)

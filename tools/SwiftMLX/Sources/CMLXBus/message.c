@@ -168,3 +168,9 @@ cmlx_node_t *cmlx_catalogue(void)
 {
     return mlx_catalogue_describe();
 }
+
+int cmlx_topic_period(const char *topic)
+{
+    const mlx_topic_t *entry = mlx_catalogue_find(topic);
+    return entry && entry->retained ? entry->period_s : -1;
+}

@@ -15,7 +15,7 @@ public struct RuntimeModels: BusTopic {
     public var reason: String?
     /// It is loading its model, and not reachable until then.
     public var loading: Bool?
-    /// Kind of server: ollama lmstudio llamacpp vllm sglang llamaswap mlxlm openai.
+    /// Kind of server: dmr koboldcpp localai ollama lmstudio textgen jan llamacpp llamafile vllm sglang llamaswap omlx litertlm mlxlm openai.
     public var kind: String?
     /// Of the runtime.
     public var version: String?
@@ -124,7 +124,7 @@ public struct RuntimeActivity: BusTopic {
     public var requestsTotal: Int?
     /// Requests that failed or were cut off.
     public var errorsTotal: Int?
-    /// Where the speed comes from: tap, runner, slots or metrics.
+    /// Where the speed comes from: tap, runner, slots, metrics or log.
     public var source: String?
     /// Why no better source is used.
     public var sourceReason: String?
@@ -163,6 +163,16 @@ public struct RuntimeActivity: BusTopic {
         public var tokensPerSecond: Double?
         /// Time since the request, in seconds.
         public var age: Double?
+        /// Of its prompt; this and what follows while that is read only.
+        public var promptTokens: Int?
+        /// Of these, read or found in the cache.
+        public var promptDone: Int?
+        /// Of these, found in the cache.
+        public var promptCached: Int?
+        /// Speed of the prompt tokens that were not cached, in tokens per second.
+        public var promptTokensPerSecond: Double?
+        /// Estimate until it is read; never rises, in seconds.
+        public var promptRemaining: Double?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
@@ -171,6 +181,11 @@ public struct RuntimeActivity: BusTopic {
             tokens = data.read("tokens")
             tokensPerSecond = data.read("tokens_per_second")
             age = data.read("age")
+            promptTokens = data.read("prompt_tokens")
+            promptDone = data.read("prompt_done")
+            promptCached = data.read("prompt_cached")
+            promptTokensPerSecond = data.read("prompt_tokens_per_second")
+            promptRemaining = data.read("prompt_remaining")
         }
     }
 
@@ -192,7 +207,7 @@ public struct RuntimeActivity: BusTopic {
         public var duration: Double?
         /// When it ended.
         public var time: Date?
-        /// Tap, runner, slots or metrics.
+        /// Tap, runner, slots, metrics or log.
         public var source: String?
         /// Ok, error, client_abort or server_abort.
         public var outcome: String?

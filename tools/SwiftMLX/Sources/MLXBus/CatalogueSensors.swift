@@ -315,6 +315,8 @@ public struct SensorTemperature: BusTopic {
         public var label: String?
         /// Speed, in revolutions per minute.
         public var rpm: Double?
+        /// How long before the message it was measured; absent: 0, in seconds.
+        public var age: Double?
         /// Slowest speed it is set to, in revolutions per minute.
         public var min: Double?
         /// Fastest speed, in revolutions per minute.
@@ -324,6 +326,7 @@ public struct SensorTemperature: BusTopic {
         public init(_ data: BusData) {
             label = data.read("label")
             rpm = data.read("rpm")
+            age = data.read("age")
             min = data.read("min")
             max = data.read("max")
         }

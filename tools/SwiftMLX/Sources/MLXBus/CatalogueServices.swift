@@ -188,6 +188,8 @@ public struct Alert: BusTopic {
     public var threshold: Double?
     /// When it began.
     public var since: Date?
+    /// Nobody is told until then; absent: it is not silenced.
+    public var silencedUntil: Date?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -198,6 +200,7 @@ public struct Alert: BusTopic {
         value = data.read("value")
         threshold = data.read("threshold")
         since = data.read("since")
+        silencedUntil = data.read("silenced_until")
     }
 }
 

@@ -1,42 +1,28 @@
 import Foundation
-internal import CMLXBus
 
-/// One connection that delivers messages. It ends when it is no longer referenced.
+/// What one loop reads. It ends when it is no longer referenced.
 final class Feed: Sendable {
     let inbox: Inbox
     private let handle: Handle
 
-    init(runDirectory: URL?, prefix: String, pattern: TopicPattern?) throws(BusError) {
+    /// With `states`, whether the bus is served comes as well.
+    init(_ bus: MetricsBus, prefix: String, pattern: TopicPattern?, states: Bool) throws(BusError) {
         let inbox = Inbox(pattern: pattern)
-        // The C thread owns one reference until it says that it is done.
-        let owned = Unmanaged.passRetained(inbox)
-        var error = cmlx_error_t()
-        let opened = cmlx_feed_open(
-            try resolvedRunDirectory(runDirectory), prefix,
-            { context, message in
-                guard let context, let message else { return }
-                Unmanaged<Inbox>.fromOpaque(context).takeUnretainedValue()
-                    .put(BusMessage(owning: message))
-            },
-            { context in
-                guard let context else { return }
-                Unmanaged<Inbox>.fromOpaque(context).release()
-            },
-            owned.toOpaque(), &error)
-        guard let opened else {
-            owned.release()
-            throw BusError(error)
-        }
+        let hub = try BusHub.join(try resolvedRunDirectory(bus.directory), prefix: prefix, inbox)
+        let watch = states ? Task.detached { for await state in bus.states() { inbox.put(state) } } : nil
         self.inbox = inbox
-        handle = Handle { cmlx_feed_close(opened) }
+        handle = Handle {
+            watch?.cancel()
+            hub.leave(inbox)
+        }
     }
 
     deinit {
         close()
     }
 
-    /// The next message, or nil once the reading task is cancelled.
-    func next() async -> BusMessage? {
+    /// What comes next, or nil once the reading task is cancelled.
+    func next() async -> Inbox.Item? {
         await withTaskCancellationHandler {
             await inbox.take()
         } onCancel: {
@@ -74,10 +60,17 @@ final class Inbox: @unchecked Sendable {
     /// Topics that wait at once; beyond it the oldest gives way.
     static let maximumTopics = 1024
 
+    /// What a loop reads.
+    enum Item: Sendable {
+        case message(BusMessage)
+        case state(BusState)
+    }
+
     private let pattern: TopicPattern?
     private let lock = NSLock()
     private var newest: [String: BusMessage] = [:]
     private var order: [String] = []
+    private var state: BusState?
     private var reader: CheckedContinuation<Void, Never>?
     private var isClosed = false
     private var taken = 0
@@ -93,10 +86,11 @@ final class Inbox: @unchecked Sendable {
         let reader = locked { () -> CheckedContinuation<Void, Never>? in
             guard !isClosed else { return nil }
             taken += 1
-            if newest.updateValue(message, forKey: topic) != nil {
+            let source = message.host + "/" + topic
+            if newest.updateValue(message, forKey: source) != nil {
                 skipped += 1
             } else {
-                order.append(topic)
+                order.append(source)
             }
             if order.count > Self.maximumTopics {
                 newest[order.removeFirst()] = nil
@@ -108,16 +102,25 @@ final class Inbox: @unchecked Sendable {
         reader?.resume()
     }
 
-    /// Waits for the next message; nil once closed. One reader at a time.
-    func take() async -> BusMessage? {
+    /// Only the newest state counts.
+    func put(_ state: BusState) {
+        let reader = locked { () -> CheckedContinuation<Void, Never>? in
+            guard !isClosed else { return nil }
+            self.state = state
+            defer { self.reader = nil }
+            return self.reader
+        }
+        reader?.resume()
+    }
+
+    /// Waits for what comes next, a state before messages; nil once closed. One reader at a time.
+    func take() async -> Item? {
         while true {
-            let (message, isOver) = locked {
-                (order.isEmpty ? nil : newest.removeValue(forKey: order.removeFirst()), isClosed)
-            }
-            if message != nil || isOver { return message }
+            let (item, isOver) = locked { (nextItem(), isClosed) }
+            if item != nil || isOver { return item }
             await withCheckedContinuation { continuation in
                 let mayWait = locked {
-                    let mayWait = order.isEmpty && !isClosed
+                    let mayWait = order.isEmpty && state == nil && !isClosed
                     if mayWait { reader = continuation }
                     return mayWait
                 }
@@ -126,10 +129,19 @@ final class Inbox: @unchecked Sendable {
         }
     }
 
+    private func nextItem() -> Item? {
+        if let state {
+            self.state = nil
+            return .state(state)
+        }
+        guard !order.isEmpty else { return nil }
+        return newest.removeValue(forKey: order.removeFirst()).map(Item.message)
+    }
+
     func close() {
         let reader = locked {
             isClosed = true
-            (newest, order) = ([:], [])
+            (newest, order, state) = ([:], [], nil)
             defer { self.reader = nil }
             return self.reader
         }

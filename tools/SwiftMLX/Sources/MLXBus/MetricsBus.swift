@@ -10,9 +10,10 @@ internal import CMLXBus
 /// }
 /// ```
 ///
-/// Each loop has a connection of its own. The newest value comes first, a slow reader skips old
-/// values, and a bus that goes away and comes back is found again. Leaving the loop, or cancelling
-/// its task, closes the connection.
+/// All loops of a process over one bus share one connection, which the last of them closes. The newest
+/// value comes first, a slow reader skips old values, and a bus that goes away and comes back is
+/// found again: ``updates(of:)`` says so in the same loop. Leaving a loop, or cancelling its task,
+/// ends it.
 public struct MetricsBus: Sendable {
     let directory: URL?
 
@@ -23,12 +24,27 @@ public struct MetricsBus: Sendable {
 
     /// The values of one kind of topic, from all its sources.
     public func values<Topic: BusTopic>(of topic: Topic.Type) -> BusValues<Topic> {
-        BusValues(messages: BusMessages(runDirectory: directory, pattern: Topic.pattern))
+        BusValues(messages: BusMessages(bus: self, pattern: Topic.pattern))
+    }
+
+    /// The same values, and between them whether anybody serves the bus: the state first, then each
+    /// change.
+    ///
+    /// ```swift
+    /// for try await update in bus.updates(of: SensorGPU.self) {
+    ///     switch update {
+    ///     case .state(let state): banner = state == .waiting ? "The suite does not run" : nil
+    ///     case .value(let gpu): utilization = gpu.utilization
+    ///     }
+    /// }
+    /// ```
+    public func updates<Topic: BusTopic>(of topic: Topic.Type) -> BusUpdates<Topic> {
+        BusUpdates(messages: BusMessages(bus: self, pattern: Topic.pattern))
     }
 
     /// All messages whose topic begins with `prefix`, untyped.
     public func messages(prefix: String = "") -> BusMessages {
-        BusMessages(runDirectory: directory, prefix: prefix)
+        BusMessages(bus: self, prefix: prefix)
     }
 }
 
@@ -46,7 +62,7 @@ public struct BusValues<Topic: BusTopic>: AsyncSequence, Sendable {
         }
     }
 
-    /// Opens a connection.
+    /// Joins the connection, or opens it.
     public func makeAsyncIterator() -> AsyncIterator {
         AsyncIterator(inner: messages.makeAsyncIterator())
     }
@@ -57,19 +73,19 @@ public struct BusMessages: AsyncSequence, Sendable {
     /// What the sequence delivers.
     public typealias Element = BusMessage
 
-    private let runDirectory: URL?
+    private let bus: MetricsBus
     private let prefix: String
     private let pattern: TopicPattern?
 
-    init(runDirectory: URL?, prefix: String) {
-        self.runDirectory = runDirectory
+    init(bus: MetricsBus, prefix: String) {
+        self.bus = bus
         self.prefix = prefix
         pattern = nil
     }
 
-    init(runDirectory: URL?, pattern: String) {
+    init(bus: MetricsBus, pattern: String) {
         let pattern = TopicPattern(pattern)
-        self.runDirectory = runDirectory
+        self.bus = bus
         self.pattern = pattern
         prefix = pattern.prefix
     }
@@ -80,15 +96,54 @@ public struct BusMessages: AsyncSequence, Sendable {
 
         /// The next message; nil after cancellation.
         public mutating func next() async throws -> BusMessage? {
-            try await feed.get().next()
+            while let item = try await feed.get().next() {
+                if case .message(let message) = item { return message }
+            }
+            return nil
         }
     }
 
-    /// Opens a connection. That it cannot be opened is thrown by the first `next()`.
+    /// Joins the connection, or opens it. That it cannot be opened is thrown by the first `next()`.
     public func makeAsyncIterator() -> AsyncIterator {
-        AsyncIterator(feed: Result { () throws(BusError) in
-            try Feed(runDirectory: runDirectory, prefix: prefix, pattern: pattern)
-        })
+        AsyncIterator(feed: open(states: false))
+    }
+
+    func open(states: Bool) -> Result<Feed, BusError> {
+        Result { () throws(BusError) in
+            try Feed(bus, prefix: prefix, pattern: pattern, states: states)
+        }
+    }
+}
+
+/// What a loop over values and the state of the bus reads.
+public enum BusUpdate<Topic: BusTopic>: Sendable {
+    /// Whether anybody serves the bus, from now on.
+    case state(BusState)
+    /// A value.
+    case value(BusValue<Topic>)
+}
+
+/// Values, and whether the bus is there. See ``MetricsBus/updates(of:)``.
+public struct BusUpdates<Topic: BusTopic>: AsyncSequence, Sendable {
+    let messages: BusMessages
+
+    /// Reads the values and the states.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        let feed: Result<Feed, BusError>
+
+        /// What comes next; nil after cancellation.
+        public mutating func next() async throws -> BusUpdate<Topic>? {
+            switch try await feed.get().next() {
+            case .state(let state): .state(state)
+            case .message(let message): .value(BusValue(message))
+            case nil: nil
+            }
+        }
+    }
+
+    /// Joins the connection.
+    public func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(feed: messages.open(states: true))
     }
 }
 

@@ -37,6 +37,10 @@ struct CatalogueGenerator {
         func these(_ wanted: (String) -> Bool) -> [String] {
             commands.filter { wanted($0.text("service")) }.flatMap { command($0) + [""] }
         }
+        func recorder(_ wanted: (String) -> Bool) -> [String] {
+            commands.filter { $0.text("service") == "recorder" && wanted($0.text("command")) }
+                .flatMap { command($0) + [""] }
+        }
         let common = record("MissingField", Self.missing, "BusRecord",
                             doc: "A field that this machine cannot give, and why.")
             + [""] + record("Interval", interval, "BusRecord",
@@ -46,8 +50,9 @@ struct CatalogueGenerator {
             "CatalogueSensors.swift": Self.file(common + sensors(several: false)),
             "CatalogueRuntimes.swift": Self.file(these("runtime", "bench")),
             "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert", "finding")),
+            "CatalogueEnergy.swift": Self.file(these("energy") + recorder { $0.hasPrefix("energy.") }),
             "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),
-            "CatalogueHistory.swift": Self.file(these { $0 == "recorder" }),
+            "CatalogueHistory.swift": Self.file(recorder { !$0.hasPrefix("energy.") }),
         ]
     }
 

@@ -32,6 +32,9 @@ final class TestBus: @unchecked Sendable {
         cmlxtest_publish_memory(bus, Int64(count), Int64(perSecond))
     }
 
+    func stopBroker() { cmlxtest_stop_broker(bus) }
+    func startBroker() { cmlxtest_start_broker(bus) }
+
     func restartBroker(_ body: () -> Void = {}) {
         cmlxtest_stop_broker(bus)
         body()
@@ -80,6 +83,59 @@ struct Hang: Error {}
             #expect(await waited.first { _ in true } == .waiting)
             bus.publishGPU(0, 0.5)
             while try await values.next()?.utilization != 0.5 {}
+        }
+    }
+
+    @Test func oneLoopTellsValuesAndTheLossOfTheBus() async throws {
+        let bus = try TestBus()
+        bus.publishGPU(0, 0.25)
+        try await withDeadline {
+            var updates = bus.client.updates(of: SensorGPU.self).makeAsyncIterator()
+            var states: [BusState] = []
+            var last: Double?
+            func read(until isEnough: ([BusState], Double?) -> Bool) async throws {
+                while !isEnough(states, last), let update = try await updates.next() {
+                    switch update {
+                    case .state(let state): states.append(state)
+                    case .value(let gpu): last = gpu.utilization
+                    }
+                }
+            }
+            try await read { $0 == [.served] && $1 == 0.25 }
+            bus.stopBroker()
+            try await read { states, _ in states == [.served, .waiting] }
+            bus.startBroker()
+            bus.publishGPU(0, 0.5)
+            try await read { $0 == [.served, .waiting, .served] && $1 == 0.5 }
+        }
+    }
+
+    @Test func twentyLoopsShareOneConnection() async throws {
+        let bus = try TestBus()
+        bus.publishGPU(0, 0.25)
+        bus.publishMemory(1)
+        try await withDeadline {
+            var first = bus.client.values(of: SensorGPU.self).makeAsyncIterator()
+            #expect(try await first.next()?.utilization == 0.25)
+            let before = cmlxtest_descriptors()
+            var loops = (0..<18).map { _ in bus.client.values(of: SensorGPU.self).makeAsyncIterator() }
+            for index in loops.indices {
+                #expect(try await loops[index].next()?.utilization == 0.25)
+            }
+            // Others get theirs too, and a wider loop doubles nothing for those that were there.
+            var memory = bus.client.values(of: SensorMemory.self).makeAsyncIterator()
+            #expect(try await memory.next()?.used == 1)
+            var all = bus.client.messages().makeAsyncIterator()
+            var topics: Set<String> = []
+            while topics.count < 2, let topic = try await all.next()?.topic { topics.insert(topic) }
+            #expect(cmlxtest_descriptors() == before)
+            bus.publishGPU(0, 0.5)
+            bus.publishGPU(1, 0.75)
+            while let gpu = try await first.next(), gpu.topic != "sensor.gpu.1" {
+                #expect(gpu.utilization == 0.5)
+            }
+            let (taken, _) = try first.inner.feed.get().inbox.counts
+            #expect(taken == 3, "each message once")
         }
     }
 

@@ -1,9 +1,9 @@
 /*  cmlxbus.h - the bus client for Swift: feeds, calls, values, the menu
  *
  *  The suite's own client belongs to one thread with one event loop. Here each feed and each call
- *  is such a thread with a client of its own, so that closing it closes its sockets, and Swift
- *  never shares one. This header names no other header of the suite, so that Swift can read it
- *  alone.
+ *  is such a thread with a client of its own, so that closing it closes its sockets. Swift opens
+ *  one feed for all its loops over one bus. This header names no other header of the suite, so that
+ *  Swift can read it alone.
  *
  *      cmlx_feed_t *feed = cmlx_feed_open(NULL, "sensor.gpu.", on_message, on_end, self, &err);
  *      ...
@@ -86,6 +86,15 @@ char *cmlx_run_dir(cmlx_error_t *err);
 /*  All messages whose topic begins with PREFIX, retained values first; reconnects by itself. */
 cmlx_feed_t *cmlx_feed_open(const char *run_dir, const char *prefix, cmlx_message_fn fn,
                             cmlx_end_fn end, void *arg, cmlx_error_t *err);
+
+/*  Deliver messages under PREFIX too, from any thread. No wider prefix than that may be open
+ *  already: its messages come anyway. Only what the bus has not delivered to this feed before comes
+ *  first. */
+void cmlx_feed_add(cmlx_feed_t *self, const char *prefix);
+
+/*  After how many seconds the source of a retained TOPIC says it again; 0: only when it changes;
+ *  -1: the bus keeps none of its messages. */
+int cmlx_topic_period(const char *topic);
 
 /*  End it; returns at once, from any thread, once per feed. The handle is dead afterwards. */
 void cmlx_feed_close(cmlx_feed_t *self);
