@@ -19,6 +19,7 @@
 #include "results.h"
 #include "rules.h"
 #include "speed_watch.h"
+#include "spread.h"
 
 enum {
     FLUSH_SAMPLES = 20000, /* that wait, before the time is up */
@@ -432,6 +433,13 @@ static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *arg
     return mlx_request_log_list(self->requests, database(self), args, err);
 }
 
+static mlx_value_t *answer_spread(mlx_recorder_t *self, const mlx_value_t *args, mlx_error_t *err)
+{
+    if (mlx_request_log_flush(self->requests, database(self), self->options.wall_us(), err))
+        return NULL;
+    return mlx_spread_list(database(self), self->requests, args, self->options.wall_us(), err);
+}
+
 /*  alert.list, alert.silence and alert.test: each answers with the list. */
 static mlx_value_t *answer_alerts(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
                                   mlx_error_t *err)
@@ -458,6 +466,8 @@ static mlx_value_t *answer(mlx_recorder_t *self, const char *cmd, const mlx_valu
         .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
     if (strcmp(cmd, "requests.list") == 0)
         return answer_requests(self, args, err);
+    if (strcmp(cmd, "requests.spread") == 0)
+        return answer_spread(self, args, err);
     if (strcmp(cmd, "energy.list") == 0)
         return mlx_energy_list(database(self), &self->options.prices, args, self->options.wall_us(),
                                err);

@@ -166,28 +166,56 @@ static void csv_numbers(mlx_buf_t *out, const mlx_value_t *list)
     mlx_buf_putc(out, '\n');
 }
 
+void mlx_history_csv_heading(mlx_buf_t *out)
+{
+    mlx_buf_puts(out, "time,min,max,mean,count\n");
+}
+
+static void csv_point(mlx_buf_t *out, const mlx_value_t *point)
+{
+    mlx_moment_write(out, whole_at(point, POINT_T));
+    csv_numbers(out, point);
+}
+
 void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply)
 {
     const mlx_value_t *points = mlx_value_get(reply, "points");
-    mlx_buf_puts(out, "time,min,max,mean,count\n");
-    for (size_t i = 0; i < mlx_value_size(points); i++) {
-        mlx_moment_write(out, whole_at(mlx_value_at(points, i), POINT_T));
-        csv_numbers(out, mlx_value_at(points, i));
-    }
+    mlx_history_csv_heading(out);
+    for (size_t i = 0; i < mlx_value_size(points); i++)
+        csv_point(out, mlx_value_at(points, i));
 }
 
 static const char *const raw_columns[] = {"t", "value", NULL};
+static const char *const point_columns[] = {"t", "min", "max", "mean", "count", NULL};
 static const char *const rollup_columns[] = {"t", "min", "max", "mean", "last", "count", NULL};
 
-static void json_row(mlx_buf_t *out, const char *series, const mlx_value_t *row)
+static void json_row(mlx_buf_t *out, const char *series, const mlx_value_t *row,
+                     const char *const *columns)
 {
-    const char *const *columns = mlx_value_size(row) == 2 ? raw_columns : rollup_columns;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
     mlx_value_set_str(map, "series", series);
     for (size_t i = 0; columns[i]; i++)
         mlx_value_set(map, columns[i], mlx_value_copy(mlx_value_at(row, i)));
     mlx_json_write(out, map, false);
     mlx_buf_putc(out, '\n');
+}
+
+int64_t mlx_history_points(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us,
+                           int64_t whole_us, bool json)
+{
+    const mlx_value_t *points = mlx_value_get(reply, "points");
+    for (size_t i = 0; i < mlx_value_size(points); i++) {
+        const mlx_value_t *point = mlx_value_at(points, i);
+        int64_t t = whole_at(point, POINT_T);
+        if (t < since_us || t > whole_us)
+            continue;
+        if (json)
+            json_row(out, mlx_value_str(reply, "series"), point, point_columns);
+        else
+            csv_point(out, point);
+        since_us = t + 1;
+    }
+    return since_us;
 }
 
 /*  RFC 4180: in quotes, quotes doubled: a model's name may hold commas. */
@@ -206,7 +234,7 @@ void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
     for (size_t i = 0; series && i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
         if (json) {
-            json_row(out, series, row);
+            json_row(out, series, row, mlx_value_size(row) == 2 ? raw_columns : rollup_columns);
             continue;
         }
         csv_text(out, series);
