@@ -62,12 +62,20 @@ static const mlx_field_t history_query_args[] = {
     END,
 };
 
+static const mlx_field_t history_event[] = {
+    TIME("t", "when it happened"),
+    STR("kind", "model, runtime, alert, gap, finding or benchmark"),
+    STR("text", "what happened, for a person"),
+    END,
+};
+
 static const mlx_field_t history_query_result[] = {
     STR("series", "its full name"),
     STR("unit", "of the values"),
     STR("tier", "finest rows that were read: raw, minute or hour"),
     NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
     LIST("points", NULL, "lists of [t, min, max, mean, count]; a step without samples has none"),
+    LIST("events", history_event, "what happened on this machine meanwhile, the newest hundred"),
     END,
 };
 

@@ -40,7 +40,7 @@ double mlx_sketch_mean(const mlx_sketch_t *self);
 /*  The value below which the share SHARE (0 to 1) of all is; NaN of an empty one. */
 double mlx_sketch_quantile(const mlx_sketch_t *self, double share);
 
-/*  The first bucket from number *AT on that is not empty; *AT is moved behind it. False: no more. */
+/*  The first bucket from number *AT on that is not empty; *AT is moved behind it. False: none. */
 typedef struct {
     double above, upto;
     int64_t count;

@@ -52,7 +52,9 @@ static const char *const schema[] = {
     "                           model TEXT NOT NULL, options TEXT NOT NULL,"
     "                           version TEXT NOT NULL, digest TEXT NOT NULL,"
     "                           system TEXT NOT NULL, driver TEXT NOT NULL);",
-    "CREATE TABLE spread (id INTEGER PRIMARY KEY, model TEXT NOT NULL, data BLOB NOT NULL);",
+    "CREATE TABLE spread (id INTEGER PRIMARY KEY, model TEXT NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE event (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL,"
+    "                    text TEXT NOT NULL);",
 };
 
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)

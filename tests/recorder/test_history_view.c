@@ -63,6 +63,24 @@ static void a_gap_is_empty_in_the_plot(void **state)
     mlx_value_destroy(&value);
 }
 
+static void events_are_marked(void **state)
+{
+    (void)state;
+    mlx_value_t *value = with_gap(30);
+    const char *text = "[{\"t\":1767225600000000,\"kind\":\"model\",\"text\":\"m loaded\"},"
+                       "{\"t\":1767227400000000,\"kind\":\"gap\",\"text\":\"x\\u001b[2J\"},"
+                       "{\"t\":1,\"kind\":\"gap\",\"text\":\"too early\"},7,{}]";
+    mlx_value_set(value, "events", reply(text));
+    mlx_buf_t out = {0};
+    mlx_history_plot(&out, value, T0, T0 + 60 * MINUTE, 43, false);
+    assert_non_null(strstr(mlx_buf_str(&out), "\n             a              b\n"));
+    assert_non_null(strstr(mlx_buf_str(&out), " model: m loaded\n"));
+    assert_null(strchr(mlx_buf_str(&out), 0x1b));
+    assert_null(strstr(mlx_buf_str(&out), "early"));
+    mlx_buf_clear(&out);
+    mlx_value_destroy(&value);
+}
+
 static void nothing_recorded_is_said(void **state)
 {
     (void)state;
@@ -217,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_written),
         cmocka_unit_test(a_gap_is_empty_in_the_plot),
+        cmocka_unit_test(events_are_marked),
         cmocka_unit_test(nothing_recorded_is_said),
         cmocka_unit_test(hostile_replies_are_drawn_somehow),
         cmocka_unit_test(rows_are_csv_and_json_lines),

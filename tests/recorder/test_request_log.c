@@ -11,6 +11,7 @@
 #include "common/base/json.h"
 #include "proto/json.h"
 #include "scratch.h"
+#include "services/recorder/event_log.h"
 #include "services/recorder/request_log.h"
 #include "services/recorder/spread.h"
 #include "services/recorder/store.h"
@@ -311,6 +312,52 @@ static void names_in_a_day_are_bounded(void **state)
     stop(&rig);
 }
 
+static void hear(mlx_event_log_t *log, int64_t t_us, const char *json)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_json_parse(json, strlen(json), NULL);
+    assert_non_null(d);
+    mlx_event_log_message(log, &(mlx_message_t){.topic = "runtime.ollama.127_0_0_1-11434.models",
+                                                .host = "studio",
+                                                .t = t_us,
+                                                .d = d});
+}
+
+/*  What is when the recorder starts is no event, nor is a server that does not answer. */
+static void what_happened_is_listed(void **state)
+{
+    static const char *const want[] = {
+        "qwen3 loaded", "old freed",    "ollama went from 0.1 to 0.2",
+        "hot firing",   "hot resolved", "asleep or stopped for 3600 s"};
+    rig_t *rig = start(state);
+    mlx_event_log_t *log = mlx_event_log_new();
+    hear(log, T0,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.1\","
+         "\"models\":[{\"name\":\"old\"}]}");
+    hear(log, T0 + 1,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.1\","
+         "\"models\":[{\"name\":\"qwen3\",\"state\":\"loaded\"},"
+         "{\"name\":\"x\",\"state\":\"unloaded\"}]}");
+    hear(log, T0 + 2, "{\"reachable\":false}");
+    hear(log, T0 + 3,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.2\","
+         "\"models\":[{\"name\":\"qwen3\"}]}");
+    static const char *const states[] = {"resolved", "firing", "firing", "resolved"};
+    for (int i = 0; i < 4; i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+        mlx_value_set_str(d, "state", states[i]);
+        mlx_event_log_alert(log, "hot", d, T0 + 4 + i);
+    }
+    assert_int_equal(mlx_event_log_flush(log, db(rig), T0 + 8, NULL), 0);
+    assert_int_equal(mlx_event_log_flush(log, db(rig), T0 + 8 + INT64_C(3600000000), NULL), 0);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *list = mlx_event_log_list(db(rig), T0, T0 + DAY_US, NULL);
+    assert_int_equal(mlx_value_size(list), MLX_COUNT(want));
+    for (size_t i = 0; i < MLX_COUNT(want); i++)
+        assert_string_equal(mlx_value_str(mlx_value_at(list, i), "text"), want[i]);
+    mlx_event_log_destroy(&log);
+    stop(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +367,7 @@ int main(void)
                                         scratch_remove),
         cmocka_unit_test_setup_teardown(percentiles_outlive_requests, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(names_in_a_day_are_bounded, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(what_happened_is_listed, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(texts_are_bounded, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(each_is_less_than_sixty_bytes, scratch_make,
                                         scratch_remove),
