@@ -62,12 +62,20 @@ static const mlx_field_t history_query_args[] = {
     END,
 };
 
+static const mlx_field_t history_event[] = {
+    TIME("t", "when it happened"),
+    STR("kind", "model, runtime, alert, gap, finding or benchmark"),
+    STR("text", "what happened, for a person"),
+    END,
+};
+
 static const mlx_field_t history_query_result[] = {
     STR("series", "its full name"),
     STR("unit", "of the values"),
     STR("tier", "finest rows that were read: raw, minute or hour"),
     NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
     LIST("points", NULL, "lists of [t, min, max, mean, count]; a step without samples has none"),
+    LIST("events", history_event, "what happened on this machine meanwhile, the newest hundred"),
     END,
 };
 
@@ -122,6 +130,49 @@ static const mlx_field_t history_info_result[] = {
 static const mlx_field_t history_vacuum_result[] = {
     NUM("before", MLX_INT, MLX_UNIT_BYTES, "size before"),
     NUM("after", MLX_INT, MLX_UNIT_BYTES, "size now"),
+    END,
+};
+
+static const mlx_field_t requests_spread_args[] = {
+    STR("measure", "ttft, latency or tokens (generated)"),
+    STR("model", "part of a model's name; absent: all"),
+    TIME("since", "begin of the range; absent: a day before its end"),
+    TIME("until", "end of the range; absent: now"),
+    END,
+};
+
+static const mlx_field_t requests_spread_point[] = {
+    TIME("t", "begin of the step"),
+    INT("count", "requests that ended well in it and told the measure"),
+    NUM("min", MLX_REAL, MLX_UNIT_NONE, "least value"),
+    NUM("max", MLX_REAL, MLX_UNIT_NONE, "largest"),
+    NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean"),
+    NUM("p10", MLX_REAL, MLX_UNIT_NONE, "the value that 10 % of the requests were below"),
+    NUM("p50", MLX_REAL, MLX_UNIT_NONE, "50 %"),
+    NUM("p90", MLX_REAL, MLX_UNIT_NONE, "90 %"),
+    NUM("p95", MLX_REAL, MLX_UNIT_NONE, "95 %"),
+    NUM("p99", MLX_REAL, MLX_UNIT_NONE, "99 %"),
+    END,
+};
+
+static const mlx_field_t requests_spread_result[] = {
+    STR("measure", "as asked"),
+    STR("unit", "of the values"),
+    TIME("since", "begin: not before the first request, nor in a day whose requests are gone"),
+    TIME("until", "end"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "of the points"),
+    NUM("error", MLX_REAL, MLX_UNIT_RATIO, "that a percentile may have, of itself"),
+    INT("count", "requests in all; without any the following are absent"),
+    NUM("min", MLX_REAL, MLX_UNIT_NONE, "as in a point, of all"),
+    NUM("max", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("mean", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("p10", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("p50", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("p90", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("p95", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    NUM("p99", MLX_REAL, MLX_UNIT_NONE, "of all"),
+    LIST("buckets", NULL, "lists of [above, up to, count]; those without requests have none"),
+    LIST("points", requests_spread_point, "steps that have requests"),
     END,
 };
 
@@ -257,6 +308,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      bench_list_result},
     {"recorder", "requests.list", "Requests that have ended", requests_list_args, NULL,
      requests_list_result},
+    {"recorder", "requests.spread", "Percentiles of requests' times and tokens",
+     requests_spread_args, NULL, requests_spread_result},
     {"recorder", "alert.list", "Alert rules and their state", no_fields, NULL, alert_list_result},
     {"recorder", "alert.silence", "Tell nobody of an alert for some time", alert_silence_args, NULL,
      alert_list_result},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/suggest.h"
+#include "event_log.h"
 #include "finding_log.h"
 #include "query.h"
 #include "results.h"
@@ -92,6 +93,14 @@ static mlx_value_t *answer_query(const mlx_asked_t *asked, const mlx_value_t *ar
     for (size_t i = 0; i < points.n; i++)
         append_point(list, &points.all[i]);
     mlx_points_clear(&points);
+    mlx_value_t *events =
+        mlx_event_log_list(mlx_history_store_db(mlx_history_store(asked->history)),
+                           query.since * 1000, query.until * 1000, err);
+    if (!events) {
+        mlx_value_destroy(&result);
+        return NULL;
+    }
+    mlx_value_set(result, "events", events);
     return result;
 }
 

@@ -534,6 +534,18 @@ const mlx_history_slot_t *mlx_history_open_slot(const mlx_history_t *self, mlx_t
     return &self->slots[tier];
 }
 
+/*  A row of a tier begins up to its width before its first sample, which a finer tier may have. */
+static int64_t first_sample(const int64_t since[MLX_TIERS])
+{
+    int64_t oldest = INT64_MAX;
+    for (int tier = MLX_TIERS - 1; tier >= MLX_TIER_RAW; tier--) {
+        int64_t width = tier + 1 < MLX_TIERS ? mlx_tier_width((mlx_tier_t)(tier + 1)) : 0;
+        if (since[tier] - width < oldest)
+            oldest = since[tier];
+    }
+    return oldest;
+}
+
 int mlx_history_figures(mlx_history_t *self, mlx_history_store_figures_t *figures, mlx_error_t *err)
 {
     if (mlx_history_store_figures(self->store, figures, err))
@@ -545,8 +557,9 @@ int mlx_history_figures(mlx_history_t *self, mlx_history_store_figures_t *figure
             figures->rows[tier] += (int64_t)track->rollups[tier].n;
     }
     for (int i = 0; i < MLX_TIERS; i++)
-        if (self->slots[i].since < figures->oldest)
-            figures->oldest = self->slots[i].since;
+        if (self->slots[i].since < figures->since[i])
+            figures->since[i] = self->slots[i].since;
+    figures->oldest = first_sample(figures->since);
     return 0;
 }
 

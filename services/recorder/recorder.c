@@ -11,6 +11,7 @@
 #include "alert_board.h"
 #include "commands.h"
 #include "energy.h"
+#include "event_log.h"
 #include "fields.h"
 #include "finding_log.h"
 #include "findings.h"
@@ -19,6 +20,7 @@
 #include "results.h"
 #include "rules.h"
 #include "speed_watch.h"
+#include "spread.h"
 
 enum {
     FLUSH_SAMPLES = 20000, /* that wait, before the time is up */
@@ -39,6 +41,7 @@ struct mlx_recorder {
     mlx_speed_watch_t *speeds;
     mlx_rules_t *rules;
     mlx_alert_board_t *alerts;
+    mlx_event_log_t *events;
     mlx_findings_t *findings;
     char *set_aside; /* what was said about a damaged database, or NULL */
     bool failing;    /* the newest flush failed */
@@ -173,6 +176,7 @@ static void on_alert(void *arg, const char *topic, const mlx_value_t *d)
 {
     mlx_recorder_t *self = arg;
     mlx_alert_board_take(self->alerts, topic, d, self->options.wall_us());
+    mlx_event_log_alert(self->events, topic + strlen("alert."), d, self->options.wall_us());
 }
 
 /*  A finding began or ended: keep it, and say so. */
@@ -198,6 +202,7 @@ mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_erro
     self->host = mlx_strdup(options->host);
     self->requests = mlx_request_log_new(options->request_days);
     self->energy = mlx_energy_new(options->energy_days);
+    self->events = mlx_event_log_new();
     self->speeds = mlx_speed_watch_new(options->system, options->driver);
     self->alerts =
         mlx_alert_board_new(options->rules, &(mlx_alert_board_hooks_t){.publish = options->publish,
@@ -227,6 +232,7 @@ static int flush(mlx_recorder_t *self)
     int rc = mlx_history_flush(self->history, begun / 1000, &err) ||
              mlx_request_log_flush(self->requests, database(self), begun, &err) ||
              mlx_energy_flush(self->energy, database(self), begun, &err) ||
+             mlx_event_log_flush(self->events, database(self), begun, &err) ||
              mlx_speed_watch_flush(self->speeds, database(self), &err);
     self->flush_s = (double)(self->options.wall_us() - begun) / 1e6;
     self->failing = rc != 0;
@@ -248,6 +254,7 @@ void mlx_recorder_destroy(mlx_recorder_t **self)
     mlx_history_destroy(&recorder->history);
     mlx_request_log_destroy(&recorder->requests);
     mlx_energy_destroy(&recorder->energy);
+    mlx_event_log_destroy(&recorder->events);
     mlx_speed_watch_destroy(&recorder->speeds);
     mlx_rules_destroy(&recorder->rules);
     mlx_alert_board_destroy(&recorder->alerts);
@@ -329,6 +336,7 @@ void mlx_recorder_message(mlx_recorder_t *self, const mlx_message_t *message)
         return;
     mlx_energy_message(self->energy, message);
     mlx_speed_watch_message(self->speeds, message);
+    mlx_event_log_message(self->events, message);
     mlx_findings_message(self->findings, message);
 }
 
@@ -432,6 +440,13 @@ static mlx_value_t *answer_requests(mlx_recorder_t *self, const mlx_value_t *arg
     return mlx_request_log_list(self->requests, database(self), args, err);
 }
 
+static mlx_value_t *answer_spread(mlx_recorder_t *self, const mlx_value_t *args, mlx_error_t *err)
+{
+    if (mlx_request_log_flush(self->requests, database(self), self->options.wall_us(), err))
+        return NULL;
+    return mlx_spread_list(database(self), self->requests, args, self->options.wall_us(), err);
+}
+
 /*  alert.list, alert.silence and alert.test: each answers with the list. */
 static mlx_value_t *answer_alerts(mlx_recorder_t *self, const char *cmd, const mlx_value_t *args,
                                   mlx_error_t *err)
@@ -458,6 +473,8 @@ static mlx_value_t *answer(mlx_recorder_t *self, const char *cmd, const mlx_valu
         .history = self->history, .path = self->path, .host = self->host, .now_ms = now_ms(self)};
     if (strcmp(cmd, "requests.list") == 0)
         return answer_requests(self, args, err);
+    if (strcmp(cmd, "requests.spread") == 0)
+        return answer_spread(self, args, err);
     if (strcmp(cmd, "energy.list") == 0)
         return mlx_energy_list(database(self), &self->options.prices, args, self->options.wall_us(),
                                err);

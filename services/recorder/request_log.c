@@ -5,6 +5,7 @@
 
 #include "proto/utf8.h"
 #include "request_pack.h"
+#include "spread.h"
 
 enum {
     TEXT_CHARS = 200,   /* of a text that is kept */
@@ -24,6 +25,7 @@ typedef struct {
 struct mlx_request_log {
     int64_t keep_us;
     mlx_value_t *waiting; /* list of data */
+    mlx_spread_t *spread; /* of the flush under way */
     text_t *texts;
     size_t text_count;
     bool loaded;         /* the texts of the database */
@@ -37,6 +39,7 @@ mlx_request_log_t *mlx_request_log_new(int64_t days)
     mlx_request_log_t *self = mlx_alloc(1, sizeof *self);
     self->keep_us = days * DAY_US;
     self->waiting = mlx_value_list();
+    self->spread = mlx_spread_new();
     return self;
 }
 
@@ -55,6 +58,7 @@ void mlx_request_log_destroy(mlx_request_log_t **self_p)
         return;
     mlx_request_log_reset(self);
     mlx_value_destroy(&self->waiting);
+    mlx_spread_destroy(&self->spread);
     free(self->texts);
     free(self);
 }
@@ -162,7 +166,7 @@ static int write_one(mlx_request_log_t *self, const mlx_value_t *d, mlx_error_t 
                        "ib", id, (const void *)data.data, data.len))
             return -1;
         if (mlx_db_changes(self->db) > 0)
-            return 0;
+            return mlx_spread_put(self->spread, self->db, d, err);
     }
     return 0;
 }
@@ -193,6 +197,8 @@ static int write_all(mlx_request_log_t *self, int64_t now_us, mlx_error_t *err)
             *err = self->problem;
         rc = -1;
     }
+    if (mlx_spread_write(self->spread, rc == 0 ? self->db : NULL, err))
+        rc = -1;
     if (rc == 0)
         rc = mlx_db_commit(self->db, err);
     if (rc)
@@ -303,4 +309,25 @@ mlx_value_t *mlx_request_log_list(mlx_request_log_t *self, mlx_db_t *db, const m
     if (cursor)
         mlx_value_set_int(result, "cursor", cursor);
     return result;
+}
+
+int mlx_request_log_each(mlx_request_log_t *self, mlx_db_t *db, int64_t since_us, int64_t until_us,
+                         mlx_request_log_fn fn, void *arg, mlx_error_t *err)
+{
+    if (load_texts(self, db, err))
+        return -1;
+    MLX_CLEANUP(mlx_stmt_destroy)
+    mlx_stmt_t *q = mlx_db_query(
+        db, err, "SELECT id, data FROM request WHERE id >= ? AND id < ? ORDER BY id DESC", "ii",
+        since_us, until_us);
+    int more;
+    bool go_on = true;
+    while (go_on && (more = mlx_stmt_step(q, err)) > 0) {
+        size_t len;
+        const void *data = mlx_stmt_bytes(q, 1, &len);
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *d = mlx_request_unpack(data, len, mlx_stmt_int(q, 0), text_of, self);
+        go_on = !d || fn(arg, d);
+    }
+    return go_on ? more : 0;
 }

@@ -42,4 +42,10 @@ int mlx_request_log_flush(mlx_request_log_t *self, mlx_db_t *db, int64_t now_us,
 mlx_value_t *mlx_request_log_list(mlx_request_log_t *self, mlx_db_t *db, const mlx_value_t *args,
                                   mlx_error_t *err);
 
+/*  Give those that ended in SINCE..UNTIL to FN, newest first, until it returns false. What waits
+ *  is not among them. 0, or -1 with ERR. */
+typedef bool (*mlx_request_log_fn)(void *arg, const mlx_value_t *d);
+int mlx_request_log_each(mlx_request_log_t *self, mlx_db_t *db, int64_t since_us, int64_t until_us,
+                         mlx_request_log_fn fn, void *arg, mlx_error_t *err);
+
 #endif

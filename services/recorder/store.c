@@ -52,6 +52,9 @@ static const char *const schema[] = {
     "                           model TEXT NOT NULL, options TEXT NOT NULL,"
     "                           version TEXT NOT NULL, digest TEXT NOT NULL,"
     "                           system TEXT NOT NULL, driver TEXT NOT NULL);",
+    "CREATE TABLE spread (id INTEGER PRIMARY KEY, model TEXT NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE event (n INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL,"
+    "                    text TEXT NOT NULL);",
 };
 
 mlx_history_store_t *mlx_history_store_open(const char *path, mlx_error_t *err)
@@ -370,6 +373,8 @@ int mlx_history_store_figures(mlx_history_store_t *self, mlx_history_store_figur
         return -1;
     *figures = (mlx_history_store_figures_t){
         .bytes = pages * size, .free = unused * size, .oldest = INT64_MAX};
+    for (int i = 0; i < MLX_TIERS; i++)
+        figures->since[i] = INT64_MAX;
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(
         self->db, err, "SELECT tier, sum(rows * NOT open), min(since) FROM slot GROUP BY tier", "");
@@ -378,7 +383,8 @@ int mlx_history_store_figures(mlx_history_store_t *self, mlx_history_store_figur
         int64_t tier = mlx_stmt_int(q, 0), since = mlx_stmt_int(q, 2);
         if (tier >= 0 && tier < MLX_TIERS)
             figures->rows[tier] = mlx_stmt_int(q, 1);
-        figures->oldest = since < figures->oldest ? since : figures->oldest;
+        if (tier >= 0 && tier < MLX_TIERS)
+            figures->since[tier] = since;
     }
     return more;
 }

@@ -9,6 +9,7 @@
  *  tail     samples that are in no chunk yet, one row a flush: what a crash would lose otherwise
  *  result   benchmark results whole, as JSON
  *  request, request_text   requests of models that have ended (request_log.h)
+ *  spread   percentiles of their times and tokens, a row for each day and model (spread.h)
  *
  *      mlx_history_store_t *store = mlx_history_store_open(path, &err);
  *      if (mlx_history_store_begin(store, &err) == 0) ... mlx_history_store_commit(store, &err)
@@ -107,10 +108,11 @@ int mlx_history_store_each_chunk(mlx_history_store_t *self, const mlx_chunk_rang
                                  mlx_chunk_fn fn, void *arg, mlx_error_t *err);
 
 typedef struct {
-    int64_t bytes;           /* of the file */
-    int64_t free;            /* of them, not in use */
-    int64_t oldest;          /* time of the oldest row, or INT64_MAX */
-    int64_t rows[MLX_TIERS]; /* of finished slots */
+    int64_t bytes;            /* of the file */
+    int64_t free;             /* of them, not in use */
+    int64_t since[MLX_TIERS]; /* time of the oldest row of each tier, or INT64_MAX */
+    int64_t oldest;           /* of the first sample, or INT64_MAX: mlx_history_figures tells it */
+    int64_t rows[MLX_TIERS];  /* of finished slots */
 } mlx_history_store_figures_t;
 
 int mlx_history_store_figures(mlx_history_store_t *self, mlx_history_store_figures_t *figures,

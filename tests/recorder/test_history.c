@@ -201,6 +201,31 @@ static void gaps_stay_gaps(void **state)
     mlx_points_clear(&points);
 }
 
+/*  Not the beginning of its hour or minute. */
+static void the_first_sample_is_told(void **state)
+{
+    scratch_t *self = *state;
+    mlx_history_store_figures_t figures;
+    int64_t first = SCRATCH_T0 + 17 * 60000 + 23456;
+    scratch_open(self, first);
+    mlx_track_t *track = track_of(self, "h/t/f");
+    assert_int_equal(mlx_history_figures(self->history, &figures, NULL), 0);
+    assert_int_equal(figures.oldest, INT64_MAX);
+    for (int64_t t = first; t < SCRATCH_T0 + 3 * HOUR; t += 1000) {
+        mlx_history_add(self->history, track, t, 1);
+        if (t % 600000 < 1000)
+            flush(self, t);
+    }
+    assert_int_equal(mlx_history_figures(self->history, &figures, NULL), 0);
+    assert_int_equal(figures.oldest, first);
+    for (int day = 1; day < 5; day++)
+        mlx_history_add(self->history, track, SCRATCH_T0 + day * DAY, 1);
+    flush(self, SCRATCH_T0 + 5 * DAY);
+    assert_int_equal(mlx_history_retain(self->history, SCRATCH_T0 + 5 * DAY, NULL), 0);
+    assert_int_equal(mlx_history_figures(self->history, &figures, NULL), 0);
+    assert_in_range(figures.oldest, SCRATCH_T0 + 17 * 60000, first); /* the minute is left */
+}
+
 /*  100 days: the oldest part comes from hours, the middle from minutes, the newest raw, and each
  *  sample counts once. */
 static void retention_leaves_the_coarser_rows(void **state)
@@ -447,6 +472,7 @@ int main(void)
         TEST(a_crash_loses_what_was_not_flushed_and_no_more),
         TEST(the_coarsest_tier_that_is_fine_enough_is_read),
         TEST(gaps_stay_gaps),
+        TEST(the_first_sample_is_told),
         TEST(retention_leaves_the_coarser_rows),
         TEST(repeats_are_dropped_and_a_clock_set_back_is_not),
         TEST(what_is_no_number_is_refused),

@@ -11,6 +11,7 @@
 #include "common/base/json.h"
 #include "common/base/moment.h"
 #include "tools/mlxctl/history_view.h"
+#include "tools/mlxctl/spread_view.h"
 
 #define T0 INT64_C(1767225600000000) /* 2026-01-01 */
 #define MINUTE INT64_C(60000000)
@@ -62,6 +63,24 @@ static void a_gap_is_empty_in_the_plot(void **state)
     mlx_value_destroy(&value);
 }
 
+static void events_are_marked(void **state)
+{
+    (void)state;
+    mlx_value_t *value = with_gap(30);
+    const char *text = "[{\"t\":1767225600000000,\"kind\":\"model\",\"text\":\"m loaded\"},"
+                       "{\"t\":1767227400000000,\"kind\":\"gap\",\"text\":\"x\\u001b[2J\"},"
+                       "{\"t\":1,\"kind\":\"gap\",\"text\":\"too early\"},7,{}]";
+    mlx_value_set(value, "events", reply(text));
+    mlx_buf_t out = {0};
+    mlx_history_plot(&out, value, T0, T0 + 60 * MINUTE, 43, false);
+    assert_non_null(strstr(mlx_buf_str(&out), "\n             a              b\n"));
+    assert_non_null(strstr(mlx_buf_str(&out), " model: m loaded\n"));
+    assert_null(strchr(mlx_buf_str(&out), 0x1b));
+    assert_null(strstr(mlx_buf_str(&out), "early"));
+    mlx_buf_clear(&out);
+    mlx_value_destroy(&value);
+}
+
 static void nothing_recorded_is_said(void **state)
 {
     (void)state;
@@ -78,7 +97,10 @@ static void hostile_replies_are_drawn_somehow(void **state)
     (void)state;
     static const char *const replies[] = {
         "{}", "{\"series\":\"x\",\"points\":[1,null,[],[\"a\"],[-1,1,1,1,1],[1e300,1,1,1,1]]}",
-        "{\"series\":\"x\",\"rows\":[1,[],[1],[1,2],[1,2,3]]}"};
+        "{\"series\":\"x\",\"rows\":[1,[],[1],[1,2],[1,2,3]]}",
+        "{\"count\":-1,\"buckets\":[1,[],[\"a\"],[-1,1e300,1e300],[5,1,-1],[1e300,2,3]],"
+        "\"points\":[1,{},{\"t\":-1,\"count\":1e300,\"p50\":1e300}]}",
+        "{\"count\":1,\"buckets\":[[0,1e-9,1],[1e300,1e301,1]]}"};
     for (size_t i = 0; i < MLX_COUNT(replies); i++) {
         mlx_value_t *value = reply(replies[i]);
         mlx_buf_t out = {0};
@@ -86,6 +108,9 @@ static void hostile_replies_are_drawn_somehow(void **state)
         mlx_history_csv(&out, value);
         mlx_history_rows(&out, value, true);
         mlx_history_rows(&out, value, false);
+        mlx_spread_histogram(&out, value, &(mlx_term_t){.columns = 1});
+        mlx_spread_table(&out, value, &(mlx_term_t){.columns = 1});
+        mlx_spread_csv(&out, value, i % 2 == 0);
         assert_true(out.len > 0);
         mlx_buf_clear(&out);
         mlx_value_destroy(&value);
@@ -171,14 +196,50 @@ static void times_are_written(void **state)
     }
 }
 
+static void requests_are_spread(void **state)
+{
+    static const char text[] =
+        "{\"measure\":\"ttft\",\"unit\":\"seconds\",\"count\":30,\"min\":0.25,\"p10\":0.26,"
+        "\"p50\":0.3,\"p90\":2,\"p95\":2.25,\"p99\":2.5,\"max\":3,\"mean\":1,"
+        "\"buckets\":[[0.25,0.26,20],[0.26,0.27,5],[2.4,2.5,5]],"
+        "\"points\":[{\"t\":1767225600000000,\"count\":30,\"min\":0.25,\"p50\":0.3}]}";
+    const mlx_term_t term = {.columns = 80};
+    (void)state;
+    mlx_value_t *value = reply(text);
+    mlx_buf_t out = {0};
+    mlx_spread_histogram(&out, value, &term);
+    const char *shown = mlx_buf_str(&out);
+    assert_non_null(strstr(shown, "Time to the first token, 30 requests\n"));
+    assert_non_null(strstr(shown, "min 250 ms  p10 260 ms  p50 300 ms  p90 2.00 s"));
+    assert_non_null(strstr(shown, "  ######################################## 25\n"));
+    assert_non_null(strstr(shown, "  ######## 5\n"));
+    assert_non_null(strstr(shown, "  0\n")); /* what is empty between them is there */
+    mlx_buf_reset(&out);
+    mlx_spread_table(&out, value, &term);
+    assert_non_null(strstr(mlx_buf_str(&out), "300 ms"));
+    assert_non_null(strstr(mlx_buf_str(&out), "n/a"));
+    mlx_buf_reset(&out);
+    mlx_spread_csv(&out, value, false);
+    assert_string_equal(mlx_buf_str(&out), "above,upto,count\n0.25,0.26,20\n0.26,0.27,5\n"
+                                           "2.4,2.5,5\n");
+    mlx_buf_reset(&out);
+    mlx_spread_csv(&out, value, true);
+    assert_string_equal(mlx_buf_str(&out), "time,count,min,p10,p50,p90,p95,p99,max\n"
+                                           "2026-01-01T00:00:00.000Z,30,0.25,,0.3,,,,\n");
+    mlx_buf_clear(&out);
+    mlx_value_destroy(&value);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_written),
         cmocka_unit_test(a_gap_is_empty_in_the_plot),
+        cmocka_unit_test(events_are_marked),
         cmocka_unit_test(nothing_recorded_is_said),
         cmocka_unit_test(hostile_replies_are_drawn_somehow),
         cmocka_unit_test(rows_are_csv_and_json_lines),
+        cmocka_unit_test(requests_are_spread),
         cmocka_unit_test(times_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

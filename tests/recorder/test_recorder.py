@@ -2,16 +2,20 @@
 
     test_recorder.py [KILLS]     default 200
 """
+import itertools
 import json
 import os
 import random
 import resource
+import select
+import socket
 import sqlite3
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
-from suite import Suite, envelope, run  # noqa: E402 (the folder is known only now)
+from suite import BIN, Suite, envelope, run  # noqa: E402 (the folder is known only now)
 
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 200
 FLUSH = 0.1
@@ -154,5 +158,59 @@ def test_a_newer_database_is_refused():
         reader.close()
 
 
-run(test_kills_lose_the_last_flush_at_most, test_a_full_disk_is_said_and_survived,
+def test_history_by_its_short_names():
+    """Each short name is a series of this machine, in ranges from five minutes to all; with --follow
+    what comes from then on is printed too."""
+    topics = {"tok/s": ("runtime.ollama.127_0_0_1-11434.activity", "tokens_per_second", 42.5),
+              "speed": ("runtime.ollama.127_0_0_1-11434.activity", "tokens_per_second", 42.5),
+              "requests": ("runtime.ollama.127_0_0_1-11434.activity", "requests", 3),
+              "gpu": ("sensor.gpu.0", "utilization", 0.5), "memory": ("sensor.memory", "used", 7000000000),
+              "cpu": ("sensor.cpu", "utilization", 0.25),
+              "temp": ("sensor.temperature", "cpu", 61), "power": ("sensor.power", "total", 90),
+              "temperature": ("sensor.temperature", "cpu", 61),
+              "watts": ("sensor.power", "total", 90), "energy": ("sensor.power", "energy", 1e5)}
+    with Suite("bus", "recorder", config=CONFIG) as suite:
+        reader, boots = suite.subscribe(""), set()
+        ready(suite, reader, boots)
+        host = socket.gethostname()
+        feed, number, first = suite.publisher(), itertools.count(1), time.time()
+
+        def send():
+            for topic in sorted({topic for topic, _field, _value in topics.values()}):
+                data = {field: value for t, field, value in topics.values() if t == topic}
+                feed.send_multipart([topic.encode(),
+                                     envelope("feed", next(number), data, host=host)])
+
+        def rows(*arguments):
+            lines = suite.ctl("history", *arguments, "--csv").stdout.splitlines()
+            assert lines[0] == "time,min,max,mean,count", lines
+            return [line.split(",") for line in lines[1:]]
+
+        send()
+        reader.until(lambda t, b: t == "history.status" and b["d"].get("samples", 0) >= 8, 20)
+        for word, (_topic, _field, value) in topics.items():
+            for since in ("5m", "1h", "1d", "90d", "365d", "all") if word == "gpu" else ("5m",):
+                found = rows(word, "--since", since)
+                assert found and float(found[-1][3]) == value, (word, since, found)
+        info = json.loads(suite.ctl("history", "info", "--json").stdout)
+        assert abs(info["oldest"] / 1e6 - first) < 2, "since is not the first sample"
+        assert suite.ctl("history", "nothing", check=False).returncode == 3
+        assert suite.ctl("history", "gpu", "--follow", "--until", "now",
+                         check=False).returncode == 2
+        with subprocess.Popen([os.path.join(BIN, "mlxctl"), "history", "gpu", "--follow", "--json"],
+                              env=suite.environment, stdout=subprocess.PIPE, text=True) as follow:
+            seen = []
+            while len(seen) < 3:
+                send()
+                if select.select([follow.stdout], [], [], 0.2)[0]:
+                    seen.append(json.loads(follow.stdout.readline()))
+            follow.terminate()
+        times = [row["t"] for row in seen]
+        assert times == sorted(set(times)) and all(row["mean"] == 0.5 for row in seen), seen
+        verb, body = suite.call("recorder", "requests.spread", {"measure": "ttft"})
+        assert verb == b"error" and body["code"] == "not_found", body
+        reader.close()
+
+
+run(test_history_by_its_short_names, test_kills_lose_the_last_flush_at_most, test_a_full_disk_is_said_and_survived,
     test_a_newer_database_is_refused)

@@ -11,7 +11,9 @@
 #include "common/base/json.h"
 #include "proto/json.h"
 #include "scratch.h"
+#include "services/recorder/event_log.h"
 #include "services/recorder/request_log.h"
+#include "services/recorder/spread.h"
 #include "services/recorder/store.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
@@ -177,12 +179,21 @@ static void texts_are_bounded(void **state)
     stop(&rig);
 }
 
+static int64_t bytes_used(rig_t *rig)
+{
+    mlx_history_store_figures_t figures;
+    assert_int_equal(mlx_history_store_figures(rig->store, &figures, NULL), 0);
+    return figures.bytes - figures.free;
+}
+
+/*  Above an empty database, whose tables have a page each; with their share of the sketches. */
 static void each_is_less_than_sixty_bytes(void **state)
 {
     enum {
         MANY = 20000
     };
     rig_t *rig = start(state);
+    int64_t empty = bytes_used(rig);
     uint64_t seed = 7;
     for (int i = 0; i < MANY; i++) {
         char json[700];
@@ -203,11 +214,147 @@ static void each_is_less_than_sixty_bytes(void **state)
         put(rig, json, end);
     }
     flush(rig, T0 + DAY_US);
-    mlx_history_store_figures_t figures;
-    assert_int_equal(mlx_history_store_figures(rig->store, &figures, NULL), 0);
-    double each = (double)(figures.bytes - figures.free) / MANY;
+    double each = (double)(bytes_used(rig) - empty) / MANY;
     print_message("          %.1f bytes a request\n", each);
     assert_true(each < 60);
+    stop(&rig);
+}
+
+static mlx_value_t *spread(rig_t *rig, const char *args, int64_t now_us)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = mlx_json_parse(args, strlen(args), NULL);
+    assert_non_null(ask);
+    mlx_value_t *result = mlx_spread_list(db(rig), rig->log, ask, now_us, &err);
+    if (!result)
+        fail_msg("%s", err.text);
+    return result;
+}
+
+static void assert_spread(rig_t *rig, const char *args, int64_t now_us, int64_t count, double p50,
+                          size_t points)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = spread(rig, args, now_us);
+    int64_t n = 0, in_points = 0, k = 0;
+    double got = 0;
+    const mlx_value_t *list = mlx_value_get(result, "points");
+    assert_true(mlx_value_int(result, "count", &n));
+    for (size_t i = 0; i < mlx_value_size(list); i++) {
+        assert_true(mlx_value_int(mlx_value_at(list, i), "count", &k));
+        in_points += k;
+    }
+    if (n != count || in_points != count || mlx_value_size(list) != points)
+        fail_msg("%s: %lld requests, %lld in %zu points", args, (long long)n, (long long)in_points,
+                 mlx_value_size(list));
+    assert_true(mlx_value_real(result, "p50", &got));
+    if (!(got > p50 * 0.98 - 1e-9 && got < p50 * 1.02 + 1e-9))
+        fail_msg("%s: p50 is %g", args, got);
+}
+
+/*  One request an hour for ten days of two models, one of which is slow, and failed ones besides;
+ *  then the requests themselves go, and the days stay. */
+static void percentiles_outlive_requests(void **state)
+{
+    rig_t *rig = start(state);
+    int64_t now = T0 + 10 * DAY_US;
+    for (int i = 0; i < 240; i++)
+        for (int k = 0; k < 3; k++) {
+            char json[256];
+            int64_t end = T0 + i * (DAY_US / 24) + k + 1;
+            snprintf(json, sizeof json,
+                     "{\"start\":%lld,\"end\":%lld,\"model\":\"%s\",\"outcome\":\"%s\","
+                     "\"ttft\":%s,\"tokens\":%d}",
+                     (long long)(end - 2000000), (long long)end, k ? "fast" : "slow",
+                     k == 2 ? "error" : "ok", k ? "0.25" : "4.5", k == 2 ? 9999 : 100);
+            put(rig, json, now);
+        }
+    flush(rig, now);
+    assert_spread(rig, "{\"measure\":\"ttft\",\"model\":\"slow\",\"since\":0}", now, 240, 4.5, 10);
+    assert_spread(rig, "{\"measure\":\"ttft\",\"model\":\"fast\"}", now, 24, 0.25, 24);
+    assert_spread(rig, "{\"measure\":\"latency\",\"since\":0}", now, 480, 2, 10);
+    assert_spread(rig, "{\"measure\":\"tokens\",\"since\":0}", now, 480, 100, 10);
+    /* From noon to noon, three days: parts of days are read from the requests. */
+    char args[128];
+    snprintf(args, sizeof args, "{\"measure\":\"tokens\",\"since\":%lld,\"until\":%lld}",
+             (long long)(T0 + 2 * DAY_US), (long long)(T0 + 4 * DAY_US + DAY_US / 2));
+    assert_spread(rig, args, now, 120, 100, 3);
+    flush(rig, T0 + 95 * DAY_US); /* five days of requests are gone */
+    assert_spread(rig, "{\"measure\":\"tokens\",\"since\":0}", now, 480, 100, 10);
+    flush(rig, T0 + 300 * DAY_US);
+    assert_int_equal(count(rig, "{}"), 0);
+    assert_spread(rig, "{\"measure\":\"tokens\",\"since\":0}", now, 480, 100, 10);
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *bad = mlx_json_parse("{\"measure\":\"x\"}", 15, NULL);
+    assert_null(mlx_spread_list(db(rig), rig->log, bad, now, &err));
+    assert_int_equal(err.code, MLX_ERR_USAGE);
+    stop(&rig);
+}
+
+/*  Whoever makes up a name for each request fills no more than the rows of a day. */
+static void names_in_a_day_are_bounded(void **state)
+{
+    rig_t *rig = start(state);
+    for (int i = 0; i < 500; i++) {
+        char json[128];
+        snprintf(json, sizeof json, "{\"end\":%lld,\"model\":\"m%d\",\"tokens\":5}",
+                 (long long)(T0 + i + 1), i);
+        put(rig, json, T0 + DAY_US);
+        if (i % 100 == 99)
+            flush(rig, T0 + DAY_US);
+    }
+    mlx_stmt_t *q = mlx_db_query(db(rig), NULL, "SELECT count(*) FROM spread", "");
+    assert_int_equal(mlx_stmt_step(q, NULL), 1);
+    assert_in_range(mlx_stmt_int(q, 0), 60, 65);
+    mlx_stmt_destroy(&q);
+    flush(rig, T0 + 200 * DAY_US);
+    assert_spread(rig, "{\"measure\":\"tokens\",\"since\":0}", T0 + 2 * DAY_US, 500, 5, 1);
+    stop(&rig);
+}
+
+static void hear(mlx_event_log_t *log, int64_t t_us, const char *json)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_json_parse(json, strlen(json), NULL);
+    assert_non_null(d);
+    mlx_event_log_message(log, &(mlx_message_t){.topic = "runtime.ollama.127_0_0_1-11434.models",
+                                                .host = "studio",
+                                                .t = t_us,
+                                                .d = d});
+}
+
+/*  What is when the recorder starts is no event, nor is a server that does not answer. */
+static void what_happened_is_listed(void **state)
+{
+    static const char *const want[] = {
+        "qwen3 loaded", "old freed",    "ollama went from 0.1 to 0.2",
+        "hot firing",   "hot resolved", "asleep or stopped for 3600 s"};
+    rig_t *rig = start(state);
+    mlx_event_log_t *log = mlx_event_log_new();
+    hear(log, T0,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.1\","
+         "\"models\":[{\"name\":\"old\"}]}");
+    hear(log, T0 + 1,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.1\","
+         "\"models\":[{\"name\":\"qwen3\",\"state\":\"loaded\"},"
+         "{\"name\":\"x\",\"state\":\"unloaded\"}]}");
+    hear(log, T0 + 2, "{\"reachable\":false}");
+    hear(log, T0 + 3,
+         "{\"reachable\":true,\"kind\":\"ollama\",\"version\":\"0.2\","
+         "\"models\":[{\"name\":\"qwen3\"}]}");
+    static const char *const states[] = {"resolved", "firing", "firing", "resolved"};
+    for (int i = 0; i < 4; i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_value_map();
+        mlx_value_set_str(d, "state", states[i]);
+        mlx_event_log_alert(log, "hot", d, T0 + 4 + i);
+    }
+    assert_int_equal(mlx_event_log_flush(log, db(rig), T0 + 8, NULL), 0);
+    assert_int_equal(mlx_event_log_flush(log, db(rig), T0 + 8 + INT64_C(3600000000), NULL), 0);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *list = mlx_event_log_list(db(rig), T0, T0 + DAY_US, NULL);
+    assert_int_equal(mlx_value_size(list), MLX_COUNT(want));
+    for (size_t i = 0; i < MLX_COUNT(want); i++)
+        assert_string_equal(mlx_value_str(mlx_value_at(list, i), "text"), want[i]);
+    mlx_event_log_destroy(&log);
     stop(&rig);
 }
 
@@ -218,6 +365,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(they_are_found_and_paged, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(the_old_go_and_texts_with_them, scratch_make,
                                         scratch_remove),
+        cmocka_unit_test_setup_teardown(percentiles_outlive_requests, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(names_in_a_day_are_bounded, scratch_make, scratch_remove),
+        cmocka_unit_test_setup_teardown(what_happened_is_listed, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(texts_are_bounded, scratch_make, scratch_remove),
         cmocka_unit_test_setup_teardown(each_is_less_than_sixty_bytes, scratch_make,
                                         scratch_remove),

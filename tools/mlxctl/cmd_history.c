@@ -1,4 +1,4 @@
-/*  mlxctl history: one series, or list, export, info, vacuum */
+/*  mlxctl history: one series, how requests are spread, or list, export, info, vacuum */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,13 +12,16 @@
 #include "ctl.h"
 #include "history_view.h"
 #include "machines.h"
+#include "spread_view.h"
 
 enum {
     CALL_MS = 10000,
-    VACUUM_MS = 600000
+    VACUUM_MS = 600000,
+    FOLLOW_MS = 1000 /* between two looks at what is new */
 };
 
 #define HOUR_US (INT64_C(3600) * 1000000)
+#define LATE_US INT64_C(500000) /* that a sample may take to be recorded */
 
 static const char service[] = "recorder";
 
@@ -27,16 +30,34 @@ typedef struct {
     double step;          /* seconds; 0: chosen */
 } range_t;
 
-static int read_range(const mlx_args_t *args, int64_t length_us, range_t *range, mlx_error_t *err)
+/*  When the first sample was recorded. */
+static int first_sample(mlx_ctl_t *ctl, int64_t *since, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *info = mlx_ctl_call(ctl, service, "history.info", NULL, CALL_MS, err);
+    if (!info)
+        return -1;
+    if (mlx_value_int(info, "oldest", since))
+        return 0;
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "nothing has been recorded yet");
+    return mlx_error_hint(err, "try again in a few seconds, or see `mlxctl services`");
+}
+
+static int read_range(mlx_ctl_t *ctl, const mlx_args_t *args, int64_t length_us, range_t *range,
+                      mlx_error_t *err)
 {
     const char *since = mlx_args_value(args, "since"), *until = mlx_args_value(args, "until");
     const char *step = mlx_args_value(args, "step");
     int64_t now = mlx_wall_us();
     range->until = now;
+    if (until && mlx_args_count(args, "follow"))
+        return mlx_error_set(err, MLX_ERR_USAGE, "--follow has no end: leave --until out");
     if (until && mlx_moment_parse(until, now, &range->until, err))
         return -1;
     range->since = range->until > length_us ? range->until - length_us : 0;
-    if (since && mlx_moment_parse(since, now, &range->since, err))
+    if (since && strcmp(since, "all") == 0 && first_sample(ctl, &range->since, err))
+        return -1;
+    if (since && strcmp(since, "all") != 0 && mlx_moment_parse(since, now, &range->since, err))
         return -1;
     if (range->since >= range->until)
         return mlx_error_set(err, MLX_ERR_USAGE, "--since must be before --until");
@@ -57,31 +78,150 @@ static int print(const mlx_buf_t *text)
     return mlx_ctl_print_text(mlx_buf_str(text));
 }
 
+/*  How one series is shown. */
+typedef struct {
+    const char *series;
+    mlx_term_t term;
+    bool plot, json;
+    range_t range;
+} view_t;
+
+static int look_at(view_t *view, mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
+{
+    view->term = mlx_term_look(STDOUT_FILENO, NULL);
+    view->json = mlx_args_count(args, "json") != 0;
+    view->plot = mlx_args_count(args, "plot") ||
+                 (view->term.tty && !view->json && !mlx_args_count(args, "csv"));
+    return read_range(ctl, args, HOUR_US, &view->range, err);
+}
+
+static mlx_value_t *ask_points(mlx_ctl_t *ctl, const view_t *view, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = range_args(view->series, &view->range);
+    if (view->range.step > 0)
+        mlx_value_set_real(ask, "step", view->range.step);
+    else if (view->plot)
+        mlx_value_set_int(ask, "points",
+                          mlx_history_plot_points(view->term.columns, view->term.utf8));
+    return mlx_ctl_call(ctl, service, "history.query", ask, CALL_MS, err);
+}
+
+static void write_plot(const view_t *view, const mlx_value_t *reply, mlx_buf_t *out)
+{
+    mlx_history_plot(out, reply, view->range.since, view->range.until, view->term.columns,
+                     view->term.utf8);
+}
+
+static void on_pause(void *arg)
+{
+    mlx_loop_stop(arg);
+}
+
+static void pause_a_while(mlx_ctl_t *ctl)
+{
+    mlx_loop_after(ctl->loop, FOLLOW_MS, on_pause, ctl->loop);
+    mlx_loop_run(ctl->loop);
+}
+
+/*  The plot again and again, each in the place of the one before. */
+static int follow_plot(mlx_ctl_t *ctl, const mlx_args_t *args, view_t *view, mlx_error_t *err)
+{
+    for (int lines = 0;; pause_a_while(ctl)) {
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+        if (look_at(view, ctl, args, err))
+            return -1;
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = ask_points(ctl, view, err);
+        if (!reply)
+            return -1;
+        if (lines && view->term.tty)
+            printf("\x1b[%dA\x1b[J", lines);
+        write_plot(view, reply, &text);
+        lines = 0;
+        for (size_t i = 0; i < text.len; i++)
+            lines += text.data[i] == '\n';
+        if (print(&text))
+            return MLX_ERR_FAILED;
+    }
+}
+
+/*  Points as they become whole: all but the newest, which still grows. */
+static int follow_points(mlx_ctl_t *ctl, view_t *view, mlx_error_t *err)
+{
+    if (view->range.step == 0)
+        view->range.step = 1;
+    for (bool first = true;; first = false) {
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = ask_points(ctl, view, err);
+        if (!reply)
+            return -1;
+        if (first && !view->json)
+            mlx_history_csv_heading(&text);
+        int64_t whole = view->range.until - (int64_t)(view->range.step * 1e6) - LATE_US;
+        view->range.since = mlx_history_points(&text, reply, view->range.since, whole, view->json);
+        if (text.len && print(&text))
+            return MLX_ERR_FAILED;
+        pause_a_while(ctl);
+        view->range.until = mlx_wall_us();
+    }
+}
+
 static int show_one(mlx_ctl_t *ctl, const mlx_args_t *args, const char *series, mlx_error_t *err)
 {
-    range_t range = {0};
-    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
-    bool plot = mlx_args_count(args, "plot") || (term.tty && !mlx_args_count(args, "csv"));
-    if (read_range(args, HOUR_US, &range, err))
+    view_t view = {.series = series};
+    if (look_at(&view, ctl, args, err))
         return -1;
+    if (mlx_args_count(args, "follow"))
+        return view.plot ? follow_plot(ctl, args, &view, err) : follow_points(ctl, &view, err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = ask_points(ctl, &view, err);
+    if (!reply)
+        return -1;
+    if (view.json)
+        return mlx_ctl_print_json(reply);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    if (view.plot)
+        write_plot(&view, reply, &text);
+    else
+        mlx_history_csv(&text, reply);
+    return print(&text);
+}
+
+/*  How requests are spread by MEASURE. */
+static int show_spread(mlx_ctl_t *ctl, const mlx_args_t *args, const char *measure,
+                       mlx_error_t *err)
+{
+    range_t range = {0};
+    if (mlx_args_count(args, "follow") || mlx_args_value(args, "step"))
+        return mlx_error_set(err, MLX_ERR_USAGE, "--follow and --step are not for %s", measure);
+    if (read_range(ctl, args, 24 * HOUR_US, &range, err))
+        return -1;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = range_args(NULL, &range);
+    mlx_value_set_str(ask, "measure", measure);
+    mlx_value_set_str(ask, "model", mlx_args_value(args, "model"));
     MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *ask = range_args(series, &range);
-    if (range.step > 0)
-        mlx_value_set_real(ask, "step", range.step);
-    else if (plot)
-        mlx_value_set_int(ask, "points", mlx_history_plot_points(term.columns, term.utf8));
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *reply = mlx_ctl_call(ctl, service, "history.query", ask, CALL_MS, err);
+    mlx_value_t *reply = mlx_ctl_call(ctl, service, "requests.spread", ask, CALL_MS, err);
     if (!reply)
         return -1;
     if (mlx_args_count(args, "json"))
         return mlx_ctl_print_json(reply);
+    bool percentiles = mlx_args_count(args, "percentiles") != 0;
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-    if (plot)
-        mlx_history_plot(&text, reply, range.since, range.until, term.columns, term.utf8);
+    if (mlx_args_count(args, "csv"))
+        mlx_spread_csv(&text, reply, percentiles);
+    else if (percentiles)
+        mlx_spread_table(&text, reply, &term);
     else
-        mlx_history_csv(&text, reply);
+        mlx_spread_histogram(&text, reply, &term);
     return print(&text);
+}
+
+static bool is_measure(const char *word)
+{
+    static const char *const words[] = {"ttft", "latency", "tokens"};
+    for (size_t i = 0; i < MLX_COUNT(words); i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
 }
 
 static mlx_value_t *list_series(mlx_ctl_t *ctl, const char *prefix, mlx_error_t *err)
@@ -148,6 +288,8 @@ static int show_of(mlx_ctl_t *ctl, const mlx_args_t *args, const mlx_value_t *na
                    const char *host, size_t which, int shown, mlx_error_t *err)
 {
     bool several = which == MLX_COUNT(short_names);
+    if (several && mlx_args_count(args, "follow"))
+        return mlx_error_set(err, MLX_ERR_USAGE, "--follow needs one series: `mlxctl history gpu`");
     for (size_t i = several ? 0 : which; i < MLX_COUNT(short_names) && (several || i == which);
          i++) {
         const char *name = several && short_names[i].aside ? NULL : series_of(i, host, names);
@@ -214,6 +356,8 @@ static int show_series(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
 {
     const char *operand = mlx_args_operand(args, 0);
     size_t which = 0;
+    if (operand && is_measure(operand))
+        return show_spread(ctl, args, operand, err);
     while (operand && which < MLX_COUNT(short_names) && !is_short(which, operand))
         which++;
     if (!operand || which < MLX_COUNT(short_names))
@@ -288,7 +432,7 @@ static int show_export(mlx_ctl_t *ctl, const mlx_args_t *args, mlx_error_t *err)
     if (mlx_args_operands(args) < 2)
         return mlx_error_set(err, MLX_ERR_USAGE,
                              "nothing to export: give a series, or \"prefix*\"");
-    if (read_range(args, INT64_MAX, &range, err))
+    if (read_range(ctl, args, INT64_MAX, &range, err))
         return -1;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t heading = {0};
     if (!mlx_args_count(args, "json"))

@@ -7,13 +7,15 @@
 
 #include "common/base/moment.h"
 #include "common/base/units.h"
+#include "common/cli/term.h"
 #include "plot.h"
 #include "proto/json.h"
 
 enum {
     PLOT_ROWS = 10,
     SCALE_COLUMNS = 12, /* left of the curve */
-    COLUMNS_LEAST = 30
+    COLUMNS_LEAST = 30,
+    EVENTS_SHOWN = 12 /* the newest */
 };
 
 /*  Columns of a point and of an export row. */
@@ -129,6 +131,40 @@ static void draw_times(mlx_canvas_t *canvas, int64_t since_us, int64_t until_us)
         mlx_canvas_text(canvas, row, right, 20, MLX_INK_DIM, end);
 }
 
+/*  A letter below the curve for each event, and below that what they are; those for which there is
+ *  no letter are counted. */
+static void put_events(mlx_buf_t *out, const mlx_value_t *events, int64_t since_us,
+                       int64_t until_us, int columns)
+{
+    int width = curve_columns(columns);
+    size_t n = mlx_value_size(events), first = n > EVENTS_SHOWN ? n - EVENTS_SHOWN : 0;
+    MLX_CLEANUP(mlx_free_p) char *marks = mlx_alloc((size_t)width + 1, 1);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t legend = {0};
+    memset(marks, ' ', (size_t)width);
+    for (size_t i = first; i < n; i++) {
+        const mlx_value_t *event = mlx_value_at(events, i);
+        const char *kind = mlx_value_str(event, "kind"), *text = mlx_value_str(event, "text");
+        int64_t t = 0;
+        char letter = (char)('a' + (i - first)), time[32] = "";
+        if (!mlx_value_int(event, "t", &t) || t < since_us || t >= until_us || !kind || !text)
+            continue;
+        marks[(int)((double)(t - since_us) / (double)(until_us - since_us) * width)] = letter;
+        (void)mlx_format_minute(t, time, sizeof time);
+        MLX_CLEANUP(mlx_free_p) char *line = mlx_format("%c %s %s: %s", letter, time, kind, text);
+        MLX_CLEANUP(mlx_free_p)
+        char *clean =
+            mlx_term_clean(line, columns > COLUMNS_LEAST ? (size_t)columns : COLUMNS_LEAST);
+        mlx_buf_printf(&legend, "%s\n", clean);
+    }
+    if (legend.len == 0)
+        return;
+    while (width > 0 && marks[width - 1] == ' ')
+        marks[--width] = '\0';
+    mlx_buf_printf(out, "%*s %s\n%s", SCALE_COLUMNS, "", marks, mlx_buf_str(&legend));
+    if (first > 0)
+        mlx_buf_printf(out, "and %zu before them\n", first);
+}
+
 void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us, int64_t until_us,
                       int columns, bool utf8)
 {
@@ -154,6 +190,7 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
     }
     draw_times(canvas, since_us, until_us);
     mlx_canvas_dump(canvas, out);
+    put_events(out, mlx_value_get(reply, "events"), since_us, until_us, columns);
 }
 
 /*  Numbers behind the time of LIST, with commas before them. */
@@ -166,28 +203,56 @@ static void csv_numbers(mlx_buf_t *out, const mlx_value_t *list)
     mlx_buf_putc(out, '\n');
 }
 
+void mlx_history_csv_heading(mlx_buf_t *out)
+{
+    mlx_buf_puts(out, "time,min,max,mean,count\n");
+}
+
+static void csv_point(mlx_buf_t *out, const mlx_value_t *point)
+{
+    mlx_moment_write(out, whole_at(point, POINT_T));
+    csv_numbers(out, point);
+}
+
 void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply)
 {
     const mlx_value_t *points = mlx_value_get(reply, "points");
-    mlx_buf_puts(out, "time,min,max,mean,count\n");
-    for (size_t i = 0; i < mlx_value_size(points); i++) {
-        mlx_moment_write(out, whole_at(mlx_value_at(points, i), POINT_T));
-        csv_numbers(out, mlx_value_at(points, i));
-    }
+    mlx_history_csv_heading(out);
+    for (size_t i = 0; i < mlx_value_size(points); i++)
+        csv_point(out, mlx_value_at(points, i));
 }
 
 static const char *const raw_columns[] = {"t", "value", NULL};
+static const char *const point_columns[] = {"t", "min", "max", "mean", "count", NULL};
 static const char *const rollup_columns[] = {"t", "min", "max", "mean", "last", "count", NULL};
 
-static void json_row(mlx_buf_t *out, const char *series, const mlx_value_t *row)
+static void json_row(mlx_buf_t *out, const char *series, const mlx_value_t *row,
+                     const char *const *columns)
 {
-    const char *const *columns = mlx_value_size(row) == 2 ? raw_columns : rollup_columns;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
     mlx_value_set_str(map, "series", series);
     for (size_t i = 0; columns[i]; i++)
         mlx_value_set(map, columns[i], mlx_value_copy(mlx_value_at(row, i)));
     mlx_json_write(out, map, false);
     mlx_buf_putc(out, '\n');
+}
+
+int64_t mlx_history_points(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us,
+                           int64_t whole_us, bool json)
+{
+    const mlx_value_t *points = mlx_value_get(reply, "points");
+    for (size_t i = 0; i < mlx_value_size(points); i++) {
+        const mlx_value_t *point = mlx_value_at(points, i);
+        int64_t t = whole_at(point, POINT_T);
+        if (t < since_us || t > whole_us)
+            continue;
+        if (json)
+            json_row(out, mlx_value_str(reply, "series"), point, point_columns);
+        else
+            csv_point(out, point);
+        since_us = t + 1;
+    }
+    return since_us;
 }
 
 /*  RFC 4180: in quotes, quotes doubled: a model's name may hold commas. */
@@ -206,7 +271,7 @@ void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
     for (size_t i = 0; series && i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
         if (json) {
-            json_row(out, series, row);
+            json_row(out, series, row, mlx_value_size(row) == 2 ? raw_columns : rollup_columns);
             continue;
         }
         csv_text(out, series);

@@ -19,6 +19,12 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
 
 /*  The points of a query: t,min,max,mean,count. */
 void mlx_history_csv(mlx_buf_t *out, const mlx_value_t *reply);
+void mlx_history_csv_heading(mlx_buf_t *out);
+
+/*  Those of SINCE up to and with WHOLE (microseconds), as CSV or as JSON lines. Returns since when
+ *  the others are. */
+int64_t mlx_history_points(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us,
+                           int64_t whole_us, bool json);
 
 /*  The rows of an export piece, each with its series, as CSV or as JSON lines. The heading goes
  *  before the first piece. */

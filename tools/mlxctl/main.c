@@ -74,11 +74,15 @@ static const mlx_option_t history_options[] = {
     MLX_MACHINE_OPTIONS,
     {.name = "since",
      .value = "TIME",
-     .help = "Start: how long ago (2h, 7d) or a date; default one hour before the end."},
+     .help = "Start: how long ago (5m, 7d), a date, or \"all\" for the first sample; default one "
+             "hour before the end."},
     {.name = "until", .value = "TIME", .help = "End; default now."},
     {.name = "step", .value = "DURATION", .help = "Interval between points."},
     {.name = "plot", .help = "Plot even when the output is not a terminal."},
     {.name = "csv", .help = "Print CSV even on a terminal."},
+    {.name = "follow", .help = "Go on with what is recorded from now on, until Ctrl-C."},
+    {.name = "percentiles", .help = "Of ttft, latency or tokens: percentiles over time."},
+    {.name = "model", .value = "PART", .help = "Of ttft, latency or tokens: only these models."},
     {.name = "tier",
      .value = "TIER",
      .help = "Rows to export; default raw.",
@@ -217,8 +221,8 @@ static const mlx_args_command_t commands[] = {
      .complete = "model",
      .run = mlx_cmd_bench},
     {.name = "history",
-     .operands = "[<series>|tok/s|gpu|memory|cpu|temp|power|energy|requests] | list [<prefix>] | "
-                 "export <series>... | info | vacuum",
+     .operands = "[<series>|tok/s|gpu|memory|cpu|temp|power|energy|requests] | "
+                 "ttft|latency|tokens | list [<prefix>] | export <series>... | info | vacuum",
      .max = -1,
      .summary = "Plot, print or export recorded history",
      .about =
@@ -226,7 +230,9 @@ static const mlx_args_command_t commands[] = {
          "them. A series is host/topic/field, as `mlxctl history list` shows them; without the "
          "host it is this machine's. Gaps in the record stay gaps. With export, a name that ends "
          "in \"*\" "
-         "stands for all that begin so, and --json gives one JSON object a line.",
+         "stands for all that begin so, and --json gives one JSON object a line. With ttft (time "
+         "to the first token), latency or tokens, how requests are spread: a histogram and "
+         "percentiles, to within 2 %, of a day unless --since says otherwise.",
      .options = history_options,
      .complete = "history",
      .run = mlx_cmd_history},

@@ -19,7 +19,7 @@ let range = 3600, zoomed = false, host = "", known = new Set(), plots = [], requ
 const live = new Map(); // series -> points
 
 const shared = {
-  from: Date.now() - 3600e3, to: Date.now(), cursor: null,
+  from: Date.now() - 3600e3, to: Date.now(), cursor: null, events: [],
   onCursor(t) { shared.cursor = t; redraw(); },
   onReset() { zoomed = false; follow(); refresh(); },
   onZoom(from, to) {
@@ -71,6 +71,7 @@ async function refresh() {
         series.points = reply.points.map(([t, ...rest]) => [t / 1000, ...rest]);
         series.step = (reply.step || 0) * 1000;
         if (reply.unit) plot.unit = reply.unit;
+        shared.events = (reply.events || []).map(({ t, kind, text }) => ({ t: t / 1000, kind, text }));
         plot.node.dataset.points = series.points.length;
         redraw();
       } catch (problem) {

@@ -131,6 +131,7 @@ export class Plot {
     g.rect(MARGIN.left, 0, this.width(), h);
     g.clip();
     this.columns.forEach((columns, i) => this.drawSeries(g, columns, color(`--s${i % 8}`)));
+    this.drawEvents(g, h);
     this.drawSelection(g, h);
     g.restore();
     this.describe();
@@ -189,6 +190,23 @@ export class Plot {
     g.stroke();
   }
 
+  // What happened meanwhile: dashed lines; the one near the cursor is told beside its values.
+  drawEvents(g, h) {
+    g.strokeStyle = color("--soft");
+    g.lineWidth = 1;
+    g.setLineDash([2, 3]);
+    for (const { t } of this.shared.events) {
+      const x = Math.round(this.xOf(t)) + 0.5;
+      g.beginPath(); g.moveTo(x, 0); g.lineTo(x, h - MARGIN.bottom); g.stroke();
+    }
+    g.setLineDash([]);
+  }
+
+  eventText(at) {
+    const near = this.shared.events.filter(({ t }) => at !== null && Math.abs(this.xOf(t) - this.xOf(at)) <= 6);
+    return near.length ? `  ${near.map(({ kind, text }) => `${kind}: ${text}`).join(", ")}` : "";
+  }
+
   drawSelection(g, h) {
     if (this.drag && this.drag.moved) {
       g.fillStyle = color("--accent");
@@ -217,7 +235,7 @@ export class Plot {
     const texts = near.map(c => c ? figure(c.mean, this.unit) + (near.length === 1 && c.max > c.min
       ? ` (${figure(c.min, this.unit)} – ${figure(c.max, this.unit)})` : "") : "–");
     const when = at === null ? "" : `${new Date(at).toLocaleString([], { dateStyle: "short", timeStyle: "medium" })}  `;
-    this.read.textContent = this.empty ? "" : when + texts.join(" · ");
+    this.read.textContent = this.empty ? "" : when + texts.join(" · ") + this.eventText(at);
     this.canvas.setAttribute("aria-label", this.empty ? `${this.title}: no values in this range`
       : `${this.title}: ${at === null ? "newest" : when} ${texts.join(", ")}`);
   }
