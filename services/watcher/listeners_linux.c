@@ -98,10 +98,8 @@ int mlx_listeners_read(const char *proc_root, mlx_listening_t *out, size_t cap, 
     table_t table = {out, cap, count};
     *count = 0;
     bool real = !strcmp(proc_root, "/proc");
-    if (real && mlx_diag_dump(AF_INET, listening, 0, false, take_diag, &table)) {
-        mlx_diag_dump(AF_INET6, listening, 0, false, take_diag, &table);
+    if (real && mlx_diag_dump(listening, 0, false, take_diag, &table))
         return 0;
-    }
     *count = 0;
     bool four = read_table(proc_root, "tcp", &table), six = read_table(proc_root, "tcp6", &table);
     if (four || six)

@@ -20,7 +20,7 @@ typedef struct {
 } connection_t;
 
 struct mlx_traffic {
-    int port;
+    mlx_traffic_table_t *table;
     connection_t connections[CONNECTIONS_MAX];
     size_t count;
 };
@@ -28,12 +28,15 @@ struct mlx_traffic {
 mlx_traffic_t *mlx_traffic_new(int port)
 {
     mlx_traffic_t *self = mlx_alloc(1, sizeof *self);
-    self->port = port;
+    self->table = mlx_traffic_table_new(port);
     return self;
 }
 
 void mlx_traffic_destroy(mlx_traffic_t **self)
 {
+    if (!*self)
+        return;
+    mlx_traffic_table_destroy(&(*self)->table);
     free(*self);
     *self = NULL;
 }
@@ -80,7 +83,7 @@ bool mlx_traffic_look(mlx_traffic_t *self)
 {
     mlx_traffic_connection_t seen[CONNECTIONS_MAX];
     size_t count;
-    if (!mlx_traffic_table(self->port, seen, CONNECTIONS_MAX, &count))
+    if (!mlx_traffic_table_read(self->table, seen, CONNECTIONS_MAX, &count))
         return false;
     mlx_traffic_take(self, seen, count);
     return true;

@@ -1,11 +1,17 @@
-/*  Sources: sock_diag(7); linux/inet_diag.h, struct tcp_info of linux/tcp.h. */
-#include "diag_linux.h"
+/*  Sources: sock_diag(7); /proc/net/snmp, RFC 4022 (tcpPassiveOpens); linux/inet_diag.h, struct
+ *  tcp_info of linux/tcp.h. */
 #include "traffic_table.h"
+
+#include "common/base/clock.h"
+#include "diag_linux.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <linux/tcp.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +20,11 @@
 enum {
     STATE_ESTABLISHED = 1, /* of net/tcp_states.h, which programs do not get */
     STATE_CLOSE_WAIT = 8,
+    STATES = 1 << STATE_ESTABLISHED | 1 << STATE_CLOSE_WAIT,
     OWN_MAX = 64,
+    KNOWN_MAX = 128,
+    COUNTERS_BYTES = 8192,
+    DUMP_US = 30 * 1000 * 1000, /* more were there than are remembered, perhaps */
 };
 
 /*  Ports of this process's own connections to the server. */
@@ -90,40 +100,113 @@ static bool read_info(const struct nlmsghdr *head, mlx_traffic_connection_t *out
     return false;
 }
 
+/* ---- the connections that are known ---- */
+
+struct mlx_traffic_table {
+    int port;
+    int counters; /* /proc/net/snmp; -1: not open */
+    bool dumped;
+    uint64_t accepted; /* as it was counted before the last dump */
+    int64_t dumped_us;
+    own_t own;
+    mlx_diag_socket_t known[KNOWN_MAX];
+    size_t known_count;
+};
+
+mlx_traffic_table_t *mlx_traffic_table_new(int port)
+{
+    mlx_traffic_table_t *self = mlx_alloc(1, sizeof *self);
+    self->port = port;
+    self->counters = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
+    return self;
+}
+
+void mlx_traffic_table_destroy(mlx_traffic_table_t **self)
+{
+    mlx_close_p(&(*self)->counters);
+    free(*self);
+    *self = NULL;
+}
+
+/*  The number in the line of values that stands below NAME in the line of names. */
+static bool column(const char *names, const char *values, const char *name, uint64_t *out)
+{
+    size_t len = strlen(name);
+    while (names && values && *names != '\n') {
+        if (strncmp(names, name, len) == 0 && (names[len] == ' ' || names[len] == '\n'))
+            return sscanf(values, "%" SCNu64, out) == 1;
+        names += strcspn(names, " \n");
+        names += *names == ' ';
+        values += strcspn(values, " \n");
+        values += *values == ' ';
+    }
+    return false;
+}
+
+/*  Connections that all servers of this machine have accepted, ever; false: not known. */
+static bool count_accepted(int fd, uint64_t *out)
+{
+    char text[COUNTERS_BYTES];
+    ssize_t len = fd >= 0 ? pread(fd, text, sizeof text - 1, 0) : 0;
+    text[len > 0 ? len : 0] = '\0';
+    const char *names = strstr(text, "\nTcp: ");
+    const char *values = names ? strstr(names + 1, "\nTcp: ") : NULL;
+    return values && column(names + 6, values + 6, "PassiveOpens", out);
+}
+
 typedef struct {
-    const own_t *own;
+    mlx_traffic_table_t *table;
     mlx_traffic_connection_t *out;
     size_t cap;
-    size_t *count;
-    int port;
-} table_t;
+    size_t count;
+    size_t kept;
+} reading_t;
 
 static void take(void *arg, const struct nlmsghdr *head)
 {
-    table_t *table = arg;
+    reading_t *reading = arg;
+    mlx_traffic_table_t *table = reading->table;
     const struct inet_diag_msg *msg = NLMSG_DATA(head);
-    if (*table->count == table->cap || ntohs(msg->id.idiag_sport) != table->port ||
-        is_own(table->own, ntohs(msg->id.idiag_dport)))
+    if (reading->count == reading->cap || reading->kept == KNOWN_MAX ||
+        !(STATES >> msg->idiag_state & 1) || ntohs(msg->id.idiag_sport) != table->port ||
+        is_own(&table->own, ntohs(msg->id.idiag_dport)))
         return;
-    mlx_traffic_connection_t *next = &table->out[*table->count];
+    mlx_traffic_connection_t *next = &reading->out[reading->count];
     *next = (mlx_traffic_connection_t){.id = (uint64_t)msg->id.idiag_cookie[1] << 32 |
                                              msg->id.idiag_cookie[0],
                                        .client_port = ntohs(msg->id.idiag_dport),
                                        .six = msg->idiag_family == AF_INET6};
     memcpy(next->client, msg->id.idiag_dst, sizeof next->client);
     memcpy(next->server, msg->id.idiag_src, sizeof next->server);
-    if (read_info(head, next))
-        ++*table->count;
+    if (!read_info(head, next))
+        return;
+    reading->count++;
+    table->known[reading->kept++] = (mlx_diag_socket_t){msg->idiag_family, msg->id};
 }
 
-bool mlx_traffic_table(int port, mlx_traffic_connection_t *out, size_t cap, size_t *count)
+/*  A dump finds the connections that are new: where none was accepted since the last one those are
+ *  asked for that it found. */
+bool mlx_traffic_table_read(mlx_traffic_table_t *self, mlx_traffic_connection_t *out, size_t cap,
+                            size_t *count)
 {
-    static const uint32_t states = 1 << STATE_ESTABLISHED | 1 << STATE_CLOSE_WAIT;
-    own_t own;
-    find_own(&own, port);
-    *count = 0;
-    table_t table = {.own = &own, .out = out, .cap = cap, .count = count, .port = port};
-    bool four = mlx_diag_dump(AF_INET, states, port, true, take, &table);
-    bool six = mlx_diag_dump(AF_INET6, states, port, true, take, &table);
-    return four || six;
+    uint64_t accepted = 0;
+    int64_t now_us = mlx_now_us();
+    bool counted = count_accepted(self->counters, &accepted);
+    reading_t reading = {.table = self, .out = out, .cap = cap};
+    bool told;
+    if (self->dumped && counted && accepted == self->accepted &&
+        now_us - self->dumped_us < DUMP_US) {
+        mlx_diag_socket_t known[KNOWN_MAX];
+        memcpy(known, self->known, self->known_count * sizeof *known);
+        told = self->known_count == 0 || mlx_diag_known(known, self->known_count, take, &reading);
+    } else {
+        find_own(&self->own, self->port);
+        told = mlx_diag_dump(STATES, self->port, true, take, &reading);
+        self->accepted = accepted;
+        self->dumped_us = now_us;
+    }
+    self->dumped = told;
+    self->known_count = reading.kept;
+    *count = reading.count;
+    return told;
 }

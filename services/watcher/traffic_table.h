@@ -7,8 +7,15 @@
 
 #include "traffic.h"
 
-/*  The established connections whose end on this machine is PORT, those of this process left out,
- *  at most CAP into OUT. false: the system does not tell. */
-bool mlx_traffic_table(int port, mlx_traffic_connection_t *out, size_t cap, size_t *count);
+typedef struct mlx_traffic_table mlx_traffic_table_t;
+
+/*  Of the connections whose end on this machine is PORT. Caller owns it and must destroy it. */
+mlx_traffic_table_t *mlx_traffic_table_new(int port);
+void mlx_traffic_table_destroy(mlx_traffic_table_t **self);
+
+/*  Those that are established now, those of this process left out, at most CAP into OUT. false: the
+ *  system does not tell. */
+bool mlx_traffic_table_read(mlx_traffic_table_t *self, mlx_traffic_connection_t *out, size_t cap,
+                            size_t *count);
 
 #endif
