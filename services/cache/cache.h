@@ -64,6 +64,11 @@ typedef struct {
  *  volume that is not mounted now is "offline": kept, and a problem with its hint. */
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
 
+/*  The same of the cache in HOME, as long as what its registry keeps still holds: else NULL, and
+ *  mlx_cache_status makes it. Needs nothing that scans or hashes: a program that asks only this
+ *  starts fast. */
+mlx_value_t *mlx_cache_kept_status(const char *home, const mlx_env_t *env);
+
 /*  The same, looking at every file anew: status may take what the registry keeps as long as no
  *  folder changed (a file that was written to in its place does not change its folder). */
 mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);

@@ -239,4 +239,47 @@ def others():
         assert not os.path.exists(os.path.join(jan, "llamacpp/models/ai"))
 
 
-play([linked, into_the_cache, dangling, places, group, volume, others])
+def kept():
+    """a status is kept while nothing it was made from changed: folders, variables, settings, the current folder;
+    the program that answers it alone needs no other, nor SHA-256, HTTP or the bus"""
+    with Box(BIN) as box:
+        alone = os.path.join(box.folder, "alone/bin")
+        os.makedirs(alone)
+        shutil.copy2(os.path.join(BIN, "mlx-cache"), alone)
+
+        def kept_one(**more):
+            run = subprocess.run([os.path.join(alone, "mlx-cache"), "--json", "status"], check=False, text=True,
+                                 capture_output=True, **{"env": box.env, **more})
+            assert run.returncode == 0 or "cannot start" in run.stderr, run
+            return json.loads(run.stdout) if run.returncode == 0 else None
+
+        def settle():
+            for top, _, _ in os.walk(box.home):
+                os.utime(top, (1, 1))
+            box.good("status")
+
+        box.studio("pub/m", {"m.gguf": DATA})
+        settle()
+        assert kept_one() == box.json("status") and "pub/m" in box.rows()
+        for change in ({"HF_HUB_CACHE": box.path("hub")}, {"HF_XET_CACHE": box.path("xet")},
+                       {"HOME": box.folder, "MLX_CACHE_DIR": box.path(".mlx-cache")}):
+            assert kept_one(env={**box.env, **change}) is None, change
+        assert kept_one() is not None
+        write(box.path(".lmstudio/settings.json"), json.dumps({"downloadsFolder": box.path("else")}).encode())
+        assert kept_one() is None and not box.rows()
+        settle()
+        assert kept_one() is not None
+        write(box.path("else/pub/n/n.gguf"), DATA)
+        assert kept_one() is None and list(box.rows()) == ["pub/n"]
+        settle()
+        write(box.path("else/pub/n/second.gguf"), gguf("second"))
+        assert kept_one() is None
+        box.env["HF_HUB_CACHE"] = "relative"
+        settle()
+        box.good("status", cwd=box.home)
+        assert kept_one(cwd=box.home) is not None and kept_one(cwd=box.folder) is None
+        libraries = subprocess.run(["ldd", os.path.join(BIN, "mlx-cache")], check=False, capture_output=True, text=True)
+        assert "libcrypto" not in libraries.stdout and "libcurl" not in libraries.stdout, libraries.stdout
+
+
+play([kept, linked, into_the_cache, dangling, places, group, volume, others])

@@ -25,15 +25,15 @@ int cli_fail(const mlx_args_t *args, const mlx_error_t *err);
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,
                void (*view)(const mlx_value_t *report, mlx_buf_t *out));
 
-/*  The commands that only look. */
+/*  What is asked most: the program that people type answers from what the registry keeps. */
 int cli_status(void *arg, const mlx_args_t *args);
 int cli_stats(void *arg, const mlx_args_t *args);
-int cli_apps(void *arg, const mlx_args_t *args);
-int cli_doctor(void *arg, const mlx_args_t *args);
-int cli_show_config(void *arg, const mlx_args_t *args);
 
 /*  All others, in the worker. The program that people type hands them over instead: ARG is its
  *  argument vector. */
+int cli_apps(void *arg, const mlx_args_t *args);
+int cli_doctor(void *arg, const mlx_args_t *args);
+int cli_show_config(void *arg, const mlx_args_t *args);
 int cli_add(void *arg, const mlx_args_t *args);
 int cli_adopt(void *arg, const mlx_args_t *args);
 int cli_link(void *arg, const mlx_args_t *args);
@@ -49,9 +49,9 @@ int cli_verify(void *arg, const mlx_args_t *args);
 int cli_hand_over(void *arg, const mlx_args_t *args);
 
 #ifdef MLX_CACHE_WORKER
-#define CLI_CHANGE(run) run
+#define CLI_WORKER(run) run
 #else
-#define CLI_CHANGE(run) cli_hand_over
+#define CLI_WORKER(run) cli_hand_over
 #endif
 
 /*  What a command shows while it works: a bar on a terminal, one line at its end elsewhere. */

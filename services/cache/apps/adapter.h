@@ -36,6 +36,9 @@ typedef struct {
      *  is where new models go, existing or not. Returns how many. */
     size_t (*stores)(const mlx_env_t *env, char *paths[MLX_STORES_MAX]);
 
+    /*  The files that tell where they are, likewise, there or not. NULL: there are none. */
+    size_t (*settings)(const mlx_env_t *env, char *paths[MLX_STORES_MAX]);
+
     /*  Is the folder one of this app's stores (it has its marks). */
     bool (*is_store)(const mlx_root_t *root);
 

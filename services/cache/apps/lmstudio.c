@@ -14,13 +14,16 @@
 #include <string.h>
 #include <strings.h>
 
+#define POINTER "/.lmstudio-home-pointer"
+#define SETTINGS "/settings.json"
+
 enum {
     MAX_POINTER = 4096
 };
 
 static char *lm_home(const char *home)
 {
-    MLX_CLEANUP(mlx_free_p) char *pointer = mlx_format("%s/.lmstudio-home-pointer", home);
+    MLX_CLEANUP(mlx_free_p) char *pointer = mlx_format("%s" POINTER, home);
     MLX_CLEANUP(mlx_free_p) char *moved = mlx_file_read(pointer, MAX_POINTER, NULL, NULL);
     if (moved)
         moved[strcspn(moved, "\r\n")] = '\0';
@@ -31,7 +34,7 @@ static char *lm_home(const char *home)
 
 static char *downloads_folder(const char *lm)
 {
-    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/settings.json", lm);
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s" SETTINGS, lm);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *settings = mlx_json_load(path, NULL);
     const char *folder = mlx_value_str(settings, "downloadsFolder");
     return folder && folder[0] == '/' ? mlx_strdup(folder) : mlx_format("%s/models", lm);
@@ -45,6 +48,17 @@ static size_t lm_stores(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
     MLX_CLEANUP(mlx_free_p) char *lm = lm_home(home);
     paths[0] = downloads_folder(lm);
     paths[1] = mlx_format("%s/.cache/lm-studio/models", home);
+    return 2;
+}
+
+static size_t lm_settings(const mlx_env_t *env, char *paths[MLX_STORES_MAX])
+{
+    const char *home = mlx_env_get(env, "HOME");
+    if (!home || home[0] != '/')
+        return 0;
+    MLX_CLEANUP(mlx_free_p) char *lm = lm_home(home);
+    paths[0] = mlx_format("%s" POINTER, home);
+    paths[1] = mlx_format("%s" SETTINGS, lm);
     return 2;
 }
 
@@ -120,6 +134,7 @@ const mlx_adapter_t mlx_adapter_lmstudio = {
     .name = "lmstudio",
     .title = "LM Studio",
     .stores = lm_stores,
+    .settings = lm_settings,
     .scan = lm_scan,
     .expose = lm_expose,
 };

@@ -100,6 +100,9 @@ int mlx_cache_need_whole_files(mlx_cache_t *self, const char *model, const mlx_s
 void mlx_cache_list_others(mlx_cache_t *self, const mlx_scan_t *scan, mlx_value_t *report);
 mlx_value_t *mlx_cache_old_others(const mlx_value_t *status, int64_t before);
 
+/*  The hub client's cache of chunks, there or not. Caller owns it; NULL: nothing names it. */
+char *mlx_cache_xet_folder(const mlx_env_t *env);
+
 /*  Names that this cache gave to files of MODEL, in its view and in the apps, and whose bytes went
  *  bad since: each gets those of the blob. What somebody wrote to is left alone. */
 int mlx_cache_mend_names(mlx_cache_t *self, const mlx_model_t *model, mlx_error_t *err);

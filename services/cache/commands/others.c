@@ -113,15 +113,21 @@ static void add_hub(mlx_value_t *list, const char *store)
         closedir(dir);
 }
 
-static void add_xet(mlx_value_t *list, const mlx_env_t *env)
+char *mlx_cache_xet_folder(const mlx_env_t *env)
 {
     static const char *const order[][2] = {{"HF_XET_CACHE", ""},
                                            {"HF_HOME", "/xet"},
                                            {"XDG_CACHE_HOME", "/huggingface/xet"},
                                            {"HOME", "/.cache/huggingface/xet"}};
-    MLX_CLEANUP(mlx_free_p) char *path = NULL;
+    char *path = NULL;
     for (size_t i = 0; !path && i < MLX_COUNT(order); i++)
         path = mlx_env_expand(env, order[i][0], order[i][1]);
+    return path;
+}
+
+static void add_xet(mlx_value_t *list, const mlx_env_t *env)
+{
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_cache_xet_folder(env);
     if (path)
         add_folder(list, "xet", path, "a cache of downloads: delete the folder while no hf runs");
 }

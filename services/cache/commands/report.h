@@ -1,8 +1,8 @@
 /*  report.h - the last status, kept in the registry with the folders it was made from
  *
  *  It stands while each of those folders has the modification time that it had, no store came or
- *  went and the registry itself was not changed: some hundred stats instead of a scan. Used by
- *  status only.
+ *  went and the registry itself was not changed: some hundred stats instead of a scan (recall.h).
+ *  Used by status only.
  */
 #ifndef MLX_CACHE_COMMANDS_REPORT_H
 #define MLX_CACHE_COMMANDS_REPORT_H
@@ -15,8 +15,5 @@ char *mlx_report_basis(mlx_cache_t *self);
 /*  Keep REPORT; what cannot be kept is made again the next time. */
 void mlx_report_keep(mlx_cache_t *self, const char *basis, const mlx_scan_t *scan,
                      const mlx_value_t *report);
-
-/*  The kept report if it stands, else NULL. */
-mlx_value_t *mlx_report_recall(mlx_cache_t *self);
 
 #endif

@@ -1,5 +1,6 @@
 /*  What there is, who uses it, and what sharing saves: counted by inode and by shared blocks. */
 #include "services/cache/commands/dedup.h"
+#include "services/cache/commands/recall.h"
 #include "services/cache/commands/report.h"
 #include "services/cache/model/header.h"
 #include "services/cache/store/store.h"
@@ -531,6 +532,6 @@ mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err)
 
 mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err)
 {
-    mlx_value_t *kept = mlx_report_recall(self);
+    mlx_value_t *kept = mlx_recall_status(self->db, &self->options.env);
     return kept ? kept : mlx_cache_refresh(self, err);
 }

@@ -103,11 +103,3 @@ int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_
         *size = (uint64_t)at;
     return 0;
 }
-
-bool mlx_is_hex(const char *s, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f')))
-            return false;
-    return s[len] == '\0';
-}

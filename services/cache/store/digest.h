@@ -12,6 +12,7 @@
 #define MLX_CACHE_STORE_DIGEST_H
 
 #include "proto/error.h"
+#include "services/cache/store/hex.h"
 
 typedef struct mlx_digest mlx_digest_t;
 
@@ -46,8 +47,5 @@ enum {
  *  it with code interrupted. */
 int mlx_digest_fd(int fd, mlx_digest_kind_t kind, char hex[MLX_HEX_MAX], uint64_t *size,
                   bool (*stop)(void *arg), void *arg, mlx_error_t *err);
-
-/*  True when S is exactly LEN lower-case hex digits. */
-bool mlx_is_hex(const char *s, size_t len);
 
 #endif
