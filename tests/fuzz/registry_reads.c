@@ -1,6 +1,7 @@
 #include "tests/fuzz/registry_reads.h"
 
 #include "proto/buf.h"
+#include "services/cache/commands/recall.h"
 #include "services/cache/commands/report.h"
 
 #include <stdio.h>
@@ -120,7 +121,7 @@ void mlx_read_journal(mlx_cache_t *cache)
 void mlx_read_report(mlx_cache_t *cache)
 {
     size_t count;
-    mlx_value_t *report = mlx_report_recall(cache);
+    mlx_value_t *report = mlx_recall_status(cache->db, &cache->options.env);
     mlx_value_destroy(&report);
     char **paths = mlx_cache_watched(cache, &count);
     while (count)
