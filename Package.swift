@@ -53,7 +53,7 @@ let cSettings: [CSetting] = [
     .define("_DARWIN_C_SOURCE", .when(platforms: [.macOS])),
 ]
 let protocolSources = [
-    "base.c", "buf.c", "catalogue.c", "catalogue_commands.c", "catalogue_topics.c", "error.c",
+    "base.c", "buf.c", "catalogue.c", "catalogue_commands.c", "catalogue_energy.c", "catalogue_topics.c", "error.c",
     "message.c", "pack.c", "utf8.c", "value.c",
 ].map { "proto/" + $0 }
 let clientSources = [

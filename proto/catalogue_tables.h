@@ -14,6 +14,7 @@ extern const mlx_field_t mlx_fields_bench_progress[];
 extern const mlx_field_t mlx_fields_bench_result[];
 extern const mlx_field_t mlx_fields_finding[];
 extern const mlx_field_t mlx_fields_energy[];
+extern const mlx_field_t mlx_fields_energy_status[];
 extern const mlx_field_t mlx_fields_alert[];
 extern const mlx_field_t mlx_fields_cache_status[];
 extern const mlx_field_t mlx_fields_request[];

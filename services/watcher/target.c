@@ -506,22 +506,11 @@ static void probe(mlx_target_t *self, const char *path)
     self->probe = get(self, path, PROBE_BODY, STATE_TIMEOUT_MS, on_probe, self);
 }
 
-static const mlx_runtime_backend_t *claimant(const char *path, const mlx_http_reply_t *reply)
-{
-    const char *server = mlx_http_header(reply, "Server");
-    const mlx_runtime_answer_t answer = {.path = path,
-                                         .status = reply->error.code ? 0 : reply->status,
-                                         .body = reply->body,
-                                         .len = reply->body_len,
-                                         .server = server ? server : ""};
-    return mlx_runtime_claimant(&answer);
-}
-
 static void on_probe(void *arg, const mlx_http_reply_t *reply)
 {
     mlx_target_t *self = arg;
     self->probe = NULL;
-    const mlx_runtime_backend_t *backend = claimant(self->probe_path, reply);
+    const mlx_runtime_backend_t *backend = mlx_target_claimant(self->probe_path, reply);
     const char *next = self->options.once ? NULL : mlx_runtime_next_probe(self->probe_path);
     self->locked |= mlx_runtime_wants_key(NULL, self->probe_path, reply->status, reply->body);
     if (!backend && !next && self->locked && self->options.expected)

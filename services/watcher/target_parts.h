@@ -56,6 +56,9 @@ struct mlx_target {
     int64_t look_us;        /* when to look through the gate, or at the traffic, next */
 };
 
+/*  Whose answer to PATH this is, or NULL. */
+const mlx_runtime_backend_t *mlx_target_claimant(const char *path, const mlx_http_reply_t *reply);
+
 /*  Ends as slots or runners tell them, and as the log does (target_log.c). */
 void mlx_target_ended_live(mlx_target_t *self, const mlx_ended_t *request);
 

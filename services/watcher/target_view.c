@@ -1,4 +1,4 @@
-/*  What a target knows, as the messages tell it. */
+/*  What a target knows, as the messages tell it, and whose answer it got. */
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -7,6 +7,17 @@
 enum {
     FORGET_US = 30 * 1000 * 1000 /* that a server has ended is told so long */
 };
+
+const mlx_runtime_backend_t *mlx_target_claimant(const char *path, const mlx_http_reply_t *reply)
+{
+    const char *server = mlx_http_header(reply, "Server");
+    const mlx_runtime_answer_t answer = {.path = path,
+                                         .status = reply->error.code ? 0 : reply->status,
+                                         .body = reply->body,
+                                         .len = reply->body_len,
+                                         .server = server ? server : ""};
+    return mlx_runtime_claimant(&answer);
+}
 
 const mlx_endpoint_t *mlx_target_endpoint(const mlx_target_t *self)
 {

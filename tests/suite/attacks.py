@@ -592,18 +592,3 @@ def machines_that_speak_otherwise(world):
                  curve + b"\x04\x20\x05HELLO" + bytes(26), curve + b"\x04\xc8\x08INITIATE" + bytes(191),
                  curve + world.rng.randbytes(500), b"\xff" * 3000):
         world.send(world.tcp(world.port), text)
-
-
-@attack
-def silent_machines(world):
-    for _ in range(world.many(10)):
-        world.tcp(world.port)
-
-
-@attack
-def reset_connections(world):
-    for _ in range(world.many(8)):
-        client = world.tcp(world.rng.choice([world.port, world.http_port, world.tap_port]))
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        world.send(client, world.rng.randbytes(20))
-        client.close()

@@ -2,7 +2,9 @@
 import json
 import os
 import shutil
+import socket
 import sqlite3
+import struct
 
 from attacks import TEXTS, attack
 
@@ -301,3 +303,18 @@ def recordings(world):
             file.write(text)
         result = world.suite.ctl("replay", "--exact", path, check=False)
         assert 0 < result.returncode < 100, result
+
+
+@attack
+def silent_machines(world):
+    for _ in range(world.many(10)):
+        world.tcp(world.port)
+
+
+@attack
+def reset_connections(world):
+    for _ in range(world.many(8)):
+        client = world.tcp(world.rng.choice([world.port, world.http_port, world.tap_port]))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        world.send(client, world.rng.randbytes(20))
+        client.close()
