@@ -18,6 +18,8 @@ public struct HistoryQuery: BusCommand {
         public var step: Double?
         /// Lists of [t, min, max, mean, count]; a step without samples has none.
         public var points: [[Double]]?
+        /// What happened on this machine meanwhile, the newest hundred.
+        public var events: [Events]?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
@@ -26,6 +28,24 @@ public struct HistoryQuery: BusCommand {
             tier = data.read("tier")
             step = data.read("step")
             points = data.read("points")
+            events = data.read("events")
+        }
+
+        /// What happened on this machine meanwhile, the newest hundred.
+        public struct Events: BusRecord {
+            /// When it happened.
+            public var time: Date?
+            /// Model, runtime, alert, gap, finding or benchmark.
+            public var kind: String?
+            /// What happened, for a person.
+            public var text: String?
+
+            /// Reads the fields that are there.
+            public init(_ data: BusData) {
+                time = data.read("t")
+                kind = data.read("kind")
+                text = data.read("text")
+            }
         }
     }
 
@@ -333,6 +353,8 @@ public struct RequestsList: BusCommand {
     public var client: String?
     /// Part of a model's name.
     public var model: String?
+    /// Of this machine; absent: of all.
+    public var host: String?
     /// Ended then or later; absent: the oldest.
     public var since: Date?
     /// Ended before; absent: now.
@@ -346,6 +368,7 @@ public struct RequestsList: BusCommand {
     public init(
         client: String? = nil,
         model: String? = nil,
+        host: String? = nil,
         since: Date? = nil,
         until: Date? = nil,
         limit: Int? = nil,
@@ -353,6 +376,7 @@ public struct RequestsList: BusCommand {
     ) {
         self.client = client
         self.model = model
+        self.host = host
         self.since = since
         self.until = until
         self.limit = limit
@@ -364,11 +388,146 @@ public struct RequestsList: BusCommand {
         [
             "client": client,
             "model": model,
+            "host": host,
             "since": since,
             "until": until,
             "limit": limit,
             "cursor": cursor
         ]
+    }
+}
+
+/// Percentiles of requests' times and tokens: `requests.spread`.
+public struct RequestsSpread: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// As asked.
+        public var measure: String?
+        /// Of the values.
+        public var unit: String?
+        /// Begin: not before the first request, nor in a day whose requests are gone.
+        public var since: Date?
+        /// End.
+        public var until: Date?
+        /// Of the points, in seconds.
+        public var step: Double?
+        /// That a percentile may have, of itself, as a ratio from 0 to 1.
+        public var error: Double?
+        /// Requests in all; without any the following are absent.
+        public var count: Int?
+        /// As in a point, of all.
+        public var min: Double?
+        /// Of all.
+        public var max: Double?
+        /// Of all.
+        public var mean: Double?
+        /// Of all.
+        public var p10: Double?
+        /// Of all.
+        public var p50: Double?
+        /// Of all.
+        public var p90: Double?
+        /// Of all.
+        public var p95: Double?
+        /// Of all.
+        public var p99: Double?
+        /// Lists of [above, up to, count]; those without requests have none.
+        public var buckets: [String]?
+        /// Steps that have requests.
+        public var points: [Points]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            measure = data.read("measure")
+            unit = data.read("unit")
+            since = data.read("since")
+            until = data.read("until")
+            step = data.read("step")
+            error = data.read("error")
+            count = data.read("count")
+            min = data.read("min")
+            max = data.read("max")
+            mean = data.read("mean")
+            p10 = data.read("p10")
+            p50 = data.read("p50")
+            p90 = data.read("p90")
+            p95 = data.read("p95")
+            p99 = data.read("p99")
+            buckets = data.read("buckets")
+            points = data.read("points")
+        }
+
+        /// Steps that have requests.
+        public struct Points: BusRecord {
+            /// Begin of the step.
+            public var time: Date?
+            /// Requests that ended well in it and told the measure.
+            public var count: Int?
+            /// Least value.
+            public var min: Double?
+            /// Largest.
+            public var max: Double?
+            /// Mean.
+            public var mean: Double?
+            /// The value that 10 % of the requests were below.
+            public var p10: Double?
+            /// 50 %.
+            public var p50: Double?
+            /// 90 %.
+            public var p90: Double?
+            /// 95 %.
+            public var p95: Double?
+            /// 99 %.
+            public var p99: Double?
+
+            /// Reads the fields that are there.
+            public init(_ data: BusData) {
+                time = data.read("t")
+                count = data.read("count")
+                min = data.read("min")
+                max = data.read("max")
+                mean = data.read("mean")
+                p10 = data.read("p10")
+                p50 = data.read("p50")
+                p90 = data.read("p90")
+                p95 = data.read("p95")
+                p99 = data.read("p99")
+            }
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "recorder"
+    /// Its name on the bus.
+    public static let name = "requests.spread"
+
+    /// Ttft, latency or tokens (generated).
+    public var measure: String?
+    /// Part of a model's name; absent: all.
+    public var model: String?
+    /// Begin of the range; absent: a day before its end.
+    public var since: Date?
+    /// End of the range; absent: now.
+    public var until: Date?
+
+    /// The command; what is not given is left to the service.
+    public init(
+        measure: String? = nil,
+        model: String? = nil,
+        since: Date? = nil,
+        until: Date? = nil
+    ) {
+        self.measure = measure
+        self.model = model
+        self.since = since
+        self.until = until
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["measure": measure, "model": model, "since": since, "until": until]
     }
 }
 
