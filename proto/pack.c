@@ -3,6 +3,8 @@
 #include <msgpack.h>
 #include <string.h>
 
+#include "proto/utf8.h"
+
 static int write_buf(void *arg, const char *data, size_t len)
 {
     mlx_buf_append(arg, data, len);
@@ -226,6 +228,21 @@ static int finish(scan_t *scan)
     return left(scan) ? malformed(scan, "bytes behind the value") : 0;
 }
 
+/*  Text from outside: readers may rely on UTF-8, as msgpack's strings are by its specification. */
+static mlx_value_t *from_text(const msgpack_object_str *text)
+{
+    size_t len;
+    MLX_CLEANUP(mlx_free_p) char *mended = mlx_utf8_mend(text->ptr, text->size, &len);
+    return mended ? mlx_value_new_strn(mended, len) : mlx_value_new_strn(text->ptr, text->size);
+}
+
+static char *key_of(const msgpack_object_str *text)
+{
+    size_t len;
+    char *mended = mlx_utf8_mend(text->ptr, text->size, &len);
+    return mended ? mended : mlx_strndup(text->ptr, text->size);
+}
+
 static mlx_value_t *from_object(const msgpack_object *object)
 {
     switch (object->type) {
@@ -238,7 +255,7 @@ static mlx_value_t *from_object(const msgpack_object *object)
     case MSGPACK_OBJECT_FLOAT64:
         return mlx_value_new_real(object->via.f64);
     case MSGPACK_OBJECT_STR:
-        return mlx_value_new_strn(object->via.str.ptr, object->via.str.size);
+        return from_text(&object->via.str);
     case MSGPACK_OBJECT_ARRAY: {
         mlx_value_t *list = mlx_value_list();
         for (uint32_t i = 0; i < object->via.array.size; i++)
@@ -250,7 +267,7 @@ static mlx_value_t *from_object(const msgpack_object *object)
         for (uint32_t i = 0; i < object->via.map.size; i++) {
             const msgpack_object_kv *entry = &object->via.map.ptr[i];
             MLX_CLEANUP(mlx_free_p)
-            char *key = mlx_strndup(entry->key.via.str.ptr, entry->key.via.str.size);
+            char *key = key_of(&entry->key.via.str);
             mlx_value_set(map, key, from_object(&entry->val));
         }
         return map;

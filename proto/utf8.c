@@ -60,6 +60,27 @@ bool mlx_utf8_plain(const char *s, size_t len)
     return step > 0;
 }
 
+char *mlx_utf8_mend(const char *s, size_t len, size_t *out)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    mlx_buf_t text = {0};
+    size_t begin = 0; /* of what is not copied yet */
+    for (size_t i = 0; i < len;) {
+        size_t sequence = p[i] < 0x80 ? 1 : mlx_utf8_sequence(p + i, len - i);
+        if (!sequence) {
+            mlx_buf_append(&text, s + begin, i - begin);
+            mlx_buf_puts(&text, "\xef\xbf\xbd");
+            begin = i + 1;
+        }
+        i += sequence ? sequence : 1;
+    }
+    if (begin == 0)
+        return NULL;
+    mlx_buf_append(&text, s + begin, len - begin);
+    *out = text.len;
+    return mlx_buf_take(&text);
+}
+
 char *mlx_utf8_line(const char *s, size_t max)
 {
     const unsigned char *p = (const unsigned char *)s;

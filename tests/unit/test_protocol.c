@@ -91,6 +91,28 @@ static void hostile_bytes_are_refused(void **state)
     REFUSE("\x01\x02", "behind");
 }
 
+/*  Whoever reads what we write may rely on UTF-8. */
+static void broken_text_is_mended(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\x82\xa3"
+                                "a\xff"
+                                "b"
+                                "\xa4"
+                                "\xc3\x28x\xe2"
+                                "\xa2"
+                                "\xc3\xbc"
+                                "\xa3"
+                                "\xe2\x82\xac";
+    mlx_value_t *value = unpack(bytes, sizeof bytes - 1, NULL);
+    assert_non_null(value);
+    assert_string_equal(mlx_value_str(value, "a\xef\xbf\xbd"
+                                             "b"),
+                        "\xef\xbf\xbd(x\xef\xbf\xbd");
+    assert_string_equal(mlx_value_str(value, "\xc3\xbc"), "\xe2\x82\xac");
+    mlx_value_destroy(&value);
+}
+
 static void deep_and_wide_values_are_refused(void **state)
 {
     (void)state;
@@ -337,6 +359,7 @@ int main(void)
         cmocka_unit_test(round_trip_keeps_every_type),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(hostile_bytes_are_refused),
+        cmocka_unit_test(broken_text_is_mended),
         cmocka_unit_test(deep_and_wide_values_are_refused),
         cmocka_unit_test(peek_finds_strings_without_unpacking),
         cmocka_unit_test(topics_match_their_patterns),
