@@ -92,8 +92,10 @@ void mlx_alert_routes_destroy(mlx_alert_routes_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    while (self->first)
-        drop(self->first);
+    for (delivery_t *delivery = self->first, *next; delivery; delivery = next) {
+        next = delivery->next;
+        drop(delivery);
+    }
     mlx_http_destroy(&self->http);
     mlx_value_destroy(&self->config);
     free(self);
