@@ -17,27 +17,27 @@ enum {
 /*  What is asked of a kind for each command: POST PATH, in which %s is the model's name. */
 static const struct {
     const char *kind;
-    bool router; /* only of one that is a router */
     const char *cmd;
     const char *path;
     const char *key;     /* of the body, that has the model's name; NULL: no body */
-    bool list;           /* it is a list of names */
-    bool quiet;          /* {"stream": false} belongs to it */
     const int64_t *keep; /* keep_alive; NULL: none is sent */
+    bool router;         /* only of one that is a router */
+    bool list;           /* the name is in a list of names */
+    bool quiet;          /* {"stream": false} belongs to it */
 } asks[] = {
-    {"ollama", false, "model.load", "/api/generate", "model", false, true, NULL},
-    {"ollama", false, "model.unload", "/api/generate", "model", false, true, &(const int64_t){0}},
-    {"ollama", false, "model.pin", "/api/generate", "model", false, true, &(const int64_t){-1}},
-    {"llamacpp", true, "model.load", "/models/load", "model", false, false, NULL},
-    {"llamacpp", true, "model.unload", "/models/unload", "model", false, false, NULL},
-    {"lmstudio", false, "model.load", "/api/v1/models/load", "model", false, false, NULL},
-    {"lmstudio", false, "model.unload", "/api/v1/models/unload", "instance_id", false, false, NULL},
-    {"llamaswap", false, "model.unload", "/api/models/unload/%s", NULL, false, false, NULL},
-    {"omlx", false, "model.load", "/v1/models/%s/load", NULL, false, false, NULL},
-    {"omlx", false, "model.unload", "/v1/models/%s/unload", NULL, false, false, NULL},
-    {"dmr", false, "model.unload", "/engines/unload", "models", true, false, NULL},
-    {"localai", false, "model.load", "/backend/load", "model", false, false, NULL},
-    {"localai", false, "model.unload", "/backend/shutdown", "model", false, false, NULL},
+    {"ollama", "model.load", "/api/generate", "model", NULL, false, false, true},
+    {"ollama", "model.unload", "/api/generate", "model", &(const int64_t){0}, false, false, true},
+    {"ollama", "model.pin", "/api/generate", "model", &(const int64_t){-1}, false, false, true},
+    {"llamacpp", "model.load", "/models/load", "model", NULL, true, false, false},
+    {"llamacpp", "model.unload", "/models/unload", "model", NULL, true, false, false},
+    {"lmstudio", "model.load", "/api/v1/models/load", "model", NULL, false, false, false},
+    {"lmstudio", "model.unload", "/api/v1/models/unload", "instance_id", NULL, false, false, false},
+    {"llamaswap", "model.unload", "/api/models/unload/%s", NULL, NULL, false, false, false},
+    {"omlx", "model.load", "/v1/models/%s/load", NULL, NULL, false, false, false},
+    {"omlx", "model.unload", "/v1/models/%s/unload", NULL, NULL, false, false, false},
+    {"dmr", "model.unload", "/engines/unload", "models", NULL, false, true, false},
+    {"localai", "model.load", "/backend/load", "model", NULL, false, false, false},
+    {"localai", "model.unload", "/backend/shutdown", "model", NULL, false, false, false},
 };
 
 typedef struct {

@@ -21,7 +21,8 @@ typedef struct {
 static void on_ended(void *arg, const mlx_ended_t *request)
 {
     (void)arg;
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_ended_message(request);
+    mlx_value_t *d = mlx_ended_message(request);
+    mlx_value_destroy(&d);
     if (request->tokens < 0 || request->prompt_tokens < 0 || request->cached_tokens < 0)
         mlx_panic("less than nothing");
 }

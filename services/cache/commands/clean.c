@@ -37,7 +37,8 @@ static void add_digests(digests_t *digests, const mlx_model_t *model)
         digests->hex = mlx_grow(digests->hex, digests->count, sizeof *digests->hex);
         memcpy(digests->hex[digests->count++], model->files[i].sha256, MLX_HEX_MAX);
     }
-    qsort(digests->hex, digests->count, sizeof *digests->hex, compare_digests);
+    if (digests->hex)
+        qsort(digests->hex, digests->count, sizeof *digests->hex, compare_digests);
 }
 
 static bool has_digest(const digests_t *digests, const char *sha256)

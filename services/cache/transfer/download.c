@@ -278,7 +278,7 @@ static void watch(pool_t *pool, bool *taken, mlx_error_t *err, int *rc)
     while (!collect(pool, taken, err, rc) && !should_end(pool, *rc)) {
         if (run->tick && mlx_now_us() >= due_us) {
             run->tick(run->arg);
-            due_us = mlx_now_us() + TICK_MS * 1000;
+            due_us = mlx_now_us() + (int64_t)TICK_MS * 1000;
         }
         wait_for_job(pool, &seen);
     }
