@@ -98,8 +98,8 @@ def requests_as_histograms(families):
     assert good["mlx_request_time_to_first_token_seconds_sum", None].value == 0.5
 
     def of(family, suffix, outcome):
-        return next(s.value for s in families[family].samples if s.name == family + suffix and s.labels["outcome"] == outcome
-                    and s.labels["model"] == "qwen3:8b" and s.labels["host"] == HOST)
+        return sum(s.value for s in families[family].samples if s.name == family + suffix and s.labels["outcome"] == outcome
+                   and s.labels["model"] == "qwen3:8b" and s.labels["host"] == HOST)  # over all operations
     assert of("mlx_request_time_per_output_token_seconds", "_sum", "ok") == 0.025
     assert of("mlx_request_duration_seconds", "_sum", "ok") == 3
     assert of("mlx_request_duration_seconds", "_sum", "client_abort") == 0.4

@@ -486,8 +486,9 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
         mlx_format("services %zu/%zu up", now->services_up, now->services_up + now->services_down);
     int end = canvas->columns - (int)strlen(services) - 1;
     mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
+    /* What there is to say goes before what can be looked up. */
     int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR,
-                            "q quit  b benchmark  d details  ? help");
+                            note ? "q quit  ? help" : "q quit  b benchmark  d details  ? help");
     bool room = x + 1 < end && !(note && canvas->columns < NARROW);
     if (note)
         mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,
