@@ -2,7 +2,7 @@
 # Places where sharing is different or impossible, on real file systems: XFS and btrfs (blocks shared),
 # a full disk, a read-only store, two devices. Needs root for its mounts; exits 77 where it cannot.
 #
-# usage: places.sh BIN_DIR
+# usage: places.sh BIN_DIR TEST_PROGRAM...
 set -u
 bin=$(cd "$1" && pwd)
 [ "$(id -u)" = 0 ] || exit 77
@@ -22,8 +22,8 @@ for kind in xfs btrfs; do
     "mkfs.$kind" -q "$work/$kind.img" >/dev/null 2>&1 || continue
     mount_at "$kind" -o loop "$work/$kind.img" || continue
     tried=1
-    for test in cache clean; do
-        TMPDIR=$work/$kind "$bin/test_cache_$test" >"$work/log" 2>&1 ||
+    for test in "${@:2}"; do
+        TMPDIR=$work/$kind "$test" >"$work/log" 2>&1 ||
             { cat "$work/log"; fail "$kind"; }
     done
     echo "ok: the cache's tests on $kind"
