@@ -66,7 +66,7 @@ static bool read_duration(const mlx_value_t *d, double *value)
     if (!mlx_value_int(d, "start", &start) || !mlx_value_int(d, "end", &end) || start < 0 ||
         end < start)
         return false;
-    *value = (double)(end - start) / US_PER_S;
+    *value = (double)(end - start) / (double)US_PER_S;
     return *value <= MOST;
 }
 

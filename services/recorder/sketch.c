@@ -34,7 +34,7 @@ static size_t bucket_of(double value)
     if (value <= pow(growth, LEAST))
         return 0;
     double exponent = ceil(log(value) / log(growth));
-    size_t at = (size_t)(exponent - LEAST);
+    size_t at = (size_t)(exponent - (double)LEAST);
     return at < BUCKETS ? at : BUCKETS - 1;
 }
 
@@ -87,7 +87,7 @@ double mlx_sketch_mean(const mlx_sketch_t *self)
 
 static double edge(size_t bucket)
 {
-    return pow(growth, (double)bucket + LEAST);
+    return pow(growth, (double)bucket + (double)LEAST);
 }
 
 double mlx_sketch_quantile(const mlx_sketch_t *self, double share)

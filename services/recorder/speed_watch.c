@@ -282,8 +282,8 @@ static void hear_request(mlx_speed_watch_t *self, const char *topic, const mlx_v
         return;
     bool alone = start >= server->end_us && start > server->crowded_us;
     server->end_us = end > server->end_us ? end : server->end_us;
-    if (!alone || !model || !outcome || strcmp(outcome, "ok") != 0 || !(tokens >= TOKENS_MIN) ||
-        !(rate > 0 && rate < 1e6))
+    if (!alone || !model || !outcome || strcmp(outcome, "ok") != 0 ||
+        !(tokens >= (double)TOKENS_MIN) || !(rate > 0 && rate < 1e6))
         return;
     mlx_speed_t one = {.t_us = end,
                        .log_speed = (float)log(rate),

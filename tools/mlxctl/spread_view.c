@@ -85,11 +85,11 @@ static size_t gather(const mlx_value_t *reply, bar_t bars[BARS])
     if (n == 0 || !(high > low) || !isfinite(high))
         return 0;
     double bucket = log(1.02 / 0.98), span = log(high / low);
-    double width = bucket * fmax(ceil(span / bucket / BARS - 1e-6), 1);
+    double width = bucket * fmax(ceil(span / bucket / (double)BARS - 1e-6), 1);
     for (size_t i = 0; i < n; i++) {
         const mlx_value_t *item = mlx_value_at(buckets, i);
         double at = fmax(log(sqrt(fmax(number_at(item, 0), low) * number_at(item, 1)) / low), 0);
-        if (!(at / width < BARS))
+        if (!(at / width < (double)BARS))
             continue;
         size_t bar = (size_t)(at / width);
         bars[bar].count += number_at(item, 2);
@@ -114,7 +114,7 @@ void mlx_spread_histogram(mlx_buf_t *out, const mlx_value_t *reply, const mlx_te
         MLX_CLEANUP(mlx_free_p) char *above = text_of(reply, bars[i].above);
         MLX_CLEANUP(mlx_free_p) char *upto = text_of(reply, bars[i].upto);
         MLX_CLEANUP(mlx_free_p) char *label = mlx_format("%s to %s", above, upto);
-        int length = (int)ceil(bars[i].count / most * BAR_COLUMNS);
+        int length = (int)ceil(bars[i].count / most * (double)BAR_COLUMNS);
         mlx_buf_printf(out, "%*s  ", LABEL_COLUMNS, label);
         for (int k = 0; k < length; k++)
             mlx_buf_puts(out, term->utf8 ? "\u2588" : "#");
