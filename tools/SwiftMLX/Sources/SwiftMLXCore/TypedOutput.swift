@@ -12,6 +12,9 @@ extension MLXModel {
     /// answer is checked, and the model is told what is wrong with it and asked again.
     ///
     /// - Parameters:
+    ///   - prompt: What is asked.
+    ///   - type: What the answer is decoded as; the schema is made from it.
+    ///   - options: As for any other answer.
     ///   - attempts: Answers that are tried before it is an error.
     public func generate<Value: Decodable>(
         prompt: String, as type: Value.Type, options: GenerationOptions = GenerationOptions(),
