@@ -11,10 +11,13 @@ static int write_buf(void *arg, const char *data, size_t len)
     return 0;
 }
 
+/*  Readers may rely on UTF-8, as msgpack's strings are by its specification; what came from outside
+ *  need not be. */
 static void pack_str(msgpack_packer *packer, const char *s, size_t len)
 {
+    MLX_CLEANUP(mlx_free_p) char *mended = mlx_utf8_mend(s, len, &len);
     msgpack_pack_str(packer, len);
-    msgpack_pack_str_body(packer, s, len);
+    msgpack_pack_str_body(packer, mended ? mended : s, len);
 }
 
 static void pack_value(msgpack_packer *packer, const mlx_value_t *value)
@@ -216,7 +219,8 @@ static int scan_value(scan_t *scan, unsigned depth, item_t *item)
 
 static int begin(scan_t *scan, const void *data, size_t len, mlx_error_t *err)
 {
-    *scan = (scan_t){.at = data, .end = (const unsigned char *)data + len, .err = err};
+    *scan = (scan_t){.at = data, .err = err};
+    scan->end = len ? scan->at + len : scan->at; /* no bytes may come without an address */
     if (len > MLX_PACK_MAX_BYTES)
         return mlx_error_set(err, MLX_ERR_USAGE, "msgpack: %zu bytes, at most %d are taken", len,
                              MLX_PACK_MAX_BYTES);
@@ -226,21 +230,6 @@ static int begin(scan_t *scan, const void *data, size_t len, mlx_error_t *err)
 static int finish(scan_t *scan)
 {
     return left(scan) ? malformed(scan, "bytes behind the value") : 0;
-}
-
-/*  Text from outside: readers may rely on UTF-8, as msgpack's strings are by its specification. */
-static mlx_value_t *from_text(const msgpack_object_str *text)
-{
-    size_t len;
-    MLX_CLEANUP(mlx_free_p) char *mended = mlx_utf8_mend(text->ptr, text->size, &len);
-    return mended ? mlx_value_new_strn(mended, len) : mlx_value_new_strn(text->ptr, text->size);
-}
-
-static char *key_of(const msgpack_object_str *text)
-{
-    size_t len;
-    char *mended = mlx_utf8_mend(text->ptr, text->size, &len);
-    return mended ? mended : mlx_strndup(text->ptr, text->size);
 }
 
 static mlx_value_t *from_object(const msgpack_object *object)
@@ -255,7 +244,7 @@ static mlx_value_t *from_object(const msgpack_object *object)
     case MSGPACK_OBJECT_FLOAT64:
         return mlx_value_new_real(object->via.f64);
     case MSGPACK_OBJECT_STR:
-        return from_text(&object->via.str);
+        return mlx_value_new_strn(object->via.str.ptr, object->via.str.size);
     case MSGPACK_OBJECT_ARRAY: {
         mlx_value_t *list = mlx_value_list();
         for (uint32_t i = 0; i < object->via.array.size; i++)
@@ -267,7 +256,7 @@ static mlx_value_t *from_object(const msgpack_object *object)
         for (uint32_t i = 0; i < object->via.map.size; i++) {
             const msgpack_object_kv *entry = &object->via.map.ptr[i];
             MLX_CLEANUP(mlx_free_p)
-            char *key = key_of(&entry->key.via.str);
+            char *key = mlx_strndup(entry->key.via.str.ptr, entry->key.via.str.size);
             mlx_value_set(map, key, from_object(&entry->val));
         }
         return map;

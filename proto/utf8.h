@@ -17,8 +17,8 @@ size_t mlx_utf8_sequence(const unsigned char *s, size_t left);
 /*  Are the LEN bytes at S well-formed UTF-8 in which mlx_utf8_line would change nothing? */
 bool mlx_utf8_plain(const char *s, size_t len);
 
-/*  Copy of the LEN bytes at S with U+FFFD in place of each broken byte, or NULL when none is. *OUT is
- *  the copy's length. Caller owns it and must free it. */
+/*  Copy of the LEN bytes at S with U+FFFD in place of each broken byte, or NULL when none is. *OUT,
+ *  untouched without a copy, is its length. Caller owns it and must free it. */
 char *mlx_utf8_mend(const char *s, size_t len, size_t *out);
 
 /*  The code point of a well-formed sequence of LEN bytes (two to four) at S. */

@@ -35,7 +35,8 @@ static bool claims(const mlx_runtime_answer_t *answer)
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *root = mlx_runtime_object(answer->body, answer->len, NULL);
     return root && !mlx_value_get(root, "error") &&
-           (strstr(answer->body, "ocalAI") || strstr(answer->body, "localai"));
+           (memmem(answer->body, answer->len, "ocalAI", 6) ||
+            memmem(answer->body, answer->len, "localai", 7));
 }
 
 static const mlx_runtime_cause_t causes[] = {

@@ -24,7 +24,7 @@ static bool claims(const mlx_runtime_answer_t *answer)
 {
     bool python = strstr(answer->server, "BaseHTTP/") && strstr(answer->server, "Python/");
     return python && (answer->len == 0 || mlx_runtime_owned_by(answer, NULL)) &&
-           !strstr(answer->body, "\"owned_by\"");
+           !memmem(answer->body, answer->len, "\"owned_by\"", 10);
 }
 
 static const mlx_runtime_program_t programs[] = {
