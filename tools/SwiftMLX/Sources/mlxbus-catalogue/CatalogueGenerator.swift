@@ -52,7 +52,10 @@ struct CatalogueGenerator {
             "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert", "finding")),
             "CatalogueEnergy.swift": Self.file(these("energy") + recorder { $0.hasPrefix("energy.") }),
             "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),
-            "CatalogueHistory.swift": Self.file(recorder { !$0.hasPrefix("energy.") }),
+            "CatalogueFindings.swift": Self.file(recorder { $0.hasPrefix("alert.") || $0.hasPrefix("finding.") }),
+            "CatalogueHistory.swift": Self.file(recorder { command in
+                !["energy.", "alert.", "finding."].contains { command.hasPrefix($0) }
+            }),
         ]
     }
 
