@@ -228,27 +228,10 @@ void mlx_energy_message(mlx_joules_t *self, const mlx_message_t *message)
 
 /* ---- what an earlier process left ---- */
 
-static int load_requests(mlx_joules_t *self, mlx_db_t *db, mlx_request_log_t *requests,
-                         mlx_error_t *err)
+static bool take_stored(void *arg, const mlx_value_t *d)
 {
-    int64_t cursor = 0;
-    do {
-        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
-        mlx_value_set_int(args, "since", self->state.settled_us + 1);
-        mlx_value_set_int(args, "limit", MLX_REQUEST_LOG_LIST);
-        if (cursor)
-            mlx_value_set_int(args, "cursor", cursor);
-        MLX_CLEANUP(mlx_value_destroy)
-        mlx_value_t *page = mlx_request_log_list(requests, db, args, err);
-        const mlx_value_t *list = mlx_value_get(page, "requests");
-        if (!page)
-            return -1;
-        for (size_t i = 0; i < mlx_value_size(list); i++)
-            hear_request(self, mlx_value_at(list, i));
-        cursor = 0;
-        mlx_value_int(page, "cursor", &cursor);
-    } while (cursor);
-    return 0;
+    hear_request(arg, d);
+    return true;
 }
 
 int mlx_energy_load(mlx_joules_t *self, mlx_db_t *db, mlx_request_log_t *requests, mlx_error_t *err)
@@ -268,7 +251,10 @@ int mlx_energy_load(mlx_joules_t *self, mlx_db_t *db, mlx_request_log_t *request
         self->state.settled_us = self->points[0].t_us;
     if (!isnan(self->state.idle_watts))
         mlx_idle_power_add(&self->idle, self->state.idle_watts * 60, 60);
-    return self->state.settled_us ? load_requests(self, db, requests, err) : 0;
+    if (!self->state.settled_us)
+        return 0;
+    return mlx_request_log_each(requests, db, self->state.settled_us + 1, INT64_MAX, take_stored,
+                                self, err);
 }
 
 /* ---- settling ---- */

@@ -404,29 +404,10 @@ int mlx_speed_watch_flush(mlx_speed_watch_t *self, mlx_db_t *db, mlx_error_t *er
     return rc;
 }
 
-/*  The stored requests, the newest first, at most LOADED_MAX. NULL with ERR. */
-static mlx_value_t *stored_requests(mlx_db_t *db, mlx_request_log_t *requests, mlx_error_t *err)
+static bool take_stored(void *arg, const mlx_value_t *d)
 {
-    mlx_value_t *all = mlx_value_list();
-    int64_t cursor = 0;
-    do {
-        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
-        mlx_value_set_int(args, "limit", MLX_REQUEST_LOG_LIST);
-        if (cursor)
-            mlx_value_set_int(args, "cursor", cursor);
-        MLX_CLEANUP(mlx_value_destroy)
-        mlx_value_t *page = mlx_request_log_list(requests, db, args, err);
-        const mlx_value_t *list = mlx_value_get(page, "requests");
-        if (!page) {
-            mlx_value_destroy(&all);
-            return NULL;
-        }
-        for (size_t i = 0; i < mlx_value_size(list); i++)
-            mlx_value_append(all, mlx_value_copy(mlx_value_at(list, i)));
-        cursor = 0;
-        mlx_value_int(page, "cursor", &cursor);
-    } while (cursor && mlx_value_size(all) < LOADED_MAX);
-    return all;
+    mlx_value_append(arg, mlx_value_copy(d));
+    return mlx_value_size(arg) < LOADED_MAX;
 }
 
 static void replay_request(mlx_speed_watch_t *self, const mlx_value_t *d)
@@ -454,7 +435,9 @@ static void read_change(mlx_stmt_t *q, change_t *change)
 int mlx_speed_watch_load(mlx_speed_watch_t *self, mlx_db_t *db, mlx_request_log_t *requests,
                          mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = stored_requests(db, requests, err);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_value_list(); /* the newest first */
+    if (mlx_request_log_each(requests, db, 0, INT64_MAX, take_stored, all, err))
+        return -1;
     MLX_CLEANUP(mlx_stmt_destroy)
     mlx_stmt_t *q = mlx_db_query(db, err,
                                  "SELECT t, topic, model, options, version, digest, system, driver"
@@ -463,8 +446,6 @@ int mlx_speed_watch_load(mlx_speed_watch_t *self, mlx_db_t *db, mlx_request_log_
     size_t left = mlx_value_size(all);
     change_t change;
     int more;
-    if (!all)
-        return -1;
     while ((more = mlx_stmt_step(q, err)) > 0) {
         read_change(q, &change);
         for (; left > 0; left--) {
