@@ -9,21 +9,11 @@
 
 #include "common/base/file.h"
 #include "common/base/paths.h"
+#include "common/base/random.h"
 
 enum {
-    BYTES = 32,
-    DIGITS = 2 * BYTES
+    DIGITS = 64
 };
-
-static void make(char *digits)
-{
-    unsigned char bytes[BYTES];
-    MLX_CLEANUP(mlx_fclose_p) FILE *random = fopen("/dev/urandom", "rb");
-    if (!random || fread(bytes, 1, sizeof bytes, random) != sizeof bytes)
-        mlx_panic("cannot read /dev/urandom");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
-}
 
 /*  Written beside its place and linked there: whoever comes second finds the whole of the first. */
 static int store(const char *path, mlx_error_t *err)
@@ -33,7 +23,7 @@ static int store(const char *path, mlx_error_t *err)
     unlink(beside);
     MLX_CLEANUP(mlx_close_p)
     int fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    make(digits);
+    mlx_random_hex(digits, DIGITS);
     bool whole = fd >= 0 && write(fd, digits, DIGITS) == DIGITS &&
                  (link(beside, path) == 0 || errno == EEXIST);
     int why = errno;

@@ -1,5 +1,6 @@
 #include "common/bus/bus.h"
 #include "common/base/clock.h"
+#include "common/base/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,16 +25,6 @@ enum {
     RELAY_LINGER_MS = 1000,
     PROBE_US = 2000000, /* a living broker takes a connection at once */
 };
-
-static void random_hex(char *text, size_t digits)
-{
-    unsigned char bytes[16];
-    MLX_CLEANUP(mlx_fclose_p) FILE *random = fopen("/dev/urandom", "rb");
-    if (!random || fread(bytes, 1, sizeof bytes, random) != sizeof bytes)
-        mlx_panic("cannot read /dev/urandom");
-    for (size_t i = 0; i < digits / 2; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
-}
 
 zsock_t *mlx_bus_connect(const mlx_bus_t *self, int type, const char *socket_name)
 {
@@ -125,7 +116,7 @@ mlx_bus_t *mlx_bus_new(mlx_loop_t *loop, const mlx_bus_options_t *options, mlx_e
     self->host = options->host ? mlx_strdup(options->host) : machine_name();
     self->src = mlx_strdup(options->src);
     self->hwm = options->hwm ? options->hwm : DEFAULT_HWM;
-    random_hex(self->boot, sizeof self->boot - 1);
+    mlx_random_hex(self->boot, sizeof self->boot - 1);
     self->seen = mlx_bus_seen_new();
     if (self->src) {
         self->publisher = mlx_bus_connect(self, ZMQ_XPUB, MLX_SOCKET_PUBLISH);
