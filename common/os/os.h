@@ -57,6 +57,10 @@ int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err);
  *  count. */
 void mlx_os_trim(void);
 
+/*  Start ARGV (found in PATH; ends with NULL) with nothing to read; OUT and ERR (-1: nowhere) take
+ *  its output and errors. 0 with *PID, or what errno would be: posix_spawn(3). */
+int mlx_os_spawn(pid_t *pid, const char *const *argv, int out, int err);
+
 /*  Absolute path of the running executable with links resolved. Caller owns it and must free it.
  *  Linux: /proc/self/exe. macOS: _NSGetExecutablePath, dyld(3). */
 char *mlx_os_executable(mlx_error_t *err);

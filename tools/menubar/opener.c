@@ -1,19 +1,16 @@
 #include "opener.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/os/os.h"
+
 enum {
     RUNNING_MAX = 16
 };
-
-extern char **environ;
 
 typedef struct {
     pid_t pid; /* 0: free */
@@ -44,26 +41,6 @@ void mlx_opener_destroy(mlx_opener_t **self_p)
     free(self);
 }
 
-/*  Our stdout is a data stream and must not be written into by a browser. */
-static int spawn(pid_t *pid, const char *const *argv)
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE); /* the loop ignores it, and ignoring is inherited */
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    int rc = posix_spawnp(pid, argv[0], &files, &attributes, (char *const *)argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    return rc;
-}
-
 int mlx_opener_run(mlx_opener_t *self, const char *const *argv, const char *what, mlx_error_t *err)
 {
     child_t *child = self->children;
@@ -72,7 +49,8 @@ int mlx_opener_run(mlx_opener_t *self, const char *const *argv, const char *what
     if (child == self->children + RUNNING_MAX)
         return mlx_error_set(err, MLX_ERR_BUSY, "%d programs started by a click are still running",
                              RUNNING_MAX);
-    int rc = spawn(&child->pid, argv);
+    /* Our stdout is a data stream and must not be written into by a browser. */
+    int rc = mlx_os_spawn(&child->pid, argv, -1, STDERR_FILENO);
     if (rc) {
         child->pid = 0;
         return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "cannot run %s: %s", argv[0], strerror(rc));

@@ -3,15 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/os/os.h"
 #include "log_lines.h"
-
-extern char **environ;
 
 enum {
     CHUNK = 16 * 1024,
@@ -48,27 +46,6 @@ static void on_readable(void *arg, int fd, unsigned events)
     mlx_log_lines_add(&self->lines, chunk, (size_t)got, self->options.line, self->options.arg);
 }
 
-/*  Its output and its errors go into the pipe END. */
-static int spawn(pid_t *pid, const char *const *argv, int end)
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE); /* the loop ignores it, and ignoring is inherited */
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, end, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&files, end, STDERR_FILENO);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    int rc = posix_spawnp(pid, argv[0], &files, &attributes, (char *const *)argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    return rc;
-}
-
 mlx_log_journal_t *mlx_log_journal_new(const mlx_log_journal_options_t *options, mlx_error_t *err)
 {
     int ends[2];
@@ -89,7 +66,7 @@ mlx_log_journal_t *mlx_log_journal_new(const mlx_log_journal_options_t *options,
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     pid_t pid;
-    int rc = spawn(&pid, argv, ends[1]);
+    int rc = mlx_os_spawn(&pid, argv, ends[1], ends[1]);
     close(ends[1]);
     if (rc) {
         close(ends[0]);
