@@ -15,12 +15,12 @@ enum {
     OWNER_TRIES = 3, /* looks for the holder of a socket */
 };
 
-/*  A socket that listens, as it was judged. */
+/*  A socket that listens, as it was identified. */
 typedef struct {
     mlx_listening_t at;
     uint64_t started; /* of its process */
     int tries;
-    bool judged;
+    bool identified;
     bool told; /* FOUND was called */
 } socket_t;
 
@@ -168,14 +168,14 @@ static bool is_second(const mlx_finder_t *self, const socket_t *socket)
     return false;
 }
 
-static void judge(mlx_finder_t *self, socket_t *socket)
+static void identify(mlx_finder_t *self, socket_t *socket)
 {
     program_t program = {.port = socket->at.port};
     mlx_found_server_t server = {.probe_path = NULL};
     if (socket->at.pid)
         mlx_procs_get(self->options.proc_root, socket->at.pid, read_program, &program);
     socket->started = program.started;
-    socket->judged = true;
+    socket->identified = true;
     if (socket->at.pid == getpid() || is_second(self, socket) || is_foreign(self, socket) ||
         is_child(self, program.parent))
         return;
@@ -237,7 +237,8 @@ static void find_owners(mlx_finder_t *self)
     mlx_listening_t *wanted = self->seen; /* it has been read */
     size_t count = 0;
     for (size_t i = 0; i < self->count; i++)
-        if (!self->sockets[i].judged && !self->sockets[i].at.pid && may_be_shown(&self->sockets[i]))
+        if (!self->sockets[i].identified && !self->sockets[i].at.pid &&
+            may_be_shown(&self->sockets[i]))
             wanted[count++] = self->sockets[i].at;
     mlx_listeners_owners(self->options.proc_root, wanted, count);
     for (size_t i = 0; i < self->count; i++)
@@ -259,7 +260,7 @@ static void on_turn(void *arg)
     for (size_t i = 0; i < self->count; i++) {
         socket_t *socket = &self->sockets[i];
         bool known = socket->at.pid || !may_be_shown(socket) || ++socket->tries >= OWNER_TRIES;
-        if (!socket->judged && known)
-            judge(self, socket);
+        if (!socket->identified && known)
+            identify(self, socket);
     }
 }

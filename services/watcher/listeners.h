@@ -28,6 +28,10 @@ typedef struct {
     pid_t pid;     /* 0: not looked for, or not shown */
 } mlx_listening_t;
 
+/*  Fill in what to connect to, for a socket bound to ADDRESS of IPv6 (SIX) or IPv4, in network
+ *  order: IPv4's clients reach one that is bound to any address of IPv6, too. */
+void mlx_listening_set_host(mlx_listening_t *self, bool six, const void *address);
+
 /*  How often to read: what it costs differs. */
 int64_t mlx_listeners_pace_ms(void);
 

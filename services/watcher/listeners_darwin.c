@@ -21,22 +21,6 @@ int64_t mlx_listeners_pace_ms(void)
     return 4000; /* each descriptor of each process is asked about */
 }
 
-static void set_host(mlx_listening_t *self, const struct in_sockinfo *in)
-{
-    static const uint8_t any[16], mapped[12] = {[10] = 255, 255};
-    bool six = (in->insi_vflag & INI_IPV6) != 0;
-    const uint8_t *bytes = six ? (const uint8_t *)&in->insi_laddr.ina_6
-                               : (const uint8_t *)&in->insi_laddr.ina_46.i46a_addr4;
-    if (six && memcmp(bytes, mapped, 12) == 0) {
-        bytes += 12;
-        six = false;
-    }
-    if (memcmp(bytes, any, six ? 16 : 4) == 0 || (!six && bytes[0] == 127 && bytes[3] == 1))
-        snprintf(self->host, sizeof self->host, "127.0.0.1");
-    else
-        inet_ntop(six ? AF_INET6 : AF_INET, bytes, self->host, sizeof self->host);
-}
-
 static bool read_socket(pid_t pid, uid_t uid, int fd, mlx_listening_t *out)
 {
     struct socket_fdinfo info;
@@ -49,7 +33,11 @@ static bool read_socket(pid_t pid, uid_t uid, int fd, mlx_listening_t *out)
                              .uid = uid,
                              .pid = pid,
                              .port = ntohs((uint16_t)tcp->tcpsi_ini.insi_lport)};
-    set_host(out, &tcp->tcpsi_ini);
+    const struct in_sockinfo *in = &tcp->tcpsi_ini;
+    bool six = (in->insi_vflag & INI_IPV6) != 0;
+    mlx_listening_set_host(out, six,
+                           six ? (const void *)&in->insi_laddr.ina_6
+                               : (const void *)&in->insi_laddr.ina_46.i46a_addr4);
     return true;
 }
 

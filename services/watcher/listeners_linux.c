@@ -29,22 +29,6 @@ int64_t mlx_listeners_pace_ms(void)
     return 2000;
 }
 
-/*  What to connect to, for a socket bound to ADDRESS: IPv4's clients reach one that is bound to
- *  any address of IPv6, too. */
-static void set_host(mlx_listening_t *self, bool six, const void *address)
-{
-    static const uint8_t any[16], mapped[12] = {[10] = 255, 255};
-    const uint8_t *bytes = address;
-    if (six && memcmp(bytes, mapped, 12) == 0) {
-        bytes += 12;
-        six = false;
-    }
-    if (memcmp(bytes, any, six ? 16 : 4) == 0 || (!six && bytes[0] == 127 && bytes[3] == 1))
-        snprintf(self->host, sizeof self->host, "127.0.0.1");
-    else
-        inet_ntop(six ? AF_INET6 : AF_INET, bytes, self->host, sizeof self->host);
-}
-
 static void take_diag(void *arg, const struct nlmsghdr *head)
 {
     table_t *table = arg;
@@ -54,7 +38,7 @@ static void take_diag(void *arg, const struct nlmsghdr *head)
     mlx_listening_t *next = &table->out[(*table->count)++];
     *next = (mlx_listening_t){
         .id = msg->idiag_inode, .uid = msg->idiag_uid, .port = ntohs(msg->id.idiag_sport)};
-    set_host(next, msg->idiag_family == AF_INET6, msg->id.idiag_src);
+    mlx_listening_set_host(next, msg->idiag_family == AF_INET6, msg->id.idiag_src);
 }
 
 /*  Addresses are printed as the 32-bit words they are in memory, network order. */
@@ -77,7 +61,7 @@ static bool take_line(table_t *table, const char *line)
     }
     mlx_listening_t *next = &table->out[(*table->count)++];
     *next = (mlx_listening_t){.id = inode, .uid = uid, .port = (uint16_t)port};
-    set_host(next, strlen(hex) == 32, bytes);
+    mlx_listening_set_host(next, strlen(hex) == 32, bytes);
     return true;
 }
 
