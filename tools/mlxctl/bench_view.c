@@ -7,6 +7,7 @@
 
 #include "common/base/units.h"
 #include "common/cli/table.h"
+#include "csv.h"
 
 enum {
     CELLS_MAX = 9,
@@ -252,26 +253,11 @@ void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t
 
 /* ---- CSV ---- */
 
-static void put_csv(mlx_buf_t *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        mlx_buf_puts(out, text);
-        return;
-    }
-    mlx_buf_putc(out, '"');
-    for (; *text; text++) {
-        if (*text == '"')
-            mlx_buf_putc(out, '"');
-        mlx_buf_putc(out, *text);
-    }
-    mlx_buf_putc(out, '"');
-}
-
 static void put_csv_value(mlx_buf_t *out, const mlx_value_t *map, const char *key)
 {
     double value = real_of(map, key);
     if (mlx_value_str(map, key))
-        put_csv(out, mlx_value_str(map, key));
+        mlx_csv_text(out, mlx_value_str(map, key));
     else if (!isnan(value))
         mlx_buf_printf(out, "%.9g", value);
 }

@@ -7,6 +7,7 @@
 #include "common/base/moment.h"
 #include "common/base/units.h"
 #include "common/cli/table.h"
+#include "csv.h"
 #include "ctl.h"
 #include "machines.h"
 
@@ -147,10 +148,7 @@ static const char *const csv_numbers[] = {"requests",
 
 static void put_csv_row(mlx_buf_t *out, const mlx_value_t *row, const char *name)
 {
-    mlx_buf_putc(out, '"');
-    for (; *name; name++)
-        mlx_buf_puts(out, *name == '"' ? "\"\"" : (char[]){*name, '\0'});
-    mlx_buf_putc(out, '"');
+    mlx_csv_foreign_quoted(out, name);
     for (size_t i = 0; i < MLX_COUNT(csv_numbers); i++) {
         double value;
         mlx_buf_putc(out, ',');

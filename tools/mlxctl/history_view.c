@@ -8,6 +8,7 @@
 #include "common/base/moment.h"
 #include "common/base/units.h"
 #include "common/cli/term.h"
+#include "csv.h"
 #include "plot.h"
 #include "proto/json.h"
 
@@ -255,15 +256,6 @@ int64_t mlx_history_points(mlx_buf_t *out, const mlx_value_t *reply, int64_t sin
     return since_us;
 }
 
-/*  RFC 4180: in quotes, quotes doubled: a model's name may hold commas. */
-static void csv_text(mlx_buf_t *out, const char *text)
-{
-    mlx_buf_putc(out, '"');
-    for (; *text; text++)
-        mlx_buf_puts(out, *text == '"' ? "\"\"" : (const char[]){*text, '\0'});
-    mlx_buf_putc(out, '"');
-}
-
 void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
 {
     const mlx_value_t *rows = mlx_value_get(reply, "rows");
@@ -274,7 +266,7 @@ void mlx_history_rows(mlx_buf_t *out, const mlx_value_t *reply, bool json)
             json_row(out, series, row, mlx_value_size(row) == 2 ? raw_columns : rollup_columns);
             continue;
         }
-        csv_text(out, series);
+        mlx_csv_quoted(out, series);
         mlx_buf_putc(out, ',');
         mlx_moment_write(out, whole_at(row, 0));
         csv_numbers(out, row);

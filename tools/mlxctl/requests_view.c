@@ -7,6 +7,7 @@
 
 #include "common/base/moment.h"
 #include "common/cli/table.h"
+#include "csv.h"
 #include "history_view.h"
 #include "proto/catalogue.h"
 
@@ -153,32 +154,13 @@ void mlx_requests_csv_heading(mlx_buf_t *out)
         mlx_buf_printf(out, "%s%s", field->key, field[1].key ? "," : "\n");
 }
 
-/*  A spreadsheet takes what begins with these for a formula. */
-static bool is_formula(const char *text)
-{
-    return *text && strchr("=+-@\t", *text);
-}
-
-static void csv_text(mlx_buf_t *out, const char *text)
-{
-    bool quote = strpbrk(text, ",\"\r\n") != NULL || is_formula(text);
-    if (!quote) {
-        mlx_buf_puts(out, text);
-        return;
-    }
-    mlx_buf_puts(out, is_formula(text) ? "\"'" : "\"");
-    for (; *text; text++)
-        mlx_buf_printf(out, *text == '"' ? "\"\"" : "%c", *text);
-    mlx_buf_putc(out, '"');
-}
-
 static void csv_value(mlx_buf_t *out, const mlx_value_t *value, const mlx_field_t *field)
 {
     double real = 0;
     int64_t whole = 0;
     bool truth = false;
     if (mlx_value_type(value) == MLX_STR)
-        csv_text(out, mlx_value_as_str(value, NULL));
+        mlx_csv_foreign_text(out, mlx_value_as_str(value, NULL));
     else if (mlx_value_as_bool(value, &truth))
         mlx_buf_puts(out, truth ? "true" : "false");
     else if (mlx_value_as_int(value, &whole) && field->unit == MLX_UNIT_MICROSECONDS_EPOCH)
@@ -193,7 +175,7 @@ void mlx_requests_csv(mlx_buf_t *out, const mlx_value_t *request)
 {
     for (size_t i = 0; i < MLX_COUNT(places); i++) {
         const char *text = mlx_value_str(request, places[i]);
-        csv_text(out, text ? text : "");
+        mlx_csv_foreign_text(out, text ? text : "");
         mlx_buf_putc(out, ',');
     }
     for (const mlx_field_t *field = fields(); field->key; field++) {
