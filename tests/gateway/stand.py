@@ -167,7 +167,10 @@ class Stand:
 
     def get(self, path, method="GET", body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        try:
+            connection.request(method, path, body=body, headers={name.replace("_", "-"): v for name, v in headers.items()})
+        except BrokenPipeError:
+            pass  # it has answered before it had all of the body, as it may
         reply = connection.getresponse()
         body = reply.read()
         connection.close()
