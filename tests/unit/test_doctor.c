@@ -6,26 +6,11 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "put.h"
 #include "tools/mlxctl/doctor.h"
-
-#define NOW 1795000000000000LL
 
 static const char *const daemons[] = {"sampler", "watcher",  "bencher",
                                       "cached",  "recorder", "gateway"};
-
-/*  A message of the machine "vm" whose data is JSON-like: set by the caller. */
-static void put(mlx_overview_t *overview, const char *topic, mlx_value_t *d, int64_t age_us)
-{
-    mlx_message_t message = {.topic = (char *)topic,
-                             .host = "vm",
-                             .src = "test",
-                             .boot = "0",
-                             .seq = 1,
-                             .t = NOW - age_us,
-                             .d = d};
-    mlx_overview_put(overview, &message);
-    mlx_value_destroy(&d);
-}
 
 static void put_health(mlx_overview_t *overview, const char *name, const char *state,
                        const char *reason, int64_t age_us)

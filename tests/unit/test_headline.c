@@ -9,24 +9,9 @@
 
 #include "common/view/figures.h"
 #include "common/view/menu_view.h"
+#include "put.h"
 #include "tools/mlxctl/status_view.h"
 #include "tools/mlxctl/top_view.h"
-
-#define NOW 1795000000000000LL
-
-/*  Takes ownership of D. */
-static void put(mlx_overview_t *overview, const char *topic, mlx_value_t *d, int64_t age_us)
-{
-    mlx_message_t message = {.topic = (char *)topic,
-                             .host = "vm",
-                             .src = "test",
-                             .boot = "0",
-                             .seq = 1,
-                             .t = NOW - age_us,
-                             .d = d};
-    mlx_overview_put(overview, &message);
-    mlx_value_destroy(&d);
-}
 
 static mlx_overview_t *warm_machine(void)
 {
