@@ -54,6 +54,17 @@ char *mlx_strndup(const char *s, size_t len)
     return copy;
 }
 
+bool mlx_starts_with(const char *text, const char *head)
+{
+    return text && strncmp(text, head, strlen(head)) == 0;
+}
+
+bool mlx_ends_with(const char *text, const char *tail)
+{
+    size_t len = text ? strlen(text) : 0, end = strlen(tail);
+    return text && len >= end && memcmp(text + len - end, tail, end) == 0;
+}
+
 char *mlx_vformat(const char *fmt, va_list args)
 {
     va_list measure;

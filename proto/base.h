@@ -51,6 +51,10 @@ char *mlx_strdup(const char *s);
 /*  Copy of the first LEN bytes of S, terminated. Caller owns it and must free it. */
 char *mlx_strndup(const char *s, size_t len);
 
+/*  Does TEXT (NULL: no) begin with HEAD, or end with TAIL? With the empty text all do. */
+bool mlx_starts_with(const char *text, const char *head);
+bool mlx_ends_with(const char *text, const char *tail);
+
 /*  Formatted string. Caller owns it and must free it. */
 char *mlx_format(const char *fmt, ...) MLX_PRINTF(1, 2);
 char *mlx_vformat(const char *fmt, va_list args) MLX_PRINTF(1, 0);

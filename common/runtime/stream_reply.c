@@ -213,12 +213,6 @@ static void read_embeddings(const mlx_value_t *object, mlx_stream_event_t *out)
     read_duration(object, "total_duration", ns, &out->total_s);
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t len = strlen(s), end_len = strlen(end);
-    return len >= end_len && strcmp(s + len - end_len, end) == 0;
-}
-
 static bool same(const char *s, const char *word)
 {
     return s && strcmp(s, word) == 0;
@@ -233,7 +227,7 @@ static void read_responses(const mlx_value_t *object, mlx_stream_event_t *out)
     if (!response)
         response = object;
     out->model = mlx_value_str(response, "model");
-    out->text = type && ends_with(type, ".delta") && has_text(object, "delta");
+    out->text = type && mlx_ends_with(type, ".delta") && has_text(object, "delta");
     out->failed = out->failed || same(type, "error") || same(type, "response.failed");
     if (same(mlx_value_str(response, "object"), "response"))
         read_reason(response, "status", out);
@@ -278,7 +272,7 @@ static const mlx_stream_api_t apis[] = {
 const mlx_stream_api_t *mlx_stream_api(const char *path)
 {
     for (size_t i = 0; i < MLX_COUNT(apis); i++) {
-        if (ends_with(path, apis[i].path))
+        if (mlx_ends_with(path, apis[i].path))
             return &apis[i];
     }
     return NULL;

@@ -290,12 +290,6 @@ static bool usable(const gather_t *gather, const mlx_message_t *message, int64_t
     return strcmp(message->host, gather->overview->host) == 0 && age_us <= MLX_OVERVIEW_STALE_US;
 }
 
-static bool has_suffix(const char *text, const char *suffix)
-{
-    size_t len = strlen(text), tail = strlen(suffix);
-    return len >= tail && strcmp(text + len - tail, suffix) == 0;
-}
-
 static void gather_models(gather_t *gather, const mlx_value_t *d)
 {
     bool reachable = false;
@@ -334,9 +328,9 @@ static void gather_runtime(void *arg, const mlx_message_t *message, int64_t age_
 {
     if (!usable(arg, message, age_us))
         return;
-    if (has_suffix(message->topic, ".models"))
+    if (mlx_ends_with(message->topic, ".models"))
         gather_models(arg, message->d);
-    else if (has_suffix(message->topic, ".activity"))
+    else if (mlx_ends_with(message->topic, ".activity"))
         gather_activity(arg, message->d);
 }
 

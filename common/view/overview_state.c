@@ -54,11 +54,6 @@ static source_t *source_of(sources_t *self, const mlx_message_t *message)
     return source;
 }
 
-static bool starts(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /*  Length of the name in service.<name>.health. */
 static size_t name_length(const char *topic)
 {
@@ -67,7 +62,7 @@ static size_t name_length(const char *topic)
 
 static bool is_own_health(const mlx_message_t *message)
 {
-    if (!starts(message->topic, "service."))
+    if (!mlx_starts_with(message->topic, "service."))
         return false;
     size_t len = name_length(message->topic);
     return strlen(message->src) == len &&
@@ -77,7 +72,8 @@ static bool is_own_health(const mlx_message_t *message)
 /*  What is published for others to follow. Progress and results come when they come. */
 static bool is_regular(const mlx_message_t *message)
 {
-    return starts(message->topic, "sensor.") || starts(message->topic, "runtime.");
+    return mlx_starts_with(message->topic, "sensor.") ||
+           mlx_starts_with(message->topic, "runtime.");
 }
 
 static void see_source(void *arg, const mlx_message_t *message, int64_t age_us)
@@ -133,7 +129,8 @@ static void see_late(void *arg, const mlx_message_t *message, int64_t age_us)
         mlx_overview_stale(message->topic, age_us))
         return;
     const source_t *source = source_of(&self->sources, message);
-    bool *late = starts(message->topic, "sensor.") ? &self->late.sensors : &self->late.runtimes;
+    bool *late =
+        mlx_starts_with(message->topic, "sensor.") ? &self->late.sensors : &self->late.runtimes;
     *late = *late || (source && is_silent(source));
 }
 

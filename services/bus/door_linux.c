@@ -85,17 +85,11 @@ int64_t mlx_door_refused(void)
     return refused;
 }
 
-static bool ends_with(const char *text, const char *tail)
-{
-    size_t len = strlen(text), want = strlen(tail);
-    return len >= want && strcmp(text + len - want, tail) == 0;
-}
-
 static kind_t local_kind(const char *path)
 {
-    return ends_with(path, MLX_SOCKET_PUBLISH)     ? PUBLISHER
-           : ends_with(path, MLX_SOCKET_SUBSCRIBE) ? SUBSCRIBER
-                                                   : COMMANDER;
+    return mlx_ends_with(path, MLX_SOCKET_PUBLISH)     ? PUBLISHER
+           : mlx_ends_with(path, MLX_SOCKET_SUBSCRIBE) ? SUBSCRIBER
+                                                       : COMMANDER;
 }
 
 typedef union {

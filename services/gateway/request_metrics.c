@@ -16,12 +16,6 @@ typedef struct {
     bool begun;
 } family_t;
 
-static bool has_suffix(const char *text, const char *tail)
-{
-    size_t len = strlen(text), tail_len = strlen(tail);
-    return len > tail_len && strcmp(text + len - tail_len, tail) == 0;
-}
-
 /*  A counter's metadata is under its name without _total in OpenMetrics, with it in the other. */
 static void begin(family_t *family, const char *type, const char *suffix)
 {
@@ -31,7 +25,7 @@ static void begin(family_t *family, const char *type, const char *suffix)
     family->begun = true;
     mlx_buf_printf(family->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", family->name, shown,
                    family->help, family->name, shown, type);
-    if (has_suffix(family->name, "_seconds"))
+    if (mlx_ends_with(family->name, "_seconds"))
         mlx_buf_printf(family->out, "# UNIT %s seconds\n", family->name);
 }
 
@@ -73,7 +67,7 @@ static const char *finished_reason(const char *outcome)
 {
     if (strcmp(outcome, "ok") == 0)
         return "stop";
-    return has_suffix(outcome, "_abort") ? "abort" : outcome;
+    return mlx_ends_with(outcome, "_abort") ? "abort" : outcome;
 }
 
 static char *vllm_labels(const mlx_request_group_t *group)
@@ -184,7 +178,7 @@ static void put_running(void *arg, const mlx_message_t *message, int64_t age_us)
     family_t *family = arg;
     int64_t running;
     const char *model = mlx_value_str(message->d, "model");
-    if (!has_suffix(message->topic, ".activity") || mlx_overview_stale(message->topic, age_us) ||
+    if (!mlx_ends_with(message->topic, ".activity") || mlx_overview_stale(message->topic, age_us) ||
         !mlx_value_int(message->d, "requests", &running) || running < 0)
         return;
     const char *runtime = message->topic + strlen("runtime.");

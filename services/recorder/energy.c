@@ -208,21 +208,15 @@ static void hear_request(mlx_joules_t *self, const mlx_value_t *d)
     self->items[self->item_count++] = item;
 }
 
-static bool ends(const char *text, const char *end)
-{
-    size_t len = strlen(text), tail = strlen(end);
-    return len > tail && strcmp(text + len - tail, end) == 0;
-}
-
 void mlx_energy_message(mlx_joules_t *self, const mlx_message_t *message)
 {
     if (mlx_power_meter_hear(self->meter, message->topic, message->d, message->t))
         add_point(self, message->t, mlx_power_meter_watts(self->meter, message->t));
     if (strncmp(message->topic, "runtime.", strlen("runtime.")) != 0)
         return;
-    if (ends(message->topic, ".activity"))
+    if (mlx_ends_with(message->topic, ".activity"))
         hear_activity(self, message);
-    else if (ends(message->topic, ".request"))
+    else if (mlx_ends_with(message->topic, ".request"))
         hear_request(self, message->d);
 }
 

@@ -79,13 +79,6 @@ static int probe_amc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     return 0;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text);
-    size_t tail = strlen(end);
-    return len >= tail && strcmp(text + len - tail, end) == 0;
-}
-
 /*  The name behind "DIE_0 " and the like. */
 static const char *without_die(const char *name)
 {
@@ -109,8 +102,8 @@ static void add_channel(const mlx_ioreport_t *api, CFDictionaryRef channel, flow
     if (!mlx_cf_text(api->channel_name(channel), text, sizeof text))
         return;
     const char *name = without_die(text);
-    bool writes = ends_with(name, "DCS WR");
-    if (!writes && !ends_with(name, "DCS RD"))
+    bool writes = mlx_ends_with(name, "DCS WR");
+    if (!writes && !mlx_ends_with(name, "DCS RD"))
         return;
     flow_t *flow = strncmp(name, "DCS ", 4) == 0 ? all : is_media(name) ? media : NULL;
     int64_t bytes = api->integer_value(channel, 0);

@@ -66,6 +66,10 @@ static void test_strings(void **state)
     assert_string_equal(s, "abc");
     mlx_free_p(&s);
     assert_null(s);
+    assert_true(mlx_starts_with("abc", "ab") && mlx_starts_with("abc", ""));
+    assert_false(mlx_starts_with("a", "ab") || mlx_starts_with(NULL, ""));
+    assert_true(mlx_ends_with("abc", "bc") && mlx_ends_with("abc", "abc") && mlx_ends_with("", ""));
+    assert_false(mlx_ends_with("c", "bc") || mlx_ends_with("bcd", "bc") || mlx_ends_with(NULL, ""));
     s = mlx_format("%s-%d", "x", 5);
     assert_string_equal(s, "x-5");
     free(s);

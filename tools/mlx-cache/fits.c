@@ -61,11 +61,6 @@ static mlx_value_t *ask_bus(void)
     return wait.messages;
 }
 
-static bool begins(const char *s, const char *with)
-{
-    return strncmp(s, with, strlen(with)) == 0;
-}
-
 /*  The memory of a GPU that has its own. */
 static void note_gpu(const mlx_value_t *d, mlx_machine_t *machine)
 {
@@ -112,9 +107,9 @@ static void note_bus(const mlx_value_t *messages, mlx_cache_t *cache, mlx_value_
         const char *topic = mlx_value_str(message, "topic");
         if (!topic)
             continue;
-        if (begins(topic, "sensor.gpu."))
+        if (mlx_starts_with(topic, "sensor.gpu."))
             note_gpu(d, machine);
-        else if (begins(topic, "runtime.") && mlx_value_get(d, "models"))
+        else if (mlx_starts_with(topic, "runtime.") && mlx_value_get(d, "models"))
             note_loaded(d, loaded);
         else if (strcmp(topic, "bench.result") == 0)
             result = d;

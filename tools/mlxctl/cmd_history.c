@@ -260,12 +260,6 @@ static bool is_short(size_t which, const char *word)
     return strcmp(word, short_names[which].name) == 0 || (alias && strcmp(word, alias) == 0);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), tail = strlen(end);
-    return len >= tail && strcmp(text + len - tail, end) == 0;
-}
-
 /*  The series of this machine that short name WHICH stands for, or NULL: none is recorded. Borrowed
  *  from NAMES. */
 static const char *series_of(size_t which, const char *host, const mlx_value_t *names)
@@ -276,7 +270,7 @@ static const char *series_of(size_t which, const char *host, const mlx_value_t *
         for (size_t i = 0; i < mlx_value_size(names); i++) {
             const char *name = mlx_value_as_str(mlx_value_at(names, i), NULL);
             if (name && strncmp(name, begin, strlen(begin)) == 0 &&
-                ends_with(name, short_names[which].ends[k]))
+                mlx_ends_with(name, short_names[which].ends[k]))
                 return name;
         }
     return NULL;

@@ -28,11 +28,6 @@ static bool jan_is_store(const mlx_root_t *root)
     return mlx_fs_stat(root, "llamacpp", &st, NULL) > 0 && S_ISDIR(st.st_mode);
 }
 
-static bool has_prefix(const char *text, const char *prefix)
-{
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /*  The folder holds more than models; what is one is named by its path below its engine. */
 static void jan_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root)
 {
@@ -45,7 +40,7 @@ static void jan_scan(mlx_scan_t *scan, const char *store, const mlx_root_t *root
         mlx_seen_t *seen = &scan->files[i];
         bool ours = false;
         for (size_t e = 0; e < MLX_COUNT(engines) && !ours; e++) {
-            ours = has_prefix(seen->model, engines[e]);
+            ours = mlx_starts_with(seen->model, engines[e]);
             size_t len = strlen(engines[e]);
             if (ours)
                 memmove(seen->model, seen->model + len, strlen(seen->model + len) + 1);

@@ -122,11 +122,6 @@ typedef struct {
     uint64_t local; /* dry run: bytes that the path it was taken from still has */
 } back_t;
 
-static bool starts(const char *s, const char *with)
-{
-    return s && strncmp(s, with, strlen(with)) == 0;
-}
-
 static int from_oci(back_t *b, mlx_error_t *err)
 {
     b->oci = mlx_oci_new(b->model->origin, &b->cache->options.env, err);
@@ -172,7 +167,7 @@ static int locate(back_t *b, mlx_error_t *err)
         if (!*wanted->etag)
             memcpy(wanted->etag, file->sha256, sizeof wanted->etag);
     }
-    if (starts(b->model->origin, "oci://"))
+    if (mlx_starts_with(b->model->origin, "oci://"))
         return from_oci(b, err);
     if (strcmp(b->model->source, "huggingface") == 0)
         return from_hub(b, err);
@@ -184,7 +179,7 @@ static void take_from_path(back_t *b, const mlx_model_file_t *file)
 {
     mlx_cache_t *self = b->cache;
     struct stat st;
-    if (!starts(b->model->origin, "/") || stat(b->model->origin, &st) != 0 ||
+    if (!mlx_starts_with(b->model->origin, "/") || stat(b->model->origin, &st) != 0 ||
         mlx_cache_store_has(self->home, file->sha256, file->size, NULL) > 0)
         return;
     MLX_CLEANUP(mlx_free_p)

@@ -61,11 +61,6 @@ static const rule_t rules[] = {
  *  not known. */
 static const char *const heads[] = {"prompt eval time", "eval time", "stop processing"};
 
-static bool begins(const char *text, const char *head)
-{
-    return strncmp(text, head, strlen(head)) == 0;
-}
-
 static bool apply(const rule_t *rule, const char *text, mlx_log_fact_t *out)
 {
     double *numbers[MLX_COUNT(rule->fields) + 1] = {NULL};
@@ -100,7 +95,7 @@ static void read_slot_text(const char *text, mlx_log_fact_t *out)
             return;
         }
     for (size_t i = 0; i < MLX_COUNT(heads); i++)
-        if (begins(text, heads[i]))
+        if (mlx_starts_with(text, heads[i]))
             out->what = MLX_LOG_STRANGE;
 }
 
@@ -157,25 +152,26 @@ static void read_server(const char *text, mlx_log_fact_t *out)
     if (mlx_log_match(text, "cancel task, id_task = #", numbers)) {
         out->task = (int64_t)task;
         out->what = MLX_LOG_CANCELLED;
-    } else if (begins(text, "spawning server instance with name=")) {
+    } else if (mlx_starts_with(text, "spawning server instance with name=")) {
         read_spawn(text, out);
-    } else if (begins(text, "loading model")) {
+    } else if (mlx_starts_with(text, "loading model")) {
         quoted(text, '\'', out);
         out->what = MLX_LOG_LOADING;
-    } else if (begins(text, "model loaded")) {
+    } else if (mlx_starts_with(text, "model loaded")) {
         out->what = MLX_LOG_LOADED;
-    } else if (begins(text, "initializing ...")) {
+    } else if (mlx_starts_with(text, "initializing ...")) {
         out->what = MLX_LOG_BEGAN;
     }
 }
 
 static void read_text(const char *text, mlx_log_fact_t *out)
 {
-    if (begins(text, "slot "))
+    if (mlx_starts_with(text, "slot "))
         read_slot(text + 5, out);
-    else if (begins(text, "srv ") || begins(text, "que "))
+    else if (mlx_starts_with(text, "srv ") || mlx_starts_with(text, "que "))
         read_server(text + 4, out);
-    else if (*text == ' ' || begins(text, "prompt eval") || begins(text, "eval time"))
+    else if (*text == ' ' || mlx_starts_with(text, "prompt eval") ||
+             mlx_starts_with(text, "eval time"))
         read_slot_text(text, out);
 }
 
