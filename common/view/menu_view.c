@@ -14,7 +14,7 @@
 #define COARSE_S 10.0 /* the age of what is past need not be redrawn every second */
 
 enum {
-    ITEMS_MAX = 28 + MLX_FIGURES_MAX,
+    ITEMS_MAX = 24 + MLX_FIGURES_MAX,
     WORK_MAX = 32, /* looked at */
     LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
     NAME_MAX_CHARACTERS = 60,
@@ -81,42 +81,18 @@ static bool is_offline(const mlx_headline_t *now)
     return now->services_up == 0 && isnan(now->memory_used);
 }
 
-static char *rate_text(const mlx_headline_t *now)
+/*  "Memory: 14.2 GB / 48.0 GB (30%)", "Performance: idle (last 40.5 tok/s)" */
+static char *figure_text(const scene_t *scene, const mlx_figure_t *figure, bool offline)
 {
-    if (is_offline(now) && !now->model)
-        return mlx_strdup("Performance: not available");
-    if (!isnan(now->tokens_per_second))
-        return mlx_format("Performance: %.1f tok/s", now->tokens_per_second);
-    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
-    if (now->busy)
-        return mlx_format("Performance: %s", prompt ? prompt : "working");
-    if (!isnan(now->last_tokens_per_second))
-        return mlx_format("Performance: idle (last %.1f tok/s)", now->last_tokens_per_second);
-    return mlx_strdup("Performance: idle");
-}
-
-static char *memory_text(const char *name, double used, double total)
-{
-    if (isnan(used) || isnan(total) || total <= 0)
-        return mlx_format("%s: not available", name);
-    MLX_CLEANUP(mlx_free_p) char *a = mlx_format_unit(used, MLX_UNIT_BYTES);
-    MLX_CLEANUP(mlx_free_p) char *b = mlx_format_unit(total, MLX_UNIT_BYTES);
-    return mlx_format("%s: %s / %s (%.0f%%)", name, a, b, used / total * 100);
-}
-
-static char *unit_text(const char *name, double value, mlx_unit_t unit)
-{
-    if (isnan(value))
-        return mlx_format("%s: not available", name);
-    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
-    return mlx_format("%s: %s", name, text);
-}
-
-static char *figure_text(const mlx_figure_t *figure, bool fahrenheit)
-{
-    if (!fahrenheit || figure->unit != MLX_UNIT_CELSIUS || isnan(figure->value))
-        return unit_text(figure->name, figure->value, figure->unit);
-    return mlx_format("%s: %.0f\u00b0F", figure->name, figure->value * 9 / 5 + 32);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(figure, true);
+    double last = figure->brief && !scene->now.busy ? scene->now.last_tokens_per_second : NAN;
+    if (!text || (figure->brief && offline && !scene->now.model))
+        return mlx_format("%s: not available", figure->menu);
+    if (scene->options->fahrenheit && figure->unit == MLX_UNIT_CELSIUS)
+        return mlx_format("%s: %.0f\u00b0F", figure->menu, figure->value * 9 / 5 + 32);
+    if (!isnan(last))
+        return mlx_format("%s: %s (last %.1f tok/s)", figure->menu, text, last);
+    return mlx_format("%s: %s", figure->menu, text);
 }
 
 static char *model_text(const mlx_headline_t *now)
@@ -205,17 +181,10 @@ static void add_readings(mlx_menu_t *self, const scene_t *scene)
     add_work(self, scene);
     if (scene->clients)
         add_text(self, "clients", mlx_format("Used by: %s", scene->clients));
-    bool late = now->sensors_late;
-    add_figure(self, "performance", rate_text(now), now->runtimes_late);
-    add_figure(self, "memory", memory_text("Memory", now->memory_used, now->memory_total), late);
-    add_figure(self, "gpu", unit_text("GPU Usage", now->gpu_utilization, MLX_UNIT_RATIO), late);
-    if (!isnan(now->gpu_memory_used))
-        add_figure(self, "vram",
-                   memory_text("GPU Memory", now->gpu_memory_used, now->gpu_memory_total), late);
     for (size_t i = 0; i < scene->figure_count; i++) {
         const mlx_figure_t *figure = &scene->figures[i];
-        if (figure->in_menu)
-            add_figure(self, figure->id, figure_text(figure, scene->options->fahrenheit),
+        if (figure->menu)
+            add_figure(self, figure->menu_id, figure_text(scene, figure, is_offline(now)),
                        figure->late);
     }
     add_text(self, "cache", cache_text(now));

@@ -105,11 +105,46 @@ static void what_the_battery_gives(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  Memory, processor, graphics and speed come from the same table. */
+static void what_a_server_uses(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = warm_machine();
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *headline = NULL;
+    assert_true(status_says(overview, "GPU          not available (no GPU known to any"));
+    assert_true(status_says(overview, "CPU          not available (the sampler does not"));
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_real(d, "utilization", 0.67);
+    mlx_value_set_str(d, "name", "Kiln 9");
+    mlx_value_set_real(d, "memory_used", 3e9);
+    mlx_value_set_real(d, "memory_total", 4e9);
+    put(overview, "sensor.gpu.0", d, 0);
+    d = mlx_value_map();
+    mlx_value_set_real(d, "utilization", 0.12);
+    mlx_value_set_str(d, "name", "Kiln 9"); /* one chip: named once */
+    mlx_value_set_int(d, "cores", 8);
+    put(overview, "sensor.cpu", d, 0);
+    assert_true(status_says(overview, "Memory       1.0 GB / 2.0 GB (50%)\n"));
+    assert_true(status_says(overview, "GPU          67%  Kiln 9, 3.0 GB / 4.0 GB (75%)\n"));
+    assert_true(status_says(overview, "CPU          12%  8 cores\n"));
+    assert_true(menu_says(overview, false, "GPU Memory: 3.0 GB / 4.0 GB (75%)"));
+    double total;
+    const mlx_value_t *vram = tile(overview, "vram", &headline);
+    assert_string_equal(mlx_value_str(vram, "within"), "gpu");
+    assert_true(mlx_value_real(vram, "total", &total) && total == 4e9);
+    mlx_value_destroy(&headline);
+    const mlx_value_t *speed = tile(overview, "speed", &headline);
+    assert_string_equal(mlx_value_str(speed, "brief"), "idle");
+    assert_string_equal(mlx_value_str(speed, "note"), "no request seen");
+    mlx_overview_destroy(&overview);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_always_there),
         cmocka_unit_test(what_the_battery_gives),
+        cmocka_unit_test(what_a_server_uses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,8 +14,6 @@ enum {
     LABEL_WIDTH = 13
 };
 
-#define NOT_SAMPLED "the sampler does not report it"
-
 typedef struct {
     mlx_buf_t *out;
     const char *host;
@@ -62,13 +60,10 @@ static void end_line(mlx_buf_t *out, bool late)
     mlx_buf_puts(out, late ? "  (not live)\n" : "\n");
 }
 
-static void head(const mlx_headline_t *now, mlx_buf_t *out)
+static void head(const mlx_headline_t *now, const mlx_figure_t *speed, mlx_buf_t *out)
 {
-    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
-    if (!isnan(now->tokens_per_second))
-        put_unit(out, now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
-    else
-        mlx_buf_puts(out, prompt ? prompt : now->busy ? "working" : "idle");
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(speed, false);
+    mlx_term_put(out, text);
     mlx_buf_puts(out, "  ");
     if (now->models_busy > 1)
         mlx_buf_printf(out, "%zu models", now->models_busy);
@@ -104,26 +99,6 @@ static void warnings(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
         mlx_buf_putc(out, '\n');
 }
 
-static void memory(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
-                   mlx_buf_t *out)
-{
-    const mlx_value_t *d = mlx_overview_get(overview, "sensor.memory", now_us, NULL);
-    double swap = NAN, pressure = NAN;
-    label(out, "Memory");
-    if (isnan(now->memory_used)) {
-        not_available(out, mlx_figure_why(d, "used"));
-        return;
-    }
-    put_share(out, now->memory_used, now->memory_total);
-    if (mlx_value_real(d, "swap_used", &swap) && swap > 0) {
-        mlx_buf_puts(out, ", swap ");
-        put_unit(out, swap, MLX_UNIT_BYTES);
-    }
-    if (mlx_value_real(d, "pressure", &pressure) && pressure >= 0.01)
-        mlx_buf_printf(out, ", pressure %.0f%%", pressure * 100);
-    end_line(out, now->sensors_late);
-}
-
 static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
 {
     section_t *section = arg;
@@ -155,65 +130,44 @@ static void gpu_row(void *arg, const mlx_message_t *message, int64_t age_us)
     end_line(out, section->late);
 }
 
-typedef struct {
-    const char *host;
-    const char *name;
-    bool found;
-} name_search_t;
-
-static void look_for_name(void *arg, const mlx_message_t *message, int64_t age_us)
+static void gpus(const mlx_overview_t *overview, const mlx_figure_t *figure, int64_t now_us,
+                 mlx_buf_t *out)
 {
-    name_search_t *search = arg;
-    const char *name = mlx_value_str(message->d, "name");
-    if (age_us <= MLX_OVERVIEW_STALE_US && strcmp(message->host, search->host) == 0 && name &&
-        strcmp(name, search->name) == 0)
-        search->found = true;
+    const char *host = mlx_overview_host(overview);
+    section_t section = {.out = out, .host = host ? host : "", .late = figure->late};
+    mlx_overview_each(overview, "sensor.gpu.", now_us, gpu_row, &section);
+    if (section.rows == 0) {
+        label(out, figure->name);
+        not_available(out, figure->why);
+    }
 }
 
-static bool is_gpu_name(const mlx_overview_t *overview, const char *name, int64_t now_us)
+static void figure_line(const mlx_figure_t *figure, mlx_buf_t *out)
 {
-    name_search_t search = {.host = mlx_overview_host(overview), .name = name};
-    mlx_overview_each(overview, "sensor.gpu.", now_us, look_for_name, &search);
-    return search.found;
-}
-
-static void cpu(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
-                mlx_buf_t *out)
-{
-    const mlx_value_t *d = mlx_overview_get(overview, "sensor.cpu", now_us, NULL);
-    int64_t cores = 0;
-    label(out, "CPU");
-    if (!d) {
-        not_available(out, NOT_SAMPLED);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(figure, true);
+    bool noted = figure->noted && *figure->note;
+    label(out, figure->name);
+    if (!text && (figure->why || !noted)) {
+        not_available(out, figure->why);
         return;
     }
-    if (!isnan(now->cpu_utilization)) {
-        put_unit(out, now->cpu_utilization, MLX_UNIT_RATIO);
-        mlx_buf_puts(out, "  ");
+    mlx_buf_puts(out, text ? text : "");
+    if (noted) {
+        mlx_buf_puts(out, !text ? "" : isnan(figure->total) ? "  " : ", ");
+        mlx_term_put(out, figure->note);
     }
-    const char *name = mlx_value_str(d, "name");
-    /* Where processor and graphics are one chip, the line above has its name. */
-    bool named = name && !is_gpu_name(overview, name, now_us);
-    if (named)
-        mlx_term_put(out, name);
-    if (mlx_value_int(d, "cores", &cores))
-        mlx_buf_printf(out, "%s%lld core%s", named ? ", " : "", (long long)cores,
-                       cores == 1 ? "" : "s");
-    end_line(out, now->sensors_late);
+    end_line(out, figure->late);
 }
 
-static void figures(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
+/*  A line of each figure, but of GPUs one for each. */
+static void figures(const mlx_overview_t *overview, const mlx_figure_t *list, size_t count,
+                    int64_t now_us, mlx_buf_t *out)
 {
-    mlx_figure_t list[MLX_FIGURES_MAX];
-    size_t count = mlx_figures(overview, now_us, list);
     for (size_t i = 0; i < count; i++) {
-        label(out, list[i].name);
-        if (isnan(list[i].value)) {
-            not_available(out, list[i].why);
-            continue;
-        }
-        put_unit(out, list[i].value, list[i].unit);
-        end_line(out, list[i].late);
+        if (strcmp(list[i].id, "gpu") == 0)
+            gpus(overview, &list[i], now_us, out);
+        else if (list[i].listed)
+            figure_line(&list[i], out);
     }
 }
 
@@ -423,28 +377,20 @@ void mlx_status_text(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
     const char *host = mlx_overview_host(overview);
-    head(&now, out);
+    mlx_figure_t list[MLX_FIGURES_MAX];
+    size_t count = mlx_figures(overview, now_us, list);
+    head(&now, mlx_figure_find(list, count, "speed"), out);
     warnings(overview, now_us, out);
-    memory(overview, &now, now_us, out);
-    section_t gpus = {.out = out, .host = host ? host : "", .late = now.sensors_late};
-    mlx_overview_each(overview, "sensor.gpu.", now_us, gpu_row, &gpus);
-    if (gpus.rows == 0) {
-        label(out, "GPU");
-        not_available(out, isnan(now.cpu_utilization) && isnan(now.memory_used)
-                               ? NOT_SAMPLED
-                               : "no GPU known to any sensor back end");
-    }
-    cpu(overview, &now, now_us, out);
-    figures(overview, now_us, out);
+    figures(overview, list, count, now_us, out);
     details(overview, now_us, out);
     cache(&now, out);
-    runtimes_t runtimes = {.section = gpus, .overview = overview, .now_us = now_us};
-    runtimes.section.rows = 0;
+    section_t section = {.out = out, .host = host ? host : ""};
+    runtimes_t runtimes = {.section = section, .overview = overview, .now_us = now_us};
     mlx_overview_each(overview, "runtime.", now_us, runtime_row, &runtimes);
     if (runtimes.section.rows == 0)
         mlx_buf_puts(out, "\nRuntimes\n  none found (set one with watcher.runtimes in "
                           "`mlxctl config`, or start Ollama)\n");
-    section_t services = {.out = out, .host = gpus.host};
+    section_t services = section;
     mlx_overview_each(overview, "service.", now_us, service_row, &services);
     if (services.rows)
         mlx_buf_putc(out, '\n');

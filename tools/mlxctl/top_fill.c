@@ -20,17 +20,17 @@ typedef enum {
 static const struct {
     const char *begin;
     const char *ends[4]; /* the first end that has a series counts */
-    mlx_top_series_t series;
+    const char *figure;  /* its id in common/view/figures.c */
     join_t join;
 } sources[] = {
-    {"runtime.", {".activity/tokens_per_second"}, MLX_TOP_TOKENS, JOIN_SUM},
-    {"sensor.gpu.", {"/utilization"}, MLX_TOP_GPU, JOIN_MAX},
-    {"sensor.memory", {"/used"}, MLX_TOP_MEMORY, JOIN_FIRST},
+    {"runtime.", {".activity/tokens_per_second"}, "speed", JOIN_SUM},
+    {"sensor.gpu.", {"/utilization"}, "gpu", JOIN_MAX},
+    {"sensor.memory", {"/used"}, "memory", JOIN_FIRST},
     {"sensor.",
      {"gpu.0/temperature", "temperature/cpu", "temperature/max"},
-     MLX_TOP_TEMPERATURE,
+     "temperature",
      JOIN_FIRST},
-    {"sensor.", {"power/total", "power/package", "gpu.0/power"}, MLX_TOP_POWER, JOIN_FIRST},
+    {"sensor.", {"power/total", "power/package", "gpu.0/power"}, "power", JOIN_FIRST},
 };
 
 typedef struct {
@@ -149,9 +149,9 @@ void mlx_top_fill(mlx_top_t *top, mlx_loop_t *loop, mlx_bus_t *bus, const char *
         for (size_t k = 0; k < MLX_TOP_HISTORY; k++)
             values[k] = NAN;
         bool known = gather(&self, names, i, values);
-        if (known && sources[i].series == MLX_TOP_MEMORY)
+        if (known && strcmp(sources[i].figure, "memory") == 0)
             divide_by_total(&self, values, values + MLX_TOP_HISTORY);
         if (known)
-            mlx_top_history(top, sources[i].series, values, MLX_TOP_HISTORY);
+            mlx_top_history(top, sources[i].figure, values, MLX_TOP_HISTORY);
     }
 }

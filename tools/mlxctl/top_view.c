@@ -20,35 +20,21 @@ enum {
 };
 
 struct mlx_top {
-    mlx_series_t series[MLX_TOP_SERIES];
+    mlx_series_t series[MLX_FIGURES_MAX];
+    const char *ids[MLX_FIGURES_MAX]; /* of the figures that they are of */
+    size_t count;
     bool details;
-};
-
-typedef struct {
-    const char *title;
-    mlx_unit_t unit;
-    double scale; /* fixed top of the scale; 0: the largest value seen */
-} plot_kind_t;
-
-static const plot_kind_t plots[MLX_TOP_SERIES] = {
-    [MLX_TOP_TOKENS] = {"tok/s", MLX_UNIT_TOKENS_PER_SECOND, 0},
-    [MLX_TOP_GPU] = {"GPU", MLX_UNIT_RATIO, 1},
-    [MLX_TOP_MEMORY] = {"memory", MLX_UNIT_RATIO, 1},
-    [MLX_TOP_TEMPERATURE] = {"temperature", MLX_UNIT_CELSIUS, 100},
-    [MLX_TOP_POWER] = {"power", MLX_UNIT_WATTS, 0},
 };
 
 mlx_top_t *mlx_top_new(void)
 {
     mlx_top_t *self = mlx_alloc(1, sizeof *self);
-    for (size_t i = 0; i < MLX_TOP_SERIES; i++)
-        mlx_series_init(&self->series[i], MLX_TOP_HISTORY);
     return self;
 }
 
 void mlx_top_destroy(mlx_top_t **self)
 {
-    for (size_t i = 0; *self && i < MLX_TOP_SERIES; i++)
+    for (size_t i = 0; *self && i < (*self)->count; i++)
         mlx_series_clear(&(*self)->series[i]);
     mlx_free_p(self);
 }
@@ -58,27 +44,34 @@ void mlx_top_toggle_details(mlx_top_t *self)
     self->details = !self->details;
 }
 
-void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
+/*  What is plotted of figure ID. */
+static mlx_series_t *series_of(mlx_top_t *self, const char *id)
 {
-    mlx_headline_t now = mlx_overview_headline(overview, now_us);
-    const double values[MLX_TOP_SERIES] = {
-        [MLX_TOP_TOKENS] = now.tokens_per_second,
-        [MLX_TOP_GPU] = now.gpu_utilization,
-        [MLX_TOP_MEMORY] = now.memory_used / now.memory_total,
-        [MLX_TOP_TEMPERATURE] = now.temperature,
-        [MLX_TOP_POWER] = now.power,
-    };
-    /* What is not heard is a gap, not a level line. */
-    for (int i = 0; i < MLX_TOP_SERIES; i++)
-        mlx_series_add(&self->series[i],
-                       (i == MLX_TOP_TOKENS ? now.runtimes_late : now.sensors_late) ? NAN
-                                                                                    : values[i]);
+    size_t at = 0;
+    while (at < self->count && strcmp(self->ids[at], id) != 0)
+        at++;
+    if (at == self->count) {
+        self->ids[self->count++] = id;
+        mlx_series_init(&self->series[at], MLX_TOP_HISTORY);
+    }
+    return &self->series[at];
 }
 
-void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *values, size_t count)
+void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
+{
+    mlx_figure_t list[MLX_FIGURES_MAX];
+    size_t count = mlx_figures(overview, now_us, list);
+    /* What is not heard is a gap, not a level line. */
+    for (size_t i = 0; i < count; i++)
+        if (list[i].plot)
+            mlx_series_add(series_of(self, list[i].id),
+                           list[i].late ? NAN : mlx_figure_share(&list[i]));
+}
+
+void mlx_top_history(mlx_top_t *self, const char *figure, const double *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        mlx_series_add(&self->series[series], values[i]);
+        mlx_series_add(series_of(self, figure), values[i]);
 }
 
 static mlx_ink_t ink_of_share(double share)
@@ -87,14 +80,11 @@ static mlx_ink_t ink_of_share(double share)
 }
 
 /*  "2 models \u00b7 192.0 tok/s", or the speed and the model. Returns the column behind it. */
-static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *canvas)
+static int draw_headline(const mlx_headline_t *now, const mlx_figure_t *speed, int width,
+                         mlx_canvas_t *canvas)
 {
-    MLX_CLEANUP(mlx_free_p) char *rate = NULL;
     mlx_ink_t ink = now->runtimes_late ? MLX_INK_DIM : MLX_INK_TITLE;
-    if (!isnan(now->tokens_per_second))
-        rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
-    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
-    const char *text = rate ? rate : prompt ? prompt : now->busy ? "working" : "idle";
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(speed, false);
     if (now->models_busy > 1)
         return mlx_canvas_printf(canvas, 0, 1, width, ink, "%zu models %s %s", now->models_busy,
                                  canvas->utf8 ? "\u00b7" : "-", text);
@@ -104,8 +94,8 @@ static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *can
                            now->model ? now->model : "no model loaded");
 }
 
-static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
-                       mlx_canvas_t *canvas)
+static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now,
+                       const mlx_figure_t *speed, int64_t now_us, mlx_canvas_t *canvas)
 {
     const char *host = mlx_overview_host(overview);
     char clock[32] = "";
@@ -120,7 +110,7 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     char *right = mlx_format("%s%s %s", name, fleet ? " (h: next machine)" : "", clock);
     int at = canvas->columns - (int)mlx_term_width(right) - 1;
     bool small = canvas->columns < NARROW;
-    int x = draw_headline(now, small ? canvas->columns - 2 : at - 2, canvas) + 1;
+    int x = draw_headline(now, speed, small ? canvas->columns - 2 : at - 2, canvas) + 1;
     if (small)
         return;
     mlx_canvas_text(canvas, 0, at, canvas->columns, MLX_INK_DIM, right);
@@ -159,63 +149,37 @@ static int draw_warnings(const mlx_overview_t *overview, int64_t now_us, int row
     return used;
 }
 
-typedef struct {
-    const char *label;
-    double share;
-    const char *text; /* NULL: not available */
-} gauge_t;
-
-static void draw_gauge(mlx_canvas_t *canvas, int row, int column, int width, const gauge_t *gauge,
-                       bool late)
+static void draw_gauge(mlx_canvas_t *canvas, int row, int column, int width,
+                       const mlx_figure_t *figure)
 {
     int end = column + width;
-    column = mlx_canvas_text(canvas, row, column, 4, MLX_INK_DIM, gauge->label) + 1;
+    double share = mlx_figure_share(figure);
+    MLX_CLEANUP(mlx_free_p) char *text = isnan(share) ? NULL : mlx_figure_text(figure, false);
+    column = mlx_canvas_text(canvas, row, column, 4, MLX_INK_DIM, figure->gauge) + 1;
     mlx_canvas_put(canvas, row, column++, L'[', MLX_INK_DIM);
-    double share = isnan(gauge->share) ? 0 : fmin(fmax(gauge->share, 0), 1);
+    share = isnan(share) ? 0 : fmin(fmax(share, 0), 1);
     int filled = (int)lround(share * (double)GAUGE_WIDTH);
     for (int i = 0; i < GAUGE_WIDTH; i++)
         mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
-                       late ? MLX_INK_DIM : ink_of_share(share));
+                       figure->late ? MLX_INK_DIM : ink_of_share(share));
     mlx_canvas_put(canvas, row, column++, L']', MLX_INK_DIM);
     mlx_canvas_text(canvas, row, column + 1, end - column - 1,
-                    gauge->text && !late ? MLX_INK_NORMAL : MLX_INK_DIM,
-                    gauge->text ? gauge->text : "n/a");
-}
-
-static char *share_text(double share)
-{
-    return isnan(share) ? NULL : mlx_format_unit(share, MLX_UNIT_RATIO);
-}
-
-static char *memory_text(double used, double total)
-{
-    if (isnan(used) || isnan(total))
-        return NULL;
-    MLX_CLEANUP(mlx_free_p) char *a = mlx_format_unit(used, MLX_UNIT_BYTES);
-    MLX_CLEANUP(mlx_free_p) char *b = mlx_format_unit(total, MLX_UNIT_BYTES);
-    return mlx_format("%s / %s", a, b);
+                    text && !figure->late ? MLX_INK_NORMAL : MLX_INK_DIM, text ? text : "n/a");
 }
 
 /*  Two by two; one beneath the other where the window is narrow. Returns the rows used. */
-static int draw_gauges(const mlx_headline_t *now, int row, mlx_canvas_t *canvas)
+static int draw_gauges(const mlx_figure_t *list, size_t count, int row, mlx_canvas_t *canvas)
 {
-    MLX_CLEANUP(mlx_free_p) char *cpu = share_text(now->cpu_utilization);
-    MLX_CLEANUP(mlx_free_p) char *gpu = share_text(now->gpu_utilization);
-    MLX_CLEANUP(mlx_free_p) char *memory = memory_text(now->memory_used, now->memory_total);
-    MLX_CLEANUP(mlx_free_p)
-    char *vram = memory_text(now->gpu_memory_used, now->gpu_memory_total);
-    const gauge_t gauges[] = {
-        {"CPU", now->cpu_utilization, cpu},
-        {"MEM", now->memory_used / now->memory_total, memory},
-        {"GPU", now->gpu_utilization, gpu},
-        {"VRAM", now->gpu_memory_used / now->gpu_memory_total, vram},
-    };
     bool pairs = canvas->columns >= 76;
-    int width = pairs ? canvas->columns / 2 - 1 : canvas->columns - 2;
-    for (int i = 0; i < (int)MLX_COUNT(gauges); i++)
-        draw_gauge(canvas, row + (pairs ? i / 2 : i), pairs && i % 2 ? canvas->columns / 2 + 1 : 1,
-                   width, &gauges[i], now->sensors_late);
-    return pairs ? 2 : 4;
+    int width = pairs ? canvas->columns / 2 - 1 : canvas->columns - 2, drawn = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i].gauge)
+            continue;
+        draw_gauge(canvas, row + (pairs ? drawn / 2 : drawn),
+                   pairs && drawn % 2 ? canvas->columns / 2 + 1 : 1, width, &list[i]);
+        drawn++;
+    }
+    return pairs ? (drawn + 1) / 2 : drawn;
 }
 
 /*  The table of models: what a column takes, and from which width of the window it is there. */
@@ -393,24 +357,35 @@ static int draw_models(const mlx_overview_t *overview, int row, int last, int64_
     return table.row;
 }
 
-static void draw_plot(const mlx_top_t *self, int which, int row, int column, int rows, int columns,
-                      mlx_canvas_t *canvas)
+/*  The series of figure ID; NULL: none was added yet. */
+static const mlx_series_t *plotted(const mlx_top_t *self, const char *id)
 {
-    const mlx_series_t *series = &self->series[which];
-    double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
-    double scale = plots[which].scale > 0 ? plots[which].scale : max;
-    int x = mlx_canvas_text(canvas, row, column, columns, MLX_INK_DIM, plots[which].title) + 1;
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->ids[i], id) == 0)
+            return &self->series[i];
+    return NULL;
+}
+
+static void draw_plot(const mlx_top_t *self, const mlx_figure_t *figure, int row, int column,
+                      int rows, int columns, mlx_canvas_t *canvas)
+{
+    const mlx_series_t *series = plotted(self, figure->id);
+    mlx_unit_t unit = isnan(figure->total) ? figure->unit : MLX_UNIT_RATIO;
+    double newest = series ? mlx_series_at(series, 0) : NAN;
+    double max = series ? mlx_series_max(series) : NAN;
+    double scale = figure->plot_top > 0 ? figure->plot_top : max;
+    int x = mlx_canvas_text(canvas, row, column, columns, MLX_INK_DIM, figure->plot) + 1;
     if (isnan(max)) {
         mlx_canvas_text(canvas, row, x, columns, MLX_INK_DIM, "n/a");
         return;
     }
     if (!isnan(newest)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(newest, plots[which].unit);
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(newest, unit);
         x = mlx_canvas_text(canvas, row, x, columns, MLX_INK_NORMAL, text) + 1;
     }
-    MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, plots[which].unit);
+    MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, unit);
     MLX_CLEANUP(mlx_free_p)
-    char *mean = mlx_format_unit(mlx_series_mean(series), plots[which].unit);
+    char *mean = mlx_format_unit(mlx_series_mean(series), unit);
     x = mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s avg %s", top, mean);
     /* How far back the left edge is: one value a second in each column of dots. */
     int seconds = columns * (canvas->utf8 ? 2 : 1);
@@ -423,17 +398,14 @@ static void draw_plot(const mlx_top_t *self, int which, int row, int column, int
              MLX_INK_PLOT);
 }
 
-/*  The figures that have no plot, in one line. Returns the rows used. */
-static int draw_others(const mlx_overview_t *overview, int64_t now_us, int row,
-                       mlx_canvas_t *canvas)
+/*  The figures that have neither plot nor gauge, in one line. Returns the rows used. */
+static int draw_others(const mlx_figure_t *list, size_t count, int row, mlx_canvas_t *canvas)
 {
-    mlx_figure_t list[MLX_FIGURES_MAX];
-    size_t count = mlx_figures(overview, now_us, list);
     int x = 1;
     for (size_t i = 0; i < count; i++) {
-        if (list[i].plotted || isnan(list[i].value))
+        if (list[i].plot || list[i].gauge || isnan(list[i].value))
             continue;
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(list[i].value, list[i].unit);
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(&list[i], true);
         int width = (int)(strlen(list[i].name) + 1 + mlx_term_width(text));
         if (x + width > canvas->columns - 1)
             break;
@@ -445,19 +417,26 @@ static int draw_others(const mlx_overview_t *overview, int64_t now_us, int row,
     return x > 1;
 }
 
-/*  tok/s over the whole width, the others two by two beneath it. */
-static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *canvas)
+/*  The first over the whole width, the others two by two beneath it. */
+static void draw_plots(const mlx_top_t *self, const mlx_figure_t *list, size_t count, int row,
+                       int rows, mlx_canvas_t *canvas)
 {
-    int bands = rows / (PLOT_ROWS_MIN + 1);
-    if (bands > 3)
-        bands = 3;
+    int bands = rows / (PLOT_ROWS_MIN + 1), wanted = 0, drawn = 0;
+    for (size_t i = 0; i < count; i++)
+        wanted += list[i].plot != NULL;
+    if (bands > 1 + wanted / 2)
+        bands = 1 + wanted / 2;
     if (bands < 1)
         return;
     int band = rows / bands, half = (canvas->columns - 3) / 2;
-    draw_plot(self, MLX_TOP_TOKENS, row, 1, band, canvas->columns - 2, canvas);
-    for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, MLX_TOP_GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
-                  half, canvas);
+    for (size_t i = 0; i < count && (drawn + 1) / 2 < bands; i++) {
+        if (!list[i].plot)
+            continue;
+        bool first = drawn == 0, right = !first && drawn % 2 == 0;
+        draw_plot(self, &list[i], row + band * ((drawn + 1) / 2), right ? half + 2 : 1, band,
+                  first ? canvas->columns - 2 : half, canvas);
+        drawn++;
+    }
 }
 
 static void draw_details(const mlx_overview_t *overview, int64_t now_us, int row, int last,
@@ -502,13 +481,15 @@ void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const c
                   int64_t now_us, mlx_canvas_t *canvas)
 {
     mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    mlx_figure_t list[MLX_FIGURES_MAX];
+    size_t count = mlx_figures(overview, now_us, list);
     int footer = canvas->rows - 1, row = 1;
-    draw_title(overview, &now, now_us, canvas);
+    draw_title(overview, &now, mlx_figure_find(list, count, "speed"), now_us, canvas);
     row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
     if (row + 4 <= footer)
-        row += draw_gauges(&now, row, canvas);
+        row += draw_gauges(list, count, row, canvas);
     if (row + 4 <= footer)
-        row += draw_others(overview, now_us, row, canvas);
+        row += draw_others(list, count, row, canvas);
     row++;
     if (row + 3 <= footer) {
         int most = footer - 3 * (PLOT_ROWS_MIN + 1);
@@ -517,6 +498,6 @@ void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const c
     if (self->details)
         draw_details(overview, now_us, row, footer, canvas);
     else if (footer - row > PLOT_ROWS_MIN)
-        draw_plots(self, row, footer - row, canvas);
+        draw_plots(self, list, count, row, footer - row, canvas);
     draw_footer(&now, note, canvas);
 }

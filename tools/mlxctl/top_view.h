@@ -9,16 +9,6 @@
 
 typedef struct mlx_top mlx_top_t;
 
-/*  The plots. */
-typedef enum {
-    MLX_TOP_TOKENS, /* tokens per second */
-    MLX_TOP_GPU,    /* ratio */
-    MLX_TOP_MEMORY, /* ratio */
-    MLX_TOP_TEMPERATURE,
-    MLX_TOP_POWER,
-    MLX_TOP_SERIES
-} mlx_top_series_t;
-
 enum {
     MLX_TOP_HISTORY = 600 /* seconds that are kept of each */
 };
@@ -29,8 +19,9 @@ void mlx_top_destroy(mlx_top_t **self);
 /*  Add one step (a second) to the history plots. */
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us);
 
-/*  Put COUNT values before the steps that are added from now on, the newest last; NaN: a gap. */
-void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *values, size_t count);
+/*  Put COUNT values of FIGURE (its id, static) before the steps that are added from now on, the
+ *  newest last; NaN: a gap. What is part of a total is a share of it. */
+void mlx_top_history(mlx_top_t *self, const char *figure, const double *values, size_t count);
 
 /*  Show the machine's details (common/view/details.h) instead of plots, or plots again. */
 void mlx_top_toggle_details(mlx_top_t *self);

@@ -58,41 +58,28 @@ const fresh = topic => {
   return message && now() - message.t / 1000 < staleMs ? message.d : null;
 };
 
-const why = (d, field) => text(maps(d?.missing).find(entry => entry.field === field)?.why);
-
 function share(used, total) {
   return typeof total === "number" ? `of ${figure(total, "bytes")} (${Math.round(used / total * 100)}\u00a0%)` : "";
 }
 
-function drawSpeed() {
-  const speed = headline.tokens_per_second, busy = headline.models_busy;
-  const idle = headline.busy ? "working" : headline.models_loaded || headline.model ? "idle" : "–";
-  const note = headline.busy ? [busy > 1 && `${busy} models`, headline.requests > 1 && `${headline.requests} requests`, headline.source && `from ${headline.source}`].filter(Boolean).join(", ")
-    : headline.last_tokens_per_second !== undefined ? `last request ${figure(headline.last_tokens_per_second, "tokens per second")}` : "no request seen";
-  tile("speed", speed === undefined ? idle : figure(speed, "tokens per second"), speed === undefined && headline.prompt || note, speed ?? null);
-}
-
 function drawTiles() {
-  const gpus = [...messages.values()].filter(m => m.topic.startsWith("sensor.gpu.") && fresh(m.topic));
-  const gpu = gpus[0]?.d, cpu = fresh("sensor.cpu");
-  const memory = fresh("sensor.memory");
   const busy = headline.models_busy;
-  drawSpeed();
   tile("model", busy > 1 ? `${busy} models` : headline.model || "none", busy > 1 ? maps(headline.work).map(one => one.model).join(", ")
     : headline.model ? `${headline.models_loaded} loaded` : "no model loaded");
-  tile("memory", figure(headline.memory_used, "bytes"),
-    headline.memory_used === undefined ? why(memory, "used") || "not available" : share(headline.memory_used, headline.memory_total), headline.memory_used ?? null);
-  tile("gpu", figure(headline.gpu_utilization, "ratio"), gpu ? [gpus.length > 1 ? `${gpus.length} GPUs` : text(gpu.name),
-    headline.gpu_memory_used !== undefined && `${figure(headline.gpu_memory_used, "bytes")} ${share(headline.gpu_memory_used, headline.gpu_memory_total)}`]
-    .filter(Boolean).join(", ") : memory || cpu ? "no GPU with sensors" : "the sampler does not report it", headline.gpu_utilization ?? null);
-  tile("cpu", figure(headline.cpu_utilization, "ratio"), cpu ? [text(cpu.name) !== text(gpu?.name) && text(cpu.name), number(cpu.cores) && `${cpu.cores} cores`].filter(Boolean).join(", ") : "not available",
-    headline.cpu_utilization ?? null);
   drawFigures();
+}
+
+// "of 48.0 GB (30 %), swap 1.2 GB", and what belongs to it, or why there is no value.
+function figureNote(one, inner) {
+  const value = number(one.value), words = text(one.note)?.replace(/(\d)%/g, "$1\u00a0%");
+  if (value === undefined) return text(one.why) || words || "not available";
+  return [share(value, number(one.total)), words, ...inner.map(other => `${figure(number(other.value), other.unit)} ${share(number(other.value), number(other.total))}`)]
+    .filter(Boolean).join(", ");
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
 function drawFigures() {
-  const list = maps(headline.figures).filter(one => text(one.id));
+  const all = maps(headline.figures).filter(one => text(one.id)), list = all.filter(one => !text(one.within));
   for (const old of document.querySelectorAll(".figure"))
     if (!list.some(one => one.id === old.id)) { sparks.delete(old.id); old.remove(); }
   for (const one of list) {
@@ -100,7 +87,7 @@ function drawFigures() {
       $("#services").before(el("article", { class: `tile figure ${one.kind}`, id: one.id }, el("h3", {}, text(one.name)), el("p", { class: "value" }, "–"),
         el("p", { class: "note" }), el("canvas", { "aria-hidden": "true" })));
     const value = number(one.value);
-    tile(one.id, figure(value, one.unit), value === undefined ? text(one.why) || "not available" : text(one.note), value ?? null);
+    tile(one.id, value === undefined ? text(one.brief) || "–" : figure(value, one.unit), figureNote(one, all.filter(other => other.within === one.id)), value ?? null);
   }
 }
 
