@@ -105,6 +105,24 @@ static void what_the_battery_gives(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  Few machines have one that tells. */
+static void what_an_npu_does(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = warm_machine();
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *headline = NULL;
+    assert_null(tile(overview, "npu", &headline));
+    mlx_value_t *d = mlx_value_map();
+    mlx_value_set_real(d, "utilization", 0.4);
+    mlx_value_set_str(d, "name", "Spark");
+    put(overview, "sensor.npu.0", d, 0);
+    mlx_value_destroy(&headline);
+    assert_string_equal(mlx_value_str(tile(overview, "npu", &headline), "note"), "Spark");
+    assert_true(status_says(overview, "NPU          40%  Spark\n"));
+    assert_true(menu_says(overview, false, "NPU Usage: 40%"));
+    mlx_overview_destroy(&overview);
+}
+
 /*  Memory, processor, graphics and speed come from the same table. */
 static void what_a_server_uses(void **state)
 {
@@ -145,6 +163,7 @@ int main(void)
         cmocka_unit_test(what_is_always_there),
         cmocka_unit_test(what_the_battery_gives),
         cmocka_unit_test(what_a_server_uses),
+        cmocka_unit_test(what_an_npu_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
