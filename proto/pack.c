@@ -100,9 +100,17 @@ static int take_number(scan_t *scan, size_t bytes, uint64_t *number)
 {
     if (left(scan) < bytes)
         return malformed(scan, "cut short");
+    const unsigned char *at = scan->at;
+    scan->at += bytes;
+    if (bytes == 8) { /* spelled so that compilers see one load in it */
+        *number = (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 |
+                  (uint64_t)at[3] << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 |
+                  (uint64_t)at[6] << 8 | at[7];
+        return 0;
+    }
     *number = 0;
     for (size_t i = 0; i < bytes; i++)
-        *number = *number << 8 | *scan->at++;
+        *number = *number << 8 | at[i];
     return 0;
 }
 
@@ -158,6 +166,8 @@ static int take_item(scan_t *scan, item_t *item)
     if (++scan->values > MLX_PACK_MAX_VALUES)
         return malformed(scan, "too many values");
     unsigned char head = *scan->at++;
+    if (head >= 0xa0 && head < 0xc0) /* first: most are */
+        return take_sized(scan, MLX_STR, head & 0x1f, item);
     if (head < 0x80 || head >= 0xe0) {
         *item = (item_t){.type = MLX_INT, .number = (signed char)head};
         return 0;
@@ -166,8 +176,6 @@ static int take_item(scan_t *scan, item_t *item)
         return take_sized(scan, MLX_MAP, head & 0x0f, item);
     if (head < 0xa0)
         return take_sized(scan, MLX_LIST, head & 0x0f, item);
-    if (head < 0xc0)
-        return take_sized(scan, MLX_STR, head & 0x1f, item);
     uint64_t number = 0;
     if (forms[head - 0xc0].form == REFUSED)
         return malformed(scan, "ext, bin or reserved type");
@@ -183,15 +191,43 @@ static int take_item(scan_t *scan, item_t *item)
     return 0;
 }
 
+/*  Go past a number or a short string, as most values and all usual keys are. False: it is neither,
+ *  or something is wrong with it; look closer. */
+static bool pass_plain(scan_t *scan, bool key)
+{
+    if (scan->at == scan->end || scan->values >= MLX_PACK_MAX_VALUES)
+        return false;
+    unsigned char head = *scan->at;
+    size_t more = 0;
+    if (head >= 0xa0 && head < 0xc0)
+        more = head & 0x1f;
+    else if (key || (head >= 0x80 && head < 0xc0))
+        return false;
+    else if (head >= 0xc0 && head < 0xe0 && forms[head - 0xc0].form == SCALAR)
+        more = forms[head - 0xc0].bytes;
+    else if (head >= 0xc0 && head < 0xe0)
+        return false;
+    if (more >= left(scan) || (key && memchr(scan->at + 1, '\0', more)))
+        return false;
+    scan->values++;
+    scan->at += 1 + more;
+    return true;
+}
+
+static const char not_a_key[] = "map key that is not a plain string";
+
 static int scan_value(scan_t *scan, unsigned depth, item_t *item);
+
+static bool is_plain(const item_t *key)
+{
+    return key->type == MLX_STR && !memchr(key->data, '\0', key->size);
+}
 
 static int scan_key(scan_t *scan, item_t *key)
 {
     if (take_item(scan, key))
         return -1;
-    if (key->type != MLX_STR || !key->data || memchr(key->data, '\0', key->size))
-        return malformed(scan, "map key that is not a plain string");
-    return 0;
+    return is_plain(key) ? 0 : malformed(scan, not_a_key);
 }
 
 static int scan_entries(scan_t *scan, unsigned depth, const item_t *container)
@@ -200,9 +236,9 @@ static int scan_entries(scan_t *scan, unsigned depth, const item_t *container)
     if (depth >= MLX_PACK_MAX_DEPTH)
         return malformed(scan, "nested too deeply");
     for (size_t i = 0; i < container->size; i++) {
-        if (container->type == MLX_MAP && scan_key(scan, &item))
+        if (container->type == MLX_MAP && !pass_plain(scan, true) && scan_key(scan, &item))
             return -1;
-        if (scan_value(scan, depth + 1, &item))
+        if (!pass_plain(scan, false) && scan_value(scan, depth + 1, &item))
             return -1;
     }
     return 0;
@@ -284,26 +320,53 @@ mlx_value_t *mlx_unpack(const void *data, size_t len, mlx_error_t *err)
     return value;
 }
 
-int mlx_pack_peek(const void *data, size_t len, const char *const *keys, mlx_span_t *spans,
-                  mlx_error_t *err)
+static bool is_key(const mlx_pack_key_t *wanted, const item_t *key)
+{
+    return wanted->len == key->size && memcmp(wanted->name, key->data, key->size) == 0;
+}
+
+/*  Which of COUNT keys KEY is, or COUNT. They mostly come in the order asked for: NEXT is tried
+ *  first. */
+static size_t find_key(const mlx_pack_key_t *keys, size_t count, size_t next, const item_t *key)
+{
+    if (next < count && is_key(&keys[next], key))
+        return next;
+    size_t k = 0;
+    while (k < count && !is_key(&keys[k], key))
+        k++;
+    return k;
+}
+
+static mlx_span_t span_of(const item_t *item)
+{
+    bool text = item->type == MLX_STR;
+    return (mlx_span_t){.type = item->type,
+                        .data = text ? item->data : NULL,
+                        .len = text ? item->size : 0,
+                        .number = item->number};
+}
+
+int mlx_pack_peek(const void *data, size_t len, const mlx_pack_key_t *keys, size_t count,
+                  mlx_span_t *spans, mlx_error_t *err)
 {
     scan_t scan;
     item_t map = {0}, key = {0}, item = {0};
-    for (size_t k = 0; keys[k]; k++)
-        spans[k] = (mlx_span_t){0};
+    memset(spans, 0, count * sizeof *spans);
     if (begin(&scan, data, len, err) || take_item(&scan, &map))
         return -1;
     if (map.type != MLX_MAP)
         return malformed(&scan, "a message body is a map");
-    for (size_t i = 0; i < map.size; i++) {
-        if (scan_key(&scan, &key) || scan_value(&scan, 1, &item))
+    for (size_t i = 0, next = 0; i < map.size; i++) {
+        if (take_item(&scan, &key))
             return -1;
-        for (size_t k = 0; keys[k]; k++)
-            if (strlen(keys[k]) == key.size && memcmp(keys[k], key.data, key.size) == 0)
-                spans[k] = (mlx_span_t){.type = item.type,
-                                        .data = item.type == MLX_STR ? item.data : NULL,
-                                        .len = item.type == MLX_STR ? item.size : 0,
-                                        .number = item.number};
+        size_t k = key.type == MLX_STR ? find_key(keys, count, next, &key) : count;
+        if (k == count && !is_plain(&key))
+            return malformed(&scan, not_a_key);
+        if (scan_value(&scan, 1, &item))
+            return -1;
+        if (k < count)
+            spans[k] = span_of(&item);
+        next = k + 1;
     }
     return finish(&scan);
 }

@@ -32,9 +32,20 @@ typedef struct {
     int64_t number; /* of an int */
 } mlx_span_t;
 
-/*  Scan a packed map as mlx_unpack does and find the values of KEYS (ends with NULL) at its top
- *  level; an absent key leaves its span empty. 0, or -1 with ERR. */
-int mlx_pack_peek(const void *data, size_t len, const char *const *keys, mlx_span_t *spans,
-                  mlx_error_t *err);
+typedef struct {
+    const char *name;
+    size_t len;
+} mlx_pack_key_t;
+
+#define MLX_PACK_KEY(text)                                                                         \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+/*  Scan a packed map as mlx_unpack does and find the values of COUNT keys at its top level; an
+ *  absent key leaves its span empty. It is quickest if the keys come in the order asked for. 0, or
+ *  -1 with ERR. */
+int mlx_pack_peek(const void *data, size_t len, const mlx_pack_key_t *keys, size_t count,
+                  mlx_span_t *spans, mlx_error_t *err);
 
 #endif

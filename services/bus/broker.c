@@ -51,6 +51,8 @@ enum {
 /*  Owners from here on are peers: no process has such a number. */
 static const uint64_t PEERS = (uint64_t)1 << 62;
 
+static const char NO_NAMES[] = "it has no usable \"host\", \"src\" and \"boot\"";
+
 typedef struct {
     mlx_broker_t *broker;
     zsock_t *socket;
@@ -89,6 +91,7 @@ struct mlx_broker {
     int64_t turned_away; /* connections, as far as told */
     int64_t evicted;     /* last values, the same */
     int64_t excessive;   /* readers, the same */
+    mlx_error_t fault;   /* of a message: on the stack it would be cleared for each */
 };
 
 static void refuse(mlx_broker_t *self, const char *kind, const char *text)
@@ -110,23 +113,20 @@ static bool span_is(mlx_span_t span, const char *text)
 
 static bool name_fits(mlx_span_t span)
 {
-    return span.type == MLX_STR && mlx_name_valid(span.data, span.len);
+    return mlx_name_valid(span.data, span.len);
 }
 
-/*  What is wrong with the message from this input, or NULL: SPANS are set and within bounds. */
-static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body,
-                            mlx_span_t spans[PEEKED], mlx_error_t *err)
+/*  What is wrong with the body from this input, whatever its names are, or NULL: SPANS are set. */
+static const char *fault_of(const input_t *input, mlx_span_t body, mlx_span_t spans[PEEKED],
+                            mlx_error_t *err)
 {
-    static const char *const keys[] = {
-        [HOST] = "host", [SRC] = "src", [BOOT] = "boot", [SEQ] = "seq",
-        [TIME] = "t",    [DATA] = "d",  [PEEKED] = NULL};
-    if (!mlx_topic_valid(zmq_msg_data(topic), zmq_msg_size(topic)))
-        return "its topic is not valid";
-    if (mlx_pack_peek(zmq_msg_data(body), zmq_msg_size(body), keys, spans, err))
+    static const mlx_pack_key_t keys[PEEKED] = {
+        [HOST] = MLX_PACK_KEY("host"), [SRC] = MLX_PACK_KEY("src"), [BOOT] = MLX_PACK_KEY("boot"),
+        [SEQ] = MLX_PACK_KEY("seq"),   [TIME] = MLX_PACK_KEY("t"),  [DATA] = MLX_PACK_KEY("d")};
+    if (mlx_pack_peek(body.data, body.len, keys, PEEKED, spans, err))
         return err->text;
-    if (!name_fits(spans[HOST]) || !name_fits(spans[SRC]) || !name_fits(spans[BOOT]) ||
-        spans[BOOT].len > MLX_BOOT_MAX)
-        return "it has no usable \"host\", \"src\" and \"boot\"";
+    if (spans[HOST].type != MLX_STR || spans[SRC].type != MLX_STR || spans[BOOT].type != MLX_STR)
+        return NO_NAMES;
     if (spans[SEQ].type != MLX_INT || spans[TIME].type != MLX_INT ||
         !mlx_message_bounded(spans[SEQ].number, spans[TIME].number))
         return "its \"seq\" or \"t\" is missing or out of bounds";
@@ -134,6 +134,17 @@ static const char *fault_of(const input_t *input, zmq_msg_t *topic, zmq_msg_t *b
         return "it has no data map \"d\"";
     if (input->host && !span_is(spans[HOST], input->host))
         return "a peer published for another host";
+    return NULL;
+}
+
+/*  What is wrong with names that were not seen before, or NULL. */
+static const char *fault_of_names(mlx_span_t topic, const mlx_retained_from_t *from)
+{
+    if (!mlx_topic_valid(topic.data, topic.len))
+        return "its topic is not valid";
+    if (!name_fits(from->host) || !name_fits(from->src) || !name_fits(from->boot) ||
+        from->boot.len > MLX_BOOT_MAX)
+        return NO_NAMES;
     return NULL;
 }
 
@@ -151,30 +162,43 @@ static void forward(mlx_broker_t *self, zmq_msg_t *topic, zmq_msg_t *body)
         zmq_msg_send(body, socket, ZMQ_DONTWAIT);
 }
 
-static void take(const input_t *input, zmq_msg_t *topic, zmq_msg_t *body, int64_t now_us)
+static mlx_span_t span_of(zmq_msg_t *frame)
+{
+    return (mlx_span_t){.data = zmq_msg_data(frame), .len = zmq_msg_size(frame)};
+}
+
+static void refuse_message(mlx_broker_t *self, mlx_span_t topic, const char *fault)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("message \"%.*s\" refused: %s", (int)(topic.len < 64 ? topic.len : 64),
+                            topic.data, fault);
+    refuse(self, "message", text);
+}
+
+static void take(const input_t *input, zmq_msg_t *topic_frame, zmq_msg_t *body_frame,
+                 int64_t now_us)
 {
     mlx_broker_t *self = input->broker;
-    mlx_span_t spans[PEEKED];
-    mlx_error_t err; /* read only after a fault: clearing it would cost more than the check */
-    const char *fault = fault_of(input, topic, body, spans, &err);
+    mlx_span_t topic = span_of(topic_frame), body = span_of(body_frame), spans[PEEKED];
+    const char *fault = fault_of(input, body, spans, &self->fault);
     if (fault) {
-        MLX_CLEANUP(mlx_free_p)
-        char *text = mlx_format("message \"%.*s\" refused: %s",
-                                (int)(zmq_msg_size(topic) < 64 ? zmq_msg_size(topic) : 64),
-                                (const char *)zmq_msg_data(topic), fault);
-        refuse(self, "message", text);
+        refuse_message(self, topic, fault);
         return;
     }
     const mlx_retained_from_t from = {spans[HOST], spans[SRC], spans[BOOT],
-                                      input->owner ? input->owner : (uint64_t)mlx_peer_pid(body)};
-    const mlx_span_t value = {.data = zmq_msg_data(body), .len = zmq_msg_size(body)};
-    mlx_retained_put(self->retained, zmq_msg_data(topic), zmq_msg_size(topic), &from, value,
-                     now_us);
-    if (!mlx_pressure_admits(self->pressure, value.len)) {
-        refuse(self, "queues", "a large message was not passed on: readers do not fetch theirs");
+                                      input->owner ? input->owner
+                                                   : (uint64_t)mlx_peer_pid(body_frame)};
+    mlx_retained_value_t *known = mlx_retained_known(self->retained, topic, &from);
+    fault = known ? NULL : fault_of_names(topic, &from);
+    if (fault) {
+        refuse_message(self, topic, fault);
         return;
     }
-    forward(self, topic, body);
+    mlx_retained_put(self->retained, known, topic, &from, body, now_us);
+    if (mlx_pressure_admits(self->pressure, body.len))
+        forward(self, topic_frame, body_frame);
+    else
+        refuse(self, "queues", "a large message was not passed on: readers do not fetch theirs");
 }
 
 /*  One message of any number of frames into FRAMES[2]; false when none is there. */

@@ -8,7 +8,7 @@ enum {
     OVERHEAD = 384 /* of a value beside its bytes: the entry, its key, the table */
 };
 
-typedef struct value value_t;
+typedef struct mlx_retained_value value_t;
 typedef struct source source_t;
 typedef struct owner owner_t;
 
@@ -24,12 +24,13 @@ struct source {
     int64_t heard_us;
 };
 
-struct value {
+struct mlx_retained_value {
     value_t *before, *after;  /* of its owner's, in order of when they were set */
     value_t *earlier, *later; /* of all, in order of number */
     owner_t *owner;           /* who published it last */
     source_t *source;
     char *key;
+    size_t key_len;
     char *topic;
     uint64_t number;
     bool wanted; /* else the entry only spares the next message the look-ups */
@@ -58,27 +59,24 @@ struct mlx_retained {
     owner_t *owners;
     uint64_t next_number;
     mlx_retained_stats_t stats;
+    char key[KEY_MAX]; /* as make_key left it: on the stack it would be cleared each time */
 };
-
-typedef struct {
-    char text[KEY_MAX];
-} bus_key_t;
 
 /*  The names with a space between: they hold none (the broker checks), so keys cannot collide. Cut
  *  at the size of the key: the broker bounds the names well below it. */
-static const char *make_key(bus_key_t *key, const mlx_span_t *names, size_t count)
+static const char *make_key(mlx_retained_t *self, const mlx_span_t *names, size_t count)
 {
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t room = sizeof key->text - 2 - at;
+        size_t room = sizeof self->key - 2 - at;
         size_t len = names[i].len < room ? names[i].len : room;
-        memcpy(key->text + at, names[i].data, len);
+        memcpy(self->key + at, names[i].data, len);
         at += len;
         if (i + 1 < count)
-            key->text[at++] = ' ';
+            self->key[at++] = ' ';
     }
-    key->text[at] = '\0';
-    return key->text;
+    self->key[at] = '\0';
+    return self->key;
 }
 
 /* ---- owners and what is theirs ---- */
@@ -237,50 +235,46 @@ static void evict_source(mlx_retained_t *self, const owner_t *owner)
 
 static source_t *source_of(mlx_retained_t *self, const mlx_retained_from_t *from)
 {
-    bus_key_t key;
     const mlx_span_t names[] = {from->host, from->src, from->boot};
-    source_t *source = zhashx_lookup(self->sources, make_key(&key, names, MLX_COUNT(names)));
+    source_t *source = zhashx_lookup(self->sources, make_key(self, names, MLX_COUNT(names)));
     if (source)
         return source;
     if (zhashx_size(self->sources) >= MLX_RETAINED_SOURCES_MAX)
         evict_source(self, greediest(self, SOURCES));
     source = mlx_alloc(1, sizeof *source);
-    source->key = mlx_strdup(key.text);
+    source->key = mlx_strdup(self->key);
     source->src = mlx_strndup(from->src.data, from->src.len);
     source->src_len = from->src.len;
     source->boot = mlx_strndup(from->boot.data, from->boot.len);
     source->boot_len = from->boot.len;
-    zhashx_insert(self->sources, key.text, source);
-    join_sources(source, owner_of(self, from->owner ? from->owner : hash(key.text)));
+    zhashx_insert(self->sources, source->key, source);
+    join_sources(source, owner_of(self, from->owner ? from->owner : hash(source->key)));
     return source;
 }
 
-static value_t *find_value(const mlx_retained_t *self, const char *topic, size_t topic_len,
-                           mlx_span_t host)
+static value_t *find_value(mlx_retained_t *self, mlx_span_t topic, mlx_span_t host)
 {
-    bus_key_t key;
-    const mlx_span_t names[] = {host, {.data = topic, .len = topic_len}};
-    return zhashx_lookup(self->values, make_key(&key, names, MLX_COUNT(names)));
+    const mlx_span_t names[] = {host, topic};
+    return zhashx_lookup(self->values, make_key(self, names, MLX_COUNT(names)));
 }
 
-static value_t *value_of(mlx_retained_t *self, const char *topic, size_t topic_len, mlx_span_t host)
+static value_t *value_of(mlx_retained_t *self, mlx_span_t topic, mlx_span_t host)
 {
-    bus_key_t key;
-    const mlx_span_t names[] = {host, {.data = topic, .len = topic_len}};
-    value_t *value = zhashx_lookup(self->values, make_key(&key, names, MLX_COUNT(names)));
+    value_t *value = find_value(self, topic, host);
     if (value)
         return value;
     if (zhashx_size(self->values) >= MLX_RETAINED_TOPICS_MAX)
         evict_value(self, greediest(self, VALUES));
     value = mlx_alloc(1, sizeof *value);
-    value->key = mlx_strdup(key.text);
-    value->topic = mlx_strndup(topic, topic_len);
+    value->key = mlx_strdup(self->key);
+    value->key_len = strlen(value->key);
+    value->topic = mlx_strndup(topic.data, topic.len);
     value->wanted = self->wanted(value->topic);
     value->number = ++self->next_number;
     value->earlier = self->last;
     *(self->last ? &self->last->later : &self->first) = value;
     self->last = value;
-    zhashx_insert(self->values, key.text, value);
+    zhashx_insert(self->values, value->key, value);
     return value;
 }
 
@@ -309,11 +303,25 @@ void mlx_retained_destroy(mlx_retained_t **self_p)
     free(self);
 }
 
+static bool same(const char *text, size_t len, mlx_span_t span)
+{
+    return len == span.len && memcmp(text, span.data, len) == 0;
+}
+
 static bool is_source(const source_t *source, const mlx_retained_from_t *from)
 {
-    return source->src_len == from->src.len && source->boot_len == from->boot.len &&
-           memcmp(source->src, from->src.data, from->src.len) == 0 &&
-           memcmp(source->boot, from->boot.data, from->boot.len) == 0;
+    return same(source->src, source->src_len, from->src) &&
+           same(source->boot, source->boot_len, from->boot);
+}
+
+mlx_retained_value_t *mlx_retained_known(mlx_retained_t *self, mlx_span_t topic,
+                                         const mlx_retained_from_t *from)
+{
+    value_t *value = find_value(self, topic, from->host);
+    /* The key ends at a NUL in the names and is cut at its size, and holds one space only. */
+    bool known = value && value->source && value->key_len == from->host.len + 1 + topic.len &&
+                 is_source(value->source, from);
+    return known ? value : NULL;
 }
 
 /*  Memory that a value no longer needs is given back. */
@@ -360,16 +368,16 @@ static void set_value(mlx_retained_t *self, value_t *value, owner_t *owner, mlx_
         drop_owner_if_idle(self, former);
 }
 
-void mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
+void mlx_retained_put(mlx_retained_t *self, mlx_retained_value_t *known, mlx_span_t topic,
                       const mlx_retained_from_t *from, mlx_span_t body, int64_t now_us)
 {
-    value_t *value = find_value(self, topic, topic_len, from->host);
-    source_t *source = value ? value->source : NULL;
-    if (!source || !is_source(source, from)) {
-        source = source_of(self, from); /* which may cost another source its values */
-        value = value_of(self, topic, topic_len, from->host);
-        set_source(value, source);
+    value_t *value = known;
+    if (!value) {
+        source_t *newcomer = source_of(self, from); /* which may cost another source its values */
+        value = value_of(self, topic, from->host);
+        set_source(value, newcomer);
     }
+    source_t *source = value->source;
     source->heard_us = now_us;
     owner_t *home = source->owner;
     if (home->latest != source) {
@@ -416,8 +424,8 @@ bool mlx_retained_expire(mlx_retained_t *self, int64_t before_us)
 
 void mlx_retained_forget(mlx_retained_t *self, const char *host, const char *topic)
 {
-    value_t *value =
-        find_value(self, topic, strlen(topic), (mlx_span_t){.data = host, .len = strlen(host)});
+    value_t *value = find_value(self, (mlx_span_t){.data = topic, .len = strlen(topic)},
+                                (mlx_span_t){.data = host, .len = strlen(host)});
     if (value)
         drop_value(self, value);
 }

@@ -39,9 +39,18 @@ typedef struct {
     uint64_t owner; /* process or peer; 0: not known, each source answers for itself */
 } mlx_retained_from_t;
 
-/*  Note a message: its source is alive at NOW_US, and if TOPIC is wanted its value is BODY. This is
- *  the hot path: one look-up a message. */
-void mlx_retained_put(mlx_retained_t *self, const char *topic, size_t topic_len,
+typedef struct mlx_retained_value mlx_retained_value_t;
+
+/*  The entry of TOPIC if FROM published it last, else NULL: whoever is known so has names that were
+ *  checked before, each of them byte for byte. Valid until the next call. This is the hot path: one
+ *  look-up a message. */
+mlx_retained_value_t *mlx_retained_known(mlx_retained_t *self, mlx_span_t topic,
+                                         const mlx_retained_from_t *from);
+
+/*  Note a message: its source is alive at NOW_US, and if TOPIC is wanted its value is BODY. KNOWN
+ *  is what mlx_retained_known just gave for it; if that is NULL, the names must have been
+ *  checked. */
+void mlx_retained_put(mlx_retained_t *self, mlx_retained_value_t *known, mlx_span_t topic,
                       const mlx_retained_from_t *from, mlx_span_t body, int64_t now_us);
 
 /*  Call FN for each kept value whose topic begins with PREFIX, in the order in which their topics

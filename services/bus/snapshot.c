@@ -29,7 +29,7 @@ static size_t count_values(const mlx_value_t *value)
 /*  Can MESSAGE be the only one of an answer? */
 static bool fits_alone(const mlx_value_t *message)
 {
-    static const char *const keys[] = {"messages", NULL};
+    static const mlx_pack_key_t key = MLX_PACK_KEY("messages");
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *answer = mlx_value_map();
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t packed = {0};
     mlx_value_t *list = mlx_value_set(answer, "messages", mlx_value_list());
@@ -40,7 +40,7 @@ static bool fits_alone(const mlx_value_t *message)
     mlx_pack(&packed, answer);
     /* The frames that go with it have names of at most this size in all. */
     return packed.len + 1024 <= MLX_PACK_MAX_BYTES &&
-           mlx_pack_peek(packed.data, packed.len, keys, &span, NULL) == 0;
+           mlx_pack_peek(packed.data, packed.len, &key, 1, &span, NULL) == 0;
 }
 
 static bool add_message(void *arg, const char *topic, mlx_span_t body)

@@ -32,14 +32,14 @@ static void compare(const mlx_message_t *message, mlx_span_t host)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const keys[] = {"host", "src", NULL};
+    static const mlx_pack_key_t keys[] = {MLX_PACK_KEY("host"), MLX_PACK_KEY("src")};
     mlx_span_t spans[2];
     mlx_message_t message;
     if (size < 1 || data[0] > size - 1)
         return 0;
     const uint8_t *topic = data + 1, *body = topic + data[0];
     size_t body_len = size - 1 - data[0];
-    int glance = mlx_pack_peek(body, body_len, keys, spans, NULL);
+    int glance = mlx_pack_peek(body, body_len, keys, 2, spans, NULL);
     if (mlx_message_unpack(&message, topic, data[0], body, body_len, NULL))
         return 0;
     if (glance)

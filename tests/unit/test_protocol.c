@@ -139,16 +139,17 @@ static void deep_and_wide_values_are_refused(void **state)
 static void peek_finds_strings_without_unpacking(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"host", "src", "pid", NULL};
+    static const mlx_pack_key_t keys[] = {MLX_PACK_KEY("host"), MLX_PACK_KEY("src"),
+                                          MLX_PACK_KEY("pid")};
     mlx_span_t spans[3];
     const char body[] = "\x83\xa4host\xa2vm\xa3pid\x07\xa1"
                         "d\x81\xa3src\xa5inner";
-    assert_int_equal(mlx_pack_peek(body, sizeof body - 1, keys, spans, NULL), 0);
+    assert_int_equal(mlx_pack_peek(body, sizeof body - 1, keys, 3, spans, NULL), 0);
     assert_int_equal(spans[0].len, 2);
     assert_memory_equal(spans[0].data, "vm", 2);
     assert_null(spans[1].data); /* only the top level counts */
     assert_null(spans[2].data); /* no string */
-    assert_int_equal(mlx_pack_peek("\x91\x01", 2, keys, spans, NULL), -1);
+    assert_int_equal(mlx_pack_peek("\x91\x01", 2, keys, 3, spans, NULL), -1);
 }
 
 static void topics_match_their_patterns(void **state)
