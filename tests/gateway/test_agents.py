@@ -15,7 +15,7 @@ from mcp.client.streamable_http import create_mcp_http_client, streamable_http_c
 from stand import MACHINE, Stand, eventually, run
 from suite import BIN
 from test_bench import Double, prompts_file, ready  # noqa: F401
-from test_mcp import READ_ONLY, topics
+from test_mcp import READ_ONLY, look_for_models, topics, two_stores
 from test_mcp import with_client as over_stdio
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "demo"))
@@ -71,6 +71,8 @@ def test_the_protocols_own_client():
             answers = await asyncio.gather(*(client.call_tool("machine") for _ in range(20)))
             assert all(topics(answer)["sensor.gpu.0"]["data"]["utilization"] == 0.67 for answer in answers)
             return client.protocol_version
+        folder = two_stores(stand.suite)
+        with_client(stand, "auto", lambda client: look_for_models(client, folder))
         versions = [with_client(stand, mode, look) for mode in ("legacy", MODERN, "auto")]
         assert versions == ["2025-11-25", MODERN, MODERN], versions
         stand.suite.environment["MLX_GATEWAY_MCP"] = "read"
@@ -86,9 +88,9 @@ def test_changes_only_where_they_are_allowed():
         return {tool.name: tool.annotations.read_only_hint for tool in (await client.list_tools()).tools}
     with serving(mode="changes") as stand:
         listed = with_client(stand, "auto", names)
-        assert listed["load_model"] is False and listed["unload_model"] is False, listed
+        assert listed["load"] is False and listed["unload"] is False, listed
     with serving() as stand:
-        call = {**PING, "method": "tools/call", "params": {"name": "unload_model", "arguments": {"model": "x"}}}
+        call = {**PING, "method": "tools/call", "params": {"name": "unload", "arguments": {"model": "x"}}}
         status, said = post(stand, call)
         assert status == 200 and said["error"]["code"] == -32602, said
 
