@@ -282,6 +282,85 @@ static const mlx_field_t cache_clean_args[] = {
     END,
 };
 
+static const mlx_field_t cache_where_args[] = {
+    STR("model", "its name in the cache or in any app, whole or a part of it"),
+    END,
+};
+
+static const mlx_field_t cache_user[] = {
+    STR("app", "that has it"),
+    STR("method", "how it has the bytes of the cache: clone, hardlink, symlink, copy"),
+    BOOL("offline", "on a volume that is not mounted now"),
+    END,
+};
+
+static const mlx_field_t cache_file[] = {
+    STR("name", "of the file in its model"),
+    NUM("size", MLX_INT, MLX_UNIT_BYTES, "of the file"),
+    STR("path", "of what holds its bytes; absent: outside of the store"),
+    END,
+};
+
+static const mlx_field_t cache_place[] = {
+    STR("app", "whose store it is; mlx-cache: the shared cache"),
+    STR("store", "folder of the store"),
+    STR("name", "as this app calls the model"),
+    BOOL("complete", "no file is missing or damaged"),
+    NUM("size", MLX_INT, MLX_UNIT_BYTES, "of its files"),
+    INT("files_count", "files there"),
+    LIST("files", cache_file, "the first 64 of them"),
+    END,
+};
+
+static const mlx_field_t cache_where_model[] = {
+    STR("name", "model name"),
+    LIST("names", NULL, "what the apps call it, where that differs"),
+    STR("source", "where the cache has it from"),
+    BOOL("cached", "the shared cache holds it"),
+    BOOL("complete", "no file is missing or damaged"),
+    INT("missing_files", "of the cache's"),
+    INT("damaged_files", "of the cache's"),
+    NUM("size", MLX_INT, MLX_UNIT_BYTES, "of its files"),
+    NUM("disk", MLX_INT, MLX_UNIT_BYTES, "that they take on the disk"),
+    LIST("used_by", cache_user, "apps that have it"),
+    LIST("places", cache_place, "each store that has it"),
+    END,
+};
+
+static const mlx_field_t cache_where_result[] = {
+    LIST("models", cache_where_model, "with that name, else with it as a part; 20 at most"),
+    END,
+};
+
+static const mlx_field_t cache_fits_args[] = {
+    STR("model", "of the cache or a hub (org/name, hf.co/org/name:QUANT, name:tag), or a path"),
+    INT("context", "tokens; absent: 4096, or what the model can at most"),
+    INT("slots", "conversations at a time; absent: 1"),
+    STR("cache", "type of the KV cache: f16 (what absent means), q8_0, q4_0, ..."),
+    END,
+};
+
+static const mlx_field_t cache_fits_result[] = {
+    STR("model", "that was meant"),
+    STR("architecture", "of the model"),
+    INT("context", "tokens that it was reckoned for"),
+    INT("context_max", "tokens that the model can at most"),
+    NUM("weights", MLX_INT, MLX_UNIT_BYTES, "of the tensors"),
+    NUM("cache", MLX_INT, MLX_UNIT_BYTES, "of the KV cache"),
+    NUM("state", MLX_INT, MLX_UNIT_BYTES, "of recurrent layers"),
+    NUM("compute", MLX_INT, MLX_UNIT_BYTES, "of buffers while it computes"),
+    NUM("output", MLX_INT, MLX_UNIT_BYTES, "of the result's buffer"),
+    NUM("total", MLX_INT, MLX_UNIT_BYTES, "that it needs"),
+    NUM("machine", MLX_INT, MLX_UNIT_BYTES, "memory of this machine"),
+    NUM("available", MLX_INT, MLX_UNIT_BYTES, "free now"),
+    NUM("gpu_available", MLX_INT, MLX_UNIT_BYTES, "free now on GPUs with memory of their own"),
+    BOOL("fits", "now"),
+    LIST("fits_without", NULL, "loaded models whose memory would be enough"),
+    NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "to be expected, from the newest benchmark and the size"),
+    END,
+};
+
 const mlx_catalogue_command_t mlx_command_table[] = {
     {"bus", "bus.snapshot", "Retained messages at once", snapshot_args, NULL, snapshot_result},
     {"bus", "bus.services", "Services that take commands", no_fields, NULL, services_result},
@@ -325,6 +404,10 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      model_result},
     {"cache", "cache.refresh", "Scan the stores again and publish cache.status", no_fields, NULL,
      mlx_fields_cache_status},
+    {"cache", "cache.where", "Which stores have a model, with its paths", cache_where_args, NULL,
+     cache_where_result},
+    {"cache", "cache.fits", "Would a model fit in memory now", cache_fits_args, NULL,
+     cache_fits_result},
 };
 
 const size_t mlx_command_table_count = MLX_COUNT(mlx_command_table);

@@ -65,8 +65,23 @@ static const mlx_mcp_tool_t tools[] = {
     {.name = "cache_status",
      .title = "Models on disk",
      .about = "The shared model cache: every model with its size and the apps that use it, bytes "
-              "on disk, bytes saved by sharing. Tells where a model is; it does not scan anew.",
+              "on disk, bytes saved by sharing. For one model's folders and files, where_is_model.",
      .prefixes = "cache.status"},
+    {.name = "where_is_model",
+     .title = "Where a model lies on disk",
+     .about = "Which stores of this machine have a model (the shared cache, Ollama, Hugging Face, "
+              "LM Studio, ...), with paths, sizes, whether each copy is complete and which apps "
+              "use it. Takes a name or a part of one. Downloads and changes nothing.",
+     .command = "cache.where",
+     .timeout_s = 60},
+    {.name = "fits",
+     .title = "Would a model fit in memory?",
+     .about = "Memory that a model needs for a context (weights, KV cache, buffers), what is free "
+              "now, and which loaded models would have to go. Reads the header only: of a model "
+              "that is not on this machine, from its hub.",
+     .command = "cache.fits",
+     .timeout_s = 60,
+     .asks_out = true},
     {.name = "suite_health",
      .title = "Is the monitor itself well?",
      .about = "State of each process of the suite. Call it when other tools have no data.",
@@ -77,14 +92,14 @@ static const mlx_mcp_tool_t tools[] = {
               "can be cancelled. Uses the GPU and may load the model if it is not loaded.",
      .command = "bench.run",
      .timeout_s = 600},
-    {.name = "load_model",
+    {.name = "load",
      .title = "Load a model into memory",
      .about = "Asks the model server to load a model; takes its gigabytes of memory and up to "
               "minutes.",
      .command = "model.load",
      .timeout_s = 600,
      .changes = true},
-    {.name = "unload_model",
+    {.name = "unload",
      .title = "Free a model's memory",
      .about = "Asks the model server to unload a model. Refused while a request runs, unless force "
               "is given.",
@@ -181,7 +196,7 @@ static mlx_value_t *annotations(const mlx_mcp_tool_t *tool)
     mlx_value_set_bool(map, "readOnlyHint", reads);
     mlx_value_set_bool(map, "destructiveHint", false);
     mlx_value_set_bool(map, "idempotentHint", reads || tool->changes);
-    mlx_value_set_bool(map, "openWorldHint", false);
+    mlx_value_set_bool(map, "openWorldHint", tool->asks_out);
     return map;
 }
 

@@ -18,7 +18,8 @@ typedef struct {
     const char *prefixes;
 
     int timeout_s;
-    bool changes; /* something, so it is offered only where that was allowed */
+    bool changes;  /* something, so it is offered only where that was allowed */
+    bool asks_out; /* a server on the network, if the model is not here */
 } mlx_mcp_tool_t;
 
 const mlx_mcp_tool_t *mlx_mcp_tools(size_t *count);

@@ -77,6 +77,12 @@ mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
  *  strings; NULL with *COUNT 0 when no status is kept. */
 char **mlx_cache_watched(mlx_cache_t *self, size_t *count);
 
+/*  Where the models called NAME lie, or when there are none those with NAME as a part: {"models":
+ *  [{name, names, source, cached, complete, size, disk, used_by, "places": [{app, store, name,
+ *  complete, size, files_count, "files": [{name, size, path}]}]}]}. The cache itself is the app
+ *  "mlx-cache". A file without a path lies outside the app's store. not_found: no store has it. */
+mlx_value_t *mlx_cache_where(mlx_cache_t *self, const char *name, mlx_error_t *err);
+
 /* ---- into the cache ---- */
 
 typedef struct {
@@ -217,6 +223,11 @@ typedef struct {
  *  what is not known is absent. */
 mlx_value_t *mlx_cache_fits(mlx_cache_t *self, const char *model, const mlx_load_t *load,
                             const mlx_machine_t *machine, mlx_error_t *err);
+
+/*  The same in this machine as it is now: what the system has free and, where the bus runs, what
+ *  its GPUs have, which models are loaded and how fast the newest benchmark was. */
+mlx_value_t *mlx_cache_fits_here(mlx_cache_t *self, const char *model, const mlx_load_t *load,
+                                 mlx_error_t *err);
 
 /* ---- what is wrong ---- */
 

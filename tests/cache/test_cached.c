@@ -200,6 +200,23 @@ static void test_commands(void **state)
     world_check_sound(self.world);
     command(&self, "cache.refresh", NULL, NULL);
     assert_true(names(self.report, "org/GGUF"));
+    command(&self, "cache.where", NULL, "org/gguf");
+    assert_int_equal(self.error.code, MLX_OK);
+    const mlx_value_t *found = mlx_value_at(mlx_value_get(self.report, "models"), 0);
+    const mlx_value_t *places = mlx_value_get(found, "places");
+    assert_int_equal(mlx_value_size(places), 2); /* the cache, and Ollama by another name */
+    assert_string_equal(mlx_value_str(mlx_value_at(places, 0), "app"), "mlx-cache");
+    assert_string_equal(mlx_value_str(mlx_value_at(places, 1), "app"), "ollama");
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(
+            access(mlx_value_str(mlx_value_at(mlx_value_get(mlx_value_at(places, i), "files"), 0),
+                                 "path"),
+                   R_OK),
+            0);
+    command(&self, "cache.where", NULL, "nosuch");
+    assert_int_equal(self.error.code, MLX_ERR_NOT_FOUND);
+    command(&self, "cache.fits", NULL, "/nosuch/folder");
+    assert_int_equal(self.error.code, MLX_ERR_NOT_FOUND);
     command(&self, "cache.unlink", "ollama", "org/GGUF");
     assert_int_equal(self.error.code, MLX_OK);
     command(&self, "cache.add", NULL, "org/nosuch");

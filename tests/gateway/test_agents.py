@@ -1,25 +1,17 @@
 """The Model Context Protocol at /mcp: the protocol's own Python client in both eras, and hostile requests."""
 import asyncio
 import base64
-import gzip
 import json
 import os
 import re
 import socket
-import subprocess
-import sys
 
 from mcp import Client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 from stand import MACHINE, Stand, eventually, run
-from suite import BIN
 from test_bench import Double, prompts_file, ready  # noqa: F401
-from test_mcp import READ_ONLY, topics
-from test_mcp import with_client as over_stdio
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "demo"))
-import make  # noqa: E402
+from test_mcp import READ_ONLY, look_for_models, topics, two_stores
 
 MODERN = "2026-07-28"
 META = {"io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientCapabilities": {}}
@@ -71,6 +63,8 @@ def test_the_protocols_own_client():
             answers = await asyncio.gather(*(client.call_tool("machine") for _ in range(20)))
             assert all(topics(answer)["sensor.gpu.0"]["data"]["utilization"] == 0.67 for answer in answers)
             return client.protocol_version
+        folder = two_stores(stand.suite)
+        with_client(stand, "auto", lambda client: look_for_models(client, folder))
         versions = [with_client(stand, mode, look) for mode in ("legacy", MODERN, "auto")]
         assert versions == ["2025-11-25", MODERN, MODERN], versions
         stand.suite.environment["MLX_GATEWAY_MCP"] = "read"
@@ -86,9 +80,9 @@ def test_changes_only_where_they_are_allowed():
         return {tool.name: tool.annotations.read_only_hint for tool in (await client.list_tools()).tools}
     with serving(mode="changes") as stand:
         listed = with_client(stand, "auto", names)
-        assert listed["load_model"] is False and listed["unload_model"] is False, listed
+        assert listed["load"] is False and listed["unload"] is False, listed
     with serving() as stand:
-        call = {**PING, "method": "tools/call", "params": {"name": "unload_model", "arguments": {"model": "x"}}}
+        call = {**PING, "method": "tools/call", "params": {"name": "unload", "arguments": {"model": "x"}}}
         status, said = post(stand, call)
         assert status == 200 and said["error"]["code"] == -32602, said
 
@@ -199,73 +193,6 @@ def test_many_that_wait():
         return f"{statuses.count(b'200')} taken, {statuses.count(b'503')} told to wait"
 
 
-LOADED = {"name": "m:1b", "size": 9_000_000_000, "vram": 9_000_000_000, "context": 4096}
-SLOW = {  # what a recording has, and the finding that explains it
-    "prompt_truncated": ({"runtime.ollama.local.models": {"reachable": True, "kind": "ollama", "models": [LOADED]}},
-                         {"prompt_tokens": 4096, "tokens": 20}, "4096"),
-    "cpu_layers": ({"sensor.gpu.0": {"memory_total": 8_000_000_000, "memory_used": 7_500_000_000},
-                    "runtime.ollama.local.models": {"reachable": True, "kind": "ollama", "models": [{**LOADED, "vram": 4_900_000_000}]}},
-                   {}, "not on the GPU"),
-    "throttled": ({"sensor.gpu.0": {"temperature": 92.0, "throttle": ["hw_thermal_slowdown"]}}, {}, "held down"),
-}
-
-
-def recorded(path, topics_of, last):
-    recording = make.Recording()
-    for second in range(60):
-        for topic, data in topics_of.items():
-            recording.say(second + 0.1, "sampler", topic, data)
-        now = make.START + second * 1_000_000
-        recording.say(second + 0.2, "watcher", "runtime.ollama.local.activity", {
-            "busy": True, "model": "m:1b", "last": {"model": "m:1b", "t": now, **last}} if last else {"busy": True, "model": "m:1b"})
-    with gzip.open(path, "wb") as file:
-        file.write(recording.bytes())
-
-
-async def agent(client):
-    """Why is my model slow? The rule and its words, and how many calls that took."""
-    calls = 0
-    for tool in ("why_slow", "what_runs", "machine"):
-        calls += 1
-        said = topics(await client.call_tool(tool))
-        found = {topic: entry["data"] for topic, entry in said.items() if topic.startswith("finding.")
-                 and entry["data"]["state"] == "firing"}
-        if found:
-            return found, calls
-    return {}, calls
-
-
-def answered(rule):
-    """The dialogue over both transports while the recording of RULE plays; how many calls it took at most."""
-    topics_of, last, words = SLOW[rule]
-    with serving() as stand:
-        path = f"{stand.suite.directory}/{rule}.mlxrec"
-        recorded(path, topics_of, last)
-        stand.suite.start("recorder", "--set", f"host={make.HOST}")
-        player = subprocess.Popen([os.path.join(BIN, "mlxctl"), "replay", "--loop", path], env=stand.suite.environment,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            stand.suite.subscribe(f"finding.{rule}").until(lambda _t, b: b["d"]["state"] == "firing", 200)
-            found, calls = with_client(stand, "auto", agent)
-            other, again = over_stdio(stand.suite, "legacy", agent)
-        finally:
-            player.terminate()
-            player.wait(10)
-    assert f"finding.{rule}" in found and words in found[f"finding.{rule}"]["summary"], found
-    assert found.keys() == other.keys() and found[f"finding.{rule}"]["remedy"], other
-    return max(calls, again)
-
-
-def test_why_is_my_model_slow():
-    """An agent's script finds each cause in a replayed recording; the recorder takes half a minute for each to be
-    sure, so this is switched on by MLX_AGENT_DIALOGUE=1."""
-    if not os.environ.get("MLX_AGENT_DIALOGUE"):
-        return "not run: MLX_AGENT_DIALOGUE is not set"
-    calls = [answered(rule) for rule in SLOW]
-    assert max(calls) <= 3, calls
-    return f"{len(SLOW)} causes, {max(calls)} calls at most"
-
-
 if __name__ == "__main__":
     run(test_the_protocols_own_client, test_changes_only_where_they_are_allowed, test_progress_and_cancel, test_hostile_requests,
-        test_off_unless_asked_for, test_many_that_wait, test_why_is_my_model_slow)
+        test_off_unless_asked_for, test_many_that_wait)

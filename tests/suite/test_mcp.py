@@ -3,6 +3,7 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 
 import yaml
 from mcp import Client
@@ -11,7 +12,10 @@ from mcp.client.stdio import StdioServerParameters
 from suite import BIN, Suite, envelope, run
 from test_bench import Double, prompts_file, ready
 
-READ_ONLY = {"what_runs", "machine", "why_slow", "how_fast", "history", "history_series",
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cache"))
+from files import safetensors, write  # noqa: E402
+
+READ_ONLY = {"where_is_model", "fits", "what_runs", "machine", "why_slow", "how_fast", "history", "history_series",
              "cache_status", "suite_health", "requests", "findings"}
 
 
@@ -32,6 +36,43 @@ def topics(result):
     # Older clients read only the text: it must say the same.
     assert json.loads(result.content[0].text) == result.structured_content
     return {entry["topic"]: entry for entry in result.structured_content["topics"]}
+
+
+def two_stores(suite):
+    """A model in the hub's cache, whole, and in LM Studio's folder, of which a part is missing; the cache's daemon."""
+    config = json.dumps({"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 64, "vocab_size": 100,
+                         "num_attention_heads": 4, "max_position_embeddings": 2048, "intermediate_size": 128}).encode()
+    commit = "0123456789abcdef" * 2 + "01234567"
+    hub = f"{suite.directory}/.cache/huggingface/hub/models--org--tiny"
+    write(f"{hub}/refs/main", commit.encode())
+    index = json.dumps({"weight_map": {"w": "a.safetensors", "v": "b.safetensors"}}).encode()
+    for folder, parts in ((f"{hub}/snapshots/{commit}", "ab"), (f"{suite.directory}/.lmstudio/models/org/Tiny", "a")):
+        write(f"{folder}/config.json", config)
+        write(f"{folder}/model.safetensors.index.json", index)
+        for part in parts:
+            write(f"{folder}/{part}.safetensors", safetensors(4096, part))
+    suite.start("cached")
+    suite.await_service("cache")
+    return f"{hub}/snapshots/{commit}"
+
+
+async def look_for_models(client, folder):
+    """where_is_model and fits, of what two_stores made."""
+    found = await client.call_tool("where_is_model", {"model": "TINY"})
+    assert not found.is_error and json.loads(found.content[0].text) == found.structured_content, found
+    places = {place["app"]: place for model in found.structured_content["models"] for place in model["places"]}
+    assert {app: place["complete"] for app, place in places.items()} == {"huggingface": True, "lmstudio": False}, places
+    assert {os.path.realpath(file["path"]) for file in places["huggingface"]["files"]} == {
+        os.path.realpath(os.path.join(folder, name)) for name in os.listdir(folder)}, places
+    for place in places.values():
+        assert place["size"] == sum(os.stat(file["path"]).st_size for file in place["files"]) > 4096, place
+    nowhere = await client.call_tool("where_is_model", {"model": "no-such"})
+    assert nowhere.is_error and "no store" in nowhere.content[0].text, nowhere
+    assert (await client.call_tool("where_is_model")).is_error
+    fits = (await client.call_tool("fits", {"model": folder, "context": 512})).structured_content
+    assert fits["fits"] is True and fits["context"] == 512 and fits["weights"] > 8000 and fits["available"] > 0, fits
+    wrong = await client.call_tool("fits", {"model": folder, "cache": "f17"})
+    assert wrong.is_error and "f17" in wrong.content[0].text, wrong
 
 
 async def look_around(client):
@@ -67,6 +108,8 @@ def test_both_eras():
         reader.until(lambda topic, b: topic.endswith(".models") and b["d"].get("reachable"), 20)
         reader.until(lambda topic, b: topic == "sensor.memory", 20)
         versions = [with_client(suite, mode, look_around) for mode in ("legacy", "2026-07-28", "auto")]
+        folder = two_stores(suite)
+        with_client(suite, "auto", lambda client: look_for_models(client, folder))
         assert versions[0] == "2025-11-25" and versions[1:] == ["2026-07-28"] * 2, versions
         reader.close()
         return ", ".join(versions)
@@ -97,21 +140,21 @@ def test_a_model_is_unloaded_only_where_that_is_allowed():
         ask = {"model": "tiny-random"}
 
         async def refused(client):
-            return await client.call_tool("load_model", ask)
+            return await client.call_tool("load", ask)
         try:
             with_client(suite, "auto", refused)
-            raise AssertionError("load_model was called")
+            raise AssertionError("load was called")
         except Exception as problem:  # the client's own kind of error, in a group
             assert "no such tool" in repr(problem), repr(problem)
 
         async def load_and_unload(client):
-            assert {"load_model", "unload_model"} < {t.name for t in (await client.list_tools()).tools}
-            loaded = await client.call_tool("load_model", ask)
+            assert {"load", "unload"} < {t.name for t in (await client.list_tools()).tools}
+            loaded = await client.call_tool("load", ask)
             names = [model["name"] for model in double.get("/api/ps")["models"]]
             # The watcher looks each second.
             await asyncio.to_thread(suite.subscribe("runtime.").until, lambda topic, body: topic.endswith(
                 ".models") and body["d"].get("models"), 20)
-            unloaded = await client.call_tool("unload_model", ask)
+            unloaded = await client.call_tool("unload", ask)
             return loaded, names, unloaded, double.get("/api/ps")["models"]
         loaded, names, unloaded, left = with_client(suite, "auto", load_and_unload, "--changes")
         assert not loaded.is_error and not unloaded.is_error, (loaded, unloaded)

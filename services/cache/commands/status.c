@@ -191,23 +191,12 @@ typedef struct {
     uint64_t key;   /* of its model: what its weights are; 0: not known yet */
 } use_t;
 
-/*  The files of one model as one app has them in one folder come together: a tree. */
-static int compare_trees(const mlx_seen_t *a, const mlx_seen_t *b)
-{
-    int order = strcmp(a->model, b->model);
-    if (!order)
-        order = strcmp(a->app, b->app);
-    if (!order)
-        order = strcmp(a->root, b->root);
-    return order ? order : strcmp(a->revision, b->revision);
-}
-
 static int compare_uses(const void *a, const void *b)
 {
     const use_t *x = a, *y = b;
     if (x->key != y->key)
         return x->key < y->key ? -1 : 1;
-    int order = compare_trees(x->seen, y->seen);
+    int order = mlx_seen_compare_trees(x->seen, y->seen);
     return order ? order : (x->group > y->group) - (x->group < y->group);
 }
 
@@ -276,7 +265,7 @@ static uint64_t largest_tree(const use_t *uses, size_t count)
 {
     uint64_t largest = 0, size = 0;
     for (size_t i = 0; i < count; i++) {
-        bool same = i && compare_trees(uses[i - 1].seen, uses[i].seen) == 0;
+        bool same = i && mlx_seen_compare_trees(uses[i - 1].seen, uses[i].seen) == 0;
         size = same ? size : 0;
         if (!same || uses[i - 1].group != uses[i].group)
             size += uses[i].seen->id.size;

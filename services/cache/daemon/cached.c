@@ -114,6 +114,21 @@ static mlx_value_t *do_clean(mlx_cache_t *cache, const job_t *job, mlx_error_t *
     return mlx_cache_clean(cache, &(mlx_cache_clean_options_t){.dry_run = !yes}, err);
 }
 
+static mlx_value_t *do_where(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    return mlx_cache_where(cache, mlx_value_str(job->args, "model"), err);
+}
+
+static mlx_value_t *do_fits(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    mlx_load_t load = {.unified = true, .cache = mlx_value_str(job->args, "cache")};
+    mlx_value_int(job->args, "context", &load.context);
+    mlx_value_int(job->args, "slots", &load.slots);
+    if (mlx_load_check(&load, err))
+        return NULL;
+    return mlx_cache_fits_here(cache, mlx_value_str(job->args, "model"), &load, err);
+}
+
 static const struct {
     const char *cmd;
     bool write;
@@ -125,6 +140,8 @@ static const struct {
     {"cache.link", true, {"app", "model"}, do_link},
     {"cache.unlink", true, {"app", "model"}, do_unlink},
     {"cache.clean", true, {NULL, NULL}, do_clean},
+    {"cache.where", false, {"model", NULL}, do_where},
+    {"cache.fits", false, {"model", NULL}, do_fits},
 };
 
 static size_t find_command(const char *cmd)

@@ -39,9 +39,9 @@ void mlx_cached_destroy(mlx_cached_t **self); /* waits for the running job, whic
 typedef void (*mlx_cached_fn)(void *arg, const mlx_value_t *report, const mlx_error_t *err);
 
 /*  Queue a command: cache.refresh, cache.add {model}, cache.link {app, model}, cache.unlink {app,
- *  model}, cache.clean {yes}: without yes it only tells what it would remove. FN is called once
- *  with ARG. -1 with ERR (usage): no such command or argument;
- *  FN is not called then. */
+ *  model}, cache.clean {yes}: without yes it only tells what it would remove; cache.where {model},
+ *  cache.fits {model, context, slots, cache}. FN is called once with ARG. -1 with ERR (usage): no
+ *  such command or argument; FN is not called then. */
 int mlx_cached_command(mlx_cached_t *self, const char *cmd, const mlx_value_t *args,
                        mlx_cached_fn fn, void *arg, mlx_error_t *err);
 

@@ -38,12 +38,26 @@ static uint64_t block_bytes(const char *type)
     return cache_types[0].bytes;
 }
 
-bool mlx_shape_cache_type(const char *name)
+static bool is_cache_type(const char *name)
 {
     for (size_t i = 0; i < MLX_COUNT(cache_types); i++)
         if (strcmp(cache_types[i].name, name) == 0)
             return true;
     return false;
+}
+
+int mlx_load_check(const mlx_load_t *load, mlx_error_t *err)
+{
+    if (load->context < 0 || load->context > MLX_LOAD_CONTEXT_MAX)
+        return mlx_error_set(err, MLX_ERR_USAGE, "the context must be from 1 to %d tokens",
+                             MLX_LOAD_CONTEXT_MAX);
+    if (load->slots < 0 || load->slots > MLX_LOAD_SLOTS_MAX)
+        return mlx_error_set(err, MLX_ERR_USAGE, "there can be 1 to %d conversations at a time",
+                             MLX_LOAD_SLOTS_MAX);
+    if (load->cache && !is_cache_type(load->cache))
+        return mlx_error_set(err, MLX_ERR_USAGE, "\"%.60s\" is not a type of a KV cache",
+                             load->cache);
+    return 0;
 }
 
 static int64_t at_least(int64_t value, int64_t least)

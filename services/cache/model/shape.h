@@ -72,7 +72,7 @@ int64_t mlx_shape_context(const mlx_shape_t *self, const mlx_load_t *load);
 mlx_memory_t mlx_shape_memory(const mlx_shape_t *self, const mlx_load_t *load);
 uint64_t mlx_memory_total(const mlx_memory_t *memory);
 
-/*  Is NAME a type that a cache can have. */
-bool mlx_shape_cache_type(const char *name);
+/*  0 when LOAD is within its limits and names a type that a cache can have; else usage in ERR. */
+int mlx_load_check(const mlx_load_t *load, mlx_error_t *err);
 
 #endif

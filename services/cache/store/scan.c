@@ -294,3 +294,13 @@ void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, 
     else
         scan_dir(&f, fd, "", 0, 0);
 }
+
+int mlx_seen_compare_trees(const mlx_seen_t *a, const mlx_seen_t *b)
+{
+    int order = strcmp(a->model, b->model);
+    if (!order)
+        order = strcmp(a->app, b->app);
+    if (!order)
+        order = strcmp(a->root, b->root);
+    return order ? order : strcmp(a->revision, b->revision);
+}

@@ -71,6 +71,10 @@ void mlx_scan_destroy(mlx_scan_t **self);
  *  error. */
 int mlx_scan_all(mlx_scan_t *self, const mlx_env_t *env, mlx_roots_t *roots, mlx_error_t *err);
 
+/*  Order of files so that those of one model as one app has them in one folder come together: a
+ *  tree. 0: of one tree. */
+int mlx_seen_compare_trees(const mlx_seen_t *a, const mlx_seen_t *b);
+
 /*  For adapters. add returns the new entry, borrowed until the next one. */
 const char *mlx_scan_store(mlx_scan_t *self, const char *app, const mlx_root_t *root);
 mlx_seen_t *mlx_scan_add(mlx_scan_t *self, const char *app, const char *root, const char *model,
