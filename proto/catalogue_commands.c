@@ -50,6 +50,7 @@ static const mlx_field_t bench_run_args[] = {
     NUM("budget", MLX_REAL, MLX_UNIT_SECONDS,
         "wall time without loading the model; absent: the setting bench.budget_s"),
     LIST("prompts", NULL, "prompts (strings) instead of the built-in ten"),
+    STR("sweep", "instead of prompts: \"context\" or \"parallel\""),
     END,
 };
 

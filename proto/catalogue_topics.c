@@ -357,6 +357,8 @@ const mlx_field_t mlx_fields_bench_progress[] = {
     STR("phase", "load, warmup, prompts or done"),
     INT("prompt", "prompt number, from 1"),
     INT("prompts", "prompts in all"),
+    STR("point", "of a sweep: what is measured now, \"2048 tokens\" or \"4 clients\""),
+    INT("round", "of a sweep: how often its points were measured, from 1"),
     NUM("elapsed", MLX_REAL, MLX_UNIT_SECONDS, "since the start"),
     NUM("remaining", MLX_REAL, MLX_UNIT_SECONDS, "estimate until the end"),
     NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "speed of the newest prompt"),
@@ -364,7 +366,7 @@ const mlx_field_t mlx_fields_bench_progress[] = {
 };
 
 static const mlx_field_t interval[] = {
-    INT("count", "prompts that gave a value"),
+    INT("count", "prompts, or rounds, that gave a value"),
     NUM("median", MLX_REAL, MLX_UNIT_NONE, "median over prompts"),
     NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean over prompts"),
     NUM("low", MLX_REAL, MLX_UNIT_NONE, "lower end of the 95 % interval of the mean"),
@@ -381,6 +383,8 @@ static const mlx_field_t bench_prompt[] = {
     NUM("tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
         "(tokens - 1) over the time since the first, by the server's clock, else the client's"),
     NUM("client_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND, "by the client's clock"),
+    NUM("total_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
+        "of several clients: tokens of all, over the time from the first of any to the last"),
     INT("prompt_tokens", "prompt tokens processed"),
     NUM("prompt_tokens_per_second", MLX_REAL, MLX_UNIT_TOKENS_PER_SECOND,
         "server's figure, else prompt tokens by time to first token"),
@@ -394,6 +398,18 @@ static const mlx_field_t bench_prompt[] = {
     INT("draft_accepted", "of those, taken"),
     STR("done_reason", "length, stop, ...; cut: broken off to stay in time"),
     STR("error", "why there are no figures"),
+    END,
+};
+
+static const mlx_field_t sweep_point[] = {
+    STR("name", "\"2048 tokens\" or \"4 clients\": what was asked for"),
+    INT("clients", "requests at once"),
+    INT("prompt_tokens", "of each request, as the server counted them, mean over rounds"),
+    MAP("tokens_per_second", interval, "generation speed of each client; a value a round"),
+    MAP("client_tokens_per_second", interval, "the same by the client's clock"),
+    MAP("total_tokens_per_second", interval, "of all clients together"),
+    MAP("prompt_tokens_per_second", interval, "prompt speed"),
+    MAP("ttft", interval, "time to first token, seconds"),
     END,
 };
 
@@ -429,7 +445,9 @@ const mlx_field_t mlx_fields_bench_result[] = {
         "share of the run in which others were busy, or our requests waited for their turn"),
     NUM("queued", MLX_REAL, MLX_UNIT_SECONDS, "that our requests waited for their turn"),
     LIST("warnings", NULL, "what makes the figures doubtful"),
-    LIST("prompts", bench_prompt, "each prompt"),
+    LIST("prompts", bench_prompt, "each prompt; of a sweep each round, means over its clients"),
+    STR("sweep", "\"context\" or \"parallel\": what was measured against; absent: a usual run"),
+    LIST("points", sweep_point, "of a sweep, from the least context or the fewest clients"),
     TIME("t", "when the run ended"),
     END,
 };

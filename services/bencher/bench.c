@@ -11,6 +11,7 @@
 #include "plan.h"
 #include "probe.h"
 #include "report.h"
+#include "sweep_run.h"
 
 enum {
     LOAD_LIMIT_S = 600,
@@ -47,7 +48,8 @@ struct mlx_bench {
     mlx_bench_step_t step;
     size_t step_bytes;
     mlx_asking_t *asking;
-    mlx_probe_t *probe; /* of what has just been loaded */
+    mlx_sweep_run_t *sweep; /* NULL: prompts are asked */
+    mlx_probe_t *probe;     /* of what has just been loaded */
     mlx_timer_t *tick;
     int64_t nonce;
     int64_t begun_us; /* the model is loaded */
@@ -78,10 +80,13 @@ static void tell(mlx_bench_t *self)
     if (self->target.runtime)
         mlx_value_set_str(d, "model", self->target.model);
     mlx_value_set_str(d, "phase", names[self->phase]);
-    mlx_value_set_int(d, "prompts", (int64_t)mlx_prompts_count(self->options.prompts));
-    if (self->phase == PHASE_PROMPTS)
+    if (!self->options.sweep)
+        mlx_value_set_int(d, "prompts", (int64_t)mlx_prompts_count(self->options.prompts));
+    if (self->phase == PHASE_PROMPTS && !self->sweep)
         mlx_value_set_int(d, "prompt", self->step.prompt + 1);
     mlx_value_set_real(d, "elapsed", elapsed_s(self));
+    if (self->phase == PHASE_PROMPTS && self->sweep)
+        mlx_sweep_run_tell(self->sweep, d);
     if (self->plan)
         mlx_value_set_real(d, "remaining", mlx_bench_plan_remaining(self->plan, elapsed_s(self)));
     mlx_value_set_real(d, "tokens_per_second", self->rate);
@@ -95,21 +100,33 @@ static void on_tick(void *arg)
 
 /* ---- the end ---- */
 
+static int write_figures(mlx_bench_t *self, mlx_value_t *result, mlx_value_t *warnings)
+{
+    if (!self->sweep)
+        return mlx_report_write(&self->target, self->options.prompts, self->records,
+                                self->record_count, result, warnings, &self->error);
+    mlx_report_subject(&self->target, result);
+    return mlx_sweep_run_write(self->sweep, result, warnings, &self->error);
+}
+
 static mlx_value_t *result_of(mlx_bench_t *self)
 {
     mlx_value_t *result = mlx_value_map();
     mlx_value_t *warnings = mlx_value_list();
     mlx_value_set_str(result, "id", self->id);
-    if (mlx_report_write(&self->target, self->options.prompts, self->records, self->record_count,
-                         result, warnings, &self->error)) {
+    if (write_figures(self, result, warnings)) {
         mlx_value_destroy(&warnings);
         mlx_value_destroy(&result);
         return NULL;
     }
     mlx_value_set_real(result, "duration", (double)(self->ended_us - self->begun_us) / 1e6);
     mlx_value_set_real(result, "load", self->load_s);
-    mlx_conditions_queued(self->conditions, mlx_report_queued(self->records, self->record_count));
-    mlx_conditions_write(self->conditions, mlx_report_tokens(self->records, self->record_count),
+    mlx_conditions_queued(self->conditions,
+                          self->sweep ? mlx_sweep_run_queued(self->sweep)
+                                      : mlx_report_queued(self->records, self->record_count));
+    mlx_conditions_write(self->conditions,
+                         self->sweep ? mlx_sweep_run_tokens(self->sweep)
+                                     : mlx_report_tokens(self->records, self->record_count),
                          result, warnings);
     if (self->not_restored)
         mlx_value_append(warnings,
@@ -180,6 +197,8 @@ static void restore(mlx_bench_t *self)
 {
     mlx_asking_destroy(&self->asking);
     mlx_probe_destroy(&self->probe);
+    if (self->sweep)
+        mlx_sweep_run_stop(self->sweep);
     self->phase = PHASE_RESTORE;
     self->ended_us = mlx_now_us();
     if (!self->touched) {
@@ -209,8 +228,8 @@ static int64_t next_nonce(mlx_bench_t *self)
     return self->nonce;
 }
 
-static void start_asking(mlx_bench_t *self, const char *prompt, int64_t tokens, double limit_s,
-                         mlx_asking_fn fn)
+static mlx_asking_t *ask(mlx_bench_t *self, const char *prompt, int64_t tokens, double limit_s,
+                         mlx_asking_fn fn, void *fn_arg)
 {
     mlx_asking_request_t request = {
         .runtime = self->target.runtime,
@@ -225,7 +244,7 @@ static void start_asking(mlx_bench_t *self, const char *prompt, int64_t tokens, 
         .limit_ms = (int64_t)ceil(limit_s * 1000),
     };
     self->touched = self->target.runtime->generate.keeps;
-    self->asking = mlx_asking_new(self->options.loop, self->options.http, &request, fn, self);
+    return mlx_asking_new(self->options.loop, self->options.http, &request, fn, fn_arg);
 }
 
 static mlx_outcome_t outcome_of(const mlx_bench_t *self, const mlx_answer_t *answer)
@@ -282,8 +301,60 @@ static void next_step(mlx_bench_t *self)
                                            self->step.bytes, next_nonce(self));
     self->phase = warmup ? PHASE_WARMUP : PHASE_PROMPTS;
     self->step_bytes = strlen(text);
-    start_asking(self, text, self->step.tokens, self->step.limit_s, on_answer);
+    self->asking = ask(self, text, self->step.tokens, self->step.limit_s, on_answer, self);
     tell(self);
+}
+
+/* ---- a sweep ---- */
+
+static mlx_asking_t *sweep_ask(void *arg, const char *prompt, int64_t tokens, double limit_s,
+                               mlx_asking_fn fn, void *fn_arg)
+{
+    return ask(arg, prompt, tokens, limit_s, fn, fn_arg);
+}
+
+static double sweep_elapsed(void *arg)
+{
+    return elapsed_s(arg);
+}
+
+static int64_t sweep_nonce(void *arg)
+{
+    return next_nonce(arg);
+}
+
+static void sweep_warm(void *arg)
+{
+    mlx_bench_t *self = arg;
+    mlx_conditions_begin(self->conditions, mlx_now_us());
+}
+
+static void sweep_over(void *arg, const mlx_error_t *err)
+{
+    mlx_bench_t *self = arg;
+    if (err) {
+        fail(self, err);
+        return;
+    }
+    mlx_conditions_end(self->conditions, mlx_now_us());
+    restore(self);
+}
+
+static void begin_sweep(mlx_bench_t *self)
+{
+    const mlx_sweep_host_t host = {.ask = sweep_ask,
+                                   .elapsed = sweep_elapsed,
+                                   .nonce = sweep_nonce,
+                                   .warm = sweep_warm,
+                                   .progress = on_tick,
+                                   .over = sweep_over,
+                                   .arg = self};
+    self->phase = PHASE_PROMPTS;
+    self->sweep =
+        mlx_sweep_run_new(self->options.sweep, self->options.budget_s, self->target.context, &host);
+    if (self->options.sweep == MLX_SWEEP_PARALLEL)
+        mlx_conditions_clients(self->conditions, MLX_SWEEP_CLIENTS_MAX);
+    mlx_sweep_run_start(self->sweep);
 }
 
 /* ---- the beginning ---- */
@@ -291,6 +362,10 @@ static void next_step(mlx_bench_t *self)
 static void begin(mlx_bench_t *self)
 {
     self->begun_us = mlx_now_us();
+    if (self->options.sweep) {
+        begin_sweep(self);
+        return;
+    }
     self->plan =
         mlx_bench_plan_new(self->options.prompts, self->options.budget_s, self->target.context);
     next_step(self);
@@ -339,7 +414,7 @@ static void load(mlx_bench_t *self)
         return;
     }
     self->phase = PHASE_LOAD;
-    start_asking(self, text, 1, LOAD_LIMIT_S, on_loaded);
+    self->asking = ask(self, text, 1, LOAD_LIMIT_S, on_loaded, self);
     tell(self);
 }
 
@@ -419,9 +494,12 @@ void mlx_bench_destroy(mlx_bench_t **self_p)
     mlx_find_destroy(&self->find);
     mlx_probe_destroy(&self->probe);
     mlx_asking_destroy(&self->asking);
+    if (self->sweep)
+        mlx_sweep_run_stop(self->sweep);
     if (self->touched)
         restore_blocking(self);
     mlx_bench_plan_destroy(&self->plan);
+    mlx_sweep_run_destroy(&self->sweep);
     mlx_conditions_destroy(&self->conditions);
     mlx_prompts_destroy(&self->options.prompts);
     free(self->records);

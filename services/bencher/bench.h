@@ -16,6 +16,7 @@
 #include "common/runtime/keys.h"
 #include "common/view/overview.h"
 #include "prompts.h"
+#include "sweep_plan.h"
 
 typedef struct mlx_bench mlx_bench_t;
 
@@ -28,6 +29,7 @@ typedef struct {
     const char *model;              /* NULL: the one that is loaded */
     const char *url;                /* NULL: a runtime that the bus knows */
     mlx_prompts_t *prompts;         /* ownership is taken */
+    mlx_sweep_kind_t sweep;         /* instead of the prompts, if any */
     double budget_s;
     uint64_t random; /* any number that no earlier run had */
 

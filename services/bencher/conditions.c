@@ -48,6 +48,7 @@ typedef struct {
 struct mlx_conditions {
     const mlx_bench_target_t *target;
     bool measuring;
+    int clients; /* requests at once that are our own */
     int64_t begun_us, ended_us;
     int64_t since_us; /* what is contended is so since then */
     int64_t contended_us;
@@ -75,6 +76,7 @@ mlx_conditions_t *mlx_conditions_new(const mlx_bench_target_t *target)
 {
     mlx_conditions_t *self = mlx_alloc(1, sizeof *self);
     self->target = target;
+    self->clients = 1;
     self->max_celsius = self->cpu_before = self->gpu_before = self->queued_s = (double)NAN;
     return self;
 }
@@ -83,6 +85,11 @@ void mlx_conditions_destroy(mlx_conditions_t **self)
 {
     free(*self);
     *self = NULL;
+}
+
+void mlx_conditions_clients(mlx_conditions_t *self, int count)
+{
+    self->clients = count;
 }
 
 bool mlx_conditions_shared(const mlx_conditions_t *self)
@@ -119,7 +126,7 @@ static other_t *other_of(mlx_conditions_t *self, const char *topic)
     return other;
 }
 
-/*  Our own request is one; a second one, or one of another model, is somebody else's. */
+/*  More requests than are our own, or one of another model, are somebody else's. */
 static void take_own(mlx_conditions_t *self, const mlx_value_t *d, bool busy)
 {
     int64_t requests = 0;
@@ -128,7 +135,7 @@ static void take_own(mlx_conditions_t *self, const mlx_value_t *d, bool busy)
     mlx_value_int(d, "requests", &requests);
     bool foreign = keeps && model && !mlx_probe_same_model(self->target->model, model) &&
                    !mlx_probe_same_model(model, self->target->model);
-    self->shared_now = busy && (requests > 1 || foreign);
+    self->shared_now = busy && (requests > self->clients || foreign);
     self->shared_ever = self->shared_ever || self->shared_now;
 }
 

@@ -28,6 +28,9 @@ void mlx_conditions_message(mlx_conditions_t *self, const mlx_message_t *message
 void mlx_conditions_begin(mlx_conditions_t *self, int64_t now_us);
 void mlx_conditions_end(mlx_conditions_t *self, int64_t now_us);
 
+/*  Up to COUNT requests at once are our own; 1 without this call. */
+void mlx_conditions_clients(mlx_conditions_t *self, int count);
+
 /*  Somebody else uses the target's runtime, or used it since the beginning. */
 bool mlx_conditions_shared(const mlx_conditions_t *self);
 

@@ -76,14 +76,26 @@ static int budget_of(const state_t *self, const mlx_value_t *args, double *budge
                          *budget_s, BUDGET_MIN_S, BUDGET_MAX_S);
 }
 
+static int sweep_of(const mlx_value_t *args, mlx_sweep_kind_t *kind, mlx_error_t *err)
+{
+    const char *name = mlx_value_str(args, "sweep");
+    *kind = mlx_sweep_kind(name);
+    if (name && !*kind)
+        return mlx_error_set(err, MLX_ERR_USAGE, "no sweep %.40s: context or parallel", name);
+    if (name && mlx_value_get(args, "prompts"))
+        return mlx_error_set(err, MLX_ERR_USAGE, "a sweep has prompts of its own");
+    return 0;
+}
+
 static int start_run(state_t *self, const mlx_value_t *args, mlx_error_t *err)
 {
     double budget_s;
+    mlx_sweep_kind_t sweep;
     if (self->bench) {
         mlx_error_set(err, MLX_ERR_BUSY, "another benchmark is running");
         return mlx_error_hint(err, "wait a minute, or cancel it");
     }
-    if (budget_of(self, args, &budget_s, err))
+    if (budget_of(self, args, &budget_s, err) || sweep_of(args, &sweep, err))
         return -1;
     mlx_prompts_t *prompts = prompts_of(self, args, err);
     if (!prompts)
@@ -98,6 +110,7 @@ static int start_run(state_t *self, const mlx_value_t *args, mlx_error_t *err)
         .model = mlx_value_str(args, "model"),
         .url = mlx_value_str(args, "url"),
         .prompts = prompts,
+        .sweep = sweep,
         .budget_s = budget_s,
         .random = self->random,
         .progress = on_progress,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/buf.h"
+
 enum {
     OWN_TOKENS = 192,
 };
@@ -226,4 +228,15 @@ char *mlx_prompts_warmup(int64_t nonce)
     return mlx_format("%08lld Count upwards from one hundred in words, and do not stop before one "
                       "hundred and fifty.",
                       (long long)nonce);
+}
+
+char *mlx_prompts_filler(size_t bytes, int64_t nonce)
+{
+    mlx_buf_t text = {0};
+    mlx_buf_printf(&text, "%08lld ", (long long)nonce);
+    while (text.len < bytes) {
+        size_t room = bytes - text.len, len = strlen(report);
+        mlx_buf_append(&text, report, len < room ? len : room);
+    }
+    return mlx_buf_take(&text);
 }

@@ -45,6 +45,10 @@ char *mlx_prompts_text(const mlx_prompts_t *self, size_t index, size_t max, int6
 /*  "builtin-1", or "own-" and a digest of the texts. Borrowed. */
 const char *mlx_prompts_set(const mlx_prompts_t *self);
 
+/*  A text of BYTES, at least of the nonce's, that asks for a long answer: what a sweep fills a
+ *  context with. Caller owns it and must free it. */
+char *mlx_prompts_filler(size_t bytes, int64_t nonce);
+
 /*  The text of the warm-up. Caller owns it and must free it. */
 char *mlx_prompts_warmup(int64_t nonce);
 

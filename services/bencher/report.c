@@ -20,22 +20,22 @@ static bool measured(const mlx_record_t *record)
            record->answer.figures.generated_tokens >= MLX_REPORT_TOKENS_MIN;
 }
 
-static double generation_rate(const mlx_record_t *record)
+double mlx_report_rate(const mlx_record_t *record)
 {
     return measured(record) ? record->answer.figures.generation_rate : (double)NAN;
 }
 
-static double client_rate(const mlx_record_t *record)
+double mlx_report_client_rate(const mlx_record_t *record)
 {
     return measured(record) ? record->answer.figures.client_rate : (double)NAN;
 }
 
-static double ttft(const mlx_record_t *record)
+double mlx_report_ttft(const mlx_record_t *record)
 {
     return record->answer.error.code ? (double)NAN : record->answer.figures.ttft_s;
 }
 
-static double prompt_rate(const mlx_record_t *record)
+double mlx_report_prompt_rate(const mlx_record_t *record)
 {
     const mlx_stream_figures_t *f = &record->answer.figures;
     if (record->answer.error.code)
@@ -82,7 +82,7 @@ static double wait_beyond(const mlx_record_t *record, double usual_s)
 double mlx_report_queued(const mlx_record_t *records, size_t count)
 {
     mlx_summary_t work = summary_of(records, count, work_s);
-    mlx_summary_t usual = summary_of(records, count, ttft);
+    mlx_summary_t usual = summary_of(records, count, mlx_report_ttft);
     double sum_s = 0;
     if (usual.count == 0)
         return (double)NAN;
@@ -97,8 +97,8 @@ double mlx_report_queued(const mlx_record_t *records, size_t count)
 
 double mlx_report_budget(const mlx_record_t *records, size_t count, size_t wanted)
 {
-    mlx_summary_t rate = summary_of(records, count, generation_rate);
-    mlx_summary_t first = summary_of(records, count, ttft);
+    mlx_summary_t rate = summary_of(records, count, mlx_report_rate);
+    mlx_summary_t first = summary_of(records, count, mlx_report_ttft);
     size_t enough = 0;
     for (size_t i = 0; i < count; i++)
         enough +=
@@ -132,13 +132,13 @@ static mlx_value_t *prompt_value(const mlx_record_t *record)
     mlx_value_t *map = mlx_value_map();
     mlx_value_set_str(map, "name", record->name);
     set_count(map, "tokens", f->generated_tokens);
-    mlx_value_set_real(map, "tokens_per_second", generation_rate(record));
-    mlx_value_set_real(map, "client_tokens_per_second", client_rate(record));
+    mlx_value_set_real(map, "tokens_per_second", mlx_report_rate(record));
+    mlx_value_set_real(map, "client_tokens_per_second", mlx_report_client_rate(record));
     set_count(map, "prompt_tokens", f->prompt_tokens);
-    mlx_value_set_real(map, "prompt_tokens_per_second", prompt_rate(record));
-    mlx_value_set_real(map, "ttft", ttft(record));
-    if (!isnan(work_s(record)) && !isnan(ttft(record)))
-        mlx_value_set_real(map, "queued", fmax(ttft(record) - work_s(record), 0));
+    mlx_value_set_real(map, "prompt_tokens_per_second", mlx_report_prompt_rate(record));
+    mlx_value_set_real(map, "ttft", mlx_report_ttft(record));
+    if (!isnan(work_s(record)) && !isnan(mlx_report_ttft(record)))
+        mlx_value_set_real(map, "queued", fmax(mlx_report_ttft(record) - work_s(record), 0));
     set_count(map, "cached_tokens", f->cached_tokens);
     set_count(map, "thinking_tokens", f->thinking_tokens);
     set_count(map, "draft_tokens", f->draft_tokens);
@@ -231,12 +231,8 @@ static int no_figures(const mlx_record_t *records, size_t count, mlx_error_t *er
     return mlx_error_hint(err, "give it more time: --budget, or bench.budget_s in the settings");
 }
 
-int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prompts,
-                     const mlx_record_t *records, size_t count, mlx_value_t *result,
-                     mlx_value_t *warnings, mlx_error_t *err)
+void mlx_report_subject(const mlx_bench_target_t *target, mlx_value_t *result)
 {
-    if (summary_of(records, count, generation_rate).count == 0)
-        return no_figures(records, count, err);
     mlx_value_set_str(result, "model", target->model);
     set_text(result, "digest", target->digest);
     set_text(result, "quantization", target->quantization);
@@ -245,12 +241,21 @@ int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prom
     mlx_value_set_str(result, "url", target->url);
     if (target->context > 0)
         mlx_value_set_int(result, "context", target->context);
+}
+
+int mlx_report_write(const mlx_bench_target_t *target, const mlx_prompts_t *prompts,
+                     const mlx_record_t *records, size_t count, mlx_value_t *result,
+                     mlx_value_t *warnings, mlx_error_t *err)
+{
+    if (summary_of(records, count, mlx_report_rate).count == 0)
+        return no_figures(records, count, err);
+    mlx_report_subject(target, result);
     mlx_value_set_str(result, "prompt_set", mlx_prompts_set(prompts));
     mlx_value_set_int(result, "tokens", mlx_report_tokens(records, count));
-    set_summary(result, "tokens_per_second", records, count, generation_rate);
-    set_summary(result, "client_tokens_per_second", records, count, client_rate);
-    set_summary(result, "prompt_tokens_per_second", records, count, prompt_rate);
-    set_summary(result, "ttft", records, count, ttft);
+    set_summary(result, "tokens_per_second", records, count, mlx_report_rate);
+    set_summary(result, "client_tokens_per_second", records, count, mlx_report_client_rate);
+    set_summary(result, "prompt_tokens_per_second", records, count, mlx_report_prompt_rate);
+    set_summary(result, "ttft", records, count, mlx_report_ttft);
     mlx_value_t *list = mlx_value_set(result, "prompts", mlx_value_list());
     for (size_t i = 0; i < count; i++)
         mlx_value_append(list, prompt_value(&records[i]));

@@ -134,6 +134,8 @@ static void note_load(const mlx_facts_t *self, mlx_fact_model_t *model, int64_t 
     size_t at = model->load_count++ % MLX_FACT_LOADS;
     model->loads[at] = t;
     model->contexts[at] = context;
+    model->askers[at][0] = '\0';
+    model->load_s = 0;
     model->loaded_at = model->used_at = t;
     model->swap_at_load = t - self->memory_t < MLX_FACT_STALE_US ? self->swap_used : NAN;
 }
@@ -161,6 +163,8 @@ static void take_model(const mlx_facts_t *self, mlx_fact_runtime_t *runtime, con
     model->expires_at = int_of(map, "expires_at");
     keep(model->digest, sizeof model->digest, mlx_value_str(map, "digest"));
     keep(model->quantization, sizeof model->quantization, mlx_value_str(map, "quantization"));
+    keep(model->family, sizeof model->family, mlx_value_str(map, "family"));
+    keep(model->parameters, sizeof model->parameters, mlx_value_str(map, "parameter_size"));
 }
 
 static bool in_list(const mlx_value_t *list, const char *name)
@@ -181,6 +185,7 @@ static void take_models(mlx_facts_t *self, mlx_fact_runtime_t *runtime,
     bool reachable = false, first = runtime->t == 0;
     mlx_value_bool(message->d, "reachable", &reachable);
     keep(runtime->kind, sizeof runtime->kind, kind);
+    keep(runtime->version, sizeof runtime->version, mlx_value_str(message->d, "version"));
     snprintf(runtime->label, sizeof runtime->label, "%s%s%s", kind ? kind : "the server",
              url ? " at " : "", url ? url : "");
     if (!reachable) /* what is loaded is not known: nothing was unloaded by that */
@@ -257,4 +262,6 @@ void mlx_facts_message(mlx_facts_t *self, const mlx_message_t *message)
         take_models(self, runtime, message);
     else if (runtime && strcmp(end, ".activity") == 0)
         take_activity(runtime, message);
+    else if (runtime && strcmp(end, ".request") == 0)
+        mlx_facts_request(self, runtime, message->d);
 }

@@ -5,11 +5,7 @@
 #include <string.h>
 
 #include "common/base/units.h"
-#include "findings.h"
-
-#define SECOND_US INT64_C(1000000)
-#define MINUTE_US (60 * SECOND_US)
-#define HOUR_US (60 * MINUTE_US)
+#include "finding_rules.h"
 
 static const double gb = 1e9;
 
@@ -26,11 +22,8 @@ static bool is_fresh(int64_t t, int64_t now_us)
     return now_us - t < MLX_FACT_STALE_US;
 }
 
-typedef bool (*model_fn)(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
-                         const mlx_fact_model_t *model, int64_t now_us, mlx_finding_t *out);
-
-/*  The first loaded model of which FN says yes. */
-static bool any_model(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out, model_fn fn)
+bool mlx_finding_model(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out,
+                       mlx_finding_model_fn fn)
 {
     for (size_t i = 0; i < facts->runtime_count; i++) {
         const mlx_fact_runtime_t *runtime = &facts->runtimes[i];
@@ -92,7 +85,7 @@ static bool truncated(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtim
 
 static bool prompt_truncated(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, truncated);
+    return mlx_finding_model(facts, now_us, out, truncated);
 }
 
 static bool nearly_full(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
@@ -113,7 +106,7 @@ static bool nearly_full(const mlx_facts_t *facts, const mlx_fact_runtime_t *runt
 
 static bool context_full(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, nearly_full);
+    return mlx_finding_model(facts, now_us, out, nearly_full);
 }
 
 /* ---- memory ---- */
@@ -159,7 +152,7 @@ static bool beside_gpu(const mlx_facts_t *facts, const mlx_fact_runtime_t *runti
 
 static bool cpu_layers(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, beside_gpu);
+    return mlx_finding_model(facts, now_us, out, beside_gpu);
 }
 
 static bool swapped(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
@@ -181,7 +174,7 @@ static bool swapped(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
 
 static bool swapping(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, swapped);
+    return mlx_finding_model(facts, now_us, out, swapped);
 }
 
 static bool idle(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
@@ -206,7 +199,7 @@ static bool idle(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
 
 static bool idle_model(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, idle);
+    return mlx_finding_model(facts, now_us, out, idle);
 }
 
 /*  "org/Qwen3-8B-Q4_K_M.gguf" and "qwen3-8b-q4_k_m" are one; so is ":latest" and nothing. */
@@ -259,31 +252,45 @@ static bool twice(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
 
 static bool two_copies(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, twice);
+    return mlx_finding_model(facts, now_us, out, twice);
 }
 
 /* ---- loads and queues ---- */
 
-/*  The contexts that MODEL was loaded with in the past hour: "4096 and 8192"; "" for one only. */
+/*  "4096 (curl)": a context that was asked for at load I, and who did. */
+static void say_asked(const mlx_fact_model_t *model, size_t i, char *out, size_t size)
+{
+    bool known = model->askers[i][0];
+    snprintf(out, size, "%lld%s%s%s", (long long)model->contexts[i], known ? " (" : "",
+             model->askers[i], known ? ")" : "");
+}
+
+/*  The least and the greatest context that MODEL was loaded with in the past hour, each with its
+ *  client where it is known; "" for one only. */
 static void name_contexts(const mlx_fact_model_t *model, int64_t now_us, char *out, size_t size)
 {
-    int64_t least = INT64_MAX, most = 0;
+    size_t least = MLX_FACT_LOADS, most = MLX_FACT_LOADS;
+    char low[64], high[64];
     out[0] = '\0';
     for (size_t i = 0; i < model->load_count && i < MLX_FACT_LOADS; i++) {
         if (now_us - model->loads[i] > HOUR_US || model->contexts[i] <= 0)
             continue;
-        least = model->contexts[i] < least ? model->contexts[i] : least;
-        most = model->contexts[i] > most ? model->contexts[i] : most;
+        if (least == MLX_FACT_LOADS || model->contexts[i] < model->contexts[least])
+            least = i;
+        if (most == MLX_FACT_LOADS || model->contexts[i] > model->contexts[most])
+            most = i;
     }
-    if (most > least)
-        snprintf(out, size, ": clients ask for contexts of %lld and %lld tokens", (long long)least,
-                 (long long)most);
+    if (least == MLX_FACT_LOADS || model->contexts[least] == model->contexts[most])
+        return;
+    say_asked(model, least, low, sizeof low);
+    say_asked(model, most, high, sizeof high);
+    snprintf(out, size, ": clients ask for contexts of %s and %s tokens", low, high);
 }
 
 static bool loaded_often(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtime,
                          const mlx_fact_model_t *model, int64_t now_us, mlx_finding_t *out)
 {
-    char contexts[96];
+    char contexts[200];
     int count = 0;
     (void)facts;
     for (size_t i = 0; i < model->load_count && i < MLX_FACT_LOADS; i++)
@@ -306,7 +313,7 @@ static bool loaded_often(const mlx_facts_t *facts, const mlx_fact_runtime_t *run
 
 static bool reloaded(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
-    return any_model(facts, now_us, out, loaded_often);
+    return mlx_finding_model(facts, now_us, out, loaded_often);
 }
 
 static bool queueing(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
@@ -436,6 +443,11 @@ static const mlx_finding_rule_t rules[] = {
     {"reloaded", 0, "a model is loaded again and again", reloaded},
     {"idle_model", 60, "an unused model holds scarce GPU memory", idle_model},
     {"regression", 0, "an update made a model slower", regression},
+    {"prompt_cache", 0, "a conversation is read again from an early token", mlx_finding_cache},
+    {"slow_load", 0, "weights came slowly from the disk", mlx_finding_slow_load},
+    {"slow_quantization", 0, "a smaller quantization generates more slowly than a bigger one",
+     mlx_finding_quantization},
+    {"old_server", 60, "a server is older than the fix of a known fault", mlx_finding_old_server},
     {"two_copies", 30, "two servers have loaded the same weights", two_copies},
 };
 

@@ -102,6 +102,7 @@ void rig_start(rig_t *self, const rig_ask_t *ask)
         .model = ask->model,
         .url = strcmp(url, "bus") == 0 ? NULL : url,
         .prompts = prompts_of(ask),
+        .sweep = ask->sweep,
         .budget_s = ask->budget_s > 0 ? ask->budget_s : 60,
         .random = ++self->runs * 0x9e3779b97f4a7c15ULL,
         .progress = on_progress,

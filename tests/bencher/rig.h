@@ -48,6 +48,7 @@ typedef struct {
     const char *model;
     const char *url;        /* NULL: the double's; "bus": what the overview knows */
     const char *prompts[4]; /* NULL: the built-in ones */
+    mlx_sweep_kind_t sweep; /* instead of them */
     double budget_s;        /* 0: 60 */
 } rig_ask_t;
 

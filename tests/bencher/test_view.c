@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "tools/mlxctl/bench_html.h"
 #include "tools/mlxctl/bench_view.h"
 
 static const mlx_term_t plain = {.columns = 80, .rows = 24};
@@ -61,6 +62,60 @@ static void text_has_the_figures(void **state)
     assert_non_null(strstr(text, "1.25 J per token"));
     assert_non_null(strstr(text, "warning: the processor"));
     assert_null(strchr(text, '\x1b'));
+}
+
+/*  A sweep over one and four clients; each has 42 tokens per second, then 30. */
+static mlx_value_t *sweep_of(void)
+{
+    static const struct {
+        const char *name;
+        int clients, rounds;
+        double each, all;
+    } at[] = {{"1 client", 1, 10, 42, 42}, {"4 clients", 4, 3, 30, 118}};
+    mlx_value_t *result = result_of("s", 1, 42, 0);
+    mlx_value_set_str(result, "sweep", "parallel");
+    mlx_value_t *points = mlx_value_set(result, "points", mlx_value_list());
+    for (size_t i = 0; i < MLX_COUNT(at); i++) {
+        mlx_value_t *point = mlx_value_append(points, mlx_value_map());
+        mlx_value_set_str(point, "name", at[i].name);
+        mlx_value_set_int(point, "clients", at[i].clients);
+        for (int k = 0; k < 2; k++) {
+            mlx_value_t *map = mlx_value_set(
+                point, k ? "total_tokens_per_second" : "tokens_per_second", mlx_value_map());
+            mlx_value_set_int(map, "count", at[i].rounds);
+            mlx_value_set_real(map, "mean", k ? at[i].all : at[i].each);
+            mlx_value_set_real(map, "low", (k ? at[i].all : at[i].each) - 2);
+            mlx_value_set_real(map, "high", (k ? at[i].all : at[i].each) + 2);
+            if (at[i].rounds < 10)
+                mlx_value_set_bool(map, "range", true);
+        }
+    }
+    return result;
+}
+
+static void a_sweep_is_a_table_and_a_plot(void **state)
+{
+    static const mlx_term_t narrow = {.tty = true, .utf8 = true, .columns = 60, .rows = 24};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = sweep_of();
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0}, wide = {0}, page = {0}, table = {0};
+    (void)state;
+    mlx_bench_text(result, &plain, &text);
+    assert_non_null(strstr(mlx_buf_str(&text), "28.0 to 32.0 (range)"));
+    assert_non_null(strstr(mlx_buf_str(&text), "40.0 to 44.0 "));
+    assert_non_null(strstr(mlx_buf_str(&text), "4 clients |#############......"));
+    assert_null(strstr(mlx_buf_str(&text), "kind_9")); /* the rounds are in --csv */
+    mlx_bench_text(result, &narrow, &wide);
+    assert_non_null(strstr(mlx_buf_str(&wide), "│████████░░░░"));
+    mlx_bench_markdown(result, &table);
+    assert_non_null(strstr(mlx_buf_str(&table), "| 4 clients | 3 | 30.0 |"));
+    mlx_value_append(list, mlx_value_copy(result));
+    mlx_bench_html(list, &page);
+    assert_non_null(strstr(mlx_buf_str(&page), "<polyline class=\"b\""));
+    assert_non_null(strstr(mlx_buf_str(&page), "<td>28.0 to 32.0 (range)</td>"));
+    mlx_buf_reset(&text);
+    mlx_bench_list_text(list, &plain, &text);
+    assert_non_null(strstr(mlx_buf_str(&text), "(parallel sweep)"));
 }
 
 static void csv_quotes_what_it_must(void **state)
@@ -223,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_has_the_figures),
+        cmocka_unit_test(a_sweep_is_a_table_and_a_plot),
         cmocka_unit_test(csv_quotes_what_it_must),
         cmocka_unit_test(markdown_is_a_table),
         cmocka_unit_test(a_hostile_result_does_no_harm),

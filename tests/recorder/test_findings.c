@@ -250,6 +250,154 @@ static void loads_are_counted(void **state)
     assert_non_null(strstr(mlx_buf_str(&rig->told), "contexts of 4096 and 16384 tokens"));
 }
 
+/* ---- drawn from requests ---- */
+
+/*  A request of COUNT seconds that ends now, told as a server's log or the tap tell it. */
+static void ask(rig_t *rig, int seconds, const char *more)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *json = mlx_format("{\"start\":%lld,\"end\":$,\"model\":\"m:1b\",\"outcome\":\"ok\",%s}",
+                            (long long)(rig->now - seconds * SECOND), more);
+    say(rig, OLLAMA "request", json);
+    mlx_findings_tick(rig->findings, rig->now);
+}
+
+/*  COUNT prompts of one conversation that grows by EACH tokens, of which CACHED were known. */
+static void talk(rig_t *rig, int count, int each, int cached)
+{
+    for (int i = 0; i < count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *json = mlx_format("\"client\":\"editor\",\"prompt_tokens\":%d,\"tokens\":%d,"
+                                "\"cached_tokens\":%d",
+                                4000 + i * each, each / 2, i ? cached : 0);
+        rig->now += MINUTE;
+        ask(rig, 5, json);
+    }
+}
+
+static void a_broken_prompt_cache_is_found(void **state)
+{
+    static const line_t list[] = {{OLLAMA "models", LOADED("m:1b", WHOLE)}, {NULL, NULL}};
+    rig_t *rig = *state;
+    pass(rig, list, MINUTE);
+    talk(rig, 12, 300, 3900); /* healthy: what was there before is found */
+    talk(rig, 5, 300, 2600);  /* and so is more than half of it */
+    talk(rig, 3, 300, 212);   /* two in a row may happen */
+    talk(rig, 6, 3000, 212);  /* documents, each longer than the one before: no conversation */
+    assert_string_equal(mlx_buf_str(&rig->told), "");
+    talk(rig, 4, 300, 212);
+    const char *told = mlx_buf_str(&rig->told);
+    assert_non_null(strstr(told,
+                           "prompt_cache firing: m:1b: the prompt cache is broken at token 212: "
+                           "3 requests in a row of editor were read again from there, 12264"));
+    assert_non_null(strstr(told, "mlxctl requests --client editor"));
+}
+
+/*  One load of a model of 9 GB that took SECONDS, in which another request ended or not. */
+static void load_for(rig_t *rig, int seconds, bool queued)
+{
+    static const line_t nothing[] = {{OLLAMA "models", NOTHING}, {NULL, NULL}};
+    static const line_t list[] = {{OLLAMA "models", LOADED("m:1b", WHOLE)}, {NULL, NULL}};
+    pass(rig, nothing, MINUTE);
+    rig->now += seconds * SECOND;
+    say(rig, list[0].topic, list[0].json);
+    rig->now += 2 * SECOND;
+    if (queued)
+        ask(rig, 3, "\"client\":\"other\"");
+    MLX_CLEANUP(mlx_free_p)
+    char *json = mlx_format("\"client\":\"curl\",\"load\":%d", seconds);
+    ask(rig, seconds + 4, json);
+    pass(rig, list, MINUTE);
+}
+
+static void a_slow_disk_is_found(void **state)
+{
+    rig_t *rig = *state;
+    load_for(rig, 32, false); /* 281 MB/s */
+    load_for(rig, 60, true);  /* perhaps it waited for the other one */
+    assert_string_equal(mlx_buf_str(&rig->told), "");
+    load_for(rig, 42, false);
+    assert_non_null(
+        strstr(mlx_buf_str(&rig->told), "slow_load firing: m:1b took 42 s to load: 9.0 GB at 214"));
+    assert_non_null(strstr(mlx_buf_str(&rig->told), "mlxctl pin m:1b"));
+}
+
+#define KIND(quantization, bytes)                                                                  \
+    LOADED("m:1b", "\"size\":" bytes ",\"vram\":" bytes ",\"family\":\"qwen3\","                   \
+                   "\"parameter_size\":\"8.2B\",\"quantization\":\"" quantization "\"")
+
+/*  COUNT replies at RATE of the model as LIST tells it. */
+static void reply(rig_t *rig, const char *list, int count, double rate)
+{
+    const line_t lines[] = {{OLLAMA "models", NOTHING}, {NULL, NULL}};
+    const line_t loaded[] = {{OLLAMA "models", list}, {NULL, NULL}};
+    pass(rig, lines, MINUTE);
+    for (int i = 0; i < count; i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *json = mlx_format("\"client\":\"curl\",\"tokens\":200,\"tokens_per_second\":%.2f",
+                                rate * (1 + 0.03 * (i % 3 - 1)));
+        pass(rig, loaded, 10 * MINUTE);
+        ask(rig, 5, json);
+    }
+}
+
+static void a_slow_quantization_is_found(void **state)
+{
+    rig_t *rig = *state;
+    reply(rig, KIND("Q4_K_M", "5000000000"), 6, 34);
+    reply(rig, KIND("Q3_K_S", "4000000000"), 6, 30);  /* a little slower: within what varies */
+    reply(rig, KIND("IQ2_XXS", "3100000000"), 4, 21); /* four are not enough */
+    reply(rig, KIND("Q8_0", "8700000000"), 6, 20);    /* bigger is slower: as it must be */
+    assert_string_equal(mlx_buf_str(&rig->told), "");
+    reply(rig, KIND("IQ2_XXS", "3100000000"), 6, 21);
+    assert_non_null(strstr(mlx_buf_str(&rig->told),
+                           "this GPU is slow at IQ2_XXS: m:1b makes 20.4 tok/s with 3.1 GB, m:1b "
+                           "34.0 with 5.0 GB of the same qwen3 8.2B; use Q4_K_M"));
+}
+
+#define SERVER(kind, version)                                                                      \
+    "{\"reachable\":true,\"kind\":\"" kind "\",\"url\":\"http://here\",\"models\":[],"             \
+    "\"version\":\"" version "\"}"
+
+static void an_old_server_is_found(void **state)
+{
+    static const line_t good[] = {{OLLAMA "models", SERVER("ollama", "0.17.1")},
+                                  {LLAMA "models", SERVER("llamacpp", "b5662-cc66a7f")},
+                                  {NULL, NULL}};
+    static const line_t unknown[] = {{OLLAMA "models", SERVER("ollama", "0.0.0")},
+                                     {LLAMA "models", SERVER("llamacpp", "b0-unknown")},
+                                     {NULL, NULL}};
+    static const line_t old[] = {{OLLAMA "models", SERVER("ollama", "0.17.0")}, {NULL, NULL}};
+    static const line_t older[] = {{LLAMA "models", SERVER("llamacpp", "b5661")}, {NULL, NULL}};
+    rig_t *rig = *state;
+    pass(rig, good, 3 * MINUTE);
+    pass(rig, unknown, 3 * MINUTE);
+    assert_string_equal(mlx_buf_str(&rig->told), "");
+    pass(rig, old, 3 * MINUTE);
+    assert_non_null(strstr(mlx_buf_str(&rig->told), "ollama at http://here is 0.17.0, older than "
+                                                    "0.17.1: a crafted GGUF"));
+    pass(rig, older, 3 * MINUTE);
+    assert_non_null(strstr(mlx_buf_str(&rig->told), "is b5661, older than b5662"));
+}
+
+/*  Which client asks for which context. */
+static void who_reloads_is_named(void **state)
+{
+    static const line_t wide[] = {
+        {OLLAMA "models",
+         LOADED("m:1b", "\"size\":9000000000,\"vram\":9000000000,\"context\":16384")},
+        {NULL, NULL}};
+    static const line_t narrow[] = {{OLLAMA "models", LOADED("m:1b", WHOLE)}, {NULL, NULL}};
+    rig_t *rig = *state;
+    pass(rig, narrow, MINUTE);
+    for (int i = 0; i < 5; i++) {
+        pass(rig, i % 2 ? narrow : wide, MINUTE);
+        ask(rig, 62, i % 2 ? "\"client\":\"curl\",\"load\":2" : "\"client\":\"editor\",\"load\":2");
+    }
+    assert_non_null(
+        strstr(mlx_buf_str(&rig->told), "contexts of 4096 (curl) and 16384 (editor) tokens"));
+}
+
 /*  A working day: requests every minute, one load in the morning, nothing wrong. */
 static void a_healthy_day_gives_none(void **state)
 {
@@ -276,6 +424,11 @@ int main(void)
         RUN(each_rule_speaks_and_is_silent),
         RUN(swap_counts_since_the_load),
         RUN(loads_are_counted),
+        RUN(a_broken_prompt_cache_is_found),
+        RUN(a_slow_disk_is_found),
+        RUN(a_slow_quantization_is_found),
+        RUN(an_old_server_is_found),
+        RUN(who_reloads_is_named),
         RUN(a_healthy_day_gives_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

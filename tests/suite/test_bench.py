@@ -143,6 +143,29 @@ def test_waiting_for_ones_turn_is_contention():
         return f"contention {quiet.get('contention', 0):.2f} alone, {busy['contention']:.2f} in a queue"
 
 
+def sweep_is_stored(suite):
+    """A sweep is a run like others: in the list, compared with itself and nothing else, on a page."""
+    with Double("--rate", "4000", "--prompt-rate", "500000", "--parallel", "8") as double:
+        for kind in ("parallel", "parallel", "context"):
+            bench(suite, "tiny-random", "--url", double.url, "--sweep", kind, "--budget", "6")
+        wrong = bench(suite, "--url", double.url, "--sweep", "colour", check=False)
+        assert wrong.returncode == 2 and "context or parallel" in wrong.stderr, wrong
+    listed = [entry for entry in json.loads(bench(suite, "--list", "--json").stdout)
+              if entry.get("sweep")]
+    assert [entry["sweep"] for entry in listed] == ["context", "parallel", "parallel"], listed
+    assert [point["clients"] for point in listed[1]["points"]] == [1, 2, 4, 8], listed[1]
+    ids = [entry["id"] for entry in listed]
+    same = bench(suite, "--compare", ids[1], ids[2]).stdout
+    assert "no verdict" not in same and "now / then" in same, same
+    assert "different prompts" in bench(suite, "--compare", ids[0], ids[1]).stdout
+    page = os.path.join(suite.directory, "sweep.html")
+    shown = bench(suite, "--stored", ids[1], "--report", page).stdout
+    with open(page) as file:
+        html = file.read()
+    assert "8 clients |" in shown and "clients at once" in html and "<polyline" in html, shown
+    return ids
+
+
 def test_stored_results():
     if not os.path.exists(os.path.join(BIN, "mlx-recorder")):
         return "no recorder is built"
@@ -161,6 +184,7 @@ def test_stored_results():
         text = bench(suite, "--compare", ids[1], ids[0]).stdout
         assert "no verdict: too few long replies" in text and "faster" not in text, text
         assert bench(suite, "--compare", ids[0], "zz", check=False).returncode == 3
+        sweep_is_stored(suite)
         page = os.path.join(suite.directory, "out.html")
         sealed = os.path.join(suite.directory, "sealed.json")
         assert suite.ctl("keys", "init", check=False).returncode == 0

@@ -234,7 +234,11 @@ void mlx_bench_compare_text(const mlx_value_t *compared, const mlx_term_t *term,
 static void list_row(const mlx_value_t *result, mlx_table_t *table)
 {
     char when[CELL], speed[CELL], prompt[CELL], first[CELL];
-    MLX_CLEANUP(mlx_free_p) char *model = mlx_term_clean(text_of(result, "model"), 40);
+    bool sweep = *text_of(result, "sweep");
+    MLX_CLEANUP(mlx_free_p)
+    char *name = mlx_format("%s%s%s%s", text_of(result, "model"), sweep ? " (" : "",
+                            text_of(result, "sweep"), sweep ? " sweep)" : "");
+    MLX_CLEANUP(mlx_free_p) char *model = mlx_term_clean(name, 48);
     MLX_CLEANUP(mlx_free_p)
     char *quantization = mlx_term_clean(text_of(result, "quantization"), 12);
     MLX_CLEANUP(mlx_free_p)

@@ -1,4 +1,5 @@
 #include "bench_html.h"
+#include "bench_sweep.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,8 +17,11 @@ static const char style[] =
     "table{border-collapse:collapse;margin:1rem 0}td,th{padding:.2rem .8rem;text-align:right;"
     "border-bottom:1px solid #ccc}td:first-child,th:first-child{text-align:left}"
     "svg{max-width:100%;font:12px system-ui,sans-serif}rect{fill:#2a6fb0}"
-    "polyline{fill:none;stroke:#2a6fb0;stroke-width:2}.w{color:#a33}"
-    "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}text{fill:#ddd}}";
+    "polyline{fill:none;stroke-width:2}.w{color:#a33}.a{stroke:#2a6fb0}.b{stroke:#c27a1b}"
+    "circle.a,.ka{fill:#2a6fb0;color:#2a6fb0}circle.b,.kb{fill:#c27a1b;color:#c27a1b}"
+    ".g{stroke:#ccc}"
+    "@media(prefers-color-scheme:dark){body{background:#111;color:#ddd}text{fill:#ddd}"
+    ".g{stroke:#444}}";
 
 static double real_of(const mlx_value_t *map, const char *key)
 {
@@ -163,9 +167,13 @@ static void put_result(mlx_buf_t *out, const mlx_value_t *result)
         put_text(out, text ? text : "");
         mlx_buf_puts(out, "</p>\n");
     }
-    put_summary(out, result);
-    mlx_buf_puts(out, "<h3>Tokens per second of each prompt</h3>\n");
-    put_bars(out, mlx_value_get(result, "prompts"), "name", false);
+    if (mlx_bench_is_sweep(result)) {
+        mlx_bench_sweep_html(result, out);
+    } else {
+        put_summary(out, result);
+        mlx_buf_puts(out, "<h3>Tokens per second of each prompt</h3>\n");
+        put_bars(out, mlx_value_get(result, "prompts"), "name", false);
+    }
     put_facts(out, result);
 }
 

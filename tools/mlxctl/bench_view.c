@@ -1,4 +1,5 @@
 #include "bench_view.h"
+#include "bench_sweep.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -225,11 +226,9 @@ static mlx_align_t align_of(size_t column)
     return column ? MLX_ALIGN_RIGHT : MLX_ALIGN_LEFT;
 }
 
-void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t *out)
+static void put_prompts(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t *out)
 {
     mlx_table_t *prompts = mlx_table_new(NULL), *summary = mlx_table_new(NULL);
-    put_subject(result, out);
-    mlx_buf_puts(out, "\n");
     for (size_t i = 0; i < MLX_COUNT(columns); i++)
         mlx_table_column(prompts, columns[i].heading,
                          columns[i].digits < 0 ? MLX_ALIGN_LEFT : MLX_ALIGN_RIGHT);
@@ -240,6 +239,18 @@ void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t
         mlx_table_column(summary, summary_headings[i], align_of(i));
     each_summary(result, table_row, summary);
     mlx_table_write(summary, term, out);
+    mlx_table_destroy(&prompts);
+    mlx_table_destroy(&summary);
+}
+
+void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t *out)
+{
+    put_subject(result, out);
+    mlx_buf_puts(out, "\n");
+    if (mlx_bench_is_sweep(result))
+        mlx_bench_sweep_text(result, term, out);
+    else
+        put_prompts(result, term, out);
     put_conditions(result, out);
     mlx_buf_puts(out, "\n");
     if (*text_of(result, "hardware"))
@@ -247,8 +258,6 @@ void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t
     MLX_CLEANUP(mlx_free_p)
     char *before = mlx_format("%swarning: ", mlx_term_style(term, MLX_STYLE_WARN));
     each_warning(result, before, mlx_term_style(term, MLX_STYLE_PLAIN), out);
-    mlx_table_destroy(&prompts);
-    mlx_table_destroy(&summary);
 }
 
 /* ---- CSV ---- */
@@ -316,9 +325,13 @@ void mlx_bench_markdown(const mlx_value_t *result, mlx_buf_t *out)
     mlx_buf_puts(out, "**");
     put_subject(result, out);
     mlx_buf_puts(out, "**\n\n");
-    markdown_row(out, summary_headings, MLX_COUNT(summary_headings));
-    markdown_rule(out, MLX_COUNT(summary_headings));
-    each_summary(result, markdown_row, out);
+    if (mlx_bench_is_sweep(result)) {
+        mlx_bench_sweep_markdown(result, out);
+    } else {
+        markdown_row(out, summary_headings, MLX_COUNT(summary_headings));
+        markdown_rule(out, MLX_COUNT(summary_headings));
+        each_summary(result, markdown_row, out);
+    }
     mlx_buf_puts(out, "\n");
     markdown_row(out, headings, MLX_COUNT(columns));
     markdown_rule(out, MLX_COUNT(columns));
@@ -343,8 +356,12 @@ static void put_bar(mlx_buf_t *out, double part, int width)
 static void put_phase(const mlx_value_t *progress, mlx_buf_t *out)
 {
     int64_t prompt, prompts;
-    const char *phase = text_of(progress, "phase");
-    if (mlx_value_int(progress, "prompt", &prompt) && mlx_value_int(progress, "prompts", &prompts))
+    const char *phase = text_of(progress, "phase"), *point = text_of(progress, "point");
+    MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(point, 16);
+    if (*clean && mlx_value_int(progress, "round", &prompt))
+        mlx_buf_printf(out, "%s, round %lld", clean, (long long)prompt);
+    else if (mlx_value_int(progress, "prompt", &prompt) &&
+             mlx_value_int(progress, "prompts", &prompts))
         mlx_buf_printf(out, "prompt %lld of %lld", (long long)prompt, (long long)prompts);
     else
         mlx_buf_puts(out, strcmp(phase, "load") == 0 ? "loading" : phase);

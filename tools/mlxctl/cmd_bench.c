@@ -103,6 +103,7 @@ static mlx_value_t *request_of(const mlx_args_t *args, const char *model, mlx_er
     mlx_value_t *prompts = path ? mlx_prompt_file_read(path, err) : NULL;
     mlx_value_set_str(request, "model", model);
     mlx_value_set_str(request, "url", mlx_args_value(args, "url"));
+    mlx_value_set_str(request, "sweep", mlx_args_value(args, "sweep"));
     if (prompts)
         mlx_value_set(request, "prompts", prompts);
     if ((path && !prompts) || read_budget(args, request, err))
@@ -246,6 +247,11 @@ static int check_usage(const mlx_args_t *args, mlx_error_t *err)
         return mlx_error_set(err, MLX_ERR_USAGE, "give one of --json, --csv and --md");
     if (mlx_args_count(args, "suite") && !mlx_args_operand(args, 0))
         return mlx_error_set(err, MLX_ERR_USAGE, "--suite: name the models to measure");
+    const char *sweep = mlx_args_value(args, "sweep");
+    if (sweep && strcmp(sweep, "context") != 0 && strcmp(sweep, "parallel") != 0)
+        return mlx_error_set(err, MLX_ERR_USAGE, "--sweep %s: context or parallel", sweep);
+    if (sweep && mlx_args_value(args, "prompts"))
+        return mlx_error_set(err, MLX_ERR_USAGE, "--sweep has prompts of its own: not --prompts");
     if (!mlx_args_count(args, "suite") && mlx_args_operand(args, 1)) {
         mlx_error_set(err, MLX_ERR_USAGE, "one model at a time");
         return mlx_error_hint(err, "--suite measures several; --compare takes two ids of --list");
