@@ -320,9 +320,14 @@ static void end_line(mlx_stream_stats_t *self, const char *data, size_t len, int
     mlx_buf_clear(&self->line);
 }
 
+bool mlx_stream_stats_reads_reply(const mlx_stream_stats_t *self)
+{
+    return self->form != FORM_OPAQUE && self->known.outcome == MLX_STREAM_RUNNING;
+}
+
 void mlx_stream_stats_reply(mlx_stream_stats_t *self, const char *data, size_t len, int64_t now_us)
 {
-    if (self->form == FORM_OPAQUE || self->known.outcome != MLX_STREAM_RUNNING)
+    if (!mlx_stream_stats_reads_reply(self))
         return;
     for (const char *newline;
          self->form != FORM_WHOLE && len && (newline = memchr(data, '\n', len));) {

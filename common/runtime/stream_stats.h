@@ -85,6 +85,9 @@ void mlx_stream_stats_head(mlx_stream_stats_t *self, int status, const char *con
                            const char *encoding);
 void mlx_stream_stats_reply(mlx_stream_stats_t *self, const char *data, size_t len, int64_t now_us);
 
+/*  Does a piece of the reply's body tell anything? Not when its form is not known, for example. */
+bool mlx_stream_stats_reads_reply(const mlx_stream_stats_t *self);
+
 /*  The end, of whatever kind; only the first call counts. MLX_STREAM_OK becomes MLX_STREAM_ERROR
  *  when the reply said so. */
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us);

@@ -298,18 +298,30 @@ static bool on_head_end(mlx_http_sniff_t *self)
     return true;
 }
 
-static size_t feed_body(mlx_http_sniff_t *self, const char *data, size_t len)
+uint64_t mlx_http_sniff_body_left(const mlx_http_sniff_t *self)
 {
-    if (self->state != ST_UNTIL_CLOSE) {
-        if (len > self->body_left)
-            len = (size_t)self->body_left;
-        self->body_left -= len;
-    }
-    self->events->body(self->arg, data, len);
+    bool all = self->state == ST_UNTIL_CLOSE || self->state == ST_LOST;
+    bool some = self->state == ST_LENGTH || self->state == ST_CHUNK_DATA;
+    return all ? UINT64_MAX : some ? self->body_left : 0;
+}
+
+void mlx_http_sniff_skip(mlx_http_sniff_t *self, uint64_t len)
+{
+    if (self->state != ST_LENGTH && self->state != ST_CHUNK_DATA)
+        return;
+    self->body_left -= len < self->body_left ? len : self->body_left;
     if (self->state == ST_LENGTH && self->body_left == 0)
         finish(self);
     else if (self->state == ST_CHUNK_DATA && self->body_left == 0)
         self->state = ST_CHUNK_END;
+}
+
+static size_t feed_body(mlx_http_sniff_t *self, const char *data, size_t len)
+{
+    uint64_t left = mlx_http_sniff_body_left(self);
+    len = len < left ? len : (size_t)left;
+    self->events->body(self->arg, data, len);
+    mlx_http_sniff_skip(self, len);
     return len;
 }
 

@@ -70,6 +70,13 @@ void mlx_http_sniff_destroy(mlx_http_sniff_t **self);
 /*  Look at the next LEN bytes. false: it has given up, now or before. */
 bool mlx_http_sniff_feed(mlx_http_sniff_t *self, const char *data, size_t len);
 
+/*  How many bytes from here on are body for certain, of a message or a chunk; UINT64_MAX: all, as
+ *  for a sniffer that has given up. So many may pass without a look. */
+uint64_t mlx_http_sniff_body_left(const mlx_http_sniff_t *self);
+
+/*  LEN of them did: no body is reported for them. */
+void mlx_http_sniff_skip(mlx_http_sniff_t *self, uint64_t len);
+
 /*  The stream has ended: a body that lasts until the connection closes ends here. true when this
  *  was a place where a message may end; false when one was cut short or the sniffer had given up.
  */

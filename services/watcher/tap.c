@@ -134,6 +134,35 @@ static void on_passed(void *arg, mlx_relay_side_t from, const char *data, size_t
     unlock_and_tell(self);
 }
 
+static uint64_t on_unread(void *arg, mlx_relay_side_t from)
+{
+    const connection_t *connection = arg;
+    mlx_tap_t *self = connection->tap;
+    pthread_mutex_lock(&self->lock);
+    uint64_t unread = from == MLX_RELAY_CLIENT
+                          ? mlx_tap_session_client_tells_nothing(connection->session)
+                          : mlx_tap_session_server_tells_nothing(connection->session);
+    pthread_mutex_unlock(&self->lock);
+    return unread;
+}
+
+static void on_skipped(void *arg, mlx_relay_side_t from, size_t len)
+{
+    connection_t *connection = arg;
+    mlx_tap_t *self = connection->tap;
+    int64_t now = mlx_now_us();
+    connection->moved_us = now;
+    pthread_mutex_lock(&self->lock);
+    if (from == MLX_RELAY_CLIENT) {
+        self->counters.bytes_up += (int64_t)len;
+        mlx_tap_session_client_passed(connection->session, len, now);
+    } else {
+        self->counters.bytes_down += (int64_t)len;
+        mlx_tap_session_server_passed(connection->session, len, now);
+    }
+    unlock_and_tell(self);
+}
+
 static void on_ended(void *arg, mlx_relay_side_t from)
 {
     connection_t *connection = arg;
@@ -180,7 +209,8 @@ static void on_closed(void *arg, mlx_relay_end_t how)
         mlx_lookup_start(self->lookup);
 }
 
-static const mlx_relay_hooks_t relay_hooks = {on_passed, on_ended, on_closed};
+static const mlx_relay_hooks_t relay_hooks = {on_passed, on_ended, on_closed, on_unread,
+                                              on_skipped};
 
 /*  ---- accepting ---- */
 

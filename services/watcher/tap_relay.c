@@ -1,4 +1,5 @@
 #include "tap_relay.h"
+#include "tap_splice.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,9 @@ typedef struct {
     char *waiting; /* bytes for it that it did not take yet; NULL: none */
     size_t waiting_at;
     size_t waiting_len;
+    bool bulk;            /* it sends as fast as it is read */
+    bool plain;           /* it cannot be spliced */
+    mlx_splice_t *splice; /* to it; NULL: none under way */
 } end_t;
 
 struct mlx_relay {
@@ -55,6 +59,20 @@ void mlx_relay_prepare(int fd)
 #endif
 }
 
+/*  Has END not taken yet what came for it? */
+static bool is_behind(const end_t *end)
+{
+    return end->waiting || (end->splice && mlx_splice_held(end->splice) > 0);
+}
+
+/*  What was to come to END is lost. */
+static void drop_waiting(end_t *end)
+{
+    free(end->waiting);
+    end->waiting = NULL;
+    mlx_splice_destroy(&end->splice);
+}
+
 /*  Close END; with RESET its peer sees a reset, not an orderly end. */
 static void close_end(mlx_relay_t *self, end_t *end, bool reset)
 {
@@ -65,8 +83,7 @@ static void close_end(mlx_relay_t *self, end_t *end, bool reset)
         setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
     mlx_loop_unwatch(self->loop, &end->watch);
     mlx_close_p(&end->fd);
-    free(end->waiting);
-    end->waiting = NULL;
+    drop_waiting(end);
 }
 
 static void finish(mlx_relay_t *self, mlx_relay_end_t how)
@@ -119,7 +136,7 @@ static void settle(mlx_relay_t *self)
     end_t *ends = self->ends;
     for (int i = 0; i < 2; i++) {
         end_t *to = &ends[i], *from = &ends[1 - i];
-        if (from->ended && !to->waiting && !to->shut && !to->deaf) {
+        if (from->ended && !is_behind(to) && !to->shut && !to->deaf) {
             shutdown(to->fd, SHUT_WR);
             to->shut = true;
         }
@@ -137,9 +154,9 @@ static void settle(mlx_relay_t *self)
         }
     }
     for (int i = 0; i < 2; i++) {
-        bool read = !ends[i].ended && !ends[1 - i].waiting && !ends[1 - i].deaf;
+        bool read = !ends[i].ended && !is_behind(&ends[1 - i]) && !ends[1 - i].deaf;
         mlx_loop_rewatch(self->loop, ends[i].watch,
-                         (read ? MLX_READ : 0u) | (ends[i].waiting ? MLX_WRITE : 0u));
+                         (read ? MLX_READ : 0u) | (is_behind(&ends[i]) ? MLX_WRITE : 0u));
     }
 }
 
@@ -182,8 +199,23 @@ static void keep_waiting(end_t *end, const char *data, size_t len)
 static void go_deaf(end_t *end)
 {
     end->deaf = true;
-    free(end->waiting);
-    end->waiting = NULL;
+    drop_waiting(end);
+}
+
+/*  FROM gave GOT, which is no bytes. Not now: 0; the relay is gone: -1. */
+static int pass_nothing(mlx_relay_t *self, mlx_relay_side_t from, ssize_t got)
+{
+    end_t *source = &self->ends[from];
+    /* The failed write took the error with it: after a reset the read sees an orderly end. */
+    if (got == -1 || (got == 0 && source->deaf)) {
+        fail(self, from);
+        return -1;
+    }
+    if (got == 0) {
+        source->ended = true;
+        self->hooks->ended(self->arg, from);
+    }
+    return 0;
 }
 
 /*  Pass one piece on from FROM. More may come at once: 1; not now: 0; the relay is gone: -1. */
@@ -191,36 +223,63 @@ static int pass_piece(mlx_relay_t *self, mlx_relay_side_t from)
 {
     end_t *source = &self->ends[from], *target = &self->ends[other(from)];
     ssize_t got = receive_some(source->fd, self->scratch);
-    /* The failed write took the error with it: after a reset the read sees an orderly end. */
-    if (got == -1 || (got == 0 && source->deaf)) {
-        fail(self, from);
-        return -1;
-    }
-    if (got == -2)
-        return 0;
-    if (got == 0) {
-        source->ended = true;
-        self->hooks->ended(self->arg, from);
-        return 0;
-    }
+    if (got <= 0)
+        return pass_nothing(self, from, got);
     ssize_t sent = send_some(target->fd, self->scratch, (size_t)got);
     self->hooks->passed(self->arg, from, self->scratch, (size_t)got);
     if (sent < 0)
         go_deaf(target);
     else if (sent < got)
         keep_waiting(target, self->scratch + sent, (size_t)(got - sent));
-    return sent == got && got == MLX_RELAY_PIECE;
+    source->bulk = got == MLX_RELAY_PIECE;
+    return sent == got && source->bulk;
+}
+
+/*  The same without a look, at most MOST bytes. */
+static int pass_unread(mlx_relay_t *self, mlx_relay_side_t from, uint64_t most)
+{
+    end_t *source = &self->ends[from], *target = &self->ends[other(from)];
+    ssize_t got = mlx_splice_in(target->splice, source->fd, most);
+    if (got == -3) {
+        source->plain = true;
+        return 1;
+    }
+    if (got <= 0)
+        return pass_nothing(self, from, got);
+    ssize_t sent = mlx_splice_out(target->splice, target->fd);
+    self->hooks->skipped(self->arg, from, (size_t)got);
+    if (sent < 0)
+        go_deaf(target);
+    return sent == got;
+}
+
+/*  What comes in small pieces is not worth a pipe. */
+static int pass(mlx_relay_t *self, mlx_relay_side_t from)
+{
+    end_t *source = &self->ends[from], *target = &self->ends[other(from)];
+    bool may = source->bulk && !source->plain && self->hooks->unread;
+    uint64_t unread = may ? self->hooks->unread(self->arg, from) : 0;
+    if (unread < MLX_RELAY_PIECE) {
+        mlx_splice_destroy(&target->splice);
+        return pass_piece(self, from);
+    }
+    if (!target->splice)
+        target->splice = mlx_splice_new();
+    return target->splice ? pass_unread(self, from, unread) : pass_piece(self, from);
 }
 
 /*  Give END what waits for it. */
 static void flush(end_t *end)
 {
-    ssize_t sent =
-        send_some(end->fd, end->waiting + end->waiting_at, end->waiting_len - end->waiting_at);
+    ssize_t sent = end->waiting ? send_some(end->fd, end->waiting + end->waiting_at,
+                                            end->waiting_len - end->waiting_at)
+                                : mlx_splice_out(end->splice, end->fd);
     if (sent < 0) {
         go_deaf(end);
         return;
     }
+    if (!end->waiting)
+        return;
     end->waiting_at += (size_t)sent;
     if (end->waiting_at == end->waiting_len) {
         free(end->waiting);
@@ -231,11 +290,11 @@ static void flush(end_t *end)
 static void on_ready(mlx_relay_t *self, mlx_relay_side_t side, unsigned events)
 {
     end_t *end = &self->ends[side], *target = &self->ends[other(side)];
-    if (events & MLX_WRITE && end->waiting)
+    if (events & MLX_WRITE && is_behind(end))
         flush(end);
     int more = events & MLX_READ && !end->ended;
-    for (int n = 0; more > 0 && n < PIECES_PER_TURN && !target->waiting && !target->deaf; n++)
-        more = pass_piece(self, side);
+    for (int n = 0; more > 0 && n < PIECES_PER_TURN && !is_behind(target) && !target->deaf; n++)
+        more = pass(self, side);
     if (more >= 0)
         settle(self);
 }

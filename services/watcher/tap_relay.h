@@ -3,8 +3,9 @@
  *  One relay per connection, driven by a loop. Each piece is sent on before anyone looks at it;
  *  what the receiver does not take at once (at most MLX_RELAY_PIECE bytes per direction) waits
  *  here, and meanwhile nothing more is read from the sender. The end of one direction is passed on
- *  as the end of that direction only. A reset on one side becomes a reset on the other; the client
- *  first gets what the runtime said before it, unless it takes none of it for ten seconds.
+ *  as the end of that direction only. Bytes in bulk that nobody wants to look at are not even
+ *  copied where the system can do without. A reset on one side becomes a reset on the other; the
+ *  client first gets what the runtime said before it, unless it takes none of it for ten seconds.
  *
  *      mlx_relay_t *relay = mlx_relay_new(loop, fd, servers, count, scratch, &hooks, self);
  *      ...                                   hooks->closed is called once, at the end
@@ -36,11 +37,14 @@ typedef enum {
 
 /*  passed: FROM sent these bytes; they are borrowed and already on their way. ended: FROM sends no
  *  more. closed: nothing comes after it; the relay may be destroyed in it, but not in the others.
- */
+ *  unread: how many bytes that FROM sends next need no look; skipped: so many of them have passed.
+ *  Both may be NULL: all is looked at. */
 typedef struct {
     void (*passed)(void *arg, mlx_relay_side_t from, const char *data, size_t len);
     void (*ended)(void *arg, mlx_relay_side_t from);
     void (*closed)(void *arg, mlx_relay_end_t how);
+    uint64_t (*unread)(void *arg, mlx_relay_side_t from);
+    void (*skipped)(void *arg, mlx_relay_side_t from, size_t len);
 } mlx_relay_hooks_t;
 
 /*  Start to connect to the first of COUNT addresses that answers. LOOP, HOOKS, SCRATCH (of

@@ -33,12 +33,12 @@ struct mlx_tap_session {
     exchange_t exchanges[MAX_AHEAD];
 };
 
-static exchange_t *oldest(mlx_tap_session_t *self)
+static const exchange_t *oldest(const mlx_tap_session_t *self)
 {
     return self->done < self->begun ? &self->exchanges[self->done % MAX_AHEAD] : NULL;
 }
 
-static exchange_t *newest(mlx_tap_session_t *self)
+static const exchange_t *newest(const mlx_tap_session_t *self)
 {
     return self->done < self->begun ? &self->exchanges[(self->begun - 1) % MAX_AHEAD] : NULL;
 }
@@ -99,7 +99,7 @@ static mlx_sniff_next_t on_request_head(void *arg, const mlx_sniff_head_t *head)
 
 static void on_request_body(void *arg, const char *data, size_t len)
 {
-    exchange_t *exchange = newest(arg);
+    const exchange_t *exchange = newest(arg);
     if (exchange && exchange->stats)
         mlx_stream_stats_request(exchange->stats, data, len);
 }
@@ -107,7 +107,7 @@ static void on_request_body(void *arg, const char *data, size_t len)
 static void on_request_end(void *arg)
 {
     mlx_tap_session_t *self = arg;
-    exchange_t *exchange = newest(self);
+    const exchange_t *exchange = newest(self);
     if (exchange && exchange->stats)
         mlx_stream_stats_sent(exchange->stats, self->now_us);
 }
@@ -186,6 +186,32 @@ void mlx_tap_session_server(mlx_tap_session_t *self, const char *data, size_t le
     self->now_us = now_us;
     if (!self->lost && !mlx_http_sniff_feed(self->responses, data, len))
         lose(self);
+}
+
+uint64_t mlx_tap_session_client_tells_nothing(const mlx_tap_session_t *self)
+{
+    const exchange_t *exchange = newest(self);
+    bool read = exchange && exchange->stats && !self->lost;
+    return read ? 0 : mlx_http_sniff_body_left(self->requests);
+}
+
+uint64_t mlx_tap_session_server_tells_nothing(const mlx_tap_session_t *self)
+{
+    const exchange_t *exchange = oldest(self);
+    bool read = exchange && exchange->stats && mlx_stream_stats_reads_reply(exchange->stats);
+    return read ? 0 : mlx_http_sniff_body_left(self->responses);
+}
+
+void mlx_tap_session_client_passed(mlx_tap_session_t *self, uint64_t len, int64_t now_us)
+{
+    self->now_us = now_us;
+    mlx_http_sniff_skip(self->requests, len);
+}
+
+void mlx_tap_session_server_passed(mlx_tap_session_t *self, uint64_t len, int64_t now_us)
+{
+    self->now_us = now_us;
+    mlx_http_sniff_skip(self->responses, len);
 }
 
 void mlx_tap_session_client_eof(mlx_tap_session_t *self, int64_t now_us)

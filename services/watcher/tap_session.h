@@ -43,6 +43,13 @@ void mlx_tap_session_destroy(mlx_tap_session_t **self);
 void mlx_tap_session_client(mlx_tap_session_t *self, const char *data, size_t len, int64_t now_us);
 void mlx_tap_session_server(mlx_tap_session_t *self, const char *data, size_t len, int64_t now_us);
 
+/*  How many bytes that come next from the client, or the server, tell nothing: they may pass
+ *  without a look, if so many are then said to have done so. UINT64_MAX: all. */
+uint64_t mlx_tap_session_client_tells_nothing(const mlx_tap_session_t *self);
+uint64_t mlx_tap_session_server_tells_nothing(const mlx_tap_session_t *self);
+void mlx_tap_session_client_passed(mlx_tap_session_t *self, uint64_t len, int64_t now_us);
+void mlx_tap_session_server_passed(mlx_tap_session_t *self, uint64_t len, int64_t now_us);
+
 /*  No more bytes from that side; the other may go on. A client that closes its side first and gets
  *  no whole reply has given up; a server that closes its side first has. */
 void mlx_tap_session_client_eof(mlx_tap_session_t *self, int64_t now_us);

@@ -181,20 +181,34 @@ static void check_tokens(mlx_tap_t *tap, int64_t tokens)
         mlx_panic("the tap saw %lld tokens of %lld", (long long)seen, (long long)tokens);
 }
 
+/*  Seconds of the processor that this process has taken: client, server and tap. */
+static double cpu(void)
+{
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+           1e-6 * (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec);
+}
+
 /*  AMOUNT of UNIT per run, straight and through the tap; TOKENS of them measured. */
 static void compare(const char *name, void (*serve)(void *, int), double (*run)(uint16_t),
                     double amount, const char *unit, int64_t tokens)
 {
     origin_t *origin = origin_new(serve, NULL);
     mlx_tap_t *tap = tap_to(origin);
-    double straight[ROUNDS], tapped[ROUNDS];
+    double straight[ROUNDS], tapped[ROUNDS], straight_cpu[ROUNDS], tapped_cpu[ROUNDS];
     for (int i = 0; i < ROUNDS; i++) {
+        double before = cpu();
         straight[i] = run(origin_port(origin));
+        double between = cpu();
         tapped[i] = run(mlx_tap_port(tap));
+        straight_cpu[i] = between - before;
+        tapped_cpu[i] = cpu() - between;
     }
     double a = amount / quantile(straight, ROUNDS, 0.5);
     double b = amount / quantile(tapped, ROUNDS, 0.5);
-    printf("%-34s %10.0f %10.0f %-8s %8.4f\n", name, a, b, unit, b / a);
+    printf("%-34s %10.0f %10.0f %-8s %8.4f, CPU of all %.3f and %.3f s\n", name, a, b, unit, b / a,
+           quantile(straight_cpu, ROUNDS, 0.5), quantile(tapped_cpu, ROUNDS, 0.5));
     if (tokens)
         check_tokens(tap, tokens * ROUNDS);
     mlx_tap_destroy(&tap);
