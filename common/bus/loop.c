@@ -304,9 +304,19 @@ static mlx_timer_t *add_timer(mlx_loop_t *self, int64_t delay_ms, int64_t period
     return timer;
 }
 
+int64_t mlx_loop_grid_us(int64_t now_us, int64_t delay_us)
+{
+    int64_t grid_us = (int64_t)MLX_LOOP_GRID_MS * 1000;
+    int64_t at_us = (now_us + delay_us) / grid_us * grid_us;
+    return at_us > now_us ? at_us : (now_us / grid_us + 1) * grid_us;
+}
+
 mlx_timer_t *mlx_loop_every(mlx_loop_t *self, int64_t period_ms, mlx_timer_fn fn, void *arg)
 {
-    return add_timer(self, period_ms, period_ms > 0 ? period_ms : 1, fn, arg);
+    int64_t now_ms = mlx_now_us() / 1000, first_ms = period_ms;
+    if (period_ms >= 2 * MLX_LOOP_GRID_MS && period_ms % MLX_LOOP_GRID_MS == 0)
+        first_ms = mlx_loop_grid_us(now_ms * 1000, period_ms * 1000) / 1000 - now_ms;
+    return add_timer(self, first_ms, period_ms > 0 ? period_ms : 1, fn, arg);
 }
 
 mlx_timer_t *mlx_loop_after(mlx_loop_t *self, int64_t delay_ms, mlx_timer_fn fn, void *arg)

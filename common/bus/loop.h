@@ -42,10 +42,18 @@ void mlx_loop_rewatch(mlx_loop_t *self, mlx_watch_t *watch, unsigned events); /*
 void mlx_loop_unwatch(mlx_loop_t *self, mlx_watch_t **watch);
 
 /*  Timers in milliseconds on the monotonic clock. every: aligned to multiples of the period from
- *  its start, a late tick is not made up for. after: once, then the handle is dead (cancel still
- *  legal from other handlers as long as it has not fired; FN should reset its copy). */
+ *  its start, which is on the grid (below) for long ones; a late tick is not made up for. after:
+ *  once, then the handle is dead (cancel still legal from other handlers as long as it has not
+ *  fired; FN should reset its copy). */
 mlx_timer_t *mlx_loop_every(mlx_loop_t *self, int64_t period_ms, mlx_timer_fn fn, void *arg);
 mlx_timer_t *mlx_loop_after(mlx_loop_t *self, int64_t delay_ms, mlx_timer_fn fn, void *arg);
+
+/*  The last moment not after DELAY_US from NOW_US (monotonic), but after NOW_US, of a grid of
+ *  MLX_LOOP_GRID_MS: what is not urgent and waits for the grid wakes the process once together. */
+enum {
+    MLX_LOOP_GRID_MS = 500
+};
+int64_t mlx_loop_grid_us(int64_t now_us, int64_t delay_us);
 void mlx_loop_cancel(mlx_loop_t *self, mlx_timer_t **timer);
 
 /*  Route process signals to FN in this loop (self-pipe; one loop per process may do so). SIGPIPE is

@@ -18,6 +18,7 @@
 enum {
     HEALTH_MS = 2000,           /* the period of service.<name>.health in the catalogue */
     ERROR_MAX_CHARACTERS = 500, /* it may quote what came from outside */
+    MEMORY_EVERY = 5,           /* healths; reading it costs as much as the rest together */
     OPEN_FILES = 8192
 };
 
@@ -37,15 +38,18 @@ struct mlx_service {
     int64_t errors;
     int64_t started_us;
     mlx_timer_t *health_timer;
+    unsigned healths;
+    uint64_t memory; /* bytes, as last read; 0: not known */
     int status;
 };
 
-static void set_resources(mlx_value_t *health)
+static void set_resources(mlx_service_t *self, mlx_value_t *health)
 {
     struct rusage usage;
-    uint64_t bytes;
-    if (mlx_os_footprint(&bytes, NULL) == 0 && bytes <= INT64_MAX)
-        mlx_value_set_int(health, "memory", (int64_t)bytes);
+    if (self->healths++ % MEMORY_EVERY == 0 && mlx_os_footprint(&self->memory, NULL))
+        self->memory = 0;
+    if (self->memory > 0 && self->memory <= INT64_MAX)
+        mlx_value_set_int(health, "memory", (int64_t)self->memory);
     if (getrusage(RUSAGE_SELF, &usage))
         return;
     mlx_value_set_real(health, "cpu",
@@ -71,7 +75,7 @@ static void publish_health(void *arg)
     mlx_value_set_int(health, "drops", stats.gaps);
     mlx_value_set_int(health, "errors", self->errors + stats.malformed + stats.fields);
     mlx_value_set_str(health, "last_error", self->last_error);
-    set_resources(health);
+    set_resources(self, health);
     mlx_bus_publish(self->bus, self->health_topic, health);
     mlx_log_sum_up(self->log);
     mlx_notify("WATCHDOG=1");

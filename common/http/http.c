@@ -3,6 +3,7 @@
 #include "common/http/transfer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /*  Callbacks run inside curl, where the multi handle must not be touched: what they ask for is
  *  noted in the call's state, and settle() does it once curl has returned. */
@@ -32,6 +33,7 @@ struct mlx_http {
     mlx_timer_t *timer;
     mlx_http_call_t *calls;
     bool inside; /* curl runs and may call us */
+    uint64_t connections;
     char *(*find_key)(void *arg, const char *url);
     void *key_arg;
 };
@@ -57,9 +59,24 @@ static void free_call(mlx_http_call_t *call)
     release(call);
 }
 
+/*  One that was refused was none. */
+static void count_connections(mlx_http_call_t *call)
+{
+    long made = 0;
+    curl_off_t took_us = 0;
+    char *peer = NULL;
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_NUM_CONNECTS, &made);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_CONNECT_TIME_T, &took_us);
+    curl_easy_getinfo(call->transfer.easy, CURLINFO_PRIMARY_IP, &peer);
+    bool near = peer && (strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0);
+    if (made > 0 && took_us > 0 && near)
+        call->http->connections += (uint64_t)made;
+}
+
 static void finish(mlx_http_call_t *call, CURLcode result)
 {
     cancel(call->http, &call->stall);
+    count_connections(call);
     call->state = CALL_ENDED;
     mlx_http_transfer_finish(&call->transfer, result, call->fn);
     free_call(call);
@@ -237,6 +254,11 @@ void mlx_http_set_keys(mlx_http_t *self, char *(*find)(void *arg, const char *ur
 {
     self->find_key = find;
     self->key_arg = arg;
+}
+
+uint64_t mlx_http_connections(const mlx_http_t *self)
+{
+    return self->connections;
 }
 
 static int on_progress(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total,

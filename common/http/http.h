@@ -80,6 +80,9 @@ void mlx_http_destroy(mlx_http_t **self); /* pending calls end without their FN 
  *  is freed, or NULL. */
 void mlx_http_set_keys(mlx_http_t *self, char *(*find)(void *arg, const char *url), void *arg);
 
+/*  Connections that it has made to servers of this machine's loopback so far. */
+uint64_t mlx_http_connections(const mlx_http_t *self);
+
 /*  Start a request. The handle is valid until FN has run; NULL never. */
 mlx_http_call_t *mlx_http_start(mlx_http_t *self, const mlx_http_request_t *request, mlx_http_fn fn,
                                 void *arg);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "asker_process.h"
+#include "common/base/clock.h"
 #include "listeners.h"
 #include "procs.h"
 
@@ -251,7 +252,10 @@ static void on_turn(void *arg)
 {
     mlx_finder_t *self = arg;
     size_t count;
-    self->timer = mlx_loop_after(self->options.loop, mlx_listeners_pace_ms(), on_turn, self);
+    int64_t now_us = mlx_now_us();
+    int64_t next_us = mlx_loop_grid_us(now_us, mlx_listeners_pace_ms() * 1000);
+    self->timer =
+        mlx_loop_after(self->options.loop, (next_us - now_us + 999) / 1000, on_turn, self);
     if (mlx_listeners_read(self->options.proc_root, self->seen, MLX_LISTENERS_MAX, &count, NULL))
         return;
     drop_gone(self, self->seen, count);

@@ -18,19 +18,16 @@ struct mlx_gate {
     bool busy;       /* by its own last answer */
 };
 
-mlx_gate_t *mlx_gate_new(int port)
+mlx_gate_t *mlx_gate_new(mlx_traffic_t *traffic)
 {
     mlx_gate_t *self = mlx_alloc(1, sizeof *self);
-    self->traffic = port ? mlx_traffic_new(port) : NULL;
-    self->blind = !port;
+    self->traffic = traffic;
+    self->blind = !traffic;
     return self;
 }
 
 void mlx_gate_destroy(mlx_gate_t **self)
 {
-    if (!*self)
-        return;
-    mlx_traffic_destroy(&(*self)->traffic);
     free(*self);
     *self = NULL;
 }
@@ -46,10 +43,9 @@ bool mlx_gate_looks(const mlx_gate_t *self)
     return self->sleep != MLX_SLEEP_NEVER;
 }
 
-void mlx_gate_look(mlx_gate_t *self)
+void mlx_gate_looked(mlx_gate_t *self, bool seen)
 {
-    if (self->sleep != MLX_SLEEP_NEVER && self->traffic)
-        self->blind = !mlx_traffic_look(self->traffic);
+    self->blind = !seen;
 }
 
 void mlx_gate_hint(mlx_gate_t *self, int64_t now_us)
@@ -62,8 +58,8 @@ void mlx_gate_answered(mlx_gate_t *self, bool busy)
     self->busy = busy;
     if (busy || !self->traffic)
         return;
-    mlx_gate_look(self); /* an exchange that has ended meanwhile is settled by one answer */
-    mlx_traffic_idle(self->traffic);
+    self->blind = !mlx_traffic_look(self->traffic);
+    mlx_traffic_idle(self->traffic); /* an exchange that has ended is settled by one answer */
 }
 
 void mlx_gate_unanswered(mlx_gate_t *self)

@@ -7,7 +7,7 @@
  *  /props does not know the word cannot sleep. When /props does not answer, nothing is asked.
  *
  *      mlx_gate_told(gate, state.sleep, now_us);      after each /props, or that it failed
- *      mlx_gate_look(gate);                           a few times a second
+ *      mlx_gate_looked(gate, mlx_traffic_look(traffic));  a few times a second
  *      if (mlx_gate_wants_state(gate, now_us)) ...    ask /props now
  *      if (mlx_gate_open(gate, now_us)) ...           /slots and /metrics may be asked
  *      mlx_gate_answered(gate, busy);                 after each /slots
@@ -16,21 +16,19 @@
 #define MLX_WATCHER_GATE_H
 
 #include "common/runtime/runtime.h"
-#include "proto/base.h"
+#include "traffic.h"
 
 typedef struct mlx_gate mlx_gate_t;
 
-enum {
-    MLX_GATE_LOOK_MS = 400 /* how often to call mlx_gate_look */
-};
-
-/*  PORT of a server on this machine; 0: it is elsewhere and its connections cannot be seen. Caller
- *  owns it and must destroy it. */
-mlx_gate_t *mlx_gate_new(int port);
+/*  TRAFFIC of a server on this machine, borrowed; NULL: it is elsewhere and its connections cannot
+ *  be seen. Caller owns it and must destroy it. */
+mlx_gate_t *mlx_gate_new(mlx_traffic_t *traffic);
 void mlx_gate_destroy(mlx_gate_t **self);
 
 void mlx_gate_told(mlx_gate_t *self, mlx_runtime_sleep_t sleep, int64_t now_us);
-void mlx_gate_look(mlx_gate_t *self);
+
+/*  TRAFFIC was looked at, and seen or not. */
+void mlx_gate_looked(mlx_gate_t *self, bool seen);
 
 /*  Whether looking is of any use. */
 bool mlx_gate_looks(const mlx_gate_t *self);

@@ -290,7 +290,7 @@ static place_t *place_of(mlx_requests_t *self, int port)
     if (port <= 0 || self->place_count == PLACES)
         return NULL;
     place_t *place = &self->places[self->place_count++];
-    *place = (place_t){.port = port, .traffic = mlx_traffic_new(port)};
+    *place = (place_t){.port = port, .traffic = mlx_traffic_new(port, self->options.opens)};
     return place;
 }
 

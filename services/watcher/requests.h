@@ -14,12 +14,14 @@
 #define MLX_WATCHER_REQUESTS_H
 
 #include "ended.h"
+#include "opens.h"
 #include "tap.h"
 
 typedef struct mlx_requests mlx_requests_t;
 
 typedef struct {
     const char *proc_root; /* "/proc"; borrowed */
+    mlx_opens_t *opens;    /* borrowed */
     void (*publish)(void *arg, const char *topic, const mlx_value_t *d);
     void *arg;
 } mlx_requests_options_t;

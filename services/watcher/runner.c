@@ -14,6 +14,7 @@
 enum {
     BUSY_MS = 250,
     IDLE_MS = 400,
+    QUIET_MS = 5000, /* while it would be seen if something came */
     LOADING_MS = 250,
     TIMEOUT_MS = 10000, /* a runner answers between two batches of a prompt */
     MAX_BODY = 1 << 20,
@@ -42,6 +43,7 @@ struct mlx_runner {
     mlx_timer_t *scan_timer; /* to the next scan, while a model has no runner */
     int64_t changed_us;      /* when a model came or went, or a runner */
     bool died;               /* the newest one, and there is none since */
+    bool seen;               /* what comes is */
     int64_t next_scan_us;    /* monotonic; 0: as soon as there is need */
     int64_t scan_pause_us;
     char reason[256];
@@ -197,6 +199,29 @@ static void poll_after(server_t *server, int64_t delay_ms)
     server->timer = mlx_loop_after(server->owner->options.loop, delay_ms, poll_server, server);
 }
 
+static int64_t rest_ms(const mlx_runner_t *self)
+{
+    int64_t now_us = mlx_now_us();
+    return self->seen ? (mlx_loop_grid_us(now_us, (int64_t)QUIET_MS * 1000) - now_us + 999) / 1000
+                      : IDLE_MS;
+}
+
+void mlx_runner_ask(mlx_runner_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        server_t *server = self->servers[i];
+        if (server->call || mlx_slots_busy(server->slots))
+            continue;
+        mlx_loop_cancel(self->options.loop, &server->timer);
+        poll_server(server);
+    }
+}
+
+void mlx_runner_seen(mlx_runner_t *self, bool seen)
+{
+    self->seen = seen;
+}
+
 static void report(mlx_runner_t *self, const server_t *server, const char *what)
 {
     MLX_CLEANUP(mlx_free_p)
@@ -250,7 +275,7 @@ static void take_slots(server_t *server, const mlx_http_reply_t *reply)
         server->bad = 0;
         mlx_slots_update(server->slots, &seen, mlx_now_us(), mlx_wall_us());
     }
-    poll_after(server, mlx_slots_busy(server->slots) ? BUSY_MS : IDLE_MS);
+    poll_after(server, mlx_slots_busy(server->slots) ? BUSY_MS : rest_ms(self));
     self->options.changed(self->options.arg);
 }
 

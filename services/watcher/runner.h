@@ -41,6 +41,12 @@ void mlx_runner_destroy(mlx_runner_t **self);
 /*  What is loaded now, the list of mlx_runtime_state_t; NULL or empty: nothing. */
 void mlx_runner_loaded(mlx_runner_t *self, const mlx_value_t *models);
 
+/*  Ask the runners now: something has come to Ollama. */
+void mlx_runner_ask(mlx_runner_t *self);
+
+/*  SEEN: mlx_runner_ask is called whenever something comes, so runners at rest are asked rarely. */
+void mlx_runner_seen(mlx_runner_t *self, bool seen);
+
 bool mlx_runner_busy(const mlx_runner_t *self);
 
 /*  Whether a runner is known; then the source is "runner". */

@@ -21,14 +21,12 @@ enum {
 };
 
 static void on_turn(void *arg);
-static void arm(mlx_target_t *self);
-
 /* ---- becoming a kind ---- */
 
 static void on_runner_changed(void *arg)
 {
     mlx_target_t *self = arg;
-    arm(self);
+    mlx_target_arm(self);
     self->options.changed(self->options.arg, self);
 }
 
@@ -66,13 +64,20 @@ static void forget_activity(mlx_target_t *self)
     self->state.has_counters = false;
 }
 
-/*  A kind with a question that disturbs it is asked that one through the gate. */
+/*  What goes to a server of this machine is looked at where that tells when to ask. A kind with a
+ *  question that disturbs it is asked that one through the gate. */
 static void make_gate(mlx_target_t *self)
 {
     const mlx_endpoint_t *at = &self->options.endpoint;
-    for (size_t i = 0; i < self->ask_count && !self->gate; i++)
-        if (self->asks[i].query->disturbs)
-            self->gate = mlx_gate_new(mlx_endpoint_local(at) ? at->port : 0);
+    bool of_use = self->backend->on_demand, disturbs = false;
+    for (size_t i = 0; i < self->ask_count; i++) {
+        of_use |= self->asks[i].query->role == MLX_QUERY_ACTIVITY;
+        disturbs |= self->asks[i].query->disturbs;
+    }
+    if (of_use && mlx_endpoint_local(at))
+        self->traffic = mlx_traffic_new(at->port, self->options.opens);
+    if (disturbs)
+        self->gate = mlx_gate_new(self->traffic);
 }
 
 static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
@@ -84,8 +89,6 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
             self->asks[self->ask_count++] =
                 (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
-    if (backend->on_demand && mlx_endpoint_local(&self->options.endpoint))
-        self->traffic = mlx_traffic_new(self->options.endpoint.port);
     if (backend->runners && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
         self->runner = mlx_runner_new(&(mlx_runner_options_t){
@@ -178,7 +181,7 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
 {
     const mlx_runtime_query_t *query = ask->query;
     bool busy = mlx_target_busy(self);
-    bool awake = busy || self->backend->on_demand;
+    bool awake = busy || (self->backend->on_demand && !mlx_target_quiet(self));
     if (!self->reachable && (self->locked || (query->idle_ms && query->role == MLX_QUERY_STATE)))
         return LOCKED_MS;
     if (!self->reachable)
@@ -194,6 +197,8 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
         return awake ? shorter(self->options.busy_ms, self->options.idle_ms)
                      : self->options.idle_ms;
     case MLX_QUERY_ACTIVITY:
+        if (!busy && mlx_target_quiet(self) && query->idle_ms < self->options.idle_ms)
+            return self->options.idle_ms;
         return busy ? query->busy_ms : query->idle_ms;
     default:
         return query->idle_ms ? query->idle_ms : FACTS_MS;
@@ -220,7 +225,7 @@ static bool may_ask(const mlx_target_t *self, const mlx_target_ask_t *ask, int64
 }
 
 /*  Wake for the question that is due first, or for a look whether there is something to ask. */
-static void arm(mlx_target_t *self)
+void mlx_target_arm(mlx_target_t *self)
 {
     if (!self->backend)
         return;
@@ -231,8 +236,7 @@ static void arm(mlx_target_t *self)
         if (may_ask(self, ask, now_us) && ask->due_us < due_us)
             due_us = ask->due_us;
     }
-    bool looks = self->traffic || (self->gate && mlx_gate_looks(self->gate));
-    if (looks && self->reachable && self->look_us < due_us)
+    if (mlx_target_looks(self) && self->look_us < due_us)
         due_us = self->look_us;
     set_timer(self, due_us <= now_us ? 0 : (due_us - now_us + 999) / 1000);
 }
@@ -260,6 +264,9 @@ static void now_reachable(mlx_target_t *self)
         return;
     self->reachable = true;
     mlx_target_open_log(self);
+    self->sees_all = self->traffic && mlx_traffic_sees_all(self->traffic, self->options.proc_root);
+    if (self->runner)
+        mlx_runner_seen(self->runner, self->sees_all);
     for (size_t i = 0; i < self->ask_count; i++) {
         self->asks[i].refused[0] = '\0';
         if (self->asks[i].query->role != MLX_QUERY_STATE)
@@ -357,16 +364,6 @@ static void take_activity(mlx_target_t *self)
     self->state.has_counters = false;
 }
 
-/*  It is awake and works: no need to wait for the turn. */
-static void mlx_ask_through_gate(mlx_target_t *self)
-{
-    for (size_t i = 0; i < self->ask_count; i++) {
-        mlx_target_ask_t *ask = &self->asks[i];
-        if (ask->query->disturbs && !ask->refused[0] && !mlx_target_busy(self))
-            ask->due_us = 0;
-    }
-}
-
 /*  What disturbs is asked again after the last request has ended: counters move only then. */
 static void tell_gate(mlx_target_t *self, const mlx_target_ask_t *answered, bool was_busy)
 {
@@ -389,13 +386,14 @@ static void good_reply(mlx_target_t *self, const mlx_target_ask_t *ask)
         tell_gate(self, ask, was_busy);
     if (self->gate && ask->query->tells_sleep) {
         mlx_gate_told(self->gate, self->state.sleep, mlx_now_us());
-        mlx_ask_through_gate(self);
+        mlx_target_ask_through_gate(self);
     }
+    if (ask->query->role == MLX_QUERY_ACTIVITY)
+        mlx_target_settle(self, MLX_QUERY_ACTIVITY);
     if (ask->query->role != MLX_QUERY_STATE)
         return;
     now_reachable(self);
-    if (self->traffic && !mlx_target_busy(self))
-        mlx_traffic_idle(self->traffic); /* or it is not a model that it works on */
+    mlx_target_settle(self, MLX_QUERY_STATE);
     if (self->runner)
         mlx_runner_loaded(self->runner, self->state.models);
     if (self->log)
@@ -441,8 +439,10 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
         set_timer(self, self->locked ? LOCKED_MS : shorter(self->options.idle_ms, ABSENT_MS));
         return;
     }
-    ask->due_us = mlx_now_us() + pause_ms(self, ask) * 1000;
-    arm(self);
+    int64_t now_us = mlx_now_us(), pause_us = pause_ms(self, ask) * 1000;
+    bool grid = pause_us >= (int64_t)MLX_LOOP_GRID_MS * 1000;
+    ask->due_us = grid ? mlx_loop_grid_us(now_us, pause_us) : now_us + pause_us;
+    mlx_target_arm(self);
     self->options.changed(self->options.arg, self);
 }
 
@@ -454,35 +454,10 @@ static mlx_http_call_t *get(mlx_target_t *self, const char *path, size_t max_bod
     return mlx_http_start(self->options.http, &request, fn, arg);
 }
 
-/*  Look for signs of work; with one, ask at once whether it is awake. */
-static void look_through_gate(mlx_target_t *self, int64_t now_us)
-{
-    if (!self->gate || !self->reachable || now_us < self->look_us)
-        return;
-    self->look_us = now_us + (int64_t)MLX_GATE_LOOK_MS * 1000;
-    mlx_gate_look(self->gate);
-    for (size_t i = 0; i < self->ask_count; i++)
-        if (self->asks[i].query->tells_sleep && mlx_gate_wants_state(self->gate, now_us))
-            self->asks[i].due_us = 0;
-}
-
-/*  A request that is not yet seen at work may be loading its model: ask what is loaded. */
-static void look_for_requests(mlx_target_t *self, int64_t now_us)
-{
-    if (!self->traffic || !self->reachable || now_us < self->look_us)
-        return;
-    self->look_us = now_us + (int64_t)MLX_GATE_LOOK_MS * 1000;
-    bool work = mlx_traffic_look(self->traffic) && mlx_traffic_working(self->traffic);
-    for (size_t i = 0; i < self->ask_count && work && !mlx_target_busy(self); i++)
-        if (self->asks[i].query->role == MLX_QUERY_STATE)
-            self->asks[i].due_us = 0;
-}
-
 static void ask_what_is_due(mlx_target_t *self)
 {
     int64_t now_us = mlx_now_us();
-    look_through_gate(self, now_us);
-    look_for_requests(self, now_us);
+    mlx_target_look(self, now_us);
     for (size_t i = 0; i < self->ask_count; i++) {
         mlx_target_ask_t *ask = &self->asks[i];
         bool state = ask->query->role == MLX_QUERY_STATE;
@@ -492,7 +467,7 @@ static void ask_what_is_due(mlx_target_t *self)
         ask->call = get(self, ask->query->path, ask->query->max_body,
                         state ? STATE_TIMEOUT_MS : ACTIVITY_TIMEOUT_MS, on_reply, ask);
     }
-    arm(self);
+    mlx_target_arm(self);
 }
 
 /* ---- finding out the kind ---- */
@@ -574,21 +549,4 @@ void mlx_target_wake(mlx_target_t *self, const mlx_runtime_backend_t *backend,
     for (size_t i = 0; i < self->ask_count; i++)
         self->asks[i].due_us = 0;
     set_timer(self, 0);
-}
-
-void mlx_target_poll_now(mlx_target_t *self)
-{
-    for (size_t i = 0; i < self->ask_count; i++)
-        if (self->asks[i].query->role == MLX_QUERY_STATE)
-            self->asks[i].due_us = 0;
-    arm(self);
-}
-
-void mlx_target_working(mlx_target_t *self)
-{
-    if (!self->gate)
-        return;
-    mlx_gate_hint(self->gate, mlx_now_us());
-    self->look_us = 0;
-    arm(self);
 }

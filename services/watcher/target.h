@@ -18,6 +18,7 @@
 #include "common/runtime/keys.h"
 #include "common/runtime/runtime.h"
 #include "ended.h"
+#include "opens.h"
 #include "proto/value.h"
 
 typedef struct mlx_target mlx_target_t;
@@ -34,6 +35,7 @@ typedef struct {
     bool once;              /* was found, not named: after one wrong answer it is left alone */
     const char *probe_path; /* of one that was found: the only one to find its kind out by */
     const char *proc_root;  /* "/proc"; borrowed */
+    mlx_opens_t *opens;     /* borrowed */
     const mlx_runtime_keys_t *keys; /* that HTTP sends, to say what is wrong with one; borrowed */
 
     void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */

@@ -52,12 +52,30 @@ struct mlx_target {
     mlx_gate_t *gate;       /* of a kind that may sleep */
     mlx_prompt_eta_t eta;
     mlx_totals_t totals[MLX_RUNTIME_KINDS_MAX]; /* of each kind that it was */
-    mlx_traffic_t *traffic; /* of a kind that starts models when they are asked for */
-    int64_t look_us;        /* when to look through the gate, or at the traffic, next */
+    mlx_traffic_t *traffic; /* of one on this machine; NULL: looking at it is of no use */
+    bool sees_all;          /* what comes to it is seen there, so it need not be asked at rest */
+    int64_t look_us;        /* when to look at the traffic next */
 };
 
 /*  Whose answer to PATH this is, or NULL. */
 const mlx_runtime_backend_t *mlx_target_claimant(const char *path, const mlx_http_reply_t *reply);
+
+/*  Wake for the question that is due first, or for a look whether there is something to ask. */
+void mlx_target_arm(mlx_target_t *self);
+
+/*  Whether there is something to look at; look when it is time, and have asked what that tells to
+ *  ask (target_look.c). */
+bool mlx_target_looks(const mlx_target_t *self);
+void mlx_target_look(mlx_target_t *self, int64_t now_us);
+
+/*  Nothing goes on there that is not seen: it need not be asked often. */
+bool mlx_target_quiet(const mlx_target_t *self);
+
+/*  It is awake and works: no need to wait for the turn. */
+void mlx_target_ask_through_gate(mlx_target_t *self);
+
+/*  It has answered a question of ROLE: where that says that it does nothing, nothing goes on. */
+void mlx_target_settle(mlx_target_t *self, mlx_query_role_t role);
 
 /*  Ends as slots or runners tell them, and as the log does (target_log.c). */
 void mlx_target_ended_live(mlx_target_t *self, const mlx_ended_t *request);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "traffic_table.h"
 
 enum {
@@ -11,6 +12,7 @@ enum {
     OLD_MS = 2000,         /* an exchange that ended before the first look at it */
     QUIET_MS = 200,        /* a stream pauses less than that; mostly */
     DENIALS = 4,
+    STILL_MS = 2000, /* a model may begin to load that long after its request */
 };
 
 typedef struct {
@@ -21,14 +23,18 @@ typedef struct {
 
 struct mlx_traffic {
     mlx_traffic_table_t *table;
+    int port;
+    bool moved;
+    int64_t moved_us, looked_us;
     connection_t connections[CONNECTIONS_MAX];
     size_t count;
 };
 
-mlx_traffic_t *mlx_traffic_new(int port)
+mlx_traffic_t *mlx_traffic_new(int port, mlx_opens_t *opens)
 {
     mlx_traffic_t *self = mlx_alloc(1, sizeof *self);
-    self->table = mlx_traffic_table_new(port);
+    self->port = port;
+    self->table = mlx_traffic_table_new(port, opens);
     return self;
 }
 
@@ -75,18 +81,52 @@ void mlx_traffic_take(mlx_traffic_t *self, const mlx_traffic_connection_t *seen,
     size_t known_count = self->count;
     memcpy(before, self->connections, known_count * sizeof *before);
     self->count = count < CONNECTIONS_MAX ? count : CONNECTIONS_MAX;
-    for (size_t i = 0; i < self->count; i++)
-        self->connections[i] = judge(known(before, known_count, seen[i].id), &seen[i]);
+    for (size_t i = 0; i < self->count; i++) {
+        const connection_t *last = known(before, known_count, seen[i].id);
+        self->connections[i] = judge(last, &seen[i]);
+        self->moved |= seen[i].received > (last ? last->seen.received : 0);
+    }
 }
 
 bool mlx_traffic_look(mlx_traffic_t *self)
 {
     mlx_traffic_connection_t seen[CONNECTIONS_MAX];
     size_t count;
-    if (!mlx_traffic_table_read(self->table, seen, CONNECTIONS_MAX, &count))
+    bool opened;
+    if (!mlx_traffic_table_read(self->table, seen, CONNECTIONS_MAX, &count, &opened)) {
+        self->moved = true;
         return false;
+    }
+    bool before = self->moved;
+    self->moved = opened;
     mlx_traffic_take(self, seen, count);
+    self->looked_us = mlx_now_us();
+    self->moved_us = self->moved ? self->looked_us : self->moved_us;
+    self->moved |= before;
     return true;
+}
+
+bool mlx_traffic_sees_all(const mlx_traffic_t *self, const char *proc_root)
+{
+    return mlx_traffic_table_whole(proc_root, self->port);
+}
+
+bool mlx_traffic_moved(mlx_traffic_t *self)
+{
+    bool moved = self->moved;
+    self->moved = false;
+    return moved;
+}
+
+bool mlx_traffic_still(const mlx_traffic_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const mlx_traffic_connection_t *seen = &self->connections[i].seen;
+        bool waits = seen->received > 0 && seen->sent_ago >= seen->received_ago;
+        if (waits || (seen->received > 0 && seen->sent_ago < STILL_MS))
+            return false;
+    }
+    return self->looked_us - self->moved_us >= (int64_t)STILL_MS * 1000;
 }
 
 bool mlx_traffic_working(const mlx_traffic_t *self)

@@ -5,7 +5,7 @@
  *  bytes came, and how long ago data came and went last. A reply that is not there, or that ended,
  *  0.1 s or more after its request is work; a quick one is somebody's look at the server.
  *
- *      mlx_traffic_t *traffic = mlx_traffic_new(8080);
+ *      mlx_traffic_t *traffic = mlx_traffic_new(8080, opens);
  *      mlx_traffic_look(traffic);                       a few times a second
  *      if (mlx_traffic_working(traffic)) ...            worth a question
  *      mlx_traffic_idle(traffic);                       it was asked and works on nothing
@@ -16,16 +16,29 @@
 #ifndef MLX_WATCHER_TRAFFIC_H
 #define MLX_WATCHER_TRAFFIC_H
 
-#include "proto/base.h"
+#include "opens.h"
 
 typedef struct mlx_traffic mlx_traffic_t;
 
-/*  PORT: where the server listens. Caller owns it and must destroy it. */
-mlx_traffic_t *mlx_traffic_new(int port);
+/*  PORT: where the server listens; OPENS: borrowed, may be NULL. Caller owns the result and must
+ *  destroy it. */
+mlx_traffic_t *mlx_traffic_new(int port, mlx_opens_t *opens);
 void mlx_traffic_destroy(mlx_traffic_t **self);
 
 /*  Look at the table; false when the system has none. Connections of this process do not count. */
 bool mlx_traffic_look(mlx_traffic_t *self);
+
+/*  Whether all that goes to the server can be seen by looking: then it need not be asked while
+ *  nothing moves. Costs some milliseconds. */
+bool mlx_traffic_sees_all(const mlx_traffic_t *self, const char *proc_root);
+
+/*  Whether the looks since this was asked last saw that something may have come to the server: a
+ *  connection to any server, or bytes on one that is known. */
+bool mlx_traffic_moved(mlx_traffic_t *self);
+
+/*  Whether nothing has gone to or from the server for some seconds, and no request waits for its
+ *  reply. */
+bool mlx_traffic_still(const mlx_traffic_t *self);
 
 /*  Whether the last look saw work that no answer has denied yet. */
 bool mlx_traffic_working(const mlx_traffic_t *self);

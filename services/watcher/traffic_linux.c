@@ -4,6 +4,8 @@
 
 #include "common/base/clock.h"
 #include "diag_linux.h"
+#include "listeners.h"
+#include "procs.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -100,33 +102,7 @@ static bool read_info(const struct nlmsghdr *head, mlx_traffic_connection_t *out
     return false;
 }
 
-/* ---- the connections that are known ---- */
-
-struct mlx_traffic_table {
-    int port;
-    int counters; /* /proc/net/snmp; -1: not open */
-    bool dumped;
-    uint64_t accepted; /* as it was counted before the last dump */
-    int64_t dumped_us;
-    own_t own;
-    mlx_diag_socket_t known[KNOWN_MAX];
-    size_t known_count;
-};
-
-mlx_traffic_table_t *mlx_traffic_table_new(int port)
-{
-    mlx_traffic_table_t *self = mlx_alloc(1, sizeof *self);
-    self->port = port;
-    self->counters = open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
-    return self;
-}
-
-void mlx_traffic_table_destroy(mlx_traffic_table_t **self)
-{
-    mlx_close_p(&(*self)->counters);
-    free(*self);
-    *self = NULL;
-}
+/* ---- connections accepted ---- */
 
 /*  The number in the line of values that stands below NAME in the line of names. */
 static bool column(const char *names, const char *values, const char *name, uint64_t *out)
@@ -143,8 +119,12 @@ static bool column(const char *names, const char *values, const char *name, uint
     return false;
 }
 
-/*  Connections that all servers of this machine have accepted, ever; false: not known. */
-static bool count_accepted(int fd, uint64_t *out)
+int mlx_traffic_counters_open(void)
+{
+    return open("/proc/net/snmp", O_RDONLY | O_CLOEXEC);
+}
+
+bool mlx_traffic_counters_read(int fd, uint64_t *out)
 {
     char text[COUNTERS_BYTES];
     ssize_t len = fd >= 0 ? pread(fd, text, sizeof text - 1, 0) : 0;
@@ -152,6 +132,34 @@ static bool count_accepted(int fd, uint64_t *out)
     const char *names = strstr(text, "\nTcp: ");
     const char *values = names ? strstr(names + 1, "\nTcp: ") : NULL;
     return values && column(names + 6, values + 6, "PassiveOpens", out);
+}
+
+/* ---- the connections that are known ---- */
+
+struct mlx_traffic_table {
+    int port;
+    mlx_opens_t *opens; /* NULL: each reading is a dump */
+    bool dumped;
+    uint64_t accepted; /* as it was counted before the last reading */
+    uint64_t others;   /* the same without our own */
+    int64_t dumped_us;
+    own_t own;
+    mlx_diag_socket_t known[KNOWN_MAX];
+    size_t known_count;
+};
+
+mlx_traffic_table_t *mlx_traffic_table_new(int port, mlx_opens_t *opens)
+{
+    mlx_traffic_table_t *self = mlx_alloc(1, sizeof *self);
+    self->port = port;
+    self->opens = opens;
+    return self;
+}
+
+void mlx_traffic_table_destroy(mlx_traffic_table_t **self)
+{
+    free(*self);
+    *self = NULL;
 }
 
 typedef struct {
@@ -187,26 +195,61 @@ static void take(void *arg, const struct nlmsghdr *head)
 /*  A dump finds the connections that are new: where none was accepted since the last one those are
  *  asked for that it found. */
 bool mlx_traffic_table_read(mlx_traffic_table_t *self, mlx_traffic_connection_t *out, size_t cap,
-                            size_t *count)
+                            size_t *count, bool *opened)
 {
-    uint64_t accepted = 0;
+    uint64_t accepted = self->accepted, others = self->others;
     int64_t now_us = mlx_now_us();
-    bool counted = count_accepted(self->counters, &accepted);
+    bool counted = self->opens && mlx_opens_count(self->opens, &accepted, &others);
+    bool same = self->dumped && counted && accepted == self->accepted;
     reading_t reading = {.table = self, .out = out, .cap = cap};
     bool told;
-    if (self->dumped && counted && accepted == self->accepted &&
-        now_us - self->dumped_us < DUMP_US) {
+    *opened = !self->dumped || !counted || (int64_t)(others - self->others) > 0;
+    self->accepted = accepted;
+    self->others = others;
+    if (same && now_us - self->dumped_us < DUMP_US) {
         mlx_diag_socket_t known[KNOWN_MAX];
         memcpy(known, self->known, self->known_count * sizeof *known);
         told = self->known_count == 0 || mlx_diag_known(known, self->known_count, take, &reading);
     } else {
         find_own(&self->own, self->port);
         told = mlx_diag_dump(STATES, self->port, true, take, &reading);
-        self->accepted = accepted;
         self->dumped_us = now_us;
     }
     self->dumped = told;
     self->known_count = reading.kept;
     *count = reading.count;
     return told;
+}
+
+/* ---- whether all of it is seen ---- */
+
+typedef struct {
+    const char *port;
+    bool found;
+} relay_t;
+
+static bool on_relay(void *arg, const mlx_proc_t *proc)
+{
+    relay_t *relay = arg;
+    for (size_t i = 1; i + 1 < proc->argc; i++)
+        if (strcmp(proc->argv[i], "-host-port") == 0 && strcmp(proc->argv[i + 1], relay->port) == 0)
+            relay->found = true;
+    return !relay->found;
+}
+
+bool mlx_traffic_table_whole(const char *proc_root, int port)
+{
+    MLX_CLEANUP(mlx_free_p)
+    mlx_listening_t *list = mlx_alloc(MLX_LISTENERS_MAX, sizeof *list);
+    size_t count;
+    char text[8];
+    bool here = false;
+    if (mlx_listeners_read(proc_root, list, MLX_LISTENERS_MAX, &count, NULL))
+        return false;
+    for (size_t i = 0; i < count && !here; i++)
+        here = list[i].port == port;
+    snprintf(text, sizeof text, "%d", port);
+    relay_t relay = {.port = text};
+    return here && mlx_procs_find(proc_root, "docker-proxy", on_relay, &relay, NULL) == 0 &&
+           !relay.found;
 }

@@ -33,6 +33,7 @@ struct mlx_watcher {
     mlx_tap_t *tap;
     mlx_tap_snapshot_t snapshot;
     mlx_tap_view_t view;
+    mlx_opens_t *opens;
     mlx_requests_t *requests;
     mlx_finder_t *finder;      /* NULL: nothing is looked for */
     mlx_timer_t *stream_timer; /* runs while the tap has requests */
@@ -136,6 +137,7 @@ static void watch(mlx_watcher_t *self, const mlx_target_options_t *options)
     full.idle_ms = self->options.idle_ms;
     full.runner_probe = self->options.runner_probe;
     full.proc_root = self->options.proc_root;
+    full.opens = self->opens;
     full.keys = self->keys;
     full.changed = publish_target;
     full.foreign = on_foreign;
@@ -346,8 +348,11 @@ mlx_watcher_t *mlx_watcher_new(const mlx_watcher_options_t *options, mlx_error_t
     self->keys = mlx_runtime_keys_new(options->runtimes);
     mlx_http_set_keys(self->http, mlx_runtime_keys_find, self->keys);
     mlx_runtime_keys_check(self->keys, on_bad_key, self);
-    self->requests = mlx_requests_new(&(mlx_requests_options_t){
-        .proc_root = options->proc_root, .publish = options->publish, .arg = options->arg});
+    self->opens = mlx_opens_new(self->http);
+    self->requests = mlx_requests_new(&(mlx_requests_options_t){.proc_root = options->proc_root,
+                                                                .opens = self->opens,
+                                                                .publish = options->publish,
+                                                                .arg = options->arg});
     mlx_tap_view_reset(&self->view);
     if (read_tap_addresses(self, err) || watch_configured(self, err)) {
         mlx_watcher_destroy(&self);
@@ -377,9 +382,10 @@ void mlx_watcher_destroy(mlx_watcher_t **self_p)
     mlx_tap_snapshot_clear(&self->snapshot);
     while (self->count > 0)
         mlx_target_destroy(&self->targets[--self->count]);
+    mlx_requests_destroy(&self->requests);
+    mlx_opens_destroy(&self->opens);
     mlx_http_destroy(&self->http);
     mlx_runtime_keys_destroy(&self->keys);
-    mlx_requests_destroy(&self->requests);
     free(self);
     *self_p = NULL;
 }

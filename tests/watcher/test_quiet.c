@@ -40,7 +40,7 @@ static void tells_work_from_a_look(void **state)
         {400, 90000, 60000, false, "one of long ago"},
     };
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
-        MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1);
+        MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1, NULL);
         if (works(traffic, cases[i].received, cases[i].received_ago, cases[i].sent_ago) !=
             cases[i].work)
             fail_msg("%s", cases[i].what);
@@ -50,7 +50,7 @@ static void tells_work_from_a_look(void **state)
 static void believes_a_server_that_says_it_is_idle(void **state)
 {
     (void)state;
-    MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1);
+    MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1, NULL);
     assert_true(works(traffic, 400, 1500, 1200));
     mlx_traffic_idle(traffic); /* it has ended: one word settles it */
     assert_false(works(traffic, 400, 1900, 1600));
@@ -62,12 +62,30 @@ static void believes_a_server_that_says_it_is_idle(void **state)
     assert_false(works(traffic, 800, 90000, 92000));
 }
 
+static void tells_whether_anything_moves(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1, NULL);
+    mlx_traffic_connection_t seen = {.id = 7, .received_ago = 90000, .sent_ago = 90000};
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_false(mlx_traffic_moved(traffic)); /* connected, nothing more */
+    seen.received = 120;
+    mlx_traffic_take(traffic, &seen, 1);
+    mlx_traffic_take(traffic, &seen, 1);     /* another look before anybody asks */
+    assert_true(mlx_traffic_moved(traffic)); /* even if the reply took no time */
+    assert_false(mlx_traffic_moved(traffic));
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_false(mlx_traffic_moved(traffic));
+    mlx_traffic_take(traffic, NULL, 0);
+    assert_false(mlx_traffic_moved(traffic)); /* it has gone */
+}
+
 /* ---- the gate ---- */
 
 static void asks_nothing_without_need(void **state)
 {
     (void)state;
-    MLX_CLEANUP(mlx_gate_destroy) mlx_gate_t *gate = mlx_gate_new(0);
+    MLX_CLEANUP(mlx_gate_destroy) mlx_gate_t *gate = mlx_gate_new(NULL);
     assert_false(mlx_gate_open(gate, S));
     mlx_gate_told(gate, MLX_SLEEP_AWAKE, S);
     assert_false(mlx_gate_open(gate, S));
@@ -204,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_work_from_a_look),
         cmocka_unit_test(believes_a_server_that_says_it_is_idle),
+        cmocka_unit_test(tells_whether_anything_moves),
         cmocka_unit_test(asks_nothing_without_need),
         cmocka_unit_test_setup_teardown(lets_a_server_sleep, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(asks_nothing_more_when_props_fails, play_setup,

@@ -10,7 +10,7 @@
 #include "log_story.h"
 
 enum {
-    TURN_MS = 250,
+    TURN_MS = 250, /* while it is written; at rest it is looked at on the loop's grid */
     FIND_MIN_US = 2 * 1000 * 1000, /* looking for the process costs some milliseconds */
     FIND_MAX_US = 60 * 1000 * 1000,
     NEWEST_US = 10 * 1000 * 1000,
@@ -28,6 +28,7 @@ struct mlx_log_source {
     int64_t pause_us;
     uint64_t skipped;
     bool told; /* by this turn's lines: something new */
+    bool grew; /* there were lines in this turn */
     bool denied;
     size_t models;
     char reason[300];
@@ -39,6 +40,7 @@ static void on_line(void *arg, const char *line)
     char text[MLX_LOG_LINE_MAX];
     int64_t wall_us = mlx_wall_us();
     mlx_log_fact_t fact;
+    self->grew = true;
     if (self->place.wrap != MLX_LOG_PLAIN) {
         if (!mlx_log_unwrap(self->place.wrap, line, text, &wall_us)) {
             self->denied = self->denied || strstr(line, "permission") || strstr(line, "not seeing");
@@ -142,10 +144,22 @@ static void read_journal(mlx_log_source_t *self, int64_t now_us)
     }
 }
 
+static void on_turn(void *arg);
+
+static void wait_for_turn(mlx_log_source_t *self, int64_t now_us)
+{
+    bool lively = self->grew || mlx_log_story_busy(self->story) || self->journal;
+    int64_t grid_us = mlx_loop_grid_us(now_us, (int64_t)MLX_LOOP_GRID_MS * 1000);
+    int64_t rest_ms = lively ? TURN_MS : (grid_us - now_us + 999) / 1000;
+    self->grew = false;
+    self->timer = mlx_loop_after(self->options.loop, rest_ms, on_turn, self);
+}
+
 static void on_turn(void *arg)
 {
     mlx_log_source_t *self = arg;
     int64_t now_us = mlx_now_us();
+    wait_for_turn(self, now_us);
     bool working = mlx_log_source_reading(self);
     if (!working && now_us >= self->find_us)
         find(self, now_us);
@@ -184,7 +198,7 @@ mlx_log_source_t *mlx_log_source_new(const mlx_log_source_options_t *options)
     self->format = format;
     self->pause_us = FIND_MIN_US;
     self->story = mlx_log_story_new(format, (mlx_ended_sink_t){on_ended, self});
-    self->timer = mlx_loop_every(options->loop, TURN_MS, on_turn, self);
+    wait_for_turn(self, mlx_now_us());
     find(self, mlx_now_us());
     if (self->tail)
         read_file(self, mlx_now_us()); /* the end that it has now is where reading begins */

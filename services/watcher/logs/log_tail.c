@@ -127,11 +127,13 @@ static int open_file(const mlx_log_tail_t *self, struct stat *st, mlx_error_t *e
 }
 
 /*  Have the file open that bears the name now; the rest of the one before is read first. */
-static int follow(mlx_log_tail_t *self, mlx_log_line_fn fn, void *arg, mlx_error_t *err)
+static int follow(mlx_log_tail_t *self, off_t *size, mlx_log_line_fn fn, void *arg,
+                  mlx_error_t *err)
 {
-    struct stat st;
+    struct stat st = {.st_size = 0};
     bool same = stat(self->path, &st) == 0 && self->fd >= 0 && st.st_dev == self->dev &&
                 st.st_ino == self->ino;
+    *size = st.st_size;
     if (same)
         return 0;
     if (self->fd >= 0)
@@ -146,20 +148,21 @@ static int follow(mlx_log_tail_t *self, mlx_log_line_fn fn, void *arg, mlx_error
     self->ino = st.st_ino;
     go_to(self, self->ever ? 0 : st.st_size);
     self->ever = true;
+    *size = st.st_size;
     return 0;
 }
 
 ssize_t mlx_log_tail_read(mlx_log_tail_t *self, mlx_log_line_fn fn, void *arg, mlx_error_t *err)
 {
-    struct stat st;
-    if (follow(self, fn, arg, err))
+    off_t size;
+    if (follow(self, &size, fn, arg, err))
         return -1;
-    if (fstat(self->fd, &st))
-        return mlx_error_set(err, MLX_ERR_FAILED, "%s: %s", self->path, strerror(errno));
-    if (was_cut(self, st.st_size))
+    if (size == self->at)
+        return 0;
+    if (was_cut(self, size))
         go_to(self, 0);
-    if (st.st_size - self->at > MLX_LOG_BEHIND_MAX) {
-        off_t next = st.st_size - AFTER_SKIP;
+    if (size - self->at > MLX_LOG_BEHIND_MAX) {
+        off_t next = size - AFTER_SKIP;
         self->skipped += (uint64_t)(next - self->at);
         go_to(self, next);
     }
