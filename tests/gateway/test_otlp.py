@@ -221,4 +221,5 @@ def test_off_unless_asked_for():
         assert not receiver.came["/v1/metrics"]
 
 
-run(test_counts_equal_the_list_of_requests, test_it_waits_and_sends_again, test_nobody_listens, test_off_unless_asked_for)
+if __name__ == "__main__":
+    run(test_counts_equal_the_list_of_requests, test_it_waits_and_sends_again, test_nobody_listens, test_off_unless_asked_for)
