@@ -5,57 +5,22 @@ it cannot.
 
 usage: clones.py BIN_DIR
 """
-import array
 import fcntl
 import json
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
 from files import safetensors, write
+from measure import extents, held
 
 BIN = os.path.abspath(sys.argv[1])
 MB = 1 << 20
 SIZE = 8 * MB
-FS_IOC_FIEMAP, FICLONE = 0xC020660B, 0x40049409
-
-
-def extents(path):
-    """(start, length) of every extent that has a place on the disk, as the kernel tells."""
-    found = []
-    with open(path, "rb") as f:
-        head = array.array("B", struct.pack("=QQIIII", 0, 2**64 - 1, 1, 0, 512, 0) + bytes(56 * 512))
-        fcntl.ioctl(f, FS_IOC_FIEMAP, head)
-        count = struct.unpack_from("=I", head, 20)[0]
-        for i in range(count):
-            _, physical, length, flags = struct.unpack_from("=QQQ16xI", head, 32 + 56 * i)
-            if not flags & 0x0306:  # unknown, delayed, inline, tail
-                found.append((physical, length))
-    return found
-
-
-def held(folders):
-    """Bytes on the disk of all files below: each inode once, each extent once."""
-    inodes, runs, total = set(), [], 0
-    for folder in folders:
-        for base, _, names in os.walk(folder):
-            for name in names:
-                st = os.lstat(os.path.join(base, name))
-                if not os.path.isfile(os.path.join(base, name)) or st.st_ino in inodes:
-                    continue
-                inodes.add(st.st_ino)
-                mine = extents(os.path.join(base, name))
-                runs += mine
-                total += max(0, st.st_blocks * 512 - sum(length for _, length in mine))
-    end = 0
-    for start, length in sorted(runs):
-        total += max(0, start + length - max(end, start))
-        end = max(end, start + length)
-    return total
+FICLONE = 0x40049409
 
 
 def clone(source, target):

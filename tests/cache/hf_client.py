@@ -27,6 +27,8 @@ class World:
         repo = os.path.join(self.hub, "org", "mlx")
         write(os.path.join(repo, "config.json"), b'{"model_type":"llama"}')
         write(os.path.join(repo, "tokenizer.json"), b"{}")
+        write(os.path.join(repo, ".gitattributes"), b"*.safetensors filter=lfs")
+        write(os.path.join(repo, "README.md"), b"# A model")
         write(os.path.join(repo, "sub", "extra.json"), b"[]")
         write(os.path.join(repo, "model-00001-of-00002.safetensors"), safetensors(70000, "70000"))
         write(os.path.join(repo, "model-00002-of-00002.safetensors"), safetensors(50000, "50000"))
@@ -91,14 +93,14 @@ print(r.checked_count)
 def exposed_is_used(w):
     added = w.mlx("ours", "add", "org/mlx")["results"][0]
     w.mlx("ours", "link", "huggingface", "org/mlx")
-    assert w.python("ours", SCAN) == "5 %d" % added["size"]
+    assert w.python("ours", SCAN) == "7 %d" % added["size"]
     files = w.python("ours", LOAD % "local_files_only=True", HF_HUB_OFFLINE="1")
     assert files.split() == sorted(f["path"] for f in added["files"]), files
     before = w.requests("/resolve/")
     w.python("ours", LOAD % "")
     fetched = w.requests("/resolve/") - before
     assert w.requests("GET /cdn/") == 2, "the client fetched weights that were there"
-    assert w.python("ours", VERIFY) == "5"
+    assert w.python("ours", VERIFY) == "7"
     print("ok: huggingface_hub", huggingface_hub.__version__,
           "scans, verifies, loads offline and online what was linked;", fetched, "small requests")
 
@@ -112,7 +114,7 @@ def downloaded_is_taken(w):
     status = w.mlx("theirs", "status")
     row, = [m for m in status["models"] if m["name"] == "org/mlx"]
     assert row["cached"] and row["used_by"][0]["app"] == "huggingface", row
-    assert w.python("theirs", SCAN).split()[0] == "5"
+    assert w.python("theirs", SCAN).split()[0] == "7"
     w.mlx("theirs", "remove", "org/mlx")
     assert w.python("theirs", LOAD % "local_files_only=True", HF_HUB_OFFLINE="1")
     print("ok: what huggingface_hub downloaded is taken with 0 bytes fetched and survives remove")

@@ -112,6 +112,17 @@ def finished():
             assert "complete" not in row and row["cached"], row
             box.good("link", "lmstudio", "org/index")
             box.good("link", "huggingface", "org/index")
+            # What the hub itself has only a part of: refused by the names, said by the index.
+            for name in (1, 3):
+                write(os.path.join(hub, "org/part/Q4/x-%05d-of-00003.gguf" % name), gguf("part%d" % name))
+            run = box.run("add", "org/part")
+            assert run.returncode == 3 and "x-00002-of-00003.gguf is missing" in run.stderr, run
+            assert "org/part" not in box.rows()
+            box.run("add", "org/part", "--include", "*x-00003*")
+            write(os.path.join(hub, "org/half/model.safetensors.index.json"), INDEX.replace(b"-of-00002", b""))
+            write(os.path.join(hub, "org/half/model-00001.safetensors"), safetensors(50, "h"))
+            run = box.run("add", "org/half")
+            assert run.returncode == 1 and "org/half is incomplete: model-00002.safetensors" in run.stdout, run
         finally:
             double.stdin.close()
             double.wait()

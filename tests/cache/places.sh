@@ -69,6 +69,19 @@ grep -q "free some disk space" <<<"$out" || fail "no hint for a full disk: $out"
 [ -z "$(find "$work/small/cache/blobs" -type f)" ] || fail "a half blob is visible"
 echo "ok: a full disk"
 
+# A disk that others filled to the last byte: everything can be asked, and models can be removed.
+mount_at filled -t tmpfs -o size=8m tmpfs || exit 77
+full() { OLLAMA_HOST=127.0.0.1:1 HOME=$work/filled "$bin/mlx-cache" --dir "$work/filled/cache" "$@"; }
+full add --copy "$work/other/model.gguf" >/dev/null || fail "add before the disk is full"
+dd if=/dev/zero of="$work/filled/others" bs=64k 2>/dev/null
+for command in status status verify clean "remove local/model"; do
+    # shellcheck disable=SC2086
+    out=$(full $command 2>&1) || fail "$command on a full disk: $out"
+done
+[ -z "$(find "$work/filled/cache/blobs" -type f)" ] || fail "remove freed nothing on a full disk"
+[ -s "$work/filled/cache/reserve" ] || fail "the reserve was not taken again"
+echo "ok: a full disk is freed"
+
 # A store that is mounted read-only is read, and said to be so when it should be written.
 mkdir -p "$work/other/home/.ollama/models/manifests" "$work/other/home/.ollama/models/blobs"
 mount --bind "$work/other/home/.ollama" "$work/other/home/.ollama" &&

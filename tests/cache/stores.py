@@ -39,6 +39,20 @@ def linked():
         assert not box.json("clean", "--older-than", "0")["models"]
 
 
+def home_by_link():
+    """a home that is reached by a link is the same home, also for an app's folder that is not there yet"""
+    with Box(BIN) as box:
+        write(os.path.join(box.folder, "here/m.gguf"), DATA)
+        box.good("add", ".", "--as", "me/m", cwd=os.path.join(box.folder, "here"))
+        assert "local/here" in box.good("add", "../here/.", cwd=os.path.join(box.folder, "here"))
+        os.symlink(box.home, os.path.join(box.folder, "by-link"))
+        there = {**box.env, "HOME": os.path.join(box.folder, "by-link")}
+        box.good("link", "lmstudio", "me/m", env=there)
+        assert read(box.path(".lmstudio/models/me/m/m.gguf")) == DATA
+        box.good("unlink", "lmstudio", "me/m")
+        assert not os.path.exists(box.path(".lmstudio/models/me/m"))
+
+
 def into_the_cache():
     """a link into the cache's own folders keeps what it leads to"""
     with Box(BIN) as box:
@@ -259,6 +273,7 @@ def kept():
             box.good("status")
 
         box.studio("pub/m", {"m.gguf": DATA})
+        os.makedirs(box.path(".local/share/Jan/data"))  # Jan was started, and has no models yet
         settle()
         assert kept_one() == box.json("status") and "pub/m" in box.rows()
         for change in ({"HF_HUB_CACHE": box.path("hub")}, {"HF_XET_CACHE": box.path("xet")},
@@ -267,6 +282,11 @@ def kept():
         assert kept_one() is not None
         write(box.path(".lmstudio/settings.json"), json.dumps({"downloadsFolder": box.path("else")}).encode())
         assert kept_one() is None and not box.rows()
+        settle()
+        assert kept_one() is not None
+        write(box.path(".local/share/Jan/data/llamacpp/models/j/j.gguf"), gguf("jan"))
+        assert kept_one() is None and list(box.rows()) == ["j"]
+        shutil.rmtree(box.path(".local/share/Jan/data/llamacpp"))
         settle()
         assert kept_one() is not None
         write(box.path("else/pub/n/n.gguf"), DATA)
@@ -282,4 +302,4 @@ def kept():
         assert "libcrypto" not in libraries.stdout and "libcurl" not in libraries.stdout, libraries.stdout
 
 
-play([kept, linked, into_the_cache, dangling, places, group, volume, others])
+play([kept, linked, home_by_link, into_the_cache, dangling, places, group, volume, others])

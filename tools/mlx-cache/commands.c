@@ -40,7 +40,8 @@ static int finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t
     return cli_finish(args, report, err, view);
 }
 
-/*  One report for several operands: {"results": [..]}. The first error ends it. */
+/*  One report for several operands: {"results": [..]}. The first error ends it. A model that came
+ *  without some of its files is an error as well, in the exit code. */
 static int each_operand(const mlx_args_t *args, size_t first,
                         mlx_value_t *(*run)(mlx_cache_t *cache, const mlx_args_t *args,
                                             const char *operand, mlx_error_t *err),
@@ -50,15 +51,18 @@ static int each_operand(const mlx_args_t *args, size_t first,
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = mlx_value_map();
     mlx_value_t *results = mlx_value_set(report, "results", mlx_value_list());
+    bool whole = true;
     for (size_t i = first; i < mlx_args_operands(args); i++) {
         mlx_value_t *result = cache ? run(cache, args, mlx_args_operand(args, i), &err) : NULL;
         if (!result) {
             mlx_value_destroy(&report);
             break;
         }
+        whole = whole && !mlx_value_str(result, "incomplete");
         mlx_value_append(results, result);
     }
-    return finish(args, report, &err, view);
+    int status = finish(args, report, &err, view);
+    return status || whole ? status : MLX_ERR_FAILED;
 }
 
 static bool has(const mlx_args_t *args, const char *flag)

@@ -321,6 +321,8 @@ void cli_view_models(const mlx_value_t *report, mlx_buf_t *out)
             mlx_buf_printf(out, "%s  %s  %zu file%s%s%s\n", mlx_value_str(model, "model"), size,
                            files, files == 1 ? "" : "s", license ? "  licence " : "",
                            license ? license : "");
+            if (mlx_value_str(model, "incomplete"))
+                mlx_buf_printf(out, "  %s\n", mlx_value_str(model, "incomplete"));
             say_findings(model);
             view_left_out(mlx_value_get(model, "left_out"), out);
         }

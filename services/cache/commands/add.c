@@ -220,11 +220,17 @@ static int scan_path(mlx_cache_t *self, const char *path, mlx_scan_t *scan, mlx_
     return 0;
 }
 
-/*  "local/<last component without .gguf>", or what the user wants. */
+/*  "local/<last component without .gguf>", or what the user wants. A folder may be named by the
+ *  way to it only: ".", "..", "a/..". */
 static char *local_name(const char *path, const char *as)
 {
     if (as)
         return mlx_strdup(as);
+    const char *last = strrchr(path, '/');
+    last = last ? last + 1 : path;
+    bool relative = strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
+    MLX_CLEANUP(mlx_free_p) char *full = relative ? realpath(path, NULL) : NULL;
+    path = full ? full : path;
     size_t end = strlen(path);
     while (end > 1 && path[end - 1] == '/')
         end--;

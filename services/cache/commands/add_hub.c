@@ -1,6 +1,7 @@
 /*  Adding a repository of the hub, a model of an Ollama registry, or whatever a name means. */
 #include "services/cache/commands/internal.h"
 
+#include "services/cache/model/complete.h"
 #include "services/cache/model/manifest.h"
 #include "services/cache/model/names.h"
 #include "services/cache/model/reference.h"
@@ -30,6 +31,20 @@ int mlx_wanted_need_weights(const char *model, const mlx_wanted_t *wanted, size_
     return mlx_cache_need_weights(model, names, count, err);
 }
 
+/*  Shards whose names tell that there are more of them, before any is fetched. */
+static int need_all_shards(const char *repo, const mlx_wanted_t *wanted, size_t count,
+                           mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = wanted[i].file.path;
+    mlx_missing_t missing;
+    if (!mlx_complete_check(&(mlx_file_set_t){.names = names, .count = count}, &missing))
+        return 0;
+    mlx_error_set(err, MLX_ERR_NOT_FOUND, "%s is incomplete on the hub: %s", repo, missing.text);
+    return mlx_error_hint(err, "choose other files of it with --include");
+}
+
 static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx_wanted_t *wanted,
                                       size_t count, const mlx_cache_add_options_t *options,
                                       mlx_error_t *err)
@@ -41,6 +56,9 @@ static mlx_value_t *fetch_and_publish(mlx_cache_t *self, mlx_model_t *model, mlx
         (!options->dry_run && mlx_cache_publish(self, model, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);
+    mlx_error_t gap = {0};
+    if (!options->dry_run && mlx_cache_need_whole(self, model, &gap))
+        mlx_value_set_str(report, "incomplete", gap.text);
     mlx_cache_add_notes(self, model->name, report);
     for (size_t i = 0; i < mlx_value_size(sums); i++)
         mlx_value_set(report, mlx_value_key(sums, i), mlx_value_copy(mlx_value_at(sums, i)));
@@ -162,7 +180,10 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
     size_t count;
     mlx_wanted_t *wanted = want_selected(hub, repo, commit, tree, &count);
     mlx_cache_use_mirrors(self, repo, options->mirrors, wanted, count);
-    mlx_value_t *report = fetch_and_publish(self, model, wanted, count, options, err);
+    bool chosen = options->include || options->exclude;
+    mlx_value_t *report = !chosen && need_all_shards(repo, wanted, count, err)
+                              ? NULL
+                              : fetch_and_publish(self, model, wanted, count, options, err);
     if (!report && err && err->code == MLX_ERR_UNAVAILABLE)
         explain(hub, repo, wanted, count, err);
     report_left_out(tree, report);

@@ -3,6 +3,7 @@
 #include "services/cache/model/header.h"
 #include "services/cache/model/weights.h"
 #include "services/cache/plan/lock.h"
+#include "services/cache/store/reserve.h"
 #include "services/cache/store/store.h"
 
 #include "proto/buf.h"
@@ -98,6 +99,8 @@ mlx_cache_t *mlx_cache_open(const mlx_cache_options_t *options, mlx_error_t *err
     if (mlx_volumes_need_home(options, err) == 0)
         self->home = mlx_cache_store_open(options->home, err);
     bool sound = self->home != NULL;
+    if (sound)
+        mlx_reserve_use(self->home);
     if (sound && options->write) {
         self->lock = mlx_lock_take(self->home, err);
         sound = self->lock >= 0;
@@ -128,6 +131,8 @@ void mlx_cache_destroy(mlx_cache_t **self)
     if (!cache)
         return;
     mlx_db_destroy(&cache->db);
+    if (cache->home)
+        mlx_reserve_keep(cache->home);
     mlx_roots_destroy(&cache->roots);
     mlx_root_destroy(&cache->home);
     if (cache->lock >= 0)

@@ -263,7 +263,8 @@ static int share(mlx_cache_t *self, mlx_cache_plan_t *plan, uint64_t before, uin
                  mlx_error_t *err)
 {
     uint64_t after;
-    if (mlx_engine_apply(&self->engine, plan, err) || mlx_extents_forget(self->db, err) ||
+    /* Forgotten first: a crash in between must leave nothing that was true before. */
+    if (mlx_extents_forget(self->db, err) || mlx_engine_apply(&self->engine, plan, err) ||
         mlx_cache_held(self, &after, err))
         return -1;
     *freed = before > after ? before - after : 0;

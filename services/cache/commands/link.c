@@ -32,10 +32,16 @@ static char *choose_store(mlx_cache_t *self, const mlx_adapter_t *adapter, const
     return chosen;
 }
 
+/*  Below the folder that is there, which may be reached by links: a home often is. */
 static int make_store(mlx_cache_t *self, const char *path, mlx_error_t *err)
 {
-    mlx_root_t *top = mlx_roots_get(self->roots, "/", err);
-    return top ? mlx_fs_mkdirs(&self->options.fs, top, path + 1, NULL, err) : -1;
+    MLX_CLEANUP(mlx_free_p) char *above = mlx_strdup(path);
+    struct stat st;
+    for (char *slash; (slash = strrchr(above, '/')) && stat(above, &st) != 0;)
+        *slash = '\0';
+    mlx_root_t *top = mlx_roots_get(self->roots, *above ? above : "/", err);
+    const char *rest = path + strlen(above);
+    return top ? mlx_fs_mkdirs(&self->options.fs, top, rest + strspn(rest, "/"), NULL, err) : -1;
 }
 
 static const mlx_root_t *open_store(mlx_cache_t *self, const char *path, bool make,
@@ -91,7 +97,7 @@ static int share_twins(mlx_cache_t *self, mlx_cache_plan_t *twins, mlx_value_t *
     if (!twins->count)
         return 0;
     if (!dry_run &&
-        (mlx_engine_apply(&self->engine, twins, err) || mlx_extents_forget(self->db, err)))
+        (mlx_extents_forget(self->db, err) || mlx_engine_apply(&self->engine, twins, err)))
         return -1;
     uint64_t freed = 0, twice = 0;
     for (size_t i = 0; i < twins->count; i++) {

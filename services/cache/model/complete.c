@@ -89,7 +89,8 @@ static void check_index(const check_t *c, const char *index)
     if (mlx_weights_format(whole) == MLX_WEIGHTS_NONE || has(c, whole))
         return;
     size_t size = 0, found;
-    MLX_CLEANUP(mlx_free_p) char *text = c->set->read(c->set->arg, index, &size);
+    MLX_CLEANUP(mlx_free_p)
+    char *text = c->set->read ? c->set->read(c->set->arg, index, &size) : NULL;
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *json = text ? mlx_json_parse(text, size, NULL) : NULL;
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *without = mlx_value_map();

@@ -19,7 +19,7 @@ typedef struct {
     size_t count;
 
     /*  The text of one of them, allocated, its length in *LEN; NULL: it cannot be read, and then
-     *  says nothing. */
+     *  says nothing. NULL: only the names are known. */
     char *(*read)(void *arg, const char *name, size_t *len);
     void *arg;
     const char *listing; /* of the hub's client (trees/<commit>.json); NULL: none */

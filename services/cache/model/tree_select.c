@@ -60,9 +60,9 @@ enum {
 
 /*  What a model needs beside its weights. */
 static const char *const companions[] = {
-    "*.json", "*.py",    "*.model",   "*.tiktoken", "*.txt",    "*.jsonl", "*.jinja",
-    "*.yaml", "*.yml",   "*.spm",     "*.vocab",    "*.bpe",    "*.tsv",   "*.xml",
-    "*.wav",  "*.index", "README.md", "LICENSE*",   "LICENCE*", NULL,
+    "*.json", "*.py",    "*.model",   "*.tiktoken", "*.txt",    "*.jsonl",        "*.jinja",
+    "*.yaml", "*.yml",   "*.spm",     "*.vocab",    "*.bpe",    "*.tsv",          "*.xml",
+    "*.wav",  "*.index", "README.md", "LICENSE*",   "LICENCE*", ".gitattributes", NULL,
 };
 
 /*  Folders that hold the weights once more, for another program. */

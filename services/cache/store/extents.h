@@ -31,7 +31,8 @@ bool mlx_extents_wanted(const mlx_extents_t *self, uint64_t dev);
 bool mlx_extents_get(mlx_extents_t *self, const mlx_root_t *root, const char *path,
                      const mlx_identity_t *id, mlx_runs_t *runs);
 
-/*  Forget all: files were made to share blocks where they are. */
+/*  Forget all, right before files are made to share blocks where they are: after a crash in between
+ *  nothing false is left. */
 int mlx_extents_forget(mlx_db_t *db, mlx_error_t *err);
 
 #endif

@@ -133,9 +133,16 @@ static void scan_store(mlx_scan_t *self, const mlx_adapter_t *adapter, const cha
             mlx_scan_problem(self, adapter->name, path, "%.190s", why.text);
         return;
     }
-    if (is_known_store(self, adapter->name, mlx_root_path(root)) ||
-        (adapter->is_store && !adapter->is_store(root)))
+    if (is_known_store(self, adapter->name, mlx_root_path(root)))
         return;
+    if (adapter->is_store && !adapter->is_store(root)) {
+        /* It is not one yet: the app makes what it lacks when it is first used. */
+        if (stat(mlx_root_path(root), &st) == 0) {
+            const mlx_identity_t id = mlx_identity_of(&st);
+            mlx_scan_watch_file(self, &id, mlx_strdup(mlx_root_path(root)));
+        }
+        return;
+    }
     adapter->scan(self, mlx_scan_store(self, adapter->name, root), root);
 }
 
