@@ -99,7 +99,7 @@ static ends_t positive_ends(const double *values, size_t count, double mean)
         logs[i] = log(values[i]);
     double skew = skewness(values, count);
     double doubt = fabs(skewness(logs, count)) / sqrt(6 / (double)count);
-    double part = fmax(0, 1 - 0.385 * doubt) * fmin(fmax(6 * skew, 0), 1);
+    double part = fmax(0, 1 - 0.55 * doubt) * fmin(fmax(6 * skew, 0), 1);
     ends_t hall = corrected_ends(values, count, skew), cox = log_ends(logs, count);
     double low = hall.low > 0 ? fmin(hall.low, mean) : fmin(cox.low, mean);
     return (ends_t){

@@ -103,6 +103,14 @@ void mlx_alert_routes_destroy(mlx_alert_routes_t **self_p)
 
 static void start(void *arg);
 
+/*  Until the next try: longer each time, and no sooner than the server asked for. */
+static int64_t pause_ms(const delivery_t *delivery, const mlx_http_reply_t *reply)
+{
+    int64_t own_ms = (int64_t)PAUSE_MS << (delivery->tries - 1);
+    int64_t asked_s = reply->status ? mlx_http_retry_after(reply) : -1;
+    return asked_s * 1000 > own_ms ? asked_s * 1000 : own_ms;
+}
+
 static void on_reply(void *arg, const mlx_http_reply_t *reply)
 {
     delivery_t *delivery = arg;
@@ -115,8 +123,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
         return;
     }
     if (++delivery->tries < MLX_ALERT_TRIES && !refused) {
-        int64_t pause = (int64_t)PAUSE_MS << (delivery->tries - 1);
-        delivery->again = mlx_loop_after(self->loop, pause, start, delivery);
+        delivery->again = mlx_loop_after(self->loop, pause_ms(delivery, reply), start, delivery);
         return;
     }
     MLX_CLEANUP(mlx_free_p)

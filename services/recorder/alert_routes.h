@@ -4,7 +4,8 @@
  *      mlx_alert_routes_send(routes, "hot", "studio", d);
  *      mlx_alert_routes_destroy(&routes);
  *
- *  What cannot be delivered is tried again after 2, 4, 8, ... 256 seconds, then given up and told.
+ *  What cannot be delivered is tried again after 2, 4, 8, ... 256 seconds, or when the server asks
+ *  for more (Retry-After, an hour at most), then given up and told.
  *  Addresses, which often hold a secret, are in no message of ours.
  */
 #ifndef MLX_RECORDER_ALERT_ROUTES_H

@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "suite"))
 from suite import Suite, envelope, run  # noqa: E402 (the folder is known only now)
 
 SECRET = "T0PSECRET"
+PAUSE_S = 4  # longer than the 2 s that we would wait by ourselves
 
 
 class Hook(http.server.ThreadingHTTPServer):
-    """Collects what is posted; its first answer is 503."""
+    """Collects what is posted, and when; its first answer is 503 with a Retry-After of PAUSE_S."""
 
     def __init__(self):
         self.posts, self.news, self.failed = [], threading.Condition(), []
@@ -25,10 +27,12 @@ class Hook(http.server.ThreadingHTTPServer):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 with hook.news:
                     refuse = not hook.failed
-                    (hook.failed if refuse else hook.posts).append((self.path, dict(self.headers), body))
+                    (hook.failed if refuse else hook.posts).append((self.path, dict(self.headers), body, time.monotonic()))
                     hook.news.notify_all()
                 self.send_response(503 if refuse else 200)
                 self.send_header("Content-Length", "0")
+                if refuse:
+                    self.send_header("Retry-After", str(PAUSE_S))
                 self.end_headers()
 
             def log_message(self, *_):
@@ -69,10 +73,13 @@ def test_routes_silence_and_test():
         assert suite.ctl("alerts", "--test", "cold", check=False).returncode == 3
         suite.ctl("alerts", "--test", "hot")
         hook.wait(lambda posts: len(posts) >= 3)  # one of them after a second try
+        refused, = hook.failed
+        again, = [post for post in hook.posts if post[0] == refused[0]]
+        assert again[3] - refused[3] > PAUSE_S - 0.1, "tried again sooner than the server asked for"
         body = json.loads(posts_of(hook, "json")[0][2])
         assert body["rule"] == "hot" and body["state"] == "firing" and "test" in body["summary"], body
         assert json.loads(posts_of(hook, "slack")[0][2])["text"].startswith("Alert hot on "), hook.posts
-        path, headers, text = posts_of(hook, "ntfy")[0]
+        path, headers, text, _when = posts_of(hook, "ntfy")[0]
         assert headers["Title"] == "Alert: hot" and headers["Priority"] == "high" and "test" in text, headers
         hook.wait(lambda posts: len(posts) >= 6)  # the test is over after ten seconds
         assert any("Over" in str(post) for post in hook.posts)
