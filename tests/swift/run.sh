@@ -73,6 +73,7 @@ bin=${MLX_BIN:-$PWD/.build/asan/bin}
 if [ -x "$bin/mlx-cached" ]; then
     MLX_BIN=$bin tests/tools/with_python.sh tests/swift/cached.py || [ $? -eq 77 ]
 fi
+MLX_BIN=$bin tests/tools/with_python.sh tests/swift/hub.py || [ $? -eq 77 ]
 if [ "$live" ]; then
     python=$(tests/live/env.sh) && "$python" tests/swift/live.py | grep -v '^+'
 fi

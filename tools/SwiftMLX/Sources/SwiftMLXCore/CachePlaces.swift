@@ -24,6 +24,30 @@ struct CachePlaces {
         directory("MLX_CACHE_DIR") ?? configured ?? home.appendingPathComponent(".mlx-cache")
     }
 
+    /// The Hugging Face cache: where its own client has it, and in an app's container where Apple's
+    /// sandbox lets no program see another's.
+    var hubCache: URL {
+        directory("HF_HUB_CACHE") ?? directory("HUGGINGFACE_HUB_CACHE") ?? hubHome.appendingPathComponent("hub")
+    }
+
+    /// The file in which the hub's own client keeps the token.
+    var hubToken: URL? { directory("HF_TOKEN_PATH") ?? hubHome.appendingPathComponent("token") }
+
+    private var hubHome: URL {
+        if let named = directory("HF_HOME") { return named }
+        if let caches = directory("XDG_CACHE_HOME") { return caches.appendingPathComponent("huggingface") }
+        return home.appendingPathComponent(isContained ? "Library/Caches/huggingface" : ".cache/huggingface")
+    }
+
+    /// Whether the home is an app's own container.
+    var isContained: Bool {
+        #if os(iOS) || os(tvOS) || os(visionOS) || os(watchOS)
+        true
+        #else
+        environment["APP_SANDBOX_CONTAINER_ID"] != nil
+        #endif
+    }
+
     private var configured: URL? {
         guard let text = try? String(contentsOf: configuration, encoding: .utf8) else { return nil }
         return Self.cacheDirectory(inConfiguration: text).map(expanded)

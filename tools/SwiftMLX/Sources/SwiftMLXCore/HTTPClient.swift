@@ -36,8 +36,33 @@ struct HTTPRequest: Sendable {
 /// The head of a reply and its body as it arrives. Dropping it closes the connection, which is how
 /// model servers learn that nobody wants the rest.
 struct HTTPStream: Sendable {
-    let status: Int
+    let head: HTTPHead
     let body: AsyncThrowingStream<Data, any Error>
+
+    var status: Int { head.status }
+}
+
+/// The head of a reply; the names of its headers are in lower case.
+struct HTTPHead: Sendable {
+    let status: Int
+    let headers: [String: String]
+
+    init(status: Int, headers: [String: String]) { (self.status, self.headers) = (status, headers) }
+
+    fileprivate init(_ response: HTTPURLResponse) {
+        status = response.statusCode
+        headers = response.allHeaderFields.reduce(into: [:]) { headers, field in
+            guard let name = field.key as? String else { return }
+            headers[name.lowercased()] = "\(field.value)"
+        }
+    }
+}
+
+/// Takes a body while it arrives, on the session's own queue, so that a slow disk slows the sender.
+/// What it throws ends the transfer.
+protocol HTTPReceiver: Sendable {
+    func take(_ head: HTTPHead) throws
+    func take(_ piece: Data) throws
 }
 
 /// HTTP with streamed bodies on Apple's systems and on Linux.
@@ -84,6 +109,29 @@ final class HTTPClient: Sendable {
         }
     }
 
+    /// Sends `request` and has `receiver` take the reply. Returns its head at the end of the body.
+    @discardableResult
+    func receive(_ request: HTTPRequest, by receiver: any HTTPReceiver) async throws -> HTTPHead {
+        let task = session.dataTask(with: request.urlRequest)
+        let (body, continuation) = AsyncThrowingStream<Data, any Error>.makeStream()
+        let reply = try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { head in
+                delegate.add(task, Transfer(place: request.url.origin, head: head, body: continuation,
+                                            stream: body, receiver: receiver))
+                task.resume()
+            }
+        } onCancel: {
+            task.cancel()
+        }
+        return try await withTaskCancellationHandler {
+            for try await _ in reply.body {}
+            try Task.checkCancellation()
+            return reply.head
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
     /// Sends `request` and returns the status and the whole body.
     func send(_ request: HTTPRequest) async throws -> (status: Int, body: Data) {
         let reply = try await open(request)
@@ -113,6 +161,10 @@ private struct Transfer {
     let body: AsyncThrowingStream<Data, any Error>.Continuation
     /// Handed over with the head; not kept afterwards, so that dropping it ends the transfer.
     var stream: AsyncThrowingStream<Data, any Error>?
+    /// Takes the body instead of the stream.
+    var receiver: (any HTTPReceiver)?
+    /// What the receiver threw: the transfer ends with it.
+    var refusal: (any Error)?
 }
 
 /// Passes URLSession's calls on to the transfer they belong to.
@@ -127,13 +179,37 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask,
                     didReceive response: URLResponse,
                     completionHandler: @escaping @Sendable (URLSession.ResponseDisposition) -> Void) {
-        deliverHead(dataTask, response)
-        completionHandler(.allow)
+        let receiver = receiver(of: dataTask)
+        let isTaken = offer(dataTask) {
+            if let response = response as? HTTPURLResponse { try receiver?.take(HTTPHead(response)) }
+        }
+        if isTaken { deliverHead(dataTask, response) }
+        completionHandler(isTaken ? .allow : .cancel)
     }
 
     func urlSession(_ session: URLSession, dataTask: URLSessionDataTask, didReceive data: Data) {
-        let body = transfers.withLock { $0[dataTask.taskIdentifier]?.body }
-        body?.yield(data)
+        guard let receiver = receiver(of: dataTask) else {
+            let body = transfers.withLock { $0[dataTask.taskIdentifier]?.body }
+            body?.yield(data)
+            return
+        }
+        if !offer(dataTask, { try receiver.take(data) }) { dataTask.cancel() }
+    }
+
+    private func receiver(of task: URLSessionTask) -> (any HTTPReceiver)? {
+        transfers.withLock { $0[task.taskIdentifier]?.receiver }
+    }
+
+    /// Has the receiver take something, unless it refused something before. False once it refuses.
+    private func offer(_ task: URLSessionTask, _ body: () throws -> Void) -> Bool {
+        guard transfers.withLock({ $0[task.taskIdentifier]?.refusal }) == nil else { return false }
+        do {
+            try body()
+            return true
+        } catch {
+            transfers.withLock { $0[task.taskIdentifier]?.refusal = error }
+            return false
+        }
     }
 
     func urlSession(_ session: URLSession, task: URLSessionTask,
@@ -145,10 +221,11 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
 
     func urlSession(_ session: URLSession, task: URLSessionTask,
                     didCompleteWithError error: (any Error)?) {
-        deliverHead(task, task.response)
+        let isRefused = transfers.withLock { $0[task.taskIdentifier]?.refusal } != nil
+        if !isRefused { deliverHead(task, task.response) }
         guard let transfer = transfers.withLock({ $0.removeValue(forKey: task.taskIdentifier) })
         else { return }
-        let failure = error.map { Self.explain($0, place: transfer.place) }
+        let failure = transfer.refusal ?? error.map { Self.explain($0, place: transfer.place) }
         transfer.head?.resume(throwing: failure ?? Self.noReply(transfer.place))
         transfer.body.finish(throwing: failure)
     }
@@ -165,7 +242,7 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
             return (transfer?.head, transfer?.stream)
         }
         guard let head, let stream else { return }
-        head.resume(returning: HTTPStream(status: response.statusCode, body: stream))
+        head.resume(returning: HTTPStream(head: HTTPHead(response), body: stream))
     }
 
     private static func noReply(_ place: String) -> MLXError {
@@ -193,7 +270,7 @@ private final class TransferDelegate: NSObject, URLSessionDataDelegate, Sendable
 }
 
 extension HTTPRequest {
-    fileprivate var urlRequest: URLRequest {
+    var urlRequest: URLRequest {
         var request = URLRequest(url: url)
         request.httpMethod = method
         request.httpBody = body

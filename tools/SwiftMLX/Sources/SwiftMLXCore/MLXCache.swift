@@ -65,10 +65,7 @@ public struct ModelCache: Sendable {
                 home: URL? = nil) {
         let places = CachePlaces(environment: environment, home: home)
         sharedRoot = places.sharedCache
-        huggingFaceRoot = places.directory("HF_HUB_CACHE") ?? places.directory("HUGGINGFACE_HUB_CACHE")
-            ?? places.directory("HF_HOME")?.appendingPathComponent("hub")
-            ?? places.directory("XDG_CACHE_HOME")?.appendingPathComponent("huggingface/hub")
-            ?? places.home.appendingPathComponent(".cache/huggingface/hub")
+        huggingFaceRoot = places.hubCache
         isSandboxed = environment["APP_SANDBOX_CONTAINER_ID"] != nil
         isOllamaRootNamed = places.directory("OLLAMA_MODELS") != nil
         ollamaRoots = places.directory("OLLAMA_MODELS").map { [$0] } ?? [

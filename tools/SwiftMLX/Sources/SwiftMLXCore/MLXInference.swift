@@ -116,7 +116,7 @@ extension MLXModel {
         let request = GenerationRequest(model: name, messages: messages, options: options)
         return AsyncThrowingStream.running { [backend, now] continuation in
             try options.validate()
-            guard let last = messages.last, !last.text.isEmpty || !last.images.isEmpty else {
+            guard let last = messages.last, last.role == .tool || !last.text.isEmpty || !last.images.isEmpty else {
                 throw MLXError(.badRequest, "there is nothing to answer", hint: "give a prompt")
             }
             do {

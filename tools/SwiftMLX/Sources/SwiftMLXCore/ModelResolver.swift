@@ -14,7 +14,7 @@ public struct ModelResolver: Sendable {
     /// that is a ``ModelLinker`` as well gives models of the cache to servers.
     public var downloaders: [any ModelDownloader]
     /// Asked what a repository holds before it is downloaded; nil asks nobody.
-    var hub: HubQuestion?
+    var hub: HubClient?
 
     /// A resolver of your own.
     public init(cache: ModelCache = ModelCache(), servers: [any ModelBackend],
@@ -25,7 +25,7 @@ public struct ModelResolver: Sendable {
     }
 
     /// What this computer offers: Ollama, LM Studio and llama-server at their usual addresses, a
-    /// server named by `MLX_SERVER`, and downloads by `mlx-cache` or else by Ollama.
+    /// server named by `MLX_SERVER`, and downloads by `mlx-cache`, in this process or by Ollama.
     public static var standard: ModelResolver {
         let ollama = OllamaBackend()
         var servers: [any ModelBackend] = [ollama, OpenAIBackend.lmStudio, OpenAIBackend.llamaServer]
@@ -33,12 +33,21 @@ public struct ModelResolver: Sendable {
             servers.insert(OpenAIBackend(url: url), at: 0)
         }
         var downloaders: [any ModelDownloader] = [ollama]
-        #if !os(iOS) && !os(tvOS) && !os(visionOS) && !os(watchOS)
-        if let tool = CacheToolDownloader.installed() { downloaders.insert(tool, at: 0) }
-        #endif
+        let environment = ProcessInfo.processInfo.environment
+        if let own = cacheDownloader(environment, runsInProcess: runsInProcess) { downloaders.insert(own, at: 0) }
         var resolver = ModelResolver(servers: servers, downloaders: downloaders)
-        resolver.hub = HubQuestion()
+        resolver.hub = HubClient()
         return resolver
+    }
+
+    /// What downloads into a cache of this computer: `mlx-cache`; this process where that is not installed
+    /// or a sandbox keeps it from working, and where MLX can run what comes.
+    static func cacheDownloader(_ environment: [String: String], runsInProcess: Bool) -> (any ModelDownloader)? {
+        #if !os(iOS) && !os(tvOS) && !os(visionOS) && !os(watchOS)
+        if !CachePlaces(environment: environment).isContained,
+           let tool = CacheToolDownloader.installed(environment: environment) { return tool }
+        #endif
+        return runsInProcess ? HubDownloader(environment: environment) : nil
     }
 
     /// Every model that the servers have, by server. A server that stays silent for two seconds has

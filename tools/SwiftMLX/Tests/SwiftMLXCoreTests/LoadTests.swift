@@ -188,7 +188,7 @@ import Testing
         }
         let ollama = try OllamaDouble(TemporaryDirectory())
         var resolver = ollama.resolver(downloaders: [try ollama.tool(), ollama.backend])
-        resolver.hub = HubQuestion(environment: ["HF_ENDPOINT": hub.url.absoluteString])
+        resolver.hub = HubClient(environment: ["HF_ENDPOINT": hub.url.absoluteString])
         let asked = resolver
         let error = await failure { _ = try await MLXModel.load("o/m", resolver: asked) }
         #expect(error?.code == .unsupported)

@@ -17,7 +17,7 @@ final class TestServer: Sendable {
     struct Reply: Sendable {
         var status = 200
         var headers: [String: String] = [:]
-        /// Sent as one HTTP chunk each.
+        /// Sent as one HTTP chunk each, or as they are where a header says how long the body is.
         var pieces: [Data] = []
         /// What follows the last piece.
         var end = End.complete
@@ -117,15 +117,17 @@ private struct Connection {
             departed.yield()
             return
         }
-        var head = "HTTP/1.1 \(reply.status) Test\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+        let isChunked = reply.headers["Content-Length"] == nil
+        var head = "HTTP/1.1 \(reply.status) Test\r\nConnection: close\r\n"
+        if isChunked { head += "Transfer-Encoding: chunked\r\n" }
         for (name, value) in reply.headers { head += "\(name): \(value)\r\n" }
         guard write(Data((head + "\r\n").utf8)) else { return }
         for piece in reply.pieces where !piece.isEmpty {
             let chunk = Data("\(String(piece.count, radix: 16))\r\n".utf8) + piece + Data("\r\n".utf8)
-            guard write(chunk) else { return }
+            guard write(isChunked ? chunk : piece) else { return }
         }
         switch reply.end {
-        case .complete: _ = write(Data("0\r\n\r\n".utf8))
+        case .complete: if isChunked { _ = write(Data("0\r\n\r\n".utf8)) }
         case .cut, .mute: break
         case .hold:
             while !read(1).isEmpty {}
