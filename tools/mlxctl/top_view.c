@@ -1,4 +1,4 @@
-#include "top_view.h"
+#include "top_scene.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,39 +8,25 @@
 
 #include "common/base/units.h"
 #include "common/cli/term.h"
-#include "common/view/details.h"
-#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 #include "common/view/prompt_words.h"
 
 enum {
-    PLOT_ROWS_MIN = 2,
-    GAUGE_WIDTH = 12,
-    NARROW = 60 /* columns below which the headline has the first row for itself */
-};
-
-struct mlx_top {
-    mlx_series_t series[MLX_TOP_SERIES];
-    bool details;
-};
-
-typedef struct {
-    const char *title;
-    mlx_unit_t unit;
-    double scale; /* fixed top of the scale; 0: the largest value seen */
-} plot_kind_t;
-
-static const plot_kind_t plots[MLX_TOP_SERIES] = {
-    [MLX_TOP_TOKENS] = {"tok/s", MLX_UNIT_TOKENS_PER_SECOND, 0},
-    [MLX_TOP_GPU] = {"GPU", MLX_UNIT_RATIO, 1},
-    [MLX_TOP_MEMORY] = {"memory", MLX_UNIT_RATIO, 1},
-    [MLX_TOP_TEMPERATURE] = {"temperature", MLX_UNIT_CELSIUS, 100},
-    [MLX_TOP_POWER] = {"power", MLX_UNIT_WATTS, 0},
+    PLOTS_LEAST = 9,  /* rows that plots keep on a small screen */
+    NARROW = 60,      /* columns below which the headline has the first row for itself */
+    FRAMED_ROWS = 30, /* rows and columns from which boxes have frames */
+    FRAMED_COLUMNS = 90,
+    WIDE = 150,     /* columns from which models and requests stand side by side */
+    TABLE_ROWS = 8, /* rows that a table takes at most of the overview */
+    PROCESS_ROWS = 6,
+    PLOT_ROWS = 6, /* that a plot with its frame takes at least */
 };
 
 mlx_top_t *mlx_top_new(void)
 {
     mlx_top_t *self = mlx_alloc(1, sizeof *self);
+    self->choice.look = (mlx_top_look_t)MLX_TOP_LOOK;
+    self->models_row = -1;
     for (size_t i = 0; i < MLX_TOP_SERIES; i++)
         mlx_series_init(&self->series[i], MLX_TOP_HISTORY);
     return self;
@@ -50,12 +36,14 @@ void mlx_top_destroy(mlx_top_t **self)
 {
     for (size_t i = 0; *self && i < MLX_TOP_SERIES; i++)
         mlx_series_clear(&(*self)->series[i]);
+    for (size_t i = 0; *self && i < MLX_TOP_ENDED; i++)
+        mlx_value_destroy(&(*self)->ended[i]);
     mlx_free_p(self);
 }
 
-void mlx_top_toggle_details(mlx_top_t *self)
+mlx_top_choice_t *mlx_top_choice(mlx_top_t *self)
 {
-    self->details = !self->details;
+    return &self->choice;
 }
 
 void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us)
@@ -67,6 +55,7 @@ void mlx_top_tick(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_u
         [MLX_TOP_MEMORY] = now.memory_used / now.memory_total,
         [MLX_TOP_TEMPERATURE] = now.temperature,
         [MLX_TOP_POWER] = now.power,
+        [MLX_TOP_CPU] = now.cpu_utilization,
     };
     /* What is not heard is a gap, not a level line. */
     for (int i = 0; i < MLX_TOP_SERIES; i++)
@@ -81,9 +70,92 @@ void mlx_top_history(mlx_top_t *self, mlx_top_series_t series, const double *val
         mlx_series_add(&self->series[series], values[i]);
 }
 
-static mlx_ink_t ink_of_share(double share)
+void mlx_top_ended(mlx_top_t *self, const mlx_value_t *d)
 {
-    return share >= 0.9 ? MLX_INK_BAD : share >= 0.75 ? MLX_INK_WARN : MLX_INK_GOOD;
+    mlx_value_t **place = &self->ended[self->ended_count++ % MLX_TOP_ENDED];
+    mlx_value_destroy(place);
+    *place = mlx_value_copy(d);
+}
+
+/*  What the list holds now, and which of it is selected: COUNT where none is. */
+static size_t selected_of(const mlx_top_t *self, const mlx_top_model_t *models, size_t count)
+{
+    size_t at = 0;
+    while (at < count && strcmp(models[at].name, self->choice.selected) != 0)
+        at++;
+    return at;
+}
+
+static size_t list_models(const mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us,
+                          mlx_top_model_t *models)
+{
+    return mlx_top_models(overview, now_us, self->choice.filter,
+                          (mlx_top_sort_t)self->choice.look.sort, self->choice.available, models);
+}
+
+bool mlx_top_selected(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us,
+                      mlx_top_model_t *out)
+{
+    mlx_top_model_t models[MLX_TOP_ROWS_MAX];
+    size_t count = list_models(self, overview, now_us, models);
+    size_t at = selected_of(self, models, count);
+    if (at == count)
+        return false;
+    *out = models[at];
+    return true;
+}
+
+void mlx_top_move(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us, int by)
+{
+    mlx_top_model_t models[MLX_TOP_ROWS_MAX];
+    int count = (int)list_models(self, overview, now_us, models);
+    int at = (int)selected_of(self, models, (size_t)count);
+    if (!count)
+        return;
+    at = at == count ? (by > 0 ? 0 : count - 1) : at + by;
+    at = at < 0 ? 0 : at >= count ? count - 1 : at;
+    snprintf(self->choice.selected, sizeof self->choice.selected, "%s", models[at].name);
+}
+
+int mlx_top_hit(mlx_top_t *self, int row, int column)
+{
+    for (size_t i = 0; i < self->hits_count; i++)
+        if (self->hits[i].row == row && column >= self->hits[i].column &&
+            column < self->hits[i].end)
+            return self->hits[i].key;
+    if (self->models_row < 0 || row < self->models_row ||
+        (size_t)(row - self->models_row) >= self->models_shown)
+        return 0;
+    memcpy(self->choice.selected, self->listed[row - self->models_row],
+           sizeof self->choice.selected);
+    return -1;
+}
+
+char *mlx_scene_figure(const mlx_scene_t *scene, double value, mlx_unit_t unit)
+{
+    if (unit != MLX_UNIT_CELSIUS || !scene->top->choice.look.fahrenheit || !isfinite(value))
+        return mlx_format_unit(value, unit);
+    return mlx_format("%.0f\u00b0F", value * 1.8 + 32);
+}
+
+mlx_area_t mlx_scene_box(const mlx_scene_t *scene, mlx_area_t area, const char *title)
+{
+    return scene->framed ? mlx_canvas_box(scene->canvas, area, title) : area;
+}
+
+mlx_area_t mlx_scene_rows(const mlx_scene_t *scene, int row, int rows)
+{
+    int margin = scene->framed ? 0 : 1;
+    return (mlx_area_t){row, margin, rows, scene->canvas->columns - 2 * margin};
+}
+
+mlx_area_t mlx_area_cut(mlx_area_t *area, int rows)
+{
+    mlx_area_t cut = *area;
+    cut.rows = rows < area->rows ? rows : area->rows;
+    area->row += cut.rows;
+    area->rows -= cut.rows;
+    return cut;
 }
 
 /*  "2 models \u00b7 192.0 tok/s", or the speed and the model. Returns the column behind it. */
@@ -159,326 +231,167 @@ static int draw_warnings(const mlx_overview_t *overview, int64_t now_us, int row
     return used;
 }
 
-typedef struct {
-    const char *label;
-    double share;
-    const char *text; /* NULL: not available */
-} gauge_t;
+/* ---- layouts ---- */
 
-static void draw_gauge(mlx_canvas_t *canvas, int row, int column, int width, const gauge_t *gauge,
-                       bool late)
+static int smaller(int a, int b)
 {
-    int end = column + width;
-    column = mlx_canvas_text(canvas, row, column, 4, MLX_INK_DIM, gauge->label) + 1;
-    mlx_canvas_put(canvas, row, column++, L'[', MLX_INK_DIM);
-    double share = isnan(gauge->share) ? 0 : fmin(fmax(gauge->share, 0), 1);
-    int filled = (int)lround(share * (double)GAUGE_WIDTH);
-    for (int i = 0; i < GAUGE_WIDTH; i++)
-        mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
-                       late ? MLX_INK_DIM : ink_of_share(share));
-    mlx_canvas_put(canvas, row, column++, L']', MLX_INK_DIM);
-    mlx_canvas_text(canvas, row, column + 1, end - column - 1,
-                    gauge->text && !late ? MLX_INK_NORMAL : MLX_INK_DIM,
-                    gauge->text ? gauge->text : "n/a");
+    return a < b ? a : b;
 }
 
-static char *share_text(double share)
+/*  A table of COUNT rows with its head, its frame, and one row for "none". */
+static int table_rows(const mlx_scene_t *scene, size_t count, int most)
 {
-    return isnan(share) ? NULL : mlx_format_unit(share, MLX_UNIT_RATIO);
+    int rows = count < 1 ? 1 : count > (size_t)most ? most : (int)count;
+    return rows + 1 + (scene->framed ? 2 : 0);
 }
 
-static char *memory_text(double used, double total)
+/*  On a small screen: bars, models with their requests, plots; what comes first keeps its room. */
+static void small_overview(const mlx_scene_t *scene, mlx_area_t area)
 {
-    if (isnan(used) || isnan(total))
-        return NULL;
-    MLX_CLEANUP(mlx_free_p) char *a = mlx_format_unit(used, MLX_UNIT_BYTES);
-    MLX_CLEANUP(mlx_free_p) char *b = mlx_format_unit(total, MLX_UNIT_BYTES);
-    return mlx_format("%s / %s", a, b);
+    if (area.rows >= 4)
+        mlx_area_cut(&area, mlx_scene_machine(scene, area));
+    mlx_area_cut(&area, 1);
+    if (area.rows >= 3) {
+        int rows = area.rows - PLOTS_LEAST;
+        mlx_area_t models = area;
+        models.rows = rows > 3 ? rows : area.rows;
+        mlx_area_cut(&area, mlx_scene_models(scene, models, true) + 1);
+    }
+    mlx_scene_plots(scene, area, MLX_TOP_ALL, 2);
 }
 
-/*  Two by two; one beneath the other where the window is narrow. Returns the rows used. */
-static int draw_gauges(const mlx_headline_t *now, int row, mlx_canvas_t *canvas)
+/*  The machine as it is, who uses its GPUs, and what there is room for of its plots. Returns those
+ *  plots. */
+static unsigned left_column(const mlx_scene_t *scene, mlx_area_t area)
 {
-    MLX_CLEANUP(mlx_free_p) char *cpu = share_text(now->cpu_utilization);
-    MLX_CLEANUP(mlx_free_p) char *gpu = share_text(now->gpu_utilization);
-    MLX_CLEANUP(mlx_free_p) char *memory = memory_text(now->memory_used, now->memory_total);
-    MLX_CLEANUP(mlx_free_p)
-    char *vram = memory_text(now->gpu_memory_used, now->gpu_memory_total);
-    const gauge_t gauges[] = {
-        {"CPU", now->cpu_utilization, cpu},
-        {"MEM", now->memory_used / now->memory_total, memory},
-        {"GPU", now->gpu_utilization, gpu},
-        {"VRAM", now->gpu_memory_used / now->gpu_memory_total, vram},
-    };
-    bool pairs = canvas->columns >= 76;
-    int width = pairs ? canvas->columns / 2 - 1 : canvas->columns - 2;
-    for (int i = 0; i < (int)MLX_COUNT(gauges); i++)
-        draw_gauge(canvas, row + (pairs ? i / 2 : i), pairs && i % 2 ? canvas->columns / 2 + 1 : 1,
-                   width, &gauges[i], now->sensors_late);
-    return pairs ? 2 : 4;
+    static const unsigned hardware = 1u << MLX_TOP_CPU | 1u << MLX_TOP_TEMPERATURE;
+    size_t processes = mlx_scene_processes_count(scene);
+    int list = processes ? table_rows(scene, processes, PROCESS_ROWS) : 0;
+    int machine = mlx_scene_machine_rows(scene, area.columns - 4) + 2;
+    bool plots = area.rows - list - machine >= PLOT_ROWS;
+    if (!plots && area.rows - list < machine)
+        list = 0;
+    mlx_area_t box = mlx_area_cut(&area, plots ? machine : area.rows - list);
+    mlx_area_t inner = mlx_scene_box(scene, box, "machine");
+    mlx_area_cut(&inner, mlx_scene_machine(scene, inner));
+    mlx_area_cut(&inner, 1);
+    mlx_scene_details(scene, inner);
+    if (list)
+        mlx_scene_processes(scene, mlx_area_cut(&area, list));
+    if (plots)
+        mlx_scene_plots(scene, area, hardware, 1);
+    return plots ? hardware : 0;
 }
 
-/*  The table of models: what a column takes, and from which width of the window it is there. */
-enum {
-    COLUMN_RUNTIME,
-    COLUMN_SIZE,
-    COLUMN_CONTEXT,
-    COLUMN_RATE,
-    COLUMN_EXPIRES,
-    COLUMNS
+/*  Machine and processes at the left of the plots, beneath them models and requests. */
+static void large_overview(const mlx_scene_t *scene, mlx_area_t area)
+{
+    bool wide = area.columns >= WIDE;
+    int models = table_rows(scene, mlx_scene_models_count(scene), TABLE_ROWS);
+    int requests = table_rows(scene, mlx_scene_requests_count(scene), TABLE_ROWS);
+    int below = wide ? (models > requests ? models : requests) : models + requests;
+    int most = area.rows - 16;
+    below = smaller(below, most > 6 ? most : 6);
+    mlx_area_t upper = mlx_area_cut(&area, area.rows - below);
+    mlx_area_t left = upper, right = upper;
+    left.columns = upper.columns * (wide ? 36 : 42) / 100;
+    right.column += left.columns;
+    right.columns -= left.columns;
+    mlx_scene_plots(scene, right, MLX_TOP_ALL & ~left_column(scene, left), wide ? 2 : 1);
+    mlx_area_t table = area;
+    if (wide) {
+        table.columns = area.columns / 2;
+        area.column += table.columns;
+        area.columns -= table.columns;
+    } else {
+        table = mlx_area_cut(&area, smaller(models, area.rows));
+    }
+    mlx_scene_models(scene, table, area.rows < 4);
+    if (area.rows >= 4)
+        mlx_scene_requests(scene, area);
+}
+
+static void draw_overview(const mlx_scene_t *scene, mlx_area_t area)
+{
+    if (scene->framed)
+        large_overview(scene, area);
+    else
+        small_overview(scene, area);
+}
+
+static void draw_plots(const mlx_scene_t *scene, mlx_area_t area)
+{
+    mlx_scene_plots(scene, area, MLX_TOP_ALL, area.columns >= NARROW ? 2 : 1);
+}
+
+static void draw_models(const mlx_scene_t *scene, mlx_area_t area)
+{
+    int models = table_rows(scene, mlx_scene_models_count(scene), area.rows);
+    models = smaller(models, area.rows - smaller(area.rows / 2, 12));
+    mlx_scene_models(scene, mlx_area_cut(&area, models), false);
+    mlx_area_cut(&area, scene->framed ? 0 : 1);
+    if (area.rows >= 3)
+        mlx_scene_requests(scene, area);
+}
+
+static void draw_machine(const mlx_scene_t *scene, mlx_area_t area)
+{
+    static const unsigned hardware = MLX_TOP_ALL & ~(1u << MLX_TOP_TOKENS);
+    mlx_area_t plots = area;
+    if (scene->framed) {
+        area.columns /= 2;
+        plots.column += area.columns;
+        plots.columns -= area.columns;
+        mlx_scene_plots(scene, plots, hardware & ~left_column(scene, area), 1);
+        return;
+    }
+    size_t processes = mlx_scene_processes_count(scene);
+    int list = processes ? table_rows(scene, processes, PROCESS_ROWS) : 0;
+    mlx_area_cut(&area, mlx_scene_machine(scene, area));
+    mlx_area_t cores = {area.row, area.column, area.rows / 2, area.columns};
+    mlx_area_cut(&area, mlx_scene_cores(scene, cores));
+    mlx_area_cut(&area, 1);
+    mlx_area_cut(&area, mlx_scene_details(scene, area));
+    mlx_area_cut(&area, 1);
+    if (list && list <= area.rows)
+        mlx_scene_processes(scene, mlx_area_cut(&area, list));
+    mlx_area_cut(&area, 1);
+    mlx_scene_plots(scene, area, hardware, 2);
+}
+
+static void (*const layouts[MLX_TOP_LAYOUTS])(const mlx_scene_t *, mlx_area_t) = {
+    [MLX_TOP_OVERVIEW] = draw_overview,
+    [MLX_TOP_PLOTS] = draw_plots,
+    [MLX_TOP_MODELS] = draw_models,
+    [MLX_TOP_MACHINE] = draw_machine,
 };
+
+/* ---- the bottom line ---- */
 
 static const struct {
-    const char *head;
-    int width;
-    int from;
-} table_columns[COLUMNS] = {
-    [COLUMN_RUNTIME] = {"RUNTIME", 16, 70}, [COLUMN_SIZE] = {"    SIZE", 8, 44},
-    [COLUMN_CONTEXT] = {"CONTEXT", 7, 60},  [COLUMN_RATE] = {"  TOK/S", 7, 0},
-    [COLUMN_EXPIRES] = {"EXPIRES", 7, 52},
-};
+    const char *text;
+    int key;
+} hints[] = {{"q quit", 'q'},   {"? help", '?'},       {"b benchmark", 'b'}, {"l layout", 'l'},
+             {"t theme", 't'},  {"a all models", 'a'}, {"/ filter", '/'},    {"s sort", 's'},
+             {"w window", 'w'}, {"c units", 'c'},      {"p pause", 'p'}};
 
-/*  Where column WHICH begins, or -1: the window is too narrow for it. COLUMNS: the width that is
- *  left for the model's name. */
-static int column_at(const mlx_canvas_t *canvas, int which)
+/*  As many keys as there is room for; returns the column behind them. */
+static int draw_hints(mlx_top_t *self, int row, int end, size_t most, mlx_canvas_t *canvas)
 {
-    int x = canvas->columns - 1, found = -1;
-    for (int i = COLUMNS - 1; i >= 0; i--) {
-        if (canvas->columns < table_columns[i].from)
-            continue;
-        x -= table_columns[i].width + 1;
-        if (i == which)
-            found = x + 1;
-    }
-    return which == COLUMNS ? x - 1 : found;
-}
-
-typedef struct {
-    const mlx_overview_t *overview;
-    mlx_canvas_t *canvas;
-    int row;
-    int last; /* first row that may not be used */
-    int64_t now_us;
-} table_t;
-
-static void put_column(const table_t *table, int which, mlx_ink_t ink, const char *text)
-{
-    int x = column_at(table->canvas, which), width = table_columns[which].width;
-    if (x < 0)
-        return;
-    if (which == COLUMN_RUNTIME)
-        mlx_canvas_text(table->canvas, table->row, x, width, ink, text);
-    else
-        mlx_canvas_printf(table->canvas, table->row, x, width, ink, "%*s", width, text);
-}
-
-static void put_rate(const table_t *table, double rate, mlx_ink_t ink)
-{
-    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%.1f", rate);
-    put_column(table, COLUMN_RATE, ink, isnan(rate) ? "working" : text);
-}
-
-/*  One line a request, beneath its model, where a model works on several. */
-static void draw_requests(table_t *table, const mlx_value_t *activity, const char *name)
-{
-    const mlx_value_t *running = mlx_value_get(activity, "running");
-    for (size_t i = 0; i < mlx_value_size(running) && table->row < table->last; i++) {
-        const mlx_value_t *request = mlx_value_at(running, i);
-        const char *model = mlx_value_str(request, "model"), *client;
-        double rate = NAN, age = 0;
-        int64_t tokens = 0;
-        if (!model || !name || strcmp(model, name) != 0)
-            continue;
-        client = mlx_value_str(request, "client");
-        mlx_value_real(request, "tokens_per_second", &rate);
-        mlx_value_real(request, "age", &age);
-        mlx_value_int(request, "tokens", &tokens);
-        MLX_CLEANUP(mlx_free_p) char *since = mlx_format_unit(age, MLX_UNIT_SECONDS);
-        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
-        MLX_CLEANUP(mlx_free_p)
-        char *made = prompt ? NULL : mlx_format("%lld tokens", (long long)tokens);
-        mlx_canvas_printf(table->canvas, table->row, 3, column_at(table->canvas, COLUMNS) - 3,
-                          MLX_INK_DIM, "%s: %s, %s", client ? client : "request",
-                          prompt ? prompt : made, since);
-        put_rate(table, rate, MLX_INK_DIM);
-        table->row++;
-    }
-}
-
-static void draw_figures(const table_t *table, const mlx_value_t *model)
-{
-    double size;
-    int64_t context, expires;
-    if (mlx_value_real(model, "size", &size)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(size, MLX_UNIT_BYTES);
-        put_column(table, COLUMN_SIZE, MLX_INK_NORMAL, text);
-    }
-    if (mlx_value_int(model, "context", &context)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%lld", (long long)context);
-        put_column(table, COLUMN_CONTEXT, MLX_INK_NORMAL, text);
-    }
-    if (mlx_value_int(model, "expires_at", &expires)) {
-        MLX_CLEANUP(mlx_free_p)
-        char *left =
-            mlx_format_unit(((double)expires - (double)table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        put_column(table, COLUMN_EXPIRES, MLX_INK_DIM, expires > table->now_us ? left : "now");
-    }
-}
-
-/*  Is there more to say of the only request to model NAME than its row says? */
-static bool knows_more(const mlx_value_t *activity, const char *name)
-{
-    const mlx_value_t *running = mlx_value_get(activity, "running");
-    for (size_t i = 0; i < mlx_value_size(running); i++) {
-        const mlx_value_t *request = mlx_value_at(running, i);
-        const char *model = mlx_value_str(request, "model");
-        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
-        if (model && name && strcmp(model, name) == 0 &&
-            (prompt || mlx_value_str(request, "client")))
-            return true;
-    }
-    return false;
-}
-
-static void draw_model(table_t *table, const char *kind, const mlx_value_t *model,
-                       const mlx_value_t *activity, bool late)
-{
-    const char *name = mlx_value_str(model, "name");
-    size_t requests = 0;
-    double rate = mlx_activity_model(activity, name ? name : "", &requests);
-    mlx_canvas_text(table->canvas, table->row, 1, column_at(table->canvas, COLUMNS) - 1,
-                    late ? MLX_INK_DIM : MLX_INK_NORMAL, name ? name : "?");
-    put_column(table, COLUMN_RUNTIME, MLX_INK_DIM, kind);
-    draw_figures(table, model);
-    if (requests)
-        put_rate(table, rate, late ? MLX_INK_DIM : MLX_INK_TITLE);
-    table->row++;
-    if (requests > 1 || knows_more(activity, name))
-        draw_requests(table, activity, name);
-}
-
-static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us)
-{
-    table_t *table = arg;
-    const char *suffix = strrchr(message->topic, '.');
-    bool reachable = false;
-    if (!suffix || strcmp(suffix, ".models") != 0 || mlx_overview_stale(message->topic, age_us) ||
-        strcmp(message->host, mlx_overview_host(table->overview)) != 0)
-        return;
-    mlx_value_bool(message->d, "reachable", &reachable);
-    MLX_CLEANUP(mlx_free_p)
-    char *topic = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
-    const mlx_value_t *activity = mlx_overview_get(table->overview, topic, table->now_us, NULL);
-    const mlx_value_t *models = mlx_value_get(message->d, "models");
-    const char *kind = mlx_value_str(message->d, "kind");
-    bool late = mlx_overview_late(table->overview, message, table->now_us);
-    for (size_t i = 0; reachable && i < mlx_value_size(models) && table->row < table->last; i++)
-        draw_model(table, kind ? kind : "?", mlx_value_at(models, i), activity, late);
-}
-
-static int draw_models(const mlx_overview_t *overview, int row, int last, int64_t now_us,
-                       mlx_canvas_t *canvas)
-{
-    table_t table = {
-        .overview = overview, .canvas = canvas, .row = row, .last = last, .now_us = now_us};
-    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
-    mlx_canvas_text(canvas, row, 1, column_at(canvas, COLUMNS) - 1, MLX_INK_BAR, "MODEL");
-    for (int i = 0; i < COLUMNS; i++)
-        put_column(&table, i, MLX_INK_BAR, table_columns[i].head);
-    table.row++;
-    mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);
-    if (table.row == row + 1 && table.row < last)
-        mlx_canvas_text(canvas, table.row++, 1, canvas->columns - 2, MLX_INK_DIM,
-                        "no model is loaded; runtimes and why: mlxctl status");
-    return table.row;
-}
-
-static void draw_plot(const mlx_top_t *self, int which, int row, int column, int rows, int columns,
-                      mlx_canvas_t *canvas)
-{
-    const mlx_series_t *series = &self->series[which];
-    double newest = mlx_series_at(series, 0), max = mlx_series_max(series);
-    double scale = plots[which].scale > 0 ? plots[which].scale : max;
-    int x = mlx_canvas_text(canvas, row, column, columns, MLX_INK_DIM, plots[which].title) + 1;
-    if (isnan(max)) {
-        mlx_canvas_text(canvas, row, x, columns, MLX_INK_DIM, "n/a");
-        return;
-    }
-    if (!isnan(newest)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(newest, plots[which].unit);
-        x = mlx_canvas_text(canvas, row, x, columns, MLX_INK_NORMAL, text) + 1;
-    }
-    MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, plots[which].unit);
-    MLX_CLEANUP(mlx_free_p)
-    char *mean = mlx_format_unit(mlx_series_mean(series), plots[which].unit);
-    x = mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s avg %s", top, mean);
-    /* How far back the left edge is: one value a second in each column of dots. */
-    int seconds = columns * (canvas->utf8 ? 2 : 1);
-    seconds = seconds < MLX_TOP_HISTORY ? seconds : MLX_TOP_HISTORY;
-    MLX_CLEANUP(mlx_free_p) char *span = mlx_format_unit(seconds, MLX_UNIT_SECONDS);
-    int at = column + columns - (int)strlen(span) - 1;
-    if (x + 2 < at)
-        mlx_canvas_text(canvas, row, at, columns, MLX_INK_DIM, span);
-    mlx_plot(canvas, row + 1, column, rows - 1, columns, series, 0, scale > 0 ? scale : 1,
-             MLX_INK_PLOT);
-}
-
-/*  The figures that have no plot, in one line. Returns the rows used. */
-static int draw_others(const mlx_overview_t *overview, int64_t now_us, int row,
-                       mlx_canvas_t *canvas)
-{
-    mlx_figure_t list[MLX_FIGURES_MAX];
-    size_t count = mlx_figures(overview, now_us, list);
     int x = 1;
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].plotted || isnan(list[i].value))
-            continue;
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(list[i].value, list[i].unit);
-        int width = (int)(strlen(list[i].name) + 1 + mlx_term_width(text));
-        if (x + width > canvas->columns - 1)
+    self->hits_count = 0;
+    for (size_t i = 0; i < MLX_COUNT(hints) && i < most && i < MLX_TOP_HITS; i++) {
+        int width = (int)strlen(hints[i].text);
+        if (i > 1 && x + width > end)
             break;
-        x = mlx_canvas_text(canvas, row, x, canvas->columns - x, MLX_INK_DIM, list[i].name) + 1;
-        x = mlx_canvas_text(canvas, row, x, canvas->columns - x,
-                            list[i].late ? MLX_INK_DIM : MLX_INK_NORMAL, text) +
-            3;
+        self->hits[self->hits_count++] = (mlx_hit_t){row, x, x + width, hints[i].key};
+        x = mlx_canvas_text(canvas, row, x, canvas->columns, MLX_INK_BAR, hints[i].text) + 2;
     }
-    return x > 1;
+    return x - 2;
 }
 
-/*  tok/s over the whole width, the others two by two beneath it. */
-static void draw_plots(const mlx_top_t *self, int row, int rows, mlx_canvas_t *canvas)
-{
-    int bands = rows / (PLOT_ROWS_MIN + 1);
-    if (bands > 3)
-        bands = 3;
-    if (bands < 1)
-        return;
-    int band = rows / bands, half = (canvas->columns - 3) / 2;
-    draw_plot(self, MLX_TOP_TOKENS, row, 1, band, canvas->columns - 2, canvas);
-    for (int i = 0; i < 4 && 1 + i / 2 < bands; i++)
-        draw_plot(self, MLX_TOP_GPU + i, row + band * (1 + i / 2), 1 + (i % 2) * (half + 1), band,
-                  half, canvas);
-}
-
-static void draw_details(const mlx_overview_t *overview, int64_t now_us, int row, int last,
-                         mlx_canvas_t *canvas)
-{
-    enum {
-        NAME_WIDTH = 13
-    };
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_details(overview, now_us);
-    if (mlx_value_size(list) == 0)
-        mlx_canvas_text(canvas, row, 1, canvas->columns - 2, MLX_INK_DIM,
-                        "nothing more is known of this machine; why: mlxctl watch sensor.");
-    for (size_t i = 0; i < mlx_value_size(list) && row < last; i++, row++) {
-        const mlx_value_t *item = mlx_value_at(list, i);
-        mlx_canvas_text(canvas, row, 1, NAME_WIDTH, MLX_INK_DIM, mlx_value_str(item, "name"));
-        mlx_canvas_text(canvas, row, 1 + NAME_WIDTH, canvas->columns - 2 - NAME_WIDTH,
-                        MLX_INK_NORMAL, mlx_value_str(item, "text"));
-    }
-}
-
-static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
+static void draw_footer(mlx_top_t *self, const mlx_headline_t *now, const char *note,
+                        mlx_canvas_t *canvas)
 {
     int row = canvas->rows - 1;
     MLX_CLEANUP(mlx_free_p)
@@ -487,8 +400,7 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
     int end = canvas->columns - (int)strlen(services) - 1;
     mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
     /* What there is to say goes before what can be looked up. */
-    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR,
-                            note ? "q quit  ? help" : "q quit  b benchmark  d details  ? help");
+    int x = draw_hints(self, row, end - 2, note ? 2 : MLX_COUNT(hints), canvas);
     bool room = x + 1 < end && !(note && canvas->columns < NARROW);
     if (note)
         mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,
@@ -498,25 +410,21 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
                         services);
 }
 
-void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,
-                  int64_t now_us, mlx_canvas_t *canvas)
+void mlx_top_draw(mlx_top_t *self, const mlx_overview_t *overview, const char *note, int64_t now_us,
+                  mlx_canvas_t *canvas)
 {
-    mlx_headline_t now = mlx_overview_headline(overview, now_us);
+    mlx_scene_t scene = {.top = self,
+                         .overview = overview,
+                         .now = mlx_overview_headline(overview, now_us),
+                         .now_us = now_us,
+                         .canvas = canvas,
+                         .framed =
+                             canvas->rows >= FRAMED_ROWS && canvas->columns >= FRAMED_COLUMNS};
     int footer = canvas->rows - 1, row = 1;
-    draw_title(overview, &now, now_us, canvas);
+    self->models_row = -1;
+    draw_title(overview, &scene.now, now_us, canvas);
     row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
-    if (row + 4 <= footer)
-        row += draw_gauges(&now, row, canvas);
-    if (row + 4 <= footer)
-        row += draw_others(overview, now_us, row, canvas);
-    row++;
-    if (row + 3 <= footer) {
-        int most = footer - 3 * (PLOT_ROWS_MIN + 1);
-        row = draw_models(overview, row, most > row + 3 ? most : footer, now_us, canvas) + 1;
-    }
-    if (self->details)
-        draw_details(overview, now_us, row, footer, canvas);
-    else if (footer - row > PLOT_ROWS_MIN)
-        draw_plots(self, row, footer - row, canvas);
-    draw_footer(&now, note, canvas);
+    if (row < footer)
+        layouts[self->choice.look.layout](&scene, mlx_scene_rows(&scene, row, footer - row));
+    draw_footer(self, &scene.now, note, canvas);
 }
