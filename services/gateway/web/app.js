@@ -1,10 +1,12 @@
 // The page: live values over server-sent events, and the theme.
 
 import { $, color, el, figure, seconds, soft } from "./format.js";
+import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
 import * as requests from "./requests.js";
 import * as tables from "./tables.js";
+import { tilesOf } from "./tiles.js";
 
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
 const SPARK_S = 120;
@@ -88,6 +90,16 @@ function drawTiles() {
   tile("cpu", figure(headline.cpu_utilization, "ratio"), cpu ? [text(cpu.name) !== text(gpu?.name) && text(cpu.name), number(cpu.cores) && `${cpu.cores} cores`].filter(Boolean).join(", ") : "not available",
     headline.cpu_utilization ?? null);
   drawFigures();
+}
+
+function drawRequestTiles() {
+  const activities = [...messages.keys()].filter(topic => /^runtime\..*\.activity$/.test(topic)).map(fresh).filter(Boolean);
+  for (const [id, value, note] of tilesOf(activities, headline, maps(headline.warnings))) tile(id, value, text(note));
+}
+
+function drawControl() {
+  const models = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
+  control.draw(models.filter(([, d]) => d), host === newest?.host);
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
@@ -210,7 +222,7 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    for (const part of [drawTiles, drawServices, drawRuntimes, drawDetails, drawAlerts]) safely(part);
+    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts]) safely(part);
     const state = safely(drawLink), speed = headline.tokens_per_second;
     document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });
@@ -283,10 +295,10 @@ function connect() {
 }
 
 function startTheme() {
-  const order = ["auto", "dark", "light"], button = $("#theme"), root = document.documentElement;
+  const order = ["auto", "dark", "light", "contrast"], button = $("#theme"), root = document.documentElement;
   const show = () => { button.textContent = `Theme: ${root.dataset.theme || "auto"}`; };
   button.addEventListener("click", () => {
-    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % 3];
+    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % order.length];
     if (next === "auto") delete root.dataset.theme; else root.dataset.theme = next;
     try { localStorage.setItem("theme", next); } catch { /* it holds for this page only */ }
     show();
@@ -296,6 +308,7 @@ function startTheme() {
 }
 
 startTheme();
+control.start();
 history.start();
 requests.load();
 energy.start();
