@@ -211,8 +211,11 @@ static int read_line(mlx_args_t *self, int argc, mlx_error_t *err)
     }
     self->operands = self->argv + first;
     self->operand_count = (size_t)(argc - first);
-    /* The bare name of a program is the question what it can do. */
-    self->help = program->commands && argc == 1;
+    /* The bare name of a program with commands is the question what it can do; of a daemon, "help"
+     * is. */
+    self->help = program->commands ? argc == 1
+                                   : program->self.max == 0 && self->operand_count == 1 &&
+                                         strcmp(self->operands[0], "help") == 0;
     return 0;
 }
 

@@ -42,7 +42,8 @@ class Browser:
             # Killed, it leaves its temporary files: they go with the profile.
             env={**os.environ, "TMPDIR": self.profile}, start_new_session=True)
         self.number, self.events = 0, []
-        self.socket = connect(self.address(), max_size=None, open_timeout=30)
+        # Nobody reads the socket while a test waits: a beat that goes unanswered means nothing.
+        self.socket = connect(self.address(), max_size=None, open_timeout=30, ping_interval=None)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = None
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]

@@ -102,7 +102,9 @@ def test_tiles_show_what_the_bus_says():
                 ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
                 ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
                 ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
-                ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved")):
+                ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved"), ("#running .value", "1"), ("#running .note", "17 ended"),
+                ("#queue .note", "no server tells"), ("#findings .value", "0"), ("#spent-tile .value", "3.06 kWh"),
+                ("#control", "qwen3:8b")):
             browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")
         browser.until("document.querySelectorAll('#services li.up').length >= 3")
 
@@ -275,6 +277,73 @@ def test_gateway_comes_back():
         browser.events.clear()
 
 
+def luminance(colour):
+    channels = [int(part, 16) / 255 for part in re.findall("..", colour if len(colour) == 6 else "".join(c * 2 for c in colour))]
+    red, green, blue = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrasts(browser, least):
+    """The lowest contrast of text and lines of plots to what they stand on (WCAG 2.2); none may be below LEAST."""
+    names = ("back", "card", "text", "soft", "accent", "good", "bad", "warn", *(f"s{i}" for i in range(8)))
+    colours = browser.run("(s => " + json.dumps(names) + ".map(n => s.getPropertyValue('--' + n).trim()))"
+                          "(getComputedStyle(document.documentElement))")
+    light = {name: luminance(colour.lstrip("#")) for name, colour in zip(names, colours)}
+    found = {}
+    for name in names[2:]:
+        for ground in ("back", "card"):
+            high, low = max(light[name], light[ground]), min(light[name], light[ground])
+            found[name, ground] = (high + 0.05) / (low + 0.05)
+    assert not [pair for pair, ratio in found.items() if ratio < (3 if pair[0][0] == "s" and pair[0][1:].isdigit() else least)], found
+    return min(found.values())
+
+
+FAKE_MODELS = """
+    window.sent = []; window.answers = [];
+    const real = window.fetch;
+    window.fetch = async (path, options) => {
+        if (path === '/api/token') return new Response(JSON.stringify({token: 'f'.repeat(64)}));
+        if (path !== '/api/models') return real(path, options);
+        window.sent.push([options.method, options.headers['X-MLX-Token'].length, JSON.parse(options.body)]);
+        const [status, body] = window.answers.shift();
+        return new Response(JSON.stringify(body), {status});
+    }"""
+
+
+def test_models_are_changed_after_a_question():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        browser.run(FAKE_MODELS)
+        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "url": "http://127.0.0.1:11434",
+                      "can": ["load", "unload", "pin", "<b>"], "models": [{"name": "a:1b", "size": 10 ** 9}],
+                      "available": [{"name": "a:1b"}, {"name": "b:2b<i>"}]})
+        names = "[...document.querySelectorAll('#control button')].map(b => b.getAttribute('aria-label'))"
+        browser.until(f"{names}.length === 4")
+        assert browser.run(names) == ["Unload a:1b", "Keep a:1b", "Load b:2b<i>", "Keep b:2b<i>"]
+        opened, note = "document.querySelector('#question').open", "document.querySelector('#control-note').textContent"
+        browser.click("#control button")
+        browser.until(opened)
+        assert text(browser, "#question-text") == "Free the memory of a:1b?"
+        assert browser.run("document.activeElement.id") == "question-no"  # what Enter would do
+        browser.key("Escape", code="Escape", windowsVirtualKeyCode=27)
+        browser.until(f"!{opened}")
+        assert browser.run("window.sent.length") == 0, "something was changed without a yes"
+        assert browser.run("document.activeElement.getAttribute('aria-label')") == "Unload a:1b"
+        browser.run("window.answers = [[503, {error: {code: 'busy', message: 'a:1b is working on a request'}}],"
+                    "[403, {error: {code: 'usage', message: 'token'}}], [200, {memory_before: 9e9, memory_after: 8e9}]]; 1")
+        for _ in range(2):
+            if not browser.run(opened):
+                browser.click("#control button")
+            browser.until(opened)
+            browser.click("#question-yes")
+            browser.until("window.sent.length > 0")
+        browser.until(f"{note}.includes('a:1b is unloaded; memory in use: 9.0 GB before, 8.0 GB now')")
+        sent = browser.run("window.sent")
+        assert sent[0] == ["POST", 64, {"do": "unload", "model": "a:1b", "runtime": "here"}], sent
+        assert [one[2].get("force") for one in sent] == [None, True, True], sent
+        assert browser.run("document.querySelectorAll('#control b, #control i').length") == 0
+
+
 def test_theme():
     with Scene() as (_stand, browser, _life):
         back = "getComputedStyle(document.body).backgroundColor"
@@ -289,7 +358,14 @@ def test_theme():
         browser.open(browser.run("location.href"))
         assert browser.run(back) == light, "the choice is forgotten"
         browser.click("#theme")
+        assert "contrast" in text(browser, "#theme") and browser.run(back) == "rgb(0, 0, 0)"
+        low = {name: contrasts(browser, least) for name, least in (("contrast", 7),)}
+        browser.click("#theme")
         assert browser.run(back) == dark
+        for name in ("dark", "light"):
+            browser.scheme(name)
+            low[name] = contrasts(browser, 4.5)
+        return ", ".join(f"{name}: {ratio:.1f} at least" for name, ratio in low.items())
 
 
 def test_small_and_quick():
@@ -451,4 +527,4 @@ def test_no_label_is_twice_on_an_axis():
 run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
     test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
-    test_gateway_comes_back, test_theme, test_small_and_quick, test_every_width_and_screenshots)
+    test_gateway_comes_back, test_models_are_changed_after_a_question, test_theme, test_small_and_quick, test_every_width_and_screenshots)

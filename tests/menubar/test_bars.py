@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -94,8 +95,33 @@ def check_tmux():
         os.waitpid(pid, 0)
 
 
+def check_desktop_packages():
+    """GNOME's extension and KDE's applet: what their packages must say, and JavaScript that is read by node and run with
+    a headline; the shells themselves are not here."""
+    tools = Path(__file__).parents[2] / "tools"
+    extension = json.loads((tools / "gnome-shell/metadata.json").read_text())
+    applet = json.loads((tools / "plasma/org.mlx.status/metadata.json").read_text())
+    assert {"uuid", "name", "description", "shell-version"} <= extension.keys() and "@" in extension["uuid"]
+    assert applet["KPackageStructure"] == "Plasma/Applet" and applet["KPlugin"]["Id"] == "org.mlx.status"
+    words = tools / "plasma/org.mlx.status/contents/code/headline.mjs"
+    assert words.read_text() == (tools / "gnome-shell/headline.js").read_text()
+    qml = re.sub(r"//.*|`[^`]*`|\"[^\"]*\"", "", (tools / "plasma/org.mlx.status/contents/ui/main.qml").read_text())
+    assert all(qml.count(a) == qml.count(b) for a, b in ("{}", "()", "[]")), "brackets do not match"
+    if not (node := shutil.which("node")):
+        return
+    subprocess.run([node, "--input-type=module", "--check"], input=(tools / "gnome-shell/extension.js").read_text(),
+                   text=True, check=True, timeout=60)
+    headline = {"connection": {"state": "live"}, "tokens_per_second": 42.3, "model": "a\x1b[2J\n\u202eb", "memory_used": 1e9,
+                "memory_total": 4e9, "warnings": [{"text": "hot"}, None, 7], "work": "x"}
+    script = f"import {{title, lines}} from {json.dumps(words.as_uri())}; " \
+             f"console.log(JSON.stringify([title(null), title({json.dumps(headline)}), lines({json.dumps(headline)})]))"
+    said = json.loads(subprocess.run([node, "--input-type=module", "-e", script], capture_output=True, text=True, check=True,
+                                     timeout=60).stdout)
+    assert said == ["MLX off", "42 tok/s", ["! hot", "Model: a [2J  b", "Memory: 1.0 GB of 4.0 GB (25 %)"]], said
+
+
 try:
-    for check in (check_waybar, check_i3blocks, check_polybar, check_starship, check_scripts, check_tmux):
+    for check in (check_desktop_packages, check_waybar, check_i3blocks, check_polybar, check_starship, check_scripts, check_tmux):
         check()
         print(f"{check.__name__}: ok")
 finally:

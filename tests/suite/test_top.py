@@ -27,6 +27,34 @@ def test_top_shows_live_values_and_follows_the_size():
         terminal.close()
 
 
+def test_top_keeps_how_it_looks():
+    with Suite("bus", "sampler") as suite:
+        suite.ctl("status", "--wait", "20")
+        terminal = Terminal(f"{BIN}/mlxctl top", suite.environment, 100, 32)
+        terminal.screen_with(r"─ machine ")
+        for keys, wanted in (("t", r"theme: dark"), ("2", r"layout: plots"), ("u", r"select a model first"),
+                             ("/", r"filter: _"), ("x", r"filter: x_"), ("Enter", r"filter: x  "), ("Escape", r"b benchmark"),
+                             ("?", r"t +theme: terminal, dark, light")):
+            terminal.keys(keys)
+            terminal.screen_with(wanted)
+        terminal.keys("q")
+        terminal.screen_with(r"ended with 0")
+        terminal.close()
+        kept = os.path.join(suite.environment["MLX_STATE_DIR"], "top.json")
+        assert '"theme":"dark"' in open(kept).read() and '"layout":"plots"' in open(kept).read()
+        with open(kept, "w") as file:
+            file.write('{"theme": "\\u001b[2J"}')
+        for size, kind in (((20, 10), "linux"), ((80, 24), "vt100")):
+            terminal = Terminal(f"{BIN}/mlxctl top", suite.environment, *size, term=kind, locale="C")
+            screen = terminal.screen_with(r"q quit")
+            assert screen.isascii(), screen
+            if size[0] == 80:
+                assert "settings ignored" in screen, screen
+            terminal.keys("q")
+            terminal.screen_with(r"ended with 0")
+            terminal.close()
+
+
 def test_top_tells_when_its_bus_is_silent():
     with Suite("bus", "sampler") as suite:
         suite.ctl("status", "--wait", "20")
@@ -60,5 +88,6 @@ def test_top_without_a_terminal_says_what_to_use():
 
 
 run(test_top_shows_live_values_and_follows_the_size,
+    test_top_keeps_how_it_looks,
     test_top_tells_when_its_bus_is_silent,
     test_top_without_a_terminal_says_what_to_use)

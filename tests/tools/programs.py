@@ -39,7 +39,7 @@ PACKAGES = {
 
 # Not installed by us: parts that are skipped, with a word, where these are missing; a Mac's own; and
 # what only benchmarks use.
-ELSEWHERE = set("""chromium-browser google-chrome nvidia-smi ollama sudo brew nginx
+ELSEWHERE = set("""chromium-browser google-chrome node nvidia-smi ollama sudo brew nginx
 swift swiftc swift-symbolgraph-extract docc install_name_tool
 codesign ditto hdiutil iconutil launchctl otool plutil security sips spctl sw_vers xcrun
 PlistBuddy open mlxctl""".split())

@@ -245,6 +245,10 @@ static void test_help(void **state)
     assert_string_equal(text_of(&program, "p -V", &out), "test_args (mlx-suite) " MLX_VERSION "\n");
     assert_non_null(
         strstr(text_of(&simple, "simple -h", &out), "Usage: simple [<options>] [<file>]\n"));
+    /* A daemon that takes no argument is asked as a program with commands is. */
+    mlx_program_t daemon = simple;
+    daemon.self.max = 0;
+    assert_non_null(strstr(text_of(&daemon, "simple help", &out), "Usage: simple "));
 }
 
 static void test_man(void **state)

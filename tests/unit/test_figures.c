@@ -19,7 +19,8 @@ static void plot_is_as_high_as_its_values(void **state)
     for (size_t i = 0; i < MLX_COUNT(values); i++)
         mlx_series_add(&series, values[i]);
     mlx_canvas_t *canvas = mlx_canvas_new(1, 4, false);
-    mlx_plot(canvas, 0, 0, 1, 4, &series, 0, 1, MLX_INK_PLOT);
+    mlx_plot(canvas, (mlx_area_t){0, 0, 1, 4}, &series,
+             &(mlx_curve_t){.high = 1, .each = 1, .ink = MLX_INK_PLOT});
     mlx_buf_t text = {0};
     mlx_canvas_dump(canvas, &text);
     assert_string_equal(mlx_buf_str(&text), ".# .\n"); /* 0 is there; the gap is not */

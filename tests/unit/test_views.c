@@ -14,17 +14,9 @@
 #include "common/base/units.h"
 #include "common/view/menu_view.h"
 #include "common/view/overview_state.h"
-#include "put.h"
+#include "screens.h"
 #include "tools/mlxctl/status_view.h"
 #include "tools/mlxctl/top_view.h"
-
-static void put_memory(mlx_overview_t *overview, int64_t age_us)
-{
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_int(d, "used", 14200000000);
-    mlx_value_set_int(d, "total", 48000000000);
-    put(overview, "sensor.memory", d, age_us);
-}
 
 /*  A value that was old when its message was made is not shown; a quick one beside it is. */
 static void test_a_held_value_goes_stale(void **unused)
@@ -46,38 +38,6 @@ static void test_a_held_value_goes_stale(void **unused)
         assert_int_equal(mlx_value_size(mlx_value_get(power, "missing")), age > 20);
     }
     mlx_overview_destroy(&overview);
-}
-
-static void put_health(mlx_overview_t *overview, const char *name, const char *state)
-{
-    char topic[64];
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_str(d, "state", state);
-    snprintf(topic, sizeof topic, "service.%s.health", name);
-    put(overview, topic, d, 0);
-}
-
-static void put_runtime(mlx_overview_t *overview, bool busy)
-{
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_bool(d, "reachable", true);
-    mlx_value_set_str(d, "kind", "ollama");
-    mlx_value_set_str(d, "url", "http://127.0.0.1:11434");
-    mlx_value_t *model =
-        mlx_value_append(mlx_value_set(d, "models", mlx_value_list()), mlx_value_map());
-    mlx_value_set_str(model, "name", "deepseek-r1:14b");
-    mlx_value_set_int(model, "size", 9000000000);
-    put(overview, "runtime.ollama.127_0_0_1-11434.models", d, 0);
-    d = mlx_value_map();
-    mlx_value_set_bool(d, "busy", busy);
-    mlx_value_set_str(d, "model", "deepseek-r1:14b");
-    if (busy)
-        mlx_value_set_real(d, "tokens_per_second", 42.3);
-    mlx_value_set_str(d, "source", "runner");
-    mlx_value_t *last = mlx_value_set(d, "last", mlx_value_map());
-    mlx_value_set_int(last, "t", NOW - 5);
-    mlx_value_set_real(last, "tokens_per_second", 40.5);
-    put(overview, "runtime.ollama.127_0_0_1-11434.activity", d, 0);
 }
 
 /*  Who asks is said once each, and only while it is so. */
@@ -104,23 +64,6 @@ static void who_asks_is_said_once(void **state)
             assert_null(said);
         mlx_overview_destroy(&overview);
     }
-}
-
-static mlx_overview_t *seed_screen(bool busy)
-{
-    mlx_overview_t *overview = mlx_overview_new("vm");
-    put_memory(overview, 0);
-    put_runtime(overview, busy);
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_real(d, "utilization", 0.67);
-    mlx_value_set_real(d, "temperature", 48);
-    put(overview, "sensor.gpu.0", d, 0);
-    d = mlx_value_map();
-    mlx_value_set_int(d, "bytes", 21500000000);
-    mlx_value_set_int(d, "saved", 43000000000);
-    put(overview, "cache.status", d, 0);
-    put_health(overview, "bus", "up");
-    return overview;
 }
 
 static const char *item(const mlx_menu_t *menu, const char *id)
@@ -230,38 +173,6 @@ static void put_own_health(mlx_overview_t *overview, const char *name, int64_t a
     mlx_value_destroy(&d);
 }
 
-static void put_request(mlx_value_t *running, const char *model, int tokens)
-{
-    mlx_value_t *request = mlx_value_append(running, mlx_value_map());
-    mlx_value_set_str(request, "model", model);
-    mlx_value_set_int(request, "tokens", tokens);
-    mlx_value_set_real(request, "tokens_per_second", 64);
-    mlx_value_set_real(request, "age", 5.1);
-}
-
-/*  Two requests to alpha:1b and one to beta:2b. */
-static mlx_overview_t *two_models(void)
-{
-    mlx_overview_t *overview = seed_screen(false);
-    mlx_value_t *d = mlx_value_map();
-    mlx_value_set_bool(d, "reachable", true);
-    mlx_value_set_str(d, "kind", "ollama");
-    mlx_value_t *models = mlx_value_set(d, "models", mlx_value_list());
-    mlx_value_set_str(mlx_value_append(models, mlx_value_map()), "name", "alpha:1b");
-    mlx_value_set_str(mlx_value_append(models, mlx_value_map()), "name", "beta:2b");
-    put(overview, "runtime.ollama.127_0_0_1-11434.models", d, 0);
-    d = mlx_value_map();
-    mlx_value_set_bool(d, "busy", true);
-    mlx_value_set_int(d, "requests", 3);
-    mlx_value_set_real(d, "tokens_per_second", 192);
-    mlx_value_t *running = mlx_value_set(d, "running", mlx_value_list());
-    put_request(running, "alpha:1b", 310);
-    put_request(running, "alpha:1b", 290);
-    put_request(running, "beta:2b", 300);
-    put(overview, "runtime.ollama.127_0_0_1-11434.activity", d, 0);
-    return overview;
-}
-
 static char *status_of(const mlx_overview_t *overview)
 {
     mlx_buf_t text = {0};
@@ -280,15 +191,6 @@ static char *top_of(const mlx_overview_t *overview, int rows, int columns)
     mlx_top_destroy(&top);
     return mlx_buf_take(&text);
 }
-
-static void must_hold(const char *text, const char *const *wanted)
-{
-    for (; *wanted; wanted++)
-        if (!strstr(text, *wanted))
-            fail_msg("\"%s\" is not in\n%s", *wanted, text);
-}
-
-#define MUST_HOLD(text, ...) must_hold(text, (const char *const[]){__VA_ARGS__, NULL})
 
 static void models_at_work_have_their_own_speed(void **state)
 {
@@ -512,50 +414,6 @@ static void status_names_what_is_missing_and_why(void **state)
     mlx_overview_destroy(&overview);
 }
 
-static char *draw(int rows, int columns, bool utf8)
-{
-    mlx_overview_t *overview = seed_screen(true);
-    mlx_top_t *top = mlx_top_new();
-    for (int i = 0; i < 200; i++)
-        mlx_top_tick(top, overview, NOW);
-    mlx_canvas_t *canvas = mlx_canvas_new(rows, columns, utf8);
-    mlx_top_draw(top, overview, "a note", NOW, canvas);
-    mlx_buf_t text = {0};
-    mlx_canvas_dump(canvas, &text);
-    mlx_canvas_destroy(&canvas);
-    mlx_top_destroy(&top);
-    mlx_overview_destroy(&overview);
-    return mlx_buf_take(&text);
-}
-
-static void top_holds_everything_in_80_by_24(void **state)
-{
-    (void)state;
-    char *text = draw(24, 80, true);
-    static const char *const want[] = {
-        "42.3 tok/s", "deepseek-r1:14b", "(runner)",        "67%",        "14.2 GB / 48.0 GB",
-        "9.0 GB",     "tok/s 42.3",      "GPU 67%",         "memory 30%", "temperature 48",
-        "power n/a",  "a note",          "services 1/1 up", "EXPIRES"};
-    for (size_t i = 0; i < MLX_COUNT(want); i++)
-        if (!strstr(text, want[i]))
-            fail_msg("\"%s\" is not in\n%s", want[i], text);
-    free(text);
-}
-
-static void top_fits_any_size(void **state)
-{
-    (void)state;
-    for (int rows = 1; rows < 60; rows += 3)
-        for (int columns = 1; columns < 250; columns += 7) {
-            char *text = draw(rows, columns, rows % 2);
-            free(text);
-        }
-    char *ascii = draw(24, 80, false);
-    for (const char *c = ascii; *c; c++)
-        assert_true((unsigned char)*c < 0x80);
-    free(ascii);
-}
-
 int main(void)
 {
     assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
@@ -576,8 +434,6 @@ int main(void)
         cmocka_unit_test(short_topics_are_read_to_their_end),
         cmocka_unit_test(small_windows_hold_whole_figures),
         cmocka_unit_test(status_names_what_is_missing_and_why),
-        cmocka_unit_test(top_holds_everything_in_80_by_24),
-        cmocka_unit_test(top_fits_any_size),
     };
     return cmocka_run_group_tests_name("views", tests, NULL, NULL);
 }

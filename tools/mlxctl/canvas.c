@@ -1,5 +1,6 @@
 #include "canvas.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,49 @@ void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_ink_t ink)
 {
     for (; column < self->columns; column++)
         mlx_canvas_put(self, row, column, L' ', ink);
+}
+
+mlx_ink_t mlx_canvas_load(double share)
+{
+    int level = isnan(share) ? 0 : (int)(fmin(fmax(share, 0), 1) * MLX_LOADS);
+    return (mlx_ink_t)((int)MLX_INK_LOAD + (level < MLX_LOADS ? level : MLX_LOADS - 1));
+}
+
+/*  The edges of a frame: the two lines, then the corners from the upper left one clockwise. */
+mlx_area_t mlx_canvas_box(mlx_canvas_t *self, mlx_area_t area, const char *title)
+{
+    static const wchar_t kinds[2][6] = {L"-|++++", L"\u2500\u2502\u256d\u256e\u256f\u2570"};
+    const wchar_t *edge = kinds[self->utf8];
+    int right = area.column + area.columns - 1, bottom = area.row + area.rows - 1;
+    for (int x = area.column; x <= right; x++) {
+        mlx_canvas_put(self, area.row, x, edge[0], MLX_INK_FRAME);
+        mlx_canvas_put(self, bottom, x, edge[0], MLX_INK_FRAME);
+    }
+    for (int y = area.row; y <= bottom; y++) {
+        mlx_canvas_put(self, y, area.column, edge[1], MLX_INK_FRAME);
+        mlx_canvas_put(self, y, right, edge[1], MLX_INK_FRAME);
+    }
+    mlx_canvas_put(self, area.row, area.column, edge[2], MLX_INK_FRAME);
+    mlx_canvas_put(self, area.row, right, edge[3], MLX_INK_FRAME);
+    mlx_canvas_put(self, bottom, right, edge[4], MLX_INK_FRAME);
+    mlx_canvas_put(self, bottom, area.column, edge[5], MLX_INK_FRAME);
+    int end =
+        mlx_canvas_text(self, area.row, area.column + 3, area.columns - 6, MLX_INK_LABEL, title);
+    mlx_canvas_put(self, area.row, area.column + 2, L' ', MLX_INK_FRAME);
+    mlx_canvas_put(self, area.row, end, L' ', MLX_INK_FRAME);
+    return (mlx_area_t){area.row + 1, area.column + 2, area.rows - 2, area.columns - 4};
+}
+
+void mlx_canvas_meter(mlx_canvas_t *self, int row, int column, int width, double share, bool dim)
+{
+    int filled = isnan(share) ? 0 : (int)lround(fmin(fmax(share, 0), 1) * width);
+    for (int i = 0; i < width; i++) {
+        mlx_ink_t ink = mlx_canvas_load(((double)i + 0.5) / width);
+        bool full = i < filled;
+        mlx_canvas_put(self, row, column + i,
+                       full ? (self->utf8 ? L'\u25a0' : L'|') : (self->utf8 ? L'\u00b7' : L' '),
+                       dim || !full ? MLX_INK_DIM : ink);
+    }
 }
 
 void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out)

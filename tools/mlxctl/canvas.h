@@ -19,9 +19,18 @@ typedef enum {
     MLX_INK_WARN,
     MLX_INK_BAD,
     MLX_INK_PLOT,
-    MLX_INK_BAR, /* key line at the bottom, table head */
+    MLX_INK_BAR,    /* key line at the bottom, table head */
+    MLX_INK_FRAME,  /* around a box */
+    MLX_INK_LABEL,  /* what a box is called */
+    MLX_INK_SELECT, /* the row that keys act on */
+    MLX_INK_LOAD,   /* the first of MLX_LOADS: from no load to full */
+    MLX_INK_LOAD_LAST = MLX_INK_LOAD + 4,
     MLX_INKS,
 } mlx_ink_t;
+
+enum {
+    MLX_LOADS = 5
+};
 
 typedef struct {
     wchar_t ch; /* 0: right half of a wide character */
@@ -34,6 +43,12 @@ typedef struct {
     mlx_cell_t *cells; /* rows * columns */
     bool utf8;         /* may hold more than ASCII */
 } mlx_canvas_t;
+
+/*  A part of a canvas. */
+typedef struct {
+    int row, column;
+    int rows, columns;
+} mlx_area_t;
 
 /*  A blank canvas of at least 1 x 1. Caller owns it and must destroy it. */
 mlx_canvas_t *mlx_canvas_new(int rows, int columns, bool utf8);
@@ -53,6 +68,16 @@ int mlx_canvas_printf(mlx_canvas_t *self, int row, int column, int width, mlx_in
 
 /*  Fill the rest of ROW with spaces in INK, from COLUMN. */
 void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_ink_t ink);
+
+/*  The ink of a load of SHARE, 0 to 1. */
+mlx_ink_t mlx_canvas_load(double share);
+
+/*  A frame around AREA with TITLE in its upper edge. Returns what is within. */
+mlx_area_t mlx_canvas_box(mlx_canvas_t *self, mlx_area_t area, const char *title);
+
+/*  A bar of WIDTH columns that is full at SHARE 1, coloured by its load; DIM: without colour. NaN:
+ *  an empty one. */
+void mlx_canvas_meter(mlx_canvas_t *self, int row, int column, int width, double share, bool dim);
 
 /*  The rows as UTF-8 lines without trailing blanks. */
 void mlx_canvas_dump(const mlx_canvas_t *self, mlx_buf_t *out);

@@ -183,8 +183,8 @@ void mlx_history_plot(mlx_buf_t *out, const mlx_value_t *reply, int64_t since_us
         double high = range.max > low ? range.max : low + 1;
         draw_heading(canvas, reply, &range);
         draw_scale(canvas, low, high, unit_of(reply));
-        mlx_plot(canvas, 2, SCALE_COLUMNS + 1, PLOT_ROWS, curve_columns(columns), &series, low,
-                 high, MLX_INK_PLOT);
+        mlx_plot(canvas, (mlx_area_t){2, SCALE_COLUMNS + 1, PLOT_ROWS, curve_columns(columns)},
+                 &series, &(mlx_curve_t){.low = low, .high = high, .each = 1, .ink = MLX_INK_PLOT});
     } else {
         mlx_canvas_printf(canvas, 0, 0, width, MLX_INK_TITLE, "%s: nothing was recorded then",
                           mlx_value_str(reply, "series"));

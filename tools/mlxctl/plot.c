@@ -29,23 +29,25 @@ double mlx_series_at(const mlx_series_t *self, size_t ago)
     return self->values[(self->next + self->size - 1 - ago) % self->size];
 }
 
-double mlx_series_max(const mlx_series_t *self)
+double mlx_series_max(const mlx_series_t *self, size_t count)
 {
     double max = NAN;
-    for (size_t i = 0; i < self->count; i++)
-        max = fmax(max, self->values[i]);
+    for (size_t i = 0; i < count && i < self->count; i++)
+        max = fmax(max, mlx_series_at(self, i));
     return max;
 }
 
-double mlx_series_mean(const mlx_series_t *self)
+double mlx_series_mean(const mlx_series_t *self, size_t count)
 {
     double sum = 0;
     size_t held = 0;
-    for (size_t i = 0; i < self->count; i++)
-        if (!isnan(self->values[i])) {
-            sum += self->values[i];
+    for (size_t i = 0; i < count && i < self->count; i++) {
+        double value = mlx_series_at(self, i);
+        if (!isnan(value)) {
+            sum += value;
             held++;
         }
+    }
     return held ? sum / (double)held : NAN;
 }
 
@@ -69,24 +71,41 @@ static wchar_t braille(int left, int right)
     return mask ? (wchar_t)(0x2800 + mask) : L' ';
 }
 
-void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
-              const mlx_series_t *series, double low, double high, mlx_ink_t ink)
+int mlx_plot_dots(const mlx_canvas_t *canvas, int columns)
+{
+    return columns * (canvas->utf8 ? 2 : 1);
+}
+
+/*  The largest of the values that the column of dots DOT, counted from the right, stands for. */
+static double value_of(const mlx_series_t *series, const mlx_curve_t *curve, int dot)
+{
+    double value = NAN;
+    for (size_t i = 0; i < curve->each; i++)
+        value = fmax(value, mlx_series_at(series, (size_t)dot * curve->each + i));
+    return value;
+}
+
+void mlx_plot(mlx_canvas_t *canvas, mlx_area_t area, const mlx_series_t *series,
+              const mlx_curve_t *curve)
 {
     int across = canvas->utf8 ? 2 : 1, up = canvas->utf8 ? 4 : 2;
-    for (int x = 0; x < columns; x++) {
+    for (int x = 0; x < area.columns; x++) {
         int heights[2] = {-1, -1};
         for (int k = 0; k < across; k++) {
-            int ago = (columns - 1 - x) * across + (across - 1 - k);
-            heights[k] = height_of(mlx_series_at(series, (size_t)ago), low, high, rows * up);
+            int dot = (area.columns - 1 - x) * across + (across - 1 - k);
+            heights[k] =
+                height_of(value_of(series, curve, dot), curve->low, curve->high, area.rows * up);
         }
-        for (int y = 0; y < rows; y++) {
-            int below = (rows - 1 - y) * up; /* dots under this cell */
+        for (int y = 0; y < area.rows; y++) {
+            int below = (area.rows - 1 - y) * up; /* dots under this cell */
             int left = heights[0] - below, right = heights[1] - below;
             wchar_t ch = canvas->utf8 ? braille(left, right)
                          : left >= 2  ? L'#'
                          : left == 1  ? L'.'
                                       : L' ';
-            mlx_canvas_put(canvas, row + y, column + x, ch, ink);
+            double share = ((double)(area.rows - y) - 0.5) / area.rows;
+            mlx_canvas_put(canvas, area.row + y, area.column + x, ch,
+                           curve->by_load ? mlx_canvas_load(share) : curve->ink);
         }
     }
 }

@@ -20,15 +20,26 @@ void mlx_series_add(mlx_series_t *self, double value);
 /*  Value AGO steps before the newest (0: the newest); NaN beyond what is held. */
 double mlx_series_at(const mlx_series_t *self, size_t ago);
 
-/*  Largest value held, or NaN when there is none. */
-double mlx_series_max(const mlx_series_t *self);
+/*  Largest of the newest COUNT values, or NaN when there is none. */
+double mlx_series_max(const mlx_series_t *self, size_t count);
 
-/*  Mean of the values held, or NaN when there is none. */
-double mlx_series_mean(const mlx_series_t *self);
+/*  Mean of the newest COUNT values, or NaN when there is none. */
+double mlx_series_mean(const mlx_series_t *self, size_t count);
 
-/*  Draw the newest values into the rectangle as a filled curve on the scale LOW..HIGH, newest at
- *  the right edge, one value a dot column. Gaps stay empty. */
-void mlx_plot(mlx_canvas_t *canvas, int row, int column, int rows, int columns,
-              const mlx_series_t *series, double low, double high, mlx_ink_t ink);
+/*  How a curve is drawn. */
+typedef struct {
+    double low, high; /* the scale */
+    size_t each;      /* values that one column of dots stands for: the largest is shown */
+    bool by_load;     /* coloured by height, else all of it in INK */
+    mlx_ink_t ink;
+} mlx_curve_t;
+
+/*  Columns of dots in COLUMNS columns of text. */
+int mlx_plot_dots(const mlx_canvas_t *canvas, int columns);
+
+/*  Draw the newest values into AREA as a filled curve, newest at the right edge. Gaps stay empty.
+ */
+void mlx_plot(mlx_canvas_t *canvas, mlx_area_t area, const mlx_series_t *series,
+              const mlx_curve_t *curve);
 
 #endif

@@ -7,7 +7,9 @@
 
 enum {
     PATIENCE_MS = 1000, /* for all answers together */
-    SERIES_MAX = 16     /* asked for, of each plot */
+    SERIES_MAX = 16,    /* asked for, of each plot */
+    POINTS = 1200,      /* of each */
+    HOLD_S = 10         /* that a point stands for at most: some sources speak seldom */
 };
 
 /*  How the series of a plot become one. */
@@ -26,6 +28,7 @@ static const struct {
     {"runtime.", {".activity/tokens_per_second"}, "speed", JOIN_SUM},
     {"sensor.gpu.", {"/utilization"}, "gpu", JOIN_MAX},
     {"sensor.memory", {"/used"}, "memory", JOIN_FIRST},
+    {"sensor.cpu", {"/utilization"}, "cpu", JOIN_FIRST},
     {"sensor.",
      {"gpu.0/temperature", "temperature/cpu", "temperature/max"},
      "temperature",
@@ -73,6 +76,14 @@ static double joined(double before, double value, join_t join)
     return join == JOIN_SUM ? before + value : join == JOIN_MAX ? fmax(before, value) : before;
 }
 
+/*  Add to VALUES, one a second, what stood between FROM and TO: the mean of the point at FROM, for
+ *  as long as it may stand. */
+static void add_stretch(double *values, size_t from, size_t to, double mean, join_t join)
+{
+    for (size_t at = from; at < to && at < from + HOLD_S && at < MLX_TOP_HISTORY; at++)
+        values[at] = joined(values[at], mean, join);
+}
+
 /*  Add the points of series NAME to VALUES, one a second. */
 static void add_series(fill_t *self, const char *name, join_t join, double *values)
 {
@@ -80,9 +91,11 @@ static void add_series(fill_t *self, const char *name, join_t join, double *valu
     mlx_value_set_str(args, "series", name);
     mlx_value_set_int(args, "since", self->since_us);
     mlx_value_set_int(args, "until", self->until_us);
-    mlx_value_set_int(args, "points", MLX_TOP_HISTORY);
+    mlx_value_set_int(args, "points", POINTS);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = ask(self, "history.query", args);
     const mlx_value_t *points = mlx_value_get(reply, "points");
+    size_t before = 0;
+    double held = NAN;
     for (size_t i = 0; i < mlx_value_size(points); i++) {
         const mlx_value_t *point = mlx_value_at(points, i);
         int64_t t = 0;
@@ -92,9 +105,13 @@ static void add_series(fill_t *self, const char *name, join_t join, double *valu
             t >= self->until_us)
             continue;
         size_t at = (size_t)((t - self->since_us) / 1000000);
-        if (at < MLX_TOP_HISTORY)
-            values[at] = joined(values[at], mean, join);
+        if (!isnan(held))
+            add_stretch(values, before, at, held, join);
+        before = at;
+        held = mean;
     }
+    if (!isnan(held))
+        add_stretch(values, before, MLX_TOP_HISTORY, held, join);
 }
 
 static bool matches(const fill_t *self, const char *name, const char *begin, const char *end)
@@ -132,6 +149,18 @@ static void divide_by_total(fill_t *self, double *values, double *totals)
         values[k] /= totals[k];
 }
 
+/*  The requests that have ended, the oldest first. */
+static void fill_requests(fill_t *self, mlx_top_t *top)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
+    mlx_value_set_str(args, "host", self->host);
+    mlx_value_set_int(args, "limit", MLX_TOP_ENDED);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *reply = ask(self, "requests.list", args);
+    const mlx_value_t *list = mlx_value_get(reply, "requests");
+    for (size_t i = mlx_value_size(list); i-- > 0;)
+        mlx_top_ended(top, mlx_value_at(list, i));
+}
+
 void mlx_top_fill(mlx_top_t *top, mlx_loop_t *loop, mlx_bus_t *bus, const char *host,
                   int64_t now_us)
 {
@@ -154,4 +183,5 @@ void mlx_top_fill(mlx_top_t *top, mlx_loop_t *loop, mlx_bus_t *bus, const char *
         if (known)
             mlx_top_history(top, sources[i].figure, values, MLX_TOP_HISTORY);
     }
+    fill_requests(&self, top);
 }

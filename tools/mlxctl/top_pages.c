@@ -5,7 +5,7 @@
 #include "fleet_view.h"
 
 enum {
-    HELP_WIDTH = 52,
+    HELP_WIDTH = 64,
     KEY_WIDTH = 8
 };
 

@@ -1,4 +1,4 @@
-#include "top_view.h"
+#include "top_scene.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -8,50 +8,50 @@
 
 #include "common/base/units.h"
 #include "common/cli/term.h"
-#include "common/view/details.h"
-#include "common/view/figures.h"
 #include "common/view/overview_state.h"
 #include "common/view/prompt_words.h"
 
 enum {
-    PLOT_ROWS_MIN = 2,
-    GAUGE_WIDTH = 12,
-    NARROW = 60 /* columns below which the headline has the first row for itself */
-};
-
-struct mlx_top {
-    mlx_series_t series[MLX_FIGURES_MAX];
-    const char *ids[MLX_FIGURES_MAX]; /* of the figures that they are of */
-    size_t count;
-    bool details;
+    PLOTS_LEAST = 9,  /* rows that plots keep on a small screen */
+    NARROW = 60,      /* columns below which the headline has the first row for itself */
+    FRAMED_ROWS = 30, /* rows and columns from which boxes have frames */
+    FRAMED_COLUMNS = 90,
+    WIDE = 150,     /* columns from which models and requests stand side by side */
+    TABLE_ROWS = 8, /* rows that a table takes at most of the overview */
+    PROCESS_ROWS = 6,
+    PLOT_ROWS = 6, /* that a plot with its frame takes at least */
 };
 
 mlx_top_t *mlx_top_new(void)
 {
     mlx_top_t *self = mlx_alloc(1, sizeof *self);
+    self->choice.look = (mlx_top_look_t)MLX_TOP_LOOK;
+    self->models_row = -1;
     return self;
 }
 
 void mlx_top_destroy(mlx_top_t **self)
 {
-    for (size_t i = 0; *self && i < (*self)->count; i++)
+    for (size_t i = 0; *self && i < (*self)->series_count; i++)
         mlx_series_clear(&(*self)->series[i]);
+    for (size_t i = 0; *self && i < MLX_TOP_ENDED; i++)
+        mlx_value_destroy(&(*self)->ended[i]);
     mlx_free_p(self);
 }
 
-void mlx_top_toggle_details(mlx_top_t *self)
+mlx_top_choice_t *mlx_top_choice(mlx_top_t *self)
 {
-    self->details = !self->details;
+    return &self->choice;
 }
 
 /*  What is plotted of figure ID. */
 static mlx_series_t *series_of(mlx_top_t *self, const char *id)
 {
     size_t at = 0;
-    while (at < self->count && strcmp(self->ids[at], id) != 0)
+    while (at < self->series_count && strcmp(self->ids[at], id) != 0)
         at++;
-    if (at == self->count) {
-        self->ids[self->count++] = id;
+    if (at == self->series_count) {
+        self->ids[self->series_count++] = id;
         mlx_series_init(&self->series[at], MLX_TOP_HISTORY);
     }
     return &self->series[at];
@@ -74,17 +74,103 @@ void mlx_top_history(mlx_top_t *self, const char *figure, const double *values, 
         mlx_series_add(series_of(self, figure), values[i]);
 }
 
-static mlx_ink_t ink_of_share(double share)
+void mlx_top_ended(mlx_top_t *self, const mlx_value_t *d)
 {
-    return share >= 0.9 ? MLX_INK_BAD : share >= 0.75 ? MLX_INK_WARN : MLX_INK_GOOD;
+    mlx_value_t **place = &self->ended[self->ended_count++ % MLX_TOP_ENDED];
+    mlx_value_destroy(place);
+    *place = mlx_value_copy(d);
+}
+
+/*  What the list holds now, and which of it is selected: COUNT where none is. */
+static size_t selected_of(const mlx_top_t *self, const mlx_top_model_t *models, size_t count)
+{
+    size_t at = 0;
+    while (at < count && strcmp(models[at].name, self->choice.selected) != 0)
+        at++;
+    return at;
+}
+
+static size_t list_models(const mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us,
+                          mlx_top_model_t *models)
+{
+    return mlx_top_models(overview, now_us, self->choice.filter,
+                          (mlx_top_sort_t)self->choice.look.sort, self->choice.available, models);
+}
+
+bool mlx_top_selected(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us,
+                      mlx_top_model_t *out)
+{
+    mlx_top_model_t models[MLX_TOP_ROWS_MAX];
+    size_t count = list_models(self, overview, now_us, models);
+    size_t at = selected_of(self, models, count);
+    if (at == count)
+        return false;
+    *out = models[at];
+    return true;
+}
+
+void mlx_top_move(mlx_top_t *self, const mlx_overview_t *overview, int64_t now_us, int by)
+{
+    mlx_top_model_t models[MLX_TOP_ROWS_MAX];
+    int count = (int)list_models(self, overview, now_us, models);
+    int at = (int)selected_of(self, models, (size_t)count);
+    if (!count)
+        return;
+    at = at == count ? (by > 0 ? 0 : count - 1) : at + by;
+    at = at < 0 ? 0 : at >= count ? count - 1 : at;
+    snprintf(self->choice.selected, sizeof self->choice.selected, "%s", models[at].name);
+}
+
+int mlx_top_hit(mlx_top_t *self, int row, int column)
+{
+    for (size_t i = 0; i < self->hits_count; i++)
+        if (self->hits[i].row == row && column >= self->hits[i].column &&
+            column < self->hits[i].end)
+            return self->hits[i].key;
+    if (self->models_row < 0 || row < self->models_row ||
+        (size_t)(row - self->models_row) >= self->models_shown)
+        return 0;
+    memcpy(self->choice.selected, self->listed[row - self->models_row],
+           sizeof self->choice.selected);
+    return -1;
+}
+
+char *mlx_scene_figure(const mlx_scene_t *scene, double value, mlx_unit_t unit)
+{
+    if (unit != MLX_UNIT_CELSIUS || !scene->top->choice.look.fahrenheit || !isfinite(value))
+        return mlx_format_unit(value, unit);
+    return mlx_format("%.0f\u00b0F", value * 1.8 + 32);
+}
+
+mlx_area_t mlx_scene_box(const mlx_scene_t *scene, mlx_area_t area, const char *title)
+{
+    return scene->framed ? mlx_canvas_box(scene->canvas, area, title) : area;
+}
+
+mlx_area_t mlx_scene_rows(const mlx_scene_t *scene, int row, int rows)
+{
+    int margin = scene->framed ? 0 : 1;
+    return (mlx_area_t){row, margin, rows, scene->canvas->columns - 2 * margin};
+}
+
+mlx_area_t mlx_area_cut(mlx_area_t *area, int rows)
+{
+    mlx_area_t cut = *area;
+    cut.rows = rows < area->rows ? rows : area->rows;
+    area->row += cut.rows;
+    area->rows -= cut.rows;
+    return cut;
 }
 
 /*  "2 models \u00b7 192.0 tok/s", or the speed and the model. Returns the column behind it. */
-static int draw_headline(const mlx_headline_t *now, const mlx_figure_t *speed, int width,
-                         mlx_canvas_t *canvas)
+static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *canvas)
 {
+    MLX_CLEANUP(mlx_free_p) char *rate = NULL;
     mlx_ink_t ink = now->runtimes_late ? MLX_INK_DIM : MLX_INK_TITLE;
-    MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(speed, false);
+    if (!isnan(now->tokens_per_second))
+        rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
+    const char *text = rate ? rate : prompt ? prompt : now->busy ? "working" : "idle";
     if (now->models_busy > 1)
         return mlx_canvas_printf(canvas, 0, 1, width, ink, "%zu models %s %s", now->models_busy,
                                  canvas->utf8 ? "\u00b7" : "-", text);
@@ -94,8 +180,8 @@ static int draw_headline(const mlx_headline_t *now, const mlx_figure_t *speed, i
                            now->model ? now->model : "no model loaded");
 }
 
-static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now,
-                       const mlx_figure_t *speed, int64_t now_us, mlx_canvas_t *canvas)
+static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
+                       mlx_canvas_t *canvas)
 {
     const char *host = mlx_overview_host(overview);
     char clock[32] = "";
@@ -110,7 +196,7 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     char *right = mlx_format("%s%s %s", name, fleet ? " (h: next machine)" : "", clock);
     int at = canvas->columns - (int)mlx_term_width(right) - 1;
     bool small = canvas->columns < NARROW;
-    int x = draw_headline(now, speed, small ? canvas->columns - 2 : at - 2, canvas) + 1;
+    int x = draw_headline(now, small ? canvas->columns - 2 : at - 2, canvas) + 1;
     if (small)
         return;
     mlx_canvas_text(canvas, 0, at, canvas->columns, MLX_INK_DIM, right);
@@ -149,315 +235,167 @@ static int draw_warnings(const mlx_overview_t *overview, int64_t now_us, int row
     return used;
 }
 
-static void draw_gauge(mlx_canvas_t *canvas, int row, int column, int width,
-                       const mlx_figure_t *figure)
+/* ---- layouts ---- */
+
+static int smaller(int a, int b)
 {
-    int end = column + width;
-    double share = mlx_figure_share(figure);
-    MLX_CLEANUP(mlx_free_p) char *text = isnan(share) ? NULL : mlx_figure_text(figure, false);
-    column = mlx_canvas_text(canvas, row, column, 4, MLX_INK_DIM, figure->gauge) + 1;
-    mlx_canvas_put(canvas, row, column++, L'[', MLX_INK_DIM);
-    share = isnan(share) ? 0 : fmin(fmax(share, 0), 1);
-    int filled = (int)lround(share * (double)GAUGE_WIDTH);
-    for (int i = 0; i < GAUGE_WIDTH; i++)
-        mlx_canvas_put(canvas, row, column++, i < filled ? (canvas->utf8 ? L'\u25a0' : L'|') : L' ',
-                       figure->late ? MLX_INK_DIM : ink_of_share(share));
-    mlx_canvas_put(canvas, row, column++, L']', MLX_INK_DIM);
-    mlx_canvas_text(canvas, row, column + 1, end - column - 1,
-                    text && !figure->late ? MLX_INK_NORMAL : MLX_INK_DIM, text ? text : "n/a");
+    return a < b ? a : b;
 }
 
-/*  Two by two; one beneath the other where the window is narrow. Returns the rows used. */
-static int draw_gauges(const mlx_figure_t *list, size_t count, int row, mlx_canvas_t *canvas)
+/*  A table of COUNT rows with its head, its frame, and one row for "none". */
+static int table_rows(const mlx_scene_t *scene, size_t count, int most)
 {
-    bool pairs = canvas->columns >= 76;
-    int width = pairs ? canvas->columns / 2 - 1 : canvas->columns - 2, drawn = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!list[i].gauge)
-            continue;
-        draw_gauge(canvas, row + (pairs ? drawn / 2 : drawn),
-                   pairs && drawn % 2 ? canvas->columns / 2 + 1 : 1, width, &list[i]);
-        drawn++;
+    int rows = count < 1 ? 1 : count > (size_t)most ? most : (int)count;
+    return rows + 1 + (scene->framed ? 2 : 0);
+}
+
+/*  On a small screen: bars, models with their requests, plots; what comes first keeps its room. */
+static void small_overview(const mlx_scene_t *scene, mlx_area_t area)
+{
+    if (area.rows >= 4)
+        mlx_area_cut(&area, mlx_scene_machine(scene, area));
+    mlx_area_cut(&area, 1);
+    if (area.rows >= 3) {
+        int rows = area.rows - PLOTS_LEAST;
+        mlx_area_t models = area;
+        models.rows = rows > 3 ? rows : area.rows;
+        mlx_area_cut(&area, mlx_scene_models(scene, models, true) + 1);
     }
-    return pairs ? (drawn + 1) / 2 : drawn;
+    mlx_scene_plots(scene, area, MLX_TOP_ALL, 2);
 }
 
-/*  The table of models: what a column takes, and from which width of the window it is there. */
-enum {
-    COLUMN_RUNTIME,
-    COLUMN_SIZE,
-    COLUMN_CONTEXT,
-    COLUMN_RATE,
-    COLUMN_EXPIRES,
-    COLUMNS
+/*  The machine as it is, who uses its GPUs, and what there is room for of its plots. Returns those
+ *  plots. */
+static unsigned left_column(const mlx_scene_t *scene, mlx_area_t area)
+{
+    const unsigned hardware = mlx_scene_bit(scene, "cpu") | mlx_scene_bit(scene, "temperature");
+    size_t processes = mlx_scene_processes_count(scene);
+    int list = processes ? table_rows(scene, processes, PROCESS_ROWS) : 0;
+    int machine = mlx_scene_machine_rows(scene, area.columns - 4) + 2;
+    bool plots = area.rows - list - machine >= PLOT_ROWS;
+    if (!plots && area.rows - list < machine)
+        list = 0;
+    mlx_area_t box = mlx_area_cut(&area, plots ? machine : area.rows - list);
+    mlx_area_t inner = mlx_scene_box(scene, box, "machine");
+    mlx_area_cut(&inner, mlx_scene_machine(scene, inner));
+    mlx_area_cut(&inner, 1);
+    mlx_scene_details(scene, inner);
+    if (list)
+        mlx_scene_processes(scene, mlx_area_cut(&area, list));
+    if (plots)
+        mlx_scene_plots(scene, area, hardware, 1);
+    return plots ? hardware : 0;
+}
+
+/*  Machine and processes at the left of the plots, beneath them models and requests. */
+static void large_overview(const mlx_scene_t *scene, mlx_area_t area)
+{
+    bool wide = area.columns >= WIDE;
+    int models = table_rows(scene, mlx_scene_models_count(scene), TABLE_ROWS);
+    int requests = table_rows(scene, mlx_scene_requests_count(scene), TABLE_ROWS);
+    int below = wide ? (models > requests ? models : requests) : models + requests;
+    int most = area.rows - 16;
+    below = smaller(below, most > 6 ? most : 6);
+    mlx_area_t upper = mlx_area_cut(&area, area.rows - below);
+    mlx_area_t left = upper, right = upper;
+    left.columns = upper.columns * (wide ? 36 : 42) / 100;
+    right.column += left.columns;
+    right.columns -= left.columns;
+    mlx_scene_plots(scene, right, MLX_TOP_ALL & ~left_column(scene, left), wide ? 2 : 1);
+    mlx_area_t table = area;
+    if (wide) {
+        table.columns = area.columns / 2;
+        area.column += table.columns;
+        area.columns -= table.columns;
+    } else {
+        table = mlx_area_cut(&area, smaller(models, area.rows));
+    }
+    mlx_scene_models(scene, table, area.rows < 4);
+    if (area.rows >= 4)
+        mlx_scene_requests(scene, area);
+}
+
+static void draw_overview(const mlx_scene_t *scene, mlx_area_t area)
+{
+    if (scene->framed)
+        large_overview(scene, area);
+    else
+        small_overview(scene, area);
+}
+
+static void draw_plots(const mlx_scene_t *scene, mlx_area_t area)
+{
+    mlx_scene_plots(scene, area, MLX_TOP_ALL, area.columns >= NARROW ? 2 : 1);
+}
+
+static void draw_models(const mlx_scene_t *scene, mlx_area_t area)
+{
+    int models = table_rows(scene, mlx_scene_models_count(scene), area.rows);
+    models = smaller(models, area.rows - smaller(area.rows / 2, 12));
+    mlx_scene_models(scene, mlx_area_cut(&area, models), false);
+    mlx_area_cut(&area, scene->framed ? 0 : 1);
+    if (area.rows >= 3)
+        mlx_scene_requests(scene, area);
+}
+
+static void draw_machine(const mlx_scene_t *scene, mlx_area_t area)
+{
+    const unsigned hardware = MLX_TOP_ALL & ~mlx_scene_bit(scene, "speed");
+    mlx_area_t plots = area;
+    if (scene->framed) {
+        area.columns /= 2;
+        plots.column += area.columns;
+        plots.columns -= area.columns;
+        mlx_scene_plots(scene, plots, hardware & ~left_column(scene, area), 1);
+        return;
+    }
+    size_t processes = mlx_scene_processes_count(scene);
+    int list = processes ? table_rows(scene, processes, PROCESS_ROWS) : 0;
+    mlx_area_cut(&area, mlx_scene_machine(scene, area));
+    mlx_area_t cores = {area.row, area.column, area.rows / 2, area.columns};
+    mlx_area_cut(&area, mlx_scene_cores(scene, cores));
+    mlx_area_cut(&area, 1);
+    mlx_area_cut(&area, mlx_scene_details(scene, area));
+    mlx_area_cut(&area, 1);
+    if (list && list <= area.rows)
+        mlx_scene_processes(scene, mlx_area_cut(&area, list));
+    mlx_area_cut(&area, 1);
+    mlx_scene_plots(scene, area, hardware, 2);
+}
+
+static void (*const layouts[MLX_TOP_LAYOUTS])(const mlx_scene_t *, mlx_area_t) = {
+    [MLX_TOP_OVERVIEW] = draw_overview,
+    [MLX_TOP_PLOTS] = draw_plots,
+    [MLX_TOP_MODELS] = draw_models,
+    [MLX_TOP_MACHINE] = draw_machine,
 };
+
+/* ---- the bottom line ---- */
 
 static const struct {
-    const char *head;
-    int width;
-    int from;
-} table_columns[COLUMNS] = {
-    [COLUMN_RUNTIME] = {"RUNTIME", 16, 70}, [COLUMN_SIZE] = {"    SIZE", 8, 44},
-    [COLUMN_CONTEXT] = {"CONTEXT", 7, 60},  [COLUMN_RATE] = {"  TOK/S", 7, 0},
-    [COLUMN_EXPIRES] = {"EXPIRES", 7, 52},
-};
+    const char *text;
+    int key;
+} hints[] = {{"q quit", 'q'},   {"? help", '?'},       {"b benchmark", 'b'}, {"l layout", 'l'},
+             {"t theme", 't'},  {"a all models", 'a'}, {"/ filter", '/'},    {"s sort", 's'},
+             {"w window", 'w'}, {"c units", 'c'},      {"p pause", 'p'}};
 
-/*  Where column WHICH begins, or -1: the window is too narrow for it. COLUMNS: the width that is
- *  left for the model's name. */
-static int column_at(const mlx_canvas_t *canvas, int which)
-{
-    int x = canvas->columns - 1, found = -1;
-    for (int i = COLUMNS - 1; i >= 0; i--) {
-        if (canvas->columns < table_columns[i].from)
-            continue;
-        x -= table_columns[i].width + 1;
-        if (i == which)
-            found = x + 1;
-    }
-    return which == COLUMNS ? x - 1 : found;
-}
-
-typedef struct {
-    const mlx_overview_t *overview;
-    mlx_canvas_t *canvas;
-    int row;
-    int last; /* first row that may not be used */
-    int64_t now_us;
-} table_t;
-
-static void put_column(const table_t *table, int which, mlx_ink_t ink, const char *text)
-{
-    int x = column_at(table->canvas, which), width = table_columns[which].width;
-    if (x < 0)
-        return;
-    if (which == COLUMN_RUNTIME)
-        mlx_canvas_text(table->canvas, table->row, x, width, ink, text);
-    else
-        mlx_canvas_printf(table->canvas, table->row, x, width, ink, "%*s", width, text);
-}
-
-static void put_rate(const table_t *table, double rate, mlx_ink_t ink)
-{
-    MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%.1f", rate);
-    put_column(table, COLUMN_RATE, ink, isnan(rate) ? "working" : text);
-}
-
-/*  One line a request, beneath its model, where a model works on several. */
-static void draw_requests(table_t *table, const mlx_value_t *activity, const char *name)
-{
-    const mlx_value_t *running = mlx_value_get(activity, "running");
-    for (size_t i = 0; i < mlx_value_size(running) && table->row < table->last; i++) {
-        const mlx_value_t *request = mlx_value_at(running, i);
-        const char *model = mlx_value_str(request, "model"), *client;
-        double rate = NAN, age = 0;
-        int64_t tokens = 0;
-        if (!model || !name || strcmp(model, name) != 0)
-            continue;
-        client = mlx_value_str(request, "client");
-        mlx_value_real(request, "tokens_per_second", &rate);
-        mlx_value_real(request, "age", &age);
-        mlx_value_int(request, "tokens", &tokens);
-        MLX_CLEANUP(mlx_free_p) char *since = mlx_format_unit(age, MLX_UNIT_SECONDS);
-        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
-        MLX_CLEANUP(mlx_free_p)
-        char *made = prompt ? NULL : mlx_format("%lld tokens", (long long)tokens);
-        mlx_canvas_printf(table->canvas, table->row, 3, column_at(table->canvas, COLUMNS) - 3,
-                          MLX_INK_DIM, "%s: %s, %s", client ? client : "request",
-                          prompt ? prompt : made, since);
-        put_rate(table, rate, MLX_INK_DIM);
-        table->row++;
-    }
-}
-
-static void draw_figures(const table_t *table, const mlx_value_t *model)
-{
-    double size;
-    int64_t context, expires;
-    if (mlx_value_real(model, "size", &size)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(size, MLX_UNIT_BYTES);
-        put_column(table, COLUMN_SIZE, MLX_INK_NORMAL, text);
-    }
-    if (mlx_value_int(model, "context", &context)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format("%lld", (long long)context);
-        put_column(table, COLUMN_CONTEXT, MLX_INK_NORMAL, text);
-    }
-    if (mlx_value_int(model, "expires_at", &expires)) {
-        MLX_CLEANUP(mlx_free_p)
-        char *left =
-            mlx_format_unit(((double)expires - (double)table->now_us) / 1e6, MLX_UNIT_SECONDS);
-        put_column(table, COLUMN_EXPIRES, MLX_INK_DIM, expires > table->now_us ? left : "now");
-    }
-}
-
-/*  Is there more to say of the only request to model NAME than its row says? */
-static bool knows_more(const mlx_value_t *activity, const char *name)
-{
-    const mlx_value_t *running = mlx_value_get(activity, "running");
-    for (size_t i = 0; i < mlx_value_size(running); i++) {
-        const mlx_value_t *request = mlx_value_at(running, i);
-        const char *model = mlx_value_str(request, "model");
-        MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
-        if (model && name && strcmp(model, name) == 0 &&
-            (prompt || mlx_value_str(request, "client")))
-            return true;
-    }
-    return false;
-}
-
-static void draw_model(table_t *table, const char *kind, const mlx_value_t *model,
-                       const mlx_value_t *activity, bool late)
-{
-    const char *name = mlx_value_str(model, "name");
-    size_t requests = 0;
-    double rate = mlx_activity_model(activity, name ? name : "", &requests);
-    mlx_canvas_text(table->canvas, table->row, 1, column_at(table->canvas, COLUMNS) - 1,
-                    late ? MLX_INK_DIM : MLX_INK_NORMAL, name ? name : "?");
-    put_column(table, COLUMN_RUNTIME, MLX_INK_DIM, kind);
-    draw_figures(table, model);
-    if (requests)
-        put_rate(table, rate, late ? MLX_INK_DIM : MLX_INK_TITLE);
-    table->row++;
-    if (requests > 1 || knows_more(activity, name))
-        draw_requests(table, activity, name);
-}
-
-static void draw_runtime(void *arg, const mlx_message_t *message, int64_t age_us)
-{
-    table_t *table = arg;
-    const char *suffix = strrchr(message->topic, '.');
-    bool reachable = false;
-    if (!suffix || strcmp(suffix, ".models") != 0 || mlx_overview_stale(message->topic, age_us) ||
-        strcmp(message->host, mlx_overview_host(table->overview)) != 0)
-        return;
-    mlx_value_bool(message->d, "reachable", &reachable);
-    MLX_CLEANUP(mlx_free_p)
-    char *topic = mlx_format("%.*s.activity", (int)(suffix - message->topic), message->topic);
-    const mlx_value_t *activity = mlx_overview_get(table->overview, topic, table->now_us, NULL);
-    const mlx_value_t *models = mlx_value_get(message->d, "models");
-    const char *kind = mlx_value_str(message->d, "kind");
-    bool late = mlx_overview_late(table->overview, message, table->now_us);
-    for (size_t i = 0; reachable && i < mlx_value_size(models) && table->row < table->last; i++)
-        draw_model(table, kind ? kind : "?", mlx_value_at(models, i), activity, late);
-}
-
-static int draw_models(const mlx_overview_t *overview, int row, int last, int64_t now_us,
-                       mlx_canvas_t *canvas)
-{
-    table_t table = {
-        .overview = overview, .canvas = canvas, .row = row, .last = last, .now_us = now_us};
-    mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
-    mlx_canvas_text(canvas, row, 1, column_at(canvas, COLUMNS) - 1, MLX_INK_BAR, "MODEL");
-    for (int i = 0; i < COLUMNS; i++)
-        put_column(&table, i, MLX_INK_BAR, table_columns[i].head);
-    table.row++;
-    mlx_overview_each(overview, "runtime.", now_us, draw_runtime, &table);
-    if (table.row == row + 1 && table.row < last)
-        mlx_canvas_text(canvas, table.row++, 1, canvas->columns - 2, MLX_INK_DIM,
-                        "no model is loaded; runtimes and why: mlxctl status");
-    return table.row;
-}
-
-/*  The series of figure ID; NULL: none was added yet. */
-static const mlx_series_t *plotted(const mlx_top_t *self, const char *id)
-{
-    for (size_t i = 0; i < self->count; i++)
-        if (strcmp(self->ids[i], id) == 0)
-            return &self->series[i];
-    return NULL;
-}
-
-static void draw_plot(const mlx_top_t *self, const mlx_figure_t *figure, int row, int column,
-                      int rows, int columns, mlx_canvas_t *canvas)
-{
-    const mlx_series_t *series = plotted(self, figure->id);
-    mlx_unit_t unit = isnan(figure->total) ? figure->unit : MLX_UNIT_RATIO;
-    double newest = series ? mlx_series_at(series, 0) : NAN;
-    double max = series ? mlx_series_max(series) : NAN;
-    double scale = figure->plot_top > 0 ? figure->plot_top : max;
-    int x = mlx_canvas_text(canvas, row, column, columns, MLX_INK_DIM, figure->plot) + 1;
-    if (isnan(max)) {
-        mlx_canvas_text(canvas, row, x, columns, MLX_INK_DIM, "n/a");
-        return;
-    }
-    if (!isnan(newest)) {
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(newest, unit);
-        x = mlx_canvas_text(canvas, row, x, columns, MLX_INK_NORMAL, text) + 1;
-    }
-    MLX_CLEANUP(mlx_free_p) char *top = mlx_format_unit(max, unit);
-    MLX_CLEANUP(mlx_free_p)
-    char *mean = mlx_format_unit(mlx_series_mean(series), unit);
-    x = mlx_canvas_printf(canvas, row, x, columns, MLX_INK_DIM, "max %s avg %s", top, mean);
-    /* How far back the left edge is: one value a second in each column of dots. */
-    int seconds = columns * (canvas->utf8 ? 2 : 1);
-    seconds = seconds < MLX_TOP_HISTORY ? seconds : MLX_TOP_HISTORY;
-    MLX_CLEANUP(mlx_free_p) char *span = mlx_format_unit(seconds, MLX_UNIT_SECONDS);
-    int at = column + columns - (int)strlen(span) - 1;
-    if (x + 2 < at)
-        mlx_canvas_text(canvas, row, at, columns, MLX_INK_DIM, span);
-    mlx_plot(canvas, row + 1, column, rows - 1, columns, series, 0, scale > 0 ? scale : 1,
-             MLX_INK_PLOT);
-}
-
-/*  The figures that have neither plot nor gauge, in one line. Returns the rows used. */
-static int draw_others(const mlx_figure_t *list, size_t count, int row, mlx_canvas_t *canvas)
+/*  As many keys as there is room for; returns the column behind them. */
+static int draw_hints(mlx_top_t *self, int row, int end, size_t most, mlx_canvas_t *canvas)
 {
     int x = 1;
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].plot || list[i].gauge || isnan(list[i].value))
-            continue;
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_figure_text(&list[i], true);
-        int width = (int)(strlen(list[i].name) + 1 + mlx_term_width(text));
-        if (x + width > canvas->columns - 1)
+    self->hits_count = 0;
+    for (size_t i = 0; i < MLX_COUNT(hints) && i < most && i < MLX_TOP_HITS; i++) {
+        int width = (int)strlen(hints[i].text);
+        if (i > 1 && x + width > end)
             break;
-        x = mlx_canvas_text(canvas, row, x, canvas->columns - x, MLX_INK_DIM, list[i].name) + 1;
-        x = mlx_canvas_text(canvas, row, x, canvas->columns - x,
-                            list[i].late ? MLX_INK_DIM : MLX_INK_NORMAL, text) +
-            3;
+        self->hits[self->hits_count++] = (mlx_hit_t){row, x, x + width, hints[i].key};
+        x = mlx_canvas_text(canvas, row, x, canvas->columns, MLX_INK_BAR, hints[i].text) + 2;
     }
-    return x > 1;
+    return x - 2;
 }
 
-/*  The first over the whole width, the others two by two beneath it. */
-static void draw_plots(const mlx_top_t *self, const mlx_figure_t *list, size_t count, int row,
-                       int rows, mlx_canvas_t *canvas)
-{
-    int bands = rows / (PLOT_ROWS_MIN + 1), wanted = 0, drawn = 0;
-    for (size_t i = 0; i < count; i++)
-        wanted += list[i].plot != NULL;
-    if (bands > 1 + wanted / 2)
-        bands = 1 + wanted / 2;
-    if (bands < 1)
-        return;
-    int band = rows / bands, half = (canvas->columns - 3) / 2;
-    for (size_t i = 0; i < count && (drawn + 1) / 2 < bands; i++) {
-        if (!list[i].plot)
-            continue;
-        bool first = drawn == 0, right = !first && drawn % 2 == 0;
-        draw_plot(self, &list[i], row + band * ((drawn + 1) / 2), right ? half + 2 : 1, band,
-                  first ? canvas->columns - 2 : half, canvas);
-        drawn++;
-    }
-}
-
-static void draw_details(const mlx_overview_t *overview, int64_t now_us, int row, int last,
-                         mlx_canvas_t *canvas)
-{
-    enum {
-        NAME_WIDTH = 13
-    };
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_details(overview, now_us);
-    if (mlx_value_size(list) == 0)
-        mlx_canvas_text(canvas, row, 1, canvas->columns - 2, MLX_INK_DIM,
-                        "nothing more is known of this machine; why: mlxctl watch sensor.");
-    for (size_t i = 0; i < mlx_value_size(list) && row < last; i++, row++) {
-        const mlx_value_t *item = mlx_value_at(list, i);
-        mlx_canvas_text(canvas, row, 1, NAME_WIDTH, MLX_INK_DIM, mlx_value_str(item, "name"));
-        mlx_canvas_text(canvas, row, 1 + NAME_WIDTH, canvas->columns - 2 - NAME_WIDTH,
-                        MLX_INK_NORMAL, mlx_value_str(item, "text"));
-    }
-}
-
-static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_t *canvas)
+static void draw_footer(mlx_top_t *self, const mlx_headline_t *now, const char *note,
+                        mlx_canvas_t *canvas)
 {
     int row = canvas->rows - 1;
     MLX_CLEANUP(mlx_free_p)
@@ -466,8 +404,7 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
     int end = canvas->columns - (int)strlen(services) - 1;
     mlx_canvas_fill(canvas, row, 0, MLX_INK_BAR);
     /* What there is to say goes before what can be looked up. */
-    int x = mlx_canvas_text(canvas, row, 1, canvas->columns, MLX_INK_BAR,
-                            note ? "q quit  ? help" : "q quit  b benchmark  d details  ? help");
+    int x = draw_hints(self, row, end - 2, note ? 2 : MLX_COUNT(hints), canvas);
     bool room = x + 1 < end && !(note && canvas->columns < NARROW);
     if (note)
         mlx_canvas_printf(canvas, row, x + 2, (room ? end : canvas->columns) - x - 3, MLX_INK_BAR,
@@ -477,27 +414,22 @@ static void draw_footer(const mlx_headline_t *now, const char *note, mlx_canvas_
                         services);
 }
 
-void mlx_top_draw(const mlx_top_t *self, const mlx_overview_t *overview, const char *note,
-                  int64_t now_us, mlx_canvas_t *canvas)
+void mlx_top_draw(mlx_top_t *self, const mlx_overview_t *overview, const char *note, int64_t now_us,
+                  mlx_canvas_t *canvas)
 {
-    mlx_headline_t now = mlx_overview_headline(overview, now_us);
-    mlx_figure_t list[MLX_FIGURES_MAX];
-    size_t count = mlx_figures(overview, now_us, list);
+    mlx_scene_t scene = {.top = self,
+                         .overview = overview,
+                         .now = mlx_overview_headline(overview, now_us),
+                         .now_us = now_us,
+                         .canvas = canvas,
+                         .framed =
+                             canvas->rows >= FRAMED_ROWS && canvas->columns >= FRAMED_COLUMNS};
     int footer = canvas->rows - 1, row = 1;
-    draw_title(overview, &now, mlx_figure_find(list, count, "speed"), now_us, canvas);
+    self->models_row = -1;
+    scene.figures_count = mlx_figures(overview, now_us, scene.figures);
+    draw_title(overview, &scene.now, now_us, canvas);
     row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
-    if (row + 4 <= footer)
-        row += draw_gauges(list, count, row, canvas);
-    if (row + 4 <= footer)
-        row += draw_others(list, count, row, canvas);
-    row++;
-    if (row + 3 <= footer) {
-        int most = footer - 3 * (PLOT_ROWS_MIN + 1);
-        row = draw_models(overview, row, most > row + 3 ? most : footer, now_us, canvas) + 1;
-    }
-    if (self->details)
-        draw_details(overview, now_us, row, footer, canvas);
-    else if (footer - row > PLOT_ROWS_MIN)
-        draw_plots(self, list, count, row, footer - row, canvas);
-    draw_footer(&now, note, canvas);
+    if (row < footer)
+        layouts[self->choice.look.layout](&scene, mlx_scene_rows(&scene, row, footer - row));
+    draw_footer(self, &scene.now, note, canvas);
 }

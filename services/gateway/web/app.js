@@ -1,10 +1,12 @@
 // The page: live values over server-sent events, and the theme.
 
 import { $, color, el, figure, seconds, soft } from "./format.js";
+import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
 import * as requests from "./requests.js";
 import * as tables from "./tables.js";
+import { tilesOf } from "./tiles.js";
 
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
 const SPARK_S = 120;
@@ -75,6 +77,16 @@ function figureNote(one, inner) {
   if (value === undefined) return text(one.why) || words || "not available";
   return [share(value, number(one.total)), words, ...inner.map(other => `${figure(number(other.value), other.unit)} ${share(number(other.value), number(other.total))}`)]
     .filter(Boolean).join(", ");
+}
+
+function drawRequestTiles() {
+  const activities = [...messages.keys()].filter(topic => /^runtime\..*\.activity$/.test(topic)).map(fresh).filter(Boolean);
+  for (const [id, value, note] of tilesOf(activities, headline, maps(headline.warnings))) tile(id, value, text(note));
+}
+
+function drawControl() {
+  const models = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
+  control.draw(models.filter(([, d]) => d), host === newest?.host);
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
@@ -197,7 +209,7 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    for (const part of [drawTiles, drawServices, drawRuntimes, drawDetails, drawAlerts]) safely(part);
+    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts]) safely(part);
     const state = safely(drawLink), speed = headline.tokens_per_second;
     document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });
@@ -270,10 +282,10 @@ function connect() {
 }
 
 function startTheme() {
-  const order = ["auto", "dark", "light"], button = $("#theme"), root = document.documentElement;
+  const order = ["auto", "dark", "light", "contrast"], button = $("#theme"), root = document.documentElement;
   const show = () => { button.textContent = `Theme: ${root.dataset.theme || "auto"}`; };
   button.addEventListener("click", () => {
-    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % 3];
+    const next = order[(order.indexOf(root.dataset.theme || "auto") + 1) % order.length];
     if (next === "auto") delete root.dataset.theme; else root.dataset.theme = next;
     try { localStorage.setItem("theme", next); } catch { /* it holds for this page only */ }
     show();
@@ -283,6 +295,7 @@ function startTheme() {
 }
 
 startTheme();
+control.start();
 history.start();
 requests.load();
 energy.start();

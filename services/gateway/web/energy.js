@@ -30,6 +30,11 @@ function note(reply) {
   return parts.join("; ");
 }
 
+let total = { value: "–", note: "not settled yet" };
+
+// What the tile says: {value, note}.
+export const spent = () => total;
+
 export async function load() {
   let text;
   try {
@@ -38,8 +43,12 @@ export async function load() {
     $("#spent tbody").replaceChildren(...rows.slice(0, 50).map(d => row(d, word(d.model) || "not known", reply)));
     $("#spent").parentNode.hidden = rows.length === 0;
     text = note(reply);
+    const { measured, base } = reply.total || {};
+    if (typeof measured === "number") total = { value: energy(measured), note: typeof base === "number" ? `of it idle ${energy(base)}` : "" };
+    else total = { value: "–", note: word(reply.reason) || "no power reading" };
   } catch (problem) {
     text = explain(problem);
+    total = { value: "–", note: problem.message };
   }
   $("#spent-note").textContent = text;
 }

@@ -48,6 +48,9 @@ export async function load() {
   draw(problem);
 }
 
+// The newest request of the machine that is shown, or undefined.
+export const newest = () => found.find(d => !host || d.host === host);
+
 export function setHost(name) {
   if (name === host) return;
   host = name;

@@ -2,6 +2,6 @@
 (() => {
   try {
     const chosen = localStorage.getItem("theme");
-    if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+    if (["dark", "light", "contrast"].includes(chosen)) document.documentElement.dataset.theme = chosen;
   } catch { /* storage may be forbidden: then the system's choice holds */ }
 })();

@@ -1,0 +1,121 @@
+// Which models there are, and loading, freeing and keeping them: after a question, with the gateway's token.
+
+import { $, ask, el, explain, figure } from "./format.js";
+
+const VERBS = {
+  load: { button: "Load", question: name => `Load ${name} into memory?`, done: "is loaded" },
+  unload: { button: "Unload", question: name => `Free the memory of ${name}?`, done: "is unloaded" },
+  pin: { button: "Keep", question: name => `Load ${name} and keep it until it is unloaded?`, done: "stays loaded" },
+};
+const SHOWN = 200;
+
+let token = "", asked = false, refused = "", drawn = "", busy = "";
+
+const word = value => typeof value === "string" ? value : "";
+const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
+
+// One row a model: those that are loaded, then those that could be.
+export function rowsOf(messages) {
+  const rows = [];
+  for (const [topic, d] of messages) {
+    const [, endpoint] = topic.match(/^runtime\.[^.]+\.(.+)\.models$/) || [];
+    if (!endpoint || d.reachable !== true) continue;
+    const can = Array.isArray(d.can) ? d.can.filter(verb => Object.hasOwn(VERBS, verb)) : [];
+    const server = [word(d.kind), word(d.url).replace(/^https?:\/\//, "")].filter(Boolean).join(" ");
+    const loaded = maps(d.models).filter(model => word(model.name));
+    const others = maps(d.available).filter(model => word(model.name) && !loaded.some(one => one.name === model.name));
+    for (const [models, isLoaded] of [[loaded, true], [others, false]])
+      for (const model of models)
+        rows.push({ endpoint, server, name: model.name, state: isLoaded ? model.loading === true ? "loading" : "loaded" : word(model.state) || "available",
+          size: model.size, stays: isLoaded && model.expires_at === undefined, verbs: can.filter(verb => verb === "load" ? !isLoaded : verb === "unload" ? isLoaded : true) });
+  }
+  return rows.slice(0, SHOWN);
+}
+
+function say(text, bad) {
+  const node = $("#control-note");
+  node.textContent = text;
+  node.classList.toggle("slower", bad === true);
+}
+
+// The person's answer: true or false. The button that asked has the focus again afterwards.
+function question(text, verb) {
+  const dialog = $("#question");
+  $("#question-text").textContent = text;
+  $("#question-yes").textContent = verb;
+  dialog.returnValue = "no";
+  dialog.showModal();
+  return new Promise(resolve => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+async function send(body) {
+  for (let again = 0; ; again++) {
+    const reply = await fetch("/api/models", { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-MLX-Token": token } });
+    const said = await reply.json();
+    if (reply.ok) return said;
+    if (reply.status !== 403 || again) throw Object.assign(new Error(said.error.message), said.error);
+    token = (await ask("/api/token")).token; // the gateway was started anew
+  }
+}
+
+async function act(verb, row) {
+  if (busy || !await question(VERBS[verb].question(row.name), VERBS[verb].button)) return;
+  const body = { do: verb, model: row.name, runtime: row.endpoint };
+  busy = row.name;
+  say(`${row.name}: asked the model server`);
+  try {
+    const said = await send(body).catch(async problem => {
+      if (problem.code !== "busy" || verb !== "unload" || !await question(`${problem.message}. Free its memory all the same?`, "Unload")) throw problem;
+      return send({ ...body, force: true });
+    });
+    const memory = typeof said.memory_after === "number" && typeof said.memory_before === "number"
+      ? `; memory in use: ${figure(said.memory_before, "bytes")} before, ${figure(said.memory_after, "bytes")} now` : "";
+    say(`${row.name} ${VERBS[verb].done}${memory}`);
+  } catch (problem) {
+    say(`${row.name}: ${explain(problem)}`, true);
+  }
+  busy = "";
+}
+
+function button(verb, row) {
+  const node = el("button", { type: "button", "aria-label": `${VERBS[verb].button} ${row.name}`, "data-key": `${verb} ${row.endpoint} ${row.name}` }, VERBS[verb].button);
+  node.addEventListener("click", () => act(verb, row));
+  return node;
+}
+
+function line(row, own) {
+  const verbs = own && token ? row.verbs.map(verb => button(verb, row)) : [];
+  return el("tr", {}, el("td", {}, row.name), el("td", {}, row.server), el("td", {}, row.state + (row.stays ? ", stays" : "")),
+    el("td", { class: "n" }, figure(row.size, "bytes")), el("td", { class: "act" }, ...verbs));
+}
+
+// The token is asked for once something can be done with it.
+async function fetchToken() {
+  asked = true;
+  try {
+    token = word((await ask("/api/token")).token);
+  } catch (problem) {
+    refused = explain(problem);
+  }
+  drawn = "";
+}
+
+// MESSAGES: (topic, data) of the machine that is shown; OWN: it is the gateway's.
+export function draw(messages, own) {
+  const rows = rowsOf(messages), seen = JSON.stringify([rows, own, token]);
+  if (!asked && own && rows.some(row => row.verbs.length)) fetchToken();
+  if (seen === drawn) return; // a row that is replaced loses its focus
+  drawn = seen;
+  const focused = document.activeElement?.dataset?.key;
+  $("#control tbody").replaceChildren(...rows.map(row => line(row, own)));
+  $("#control").parentNode.hidden = rows.length === 0;
+  if (focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  if (!busy && refused) say(`Models cannot be changed here: ${refused}`);
+  else if (!rows.length) say("No model server answers.");
+  else if ($("#control-note").textContent === "No model server answers.") say("");
+}
+
+export function start() {
+  for (const answer of ["yes", "no"])
+    $(`#question-${answer}`).addEventListener("click", () => $("#question").close(answer));
+}
