@@ -45,7 +45,7 @@ static char *memory_text(double used, double total)
 static char *absent_text(const mlx_scene_t *scene, const gauge_t *gauge)
 {
     const mlx_value_t *d = mlx_overview_get(scene->overview, gauge->topic, scene->now_us, NULL);
-    const char *why = mlx_figure_why(d, gauge->field);
+    const char *why = scene->lost ? "no data" : mlx_figure_why(d, gauge->field);
     return why ? mlx_format("n/a (%s)", why) : mlx_strdup("n/a");
 }
 

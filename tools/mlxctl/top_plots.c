@@ -179,6 +179,8 @@ static void draw_plot(const mlx_scene_t *scene, int which, mlx_area_t area)
 
 static char *why_absent(const mlx_scene_t *scene, int which)
 {
+    if (scene->lost)
+        return mlx_strdup("no data");
     if (!plots[which].topic)
         return mlx_strdup(scene->now.runtimes_up ? "no request was seen" : "no model server");
     const mlx_value_t *d =

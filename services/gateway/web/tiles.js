@@ -24,7 +24,7 @@ export function tilesOf(activities, headline, warnings) {
   return [
     ["ttft", figure(ttft, "seconds"), ttft === undefined ? "no request seen" : "to the first token, newest request"],
     ["prompt", figure(prompt ?? before, "tokens per second"), prompt !== undefined ? "reading prompts now" : before !== undefined ? "newest request" : "no prompt seen"],
-    ["running", running === undefined ? "–" : String(running), ended === undefined ? "no model server reports" : `${ended} ended${errors ? `, ${errors} failed` : ""}`],
+    ["running", running === undefined ? "–" : String(running), running === undefined ? "no model server reports" : ended === undefined ? "under way" : `${ended} ended${errors ? `, ${errors} failed` : ""}`],
     ["queue", figure(queue, "seconds"), queue === undefined ? "no server tells" : "wait of the newest request"],
     ["spent-tile", cost.value, cost.note],
     found.length ? ["findings", String(found.length), found[0].text]
