@@ -465,6 +465,9 @@ def test_what_stopped_is_not_shown_as_live():
         browser.until(f"/^no data for \\d+ s: the gateway does not answer/.test({link})", timeout=5)
         assert browser.run("getComputedStyle(document.querySelector('#speed .value')).opacity") == "0.4"
         assert browser.run("document.title").startswith("no data")
+        # "0 findings" is said by a machine that is heard.
+        said = "import('/tiles.js').then(t => t.tilesOf([], {connection: {state: '%s'}}, []).find(([id]) => id === 'findings')[1])"
+        assert [browser.run(said % state) for state in ("live", "partly", "lost", "none")] == ["0", "0", "–", "–"]
         shot(browser, "gateway-stopped.png", 1280)
         stand.process.send_signal(signal.SIGCONT)
         browser.until(f"{link} === 'live'", timeout=5)

@@ -149,6 +149,20 @@ static void top_does_as_it_is_told(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  Where nothing is heard nothing is said of it. */
+static void silence_is_not_idleness(void **state)
+{
+    (void)state;
+    mlx_overview_t *nothing = mlx_overview_new("vm");
+    mlx_top_t *top = mlx_top_new();
+    MLX_CLEANUP(mlx_free_p) char *text = wide_top(top, nothing);
+    MUST_HOLD(text, "no data", "not known: there is no data", "CPU  n/a (no data)");
+    assert_null(strstr(text, "idle"));
+    assert_null(strstr(text, "no model"));
+    mlx_top_destroy(&top);
+    mlx_overview_destroy(&nothing);
+}
+
 /*  What is kept comes back; what somebody else wrote there changes nothing and is told. */
 static void settings_are_kept_and_doubted(void **state)
 {
@@ -189,6 +203,7 @@ int main(void)
         cmocka_unit_test(top_fits_any_size),
         cmocka_unit_test(top_has_layouts_for_any_size),
         cmocka_unit_test(top_does_as_it_is_told),
+        cmocka_unit_test(silence_is_not_idleness),
         cmocka_unit_test(settings_are_kept_and_doubted),
     };
     return cmocka_run_group_tests_name("top", tests, NULL, NULL);

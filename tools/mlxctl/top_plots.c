@@ -182,7 +182,7 @@ static void draw_plot(const mlx_scene_t *scene, const mlx_figure_t *figure, mlx_
 
 static const char *why_absent(const mlx_scene_t *scene, const mlx_figure_t *figure)
 {
-    if (is_speed(figure))
+    if (is_speed(figure) && !scene->lost)
         return scene->now.runtimes_up ? "no request was seen" : "no model server";
     return figure->why ? figure->why : "no value yet";
 }

@@ -41,6 +41,7 @@ typedef struct {
     int64_t now_us;
     mlx_canvas_t *canvas;
     bool framed;
+    bool lost; /* nothing is heard: what is absent is not known */
 } mlx_scene_t;
 
 /*  VALUE as text, temperatures as the person has chosen. Caller owns it. */

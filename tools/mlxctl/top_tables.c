@@ -235,6 +235,8 @@ static const char *no_models(const mlx_scene_t *scene)
 {
     if (scene->top->choice.filter[0])
         return "no model has that in its name: / changes the filter, Esc clears it";
+    if (scene->lost)
+        return "not known: there is no data";
     return "no model is loaded (a: what could be); runtimes and why: mlxctl status";
 }
 

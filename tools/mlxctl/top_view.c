@@ -162,26 +162,33 @@ mlx_area_t mlx_area_cut(mlx_area_t *area, int rows)
     return cut;
 }
 
-/*  "2 models \u00b7 192.0 tok/s", or the speed and the model. Returns the column behind it. */
-static int draw_headline(const mlx_headline_t *now, int width, mlx_canvas_t *canvas)
+/*  "2 models \u00b7 192.0 tok/s", or the speed and the model. UNKNOWN: nothing is
+ *  heard that could tell. Returns the column behind it. */
+static int draw_headline(const mlx_headline_t *now, bool unknown, int width, mlx_canvas_t *canvas)
 {
     MLX_CLEANUP(mlx_free_p) char *rate = NULL;
     mlx_ink_t ink = now->runtimes_late ? MLX_INK_DIM : MLX_INK_TITLE;
     if (!isnan(now->tokens_per_second))
         rate = mlx_format_unit(now->tokens_per_second, MLX_UNIT_TOKENS_PER_SECOND);
     MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words_of(now->prompt, NULL);
-    const char *text = rate ? rate : prompt ? prompt : now->busy ? "working" : "idle";
+    const char *text = rate        ? rate
+                       : prompt    ? prompt
+                       : now->busy ? "working"
+                       : unknown   ? "no data"
+                                   : "idle";
     if (now->models_busy > 1)
         return mlx_canvas_printf(canvas, 0, 1, width, ink, "%zu models %s %s", now->models_busy,
                                  canvas->utf8 ? "\u00b7" : "-", text);
     int x = mlx_canvas_text(canvas, 0, 1, width, ink, text) + 2;
     int left = width - x < 40 ? width - x : 40;
     return mlx_canvas_text(canvas, 0, x, left, now->runtimes_late ? MLX_INK_DIM : MLX_INK_NORMAL,
-                           now->model ? now->model : "no model loaded");
+                           now->model ? now->model
+                           : unknown  ? ""
+                                      : "no model loaded");
 }
 
-static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, int64_t now_us,
-                       mlx_canvas_t *canvas)
+static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now, bool lost,
+                       int64_t now_us, mlx_canvas_t *canvas)
 {
     const char *host = mlx_overview_host(overview);
     char clock[32] = "";
@@ -196,7 +203,8 @@ static void draw_title(const mlx_overview_t *overview, const mlx_headline_t *now
     char *right = mlx_format("%s%s %s", name, fleet ? " (h: next machine)" : "", clock);
     int at = canvas->columns - (int)mlx_term_width(right) - 1;
     bool small = canvas->columns < NARROW;
-    int x = draw_headline(now, small ? canvas->columns - 2 : at - 2, canvas) + 1;
+    int x =
+        draw_headline(now, lost && !now->model, small ? canvas->columns - 2 : at - 2, canvas) + 1;
     if (small)
         return;
     mlx_canvas_text(canvas, 0, at, canvas->columns, MLX_INK_DIM, right);
@@ -424,10 +432,14 @@ void mlx_top_draw(mlx_top_t *self, const mlx_overview_t *overview, const char *n
                          .canvas = canvas,
                          .framed =
                              canvas->rows >= FRAMED_ROWS && canvas->columns >= FRAMED_COLUMNS};
+    mlx_link_t link = mlx_overview_connection(overview, now_us).state;
     int footer = canvas->rows - 1, row = 1;
+    scene.lost = link == MLX_LINK_LOST || link == MLX_LINK_NONE;
     self->models_row = -1;
     scene.figures_count = mlx_figures(overview, now_us, scene.figures);
-    draw_title(overview, &scene.now, now_us, canvas);
+    for (size_t i = 0; i < scene.figures_count && scene.lost; i++)
+        scene.figures[i].why = "no data";
+    draw_title(overview, &scene.now, scene.lost, now_us, canvas);
     row += draw_warnings(overview, now_us, row, canvas->rows >= 12 ? 3 : 1, canvas);
     if (row < footer)
         layouts[self->choice.look.layout](&scene, mlx_scene_rows(&scene, row, footer - row));

@@ -45,7 +45,7 @@ export async function load() {
     text = note(reply);
     const { measured, base } = reply.total || {};
     if (typeof measured === "number") total = { value: energy(measured), note: typeof base === "number" ? `of it idle ${energy(base)}` : "" };
-    else total = { value: "–", note: word(reply.reason) || "no power reading" };
+    else total = { value: "–", note: word(reply.reason).split(":")[0] || "no power reading" };
   } catch (problem) {
     text = explain(problem);
     total = { value: "–", note: problem.message };

@@ -29,7 +29,7 @@ const units = {
   hertz: value => scaled(value, "Hz"),
   seconds,
   "bytes per second": value => scaled(value, "B/s"),
-  "tokens per second": value => `${value.toFixed(1)} tok/s`,
+  "tokens per second": value => `${value.toFixed(Math.abs(value) < 1000 ? 1 : 0)} tok/s`,
 };
 
 // Text of VALUE; an absent value is a dash, never 0.

@@ -19,13 +19,15 @@ export function tilesOf(activities, headline, warnings) {
   const ttft = number(last.ttft) ?? number(request?.ttft) ?? all("ttft")[0], before = number(last.prompt_tokens_per_second);
   const ended = sum(all("requests_total")), errors = sum(all("errors_total"));
   const running = activities.length ? headline.requests ?? 0 : undefined;
+  const known = headline.connection?.state === "live" || headline.connection?.state === "partly";
   const found = warnings.filter(one => one.kind === "finding"), cost = spent(), queue = number(request?.queue);
   return [
     ["ttft", figure(ttft, "seconds"), ttft === undefined ? "no request seen" : "to the first token, newest request"],
     ["prompt", figure(prompt ?? before, "tokens per second"), prompt !== undefined ? "reading prompts now" : before !== undefined ? "newest request" : "no prompt seen"],
-    ["running", running === undefined ? "–" : String(running), ended === undefined ? "no model server reports" : `${ended} ended${errors ? `, ${errors} failed` : ""}`],
+    ["running", running === undefined ? "–" : String(running), running === undefined ? "no model server reports" : ended === undefined ? "under way" : `${ended} ended${errors ? `, ${errors} failed` : ""}`],
     ["queue", figure(queue, "seconds"), queue === undefined ? "no server tells" : "wait of the newest request"],
     ["spent-tile", cost.value, cost.note],
-    ["findings", String(found.length), found.length ? found[0].text : "nothing slows the machine down"],
+    found.length ? ["findings", String(found.length), found[0].text]
+      : ["findings", known ? "0" : "–", known ? "nothing slows the machine down" : "not known: there is no data"],
   ];
 }
