@@ -82,11 +82,13 @@ static const mlx_field_t history_query_result[] = {
 
 static const mlx_field_t history_series_args[] = {
     STR("prefix", "series that begin with it; absent: all"),
+    STR("after", "only names behind this one: \"next\" of the result before"),
     END,
 };
 
 static const mlx_field_t history_series_result[] = {
     LIST("series", NULL, "names of all series, sorted"),
+    STR("next", "the last name here, if there are more; absent: that was all"),
     END,
 };
 

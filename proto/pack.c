@@ -351,7 +351,8 @@ int mlx_pack_peek(const void *data, size_t len, const mlx_pack_key_t *keys, size
 {
     scan_t scan;
     item_t map = {0}, key = {0}, item = {0};
-    memset(spans, 0, count * sizeof *spans);
+    for (size_t k = 0; k < count; k++)
+        spans[k] = (mlx_span_t){0};
     if (begin(&scan, data, len, err) || take_item(&scan, &map))
         return -1;
     if (map.type != MLX_MAP)

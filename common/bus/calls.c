@@ -142,14 +142,44 @@ static void end_request(mlx_request_t **request_p)
     free_request(request);
 }
 
-static void reply(mlx_request_t *request, const char *verb, const mlx_value_t *map)
+static void reply_packed(mlx_request_t *request, const char *verb, const mlx_buf_t *body)
 {
     zmsg_t *msg = zmsg_new();
     zmsg_addstr(msg, verb);
     zmsg_addmem(msg, zframe_data(request->route), zframe_size(request->route));
     zmsg_addstr(msg, request->id);
-    add_map(msg, map);
+    zmsg_addmem(msg, body->data, body->len);
     send_msg(request->bus, msg);
+}
+
+static void reply_error(mlx_request_t *request, const mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_value_set_str(map, "code", mlx_error_name(err->code));
+    mlx_value_set_str(map, "message", err->text);
+    if (err->hint[0])
+        mlx_value_set_str(map, "hint", err->hint);
+    mlx_pack(&body, map);
+    reply_packed(request, "error", &body);
+}
+
+/*  MAP, or that it is more than any caller takes. Progress of that size is left out: it is not the
+ *  answer. */
+static void reply(mlx_request_t *request, const char *verb, const mlx_value_t *map)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *empty = map ? NULL : mlx_value_map();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_error_t err = {0};
+    mlx_pack(&body, map ? map : empty);
+    if (mlx_pack_peek(body.data, body.len, NULL, 0, NULL, NULL) == 0) {
+        reply_packed(request, verb, &body);
+    } else if (strcmp(verb, "done") == 0) {
+        mlx_error_set(&err, MLX_ERR_FAILED,
+                      "the answer of %zu bytes is more than one message takes", body.len);
+        mlx_error_hint(&err, "ask for less: a prefix, a limit or a shorter range");
+        reply_error(request, &err);
+    }
 }
 
 /*  FRAMES: ROUTE ID BODY. */
@@ -298,12 +328,7 @@ void mlx_request_done(mlx_request_t **self, const mlx_value_t *value)
 
 void mlx_request_error(mlx_request_t **self, const mlx_error_t *err)
 {
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
-    mlx_value_set_str(map, "code", mlx_error_name(err->code));
-    mlx_value_set_str(map, "message", err->text);
-    if (err->hint[0])
-        mlx_value_set_str(map, "hint", err->hint);
-    reply(*self, "error", map);
+    reply_error(*self, err);
     end_request(self);
 }
 

@@ -262,11 +262,6 @@ static void get_history(mlx_gateway_t *self, mlx_httpd_request_t *request)
     ask(self, request, "history.query", args);
 }
 
-static void get_series(mlx_gateway_t *self, mlx_httpd_request_t *request)
-{
-    ask(self, request, "history.series", NULL);
-}
-
 static void get_benchmarks(mlx_gateway_t *self, mlx_httpd_request_t *request)
 {
     ask(self, request, "bench.list", NULL);
@@ -295,6 +290,11 @@ static void ask_with(mlx_gateway_t *self, mlx_httpd_request_t *request, const ch
             mlx_value_set_int(args, numbers[i], number);
     }
     ask(self, request, cmd, args);
+}
+
+static void get_series(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    ask_with(self, request, "history.series", (const char *const[2]){"prefix", "after"});
 }
 
 static void get_requests(mlx_gateway_t *self, mlx_httpd_request_t *request)

@@ -10,7 +10,8 @@
 #include "results.h"
 
 enum {
-    HOUR_MS = 3600000
+    HOUR_MS = 3600000,
+    SERIES_BYTES = 512 * 1024 /* of names in one answer: half of what a message takes */
 };
 
 /*  NAME as it is, or on this host, or on the only host that has it. */
@@ -113,21 +114,26 @@ static mlx_value_t *answer_series(const mlx_asked_t *asked, const mlx_value_t *a
                                   mlx_error_t *err)
 {
     const mlx_tracks_t *tracks = mlx_history_tracks(asked->history);
-    const char *prefix = mlx_value_str(args, "prefix");
-    size_t n = 0, count = mlx_tracks_count(tracks);
+    const char *prefix = mlx_value_str(args, "prefix"), *after = mlx_value_str(args, "after");
+    size_t n = 0, bytes = 0, count = mlx_tracks_count(tracks);
     (void)err;
     MLX_CLEANUP(mlx_free_p) const char **names = mlx_alloc(count + 1, sizeof *names);
     for (size_t i = 0; i < count; i++) {
         const char *name = mlx_tracks_at(tracks, i)->name;
         if (name[0] != MLX_TRACK_UNUSED[0] &&
-            (!prefix || strncmp(name, prefix, strlen(prefix)) == 0))
+            (!prefix || strncmp(name, prefix, strlen(prefix)) == 0) &&
+            (!after || strcmp(name, after) > 0))
             names[n++] = name;
     }
     qsort(names, n, sizeof *names, by_name);
     mlx_value_t *result = mlx_value_map();
     mlx_value_t *list = mlx_value_set(result, "series", mlx_value_list());
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && bytes < SERIES_BYTES; i++) {
+        bytes += strlen(names[i]);
         mlx_value_append(list, mlx_value_new_str(names[i]));
+        if (bytes >= SERIES_BYTES && i + 1 < n)
+            mlx_value_set_str(result, "next", names[i]);
+    }
     return result;
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/pack.h"
 #include "scratch.h"
 #include "services/recorder/fields.h"
 #include "services/recorder/recorder.h"
@@ -112,10 +113,10 @@ static mlx_value_t *rule(rig_t *rig, const char *name, const char *topic, const 
 }
 
 /*  Takes D. */
-static void say(rig_t *rig, const char *topic, mlx_value_t *d)
+static void say_from(rig_t *rig, const char *host, const char *topic, mlx_value_t *d)
 {
     mlx_message_t message = {.topic = mlx_strdup(topic),
-                             .host = mlx_strdup("studio"),
+                             .host = mlx_strdup(host),
                              .src = mlx_strdup("test"),
                              .boot = mlx_strdup("b"),
                              .seq = 1,
@@ -123,6 +124,11 @@ static void say(rig_t *rig, const char *topic, mlx_value_t *d)
                              .d = d};
     mlx_recorder_message(rig->recorder, &message);
     mlx_message_clear(&message);
+}
+
+static void say(rig_t *rig, const char *topic, mlx_value_t *d)
+{
+    say_from(rig, "studio", topic, d);
 }
 
 static mlx_value_t *one(const char *key, double value)
@@ -224,6 +230,40 @@ static void messages_become_series_that_commands_answer(void **state)
     int64_t samples;
     assert_true(mlx_value_int(result, "samples", &samples) && samples == 30);
     mlx_value_destroy(&result);
+}
+
+/*  More names than one message takes come page by page, each once. */
+static void many_series_are_listed_in_pages(void **state)
+{
+    rig_t *rig = *state;
+    enum {
+        HOSTS = 2600,
+        LONG = 240
+    };
+    assert_int_equal(rig_start(rig, NULL), 0);
+    for (int i = 0; i < HOSTS; i++) {
+        MLX_CLEANUP(mlx_free_p) char *host = mlx_format("%0*d", LONG, i);
+        say_from(rig, host, "sensor.cpu", one("utilization", 0.5));
+    }
+    mlx_recorder_tick(rig->recorder);
+    MLX_CLEANUP(mlx_free_p) char *after = NULL;
+    size_t pages = 0, names = 0;
+    do {
+        mlx_value_t *args = mlx_value_map();
+        mlx_value_set_str(args, "after", after);
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = ask(rig, "history.series", args);
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t packed = {0};
+        const mlx_value_t *list = mlx_value_get(result, "series");
+        mlx_pack(&packed, result);
+        assert_true(packed.len < MLX_PACK_MAX_BYTES);
+        for (size_t i = 0; i < mlx_value_size(list); i++, names++)
+            assert_int_equal(atoi(mlx_value_as_str(mlx_value_at(list, i), NULL)), names);
+        pages++;
+        free(after);
+        after = mlx_value_str(result, "next") ? mlx_strdup(mlx_value_str(result, "next")) : NULL;
+    } while (after && pages < 10);
+    assert_int_equal(names, HOSTS);
+    assert_int_equal(pages, 2);
 }
 
 static void commands_refuse_what_makes_no_sense(void **state)
@@ -513,6 +553,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_catalogue_says_what_is_a_series),
         TEST(messages_become_series_that_commands_answer),
+        TEST(many_series_are_listed_in_pages),
         TEST(commands_refuse_what_makes_no_sense),
         TEST(a_result_is_stored_whole_and_once),
         TEST(a_rule_fires_after_its_time_and_resolves),

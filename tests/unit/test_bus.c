@@ -15,8 +15,8 @@
 #include "common/bus/command.h"
 #include "common/bus/seen.h"
 #include "proto/catalogue.h"
+#include "proto/pack.h"
 #include "services/bus/broker.h"
-#include "services/bus/retained.h"
 
 enum {
     DEADLINE_MS = 5000
@@ -188,80 +188,6 @@ static void a_forged_number_is_no_loss(void **state)
     mlx_bus_seen_destroy(&seen);
 }
 
-static bool any_topic(const char *topic)
-{
-    return topic[0] != '\0';
-}
-
-static bool count_value(void *arg, const char *topic, mlx_span_t body)
-{
-    (void)topic;
-    (void)body;
-    ++*(size_t *)arg;
-    return true;
-}
-
-static void put(mlx_retained_t *kept, const char *text, const mlx_retained_from_t *from,
-                int64_t now_us)
-{
-    mlx_span_t topic = {.data = text, .len = strlen(text)}, body = {.data = "x", .len = 1};
-    mlx_retained_put(kept, mlx_retained_known(kept, topic, from), topic, from, body, now_us);
-}
-
-/*  What a run published that has ended goes when its time is over, though another run of the same
- *  program lives. */
-static void values_go_with_their_run(void **state)
-{
-    (void)state;
-    mlx_retained_from_t from = {.host = {.data = "vm", .len = 2},
-                                .src = {.data = "s", .len = 1},
-                                .boot = {.data = "0001", .len = 4}};
-    mlx_retained_t *kept = mlx_retained_new(any_topic, (mlx_retained_budget_t){0});
-    size_t count = 0;
-    uint64_t cursor = 0;
-    put(kept, "a", &from, 0);
-    put(kept, "b", &from, 0);
-    from.boot.data = "0002";
-    put(kept, "a", &from, 100);
-    mlx_retained_expire(kept, 50);
-    mlx_retained_each(kept, "", 0, &cursor, count_value, &count);
-    assert_int_equal(count, 1);
-    mlx_retained_destroy(&kept);
-}
-
-#define SPAN(text)                                                                                 \
-    {                                                                                              \
-        .data = (text), .len = sizeof(text) - 1                                                    \
-    }
-
-/*  Names that were checked once are not checked again; those that only look the same are. */
-static void only_the_same_names_are_known(void **state)
-{
-    (void)state;
-    static const struct {
-        mlx_span_t topic;
-        mlx_retained_from_t from;
-        bool known;
-    } rows[] = {
-        {SPAN("a.b"), {SPAN("vm"), SPAN("s"), SPAN("0001"), 0}, true},
-        {SPAN("a.b\0\x1b[2J"), {SPAN("vm"), SPAN("s"), SPAN("0001"), 0}, false},
-        {SPAN("a.b"), {SPAN("vm"), SPAN("s\0"), SPAN("0001"), 0}, false},
-        {SPAN("a.b"), {SPAN("vm"), SPAN("s"), SPAN("0001\0"), 0}, false},
-        {SPAN("a.b"), {SPAN("vm"), SPAN("t"), SPAN("0001"), 0}, false},
-        {SPAN("a.b"), {SPAN("vm"), SPAN("s"), SPAN("0002"), 0}, false},
-        {SPAN("b"), {SPAN("vm a."), SPAN("s"), SPAN("0001"), 0}, false},
-        {SPAN(""), {SPAN("vm a.b\0"), SPAN("s"), SPAN("0001"), 0}, false},
-        {SPAN("a.b"), {SPAN(""), SPAN("s"), SPAN("0001"), 0}, false},
-        {SPAN("a.c"), {SPAN("vm"), SPAN("s"), SPAN("0001"), 0}, false},
-    };
-    mlx_retained_t *kept = mlx_retained_new(any_topic, (mlx_retained_budget_t){0});
-    put(kept, "a.b", &rows[0].from, 0);
-    for (size_t i = 0; i < MLX_COUNT(rows); i++)
-        assert_int_equal(mlx_retained_known(kept, rows[i].topic, &rows[i].from) != NULL,
-                         rows[i].known);
-    mlx_retained_destroy(&kept);
-}
-
 static size_t retained_count(const fixture_t *self)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *all = mlx_broker_snapshot(self->broker, "", 0);
@@ -340,6 +266,15 @@ static void serve(void *arg, mlx_request_t *request, const char *cmd, const mlx_
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no such thing");
         mlx_error_hint(&err, "try another");
         mlx_request_error(&request, &err);
+    } else if (strcmp(cmd, "large") == 0) {
+        const size_t sizes[] = {MLX_PACK_MAX_BYTES, MLX_FRAME_MAX_BYTES};
+        int64_t which = 0;
+        mlx_value_int(args, "which", &which);
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_alloc(sizes[which] + 1, 1);
+        memset(text, 'x', sizes[which]);
+        mlx_value_set_str(echo, "text", text);
+        mlx_request_progress(request, echo);
+        mlx_request_done(&request, echo);
     } else {
         mlx_request_progress(request, echo);
         mlx_request_progress(request, echo);
@@ -391,6 +326,28 @@ static void call_is_answered(void **state)
     assert_int_equal(self->error.code, MLX_ERR_NOT_FOUND);
     assert_string_equal(self->error.text, "no such thing");
     assert_string_equal(self->error.hint, "try another");
+    mlx_bus_destroy(&caller);
+    mlx_bus_destroy(&self->service);
+}
+
+/*  What no caller takes is an error that says so; the service stays, and answers the next. */
+static void an_answer_too_large_is_an_error(void **state)
+{
+    fixture_t *self = *state;
+    start_service(self);
+    mlx_bus_t *caller = client(self, NULL);
+    for (int i = 0; i < 2; i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
+        mlx_value_set_int(args, "which", i);
+        mlx_bus_call(caller, "bencher", "large", args, DEADLINE_MS, on_reply, self);
+        WAIT_UNTIL(self, self->errors == i + 1);
+        assert_int_equal(self->error.code, MLX_ERR_FAILED);
+        assert_non_null(strstr(self->error.text, "more than one message takes"));
+    }
+    assert_int_equal(self->progress, 0);
+    mlx_bus_call(caller, "bencher", "echo", NULL, DEADLINE_MS, on_reply, self);
+    WAIT_UNTIL(self, self->done == 1);
+    assert_int_equal(self->present, 1);
     mlx_bus_destroy(&caller);
     mlx_bus_destroy(&self->service);
 }
@@ -556,13 +513,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_forged_number_is_no_loss),
-        cmocka_unit_test(values_go_with_their_run),
         TEST(sockets_are_ours_alone),
         TEST(late_joiner_gets_the_last_value),
         TEST(restarted_broker_learns_the_state_again),
         TEST(second_broker_is_refused),
-        TEST(only_the_same_names_are_known),
         TEST(call_is_answered),
+        TEST(an_answer_too_large_is_an_error),
         TEST(unknown_service_is_unavailable_at_once),
         TEST(vanished_service_is_unavailable_at_once),
         TEST(silent_service_meets_the_deadline),

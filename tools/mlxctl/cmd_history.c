@@ -224,11 +224,26 @@ static bool is_measure(const char *word)
     return false;
 }
 
+/*  {series: names}, put together from as many pages as there are. */
 static mlx_value_t *list_series(mlx_ctl_t *ctl, const char *prefix, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *ask = mlx_value_map();
+    mlx_value_t *all = mlx_value_map(), *names = mlx_value_set(all, "series", mlx_value_list());
     mlx_value_set_str(ask, "prefix", prefix);
-    return mlx_ctl_call(ctl, service, "history.series", ask, CALL_MS, err);
+    for (bool more = true; more;) {
+        MLX_CLEANUP(mlx_value_destroy)
+        mlx_value_t *page = mlx_ctl_call(ctl, service, "history.series", ask, CALL_MS, err);
+        const mlx_value_t *list = mlx_value_get(page, "series");
+        if (!page) {
+            mlx_value_destroy(&all);
+            return NULL;
+        }
+        for (size_t i = 0; i < mlx_value_size(list); i++)
+            mlx_value_append(names, mlx_value_copy(mlx_value_at(list, i)));
+        mlx_value_set_str(ask, "after", mlx_value_str(page, "next"));
+        more = mlx_value_size(list) > 0 && mlx_value_str(page, "next");
+    }
+    return all;
 }
 
 /*  What people call the main series, and how those end that are meant: the first that is
