@@ -260,6 +260,7 @@ static const mlx_field_t runtime_models[] = {
     BOOL("sleeping", "it has freed its model until the next request; absent: it never does"),
     INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     LIST("available", available_model, "all it could load, where it tells them apart"),
+    LIST("can", NULL, "load, unload, pin: what can be done with its models from here"),
     END,
 };
 
