@@ -5,8 +5,8 @@
  *
  *      {"do": "load" | "unload" | "pin", "model": "NAME", "runtime": "...", "force": true}
  *
- *  runtime (kind, URL or endpoint) and force may be absent. The answer is what the watcher's command
- *  gives, with memory_before and memory_after: bytes in use of the machine, a moment after the end.
+ *  runtime (kind, URL or endpoint) and force may be absent. The answer is what the command of the
+ *  watcher gives, with memory_before and memory_after: bytes in use, before and a moment after.
  *  A gateway that other machines reach changes nothing.
  *
  *      mlx_models_post_t *post = mlx_models_post_new(&options);
