@@ -324,7 +324,8 @@ const mlx_field_t mlx_fields_request[] = {
     STR("source", "who measured: tap, runner, slots, metrics or log"),
     BOOL("exact", "tokens is the server's own count; false: ours of what passed"),
     NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
-        "energy of the machine's known parts meanwhile, shared among the requests that ran"),
+        "energy of the machine's known parts meanwhile, idle power included, shared among the "
+        "requests that ran; energy.list tells what is above idle"),
     END,
 };
 
