@@ -260,6 +260,7 @@ static const mlx_field_t runtime_models[] = {
     BOOL("sleeping", "it has freed its model until the next request; absent: it never does"),
     INFO("models", model, "mlx_model_loaded", "models that are loaded now"),
     LIST("available", available_model, "all it could load, where it tells them apart"),
+    LIST("can", NULL, "load, unload, pin: what can be done with its models from here"),
     END,
 };
 
@@ -323,7 +324,8 @@ const mlx_field_t mlx_fields_request[] = {
     STR("source", "who measured: tap, runner, slots, metrics or log"),
     BOOL("exact", "tokens is the server's own count; false: ours of what passed"),
     NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
-        "energy of the machine's known parts meanwhile, shared among the requests that ran"),
+        "energy of the machine's known parts meanwhile, idle power included, shared among the "
+        "requests that ran; energy.list tells what is above idle"),
     END,
 };
 

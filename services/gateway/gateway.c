@@ -12,6 +12,7 @@
 #include "events.h"
 #include "httpd.h"
 #include "mcp_http.h"
+#include "models_post.h"
 #include "openmetrics.h"
 #include "proto/json.h"
 #include "range.h"
@@ -45,6 +46,7 @@ struct mlx_gateway {
     mlx_request_stats_t *requests;
     mlx_otlp_t *otlp;    /* NULL: nothing is exported */
     mlx_mcp_http_t *mcp; /* NULL: not spoken */
+    mlx_models_post_t *models;
     mlx_timer_t *gather; /* runs while something is new */
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
@@ -319,6 +321,16 @@ static void post_mcp(mlx_gateway_t *self, mlx_httpd_request_t *request)
     mlx_httpd_error(request, &err);
 }
 
+static void get_token(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    mlx_models_post_token(self->models, self->httpd, request);
+}
+
+static void post_models(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    mlx_models_post_take(self->models, self->httpd, request);
+}
+
 /* ---- what is where ---- */
 
 static const struct {
@@ -329,7 +341,8 @@ static const struct {
     {"/api/events", get_events}, {"/api/history", get_history},
     {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
     {"/api/cache", get_cache},   {"/api/requests", get_requests},
-    {"/api/energy", get_energy}, {"/mcp", post_mcp},
+    {"/api/energy", get_energy}, {"/api/token", get_token},
+    {"/mcp", post_mcp},          {MLX_MODELS_POST_PATH, post_models},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)
@@ -354,6 +367,7 @@ static void on_request(void *arg, mlx_httpd_request_t *request)
 mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t *err)
 {
     mlx_gateway_t *self = mlx_alloc(1, sizeof *self);
+    const char *mcp = options->mcp_token ? "/mcp" : NULL;
     self->options = *options;
     self->overview = mlx_overview_new(mlx_bus_host(options->bus));
     self->events = mlx_events_new();
@@ -361,7 +375,7 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
     self->httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = options->loop,
                                                        .listen = options->listen,
                                                        .name = options->name,
-                                                       .post = options->mcp_token ? "/mcp" : NULL,
+                                                       .post = {MLX_MODELS_POST_PATH, mcp},
                                                        .post_max = MLX_MCP_MAX_BYTES,
                                                        .fn = on_request,
                                                        .arg = self},
@@ -370,6 +384,8 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
         mlx_gateway_destroy(&self);
         return NULL;
     }
+    self->models = mlx_models_post_new(&(mlx_models_post_options_t){
+        .loop = options->loop, .bus = options->bus, .overview = self->overview});
     if (options->mcp_token)
         self->mcp = mlx_mcp_http_new(&(mlx_mcp_http_options_t){.loop = options->loop,
                                                                .bus = options->bus,
@@ -400,6 +416,7 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
             mlx_loop_cancel(self->options.loop, timers[i]);
     mlx_httpd_destroy(&self->httpd);
     mlx_mcp_http_destroy(&self->mcp);
+    mlx_models_post_destroy(&self->models);
     while (self->questions) { /* the bus is about to end: no answer will come */
         question_t *question = self->questions;
         self->questions = question->next;

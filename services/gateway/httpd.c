@@ -238,8 +238,10 @@ void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *
 
 static bool is_post_path(const mlx_httpd_request_t *request)
 {
-    const char *post = request->httpd->options.post;
-    return post && strcmp(request->path, post) == 0;
+    const char *const *post = request->httpd->options.post;
+    while (*post && strcmp(request->path, *post) != 0)
+        post++;
+    return *post != NULL;
 }
 
 void mlx_httpd_refuse(mlx_httpd_request_t *request, unsigned status, const mlx_error_t *err)

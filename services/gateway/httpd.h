@@ -1,7 +1,7 @@
 /*  httpd.h - the HTTP server on libmicrohttpd, in the loop of the service
  *
  *  Everything runs in the loop's one thread. Only GET and HEAD of known hosts get to the handler
- *  (see guard.h), and POST on one path if there is such; what is too large, slow or malformed is
+ *  (see guard.h), and POST on some paths; what is too large, slow or malformed is
  *  refused before. The handler answers at once, later, or with a stream:
  *
  *      static void on_request(void *arg, mlx_httpd_request_t *request)
@@ -30,12 +30,12 @@ typedef void (*mlx_httpd_fn)(void *arg, mlx_httpd_request_t *request);
 
 typedef struct {
     mlx_loop_t *loop;
-    const char *listen; /* "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: any */
-    const char *name;   /* of this machine, for the Host check; copied; may be NULL */
-    int64_t first_ms;   /* time for the first request of a connection; 0: 10 s */
-    int64_t between_ms; /* time between requests; 0: 75 s */
-    const char *post;   /* the one path that takes POST and nothing else; NULL: none does */
-    size_t post_max;    /* bytes of a body there */
+    const char *listen;  /* "ADDRESS:PORT", "[ADDRESS]:PORT"; port 0: any */
+    const char *name;    /* of this machine, for the Host check; copied; may be NULL */
+    int64_t first_ms;    /* time for the first request of a connection; 0: 10 s */
+    int64_t between_ms;  /* time between requests; 0: 75 s */
+    const char *post[3]; /* the paths that take POST and nothing else, ended by NULL */
+    size_t post_max;     /* bytes of a body there */
     mlx_httpd_fn fn;
     void *arg;
 } mlx_httpd_options_t;

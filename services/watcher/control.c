@@ -106,6 +106,19 @@ static int ask_of(const mlx_target_t *target, const char *cmd)
     return -1;
 }
 
+mlx_value_t *mlx_control_can(const mlx_target_t *target)
+{
+    static const char *const commands[] = {"model.load", "model.unload", "model.pin"};
+    mlx_value_t *list = NULL;
+    for (size_t i = 0; i < MLX_COUNT(commands); i++) {
+        if (ask_of(target, commands[i]) < 0)
+            continue;
+        list = list ? list : mlx_value_list();
+        mlx_value_append(list, mlx_value_new_str(strchr(commands[i], '.') + 1));
+    }
+    return list;
+}
+
 /*  Only what is loaded can be unloaded; a server that lists what it has loads nothing else. */
 static bool has(const mlx_target_t *target, const char *cmd, const char *model)
 {

@@ -28,6 +28,9 @@ typedef struct {
     const mlx_runtime_keys_t *keys; /* that HTTP sends */
 } mlx_control_scene_t;
 
+/*  "load", "unload" and "pin", as far as TARGET's kind can; NULL: nothing. Caller owns it. */
+mlx_value_t *mlx_control_can(const mlx_target_t *target);
+
 /*  Do CMD ("model.load", "model.unload", "model.pin") with ARGS at the one target that fits. FN is
  *  called once, perhaps before this returns. */
 void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const mlx_value_t *args,

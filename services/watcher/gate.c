@@ -13,7 +13,7 @@ struct mlx_gate {
     mlx_traffic_t *traffic; /* NULL: connections cannot be seen */
     bool blind;             /* the system does not show them */
     mlx_runtime_sleep_t sleep;
-    int64_t told_us;
+    int64_t told_us; /* 0: never yet */
     int64_t hint_us; /* monotonic, of the newest; 0: none */
     bool busy;       /* by its own last answer */
 };
@@ -90,13 +90,14 @@ bool mlx_gate_open(const mlx_gate_t *self, int64_t now_us)
 void mlx_gate_forget(mlx_gate_t *self)
 {
     self->sleep = MLX_SLEEP_UNKNOWN;
+    self->told_us = 0;
     self->busy = false;
 }
 
 const char *mlx_gate_reason(const mlx_gate_t *self)
 {
-    if (self->sleep == MLX_SLEEP_NEVER)
-        return NULL;
+    if (self->sleep == MLX_SLEEP_NEVER || !self->told_us)
+        return NULL; /* it is about to be asked */
     if (self->sleep == MLX_SLEEP_UNKNOWN)
         return "its /props does not say whether it sleeps, and asking more could wake it: use the "
                "tap";

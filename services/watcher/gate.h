@@ -48,7 +48,8 @@ bool mlx_gate_open(const mlx_gate_t *self, int64_t now_us);
 /*  The server went away: the next one may be another. */
 void mlx_gate_forget(mlx_gate_t *self);
 
-/*  Why it is never asked, for a person; NULL when it is, or will be as soon as it works. */
+/*  Why it is never asked, for a person; NULL when it is, or will be as soon as it works, or as long
+ *  as it was not asked whether it sleeps. */
 const char *mlx_gate_reason(const mlx_gate_t *self);
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "control.h"
 #include "target_parts.h"
 
 enum {
@@ -53,6 +54,9 @@ mlx_value_t *mlx_target_models(const mlx_target_t *self)
         mlx_value_set(d, "models", mlx_value_copy(self->state.models));
     if (self->reachable && self->state.available)
         mlx_value_set(d, "available", mlx_value_copy(self->state.available));
+    mlx_value_t *can = self->reachable ? mlx_control_can(self) : NULL;
+    if (can)
+        mlx_value_set(d, "can", can);
     return d;
 }
 

@@ -27,10 +27,10 @@ def cpu_seconds(pid):
     return spent / 1e9
 
 
-def start(role, directory):
+def start(role, directory, *more):
     runner = ["--runner", "--keep-alive", "-1"] if role == "ollama" else []
     with open(os.path.join(directory, f"{role}.out"), "w") as log:
-        process = subprocess.Popen([os.path.join(BIN, "mlx-ollama-double"), "--as", role, *runner],
+        process = subprocess.Popen([os.path.join(BIN, "mlx-ollama-double"), "--as", role, *runner, *more],
                                    stdout=subprocess.PIPE, stderr=log)
     port = int(process.stdout.readline().decode().rsplit(":", 1)[1])
     return process, port
@@ -75,4 +75,5 @@ def main():
             process.wait(10)
 
 
-main()
+if __name__ == "__main__":
+    main()

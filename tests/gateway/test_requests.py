@@ -5,6 +5,7 @@ import socket
 import time
 
 from stand import HOST, MACHINE, Stand, eventually, run
+from test_bench import Double
 
 FIRST_S = 10  # that a connection has for its first request
 
@@ -234,7 +235,40 @@ def test_second_gateway_says_what_to_do():
         stand.suite.processes["gateway"] = stand.process
 
 
+def test_models_are_changed_by_the_page_alone():
+    with Double("--runner", "--load-ms", "50", "--rate", "20", "--keep-alive", "-1") as double, \
+            Stand("sampler", environment={"OLLAMA_HOST": double.url}) as stand:
+        stand.suite.start("watcher")
+        token = stand.json("/api/token")[1]["token"]
+
+        def post(what, model="tiny-random", token=token, **more):
+            more.setdefault("Content_Type", "application/json")
+            body = json.dumps({"do": what, "model": model, "runtime": double.url, **more.pop("also", {})})
+            code, _headers, reply = stand.get("/api/models", method="POST", body=body, X_MLX_Token=token, **more)
+            return code, json.loads(reply)
+
+        assert len(token) == 64
+        assert stand.get("/api/token", Origin="http://evil.example")[0] == 403
+        for more in ({"token": "0" * 64}, {"token": ""}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "http://evil.example"}):
+            assert post("load", **more)[0] == 403, more
+        for what, more in (("burn", {}), ("load", {"model": ""}), ("load", {"Content_Type": "text/plain"}),
+                           ("load", {"also": {"x": "y" * 5000}})):
+            assert post(what, **more)[0] == 400, (what, more)
+        assert stand.get("/api/models")[0] == 405
+        assert not double.get("/api/ps")["models"]
+
+        eventually(lambda: post("pin", "no-such-model")[1]["error"]["code"] != "unavailable")
+        code, reply = post("load")
+        assert code == 200 and reply["runtime"] == "ollama" and reply["memory_before"] > 0 < reply["memory_after"], reply
+        assert double.get("/api/ps")["models"]
+        assert post("unload", also={"runtime": "vllm"})[0] == 503
+        code, reply = post("unload")
+        assert code == 200 and reply["model"], reply
+        assert post("unload")[1]["error"]["code"] == "not_found"
+
+
 run(test_hosts_and_origins, test_paths_have_no_tricks, test_methods_and_bodies, test_security_headers,
     test_oversized_and_malformed, test_slow_loris_is_cut_off, test_pipelining_answers_in_order,
     test_status_is_what_mlxctl_prints, test_history_comes_from_the_recorder,
-    test_the_recorder_itself_answers, test_silent_recorder_does_not_hold_others, test_second_gateway_says_what_to_do)
+    test_the_recorder_itself_answers, test_silent_recorder_does_not_hold_others, test_second_gateway_says_what_to_do,
+    test_models_are_changed_by_the_page_alone)

@@ -87,6 +87,9 @@ static void asks_nothing_without_need(void **state)
     (void)state;
     MLX_CLEANUP(mlx_gate_destroy) mlx_gate_t *gate = mlx_gate_new(NULL);
     assert_false(mlx_gate_open(gate, S));
+    assert_null(mlx_gate_reason(gate)); /* nobody has asked yet whether it sleeps */
+    mlx_gate_told(gate, MLX_SLEEP_UNKNOWN, S);
+    assert_non_null(strstr(mlx_gate_reason(gate), "/props does not say"));
     mlx_gate_told(gate, MLX_SLEEP_AWAKE, S);
     assert_false(mlx_gate_open(gate, S));
     assert_non_null(strstr(mlx_gate_reason(gate), "use the tap"));
