@@ -94,7 +94,7 @@ static void take_talk(mlx_fact_runtime_t *runtime, const mlx_value_t *d)
         return;
     mlx_fact_talk_t *talk = talk_of(runtime, text_of(d, "client"), text_of(d, "model"));
     bool again = goes_on(talk, prompt, int_of(d, "start")) && !(load_s > 0.1) &&
-                 talk->prompt_tokens >= TALK_TOKENS && cached < talk->prompt_tokens / 2;
+                 talk->prompt_tokens >= (int)TALK_TOKENS && cached < talk->prompt_tokens / 2;
     if (again) {
         talk->broken++;
         talk->again += talk->prompt_tokens - cached;
@@ -134,8 +134,8 @@ static void take_rate(mlx_facts_t *self, const mlx_fact_model_t *model, const ml
     bool named = model->family[0] && model->parameters[0] && model->quantization[0];
     bool whole =
         model->has_vram && model->size > 0 && (double)model->vram >= 0.97 * (double)model->size;
-    if (!named || !whole || !(rate > 0) || !(real_of(d, "tokens") >= RATE_TOKENS) ||
-        real_of(d, "prompt_tokens") > RATE_PROMPT)
+    if (!named || !whole || !(rate > 0) || !(real_of(d, "tokens") >= (int)RATE_TOKENS) ||
+        real_of(d, "prompt_tokens") > (int)RATE_PROMPT)
         return;
     mlx_fact_kind_t *kind = kind_of(self, model);
     snprintf(kind->name, sizeof kind->name, "%s", model->name);

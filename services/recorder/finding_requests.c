@@ -33,7 +33,7 @@ static void say_cache(const mlx_fact_runtime_t *runtime, const mlx_fact_talk_t *
              "%s: the prompt cache is broken at token %.0f: %d requests in a row of %s were read "
              "again from there, %.0f tokens that were known",
              talk->model, talk->cached, talk->broken, talk->client, talk->again);
-    if (talk->cached >= CACHED_MIN)
+    if (talk->cached >= (int)CACHED_MIN)
         snprintf(out->remedy, sizeof out->remedy,
                  "let %s put what changes (a date, an id, a list of tools) behind token %.0f, at "
                  "the end of the prompt: mlxctl requests --client %s",
@@ -68,7 +68,7 @@ static bool came_slowly(const mlx_facts_t *facts, const mlx_fact_runtime_t *runt
 {
     double rate = model->load_s > 0 ? (double)model->size / model->load_s : INFINITY;
     (void)facts;
-    if (model->size <= 0 || model->load_s < LOAD_S || rate >= slow_disk ||
+    if (model->size <= 0 || model->load_s < (int)LOAD_S || rate >= slow_disk ||
         now_us - model->loaded_at > HOUR_US)
         return false;
     MLX_CLEANUP(mlx_free_p) char *size = mlx_format_unit((double)model->size, MLX_UNIT_BYTES);
