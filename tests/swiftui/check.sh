@@ -111,7 +111,8 @@ base=(swiftc -I "$ios" "${mac[@]:1}")
     -o "$ios/UIKit.swiftmodule" tests/swiftui/standins-ios/UIKit/*.swift
 cp tests/swiftui/standins-ios/Foundation.swift "$ios/SwiftMLXCore/"
 for name in SwiftMLXCore SwiftMLXUI SwiftMLX; do
-    "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" "$ios/$name"/*.swift
+    "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" \
+        "$ios/$name"/*.swift
     "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \
         -o "$ios/$name.swiftmodule" "$ios/$name"/*.swift
 done
@@ -120,13 +121,32 @@ if [ "${1:-}" = --prove ]; then
         name=${planted%/*}
         cp "$ios/$planted" "$ios/planted"
         sed -i -E '0,/^ *(let|guard let|UIPasteboard)/s//let plantedError: Int = "text"\n&/' "$ios/$planted"
-        "${base[@]}" -typecheck -wmo -parse-as-library -module-name "$name" "$ios/$name"/*.swift 2>&1 |
-            grep -q "/${planted#*/}:.*cannot convert value of type 'String' to specified type 'Int'" ||
+        "${base[@]}" -typecheck -wmo -parse-as-library -module-name "$name" "$ios/$name"/*.swift \
+            >"$ios/log" 2>&1 || true
+        grep -q "/${planted#*/}:.*cannot convert value of type 'String' to specified type 'Int'" "$ios/log" ||
             { echo "iOS: the type error planted in $planted was not found"; exit 1; }
         mv "$ios/planted" "$ios/$planted"
     done
     echo "iOS: the planted type errors are found"
 fi
+base=("${mac[@]}")
+
+# As older systems have Apple's module: what names anything newer without @available is found.
+for version in 26 27; do
+    floor=$out/floor-$version
+    rm -rf "$floor"
+    tests/swiftui/floor.py "$version" "$floor/module" tests/swiftui/standins/FoundationModels/*.swift
+    tests/swiftui/floor.py "$version" "$floor/core" "$sources"/SwiftMLXCore/*.swift
+    base=(swiftc -I "$floor" "${mac[@]:1}")
+    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name FoundationModels \
+        -user-module-version 2 -enable-library-evolution -o "$floor/FoundationModels.swiftmodule" "$floor"/module/*.swift
+    "${base[@]}" -parse-as-library -typecheck -wmo -module-name SwiftMLXCore "$floor"/core/*.swift
+    [ "${1:-}" = --prove ] || continue
+    "${base[@]}" -parse-as-library -typecheck -wmo -module-name SwiftMLXCore "$floor"/core/*.swift \
+        "tests/swiftui/planted-$version.swift" >"$floor/log" 2>&1 || true
+    grep -q "/planted-$version.swift:.*error:" "$floor/log" ||
+        { echo "availability: the error planted for version $version was not found"; exit 1; }
+done
 base=("${mac[@]}")
 
 # The plan's example, word for word, as a program. It does not use what it makes: that is a warning.
