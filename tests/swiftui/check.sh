@@ -21,10 +21,13 @@ echo "module CMLXBus { header \"$PWD/tools/SwiftMLX/Sources/CMLXBus/include/cmlx
     >"$out/module.modulemap"
 
 # Stand-ins in the order of their imports. They promise nothing about warnings.
-standins=(CoreImage ImageIO PDFKit MLX MLXLMCommon MLXLLM MLXVLM Tokenizers AppKit UniformTypeIdentifiers
-          ServiceManagement SwiftUI Charts)
+standins=(CryptoKit ImageIO CoreImage PDFKit MLX MLXLMCommon MLXLLM MLXVLM Tokenizers FoundationModels AppKit
+          UniformTypeIdentifiers ServiceManagement SwiftUI Charts)
 for name in "${standins[@]}"; do
-    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \
+    # Version 2 of Apple's module is that of SDK 27; its enumerations may get new cases.
+    version=()
+    [ "$name" = FoundationModels ] && version=(-user-module-version 2 -enable-library-evolution)
+    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" "${version[@]}" \
         -o "$out/$name.swiftmodule" tests/swiftui/standins/"$name"/*.swift
 done
 
@@ -91,8 +94,64 @@ for check in "${checks[@]}"; do
     count=$((count + $(ls "$folder"/*.swift | wc -l)))
 done
 
+# The same as an iPhone has it: UIKit in place of AppKit, and what only such systems have.
+ios=$out/ios
+mkdir -p "$ios"
+for name in SwiftMLXCore SwiftMLXUI SwiftMLX; do
+    rm -rf "${ios:?}/$name"
+    mkdir "$ios/$name"
+    for file in "$sources/$name"/*.swift; do
+        sed -E '/^ *#(if|elseif) /{s/canImport\(AppKit\)|os\(macOS\)/false/g; s/os\(iOS\)/true/g}' "$file" \
+            >"$ios/$name/$(basename "$file")"
+    done
+done
+mac=("${base[@]}")
+base=(swiftc -I "$ios" "${mac[@]:1}")
+"${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name UIKit \
+    -o "$ios/UIKit.swiftmodule" tests/swiftui/standins-ios/UIKit/*.swift
+cp tests/swiftui/standins-ios/Foundation.swift "$ios/SwiftMLXCore/"
+for name in SwiftMLXCore SwiftMLXUI SwiftMLX; do
+    "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" \
+        "$ios/$name"/*.swift
+    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" \
+        -o "$ios/$name.swiftmodule" "$ios/$name"/*.swift
+done
+if [ "${1:-}" = --prove ]; then
+    for planted in SwiftMLXCore/HubBackground.swift SwiftMLXUI/Platform.swift; do
+        name=${planted%/*}
+        cp "$ios/$planted" "$ios/planted"
+        sed -i -E '0,/^ *(let|guard let|UIPasteboard)/s//let plantedError: Int = "text"\n&/' "$ios/$planted"
+        "${base[@]}" -typecheck -wmo -parse-as-library -module-name "$name" "$ios/$name"/*.swift \
+            >"$ios/log" 2>&1 || true
+        grep -q "/${planted#*/}:.*cannot convert value of type 'String' to specified type 'Int'" "$ios/log" ||
+            { echo "iOS: the type error planted in $planted was not found"; exit 1; }
+        mv "$ios/planted" "$ios/$planted"
+    done
+    echo "iOS: the planted type errors are found"
+fi
+base=("${mac[@]}")
+
+# As older systems have Apple's module: what names anything newer without @available is found.
+for version in 26 27; do
+    floor=$out/floor-$version
+    rm -rf "$floor"
+    tests/swiftui/floor.py "$version" "$floor/module" tests/swiftui/standins/FoundationModels/*.swift
+    tests/swiftui/floor.py "$version" "$floor/core" "$sources"/SwiftMLXCore/*.swift
+    base=(swiftc -I "$floor" "${mac[@]:1}")
+    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name FoundationModels \
+        -user-module-version 2 -enable-library-evolution -o "$floor/FoundationModels.swiftmodule" "$floor"/module/*.swift
+    "${base[@]}" -parse-as-library -typecheck -wmo -module-name SwiftMLXCore "$floor"/core/*.swift
+    [ "${1:-}" = --prove ] || continue
+    "${base[@]}" -parse-as-library -typecheck -wmo -module-name SwiftMLXCore "$floor"/core/*.swift \
+        "tests/swiftui/planted-$version.swift" >"$floor/log" 2>&1 || true
+    grep -q "/planted-$version.swift:.*error:" "$floor/log" ||
+        { echo "availability: the error planted for version $version was not found"; exit 1; }
+done
+base=("${mac[@]}")
+
 # The plan's example, word for word, as a program. It does not use what it makes: that is a warning.
 "${base[@]}" -suppress-warnings -typecheck -module-name Seed tests/swiftui/seed/main.swift
+"${base[@]}" -warnings-as-errors -typecheck -module-name Apple tests/swiftui/apple/main.swift
 
 echo "swiftui: $count files and the plan's example type-check"
 if [ "${1:-}" = --prove ]; then
