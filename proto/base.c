@@ -67,14 +67,18 @@ bool mlx_ends_with(const char *text, const char *tail)
 
 char *mlx_vformat(const char *fmt, va_list args)
 {
-    va_list measure;
-    va_copy(measure, args);
-    int len = vsnprintf(NULL, 0, fmt, measure);
-    va_end(measure);
+    char most[128]; /* of what is formatted is shorter, and then is formatted once */
+    va_list first;
+    va_copy(first, args);
+    int len = vsnprintf(most, sizeof most, fmt, first);
+    va_end(first);
     if (len < 0)
         mlx_panic("bad format \"%s\"", fmt);
     char *text = mlx_alloc((size_t)len + 1, 1);
-    vsnprintf(text, (size_t)len + 1, fmt, args);
+    if ((size_t)len < sizeof most)
+        memcpy(text, most, (size_t)len);
+    else
+        vsnprintf(text, (size_t)len + 1, fmt, args);
     return text;
 }
 

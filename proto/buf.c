@@ -52,16 +52,20 @@ void mlx_buf_putc(mlx_buf_t *buf, char c)
 
 void mlx_buf_printf(mlx_buf_t *buf, const char *fmt, ...)
 {
-    va_list args, measure;
+    va_list args, again;
     va_start(args, fmt);
-    va_copy(measure, args);
-    int len = vsnprintf(NULL, 0, fmt, measure);
-    va_end(measure);
+    va_copy(again, args);
+    reserve(buf, 0);
+    size_t room = buf->cap - buf->len;
+    int len = vsnprintf(buf->data + buf->len, room, fmt, args);
+    va_end(args);
     if (len < 0)
         mlx_panic("bad format \"%s\"", fmt);
-    reserve(buf, (size_t)len);
-    vsnprintf(buf->data + buf->len, (size_t)len + 1, fmt, args);
-    va_end(args);
+    if ((size_t)len >= room) {
+        reserve(buf, (size_t)len);
+        vsnprintf(buf->data + buf->len, (size_t)len + 1, fmt, again);
+    }
+    va_end(again);
     buf->len += (size_t)len;
 }
 

@@ -120,7 +120,11 @@ static void measure(sheet_t *sheet)
 
 static void put_spaces(mlx_buf_t *out, size_t count)
 {
-    mlx_buf_printf(out, "%*s", (int)count, "");
+    static const char spaces[] = "                                ";
+    for (size_t part; count; count -= part) {
+        part = count < sizeof spaces - 1 ? count : sizeof spaces - 1;
+        mlx_buf_append(out, spaces, part);
+    }
 }
 
 static void put_cell(sheet_t *sheet, size_t row, size_t column, bool last)

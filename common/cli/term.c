@@ -68,10 +68,20 @@ static glyph_t glyph_at(const char *s, size_t left)
     return (glyph_t){.bytes = bytes, .columns = (size_t)columns, .printable = true};
 }
 
+/*  How many of the first LEFT bytes, one column each, need no look at the locale. */
+static size_t plain_run(const char *s, size_t left)
+{
+    size_t len = 0;
+    while (len < left && s[len] >= ' ' && s[len] <= '~')
+        len++;
+    return len;
+}
+
 size_t mlx_term_width(const char *s)
 {
-    size_t width = 0;
-    for (size_t left = strlen(s); left;) {
+    size_t left = strlen(s), width = plain_run(s, left);
+    s += width;
+    for (left -= width; left;) {
         glyph_t glyph = glyph_at(s, left);
         width += glyph.columns;
         s += glyph.bytes;
@@ -91,6 +101,13 @@ char *mlx_term_clean(const char *s, size_t width)
     bool cut = width && mlx_term_width(s) > width;
     size_t room = cut ? width - 1 : SIZE_MAX;
     for (size_t left = strlen(s); left;) {
+        size_t run = plain_run(s, left < room ? left : room);
+        mlx_buf_append(&out, s, run);
+        room -= run;
+        s += run;
+        left -= run;
+        if (!left)
+            break;
         glyph_t glyph = glyph_at(s, left);
         if (glyph.columns > room)
             break;

@@ -116,6 +116,30 @@ def refresh(w):
     print("ok: a new revision takes the place of what was linked, never of what somebody changed")
 
 
+def refresh_everywhere(w):
+    """In every app that can be linked to, one command brings the newer file; its old one is gone."""
+    names = []
+    for word in ("old", "new"):
+        shutil.rmtree(os.path.join(w.hub, "org/quant"), ignore_errors=True)
+        write(os.path.join(w.hub, "org/quant", word + "-Q4_0.gguf"), gguf(word))
+        w.good("add", "org/quant")
+        names = names or [a["name"] for a in json.loads(w.good("--json", "apps"))["apps"] if a["can_link"]]
+        for app in names:
+            store = ["--store", os.path.join(w.home, "dirs")] if app == "dir" else []
+            w.good("link", *store, app, "org/quant")
+    held = {}
+    for path in w.files():
+        if not path.startswith(".mlx-cache/") and os.path.getsize(os.path.join(w.home, path)) >= len(gguf("new")):
+            with open(os.path.join(w.home, path), "rb") as file:
+                held[path] = file.read()
+    assert len(names) >= 9 and list(held.values()).count(gguf("new")) >= len(names), (names, list(held))
+    assert gguf("old") not in held.values(), [p for p, data in held.items() if data == gguf("old")]
+    for app in names:
+        w.good("unlink", app, "org/quant")
+    w.good("remove", "org/quant")
+    print("ok: a new revision comes to each of", len(names), "apps by one command")
+
+
 def errors(w):
     for args, status in ((["link", "lmstudio", "no/such"], 3), (["remove", "no/such"], 3), (["undo", "x"], 2),
                          (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3)):
@@ -266,6 +290,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-commands.") as folder:
         world.good("remove", "org/one")
         undo_of_commands(world)
         refresh(world)
+        refresh_everywhere(world)
         errors(world)
         hub_snapshots(world)
         one_name_one_model(world)

@@ -70,6 +70,15 @@ static void test_strings(void **state)
     assert_false(mlx_starts_with("a", "ab") || mlx_starts_with(NULL, ""));
     assert_true(mlx_ends_with("abc", "bc") && mlx_ends_with("abc", "abc") && mlx_ends_with("", ""));
     assert_false(mlx_ends_with("c", "bc") || mlx_ends_with("bcd", "bc") || mlx_ends_with(NULL, ""));
+    /* As long as what is formatted in one go, and longer. */
+    for (int width = 120; width < 140; width++) {
+        MLX_CLEANUP(mlx_free_p) char *wide = mlx_format("%*d", width, 7);
+        MLX_CLEANUP(mlx_buf_clear) mlx_buf_t same = {0};
+        mlx_buf_printf(&same, "%*d", width, 7);
+        assert_int_equal(strlen(wide), width);
+        assert_int_equal(wide[width - 1], '7');
+        assert_string_equal(mlx_buf_str(&same), wide);
+    }
     s = mlx_format("%s-%d", "x", 5);
     assert_string_equal(s, "x-5");
     free(s);

@@ -46,7 +46,9 @@ static void make_clean(mlx_buf_t *text)
     char *rest = text->data;
     for (char *line; rest && (line = strsep(&rest, "\n")) && (rest || *line);) {
         MLX_CLEANUP(mlx_free_p) char *fit = mlx_term_clean(line, 0);
-        mlx_buf_printf(&clean, "%s%s", fit, rest ? "\n" : "");
+        mlx_buf_puts(&clean, fit);
+        if (rest)
+            mlx_buf_putc(&clean, '\n');
     }
     mlx_buf_reset(text);
     mlx_buf_append(text, mlx_buf_str(&clean), clean.len);

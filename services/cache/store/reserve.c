@@ -14,8 +14,7 @@ enum {
 static uint64_t spare(const mlx_root_t *home)
 {
     struct statvfs fs;
-    return statvfs(mlx_root_path(home), &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize
-                                                  : RESERVE;
+    return statvfs(mlx_root_path(home), &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : RESERVE;
 }
 
 void mlx_reserve_use(const mlx_root_t *home)
