@@ -49,51 +49,66 @@ static int descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-/*  The different values among COUNT, largest first. Returns their number, MAX + 1 when more. */
-static size_t different(const int64_t *values, size_t count, int64_t *out, size_t max)
+/*  The largest capacity of each kind among COUNT, in falling order: capacities that differ by less
+ *  than a tenth are the same core with another top clock. Returns their number, MAX + 1 when more.
+ */
+static size_t kinds_among(const int64_t *capacity, size_t count, int64_t *out, size_t max)
 {
+    int64_t *sorted = mlx_alloc(count + 1, sizeof *sorted);
     size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t at = 0;
-        while (at < found && out[at] != values[i])
-            at++;
-        if (at == found && found == max)
-            return max + 1;
-        if (at == found)
-            out[found++] = values[i];
+    if (count)
+        memcpy(sorted, capacity, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, descending);
+    for (size_t i = 0; i < count && found <= max; i++) {
+        if (found && sorted[i] >= out[found - 1] - out[found - 1] / 10)
+            continue;
+        if (found < max)
+            out[found] = sorted[i];
+        found++;
     }
-    qsort(out, found, sizeof *out, descending);
+    free(sorted);
     return found;
+}
+
+/*  Of the cores that say it: one that is off may not. Returns how many. */
+static size_t read_capacities(const char *sys_root, unsigned *numbers, int64_t *capacity)
+{
+    size_t known = 0;
+    size_t count = mlx_sysfile_numbers(numbers, MLX_CPU_CORES_MAX, "cpu", "",
+                                       "%s/devices/system/cpu", sys_root);
+    for (size_t i = 0; i < count; i++) {
+        MLX_CLEANUP(mlx_close_p)
+        int fd = mlx_sysfile_open("%s/devices/system/cpu/cpu%u/cpu_capacity", sys_root, numbers[i]);
+        if (!mlx_sysfile_int(fd, &capacity[known]) || capacity[known] <= 0 ||
+            capacity[known] > INT32_MAX)
+            continue;
+        numbers[known++] = numbers[i];
+    }
+    return known;
 }
 
 static void find_arm(mlx_cpu_kinds_t *self, const char *sys_root)
 {
     static const char *const two[] = {"P", "E"};
     static const char *const three[] = {"P", "M", "E"};
-    unsigned *numbers = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *numbers);
-    int64_t *capacity = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *capacity);
+    MLX_CLEANUP(mlx_free_p) unsigned *numbers = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *numbers);
+    MLX_CLEANUP(mlx_free_p) int64_t *capacity = mlx_alloc(MLX_CPU_CORES_MAX, sizeof *capacity);
     int64_t sizes[3];
-    size_t count = mlx_sysfile_numbers(numbers, MLX_CPU_CORES_MAX, "cpu", "",
-                                       "%s/devices/system/cpu", sys_root);
-    size_t known = 0;
-    while (known < count) {
-        MLX_CLEANUP(mlx_close_p)
-        int fd =
-            mlx_sysfile_open("%s/devices/system/cpu/cpu%u/cpu_capacity", sys_root, numbers[known]);
-        if (!mlx_sysfile_int(fd, &capacity[known]))
-            break;
-        known++;
+    size_t count = read_capacities(sys_root, numbers, capacity);
+    size_t kinds = kinds_among(capacity, count, sizes, 3);
+    if (kinds < 2 || kinds > 3)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        size_t k = 0;
+        while (k + 1 < kinds && capacity[i] <= sizes[k + 1])
+            k++;
+        if (numbers[i] < MLX_CPU_CORES_MAX)
+            self->kind[numbers[i]] = (unsigned char)k;
     }
-    size_t kinds = known == count && count ? different(capacity, count, sizes, 3) : 0;
-    for (size_t k = 0; kinds >= 2 && kinds <= 3 && k < kinds; k++) {
-        for (size_t i = 0; i < count; i++)
-            if (capacity[i] == sizes[k] && numbers[i] < MLX_CPU_CORES_MAX)
-                self->kind[numbers[i]] = (unsigned char)k;
+    for (size_t k = 0; k < kinds; k++) {
         const char *name = kinds == 2 ? two[k] : three[k];
         memcpy(self->names[self->count++], name, strlen(name) + 1);
     }
-    free(numbers);
-    free(capacity);
 }
 
 void mlx_cpu_kinds_open(mlx_cpu_kinds_t *self, const char *sys_root)

@@ -1,8 +1,9 @@
 /*  cpu_kinds.h - which cores of a hybrid processor are of which kind
  *
  *  Intel lists them as event sources (cpu_core: P, cpu_atom: E; a third group without a shared
- *  cache is cpu_lowpower: LPE), Arm by their capacity (cpu_capacity: the largest are P,
- *  the others E and, of three sizes, M). A processor whose cores are all alike has no kinds.
+ *  cache is cpu_lowpower: LPE), Arm by their capacity (cpu_capacity: the largest are P, the others
+ *  E and, of three sizes, M; less than a tenth apart is one size). A processor whose cores are all
+ *  alike has no kinds.
  *
  *  And whether its clocks are held down: the kernel counts how often heat did that.
  */

@@ -57,7 +57,9 @@ void mlx_heat_publish(const mlx_heat_t *self, const char *why, mlx_readings_t *o
     mlx_value_t *map = mlx_readings_topic(out, topic);
     mlx_value_set_real(map, "cpu", cpu_of(self));
     mlx_value_set_real(map, "gpu", mean(self, MLX_HEAT_GPU));
-    mlx_readings_missing(out, topic, "cpu", self->off[MLX_HEAT_CPU] ? off : why);
+    bool cpu_off =
+        self->off[MLX_HEAT_CPU] || self->off[MLX_HEAT_DIE_MAX] || self->off[MLX_HEAT_DIE_MEAN];
+    mlx_readings_missing(out, topic, "cpu", cpu_off ? off : why);
     mlx_readings_missing(out, topic, "gpu", self->off[MLX_HEAT_GPU] ? off : why);
     if (self->hottest > 0)
         mlx_value_set_real(map, "max", self->hottest);

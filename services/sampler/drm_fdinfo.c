@@ -239,6 +239,8 @@ static bool read_file(mlx_fdinfo_t *self, file_t *file)
             parse_line(file, regions, line, colon);
     }
     sum_regions(file, regions);
+    if (!file->slot[0]) /* a driver that does not name the device: its node does */
+        memcpy(file->slot, file->node, sizeof file->slot);
     return file->slot[0] && file->client >= 0;
 }
 

@@ -357,6 +357,13 @@ static bool is_constant(const input_t *input, double value)
     return false;
 }
 
+/*  Some drivers of boards say degrees where thousandths belong: so little above the freezing point
+ *  is no reading of a chip. */
+static double as_degrees(double celsius)
+{
+    return celsius > 0 && celsius <= 0.125 ? celsius * 1000 : celsius;
+}
+
 static double measure(const input_t *input)
 {
     mlx_hwmon_kind_t kind = input->shown.kind;
@@ -365,6 +372,7 @@ static double measure(const input_t *input)
         return NAN;
     double value =
         mlx_sysfile_gauge(input->fd, kinds[kind].scale, kinds[kind].min, kinds[kind].max);
+    value = kind == MLX_HWMON_TEMPERATURE ? as_degrees(value) : value;
     return is_constant(input, value) ? (double)NAN : value;
 }
 

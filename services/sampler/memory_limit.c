@@ -12,7 +12,9 @@ static const struct {
     const char *limit, *used;
 } versions[] = {
     {2, "", "memory.max", "memory.current"},
+    {2, "", "memory.high", "memory.current"}, /* above it the kernel takes memory back */
     {2, "/unified", "memory.max", "memory.current"},
+    {2, "/unified", "memory.high", "memory.current"},
     {1, "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"},
 };
 
@@ -29,6 +31,15 @@ static bool lists_memory(const char *list, size_t len)
         list += step;
         len -= step;
     }
+    return false;
+}
+
+/*  Has PATH a part that is ".."? */
+static bool leads_out(const char *path)
+{
+    for (const char *p = strstr(path, "/.."); p; p = strstr(p + 1, "/.."))
+        if (p[3] == '/' || p[3] == '\0')
+            return true;
     return false;
 }
 
@@ -50,7 +61,7 @@ static char *group_path(const char *text, int version)
             continue;
         char *path = mlx_strndup(second + 1, length - (size_t)(second + 1 - line));
         /* A group outside our namespace is shown as "/../name": only the root is ours to see. */
-        if (path[0] != '/' || path[1] == '\0' || strstr(path, ".."))
+        if (path[0] != '/' || path[1] == '\0' || leads_out(path))
             path[0] = '\0';
         return path;
     }

@@ -1,9 +1,10 @@
 /*  memory_limit.h - the memory limits of the control groups that we are in
  *
- *  Version 2: memory.max and memory.current (Documentation/admin-guide/cgroup-v2.rst); version 1:
- *  memory.limit_in_bytes and memory.usage_in_bytes of the memory controller
- *  (Documentation/admin-guide/cgroup-v1/memory.rst). All groups from ours up to the root hold at
- *  once. In a container the root of the tree that we see is itself a limited group.
+ *  Version 2: memory.max, memory.high and memory.current
+ *  (Documentation/admin-guide/cgroup-v2.rst); version 1: memory.limit_in_bytes and
+ *  memory.usage_in_bytes of the memory controller (Documentation/admin-guide/cgroup-v1/memory.rst).
+ *  All groups from ours up to the root hold at once. In a container the root of the tree that we
+ *  see is itself a limited group.
  *
  *      mlx_memory_limits_t limits;
  *      mlx_memory_limits_open(&limits, "/proc", "/sys");
@@ -18,7 +19,7 @@
 #include "proto/base.h"
 
 enum {
-    MLX_MEMORY_GROUPS = 16
+    MLX_MEMORY_GROUPS = 32
 };
 
 typedef struct {

@@ -60,6 +60,13 @@ static const gauge_t xe_gauges[] = {
     {NULL, NULL, 0, 0, 0},
 };
 
+static const gauge_t hwmon_gauges[] = {
+    {"power", "@/power1_input", 1e-6, 0, MAX_WATTS},
+    {"power_limit", "@/power1_max", 1e-6, 0, MAX_WATTS},
+    {"temperature", "@/temp1_input", 1e-3, -60, 250},
+    {NULL, NULL, 0, 0, 0},
+};
+
 typedef struct {
     const char *name; /* DRIVER in the device's uevent */
     const char *vendor;
@@ -68,9 +75,9 @@ typedef struct {
 } driver_t;
 
 static const driver_t drivers[] = {
-    {"amdgpu", "amd", "AMD", amdgpu_gauges},
-    {"i915", "intel", "Intel", i915_gauges},
-    {"xe", "intel", "Intel", xe_gauges},
+    {"amdgpu", "amd", "AMD", amdgpu_gauges}, {"i915", "intel", "Intel", i915_gauges},
+    {"xe", "intel", "Intel", xe_gauges},     {"nouveau", "nvidia", "NVIDIA", hwmon_gauges},
+    {"radeon", "amd", "AMD", hwmon_gauges},
 };
 
 typedef struct {
@@ -289,8 +296,8 @@ static int drm_probe(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
     if (self->card_count)
         return 0;
     drm_close(state);
-    return mlx_error_set(err, MLX_ERR_NOT_FOUND, "no amdgpu, i915 or xe card in %s/class/drm",
-                         env->sys_root);
+    return mlx_error_set(err, MLX_ERR_NOT_FOUND,
+                         "no card of a driver that is known in %s/class/drm", env->sys_root);
 }
 
 static void set_reading(mlx_value_t *data, const char *field, double value)

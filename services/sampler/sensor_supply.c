@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     size_t mains, mains_online;
     size_t batteries, discharging;
-    size_t charging, full;
+    size_t charging, full, unknown;
     double charge, weight;
     double watts;          /* drawn from the batteries; NAN when one does not say */
     double charging_watts; /* the same into them */
@@ -43,9 +43,10 @@ static double gauge(const char *dir, const char *file, double scale, double max)
 static double battery_watts(const char *dir)
 {
     double watts = gauge(dir, "power_now", 1e-6, MAX_WATTS);
-    if (isnan(watts))
-        watts = gauge(dir, "current_now", 1e-6, 1000) * gauge(dir, "voltage_now", 1e-6, 1000);
-    return watts;
+    double product =
+        watts > 0 ? watts
+                  : gauge(dir, "current_now", 1e-6, 1000) * gauge(dir, "voltage_now", 1e-6, 1000);
+    return product > 0 ? product : watts; /* some have the file and never fill it */
 }
 
 /*  Watt-hours by FILE of energy, or of charge (ampere-hours) times the voltage of its design. */
@@ -62,11 +63,22 @@ static double watt_hours(const char *dir, const char *file)
     return gauge(dir, charge, 1e-6, 1e6) * volts;
 }
 
+/*  How full it is: as the driver says, or what it holds of what it can hold. */
+static double level(const char *dir)
+{
+    MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/capacity", dir);
+    double charge = mlx_sysfile_gauge(fd, 1e-2, 0, 1);
+    double held = watt_hours(dir, "now") / watt_hours(dir, "full");
+    if (isnan(charge) && held >= 0 && held < 2)
+        charge = held < 1 ? held : 1;
+    return charge;
+}
+
 static void add_state(const char *dir, sum_t *sum)
 {
     char status[32];
     if (!mlx_sysfile_line(status, sizeof status, "%s/status", dir))
-        return;
+        status[0] = '\0';
     if (strcmp(status, "Discharging") == 0) {
         sum->discharging++;
         sum->watts += battery_watts(dir);
@@ -75,6 +87,8 @@ static void add_state(const char *dir, sum_t *sum)
         sum->charging_watts += battery_watts(dir);
     } else if (strcmp(status, "Full") == 0) {
         sum->full++;
+    } else if (strcmp(status, "Not charging") != 0) {
+        sum->unknown++;
     }
 }
 
@@ -101,8 +115,8 @@ static void add_battery(const char *dir, sum_t *sum)
     if (present >= 0 && mlx_sysfile_gauge(present, 1, 0, 1) < 1)
         return;
     sum->batteries++;
-    double charge = gauge(dir, "capacity", 1e-2, 1);
-    double weight = gauge(dir, "energy_full", 1e-6, 1e6);
+    double charge = level(dir);
+    double weight = watt_hours(dir, "full");
     if (!isnan(charge)) {
         /* Of two batteries the larger one counts for more. */
         weight = weight > 0 ? weight : 1;
@@ -162,9 +176,10 @@ static const char *source(const sum_t *sum)
         return "ac";
     if (sum->discharging)
         return "battery";
-    if (sum->batteries)
-        return sum->mains ? "battery" : "ac"; /* charging, full: fed from a line we do not see */
-    return NULL;
+    if (sum->batteries && sum->mains)
+        return "battery";
+    /* charging, full: fed from a line we do not see */
+    return sum->batteries > sum->unknown ? "ac" : NULL;
 }
 
 /*  State, power, time and age of the batteries; what one does not say is said of none. */
@@ -174,11 +189,13 @@ static void add_batteries(const sum_t *sum, mlx_readings_t *out)
     const char *state = sum->discharging              ? "discharging"
                         : sum->charging               ? "charging"
                         : sum->full == sum->batteries ? "full"
+                        : sum->unknown                ? NULL
                                                       : "idle";
-    bool moves = sum->discharging || sum->charging;
+    bool moves = sum->discharging || sum->charging || !state;
     double watts = sum->discharging ? sum->watts : sum->charging_watts;
     double left = sum->discharging ? sum->now : sum->capacity - sum->now;
     mlx_value_set_str(data, "battery_state", state);
+    mlx_readings_missing(out, TOPIC, "battery_state", "the battery does not report it");
     if (moves && watts > 0)
         mlx_value_set_real(data, "battery_power", watts);
     mlx_readings_missing(out, TOPIC, "battery_power",
@@ -206,6 +223,7 @@ static int supply_sample(void *state, int64_t now_us, mlx_readings_t *out, mlx_e
         return mlx_error_set(err, MLX_ERR_FAILED, "the power supplies are gone");
     mlx_value_t *data = mlx_readings_topic(out, TOPIC);
     mlx_value_set_str(data, "source", source(&sum));
+    mlx_readings_missing(out, TOPIC, "source", "neither mains nor battery reports it");
     if (sum.weight > 0)
         mlx_value_set_real(data, "battery", sum.charge / sum.weight);
     else

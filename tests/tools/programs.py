@@ -32,7 +32,7 @@ PACKAGES = {
     "groff-base": "groff", "imagemagick": "convert import", "iproute2": "ip", "mount": "mount umount",
     "openssh-client": "ssh-keygen", "openssl": "openssl", "pkg-config": "pkg-config",
     "procps": "free pgrep pkill ps", "prometheus": "prometheus promtool", "python3": "python3",
-    "strace": "strace", "systemd": "systemctl systemd-analyze systemd-run", "tmux": "tmux",
+    "strace": "strace", "systemd": "busctl systemctl systemd-analyze systemd-run", "tmux": "tmux",
     "util-linux": "flock setpriv setsid unshare", "valgrind": "valgrind", "xdotool": "xdotool",
     "xfce4-panel": "xfce4-panel", "xfsprogs": "mkfs.xfs", "xvfb": "Xvfb", "zsh": "zsh",
 }
