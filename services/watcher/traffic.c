@@ -58,7 +58,7 @@ static const connection_t *known(const connection_t *list, size_t count, uint64_
     return NULL;
 }
 
-static connection_t judge(const connection_t *before, const mlx_traffic_connection_t *now)
+static connection_t classify(const connection_t *before, const mlx_traffic_connection_t *now)
 {
     connection_t next = {.seen = *now};
     if (before && before->seen.received == now->received)
@@ -76,7 +76,7 @@ void mlx_traffic_take(mlx_traffic_t *self, const mlx_traffic_connection_t *seen,
     memcpy(before, self->connections, known_count * sizeof *before);
     self->count = count < CONNECTIONS_MAX ? count : CONNECTIONS_MAX;
     for (size_t i = 0; i < self->count; i++)
-        self->connections[i] = judge(known(before, known_count, seen[i].id), &seen[i]);
+        self->connections[i] = classify(known(before, known_count, seen[i].id), &seen[i]);
 }
 
 bool mlx_traffic_look(mlx_traffic_t *self)

@@ -182,7 +182,7 @@ static void begin_or_cancel(screen_t *self)
     }
 }
 
-/*  The next machine of those that are heard; its plots begin anew. */
+/*  The next machine of those that are heard; its plots begin again. */
 static void next_host(screen_t *self)
 {
     const char *hosts[HOSTS_MAX], *shown = mlx_overview_host(self->overview);

@@ -448,7 +448,7 @@ static void draw_details(const mlx_overview_t *overview, int64_t now_us, int row
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_details(overview, now_us);
     if (mlx_value_size(list) == 0)
         mlx_canvas_text(canvas, row, 1, canvas->columns - 2, MLX_INK_DIM,
-                        "nothing more is known of this machine; why: mlxctl watch sensor.");
+                        "nothing more is known about this machine; why: mlxctl watch sensor.");
     for (size_t i = 0; i < mlx_value_size(list) && row < last; i++, row++) {
         const mlx_value_t *item = mlx_value_at(list, i);
         mlx_canvas_text(canvas, row, 1, NAME_WIDTH, MLX_INK_DIM, mlx_value_str(item, "name"));
