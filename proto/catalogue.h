@@ -108,7 +108,7 @@ int mlx_catalogue_check(const mlx_topic_t *topic, const mlx_value_t *d, mlx_erro
 
 /*  Take out of a data map from outside what its topic's table contradicts: fields of a wrong type
  *  or beyond what anything measures (whole numbers above 2^53, reals above 2^63, dates outside
- *  1970..9999), entries of a list that are no maps where maps are due. Returns how many. Whoever
+ *  1970..9999), entries of a list that are not maps where maps are due. Returns how many. Whoever
  *  reads the rest needs no checks of his own. */
 size_t mlx_catalogue_prune(const mlx_topic_t *topic, mlx_value_t *d);
 

@@ -22,14 +22,14 @@ static const mlx_field_t snapshot_message[] = {
 static const mlx_field_t snapshot_result[] = {
     LIST("messages", snapshot_message, "retained messages, with their data under \"d\""),
     INT("cursor", "ask for the next page with it; absent: this was the last"),
-    INT("left_out", "messages of this page that no answer can hold; absent: none"),
+    INT("left_out", "messages of this page that are too large for any answer; absent: none"),
     END,
 };
 
 static const mlx_field_t registered_service[] = {
     STR("name", "of the service"),
     BOOL("connected", "it can take commands now"),
-    BOOL("answers", "it has said so lately"),
+    BOOL("answers", "it has confirmed that recently"),
     INT("pid", "of its process, as the kernel tells it; absent where it does not"),
     END,
 };
@@ -56,9 +56,10 @@ static const mlx_field_t bench_run_args[] = {
 
 static const mlx_field_t history_query_args[] = {
     STR("series", "host/topic/field, as history.series lists them; without host: this one"),
-    TIME("since", "begin of the range; absent: an hour before its end"),
+    TIME("since", "start of the range; absent: an hour before its end"),
     TIME("until", "end of the range; absent: now"),
-    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "wanted distance of points; absent: chosen"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS,
+        "wanted interval between points; absent: chosen automatically"),
     INT("points", "at most about this many points; absent: 600"),
     END,
 };
@@ -74,9 +75,9 @@ static const mlx_field_t history_query_result[] = {
     STR("series", "its full name"),
     STR("unit", "of the values"),
     STR("tier", "finest rows that were read: raw, minute or hour"),
-    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "distance of points given"),
+    NUM("step", MLX_REAL, MLX_UNIT_SECONDS, "interval between the points"),
     LIST("points", NULL, "lists of [t, min, max, mean, count]; a step without samples has none"),
-    LIST("events", history_event, "what happened on this machine meanwhile, the newest hundred"),
+    LIST("events", history_event, "the newest hundred events on this machine in that time"),
     END,
 };
 
@@ -95,9 +96,9 @@ static const mlx_field_t history_series_result[] = {
 static const mlx_field_t history_export_args[] = {
     STR("series", "as for history.query"),
     STR("tier", "raw, minute or hour; absent: raw"),
-    TIME("since", "begin of the range; absent: the oldest"),
+    TIME("since", "start of the range; absent: the oldest"),
     TIME("until", "end of the range; absent: now"),
-    INT("cursor", "from the result before, for the next piece"),
+    INT("cursor", "from the result before, for the next page"),
     END,
 };
 
@@ -105,7 +106,7 @@ static const mlx_field_t history_export_result[] = {
     STR("series", "its full name"),
     STR("unit", "of the values"),
     LIST("rows", NULL, "lists of [t, value], or of [t, min, max, mean, last, count]"),
-    INT("cursor", "ask for the next piece with it; absent: this was the last"),
+    INT("cursor", "ask for the next page with it; absent: this was the last"),
     END,
 };
 
@@ -119,13 +120,13 @@ static const mlx_field_t history_tier[] = {
 static const mlx_field_t history_info_result[] = {
     STR("path", "database file"),
     NUM("bytes", MLX_INT, MLX_UNIT_BYTES, "its size"),
-    NUM("free", MLX_INT, MLX_UNIT_BYTES, "of it not in use"),
+    NUM("free", MLX_INT, MLX_UNIT_BYTES, "bytes of it that are unused"),
     INT("series", "series known"),
     TIME("oldest", "time of the oldest row"),
     LIST("tiers", history_tier, "each tier"),
     INT("samples", "samples stored since start"),
     INT("lost", "samples not stored: the disk was full, or there were too many series"),
-    INT("refused", "samples that were no finite number, or too large"),
+    INT("refused", "samples that were not finite numbers, or were too large"),
     INT("damaged", "pieces that could not be read"),
     END,
 };
@@ -139,14 +140,14 @@ static const mlx_field_t history_vacuum_result[] = {
 static const mlx_field_t requests_spread_args[] = {
     STR("measure", "ttft, latency or tokens (generated)"),
     STR("model", "part of a model's name; absent: all"),
-    TIME("since", "begin of the range; absent: a day before its end"),
+    TIME("since", "start of the range; absent: a day before its end"),
     TIME("until", "end of the range; absent: now"),
     END,
 };
 
 static const mlx_field_t requests_spread_point[] = {
-    TIME("t", "begin of the step"),
-    INT("count", "requests that ended well in it and told the measure"),
+    TIME("t", "start of the step"),
+    INT("count", "requests in it that succeeded and reported the measure"),
     NUM("min", MLX_REAL, MLX_UNIT_NONE, "least value"),
     NUM("max", MLX_REAL, MLX_UNIT_NONE, "largest"),
     NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean"),
@@ -181,7 +182,7 @@ static const mlx_field_t requests_spread_result[] = {
 
 static const mlx_field_t bench_list_args[] = {
     STR("model", "results of this model; absent: of all"),
-    STR("id", "results whose id begins so; absent: of any id"),
+    STR("id", "results whose id starts with this; absent: of any id"),
     INT("limit", "at most so many, 1 to 100; absent: 50"),
     END,
 };
@@ -372,16 +373,15 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      mlx_fields_bench_result},
     {"recorder", "history.query", "Points of one series", history_query_args, NULL,
      history_query_result},
-    {"cache", "cache.add", "Take a model into the cache", cache_add_args, NULL, no_fields},
-    {"cache", "cache.link", "Make a model of the cache appear in an app", cache_link_args, NULL,
-     no_fields},
-    {"cache", "cache.unlink", "Take a linked model out of an app again", cache_link_args, NULL,
+    {"cache", "cache.add", "Add a model to the cache", cache_add_args, NULL, no_fields},
+    {"cache", "cache.link", "Link a cached model into an app", cache_link_args, NULL, no_fields},
+    {"cache", "cache.unlink", "Remove a linked model from an app", cache_link_args, NULL,
      no_fields},
     {"cache", "cache.clean", "Show, or remove, what no app and no model needs", cache_clean_args,
      NULL, no_fields},
     {"recorder", "history.series", "Names of all series", history_series_args, NULL,
      history_series_result},
-    {"recorder", "history.export", "Rows of one series as stored, piece by piece",
+    {"recorder", "history.export", "Rows of one series as stored, page by page",
      history_export_args, NULL, history_export_result},
     {"recorder", "history.info", "What the database holds", no_fields, NULL, history_info_result},
     {"recorder", "history.vacuum", "Give unused space back to the file system", no_fields, NULL,
@@ -393,7 +393,7 @@ const mlx_catalogue_command_t mlx_command_table[] = {
     {"recorder", "requests.spread", "Percentiles of requests' times and tokens",
      requests_spread_args, NULL, requests_spread_result},
     {"recorder", "alert.list", "Alert rules and their state", no_fields, NULL, alert_list_result},
-    {"recorder", "alert.silence", "Tell nobody of an alert for some time", alert_silence_args, NULL,
+    {"recorder", "alert.silence", "Silence an alert for some time", alert_silence_args, NULL,
      alert_list_result},
     {"recorder", "alert.test", "Let an alert fire for ten seconds", alert_test_args, NULL,
      alert_list_result},

@@ -6,7 +6,7 @@ enum {
     US_PER_S = 1000000
 };
 
-#define MOST 1e9 /* seconds or tokens of one request: beyond, it is no measurement */
+#define MOST 1e9 /* seconds or tokens of one request: beyond, it is not a measurement */
 
 /* vLLM's, as its releases have had them since 2024 */
 #define VLLM_FIRST                                                                                 \

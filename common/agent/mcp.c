@@ -255,8 +255,8 @@ static void on_read(mlx_mcp_t *self, const request_t *request)
 {
     const char *uri = mlx_value_str(request->params, "uri");
     if (!uri || strcmp(uri, "mlx://catalogue") != 0) {
-        send_error(self, request->id, BAD_PARAMS, "no such resource; there is mlx://catalogue",
-                   NULL);
+        send_error(self, request->id, BAD_PARAMS,
+                   "unknown resource; the only one is mlx://catalogue", NULL);
         return;
     }
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *catalogue = mlx_catalogue_describe();
@@ -431,7 +431,7 @@ static void on_call(mlx_mcp_t *self, const request_t *request)
     const mlx_mcp_tool_t *tool = name ? mlx_mcp_tool_find(name) : NULL;
     mlx_error_t err = {0};
     if (!tool || (tool->changes && !self->options.changes)) {
-        send_error(self, request->id, BAD_PARAMS, "no such tool; tools/list names them", NULL);
+        send_error(self, request->id, BAD_PARAMS, "unknown tool; see tools/list", NULL);
         return;
     }
     if (given && mlx_value_type(given) != MLX_MAP && mlx_value_type(given) != MLX_NULL) {
@@ -439,7 +439,8 @@ static void on_call(mlx_mcp_t *self, const request_t *request)
         return;
     }
     if (mlx_mcp_pending(self) >= MAX_PENDING)
-        mlx_error_set(&err, MLX_ERR_BUSY, "%d requests are under way; wait for one of them",
+        mlx_error_set(&err, MLX_ERR_BUSY,
+                      "%d requests are already in progress; wait for one to finish",
                       (int)MAX_PENDING);
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *args = err.code ? NULL : mlx_mcp_tool_arguments(tool, given, mlx_wall_us(), &err);
@@ -485,8 +486,7 @@ static int check_modern(mlx_mcp_t *self, const request_t *request)
         mlx_value_t *data = mlx_value_map();
         mlx_value_set(data, "supported", modern_versions());
         mlx_value_set_str(data, "requested", version);
-        send_error(self, request->id, BAD_VERSION, "this version of the protocol is not spoken",
-                   data);
+        send_error(self, request->id, BAD_VERSION, "this protocol version is not supported", data);
         return -1;
     }
     if (mlx_value_type(mlx_value_get(request->meta, META "clientCapabilities")) == MLX_MAP)

@@ -8,7 +8,7 @@ static const struct {
     const char *about;
 } commands[] = {
     {"mlxctl status --json", "what the machine does for its models now"},
-    {"mlxctl services --json", "is the monitor itself well?"},
+    {"mlxctl services --json", "is the monitor itself healthy?"},
     {"mlxctl history list sensor.", "names of recorded series"},
     {"mlxctl history sensor.gpu.0/utilization --since 2h --json", "one value over time"},
     {"mlxctl bench MODEL --json", "measure a model's speed, less than a minute; uses the GPU"},
@@ -38,7 +38,6 @@ void mlx_skill_write(mlx_buf_t *out)
     mlx_buf_puts(out, "\n## Without\n\n");
     for (size_t i = 0; i < MLX_COUNT(commands); i++)
         mlx_buf_printf(out, "- `%s`: %s\n", commands[i].command, commands[i].about);
-    mlx_buf_puts(out,
-                 "\nExit status: 0 done, 2 wrong usage, 3 not found, 4 the bus or a service is "
-                 "not there (start it with `./deploy/up`).\n");
+    mlx_buf_puts(out, "\nExit status: 0 done, 2 wrong usage, 3 not found, 4 the bus or a service "
+                      "is not running (start it with `./deploy/up`).\n");
 }

@@ -46,7 +46,7 @@ char *mlx_mcp_token(const mlx_env_t *env, mlx_error_t *err)
         token[strcspn(token, "\n")] = '\0';
     if (token && (strlen(token) != DIGITS || strspn(token, "0123456789abcdef") != DIGITS)) {
         mlx_error_set(err, MLX_ERR_USAGE, "%s does not hold a token", path);
-        mlx_error_hint(err, "delete it: a new one is made");
+        mlx_error_hint(err, "delete it; a new one will be created");
         mlx_free_p(&token);
     }
     return token;

@@ -29,7 +29,7 @@ static const mlx_mcp_tool_t tools[] = {
     {.name = "how_fast",
      .title = "Measured speeds",
      .about = "Stored benchmark results, newest first: generation speed, prompt speed and time to "
-              "first token with 95 % intervals. Use benchmark to measure anew, history for speeds "
+              "first token with 95 % intervals. Use benchmark to measure again, history for speeds "
               "over time.",
      .command = "bench.list",
      .defaults = "{\"limit\":5}",
@@ -39,14 +39,14 @@ static const mlx_mcp_tool_t tools[] = {
      .about =
          "Who asked which model, newest first: client, tokens of the prompt (and how many were "
          "cached) and generated, wait, time to first token, speed, outcome. Prompts are never "
-         "kept. What runs now is told by what_runs.",
+         "kept. For what runs now, call what_runs.",
      .command = "requests.list",
      .defaults = "{\"limit\":20}",
      .timeout_s = 10},
     {.name = "findings",
      .title = "What was found, and when it ended",
-     .about = "Past and present findings, newest first, each with its numbers. What holds now is "
-              "told by why_slow.",
+     .about = "Past and present findings, newest first, each with its numbers. For what holds now, "
+              "call why_slow.",
      .command = "finding.list",
      .defaults = "{\"limit\":20}",
      .timeout_s = 10},
@@ -83,7 +83,7 @@ static const mlx_mcp_tool_t tools[] = {
      .timeout_s = 60,
      .asks_out = true},
     {.name = "suite_health",
-     .title = "Is the monitor itself well?",
+     .title = "Is the monitor itself healthy?",
      .about = "State of each process of the suite. Call it when other tools have no data.",
      .prefixes = "service."},
     {.name = "benchmark",
@@ -179,7 +179,7 @@ static const mlx_field_t topic_entry[] = {
     {.key = "host", .type = MLX_STR, .help = "machine that it comes from"},
     {.key = "topic", .type = MLX_STR, .help = "its name; mlx://catalogue explains its fields"},
     {.key = "age", .type = MLX_REAL, .unit = MLX_UNIT_SECONDS, .help = "since it was published"},
-    {.key = "stale", .type = MLX_BOOL, .help = "its source fell silent: no longer true"},
+    {.key = "stale", .type = MLX_BOOL, .help = "its source has gone silent: no longer current"},
     {.key = "data", .type = MLX_MAP, .help = "the fields; what is absent is not available"},
     {0},
 };

@@ -218,11 +218,11 @@ static int load_usual_file(mlx_config_t *self, const char *path, mlx_error_t *er
 {
     if (path)
         return mlx_config_load_file(self, path, err);
-    MLX_CLEANUP(mlx_free_p) char *usual = mlx_paths_config_file(self->env, err);
-    if (!usual)
+    MLX_CLEANUP(mlx_free_p) char *default_file = mlx_paths_config_file(self->env, err);
+    if (!default_file)
         return -1;
     mlx_error_t why = {0};
-    if (mlx_config_load_file(self, usual, &why) == 0)
+    if (mlx_config_load_file(self, default_file, &why) == 0)
         return 0;
     if (why.code == MLX_ERR_NOT_FOUND && !mlx_env_get(self->env, "MLX_CONFIG"))
         return 0;

@@ -41,7 +41,7 @@ int mlx_yaml_error(mlx_error_t *err, const char *name, const mlx_yaml_t *node, c
 static int syntax_error(reader_t *self, mlx_error_t *err)
 {
     const yaml_parser_t *parser = &self->parser;
-    /* Bytes that are no UTF-8 are found by the reader below, which sets no mark of its own. */
+    /* Bytes that are not UTF-8 are found by the reader below, which sets no mark of its own. */
     yaml_mark_t mark = parser->error == YAML_READER_ERROR ? parser->mark : parser->problem_mark;
     mlx_yaml_t place = {.line = mark.line + 1, .column = mark.column + 1};
     return mlx_yaml_error(err, self->name, &place, "%s",

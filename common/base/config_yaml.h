@@ -22,7 +22,7 @@ typedef struct mlx_yaml mlx_yaml_t;
 struct mlx_yaml {
     mlx_type_t type; /* MLX_STR, MLX_LIST, MLX_MAP; MLX_NULL: nothing, ~ or null */
     char *text;      /* of a scalar */
-    size_t line;     /* from 1; 0: the text is no file */
+    size_t line;     /* from 1; 0: the text is not a file */
     size_t column;
     size_t count; /* items; those of a map are key, value, key, value */
     mlx_yaml_t **items;

@@ -110,7 +110,8 @@ static int migrate(mlx_db_t *self, const mlx_db_options_t *options, mlx_error_t 
     if (version < 0)
         return -1;
     if (version > (int64_t)options->count) {
-        mlx_error_set(err, MLX_ERR_USAGE, "%s has schema %lld, this program knows %zu", self->path,
+        mlx_error_set(err, MLX_ERR_USAGE,
+                      "%s has schema version %lld, this program supports up to %zu", self->path,
                       (long long)version, options->count);
         return mlx_error_hint(err, "upgrade the program");
     }

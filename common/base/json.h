@@ -20,8 +20,8 @@ enum {
 };
 
 /*  Parse LEN bytes that hold exactly one JSON value. Caller owns the result. NULL with ERR (code
- *  usage; line and column in the text) when it is no JSON, holds a key twice, an integer beyond 64
- *  bits or bytes that are no UTF-8, or is too large or too deep. */
+ *  usage; line and column in the text) when it is not JSON, holds a key twice, an integer beyond 64
+ *  bits or bytes that are not UTF-8, or is too large or too deep. */
 mlx_value_t *mlx_json_parse(const char *data, size_t len, mlx_error_t *err);
 
 /*  The same from a file of at most MLX_JSON_MAX_BYTES. */

@@ -66,7 +66,7 @@ static int take(mlx_recording_t *self, void *out, size_t len, mlx_error_t *err)
         return 1;
     (void)gzerror(self->file, &code);
     if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-        return damaged(self, err, "its gzip stream is broken");
+        return damaged(self, err, "its gzip stream is corrupt");
     self->cut = true;
     self->ended = true;
     return 0;
@@ -124,7 +124,7 @@ mlx_recording_t *mlx_recording_open_fd(int fd, const char *name, mlx_error_t *er
     self->file = gzdopen(fd, "rb");
     if (!self->file) {
         mlx_close_p(&fd);
-        mlx_error_set(err, MLX_ERR_FAILED, "recording %s: zlib did not open it", name);
+        mlx_error_set(err, MLX_ERR_FAILED, "recording %s: zlib cannot open it", name);
         mlx_recording_close(&self);
         return NULL;
     }
@@ -218,7 +218,8 @@ static int start(mlx_recording_writer_t *self, const mlx_value_t *head, mlx_erro
     mlx_pack(&body, head);
     mlx_recorded_t record = {.body = body.data, .body_len = body.len};
     if (body.len > HEAD_MAX)
-        return mlx_error_set(err, MLX_ERR_USAGE, "recording %s: its head is too long", self->name);
+        return mlx_error_set(err, MLX_ERR_USAGE, "recording %s: its header is too long",
+                             self->name);
     if (put(self, magic, MAGIC_BYTES, err) || put_record(self, &record, err))
         return -1;
     return mlx_recording_sync(self, err);

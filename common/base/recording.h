@@ -8,7 +8,7 @@
  *  and each record is, numbers in little endian,
  *
  *      at      8 bytes   microseconds since the recording began; never falls
- *      topic   2 bytes   length of the topic, at most 192; 0: this is no message
+ *      topic   2 bytes   length of the topic, at most 192; 0: this is not a message
  *      body    4 bytes   length of the body, at most 1 MiB
  *      topic, body       the two frames of a message, byte for byte as proto/message.h has them
  *
@@ -55,7 +55,7 @@ typedef struct {
 } mlx_recorded_t;
 
 /*  Open the regular file PATH and read its head. Caller owns it and must close it. NULL with ERR:
- *  not_found, or usage when it is no recording. */
+ *  not_found, or usage when it is not a recording. */
 mlx_recording_t *mlx_recording_open(const char *path, mlx_error_t *err);
 
 /*  The same of the descriptor FD, which is consumed in either case. NAME is for messages. */

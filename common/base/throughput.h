@@ -4,7 +4,7 @@
  *      mlx_throughput_note(&flow, mlx_now_us(), done);   now and then
  *      double speed = mlx_throughput_speed(&flow);       bytes per second; NaN: not known yet
  *
- *  Bytes that were there at the first note are no part of the speed.
+ *  Bytes that were there at the first note are not part of the speed.
  */
 #ifndef MLX_COMMON_BASE_THROUGHPUT_H
 #define MLX_COMMON_BASE_THROUGHPUT_H

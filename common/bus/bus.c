@@ -409,7 +409,8 @@ int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
     if (problem == 0)
         return 0;
     if (problem == ETIMEDOUT) {
-        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s takes no connections", run_dir);
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not accept connections",
+                      run_dir);
         return mlx_error_hint(err, "is mlx-bus stopped or overloaded? stop it and start the suite "
                                    "again with ./deploy/up");
     }

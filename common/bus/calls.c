@@ -202,7 +202,7 @@ static void on_call(mlx_bus_t *self, zmsg_t *frames)
         self->stats.malformed++;
         mlx_error_set(&err, MLX_ERR_USAGE, "a command is a map with \"cmd\" and \"args\"");
     } else if (!self->serve_fn) {
-        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "%s takes no commands", self->src);
+        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "%s does not accept commands", self->src);
     } else {
         MLX_CLEANUP(mlx_value_destroy) mlx_value_t *none = mlx_value_map();
         const mlx_value_t *args = mlx_value_get(map, "args");

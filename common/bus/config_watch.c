@@ -52,8 +52,9 @@ static char *compare(const mlx_config_watch_t *self)
     mlx_error_t err = {0};
     MLX_CLEANUP(mlx_config_destroy) mlx_config_t *now = self->reopen(self->arg, &err);
     if (!now)
-        return mlx_format("settings from the start stay in use, %s would not start again: %s",
-                          self->service, err.text);
+        return mlx_format(
+            "the settings read at start stay in use; %s would not start with the file as it is: %s",
+            self->service, err.text);
     MLX_CLEANUP(mlx_free_p)
     char *keys = mlx_config_difference(self->running, now, self->program);
     if (!keys)

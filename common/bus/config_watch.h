@@ -16,7 +16,7 @@
 
 typedef struct mlx_config_watch mlx_config_watch_t;
 
-/*  Reads all settings anew, as at the start; caller owns the result. NULL with ERR. */
+/*  Reads all settings again, as at the start; caller owns the result. NULL with ERR. */
 typedef mlx_config_t *(*mlx_config_reopen_fn)(void *arg, mlx_error_t *err);
 
 /*  RUNNING are the settings in use (borrowed), PROGRAM is who uses them, SERVICE its name on the

@@ -90,7 +90,7 @@ static void on_health(void *arg)
         if (reason)
             mlx_log(self->log, MLX_LOG_WARNING, "%s", reason);
         else
-            mlx_service_info(self, "the configuration is the one in use again");
+            mlx_service_info(self, "the configuration file matches the settings in use again");
     }
     publish_health(self);
 }

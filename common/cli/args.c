@@ -259,7 +259,7 @@ static int generate(const mlx_program_t *program, const char *kind, mlx_buf_t *o
             kinds[i].write(program, out);
             return 0;
         }
-    return mlx_error_set(err, MLX_ERR_USAGE, "--generate knows man, bash, zsh and fish");
+    return mlx_error_set(err, MLX_ERR_USAGE, "--generate accepts man, bash, zsh and fish");
 }
 
 /*  Answer --help, --version and --generate. */

@@ -35,7 +35,7 @@ mlx_term_t mlx_term_look(int fd, const mlx_env_t *env);
 /*  The escape sequence, or "" without colour. */
 const char *mlx_term_style(const mlx_term_t *term, mlx_style_t style);
 
-/*  Columns that S takes. A byte that is no valid character and a control character count as one:
+/*  Columns that S takes. A byte that is not a valid character and a control character count as one:
  *  mlx_term_clean makes them so. */
 size_t mlx_term_width(const char *s);
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /*  Callbacks run inside curl, where the multi handle must not be touched: what they ask for is
- *  noted in the call's state, and settle() does it once curl has returned. */
+ *  noted in the call's state, and apply_pending() does it once curl has returned. */
 typedef enum {
     CALL_NEW,
     CALL_RUNNING,
@@ -107,7 +107,7 @@ static void begin(mlx_http_call_t *call)
         mlx_panic("cannot start an HTTP transfer: %s", curl_multi_strerror(result));
 }
 
-static void settle(mlx_http_t *self)
+static void apply_pending(mlx_http_t *self)
 {
     for (mlx_http_call_t *call = self->calls, *next; call; call = next) {
         next = call->next;
@@ -137,7 +137,7 @@ static void drive(mlx_http_t *self, curl_socket_t fd, int events)
     self->inside = true;
     curl_multi_socket_action(self->multi, fd, events, &running);
     self->inside = false;
-    settle(self);
+    apply_pending(self);
     finish_ended(self);
 }
 

@@ -32,7 +32,7 @@ static int bad(mlx_error_t *err, const char *what, span_t s)
     if (at) {
         s.len -= (size_t)(at - s.data);
         s.data = at;
-        what = "a user name or password is not accepted in it";
+        what = "it must not contain a user name or password";
     }
     mlx_error_set(err, MLX_ERR_USAGE, "runtime address \"%s%.*s\": %s", at ? "..." : "",
                   (int)(s.len < 200 ? s.len : 200), s.data, what);

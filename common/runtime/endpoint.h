@@ -26,7 +26,8 @@ typedef struct {
     char segment[65]; /* of a topic: at most 64 bytes of [a-z0-9_-] */
 } mlx_endpoint_t;
 
-/*  Read TEXT (NULL or empty: 127.0.0.1 and the default port). -1 with ERR when it is no address. */
+/*  Read TEXT (NULL or empty: 127.0.0.1 and the default port). -1 with ERR when it is not an
+ *  address. */
 int mlx_endpoint_parse(mlx_endpoint_t *self, const char *text, int default_port, mlx_error_t *err);
 
 /*  The same place: localhost and 127.0.0.1 are one. */

@@ -96,7 +96,8 @@ static char *take_key(const char *text, const char *where, mlx_error_t *err)
     if (good)
         return mlx_strndup(text, len);
     mlx_error_set(err, MLX_ERR_USAGE, "%s %s", where,
-                  len ? "holds no key: a key is one word of plain characters" : "is empty");
+                  len ? "does not contain a key: a key is one word of printable characters"
+                      : "is empty");
     return NULL;
 }
 
@@ -145,7 +146,7 @@ void mlx_runtime_keys_advice(const mlx_runtime_keys_t *self, const char *url, ch
     else if (!key)
         snprintf(out, cap, "needs a key: %.250s", err.text);
     else
-        snprintf(out, cap, "needs a key: it refused the one of %s%.200s",
+        snprintf(out, cap, "needs a key: it refused the one from %s%.200s",
                  entry->file ? "key_file " : "key_env", entry->file ? entry->file : "");
 }
 

@@ -31,7 +31,7 @@ void mlx_runtime_keys_destroy(mlx_runtime_keys_t **self);
  *  the result and must free it. NULL: it has none, or it cannot be read. */
 char *mlx_runtime_keys_find(void *self, const char *url);
 
-/*  What to say of a server at URL that does not let us in: "needs a key: ...". SELF may be NULL. */
+/*  What to say of a server at URL that denies access: "needs a key: ...". SELF may be NULL. */
 void mlx_runtime_keys_advice(const mlx_runtime_keys_t *self, const char *url, char *out,
                              size_t cap);
 

@@ -15,7 +15,7 @@ static int parse_model(const char *body, size_t len, mlx_runtime_state_t *state,
     if (!root)
         return -1;
     if (!name)
-        return mlx_error_set(err, MLX_ERR_USAGE, "no \"result\" in it");
+        return mlx_error_set(err, MLX_ERR_USAGE, "no \"result\" in the reply");
     if (!strncmp(name, prefix, sizeof prefix - 1))
         name += sizeof prefix - 1;
     mlx_value_t *before = mlx_value_at(state->models, 0);
@@ -35,7 +35,7 @@ static int parse_perf(const char *body, size_t len, mlx_runtime_state_t *state, 
     if (!root)
         return -1;
     if (!mlx_value_real(root, "idle", &idle))
-        return mlx_error_set(err, MLX_ERR_USAGE, "no \"idle\" in it");
+        return mlx_error_set(err, MLX_ERR_USAGE, "no \"idle\" in the reply");
     mlx_runtime_counters_clear(&state->counters);
     state->counters.running = idle > 0 ? 0 : 1; /* one at a time; the others wait */
     mlx_value_real(root, "total_gens", &state->counters.requests_total);

@@ -99,7 +99,7 @@ static int parse_version(const char *body, size_t len, mlx_runtime_state_t *stat
     return 0;
 }
 
-/*  /api/version is no proof: Open WebUI, often on 8080, has it too. */
+/*  /api/version is not proof: Open WebUI, often on 8080, has it too. */
 static bool claims(const mlx_runtime_answer_t *answer)
 {
     mlx_runtime_state_t state = {.models = NULL};

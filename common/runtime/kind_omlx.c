@@ -12,7 +12,7 @@ static int parse_health(const char *body, size_t len, mlx_runtime_state_t *state
     (void)state;
     if (root && mlx_value_type(mlx_value_get(root, "engine_pool")) == MLX_MAP)
         return 0;
-    return root ? mlx_error_set(err, MLX_ERR_USAGE, "no \"engine_pool\" in it") : -1;
+    return root ? mlx_error_set(err, MLX_ERR_USAGE, "no \"engine_pool\" in the reply") : -1;
 }
 
 static int parse_status(const char *body, size_t len, mlx_runtime_state_t *state, mlx_error_t *err)
@@ -24,7 +24,7 @@ static int parse_status(const char *body, size_t len, mlx_runtime_state_t *state
     mlx_runtime_counters_clear(counters);
     state->has_counters = mlx_value_real(root, "active_requests", &counters->running);
     if (!state->has_counters)
-        return mlx_error_set(err, MLX_ERR_USAGE, "no \"active_requests\" in it");
+        return mlx_error_set(err, MLX_ERR_USAGE, "no \"active_requests\" in the reply");
     mlx_value_real(root, "total_completion_tokens", &counters->tokens_total);
     mlx_value_real(root, "total_prompt_tokens", &counters->prompt_tokens_total);
     const char *version = mlx_value_str(root, "version");

@@ -11,7 +11,7 @@ static int parse_info(const char *body, size_t len, mlx_runtime_state_t *state, 
     if (!root)
         return -1;
     if (!name)
-        return mlx_error_set(err, MLX_ERR_USAGE, "no \"model_name\" in it");
+        return mlx_error_set(err, MLX_ERR_USAGE, "no \"model_name\" in the reply");
     mlx_value_t *models = mlx_value_list();
     if (*name && strcmp(name, "None") != 0)
         mlx_runtime_set_text(mlx_value_append(models, mlx_value_map()), "name", name);

@@ -135,7 +135,7 @@ static void read_usage(const mlx_value_t *owner, mlx_stream_event_t *out)
     read_anthropic_cache(usage, out);
 }
 
-/*  llama-server tells how far it is to who asked for it (return_progress). */
+/*  llama-server reports its progress to clients that ask for it (return_progress). */
 static void read_progress(const mlx_value_t *object, mlx_stream_event_t *out)
 {
     const mlx_value_t *progress = mlx_value_get(object, "prompt_progress");

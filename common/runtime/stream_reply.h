@@ -51,7 +51,7 @@ const mlx_stream_api_t *mlx_stream_api(const char *path);
  *  "embeddings", "rerank". */
 const char *mlx_stream_api_name(const mlx_stream_api_t *api);
 
-/*  Read OBJECT (any value; what is no object says nothing) into *OUT. */
+/*  Read OBJECT (any value; what is not an object says nothing) into *OUT. */
 void mlx_stream_read(const mlx_stream_api_t *api, const mlx_value_t *object,
                      mlx_stream_event_t *out);
 

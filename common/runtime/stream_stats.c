@@ -343,7 +343,7 @@ void mlx_stream_stats_reply(mlx_stream_stats_t *self, const char *data, size_t l
 /*  ---- end ---- */
 
 /*  The server's count, if it told one, and the pieces since. */
-static void settle_count(const mlx_stream_stats_t *self, mlx_stream_figures_t *out)
+static void add_uncounted(const mlx_stream_stats_t *self, mlx_stream_figures_t *out)
 {
     int64_t since = self->pieces - self->at_count;
     if (since == 0)
@@ -360,7 +360,7 @@ static double server_rate(const mlx_stream_stats_t *self)
 }
 
 /*  Without the server's clock ours: from the first piece of text to the last. */
-static void settle_rates(mlx_stream_stats_t *self)
+static void set_rates(mlx_stream_stats_t *self)
 {
     mlx_stream_figures_t *known = &self->known;
     if (known->prompt_tokens > 0 && known->prompt_s > 0)
@@ -375,7 +375,7 @@ static void settle_rates(mlx_stream_stats_t *self)
 
 /*  What of the time to the first text, or to the end of a reply in one piece, was neither load nor
  *  work by the server's clock. */
-static void settle_queued(mlx_stream_stats_t *self)
+static void set_queued(mlx_stream_stats_t *self)
 {
     mlx_stream_figures_t *known = &self->known;
     int64_t until_us = self->first_us >= 0 ? self->first_us : known->ended_us;
@@ -387,7 +387,7 @@ static void settle_queued(mlx_stream_stats_t *self)
     known->queued_s = fmax((double)(until_us - self->sent_us) * 1e-6 - work_s, 0);
 }
 
-static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
+static void finish(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool client_left,
                    int64_t now_us)
 {
     mlx_stream_figures_t *known = &self->known;
@@ -403,21 +403,21 @@ static void settle(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, bool 
         outcome = MLX_STREAM_ERROR;
     known->outcome = outcome;
     known->ended_us = now_us;
-    settle_count(self, known);
-    settle_rates(self);
+    add_uncounted(self, known);
+    set_rates(self);
     if (known->thinking_tokens < 0 && self->thoughts > 0)
         known->thinking_tokens = self->thoughts;
-    settle_queued(self);
+    set_queued(self);
 }
 
 void mlx_stream_stats_end(mlx_stream_stats_t *self, mlx_stream_outcome_t outcome, int64_t now_us)
 {
-    settle(self, outcome, false, now_us);
+    finish(self, outcome, false, now_us);
 }
 
 void mlx_stream_stats_end_alone(mlx_stream_stats_t *self, int64_t now_us)
 {
-    settle(self, MLX_STREAM_OK, true, now_us);
+    finish(self, MLX_STREAM_OK, true, now_us);
 }
 
 bool mlx_stream_stats_generating(const mlx_stream_stats_t *self)
@@ -435,7 +435,7 @@ void mlx_stream_stats_figures(const mlx_stream_stats_t *self, int64_t now_us,
     }
     if (out->outcome != MLX_STREAM_RUNNING)
         return;
-    settle_count(self, out);
+    add_uncounted(self, out);
     out->live_rate = live_rate(self, now_us);
 }
 

@@ -51,7 +51,7 @@ size_t mlx_figures(const mlx_overview_t *overview, int64_t now_us, mlx_figure_t 
 /*  Figure ID of the COUNT in LIST, or NULL. */
 const mlx_figure_t *mlx_figure_find(const mlx_figure_t *list, size_t count, const char *id);
 
-/*  VALUE as a share of TOTAL; where it is no part of anything, VALUE itself. */
+/*  VALUE as a share of TOTAL; where it is not part of anything, VALUE itself. */
 double mlx_figure_share(const mlx_figure_t *figure);
 
 /*  "14.2 GB / 48.0 GB", where PERCENT "14.2 GB / 48.0 GB (30%)"; "67%"; or the words in place of a

@@ -31,7 +31,7 @@ typedef struct {
     bool busy;                     /* some runtime works on a request */
     double tokens_per_second;      /* sum over busy runtimes; NaN: idle or unknown */
     double last_tokens_per_second; /* of the newest request that ended */
-    const mlx_value_t *prompt;     /* the "running" of who reads a prompt and generates nothing */
+    const mlx_value_t *prompt;     /* the "running" of a runtime that only reads a prompt */
     const char *source;            /* runner, tap, slots, metrics or log */
     double memory_used;            /* bytes */
     double memory_total;
@@ -61,7 +61,7 @@ void mlx_overview_destroy(mlx_overview_t **self);
 void mlx_overview_put(mlx_overview_t *self, const mlx_message_t *message);
 
 /*  The same for one that came at HEARD_US: a sender whose clock is ahead, or lies, makes its values
- *  no younger than they are. For who listens, where put is for who is given everything at once. A
+ *  no younger than they are. For listeners; put is for those who are given everything at once. A
  *  source that has not been heard for a minute is forgotten, as long as others are. */
 void mlx_overview_hear(mlx_overview_t *self, const mlx_message_t *message, int64_t heard_us);
 

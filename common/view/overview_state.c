@@ -12,7 +12,7 @@
 enum {
     SOURCES_MAX = 64,
     NAMES_SHOWN = 3,
-    FORGET_US = 60 * 1000000, /* a program that is no service and fell silent has ended */
+    FORGET_US = 60 * 1000000, /* a program that is not a service and went silent has ended */
     MODELS_MAX = 64
 };
 
@@ -452,7 +452,7 @@ static void see_service(void *arg, const mlx_message_t *message, int64_t age_us)
     char *name =
         mlx_format("%.*s", (int)name_length(message->topic), message->topic + strlen("service."));
     bool up = state && strcmp(state, "up") == 0;
-    /* A service that fell silent is told of with the connection. */
+    /* A service that went silent is reported with the connection. */
     if (!is_here(self, message) ||
         (up && (age_us <= MLX_OVERVIEW_STALE_US || is_own_health(message))))
         return;

@@ -62,7 +62,7 @@ apt_missing() { # apt_missing package... -> those that are not installed
     done
 }
 
-apt_missing_peers() { # those that can be had
+apt_missing_peers() { # those that are available
     for _package in $(apt_missing $apt_peers); do
         ! apt_offers "$_package" || printf '%s ' "$_package"
     done

@@ -13,7 +13,7 @@ static void set_keep(mlx_value_t *body, const mlx_keep_t *keep)
     }
 }
 
-/*  num_ctx repeats what the model is loaded with: Ollama loads it anew for any other. */
+/*  num_ctx repeats what the model is loaded with: Ollama loads it again for any other. */
 static void fill_ollama(mlx_value_t *body, const mlx_ask_t *ask)
 {
     set_keep(body, &ask->keep);

@@ -18,7 +18,7 @@ enum {
 /*  More than that before the run is somebody's work. */
 static const double busy_cpu = 0.5, busy_gpu = 0.3;
 
-/*  A share of the run below which somebody else's work is no reason to doubt. */
+/*  A share of the run below which somebody else's work is not a reason to doubt. */
 static const double little = 0.02;
 
 /*  Share of a GPU's time, and of the time that tasks waited for a core, that others' work explains
@@ -107,7 +107,7 @@ static bool contended(const mlx_conditions_t *self)
     return yes;
 }
 
-static void settle(mlx_conditions_t *self, int64_t now_us)
+static void add_contended(mlx_conditions_t *self, int64_t now_us)
 {
     if (self->measuring && contended(self))
         self->contended_us += now_us - self->since_us;
@@ -193,7 +193,7 @@ static void take_power(mlx_conditions_t *self, const mlx_message_t *message, con
     /* A counter's old value (held.h) is of another moment than the message. */
     if (isnan(energy) || mlx_held_age(message->d, "energy") > 0)
         return;
-    /* A counter that runs backwards was reset: begin anew. */
+    /* A counter that runs backwards was reset: begin again. */
     if (isnan(meter->first_energy) || energy < meter->last_energy) {
         meter->first_energy = energy;
         meter->first_t = message->t;
@@ -281,7 +281,7 @@ void mlx_conditions_message(mlx_conditions_t *self, const mlx_message_t *message
 {
     static const char activity[] = ".activity";
     size_t len = strlen(message->topic);
-    settle(self, now_us);
+    add_contended(self, now_us);
     if (strncmp(message->topic, "sensor.", 7) == 0)
         take_sensor(self, message);
     else if (strncmp(message->topic, "runtime.", 8) == 0 && len > strlen(activity) &&
@@ -291,7 +291,7 @@ void mlx_conditions_message(mlx_conditions_t *self, const mlx_message_t *message
 
 void mlx_conditions_begin(mlx_conditions_t *self, int64_t now_us)
 {
-    settle(self, now_us);
+    add_contended(self, now_us);
     self->measuring = true;
     self->begun_us = now_us;
     /* The hottest moment is that of the run. */
@@ -300,7 +300,7 @@ void mlx_conditions_begin(mlx_conditions_t *self, int64_t now_us)
 
 void mlx_conditions_end(mlx_conditions_t *self, int64_t now_us)
 {
-    settle(self, now_us);
+    add_contended(self, now_us);
     self->measuring = false;
     self->ended_us = now_us;
 }
@@ -371,10 +371,10 @@ static void write_machine(const mlx_conditions_t *self, mlx_value_t *result, mlx
         mlx_value_set_str(result, "thermal_state", self->thermal_state);
         if (strcmp(self->thermal_state, "nominal") != 0)
             mlx_value_append(warnings,
-                             mlx_value_new_str("the machine was hot: its clocks were held down"));
+                             mlx_value_new_str("the machine was hot: its clocks were throttled"));
     }
     if (self->throttled)
-        mlx_value_append(warnings, mlx_value_new_str("the GPU's clocks were held down"));
+        mlx_value_append(warnings, mlx_value_new_str("the GPU's clocks were throttled"));
     if (self->cpu_before > busy_cpu)
         warn(warnings, "the processor was", self->cpu_before, "busy before the run");
     if (self->gpu_before > busy_gpu)

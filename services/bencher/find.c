@@ -183,7 +183,7 @@ static void refuse(mlx_find_t *self)
     } else if (self->last.code && self->names_count == 0) {
         err = self->last;
     } else if (self->model) {
-        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no runtime has a model %.100s", self->model);
+        mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no runtime has the model %.100s", self->model);
         if (self->names_count)
             mlx_error_hint(&err, "available: %.200s", mlx_buf_str(&self->names));
         else

@@ -38,7 +38,7 @@ typedef struct {
     mlx_http_t *http;
     const mlx_runtime_keys_t *keys; /* that HTTP sends; borrowed; may be NULL */
     const mlx_overview_t *overview; /* used by the call of _new only */
-    const char *host;               /* runtimes of other machines are no candidates */
+    const char *host;               /* runtimes of other machines are not candidates */
     const char *model;              /* NULL: the one that is loaded */
     const char *url;                /* NULL: those on the bus */
 } mlx_find_options_t;

@@ -90,7 +90,7 @@ static void fail(mlx_probe_t *self, const mlx_http_reply_t *reply)
 
 /* ---- the sequence ---- */
 
-/*  Ask what the back end asks that tells of models and version, and counts as no use. */
+/*  Ask the back end's questions about models and version, which do not count as use. */
 static void ask_next(mlx_probe_t *self)
 {
     for (; self->query < MLX_RUNTIME_QUERIES_MAX; self->query++) {

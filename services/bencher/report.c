@@ -6,7 +6,7 @@
 #include "common/base/stats.h"
 #include "plan.h"
 
-/*  Of a wait, what is no queue: sending, reading, a busy machine's scheduler. */
+/*  Of a wait, what is not a queue: sending, reading, a busy machine's scheduler. */
 static const double quiet_s = 0.15, quiet_part = 0.25;
 
 /*  Times the usual that a first token takes when something else is in the way. */
@@ -82,14 +82,14 @@ static double wait_beyond(const mlx_record_t *record, double usual_s)
 double mlx_report_queued(const mlx_record_t *records, size_t count)
 {
     mlx_summary_t work = summary_of(records, count, work_s);
-    mlx_summary_t usual = summary_of(records, count, mlx_report_ttft);
+    mlx_summary_t typical = summary_of(records, count, mlx_report_ttft);
     double sum_s = 0;
-    if (usual.count == 0)
+    if (typical.count == 0)
         return (double)NAN;
     for (size_t i = 0; i < count; i++) {
         double worked_s = work_s(&records[i]);
         if (isnan(worked_s)) /* was cut, or has no clock */
-            worked_s = work.count ? work.p90 : unusual * usual.median;
+            worked_s = work.count ? work.p90 : unusual * typical.median;
         sum_s += wait_beyond(&records[i], worked_s);
     }
     return sum_s;

@@ -7,7 +7,7 @@
 #include "prompts.h"
 
 enum {
-    MLX_REPORT_TOKENS_MIN = 4,     /* a shorter reply is shown, but is no measurement of speed */
+    MLX_REPORT_TOKENS_MIN = 4,     /* a shorter reply is shown, but is not a measurement of speed */
     MLX_REPORT_TOKENS_JUDGED = 32, /* of a reply that is long enough to compare runs by it */
 };
 

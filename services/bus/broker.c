@@ -198,7 +198,7 @@ static void take(const input_t *input, zmq_msg_t *topic_frame, zmq_msg_t *body_f
     if (mlx_pressure_admits(self->pressure, body.len))
         forward(self, topic_frame, body_frame);
     else
-        refuse(self, "queues", "a large message was not passed on: readers do not fetch theirs");
+        refuse(self, "queues", "a large message was dropped: readers do not keep up");
 }
 
 /*  One message of any number of frames into FRAMES[2]; false when none is there. */
@@ -233,7 +233,7 @@ static int on_input(zloop_t *zloop, zsock_t *reader, void *arg)
         if (count == 2)
             take(input, &frames[0], &frames[1], now_us);
         else
-            refuse(input->broker, "message", "a message of more or less than two frames");
+            refuse(input->broker, "message", "a message that does not have two frames");
     }
     for (int k = 0; k < 3; k++)
         zmq_msg_close(&frames[k]);
@@ -337,11 +337,11 @@ static void expire(void *arg)
     mlx_retained_stats_t kept = mlx_retained_stats(self->retained);
     if (before > kept.bytes + TRIM_BYTES)
         mlx_os_trim();
-    tell(self, "connections", "connections more than there are descriptors for were turned away",
+    tell(self, "connections", "connections beyond the limit of descriptors were refused",
          mlx_door_refused(), &self->turned_away);
-    tell(self, "last-values", "last values made room for others: see bus.retain_mb", kept.evicted,
-         &self->evicted);
-    tell(self, "subscriptions", "readers that subscribed without end were disconnected",
+    tell(self, "last-values", "last values were dropped to make room for others: see bus.retain_mb",
+         kept.evicted, &self->evicted);
+    tell(self, "subscriptions", "readers with too many subscriptions were disconnected",
          mlx_readers_excessive(self->readers), &self->excessive);
 }
 
@@ -400,7 +400,8 @@ int mlx_broker_in_place(const mlx_broker_t *self, mlx_error_t *err)
         if (stat(path, &status) == 0 && status.st_ino == self->places[i].inode)
             continue;
         mlx_error_set(err, MLX_ERR_FAILED, "%s was removed while the bus was running", path);
-        return mlx_error_hint(err, "it is started again; see what cleans the run directory");
+        return mlx_error_hint(
+            err, "it is restarted; find out what deletes files from the run directory");
     }
     return 0;
 }

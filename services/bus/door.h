@@ -20,7 +20,7 @@
 
 #include "proto/base.h"
 
-/*  Begin to count, or count anew after the limit has changed. */
+/*  Begin to count, or count again after the limit has changed. */
 void mlx_door_watch(void);
 
 /*  Let everybody in again. */

@@ -84,7 +84,7 @@ static void tell_all_down(void *arg)
     }
 }
 
-/*  A broker that nobody finds is no use: its manager starts another. */
+/*  A broker that nobody can find is useless: its manager starts another. */
 static void on_look(void *arg)
 {
     const state_t *self = arg;

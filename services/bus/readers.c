@@ -53,7 +53,7 @@ void mlx_readers_destroy(mlx_readers_t **self)
     *self = NULL;
 }
 
-/*  What the descriptor leads to; false when it is no socket. */
+/*  What the descriptor leads to; false when it is not a socket. */
 static bool inode_of(int fd, ino_t *inode)
 {
     struct stat status;

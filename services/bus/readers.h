@@ -3,7 +3,7 @@
  *  libzmq names no connection, but each subscription says which descriptor it came through and
  *  whose key was shown there. That is enough to end a connection: one whose key is no longer
  *  allowed, one whose reader fetches nothing while messages pile up for it, one that subscribes
- *  without end. A client of ZeroMQ connects again by itself, and is then looked at anew.
+ *  without end. A client of ZeroMQ connects again by itself, and is then looked at again.
  *
  *      mlx_readers_t *readers = mlx_readers_new(is_allowed, self);
  *      if (mlx_readers_subscribed(readers, &frame, now_us)) ... give it the last values soon
@@ -37,7 +37,7 @@ size_t mlx_readers_end_stuck(mlx_readers_t *self, int64_t now_us);
 /*  End the connections made with a key that may not read any more. Returns their number. */
 size_t mlx_readers_end_denied(mlx_readers_t *self);
 
-/*  Connections ended for subscribing without end, since the beginning. */
+/*  Connections ended for too many subscriptions, since the start. */
 int64_t mlx_readers_excessive(const mlx_readers_t *self);
 
 #endif

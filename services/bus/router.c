@@ -125,7 +125,7 @@ static void lose_service(mlx_router_t *self, service_t *service)
         if (call->service != service)
             continue;
         answer_error(self, call->caller, call->id, MLX_ERR_UNAVAILABLE, text,
-                     "its service manager restarts it; try again");
+                     "its service manager will restart it; try again");
         end_call(self, call);
     }
     self->events.on_presence(self->events.arg, service->name, false);
@@ -244,7 +244,7 @@ static bool on_ready(mlx_router_t *self, zframe_t *peer, zmsg_t *frames)
     if (valid && !service)
         service = add_service(self, name);
     if (valid && !service)
-        send_to(self, peer, message("refused", "the broker already knows too many services"));
+        send_to(self, peer, message("refused", "too many services are registered already"));
     else if (service && service->peer && !zframe_eq(service->peer, peer) &&
              send_to(self, service->peer, message("ping", NULL)))
         send_to(self, peer, message("refused", "a service of this name is already running"));
@@ -346,7 +346,7 @@ static bool pass_reply(mlx_router_t *self, zframe_t *peer, zmsg_t *frames, const
         if (strcmp(verb, "progress") != 0)
             end_call(self, call);
     }
-    /* A reply that comes after its call was given up is no fault of the service. */
+    /* A reply that comes after its call was given up is not a fault of the service. */
     bool shaped = body != NULL;
     zframe_destroy(&caller);
     zframe_destroy(&body);

@@ -69,7 +69,7 @@ mlx_value_t *mlx_cache_status(mlx_cache_t *self, mlx_error_t *err);
  *  starts fast. */
 mlx_value_t *mlx_cache_kept_status(const char *home, const mlx_env_t *env);
 
-/*  The same, looking at every file anew: status may take what the registry keeps as long as no
+/*  The same, looking at every file again: status may take what the registry keeps as long as no
  *  folder changed (a file that was written to in its place does not change its folder). */
 mlx_value_t *mlx_cache_refresh(mlx_cache_t *self, mlx_error_t *err);
 

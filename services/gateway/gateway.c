@@ -179,7 +179,7 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
         reply_json(request, cache);
         return;
     }
-    mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the cache service does not report");
+    mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the cache service is not reporting");
     mlx_error_hint(&err, "start it (mlx-cached), or see `mlxctl services`");
     mlx_httpd_error(request, &err);
 }

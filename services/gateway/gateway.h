@@ -32,7 +32,7 @@ typedef struct {
     const char *name;   /* of this machine, as others reach it; may be NULL */
     bool vllm_names;    /* /metrics has the names of vLLM too */
 
-    const char *mcp_token; /* who shows it may speak MCP at /mcp; NULL: nobody */
+    const char *mcp_token; /* what a client of /mcp must present; NULL: no MCP */
     bool mcp_changes;      /* with the tools that change something */
 
     /*  What to export to an OpenTelemetry collector (otlp.h), borrowed; NULL: nothing. */

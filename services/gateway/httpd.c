@@ -348,7 +348,7 @@ static enum MHD_Result count_host(void *cls, enum MHD_ValueKind kind, const char
     return MHD_YES;
 }
 
-static unsigned judge_method(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
+static unsigned check_method(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
 {
     bool post = is_post_path(request);
     const char *length = mlx_httpd_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -374,12 +374,12 @@ static unsigned judge_method(mlx_httpd_request_t *request, const char *method, m
 }
 
 /*  0, or the status that refuses it with ERR. */
-static unsigned judge(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
+static unsigned check_request(mlx_httpd_request_t *request, const char *method, mlx_error_t *err)
 {
     const mlx_guard_t *guard = &request->httpd->guard;
     int hosts = 0;
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_host, &hosts);
-    unsigned status = judge_method(request, method, err);
+    unsigned status = check_method(request, method, err);
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         return status;
     if (hosts != 1 || !mlx_guard_host(guard, mlx_httpd_header(request, MHD_HTTP_HEADER_HOST))) {
@@ -444,7 +444,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (!request) {
         mlx_error_t err = {0};
         *context = request = new_request(self, connection, url);
-        unsigned status = judge(request, method, &err);
+        unsigned status = check_request(request, method, &err);
         connection_t *c = connection_of(connection);
         c->busy = status != 0 || !request->post;
         c->first = c->first || request->post;

@@ -103,7 +103,7 @@ static unsigned open_message(mlx_mcp_letter_t *letter, const mlx_mcp_head_t *hea
     const char *method = mlx_value_str(message, "method");
     const char *version = mlx_value_str(meta, META_VERSION);
     if (mlx_value_type(message) != MLX_MAP)
-        return refuse(reply, REFUSED, NULL, BAD_REQUEST, "one JSON-RPC message in a POST");
+        return refuse(reply, REFUSED, NULL, BAD_REQUEST, "send one JSON-RPC message per POST");
     letter->modern =
         mlx_value_get(meta, META_VERSION) || (head->version && !mlx_mcp_is_legacy(head->version));
     const char *wrong = letter->modern && id ? mismatch(head, version, method, params) : NULL;

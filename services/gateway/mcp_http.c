@@ -198,7 +198,7 @@ static bool may(mlx_mcp_http_t *self, mlx_httpd_request_t *request)
         mlx_error_hint(&err, "`mlxctl mcp --url` prints it");
         mlx_httpd_refuse(request, UNAUTHORIZED, &err);
     } else if (self->count >= EXCHANGES_MAX) {
-        mlx_error_set(&err, MLX_ERR_BUSY, "%d requests are under way", EXCHANGES_MAX);
+        mlx_error_set(&err, MLX_ERR_BUSY, "%d requests are already in progress", EXCHANGES_MAX);
         mlx_httpd_error(request, &err);
     }
     return !err.code;

@@ -145,7 +145,7 @@ static void on_taken(lane_t *lane, const mlx_http_reply_t *reply)
     forget(lane);
     tell_well(lane);
     if (refused)
-        tell_trouble(lane, "the receiver refused a part");
+        tell_trouble(lane, "the receiver rejected part of it");
     if (lane->signal == MLX_OTLP_TRACES && lane->otlp->waiting >= BATCH_MAX)
         send_lane(lane);
 }

@@ -16,7 +16,7 @@ void mlx_request_metrics_write(const mlx_request_stats_t *stats, mlx_metrics_for
                                mlx_buf_t *out);
 
 /*  The same under the names and labels of vLLM (model_name, engine), with the totals and the gauge
- *  of running requests that its dashboards show. What we do not know is not there: the KV cache,
+ *  of running requests that its dashboards show. What is unknown is absent: the KV cache,
  *  preemptions, requests that wait. */
 void mlx_request_metrics_vllm(const mlx_request_stats_t *stats, const mlx_overview_t *overview,
                               int64_t now_us, mlx_metrics_format_t format, mlx_buf_t *out);

@@ -197,7 +197,7 @@ void mlx_alert_routes_send(mlx_alert_routes_t *self, const char *rule, const cha
     for (size_t i = 0; i < mlx_value_size(self->config); i++) {
         const mlx_value_t *route = mlx_value_at(self->config, i);
         if (self->count >= MLX_ALERT_WAITING) {
-            self->problem(self->arg, "route", "too many alerts wait: one was not delivered");
+            self->problem(self->arg, "route", "too many alerts are waiting: one was not delivered");
             return;
         }
         delivery_t *delivery = mlx_alloc(1, sizeof *delivery);

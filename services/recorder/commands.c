@@ -20,7 +20,7 @@ static const mlx_track_t *find_series(const mlx_asked_t *asked, const char *name
     const mlx_tracks_t *tracks = mlx_history_tracks(asked->history);
     mlx_suggest_t near = {.word = name};
     if (!name) {
-        mlx_error_set(err, MLX_ERR_USAGE, "which series? Give \"series\"");
+        mlx_error_set(err, MLX_ERR_USAGE, "\"series\" is missing");
         return NULL;
     }
     MLX_CLEANUP(mlx_free_p) char *here = mlx_format("%s/%s", asked->host, name);

@@ -278,9 +278,9 @@ typedef struct {
     size_t count, running_from;
     mlx_energy_row_t *rows;
     size_t row_count;
-} settle_t;
+} apportion_t;
 
-static void add_running(settle_t *self, const server_t *server, const mlx_value_t *map)
+static void add_running(apportion_t *self, const server_t *server, const mlx_value_t *map)
 {
     double age = 0;
     const char *model = mlx_value_str(map, "model");
@@ -294,7 +294,7 @@ static void add_running(settle_t *self, const server_t *server, const mlx_value_
 }
 
 /*  Those that have ended, and those that have run for so long that we do not wait for their end. */
-static void collect_items(settle_t *self)
+static void collect_items(apportion_t *self)
 {
     const mlx_joules_t *energy = self->energy;
     for (size_t i = 0; i < energy->item_count; i++) {
@@ -347,7 +347,7 @@ static void add_to(mlx_energy_row_t *rows, size_t *count, const mlx_energy_row_t
         rows[(*count)++] = wanted;
 }
 
-static void put_hour(settle_t *self, const mlx_energy_hour_t *hour)
+static void put_hour(apportion_t *self, const mlx_energy_hour_t *hour)
 {
     const struct {
         mlx_energy_kind_t kind;
@@ -387,7 +387,7 @@ static int64_t most(int64_t a, int64_t b)
 }
 
 /*  The share of ITEM in each hour, and the item itself in the hour of its end. */
-static void put_item(settle_t *self, item_t *item, const mlx_sweep_t *sweep)
+static void put_item(apportion_t *self, item_t *item, const mlx_sweep_t *sweep)
 {
     const mlx_energy_hour_t *hours;
     size_t count = mlx_sweep_hours(sweep, &hours);
@@ -413,7 +413,7 @@ static void put_item(settle_t *self, item_t *item, const mlx_sweep_t *sweep)
 }
 
 /*  Make the rows of what lies before the bound. */
-static void settle(settle_t *self)
+static void apportion(apportion_t *self)
 {
     const mlx_joules_t *energy = self->energy;
     collect_items(self);
@@ -437,7 +437,7 @@ static void settle(settle_t *self)
     mlx_sweep_destroy(&sweep);
 }
 
-static int write_all(const mlx_joules_t *self, const settle_t *settled, mlx_db_t *db,
+static int write_all(const mlx_joules_t *self, const apportion_t *settled, mlx_db_t *db,
                      int64_t now_us, mlx_error_t *err)
 {
     mlx_energy_state_t state = {.settled_us = most(settled->bound_us, self->state.settled_us),
@@ -457,7 +457,7 @@ static int write_all(const mlx_joules_t *self, const settle_t *settled, mlx_db_t
     return rc;
 }
 
-static void count_totals(mlx_joules_t *self, const settle_t *settled)
+static void count_totals(mlx_joules_t *self, const apportion_t *settled)
 {
     for (size_t i = 0; i < settled->row_count; i++) {
         mlx_energy_row_t row = settled->rows[i], client;
@@ -476,7 +476,7 @@ static void count_totals(mlx_joules_t *self, const settle_t *settled)
 }
 
 /*  What was settled is done with; the last point before stays, from which the curve goes on. */
-static void forget(mlx_joules_t *self, const settle_t *settled)
+static void forget(mlx_joules_t *self, const apportion_t *settled)
 {
     int64_t bound_us = settled->bound_us;
     size_t first = 0, kept = 0;
@@ -496,14 +496,14 @@ static void forget(mlx_joules_t *self, const settle_t *settled)
 
 int mlx_energy_flush(mlx_joules_t *self, mlx_db_t *db, int64_t now_us, mlx_error_t *err)
 {
-    settle_t settled = {.energy = self, .bound_us = bound_at(self, now_us)};
+    apportion_t settled = {.energy = self, .bound_us = bound_at(self, now_us)};
     if (self->state.settled_us == 0 && self->item_count == 0)
         return 0;
     if (self->state.settled_us == 0) /* requests, but no power ever */
         self->state.settled_us = settled.bound_us;
     settled.rows = mlx_alloc(NAMES_MAX, sizeof *settled.rows);
     if (settled.bound_us > self->state.settled_us)
-        settle(&settled);
+        apportion(&settled);
     int rc = write_all(self, &settled, db, now_us, err);
     if (rc == 0) {
         self->saved = self->count;

@@ -220,8 +220,8 @@ static mlx_value_t *result_of(report_t *self, double idle_watts)
     set_real(result, "idle_power", idle_watts);
     if (self->all.known_s <= 0 && self->all.unsplit <= 0)
         mlx_value_set_str(result, "reason",
-                          "no power reading was settled in this time: it takes a minute, and "
-                          "`mlxctl status` tells why where there is none");
+                          "no power was recorded in this time: it takes a minute, and `mlxctl "
+                          "status` says why a reading is missing");
     return result;
 }
 

@@ -372,8 +372,9 @@ static bool hot_machine(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t 
         return false;
     snprintf(out->subject, sizeof out->subject, "sensor.temperature");
     snprintf(out->summary, sizeof out->summary,
-             "the machine is hot (%s): it works slower until it has cooled down", state);
-    snprintf(out->remedy, sizeof out->remedy, "let it cool: free its air, then mlxctl top");
+             "the machine is hot (%s): it runs slower until it has cooled down", state);
+    snprintf(out->remedy, sizeof out->remedy,
+             "let it cool: clear its vents, then watch mlxctl top");
     return true;
 }
 
@@ -392,12 +393,12 @@ static bool throttled(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *o
             snprintf(watts, sizeof watts, ", %.0f of %.0f W", gpu->watts, gpu->watts_limit);
         snprintf(out->subject, sizeof out->subject, "%s", gpu->topic);
         snprintf(out->summary, sizeof out->summary,
-                 "GPU %s is held down while it generates: %s%s%s",
+                 "GPU %s is throttled while it generates: %s%s%s",
                  gpu->topic + strlen("sensor.gpu."), gpu->throttle, celsius, watts);
         snprintf(out->remedy, sizeof out->remedy,
                  strstr(gpu->throttle, "thermal")
-                     ? "look after its cooling; nvidia-smi -q -d PERFORMANCE says more"
-                     : "look at its power limit: nvidia-smi -q -d POWER");
+                     ? "check its cooling; nvidia-smi -q -d PERFORMANCE says more"
+                     : "check its power limit: nvidia-smi -q -d POWER");
         out->value = gpu->celsius;
         return true;
     }
@@ -425,9 +426,9 @@ static bool regression(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *
     snprintf(out->summary, sizeof out->summary, "%s", text);
     if (slower->back[0])
         snprintf(out->remedy, sizeof out->remedy,
-                 "go back to %s, and prove it: mlxctl bench --compare", slower->back);
+                 "go back to %s, then confirm: mlxctl bench --compare", slower->back);
     else
-        snprintf(out->remedy, sizeof out->remedy, "prove it: mlxctl bench --compare");
+        snprintf(out->remedy, sizeof out->remedy, "confirm: mlxctl bench --compare");
     out->value = slower->loss.ratio;
     out->threshold = 1;
     return true;
@@ -436,9 +437,9 @@ static bool regression(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *
 static const mlx_finding_rule_t rules[] = {
     {"prompt_truncated", 0, "a prompt fills its context to the last token", prompt_truncated},
     {"context_full", 0, "a request took nine tenths of its context", context_full},
-    {"cpu_layers", 20, "a model is not whole on the GPU", cpu_layers},
+    {"cpu_layers", 20, "part of a model is not on the GPU", cpu_layers},
     {"swapping", 20, "swap has grown since a model was loaded", swapping},
-    {"throttled", 30, "heat or a power limit holds the GPU down at work", throttled},
+    {"throttled", 30, "heat or a power limit throttles the GPU under load", throttled},
     {"queueing", 0, "requests wait for their turn", queueing},
     {"reloaded", 0, "a model is loaded again and again", reloaded},
     {"idle_model", 60, "an unused model holds scarce GPU memory", idle_model},

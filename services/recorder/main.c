@@ -173,7 +173,7 @@ static mlx_energy_prices_t prices_of(const mlx_config_t *config)
                                  .currency = mlx_config_str(config, "energy.currency")};
 }
 
-/*  Of what generates on the GPU, where the driver is no part of the system. */
+/*  Of what generates on the GPU, where the driver is not part of the system. */
 static void read_driver(char *out, size_t size)
 {
     char version[48] = "";

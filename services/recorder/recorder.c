@@ -104,12 +104,12 @@ static void recover(mlx_recorder_t *self, const mlx_error_t *err)
 
 static void say_health(const mlx_recorder_t *self)
 {
-    const char *reason = !self->history    ? "the history cannot be opened"
-                         : self->misplaced ? "the history is gone from its place and cannot be "
-                                             "written there"
-                         : self->crowded   ? "there are more series than can be recorded"
-                         : self->failing   ? "the history cannot be written: is the disk full?"
-                                           : self->set_aside;
+    const char *reason = !self->history ? "the history cannot be opened"
+                         : self->misplaced
+                             ? "the history file was removed and cannot be created again"
+                         : self->crowded ? "there are too many series to record them all"
+                         : self->failing ? "the history cannot be written: is the disk full?"
+                                         : self->set_aside;
     self->options.health(self->options.arg, reason);
 }
 
@@ -143,8 +143,7 @@ void mlx_recorder_check_place(mlx_recorder_t *self)
              mlx_format("%s was replaced: what it held until then is in %s", self->path, saved));
     else if (mlx_history_store_put_back(saved, self->path, &err) == 0)
         note(self, "place",
-             mlx_format("%s was deleted or moved away: it was written anew from "
-                        "what was open",
+             mlx_format("%s was deleted or moved away: it was recreated from the open database",
                         self->path));
     if (open_history(self, &err))
         self->options.problem(self->options.arg, "open", err.text);
@@ -377,7 +376,7 @@ static void report_energy(const mlx_recorder_t *self)
     if (*totals.scope)
         mlx_value_set_str(d, "scope", totals.scope);
     else
-        mlx_value_set_str(d, "reason", "this machine tells no power: `mlxctl status` says why");
+        mlx_value_set_str(d, "reason", "this machine reports no power: `mlxctl status` says why");
     if (!isnan(totals.idle_watts))
         mlx_value_set_real(d, "idle_power", totals.idle_watts);
     if (totals.measured > 0) {
@@ -409,8 +408,9 @@ static void tell_of_series(mlx_recorder_t *self)
     if (pruned <= 0)
         return;
     MLX_CLEANUP(mlx_free_p)
-    char *text = mlx_format("%lld series of few values that had fallen silent made room for others",
-                            (long long)pruned);
+    char *text =
+        mlx_format("%lld inactive series with few values were dropped to make room for others",
+                   (long long)pruned);
     self->options.problem(self->options.arg, "series", text);
 }
 

@@ -38,7 +38,7 @@ typedef struct {
     void *arg;
 } mlx_recorder_options_t;
 
-/*  A damaged database is set aside and a new one begun: that is no error. NULL with ERR
+/*  A damaged database is set aside and a new one begun: that is not an error. NULL with ERR
  *  otherwise. */
 mlx_recorder_t *mlx_recorder_new(const mlx_recorder_options_t *options, mlx_error_t *err);
 void mlx_recorder_destroy(mlx_recorder_t **self);

@@ -218,7 +218,7 @@ static void end_source(mlx_rules_t *self, rule_t *rule, source_t *source, const 
     publish_resolved(self, rule, source, reading, t);
 }
 
-static void judge(mlx_rules_t *self, rule_t *rule, source_t *source, reading_t *reading)
+static void evaluate(mlx_rules_t *self, rule_t *rule, source_t *source, reading_t *reading)
 {
     source->seen = reading->t;
     source->fresh = true;
@@ -258,7 +258,7 @@ static void on_number(void *arg, const char *path, const mlx_field_t *field, dou
     source_t *source = source_of(visit->rule, mlx_buf_str(&visit->series));
     reading_t reading = {.field = field, .value = value, .t = visit->message->t};
     if (source)
-        judge(visit->rules, visit->rule, source, &reading);
+        evaluate(visit->rules, visit->rule, source, &reading);
 }
 
 /*  What this topic used to say and now does not is no longer so. */

@@ -23,8 +23,8 @@ typedef struct {
 typedef struct {
     mlx_slower_t slower; /* names the series too */
     cause_t cause, old;
-    bool known;   /* it has a cause */
-    bool judging; /* it changed: what comes is held against what was */
+    bool known;     /* it has a cause */
+    bool comparing; /* it changed: new requests are compared with the old ones */
     bool lost;
     bool loaded; /* these are the options that the model is loaded with */
     int64_t used_us;
@@ -123,7 +123,7 @@ static void adopt(series_t *self, bool afresh)
     for (size_t i = 0; i < self->m; i++)
         keep_before(self, &self->after[i]);
     self->m = 0;
-    self->judging = self->lost = false;
+    self->comparing = self->lost = false;
 }
 
 static size_t say_change(char *out, size_t size, const char *what, const char *from, const char *to)
@@ -204,12 +204,12 @@ static bool see(mlx_speed_watch_t *self, const change_t *change)
         return false;
     }
     if (series->known) {
-        /* A second change before the first is judged: both are held against what was before. */
-        if (!series->judging)
+        /* A second change before the first is decided: both are compared with what was before. */
+        if (!series->comparing)
             series->old = series->cause;
         series->m = 0;
         series->lost = false;
-        series->judging = changed(&series->old, &change->cause);
+        series->comparing = changed(&series->old, &change->cause);
         series->slower.changed_us = change->t_us;
     }
     merge(&series->cause, &change->cause);
@@ -219,7 +219,7 @@ static bool see(mlx_speed_watch_t *self, const change_t *change)
 
 /* ---- requests ---- */
 
-static void judge(series_t *self)
+static void compare_speeds(series_t *self)
 {
     if (!mlx_speed_is_look(self->m))
         return;
@@ -240,14 +240,14 @@ static void add(series_t *self, const mlx_speed_t *one)
     self->used_us = one->t_us;
     if (self->lost && one->t_us - self->slower.changed_us > STANDS_US)
         adopt(self, true);
-    if (!self->judging) {
+    if (!self->comparing) {
         keep_before(self, one);
         return;
     }
     if (self->m < MLX_SPEED_AFTER_MAX)
         self->after[self->m++] = *one;
     if (!self->lost)
-        judge(self);
+        compare_speeds(self);
 }
 
 static server_t *server_of(mlx_speed_watch_t *self, const char *topic)

@@ -230,9 +230,8 @@ static int take_requests(asked_t *self, mlx_db_t *db, mlx_request_log_t *log, in
         return -1;
     if (self->scanned < SCAN_ROWS)
         return 0;
-    mlx_error_set(err, MLX_ERR_USAGE, "there are more than %d requests in parts of days",
-                  SCAN_ROWS);
-    return mlx_error_hint(err, "take a shorter range, or one that begins with a day of UTC");
+    mlx_error_set(err, MLX_ERR_USAGE, "the days at the ends have more than %d requests", SCAN_ROWS);
+    return mlx_error_hint(err, "take a shorter range, or one that starts at midnight UTC");
 }
 
 static void take_row(asked_t *self, int64_t day, const void *data, size_t len)

@@ -109,7 +109,7 @@ static bool is_unused(const mlx_track_t *track)
     return track->name[0] == MLX_TRACK_UNUSED[0];
 }
 
-/*  Fill the hash table anew, with SLOT_COUNT slots. */
+/*  Fill the hash table again, with SLOT_COUNT slots. */
 static void index_all(mlx_tracks_t *self, size_t slot_count)
 {
     free(self->slots);

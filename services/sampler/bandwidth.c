@@ -167,7 +167,7 @@ bool mlx_bandwidth_count(mlx_bandwidth_pmu_t *self, double *read_bytes, double *
         uint64_t value;
         if (read(self->counters[i].fd, &value, sizeof value) != sizeof value)
             return false;
-        /* perf extends counters of fewer bits. One that goes back began anew. */
+        /* perf extends counters of fewer bits. One that goes back began again. */
         if (value >= self->counters[i].last)
             self->counters[i].sum +=
                 (double)(value - self->counters[i].last) * self->counters[i].bytes;

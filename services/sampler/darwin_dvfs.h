@@ -41,7 +41,7 @@ typedef struct {
     bool has_cycles;
 } mlx_dvfs_use_t;
 
-/*  Read the tables of this machine; a table that is not there stays empty. */
+/*  Read the tables of this machine; a table that does not exist stays empty. */
 void mlx_dvfs_read(mlx_dvfs_t *self);
 
 /*  The tier of a core by its channel's name: "PCPU010", "DIE_1_ECPU3", "MCPU0"; and its letters. */

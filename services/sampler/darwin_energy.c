@@ -24,7 +24,8 @@ void mlx_energy_move(mlx_energy_t *self, double joules, int64_t now_us)
     size_t last = self->count++;
     self->points[last].t_us = now_us;
     self->points[last].joules = sum;
-    /* Back to the latest movement that lies a batch before. The start is no movement, but a counter
+    /* Back to the latest movement that lies a batch before. The start is not a movement, but a
+       counter
      * that first moves a whole batch after it had moved just before it. */
     size_t from = last;
     while (from > 0 && now_us - self->points[from].t_us < WINDOW_US)

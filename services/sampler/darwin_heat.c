@@ -8,7 +8,7 @@
 
 static const char topic[] = "sensor.temperature";
 
-/*  Written so that NaN is no temperature either. */
+/*  Written so that NaN is not a temperature either. */
 bool mlx_heat_is_real(mlx_heat_place_t place, double celsius)
 {
     double coldest = place == MLX_HEAT_OTHER ? 0 : COLDEST;

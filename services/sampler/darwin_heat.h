@@ -34,7 +34,7 @@ typedef struct {
 /*  Is CELSIUS a temperature that something at PLACE can have? */
 bool mlx_heat_is_real(mlx_heat_place_t place, double celsius);
 
-/*  Take a thermometer's value in and list it; a value that is no temperature is left out. */
+/*  Take a thermometer's value in and list it; a value that is not a temperature is left out. */
 void mlx_heat_add(mlx_heat_t *self, mlx_heat_place_t place, const char *label, const char *source,
                   double celsius, mlx_readings_t *out);
 

@@ -27,7 +27,7 @@ void mlx_fdinfo_destroy(mlx_fdinfo_t **self);
 /*  May files of the GPU in PCI slot SLOT be read now? "": it is not known whose the file is. */
 typedef bool (*mlx_fdinfo_may_read_fn)(void *arg, const char *slot);
 
-/*  Read anew what may be read; rates are differences to the call before. NOW_US is monotonic. */
+/*  Read again what may be read; rates are differences to the call before. NOW_US is monotonic. */
 void mlx_fdinfo_update(mlx_fdinfo_t *self, int64_t now_us, mlx_fdinfo_may_read_fn may_read,
                        void *arg);
 

@@ -6,11 +6,11 @@
  *  Looking changes nothing: a suspended device is not asked; a GPU that may suspend by itself, an
  *  NVMe drive and a disk (drivetemp) are asked once a minute at most, so that they can fall asleep
  *  between. Whether a disk stands still cannot be known without asking it: one that moved no data
- *  since it was asked last is not asked at all, as each question would start its time anew. Fans
+ *  since it was asked last is not asked at all, as each question would start its time again. Fans
  *  are read every 5 s. Values in between are the last ones, with their age.
  *
- *  What is no measurement is no reading: an input with a fault, the constants that some chips give
- *  for what they do not measure, what no machine survives (127 degrees, 65535 rpm).
+ *  What is not a measurement is not a reading: an input with a fault, the constants that some
+ *  chips give for what they do not measure, what no machine survives (127 degrees, 65535 rpm).
  *
  *      mlx_hwmon_t *inputs = mlx_hwmon_new("/sys", rank_of);
  *      mlx_hwmon_read(inputs, now_us);
@@ -51,7 +51,7 @@ typedef int (*mlx_hwmon_rank_fn)(const mlx_hwmon_input_t *input);
 mlx_hwmon_t *mlx_hwmon_new(const char *sys_root, mlx_hwmon_rank_fn rank_of);
 void mlx_hwmon_destroy(mlx_hwmon_t **self);
 
-/*  Read what may be read. Looks for inputs anew when chips came or went, which is looked after
+/*  Read what may be read. Looks for inputs again when chips came or went, which is looked after
  *  every minute, and when there was no answer at all. Returns how many have a value or are left
  *  asleep. NOW_US is monotonic. */
 size_t mlx_hwmon_read(mlx_hwmon_t *self, int64_t now_us);

@@ -4,7 +4,7 @@
 
 #include "proto/base.h"
 
-/*  The value of KEY in the text of /proc/meminfo, in bytes. False when it is not there or cannot be
+/*  The value of KEY in the text of /proc/meminfo, in bytes. False when it is absent or cannot be
  *  an amount. */
 bool mlx_meminfo_amount(const char *text, const char *key, int64_t *out);
 

@@ -116,7 +116,7 @@ bool mlx_memory_limits_read(const mlx_memory_limits_t *self, int64_t total, mlx_
 {
     *out = (mlx_memory_limit_t){.limit = total, .left = -1};
     for (size_t i = 0; i < self->count; i++) {
-        int64_t limit; /* "max", no limit, is no number; version 1 says 2^63 less a page */
+        int64_t limit; /* "max", no limit, is not a number; version 1 says 2^63 less a page */
         int64_t used;
         if (!mlx_sysfile_int(self->groups[i].limit, &limit) || limit < 0 || limit >= total)
             continue;

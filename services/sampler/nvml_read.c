@@ -34,7 +34,8 @@ typedef struct {
     nvml_return_t fatal; /* what a call said, if that ends the session */
 } look_t;
 
-/*  Bits of the clocks event reasons. Being idle (bit 0) holds clocks down too and is no throttle.
+/*  Bits of the clocks event reasons. Being idle (bit 0) holds clocks down too and is not a
+ *  throttle.
  */
 static const struct {
     unsigned long long bit;
@@ -440,7 +441,7 @@ static void note_missing(mlx_readings_t *out, const mlx_nvml_gpu_t *gpu, bool di
     const char *topic = mlx_readings_gpu_topic(out, gpu->key);
     if (divided)
         mlx_readings_missing(out, topic, "utilization",
-                             "the GPU is divided (MIG): it is counted for no part of it");
+                             "the GPU is partitioned (MIG): this is not counted for any part");
     if (gpu->first_pcie)
         mlx_readings_missing(out, topic, "pcie_tx", "measured from the second reading on");
     if (gpu->first_pcie)

@@ -1,7 +1,7 @@
 /*  rest.h - may a device be asked now, or would that wake it or keep it awake?
  *
  *  A device under runtime power management (Documentation/power/runtime_pm.rst) is woken by most
- *  reads of its driver's files, and each such read starts its idle time anew: a GPU that is asked
+ *  reads of its driver's files, and each such read starts its idle time again: a GPU that is asked
  *  every second never falls asleep. So a suspended device is not asked at all, and one that may
  *  suspend by itself (power/control is "auto") and has been idle for a while is left alone for 20
  *  s: long enough for every driver's own delay. Where that did not make it sleep (a display hangs

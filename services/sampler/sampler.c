@@ -19,7 +19,7 @@ typedef struct {
     double cost_us; /* running mean; negative before the first sample */
     bool told;      /* its absence was told */
     bool worked;    /* a sample succeeded once */
-    char *trouble;  /* "NAME: reason" while it is not there */
+    char *trouble;  /* "NAME: reason" while it is absent */
 } slot_t;
 
 struct mlx_sampler {
@@ -81,7 +81,7 @@ static int64_t ticks(const mlx_sampler_t *self, int64_t span_us)
     return span_us <= self->period_us ? 1 : (span_us + self->period_us - 1) / self->period_us;
 }
 
-/*  The back end is not there, for the reason in ERR: note it and look again later. */
+/*  The back end is absent, for the reason in ERR: note it and look again later. */
 static void lose(const mlx_sampler_t *self, slot_t *slot, const mlx_error_t *err)
 {
     close_backend(slot);

@@ -3,7 +3,7 @@
  *  One tick a period of the rate. In it each back end that is due is sampled, then what all of them
  *  said last is merged and handed on, topic by topic. A back end is due every max(period of the
  *  rate, its min_period_s, 100 times what a sample of it costs): none takes more than 1 % of a
- *  core. One that is not there is looked for again after 1, 2, 4, ... 60 s; one that fails is
+ *  core. One that is absent is looked for again after 1, 2, 4, ... 60 s; one that fails is
  *  closed and looked for in the same way, and its readings are gone meanwhile.
  *
  *      mlx_sampler_t *sampler = mlx_sampler_new(&options);
@@ -29,7 +29,7 @@ typedef struct {
 
     /*  D is borrowed for the call. */
     void (*publish)(void *arg, const char *topic, const mlx_value_t *d);
-    /*  A back end was found (REASON NULL) or is not there, said at the start and at each change. */
+    /*  A back end was found (REASON NULL) or is absent, said at the start and at each change. */
     void (*on_presence)(void *arg, const char *backend, const char *reason);
     /*  A back end that was there failed. */
     void (*on_error)(void *arg, const char *backend, const mlx_error_t *err);

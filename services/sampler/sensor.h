@@ -42,7 +42,7 @@ typedef struct {
     void (*close)(void **state);
 
     /*  What a machine without it lacks: a topic and its fields, separated by spaces. Noted as
-     *  missing with the probe's reason. NULL: nothing to note (a GPU that is not there has no
+     *  missing with the probe's reason. NULL: nothing to note (a GPU that is absent has no
      *  topic). */
     const char *topic;
     const char *fields;
@@ -51,7 +51,7 @@ typedef struct {
 /*  The back ends of this platform in order of trust; *COUNT is set. Static storage. */
 const mlx_sensor_backend_t *const *mlx_sensor_backends(size_t *count);
 
-/*  Note in OUT that BACKEND is not there and WHY: its topic's fields are missing. */
+/*  Note in OUT that BACKEND is absent and WHY: its topic's fields are missing. */
 void mlx_sensor_absent(const mlx_sensor_backend_t *backend, const char *why, mlx_readings_t *out);
 
 /*  Fill in what follows from the readings of all back ends together: sensor.temperature max and gpu

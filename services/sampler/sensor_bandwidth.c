@@ -58,10 +58,11 @@ static int bandwidth_probe(void **state, const mlx_sensor_env_t *env, mlx_error_
     if (self->count && code == 0)
         return 0;
     if (code == 0)
-        mlx_error_set(err, MLX_ERR_NOT_FOUND,
-                      "no memory controller that counts in %s/bus/event_source (a virtual machine "
-                      "has none)",
-                      env->sys_root);
+        mlx_error_set(
+            err, MLX_ERR_NOT_FOUND,
+            "no memory controller with counters in %s/bus/event_source (a virtual machine "
+            "has none)",
+            env->sys_root);
     else
         deny(code, env, err);
     bandwidth_close(state);

@@ -69,7 +69,7 @@ static bool starts_with(const char *text, const char *prefix)
 
 /*  The first row of the table that means INPUT; behind its end: no row does, but it may be the
  *  hottest. Mainboards leave their spare inputs open, and what an open one reads is noise: it is
- *  listed, but is no machine's temperature. */
+ *  listed, but is not a machine's temperature. */
 enum {
     ANY = MLX_COUNT(headlines),
     NOISE

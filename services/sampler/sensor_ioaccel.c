@@ -134,7 +134,7 @@ static int sample_ioaccel(void *state, int64_t now_us, mlx_readings_t *out, mlx_
     size_t seen = 0;
     size_t read = 0;
     io_object_t gpu;
-    /* Matched anew each time: an external GPU comes and goes. */
+    /* Matched again each time: an external GPU comes and goes. */
     for (; found && seen < GPUS_MAX && (gpu = IOIteratorNext(found)); seen++) {
         read += read_gpu(state, gpu, read, now_us, out);
         IOObjectRelease(gpu);

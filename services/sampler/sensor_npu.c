@@ -25,7 +25,7 @@ static const struct {
 
 typedef struct {
     unsigned number;
-    char slot[32]; /* "0000:00:0b.0"; "" where it is no PCI device */
+    char slot[32]; /* "0000:00:0b.0"; "" where it is not a PCI device */
     char name[64];
     const char *vendor, *driver;
     char driver_name[32];

@@ -13,7 +13,7 @@
 typedef struct {
     const mlx_sensor_env_t *env;
     int meminfo;
-    mlx_nvml_pci_t known[MAX_GPUS]; /* on the PCI bus; none where the GPU is no PCI device */
+    mlx_nvml_pci_t known[MAX_GPUS]; /* on the PCI bus; none where the GPU is not a PCI device */
     size_t known_count;
     int64_t scanned_us;
     bool open; /* a session */
@@ -157,7 +157,7 @@ static int adjust_session(nvml_t *self, int64_t now_us, mlx_error_t *err)
     return start_session(self, awake == self->known_count, err);
 }
 
-/*  An external GPU comes and goes: look at the bus again, and begin anew when it shows others. */
+/*  An external GPU comes and goes: look at the bus again, and begin again when it shows others. */
 static void look_at_bus(nvml_t *self, int64_t now_us)
 {
     if (now_us - self->scanned_us < RESCAN_US)

@@ -151,7 +151,7 @@ static bool read_zone(zone_t *zone, int64_t now_us)
 }
 
 /*  The sums over the zones of DOMAIN; NAN when there is none or one of them is not known: half a
- *  machine's power is no answer. */
+ *  machine's power is not an answer. */
 static void sum_domain(const rapl_t *self, size_t domain, double *watts, double *joules)
 {
     size_t zones = 0;

@@ -1,14 +1,14 @@
 /*  sysfile.h - the small text files of /proc and /sys, read cheaply and with distrust
  *
  *  A file that is read again and again is opened once: pread from offset 0 makes the kernel write
- *  it anew at a third of the price of open, read and close. Everything is bounded, numbers are
+ *  it again at a third of the price of open, read and close. Everything is bounded, numbers are
  *  checked to the last byte, and what cannot be read is NAN or false, never 0.
  *
  *      int fd = mlx_sysfile_open("%s/class/hwmon/hwmon0/temp1_input", sys_root);
  *      double celsius = mlx_sysfile_gauge(fd, 1e-3, -100, 250);
  *      mlx_close_p(&fd);
  *
- *  Every function takes a descriptor of -1 for a file that is not there.
+ *  Every function takes a descriptor of -1 for a file that does not exist.
  */
 #ifndef MLX_SAMPLER_SYSFILE_H
 #define MLX_SAMPLER_SYSFILE_H

@@ -234,7 +234,7 @@ static void join_requests(const mlx_activity_t *tap, const mlx_activity_t *own,
         best->model = NULL;
 }
 
-/*  What is known now. The speed is that of who sees more. */
+/*  What is known now. The speed is that of the source that sees more. */
 static mlx_activity_t best_of(const mlx_activity_sources_t *s, bool tap_best)
 {
     mlx_activity_t best = tap_best ? *s->tap : *s->own;
@@ -251,7 +251,7 @@ static void fill(mlx_value_t *d, const mlx_activity_t *best)
 {
     mlx_value_set_bool(d, "busy", best->requests > 0);
     set_count(d, "requests", best->requests);
-    if (best->requests > 0) /* a speed of nothing is no speed */
+    if (best->requests > 0) /* a speed of nothing is not a speed */
         mlx_value_set_real(d, "tokens_per_second", best->tokens_per_second);
     mlx_value_set_real(d, "prompt_tokens_per_second", best->prompt_tokens_per_second);
     mlx_value_set_str(d, "model", best->model);

@@ -84,7 +84,7 @@ typedef struct {
     const mlx_activity_t *own;       /* runner, slots or metrics */
     const char *own_source;          /* their name in the message */
     const struct mlx_totals *totals; /* NULL: none are told */
-    const char *reason;              /* why OWN is not there or not better; NULL: nothing to say */
+    const char *reason;              /* why OWN is absent or not better; NULL: nothing to say */
 } mlx_activity_sources_t;
 
 /*  The data of runtime.<kind>.<endpoint>.activity. The tap is believed while it streams, unless OWN

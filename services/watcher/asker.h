@@ -37,8 +37,8 @@ typedef struct {
     int64_t pid;
 } mlx_asker_t;
 
-/*  The other end of the connected TCP socket FD; what cannot be had stays empty. Linux: one exact
- *  query of sock_diag(7) for the inode, some microseconds. */
+/*  The other end of the connected TCP socket FD; what cannot be determined stays empty. Linux: one
+ *  exact query of sock_diag(7) for the inode, some microseconds. */
 mlx_asker_end_t mlx_asker_end_of(int fd);
 
 /*  The same for the connection from CLIENT to SERVER, an address of this machine. */

@@ -46,7 +46,7 @@ typedef struct {
     mlx_control_scene_t scene;
     mlx_value_t *args;
     const char *cmd; /* static */
-    bool looked;     /* what is loaded was asked for anew */
+    bool looked;     /* what is loaded was asked for again */
     size_t pending;  /* answers to that */
     char *model;
     char *kind;
@@ -149,7 +149,7 @@ static mlx_target_t *choose(const mlx_control_scene_t *scene, const char *cmd, c
         return NULL;
     }
     if (able == 0)
-        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no runtime that answers can do that%s%s",
+        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no reachable runtime supports that%s%s",
                       runtime ? " and is called " : "", runtime ? runtime : "");
     else
         mlx_error_set(err, MLX_ERR_NOT_FOUND, "no runtime has the model %s", model);
@@ -341,7 +341,7 @@ void mlx_control_run(const mlx_control_scene_t *scene, const char *cmd, const ml
     if (!job->cmd)
         mlx_error_set(&err, MLX_ERR_USAGE, "no such command: %.100s", cmd);
     else if (!model || !*model)
-        mlx_error_set(&err, MLX_ERR_USAGE, "which model? Give \"model\"");
+        mlx_error_set(&err, MLX_ERR_USAGE, "\"model\" is missing");
     if (err.code)
         end(job, NULL, &err);
     else

@@ -37,7 +37,7 @@ typedef struct {
 mlx_finder_t *mlx_finder_new(const mlx_finder_options_t *options);
 void mlx_finder_destroy(mlx_finder_t **self);
 
-/*  What listens at ENDPOINT has answered, and is no model server. */
+/*  What listens at ENDPOINT has answered, and is not a model server. */
 void mlx_finder_foreign(mlx_finder_t *self, const mlx_endpoint_t *endpoint);
 
 #endif

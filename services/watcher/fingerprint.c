@@ -47,8 +47,10 @@ static int read_salt(mlx_fingerprint_t *self, const char *path, mlx_error_t *err
     if (!bytes)
         return -1;
     if (len != SALT_BYTES) {
-        mlx_error_set(err, MLX_ERR_FAILED, "%s: not the %d bytes of a salt", path, SALT_BYTES);
-        return mlx_error_hint(err, "remove it: a new one is made, and fingerprints change");
+        mlx_error_set(err, MLX_ERR_FAILED, "%s does not contain a salt of %d bytes", path,
+                      SALT_BYTES);
+        return mlx_error_hint(err,
+                              "remove it; a new one will be created, and fingerprints will change");
     }
     memcpy(self->salt, bytes, SALT_BYTES);
     return 0;

@@ -36,7 +36,7 @@ bool mlx_gate_looks(const mlx_gate_t *self);
 /*  A request is on its way to it, as somebody knows who passed it on. */
 void mlx_gate_hint(mlx_gate_t *self, int64_t now_us);
 
-/*  The server answered what it does; or it did not answer, which is no sign of work. */
+/*  The server answered what it does; or it did not answer, which is not a sign of work. */
 void mlx_gate_answered(mlx_gate_t *self, bool busy);
 void mlx_gate_unanswered(mlx_gate_t *self);
 

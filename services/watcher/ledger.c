@@ -22,7 +22,7 @@ static void leave(mlx_ledger_t *self, mlx_ledger_entry_t *gone)
         anchor(self, tap);
 }
 
-/*  A counter that fell began anew at 0, after it was read last. */
+/*  A counter that fell began again at 0, after it was read last. */
 static void follow(mlx_ledger_t *self, mlx_ledger_entry_t *entry, double reading)
 {
     /*  Unlike the server's own sums those of the slots do not rise while they are away. */

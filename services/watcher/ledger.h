@@ -2,12 +2,12 @@
  *
  *  The tap counts what passes it, the slots of a server or runner what was seen at work, /metrics
  *  what the server says has ended, its log what it writes of that; each may come, go and begin
- *  anew. The ledger's total belongs to the watcher: it starts at 0 with it, only rises, and has
+ *  again. The ledger's total belongs to the watcher: it starts at 0 with it, only rises, and has
  *  each token once.
  *
  *  Each counter is anchored: it read V when the total was T, so that by it alone the total is now T
  *  + (reading - V). The largest of these is right, since each counter can only miss something.
- *  While nothing runs, and after a counter was looked at, it is anchored anew: what it missed so
+ *  While nothing runs, and after a counter was looked at, it is anchored again: what it missed so
  *  far is then made up for by the others, and it is not held back by it.
  *
  *      mlx_ledger_t ledger = {0};

@@ -1,9 +1,9 @@
 /*  listeners.h - the TCP sockets of this machine that listen near us, and who holds them
  *
  *  Near is loopback, any address, or an address of this machine. Linux: sock_diag(7), which shows
- *  every user's sockets in a quarter of a millisecond, or /proc/net/tcp where it is not to be had;
- *  the holder by /proc/<pid>/fd, of this user's processes only (root: all). macOS: libproc, which
- *  shows this user's sockets only.
+ *  every user's sockets in a quarter of a millisecond, or /proc/net/tcp where that is not
+ *  available; the holder by /proc/<pid>/fd, of this user's processes only (root: all). macOS:
+ *  libproc, which shows this user's sockets only.
  *
  *      mlx_listening_t list[MLX_LISTENERS_MAX];
  *      mlx_listeners_read("/proc", list, MLX_LISTENERS_MAX, &count, &err);

@@ -34,7 +34,7 @@ static void open_prints(state_t *self)
     MLX_CLEANUP(mlx_free_p) char *path = dir ? mlx_format("%s/request.salt", dir) : NULL;
     self->prints = path ? mlx_fingerprint_new(path, &err) : NULL;
     if (!self->prints)
-        mlx_service_error(self->service, "salt", "API keys are not told apart: %s", err.text);
+        mlx_service_error(self->service, "salt", "API keys cannot be told apart: %s", err.text);
 }
 
 static void problem(void *arg, const char *kind, const char *text)

@@ -23,11 +23,12 @@ enum {
  */
 typedef bool (*mlx_manifests_fn)(void *arg, const char *name);
 
-/*  Call FN for each model whose weights are BLOB_PATH. Nothing is called when the path is no blob
- *  of a store or the store cannot be read. */
+/*  Call FN for each model whose weights are BLOB_PATH. Nothing is called when the path is not a
+ *  blob of a store or the store cannot be read. */
 void mlx_manifests_find(const char *blob_path, mlx_manifests_fn fn, void *arg);
 
-/*  The hex digits of the blob that PATH ends with, "sha256-<64 hex>"; NULL when it is no blob. */
+/*  The hex digits of the blob that PATH ends with, "sha256-<64 hex>"; NULL when it is not a
+ *  blob. */
 const char *mlx_manifests_digest(const char *path);
 
 #endif

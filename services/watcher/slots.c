@@ -7,7 +7,7 @@
 
 enum {
     STALE_US = 3 * 1000 * 1000,
-    TAIL_MAX = 100000, /* tokens between two looks: more is no count */
+    TAIL_MAX = 100000, /* tokens between two looks: more is not a count */
 };
 
 /*  What is remembered of one slot. */
@@ -159,7 +159,8 @@ static void measure(mlx_slots_t *self, track_t *track, const mlx_slot_t *before,
             track->first_decoded_us = now_us;
         }
     } else if (now->prompt_done > 0 && now->prompt_done != seen) {
-        /*  It jumps by a batch, and stands still until the next: a look in between is no speed. */
+        /*  It jumps by a batch, and stands still until the next: a look in between is not a
+         *  speed. */
         mlx_rate_add(&track->prompt, now_us, (double)now->prompt_done);
     }
 }

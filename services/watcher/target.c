@@ -435,7 +435,7 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
         bad_reply(self, ask, reply, why);
     else
         good_reply(self, ask);
-    if (!self->backend) { /* it was given up: find out anew */
+    if (!self->backend) { /* it was given up: find out again */
         set_timer(self, self->locked ? LOCKED_MS : shorter(self->options.idle_ms, ABSENT_MS));
         return;
     }

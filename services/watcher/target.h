@@ -2,7 +2,7 @@
  *
  *  Asks the queries of its back end at their pace: faster while the runtime works, slowly while it
  *  rests or is not there. A port whose kind is not given is offered to each back
- *  end and watched as the first that knows it; when it goes away the kind is found out anew.
+ *  end and watched as the first that knows it; when it goes away the kind is found out again.
  *
  *      mlx_target_t *target = mlx_target_new(&options);
  *      mlx_value_t *d = mlx_target_models(target);          publish as
@@ -31,7 +31,7 @@ typedef struct {
     int64_t busy_ms;        /* how often to ask for its state while it has something to do */
     int64_t idle_ms;        /* and while not, or while it is away */
     bool runner_probe;      /* look for Ollama's runners (runner.h) */
-    bool expected;          /* tell that it is not there even if it never was */
+    bool expected;          /* report that it is absent even if it never was present */
     bool once;              /* was found, not named: after one wrong answer it is left alone */
     const char *probe_path; /* of one that was found: the only one to find its kind out by */
     const char *proc_root;  /* "/proc"; borrowed */
@@ -40,7 +40,8 @@ typedef struct {
 
     void (*changed)(void *arg, mlx_target_t *target); /* there is news: publish */
 
-    /*  One that was found has answered, and is no model server. It must not be destroyed here. */
+    /*  One that was found has answered, and is not a model server. It must not be destroyed
+     *  here. */
     void (*foreign)(void *arg, mlx_target_t *target);
 
     /*  It answered what it should not: to be counted and logged. KIND tells problems apart. */

@@ -38,7 +38,7 @@ struct mlx_target {
     bool loading;      /* it says so, and that it will answer in a while */
     bool resting;      /* what listened there has ended */
     int64_t rested_us; /* since then */
-    bool foreign;      /* it is no model server */
+    bool foreign;      /* it is not a model server */
     bool late;         /* it takes long to answer: one that does one thing at a time works */
     int misses;
     char reason[300];

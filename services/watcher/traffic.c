@@ -64,7 +64,7 @@ static const connection_t *known(const connection_t *list, size_t count, uint64_
     return NULL;
 }
 
-static connection_t judge(const connection_t *before, const mlx_traffic_connection_t *now)
+static connection_t classify(const connection_t *before, const mlx_traffic_connection_t *now)
 {
     connection_t next = {.seen = *now};
     if (before && before->seen.received == now->received)
@@ -83,7 +83,7 @@ void mlx_traffic_take(mlx_traffic_t *self, const mlx_traffic_connection_t *seen,
     self->count = count < CONNECTIONS_MAX ? count : CONNECTIONS_MAX;
     for (size_t i = 0; i < self->count; i++) {
         const connection_t *last = known(before, known_count, seen[i].id);
-        self->connections[i] = judge(last, &seen[i]);
+        self->connections[i] = classify(last, &seen[i]);
         self->moved |= seen[i].received > (last ? last->seen.received : 0);
     }
 }

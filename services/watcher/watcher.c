@@ -250,7 +250,8 @@ static void open_tap(void *arg)
 /* ---- what is watched ---- */
 
 /*  Where Ollama is. Apps that go through the tap have OLLAMA_HOST point at it, and so may we: then
- *  it is what is behind the tap. Where the variable is no address Ollama itself takes its default.
+ *  it is what is behind the tap. Where the variable is not an address Ollama itself takes its
+ *  default.
  */
 static void find_ollama(const mlx_watcher_t *self, mlx_endpoint_t *at)
 {

@@ -60,7 +60,7 @@ def safetensors(header=None, length=None, data=b"\1" * 8):
     return struct.pack("<Q", len(header) if length is None else length) + header + data
 
 
-# ---- names that lead elsewhere, or are no names ----
+# ---- names that lead elsewhere, or are not names ----
 
 OUT = ["../canary/keep", "../../canary/keep", "../../../../../../../../../tmp/x", "/etc/passwd",
        "a/../../canary/keep", "./x", "a/./b", "a//b", "", ".", "..", "~/x", "\\\\host\\share\\x",

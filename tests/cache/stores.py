@@ -74,7 +74,7 @@ def dangling():
         os.symlink("/nowhere/at/all", box.path(".lmstudio/models/pub/gone"))
         os.symlink("/nowhere/file", box.path(".lmstudio/models/pub/good/b.gguf"))
         wrong = box.wrong()
-        assert wrong.count("leads nowhere") == 2 and "pub/gone" in wrong and "good/b.gguf" in wrong, wrong
+        assert wrong.count("is a broken link") == 2 and "pub/gone" in wrong and "good/b.gguf" in wrong, wrong
         assert list(box.rows()) == ["pub/good"]
 
 

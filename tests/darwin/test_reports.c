@@ -136,7 +136,7 @@ static void counters_that_stand_still(void **unused)
     dd_energy_series("GPU Energy", "mJ", moving, LOOKS);
     watch("gpu", 24, 1, watts);
     assert_true(fabs(watts[23] - 9) < 1e-6);
-    /* memory that is not counted is no memory that uses nothing */
+    /* memory that is not counted is not memory that uses nothing */
     dd_machine_vm();
     dd_energy_series("CPU Energy", "mJ", moving, LOOKS);
     dd_energy_series("DRAM", "mJ", still, LOOKS);

@@ -134,7 +134,7 @@ static void temperatures_and_fans(void **unused)
     dd_machine_m1();
     mlx_readings_t *r = read_all();
     const mlx_value_t *t = topic(r, "sensor.temperature");
-    is_real(t, "cpu", 50); /* (60 + 50 + 40) / 3: the zero is no reading */
+    is_real(t, "cpu", 50); /* (60 + 50 + 40) / 3: the zero is not a reading */
     is_real(t, "gpu", 45);
     is_real(t, "max", 60);
     assert_int_equal(mlx_value_size(mlx_value_get(t, "sensor")), 5);

@@ -4,7 +4,7 @@
  *  the requests that come next; the double's own pages (/double/...) are never hit.
  *
  *      half-json           the body ends in its middle, properly framed
- *      garbage-reply       bytes that are no HTTP
+ *      garbage-reply       bytes that are not HTTP
  *      huge-body           1 GB of body
  *      hang                the request is read and never answered
  *      refuse              the port refuses connections for two seconds, then listens again

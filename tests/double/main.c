@@ -1,5 +1,6 @@
 /*  mlx-ollama-double - plays an Ollama server (or a llama-server, a vLLM, any OpenAI server) from
- *  recorded replies: for the tests, and for `deploy/up --demo`. It is no Ollama and runs no model.
+ *  recorded replies: for the tests, and for `deploy/up --demo`. It is not an Ollama and runs no
+ *  model.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -60,11 +60,11 @@ void mlx_model_leave(mlx_model_t *self, mlx_gen_t *gen);
 void mlx_model_load(mlx_model_t *self);
 void mlx_model_unload(mlx_model_t *self);
 
-/*  Child PID is gone. If it was this model's runner, the model is loaded anew by its next request.
+/*  Child PID is gone. If it was this model's runner, the model is loaded again by its next request.
  */
 void mlx_model_runner_ended(mlx_model_t *self, pid_t pid);
 
-/*  Set the keep-alive (ns; negative: for ever) and start it anew. */
+/*  Set the keep-alive (ns; negative: for ever) and start it again. */
 void mlx_model_keep(mlx_model_t *self, int64_t keep_ns);
 
 /*  Tell the runner, if any, that the view has changed. */

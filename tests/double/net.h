@@ -99,7 +99,7 @@ void mlx_net_begin(mlx_conn_t *conn, int status, const char *type);
 void mlx_net_piece(mlx_conn_t *conn, const char *data, size_t len);
 void mlx_net_end(mlx_conn_t *conn);
 
-/*  Faulty replies: bytes that are no HTTP, then the end; or a body of LEN bytes made of FILL. */
+/*  Faulty replies: bytes that are not HTTP, then the end; or a body of LEN bytes made of FILL. */
 void mlx_net_raw(mlx_conn_t *conn, const char *data, size_t len);
 void mlx_net_flood(mlx_conn_t *conn, const char *start, uint64_t len);
 

@@ -13,7 +13,7 @@
 #include "common/base/config.h"
 #include "tools/menubar/alerts.h"
 #include "tools/menubar/bar_formats.h"
-#include "tools/menubar/front.h"
+#include "tools/menubar/frontend.h"
 #include "tools/menubar/opener.h"
 #include "tools/menubar/places.h"
 
@@ -152,12 +152,12 @@ static void every_format_is_a_front_end(void **state)
 {
     (void)state;
     for (size_t i = 0; i < mlx_bar_formats_count; i++)
-        assert_non_null(mlx_front_find(mlx_bar_formats[i].name));
+        assert_non_null(mlx_frontend_find(mlx_bar_formats[i].name));
     for (size_t i = 0; i < mlx_fronts_count; i++)
-        assert_true(strcmp(mlx_fronts[i].name, "tray") == 0 ||
-                    mlx_bar_format_find(mlx_fronts[i].name));
-    assert_null(mlx_front_find("gnome"));
-    assert_string_equal(mlx_front_fallback()->name, "plain");
+        assert_true(strcmp(mlx_frontends[i].name, "tray") == 0 ||
+                    mlx_bar_format_find(mlx_frontends[i].name));
+    assert_null(mlx_frontend_find("gnome"));
+    assert_string_equal(mlx_frontend_fallback()->name, "plain");
 }
 
 int main(void)

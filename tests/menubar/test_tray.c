@@ -368,7 +368,7 @@ static void a_failing_opener_is_said(void **state)
     start_seed(rig);
     click(rig, rig_find(rig, "Preferences", NULL));
     UNTIL(rig, rig->notes == 1);
-    assert_non_null(strstr(rig->note_title, "Nothing could open "));
+    assert_non_null(strstr(rig->note_title, "No program could open "));
 }
 
 static mlx_value_t *alert(const char *alert_state)

@@ -136,7 +136,7 @@ static const case_t cases[] = {
      .healthy = {{"sensor.gpu.0", "{\"temperature\":60,\"throttle\":[\"applications_clocks\"]}"},
                  {OLLAMA "activity", "{\"busy\":true,\"model\":\"m:1b\"}"}},
      .minutes = 1,
-     .says = "GPU 0 is held down while it generates: hw_thermal_slowdown, 92 degrees"},
+     .says = "GPU 0 is throttled while it generates: hw_thermal_slowdown, 92 degrees"},
     {.rule = "throttled", /* a card that has nothing to do may rest as it likes */
      .sick = {{"sensor.gpu.1",
                "{\"power\":99,\"power_limit\":100,\"throttle\":[\"sw_power_cap\"]}"},

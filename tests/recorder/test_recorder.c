@@ -327,7 +327,7 @@ static void a_rule_fires_after_its_time_and_resolves(void **state)
     assert_int_equal(rig_start(rig, NULL), 0);
     for (int i = 0; i < 10; i++, wait_s(1))
         say(rig, "sensor.gpu.0", one("temperature", 95));
-    say(rig, "sensor.gpu.0", one("temperature", 80)); /* cool for a moment: counted anew */
+    say(rig, "sensor.gpu.0", one("temperature", 80)); /* cool for a moment: counted again */
     for (int i = 0; i < 10; i++, wait_s(1))
         say(rig, "sensor.gpu.0", one("temperature", 95));
     assert_int_equal(rig->alarms.len, 0);
@@ -422,7 +422,7 @@ static void a_drop_is_judged_by_the_models_own_history(void **state)
         }
         assert_int_equal(strstr(mlx_buf_str(&rig->alarms), "alert.slow firing") != NULL,
                          cases[i].fires);
-        wait_s(700); /* what is usual is asked anew */
+        wait_s(700); /* what is usual is asked again */
     }
 }
 

@@ -322,7 +322,7 @@ static void hear(mlx_event_log_t *log, int64_t t_us, const char *json)
                                                 .d = d});
 }
 
-/*  What is when the recorder starts is no event, nor is a server that does not answer. */
+/*  What is when the recorder starts is not an event, nor is a server that does not answer. */
 static void what_happened_is_listed(void **state)
 {
     static const char *const want[] = {

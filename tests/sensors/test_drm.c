@@ -133,7 +133,7 @@ static void test_clients_come_and_go(void **state)
     rig_remove(&rig, "proc/2002/fdinfo/5");
     assert_int_equal(rig_sample(&rig, 1), 0);
     assert_int_equal(rig_items(&rig, GPU, "processes"), 1);
-    /* a descriptor used anew by another client is no negative load */
+    /* a descriptor used again by another client is not a negative load */
     write_i915(&rig, "proc/1001/fdinfo/12", 77, 5, 5, 5);
     write_i915(&rig, "proc/1001/fdinfo/13", 77, 5, 5, 5);
     assert_int_equal(rig_sample(&rig, 1), 0);

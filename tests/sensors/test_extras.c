@@ -49,7 +49,7 @@ static void test_intel_npu(void **state)
     rig_write(&rig, ACCEL "npu_busy_time_us", "5500000\n");
     assert_int_equal(rig_sample(&rig, 2), 0);
     check(&rig, NPU, "utilization", 0.25);
-    rig_write(&rig, ACCEL "npu_busy_time_us", "10\n"); /* begins anew */
+    rig_write(&rig, ACCEL "npu_busy_time_us", "10\n"); /* begins again */
     assert_int_equal(rig_sample(&rig, 1), 0);
     check_absent(&rig, NPU, "utilization");
     rig_write(&rig, ACCEL "npu_busy_time_us", "9000010\n"); /* more than there was time */

@@ -243,7 +243,7 @@ static void test_rapl_of_two_packages_is_their_sum(void **state)
     assert_int_equal(rig_sample(&rig, 1), 0);
     check(&rig, POWER, "package", 15);
     check(&rig, POWER, "dram", 1);
-    /* one of the two unreadable: half a machine's power is no answer */
+    /* one of the two unreadable: half a machine's power is not an answer */
     rig_write(&rig, "sys/class/powercap/intel-rapl:1/energy_uj", "garbage\n");
     rig_write(&rig, "sys/class/powercap/intel-rapl:0/energy_uj", "262120000000\n");
     assert_int_equal(rig_sample(&rig, 1), 0);

@@ -131,7 +131,8 @@ static void test_energy_is_asked_seldom(void **state)
     assert_true(mlx_held_age(mlx_readings_at(rig.readings, 0, &topic), "energy") == 0);
 }
 
-/*  PCIe is counted in bytes: a speed needs two looks, and a counter that begins anew gives none. */
+/*  PCIe is counted in bytes: a speed needs two looks, and a counter that begins again gives
+ *  none. */
 static void test_pcie(void **state)
 {
     (void)state;
@@ -312,7 +313,7 @@ static void test_a_lost_gpu_ends_the_session_and_the_others_return(void **state)
         assert_int_equal(rig_sample(&rig, 1), -1);
         assert_int_equal(rig.err.code, MLX_ERR_UNAVAILABLE);
         assert_non_null(strstr(rig.err.text, "NVIDIA Double 0"));
-        /* probed anew the lost one has no handle */
+        /* probed again the lost one has no handle */
         MLX_CLEANUP(mlx_free_p) char *lost = mlx_format(GOOD "gpus=2\n0.handle.rc=%d\n", codes[i]);
         configure(&rig, lost);
         assert_int_equal(rig_probe(&rig), 0);

@@ -275,7 +275,7 @@ static void test_a_drive_asleep_is_not_asked(void **state)
     }
 }
 
-/*  hwmon's files of a GPU start its idle time anew as well. */
+/*  hwmon's files of a GPU start its idle time again as well. */
 /*  How old the field of the summary says to be. */
 static double age_of(const rig_t *rig, const char *field)
 {

@@ -94,7 +94,7 @@ def test_last_values_have_a_budget():
         # One process is the other's neighbour only if it has a process of its own: here both are this.
         left = {m["topic"] for m in suite.last_values("alert.g")}
         assert "alert.g299" in left and len(left) <= 26, sorted(left)
-        assert "last values made room" in wait_for(lambda: suite.log("bus"), 3, "nothing is said")
+        assert "last values were dropped" in wait_for(lambda: suite.log("bus"), 3, "nothing is said")
         honest.close()
         greedy.close()
         wait_for(lambda: suite.memory("bus") - before < 60 * MB, 20, "memory is not given back")
@@ -302,7 +302,7 @@ def test_made_up_series_go_again():
 
         wait_for(shown, 25, "a new series is not recorded")
         assert recorded(suite, "load1", 5.0)
-        wait_for(lambda: "made room for others" in suite.log("recorder"), 5, "nothing is said")
+        wait_for(lambda: "to make room for others" in suite.log("recorder"), 5, "nothing is said")
         wait_for(lambda: suite.last_values("service.recorder.")[0]["d"]["state"] == "up", 10, "not up")
         suite.stop("recorder")
         suite.start("recorder")

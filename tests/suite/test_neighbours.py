@@ -305,6 +305,9 @@ def test_a_restart_signals_the_service_and_no_one_else():
         for number, pid in enumerate(pids):
             publisher.send_multipart([b"service.sampler.health", envelope(
                 "sampler", number + 1, {"state": "up", "pid": pid}, host=os.uname().nodename)])
+        for name in ("*", "sampler bus", "../sampler", "sampler.service", "sampler/x"):
+            result = suite.ctl("services", "restart", name, check=False)
+            assert result.returncode == 2 and "not a valid service name" in result.stderr, result
         suite.ctl("services", "restart", "sampler")
         assert suite.processes["sampler"].wait(20) == 0
         assert victim.poll() is None

@@ -1,7 +1,7 @@
 /*  exchange.h - many different exchanges, each known by its number on both ends
  *
  *  Recorded replies of a real server, downloads and uploads with and without chunks, replies to
- *  HEAD, interim replies, and bytes that are no HTTP at all. Every request carries its number, so
+ *  HEAD, interim replies, and bytes that are not HTTP at all. Every request carries its number, so
  *  that a server knows how long it is and what to answer.
  */
 #ifndef MLX_TESTS_TAP_EXCHANGE_H

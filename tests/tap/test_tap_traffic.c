@@ -443,7 +443,7 @@ static void *write_pattern(void *arg)
     return sent ? arg : NULL;
 }
 
-/*  Both directions full of bytes that are no HTTP, each side reading only as fast as it writes. */
+/*  Both directions full of bytes that are not HTTP, each side reading only as fast as it writes. */
 static void garbage_flows_both_ways_at_once(void **state)
 {
     (void)state;

@@ -4,7 +4,8 @@
   - proto includes only proto; a library of common only proto and the libraries before it;
   - services and tools include themselves, common and proto, never each other; tools/mlx-cache, the
     cache service's own command line, may include services/cache/cache.h;
-  - a header of common that one service alone uses belongs to that service.
+  - a header of common that one service alone uses belongs to that service;
+  - each function in the tables of ARCHITECTURE.md is in a file that its row names.
 """
 import collections
 import pathlib
@@ -61,6 +62,20 @@ def check_includes():
                 breaches.append(f"{used} is used by {next(iter(rooms))} alone: it belongs there")
 
 
+def check_architecture():
+    """A row is '| 7 | functions | files | what |'; a file after the first may lack its folder."""
+    rows = re.findall(r"(?m)^\| \d+ \| (.+?) \| (.+?) \|", pathlib.Path("ARCHITECTURE.md").read_text())
+    for functions, names in rows:
+        named = [name for name in re.findall(r"`([^`]+)`", names)]
+        text = "".join(path.read_text() for name in named for path in pathlib.Path().glob(f"*/**/{name}")
+                       if path.parts[0] in ("proto", "common", "services", "tools"))
+        text += "".join(pathlib.Path(name).read_text() for name in named if pathlib.Path(name).is_file())
+        for function in re.findall(r"`([a-z]\w*[_A-Z]\w*)`", functions):
+            if not re.search(rf"\b{function}\(", text):
+                breaches.append(f"ARCHITECTURE.md: {function} is not in {names}")
+
+
 check_includes()
+check_architecture()
 print("\n".join(breaches) if breaches else f"{len(files)} files keep their layers")
 sys.exit(1 if breaches else 0)

@@ -186,7 +186,7 @@ static void test_mistakes(void **state)
         {"p add", "an argument is missing: add <model>...", "see test_args add --help"},
         {"p link a b c", "unexpected argument \"c\"", "see test_args link --help"},
         {"p status x", "unexpected argument \"x\"", "see test_args status --help"},
-        {"p --generate nonsense", "--generate knows man, bash, zsh and fish", ""},
+        {"p --generate nonsense", "--generate accepts man, bash, zsh and fish", ""},
         {"p --", "a command is missing", "see test_args --help"},
     };
     mlx_buf_t out = {0};

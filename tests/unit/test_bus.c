@@ -176,7 +176,7 @@ static int64_t gap_at(mlx_bus_seen_t *seen, int64_t seq)
     return gap;
 }
 
-/*  A number that nobody could have come to is no loss, and hides none. */
+/*  A number that nobody could have come to is not a loss, and hides none. */
 static void a_forged_number_is_no_loss(void **state)
 {
     (void)state;

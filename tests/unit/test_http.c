@@ -311,7 +311,7 @@ static void test_timeouts(void **state)
         assert_failed(&seen, MLX_ERR_UNAVAILABLE, "the connection stalled");
     }
     http_server_wait(server, HTTP_SERVER_HUNG_UP, 6);
-    /* Data that keeps coming is no stall. */
+    /* Data that keeps coming is not a stall. */
     seen_t seen = {0};
     fetch(server, "/late", (mlx_http_request_t){.stall_timeout_ms = 5000}, &seen, true);
     assert_string_equal(seen.body, "late");

@@ -84,7 +84,7 @@ static void hostile_bytes_are_refused(void **state)
     REFUSE("\xc4\x01x", "ext, bin"); /* bin */
     REFUSE("\xd4\x01x", "ext, bin"); /* ext */
     REFUSE("\xcf\xff\xff\xff\xff\xff\xff\xff\xff", "2^63");
-    REFUSE("\x81\x01\x01", "map key"); /* key that is no string */
+    REFUSE("\x81\x01\x01", "map key"); /* key that is not a string */
     REFUSE("\x81\xa2"
            "a\0\x01",
            "map key"); /* key with a NUL byte */

@@ -1,6 +1,6 @@
 /*  Servers found by their sockets and programs: each kind once under a name of its own on any port,
  *  and programs that are none, which are asked for nothing, or once. The programs are this one,
- *  started anew under other names. */
+ *  started again under other names. */
 #include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
@@ -18,7 +18,7 @@
 static const char LLAMA[] = "{\"data\":[{\"id\":\"m\",\"owned_by\":\"llamacpp\"}]}";
 
 typedef struct {
-    const char *kind; /* NULL: a program that is no model server */
+    const char *kind; /* NULL: a program that is not a model server */
     const char *argv[6];
     int port; /* 0: any */
     int most; /* requests that a foreign one may get */

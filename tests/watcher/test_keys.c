@@ -207,7 +207,7 @@ static void says_that_a_key_is_needed(void **state)
         const char *key, *kind, *field, *says;
     } cases[] = {
         {NULL, KEY, "openai", NULL, "needs a key: set key_file or key_env"},
-        {NULL, "another", "openai", "key_env", "needs a key: it refused the one of key_env"},
+        {NULL, "another", "openai", "key_env", "needs a key: it refused the one from key_env"},
         {named, NULL, "llamacpp", NULL, NULL}, /* open in part, as a llama-server is */
     };
     setenv("MLX_TEST_KEY", KEY, 1);

@@ -1,4 +1,4 @@
-/*  Totals over counters that come, go and begin anew: made up histories whose truth is known. */
+/*  Totals over counters that come, go and begin again: made up histories whose truth is known. */
 #include "services/watcher/ledger.h"
 
 #include <math.h>

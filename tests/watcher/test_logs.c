@@ -102,7 +102,7 @@ static void reads_a_router_and_a_load(void **state)
     read_as("llamacpp",
             "0.01.2.3 I srv  load: spawning server instance with name=g/qwen3-4b on port 51234",
             &fact);
-    assert_int_equal(fact.what, MLX_LOG_NOTHING); /* that is no prefix */
+    assert_int_equal(fact.what, MLX_LOG_NOTHING); /* that is not a prefix */
     read_as("llamacpp",
             "0.01.200.300 I srv  load: spawning server instance with name=g/qwen3-4b on port 51234",
             &fact);

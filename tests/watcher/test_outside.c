@@ -208,7 +208,7 @@ static void sees_a_model_come_and_go(void **state)
     assert_true(play_real(self, "ollama", "activity", "requests") == 0);
 }
 
-/*  Killed at work, loaded anew for another request, killed again, gone: the total only rises. */
+/*  Killed at work, loaded again for another request, killed again, gone: the total only rises. */
 static void keeps_its_totals_when_a_runner_dies(void **state)
 {
     play_t *self = *state;

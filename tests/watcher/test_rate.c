@@ -50,7 +50,8 @@ static void follows_a_change_of_pace(void **state)
     assert_true(fabs(mlx_rate_value(&rate) - 20) < 0.001);
 }
 
-/*  A burst is no pace: the window is never shorter than two seconds, however much comes in it. */
+/*  A burst is not a pace: the window is never shorter than two seconds, however much comes in
+ *  it. */
 static void burst_is_seen_over_the_whole_window(void **state)
 {
     (void)state;

@@ -165,7 +165,7 @@ static void measures_the_prompt(void **state)
     assert_true(seen.generating == 0 && isnan(seen.tokens_per_second));
 }
 
-/*  512 tokens a batch of 1.024 s, looked at four times meanwhile: that is no speed. */
+/*  512 tokens a batch of 1.024 s, looked at four times meanwhile: that is not a speed. */
 static void a_prompt_keeps_its_speed_between_batches(void **state)
 {
     (void)state;

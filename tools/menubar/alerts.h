@@ -1,7 +1,7 @@
 /*  alerts.h - which messages about alerts are news to a person
  *
  *  alert.* is retained and published again now and then; a person wants to hear of each alert once
- *  when it begins and once when it ends. One that ended before we came is no news.
+ *  when it begins and once when it ends. One that ended before we came is not news.
  *
  *      switch (mlx_alerts_see(alerts, message)) ...
  */
@@ -19,7 +19,7 @@ typedef enum {
 } mlx_news_t;
 
 enum {
-    MLX_ALERTS_MAX = 256 /* firing at the same time; more are no news */
+    MLX_ALERTS_MAX = 256 /* firing at the same time; more are not news */
 };
 
 mlx_alerts_t *mlx_alerts_new(void);

@@ -19,7 +19,7 @@ static const mlx_option_t options[] = {
      .words = "benchmark|history|preferences"},
     {.name = "config",
      .value = "FILE",
-     .help = "Read settings from FILE instead of the usual place.",
+     .help = "Read settings from FILE instead of the default location.",
      .complete = "file"},
     {0},
 };
@@ -42,12 +42,12 @@ static int read_options(const mlx_args_t *args, mlx_menubar_options_t *out, mlx_
     const char *format = mlx_args_value(args, "format"), *action = mlx_args_value(args, "do");
     out->config = mlx_args_value(args, "config");
     out->once = mlx_args_count(args, "once") > 0;
-    out->front = format ? mlx_front_find(format) : out->once ? mlx_front_fallback() : NULL;
-    if (format && !out->front) {
+    out->frontend = format ? mlx_frontend_find(format) : out->once ? mlx_frontend_fallback() : NULL;
+    if (format && !out->frontend) {
         mlx_error_set(err, MLX_ERR_USAGE, "--format %s: unknown format", format);
         return mlx_error_hint(err, "see mlx-menubar --help");
     }
-    if (out->once && out->front && strcmp(out->front->name, "tray") == 0)
+    if (out->once && out->frontend && strcmp(out->frontend->name, "tray") == 0)
         return mlx_error_set(err, MLX_ERR_USAGE, "--once cannot be combined with a tray icon");
     return action ? read_action(action, &out->action, err) : 0;
 }
@@ -66,7 +66,7 @@ static const mlx_example_t examples[] = {
     {"mlx-menubar", "The icon in the tray of a desktop."},
     {"mlx-menubar -f waybar", "JSON lines for waybar, one when something changes."},
     {"mlx-menubar -f short --once", "The speed alone, for a prompt or tmux."},
-    {"mlx-menubar --do benchmark", "Do what the menu's entry does."},
+    {"mlx-menubar --do benchmark", "Perform the menu's action."},
     {0},
 };
 

@@ -35,8 +35,8 @@ typedef struct {
     mlx_desktop_t *desktop;
     mlx_menu_bench_t *bench;
     mlx_alerts_t *alerts;
-    const mlx_front_t *front;
-    void *front_state;
+    const mlx_frontend_t *frontend;
+    void *frontend_state;
     mlx_menu_t *shown; /* NULL before the first draw */
     char *notice;
     int64_t notice_until_us;
@@ -91,7 +91,7 @@ static void refresh(app_t *self)
     mlx_menu_destroy(&self->shown);
     self->shown = menu;
     mlx_error_t err = {0};
-    if (self->front->draw(self->front_state, menu, &err)) {
+    if (self->frontend->draw(self->frontend_state, menu, &err)) {
         if (err.code != MLX_OK && self->err)
             *self->err = err;
         finish(self, err.code == MLX_OK ? 0 : -1);
@@ -219,9 +219,9 @@ static void on_desktop_failed(void *arg, const char *what)
     app_t *self = arg;
     mlx_error_t err = {0};
     if (what) {
-        mlx_error_set(&err, MLX_ERR_FAILED, "Nothing could open %s", what);
+        mlx_error_set(&err, MLX_ERR_FAILED, "No program could open %s", what);
         action_failed(self, &err);
-    } else if (self->front && strcmp(self->front->name, "tray") == 0) {
+    } else if (self->frontend && strcmp(self->frontend->name, "tray") == 0) {
         mlx_error_set(self->err, MLX_ERR_UNAVAILABLE, "the session bus closed the connection");
         finish(self, -1);
     }
@@ -232,8 +232,8 @@ static void on_desktop_failed(void *arg, const char *what)
 static void on_alert(app_t *self, const mlx_message_t *message)
 {
     mlx_news_t news = mlx_alerts_see(self->alerts, message);
-    if (news == MLX_NEWS_NONE || !self->front || !self->front->notifies || self->options->once ||
-        !mlx_config_bool(self->config, "menubar.notifications"))
+    if (news == MLX_NEWS_NONE || !self->frontend || !self->frontend->notifies ||
+        self->options->once || !mlx_config_bool(self->config, "menubar.notifications"))
         return;
     const char *summary = mlx_value_str(message->d, "summary");
     const char *rule = strchr(message->topic, '.') + 1;
@@ -329,24 +329,25 @@ static void on_signal(void *arg, int number)
 
 static int open_front(app_t *self, mlx_error_t *err)
 {
-    const mlx_front_t *wanted = self->options->front;
-    mlx_front_host_t host = {.desktop = self->desktop,
-                             .program = self->program,
-                             .stream = !self->options->once,
-                             .act = act,
-                             .arg = self};
+    const mlx_frontend_t *wanted = self->options->frontend;
+    mlx_frontend_host_t host = {.desktop = self->desktop,
+                                .program = self->program,
+                                .stream = !self->options->once,
+                                .act = act,
+                                .arg = self};
     mlx_error_t problem = {0};
-    self->front = wanted ? wanted : &mlx_fronts[0];
-    if (self->front->open(self->front, &host, &self->front_state, &problem) == 0)
+    self->frontend = wanted ? wanted : &mlx_frontends[0];
+    if (self->frontend->open(self->frontend, &host, &self->frontend_state, &problem) == 0)
         return 0;
-    if (wanted || problem.code != MLX_ERR_UNAVAILABLE || self->front == mlx_front_fallback()) {
+    if (wanted || problem.code != MLX_ERR_UNAVAILABLE ||
+        self->frontend == mlx_frontend_fallback()) {
         if (err)
             *err = problem;
         return -1;
     }
-    self->front->close(&self->front_state);
-    self->front = mlx_front_fallback();
-    return self->front->open(self->front, &host, &self->front_state, err);
+    self->frontend->close(&self->frontend_state);
+    self->frontend = mlx_frontend_fallback();
+    return self->frontend->open(self->frontend, &host, &self->frontend_state, err);
 }
 
 static int open_all(app_t *self, mlx_error_t *err)
@@ -377,8 +378,8 @@ static int open_all(app_t *self, mlx_error_t *err)
 
 static void close_all(app_t *self)
 {
-    if (self->front)
-        self->front->close(&self->front_state);
+    if (self->frontend)
+        self->frontend->close(&self->frontend_state);
     mlx_menu_destroy(&self->shown);
     mlx_menu_bench_destroy(&self->bench);
     mlx_alerts_destroy(&self->alerts);

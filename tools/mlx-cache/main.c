@@ -31,13 +31,14 @@ static const mlx_option_t add_options[] = {
     {.name = "exclude", .value = "PATTERN", .help = "Leave out files that match; repeatable."},
     {.name = "streams", .value = "N", .help = "Files downloaded in parallel, 1 to 16 (default 4)."},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
-    {.name = "trust", .help = "Take it even if its files could run code when they are loaded."},
+    {.name = "trust", .help = "Accept it even if its files could run code when they are loaded."},
     {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
 };
 
 static const mlx_option_t adopt_options[] = {
-    {.name = "trust", .help = "Take models whose files could run code when they are loaded, too."},
+    {.name = "trust",
+     .help = "Also accept models whose files could run code when they are loaded."},
     {.name = "copy", .help = "Allow a second copy where bytes cannot be shared."},
     {.name = "dry-run", .letter = 'n', .help = "Show what would be done without doing it."},
     {0},
@@ -241,9 +242,9 @@ static const mlx_example_t examples[] = {
     {"mlx-cache add hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", "One quantisation."},
     {"mlx-cache fits org/name --context 8192", "Does it fit in memory? Before the download."},
     {"mlx-cache link ollama org/name", "Let Ollama use it without a second copy."},
-    {"mlx-cache dedup", "Show what lies on the disk twice; with --yes, share it."},
+    {"mlx-cache dedup", "Show what is stored twice; with --yes, share it."},
     {"mlx-cache clean", "Show what nothing uses; with --yes, remove it."},
-    {"mlx-cache undo", "Take back the last change."},
+    {"mlx-cache undo", "Undo the last change."},
     {"mlx-cache verify --full", "Hash every byte again."},
     {0},
 };

@@ -166,7 +166,7 @@ static void draw_details(const pick_t *p, int y)
     MLX_CLEANUP(mlx_free_p) char *used = mlx_format("used by %s", users);
     MLX_CLEANUP(mlx_free_p)
     char *gain = is_cached(row) ? mlx_format("removing it frees %s", frees)
-                                : mlx_strdup("remove it with its app; mlx-cache adopt takes it in");
+                                : mlx_strdup("remove it with its app; mlx-cache adopt adds it");
     put(y, 1, COLS - 2, why);
     put(y + 1, 1, COLS - 2, used);
     put(y + 2, 1, COLS - 2, gain);
@@ -216,7 +216,8 @@ static void draw(pick_t *p)
         draw_details(p, LINES - FOOT_ROWS);
     else
         put(HEAD_ROWS, 1, COLS - 2,
-            *p->filter ? "no model has that in its name" : "no models yet: mlx-cache add <model>");
+            *p->filter ? "no model has a name that contains it"
+                       : "no models yet: mlx-cache add <model>");
     draw_foot(p);
     refresh();
 }
@@ -250,7 +251,7 @@ static void remove_now(pick_t *p)
     endwin();
     int status = cli_finish(p->args, remove_marked(p, &err), &err, cli_view_plan);
     p->result = status ? status : p->result;
-    printf("mlx-cache undo takes it back. Press Enter to go on.\n");
+    printf("mlx-cache undo reverts it. Press Enter to continue.\n");
     fflush(stdout);
     do
         c = getchar();

@@ -29,7 +29,7 @@ static void on_interrupt(int number)
 }
 
 /*  Something waits for a server or a disk and does not hear: what is done is in the journal, and
- *  the next command goes on from there. */
+ *  the next command resumes from there. */
 static void on_patience(int number)
 {
     static const char text[] = "\nmlx-cache: interrupted; partial files are kept\n";

@@ -78,7 +78,7 @@ static void hint_duplicates(const mlx_value_t *report)
     int64_t twice = number(report, "duplicate_bytes"), perhaps = number(report, "lookalike_bytes");
     MLX_CLEANUP(mlx_free_p) char *size = bytes(twice + perhaps);
     if (isatty(STDERR_FILENO) && twice + perhaps >= WORTH_SAYING)
-        fprintf(stderr, "%s%s held twice: mlx-cache dedup shows where\n", size,
+        fprintf(stderr, "%s%s stored twice: mlx-cache dedup shows where\n", size,
                 twice < perhaps ? " may be" : " are");
 }
 
@@ -129,7 +129,7 @@ void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
     line(out, "saved by sharing", number(report, "saved"));
     line(out, "datasets, partial files and others", number(report, "other_bytes"));
     line(out, "dedup would free", number(report, "duplicate_bytes"));
-    line(out, "perhaps twice, dedup finds out", number(report, "lookalike_bytes"));
+    line(out, "possible duplicates, dedup checks", number(report, "lookalike_bytes"));
     for (size_t i = 0; i < mlx_value_size(rows); i++) {
         const mlx_value_t *row = mlx_value_at(rows, i);
         MLX_CLEANUP(mlx_free_p) char *frees = bytes(number(row, "frees"));
@@ -139,7 +139,7 @@ void cli_view_stats(const mlx_value_t *report, mlx_buf_t *out)
     say_problems(report);
 }
 
-/*  A folder that was there already is no news to a person. */
+/*  A folder that was there already is not news to a person. */
 static bool is_news(const mlx_value_t *step)
 {
     const char *action = mlx_value_str(step, "action"), *state = mlx_value_str(step, "state");
@@ -289,7 +289,7 @@ static void view_left_out(const mlx_value_t *list, mlx_buf_t *out)
     if (count > NAMED_MAX)
         mlx_buf_printf(out, " and %zu more", count - NAMED_MAX);
     mlx_buf_printf(
-        out, ", %s: the same weights in another form; add --include PATTERN takes them\n", size);
+        out, ", %s: the same weights in another form; add --include PATTERN includes them\n", size);
 }
 
 /*  What the files could do; where it is refused an error says so instead. */
@@ -343,17 +343,17 @@ static void view_verdict(const mlx_value_t *report, mlx_buf_t *out)
 {
     const mlx_value_t *without = mlx_value_get(report, "fits_without");
     if (!mlx_value_get(report, "fits")) {
-        mlx_buf_puts(out, "how much memory is free is not known\n");
+        mlx_buf_puts(out, "the amount of free memory is not known\n");
         return;
     }
     MLX_CLEANUP(mlx_free_p) char *free_now = bytes(number(report, "available"));
     if (flag(report, "fits")) {
-        mlx_buf_printf(out, "fits: %s are free\n", free_now);
+        mlx_buf_printf(out, "fits: %s free\n", free_now);
         return;
     }
     MLX_CLEANUP(mlx_free_p)
     char *missing = bytes(number(report, "total") - number(report, "available"));
-    mlx_buf_printf(out, "does not fit now: %s are free, %s are missing\n", free_now, missing);
+    mlx_buf_printf(out, "does not fit now: %s free, %s missing\n", free_now, missing);
     for (size_t i = 0; i < mlx_value_size(without); i++)
         mlx_buf_printf(out, "%s%s", i ? ", " : "fits if unloaded: ",
                        mlx_value_as_str(mlx_value_at(without, i), NULL));

@@ -260,7 +260,7 @@ void mlx_bench_list_text(const mlx_value_t *results, const mlx_term_t *term, mlx
     static const char *const headings[] = {"Id",      "When",  "Model",        "Quant",
                                            "Runtime", "tok/s", "prompt tok/s", "TTFT ms"};
     if (mlx_value_size(results) == 0) {
-        mlx_buf_puts(out, "No benchmark is stored yet: `mlxctl bench` makes one.\n");
+        mlx_buf_puts(out, "No benchmark is stored yet: `mlxctl bench` runs one.\n");
         return;
     }
     mlx_table_t *table = mlx_table_new(NULL);

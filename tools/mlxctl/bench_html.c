@@ -136,7 +136,7 @@ static void put_facts(mlx_buf_t *out, const mlx_value_t *result)
                    {"temperature", "Hottest, °C"},
                    {"contention", "Others busy, share"},
                    {"draft_tokens", "Drafted tokens"},
-                   {"draft_accepted", "Of those taken"},
+                   {"draft_accepted", "Of those accepted"},
                    {"thinking_tokens", "Tokens of thinking"}};
     mlx_buf_puts(out, "<table>\n");
     for (size_t i = 0; i < MLX_COUNT(texts); i++) {

@@ -90,7 +90,7 @@ static const struct {
     double factor;
 } summaries[] = {
     {"tokens_per_second", "generation tok/s", 1, 1},
-    {"client_tokens_per_second", "  by our clock", 1, 1},
+    {"client_tokens_per_second", "  by the client's clock", 1, 1},
     {"prompt_tokens_per_second", "prompt tok/s", 1, 1},
     {"ttft", "first token ms", 0, 1000},
 };
@@ -181,7 +181,8 @@ static void put_details(const mlx_value_t *result, mlx_buf_t *out)
     double draft = real_of(result, "draft_tokens"), taken = real_of(result, "draft_accepted");
     double thinking = real_of(result, "thinking_tokens"), cached = real_of(result, "cached_tokens");
     if (draft > 0 && taken >= 0)
-        mlx_buf_printf(out, ", %.0f %% of %.0f drafted tokens taken", 100 * taken / draft, draft);
+        mlx_buf_printf(out, ", %.0f %% of %.0f drafted tokens accepted", 100 * taken / draft,
+                       draft);
     if (thinking > 0)
         mlx_buf_printf(out, ", %.0f tokens of thinking", thinking);
     if (cached > 0)

@@ -33,7 +33,7 @@ void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_ink
     self->cells[row * self->columns + column] = (mlx_cell_t){.ch = ch, .ink = ink};
 }
 
-/*  One character of TEXT; advances it. What is no character becomes '?'. */
+/*  One character of TEXT; advances it. What is not a character becomes '?'. */
 static wchar_t next_char(const char **text, bool utf8)
 {
     wchar_t ch = 0;

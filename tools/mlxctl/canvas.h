@@ -57,7 +57,7 @@ void mlx_canvas_destroy(mlx_canvas_t **self);
 void mlx_canvas_put(mlx_canvas_t *self, int row, int column, wchar_t ch, mlx_ink_t ink);
 
 /*  Write UTF-8 TEXT from COLUMN, at most WIDTH columns (cut with an ellipsis). Control characters
- *  and bytes that are no UTF-8 become '?': names come from outside. Returns the column behind it.
+ *  and bytes that are not UTF-8 become '?': names come from outside. Returns the column behind it.
  */
 int mlx_canvas_text(mlx_canvas_t *self, int row, int column, int width, mlx_ink_t ink,
                     const char *text);

@@ -48,8 +48,8 @@ static void look_at_config(mlx_value_t *list, const mlx_args_t *args)
     const char *file = mlx_args_value(args, "config") ? mlx_args_value(args, "config") : usual;
     bool there = file && access(file, F_OK) == 0;
     MLX_CLEANUP(mlx_free_p)
-    char *text = there ? mlx_format("%s is read without an error", file)
-                       : mlx_format("no file, everything has its default");
+    char *text = there ? mlx_format("%s is valid", file)
+                       : mlx_format("no file: every setting has its default");
     mlx_doctor_add(list, MLX_DOCTOR_OK, "configuration", text, NULL);
 }
 

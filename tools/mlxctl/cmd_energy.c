@@ -123,12 +123,12 @@ static void put_sums(const view_t *self, mlx_buf_t *out)
                        time);
     }
     if (reason)
-        mlx_buf_printf(out, "No energy is known: %s.\n", reason);
+        mlx_buf_printf(out, "No energy was recorded: %s.\n", reason);
     if (mlx_value_real(self->reply, "idle_power", &idle))
         mlx_buf_printf(out, "Idle power %.1f W. ", idle);
     mlx_buf_printf(out, "Method: %s.\n", method ? method : "");
     if (!self->cost)
-        mlx_buf_puts(out, "For money set energy.price, the price of a kWh: mlxctl config.\n");
+        mlx_buf_puts(out, "To see costs, set energy.price, the price of a kWh: mlxctl config.\n");
 }
 
 static const char *const csv_numbers[] = {"requests",

@@ -108,7 +108,7 @@ static int64_t heard_us(const replay_t *self)
     return started + self->next.at_us;
 }
 
-/*  What does not unpack is no message: the broker would refuse it, too. */
+/*  What does not unpack is not a message: the broker would refuse it, too. */
 static int play(replay_t *self)
 {
     MLX_CLEANUP(mlx_message_clear) mlx_message_t message = {0};
@@ -178,7 +178,7 @@ static void on_no_broker(void *arg)
     replay_t *self = arg;
     if (self->playing)
         return;
-    mlx_error_set(&self->err, MLX_ERR_UNAVAILABLE, "the bus does not take messages");
+    mlx_error_set(&self->err, MLX_ERR_UNAVAILABLE, "the bus does not accept messages");
     end(self, -1);
 }
 
@@ -225,7 +225,7 @@ static int read_options(replay_t *self, const mlx_args_t *args, mlx_error_t *err
     if (self->exact && (self->loops || self->to))
         return mlx_error_set(
             err, MLX_ERR_USAGE,
-            "--exact changes nothing: it goes neither with --loop nor with --host");
+            "--exact changes nothing: it cannot be combined with --loop or --host");
     return 0;
 }
 
@@ -277,6 +277,6 @@ int mlx_cmd_replay(void *arg, const mlx_args_t *args)
         (mlx_args_count(args, "print") ? print_all(&replay, &err) : play_all(&replay, args, &err)))
         return mlx_ctl_fail(&err);
     if (mlx_recording_cut(replay.file))
-        fprintf(stderr, "mlxctl: %s was cut off: its end is missing\n", replay.path);
+        fprintf(stderr, "mlxctl: %s is truncated: its end is missing\n", replay.path);
     return replay.status;
 }

@@ -55,7 +55,7 @@ static const mlx_value_t *registered(const mlx_value_t *list, const char *name, 
     return NULL;
 }
 
-/*  Who publishes is no service for that: on this machine only who registered is one. */
+/*  Who publishes is not a service for that: on this machine only who registered is one. */
 static bool is_service(const services_t *self, const mlx_message_t *message)
 {
     const char *name = message->topic + strlen("service.");

@@ -90,7 +90,7 @@ static void print_page(void)
         "A message is two frames: the topic, and one msgpack map with v (version), host, src, "
         "boot\n"
         "(id of this run of the source), seq (from 1), t (microseconds since 1970) and d (the map\n"
-        "below). A key that is not there is not available. Subscribe to "
+        "below). A key that is absent is not available. Subscribe to "
         "ipc://RUN-DIR/subscribe.sock\n"
         "(`mlxctl config --run-dir`) by any prefix; topics marked * give their last value at "
         "once,\n"

@@ -61,14 +61,15 @@ void mlx_config_man(mlx_buf_t *out)
                    ".TH \"mlx\\-config\" 5 \"\" \"mlx-suite %s\" \"File Formats\"\n.SH NAME\n"
                    "mlx\\-config \\- settings of the MLX suite\n.SH DESCRIPTION\n",
                    MLX_VERSION);
-    mlx_buf_puts(out, "One YAML file for all programs, ~/.config/mlx/config.yaml, or what "
-                      "MLX_CONFIG or \\-\\-config names. It need not exist: every setting has a "
-                      "default.\n.PP\nStronger than the file is the environment: "
-                      "MLX_SAMPLER_RATE_HZ for sampler.rate_hz; and stronger than that a daemon's "
-                      "\\-\\-set KEY=VALUE.\n.PP\n\\fBmlxctl config\\fR shows every setting, its "
-                      "value and where that comes from; \\fBmlxctl config \\-\\-example\\fR prints "
-                      "a file to begin with. A mistake is one line with its place in the file.\n"
-                      ".SH SETTINGS\n");
+    mlx_buf_puts(
+        out, "One YAML file for all programs, ~/.config/mlx/config.yaml, or what "
+             "MLX_CONFIG or \\-\\-config names. It need not exist: every setting has a "
+             "default.\n.PP\nThe environment overrides the file, as MLX_SAMPLER_RATE_HZ does "
+             "sampler.rate_hz, and a daemon's \\-\\-set KEY=VALUE overrides both.\n.PP\n\\fBmlxctl "
+             "config\\fR shows every setting, its "
+             "value and where that comes from; \\fBmlxctl config \\-\\-example\\fR prints a file "
+             "to start from. A mistake is reported in one line with its position in the file.\n"
+             ".SH SETTINGS\n");
     for (size_t i = 0; i < mlx_settings_count; i++) {
         const char *dot = strchr(mlx_settings[i].key, '.');
         size_t len = dot ? (size_t)(dot - mlx_settings[i].key) : 0;

@@ -25,7 +25,7 @@ int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 int mlx_ctl_connect(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err);
 void mlx_ctl_close(mlx_ctl_t *self);
 
-/*  For a command that runs long: say on stderr when the bus falls silent, and when it is back. */
+/*  For a command that runs long: say on stderr when the bus goes silent, and when it is back. */
 void mlx_ctl_watch_bus(mlx_ctl_t *self);
 
 /*  Call and wait for the end of it. Caller owns the result; NULL with ERR. */

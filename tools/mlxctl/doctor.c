@@ -74,7 +74,7 @@ static void look_at_service(mlx_value_t *list, size_t index, const mlx_overview_
     const char *reason = mlx_value_str(health, "reason");
     MLX_CLEANUP(mlx_free_p) char *text = NULL;
     if (!known || !mlx_value_bool(known, "connected", &connected) || !connected)
-        text = mlx_format("does not run: %s", services[index].without);
+        text = mlx_format("is not running: %s", services[index].without);
     else if (!state)
         text = mlx_format("has been silent for over 20 s: %s", services[index].without);
     else if (strcmp(state, "up") != 0)
@@ -147,7 +147,7 @@ static void look_at_speed(const runtimes_t *look, const char *check, const char 
     const char *reason = mlx_value_str(d, "source_reason");
     MLX_CLEANUP(mlx_free_p)
     char *text =
-        source ? mlx_format("its speed is read from: %s", source)
+        source ? mlx_format("its speed comes from: %s", source)
                : mlx_format("its speed is not known%s%s", reason ? ": " : "", reason ? reason : "");
     mlx_doctor_add(look->list, source ? MLX_DOCTOR_OK : MLX_DOCTOR_WARNING, check, text,
                    source ? NULL : "mlxctl tap explains how to see every request");
@@ -194,7 +194,7 @@ static void look_at_runtimes(mlx_value_t *list, const mlx_overview_t *overview, 
     if (look.runtimes == 0)
         mlx_doctor_add(list, MLX_DOCTOR_WARNING, "model servers",
                        "none found on this machine: there is no tok/s without one",
-                       "start Ollama, llama-server or another; one in an unusual place is named in "
+                       "start Ollama, llama-server or another; name one in an unusual place in "
                        "watcher.runtimes (mlxctl config --example)");
 }
 

@@ -7,7 +7,7 @@
 
 #include "common/view/overview.h"
 
-/*  How bad a check's outcome is: all is well; something is not there, and the machine is as it is;
+/*  How bad a check's outcome is: all is well; something is missing, and the machine is as it is;
  *  something does less than it could; something does not work. */
 typedef enum {
     MLX_DOCTOR_OK,

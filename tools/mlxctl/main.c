@@ -7,7 +7,7 @@
 static const mlx_option_t common_options[] = {
     {.name = "config",
      .value = "FILE",
-     .help = "Read settings from FILE instead of the usual place.",
+     .help = "Read settings from FILE instead of the default location.",
      .complete = "file"},
     {.name = "json", .help = "Print JSON, with a stable schema."},
     {0},
@@ -83,12 +83,12 @@ static const mlx_option_t history_options[] = {
     {.name = "step", .value = "DURATION", .help = "Interval between points."},
     {.name = "plot", .help = "Plot even when the output is not a terminal."},
     {.name = "csv", .help = "Print CSV even on a terminal."},
-    {.name = "follow", .help = "Go on with what is recorded from now on, until Ctrl-C."},
+    {.name = "follow", .help = "Continue with what is recorded from now on, until Ctrl-C."},
     {.name = "percentiles", .help = "Of ttft, latency or tokens: percentiles over time."},
     {.name = "model", .value = "PART", .help = "Of ttft, latency or tokens: only these models."},
     {.name = "tier",
      .value = "TIER",
-     .help = "Rows to export; default raw.",
+     .help = "Rows to export: raw (the default), minute or hour.",
      .words = "raw|minute|hour"},
     {0},
 };
@@ -109,11 +109,11 @@ static const mlx_option_t unload_options[] = {
 };
 
 static const mlx_option_t record_options[] = {
-    {.name = "sensors", .help = "Record sensors only: nothing of models and requests."},
+    {.name = "sensors", .help = "Record sensors only: no models and no requests."},
     {.name = "duration", .value = "TIME", .help = "Stop after TIME (90s, 10m); default: Ctrl-C."},
     {.name = "note", .value = "TEXT", .help = "Keep TEXT with the recording."},
     {.name = "unmasked", .help = "Keep the names of hosts, users and programs."},
-    {.name = "yes", .help = "Replace FILE if it is there."},
+    {.name = "yes", .help = "Replace FILE if it exists."},
     {0},
 };
 
@@ -122,7 +122,8 @@ static const mlx_option_t replay_options[] = {
     {.name = "loop", .help = "Start again at the end."},
     {.name = "host", .value = "NAME", .help = "Call the recorded machine NAME."},
     {.name = "exact",
-     .help = "Publish every byte as recorded, with the times of then; default: as of now."},
+     .help = "Publish every byte as recorded, with the original times; default: with the current "
+             "time."},
     {.name = "print", .help = "Print the messages as JSON lines instead; needs no bus."},
     {0},
 };
@@ -141,7 +142,7 @@ static const mlx_option_t requests_options[] = {
      .value = "TIME",
      .help = "All that ended since TIME: how long ago (2h, 7d) or a date."},
     {.name = "count", .letter = 'n', .value = "N", .help = "The newest N; default 25."},
-    {.name = "follow", .letter = 'f', .help = "Go on with each request as it ends."},
+    {.name = "follow", .letter = 'f', .help = "Continue with each request as it ends."},
     {.name = "csv", .help = "Print CSV, every field a column."},
     {0},
 };
@@ -151,7 +152,7 @@ static const mlx_option_t alerts_options[] = {
     {.name = "test", .value = "RULE", .help = "Let RULE fire for ten seconds, on every route."},
     {.name = "silence",
      .value = "RULE",
-     .help = "Tell nobody of RULE for the time that follows (2h, 1d; default 1h; 0 ends it)."},
+     .help = "Silence RULE for the time that follows (2h, 1d; default 1h; 0 ends it)."},
     {0},
 };
 
@@ -214,11 +215,13 @@ static const mlx_args_command_t commands[] = {
      .max = -1,
      .summary = "Measure a model's speed in less than a minute",
      .about =
-         "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and tells "
-         "generation speed, prompt speed and time to first token with their 95 % intervals. "
+         "Asks ten prompts of different kinds, with lengths fitted to the model's speed, and "
+         "reports generation speed, prompt speed and time to first token with their 95 % "
+         "intervals. "
          "Without <model> the one that is loaded is measured. A model stays loaded as long as it "
-         "would have. Ctrl-C stops the model at once. From fewer than ten values their range is "
-         "told instead of an interval; runs are compared only where both replies of at least three "
+         "would have. Ctrl-C stops the model at once. With fewer than ten values, their range is "
+         "reported instead of an interval; runs are compared only where both replies of at least "
+         "three "
          "prompts have 32 tokens.",
      .options = bench_options,
      .complete = "model",
@@ -232,8 +235,8 @@ static const mlx_args_command_t commands[] = {
          "Without an operand the main series of this machine are plotted; short names stand for "
          "them. A series is host/topic/field, as `mlxctl history list` shows them; without the "
          "host it is this machine's. Gaps in the record stay gaps. With export, a name that ends "
-         "in \"*\" "
-         "stands for all that begin so, and --json gives one JSON object a line. With ttft (time "
+         "in \"*\" stands for every series that starts with it, and --json gives one JSON object a "
+         "line. With ttft (time "
          "to the first token), latency or tokens, how requests are spread: a histogram and "
          "percentiles, to within 2 %, of a day unless --since says otherwise.",
      .options = history_options,
@@ -287,9 +290,9 @@ static const mlx_args_command_t commands[] = {
      .operands = "[<time>]",
      .max = 1,
      .summary = "Show the alert rules and their state; test or silence one",
-     .about = "Rules are set by alert.rules, webhooks that are told by alert.routes (JSON, ntfy or "
-              "Slack). A silenced alert is shown nowhere but here; what still fires when the "
-              "silence ends is told then.",
+     .about = "Rules are set by alert.rules, webhooks that receive alerts by alert.routes (JSON, "
+              "ntfy or Slack). A silenced alert is shown nowhere but here; what still fires when "
+              "the silence ends is reported then.",
      .options = alerts_options,
      .run = mlx_cmd_alerts},
     {.name = "energy",

@@ -156,8 +156,8 @@ static void learn_people(mlx_mask_t *self, const char *text)
         }
 }
 
-/*  Learn the host and the user of every "scheme://user:password@host:port". A password is no name,
- *  but nobody wants to publish it either. */
+/*  Learn the host and the user of every "scheme://user:password@host:port". A password is not a
+ *  name, but nobody wants to publish it either. */
 static void learn_urls(mlx_mask_t *self, const char *text)
 {
     for (const char *p = strstr(text, "://"); p; p = strstr(p, "://")) {

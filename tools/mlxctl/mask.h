@@ -4,7 +4,7 @@
  *
  *      "studio.local" host-1, "alice" user-1, "Xcode" program-1
  *
- *  What is masked: the envelope's host; sources that are no service of the suite; a client that
+ *  What is masked: the envelope's host; sources that are not services of the suite; a client that
  *  asks a model; hosts of URLs, and the endpoints in topics that are made of them (those of this
  *  machine stay: 127.0.0.1, localhost); people in home directories and URLs; and, wherever they
  *  stand as words in any text, the names above and those of this machine and its user. Numbers and

@@ -87,7 +87,8 @@ static bool take_hex(const char *hex, unsigned char *bytes, size_t count)
     return true;
 }
 
-/*  SHA-256 of a label and the secret: tells nothing of the secret, and is of no use elsewhere. */
+/*  SHA-256 of a label and the secret: reveals nothing about the secret, and is useless
+ *  elsewhere. */
 static EVP_PKEY *signing_key(const unsigned char secret[MLX_KEY_SECRET_BYTES])
 {
     static const char label[] = "mlx-bench-signing-1";

@@ -24,8 +24,8 @@ int mlx_plain_need_gguf(const mlx_expose_t *what, const char *app, mlx_error_t *
  *  of that form, else its view. Caller owns it. */
 char *mlx_plain_folder(const mlx_expose_t *what);
 
-/*  The JSON in the file REL of ROOT; NULL when it is not there, and with a problem in SCAN when it
- *  is something else. */
+/*  The JSON in the file REL of ROOT; NULL when it does not exist, and with a problem in SCAN when
+ *  it is something else. */
 mlx_value_t *mlx_plain_json(mlx_scan_t *scan, const char *app, const mlx_root_t *root,
                             const char *rel);
 

@@ -100,7 +100,7 @@ static bool lies_elsewhere(const mlx_scan_t *scan, const char *root, const mlx_m
     return false;
 }
 
-/*  The same model at another time: a revision of a repository, a model that Ollama has anew under
+/*  The same model at another time: a revision of a repository, a model that Ollama has again under
  *  its name, or what lies at the same path. */
 static bool is_update(const mlx_model_t *model, const mlx_model_t *old, const mlx_scan_t *scan,
                       const char *root)

@@ -319,11 +319,12 @@ mlx_value_t *mlx_cache_add_ollama(mlx_cache_t *self, const char *text,
 
 /* ---- whatever it means ---- */
 
-/*  The name may be that of something in the working directory, which is never meant by itself. */
+/*  The name may be that of something in the working directory, which is never used without
+ *  asking. */
 static void hint_at_path(const char *text, mlx_error_t *err)
 {
     if (err && err->code == MLX_ERR_NOT_FOUND && access(text, F_OK) == 0)
-        mlx_error_hint(err, "for what lies here under that name: mlx-cache add ./%s", text);
+        mlx_error_hint(err, "for the file or folder of that name: mlx-cache add ./%s", text);
 }
 
 static mlx_value_t *add_repo(mlx_cache_t *self, const mlx_reference_t *reference,

@@ -115,7 +115,7 @@ static int push_config(mlx_oci_t *oci, const mlx_manifest_t *manifest, const mlx
         return there < 0 ? -1 : 0;
     FILE *file = tmpfile();
     if (!file)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot make a temporary file");
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot create a temporary file");
     int rc = fwrite(config->data, 1, config->len, file) != config->len || fflush(file)
                  ? mlx_error_set(err, MLX_ERR_FAILED, "cannot write a temporary file")
                  : mlx_oci_push_file(oci, fileno(file), config->len, manifest->config.sha256, NULL,

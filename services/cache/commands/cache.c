@@ -143,7 +143,7 @@ void mlx_cache_destroy(mlx_cache_t **self)
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err)
 {
     return self->lock >= 0 ? 0
-                           : mlx_error_set(err, MLX_ERR_USAGE, "the cache was opened to read only");
+                           : mlx_error_set(err, MLX_ERR_USAGE, "the cache was opened read-only");
 }
 
 unsigned mlx_cache_weight_methods(bool copy)

@@ -123,7 +123,7 @@ static char *read_cached(void *arg, const char *name, size_t *len)
 static int say_incomplete(const char *model, const mlx_missing_t *missing, mlx_error_t *err)
 {
     mlx_error_set(err, MLX_ERR_FAILED, "%.100s is incomplete: %s", model, missing->text);
-    return mlx_error_hint(err, "mlx-cache add %.100s gets what is missing where it comes from",
+    return mlx_error_hint(err, "mlx-cache add %.100s fetches what is missing from its source",
                           model);
 }
 

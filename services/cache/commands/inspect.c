@@ -15,7 +15,7 @@ static void inspect_file(mlx_cache_t *self, mlx_content_t *content, const mlx_mo
     MLX_CLEANUP(mlx_close_p) int fd = mlx_fs_open(self->home, path, NULL);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0)
-        return; /* a file that is not there is another check's affair */
+        return; /* a missing file is another check's concern */
     const mlx_source_t source = mlx_source_fd(fd, (uint64_t)st.st_size);
     mlx_content_check(content, file->path, &source);
 }

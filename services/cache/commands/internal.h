@@ -40,9 +40,9 @@ struct mlx_cache {
 /*  0 when the cache was opened to write. */
 int mlx_cache_need_write(const mlx_cache_t *self, mlx_error_t *err);
 
-/*  The first folder under models/ that is no model's, or NULL. Rows come before names and go after
- *  them, so there is none unless the registry was lost: then a blob that no row names says nothing.
- *  Caller owns it. */
+/*  The first folder under models/ that is not a model's, or NULL. Rows come before names and go
+ *  after them, so there is none unless the registry was lost: then a blob that no row names says
+ *  nothing. Caller owns it. */
 char *mlx_cache_unknown_view(const mlx_cache_t *self);
 
 /*  Progress. begin: TOTAL bytes of work (0: none to tell) in pieces of PIECE bytes, words borrowed
@@ -73,7 +73,7 @@ int mlx_volumes_forget(mlx_cache_t *self, const char *app, const char *what, siz
                        mlx_error_t *err);
 
 /*  The cache's own folder. need_home: an error when it was on another volume than what is at its
- *  place now, where nothing is begun anew; note_home: remember its volume. */
+ *  place now, where nothing is begun again; note_home: remember its volume. */
 int mlx_volumes_need_home(const mlx_cache_options_t *options, mlx_error_t *err);
 void mlx_volumes_note_home(const mlx_cache_options_t *options);
 
@@ -172,7 +172,7 @@ mlx_tree_t *mlx_cache_list_hub(mlx_hub_t *hub, const char *repo, const char *qua
                                const mlx_cache_add_options_t *options,
                                char commit[MLX_SHA1_HEX + 1], bool *gguf, mlx_error_t *err);
 
-/*  A file that a model needs and where it can be had. */
+/*  A file that a model needs and where it can be obtained. */
 typedef struct {
     mlx_model_file_t file;
     char *url;

@@ -179,7 +179,7 @@ void mlx_cache_list_others(mlx_cache_t *self, const mlx_scan_t *scan, mlx_value_
             add_hub(list, store->path);
         if (strcmp(store->app, "ollama") == 0)
             add_marked(list, "ollama", "partial", blobs, "-partial",
-                       "ollama pull goes on with it, or removes it at its next start");
+                       "ollama pull resumes it; Ollama removes it at its next start");
     }
     add_xet(list, &self->options.env);
     add_old_revisions(self, scan, list);

@@ -4,8 +4,8 @@
  *  So the program that people type starts without what scans, hashes and changes.
  *
  *      variable NAME=VALUE         an environment variable that was asked for; empty: not set
- *      store DEV PATH              a folder where an app may have models; DEV 0: it is not there
- *      file MTIME DEV INO PATH     a file that tells where they are; all 0: it is not there
+ *      store DEV PATH              a folder where an app may have models; DEV 0: it does not exist
+ *      file MTIME DEV INO PATH     a file that tells where they are; all 0: it does not exist
  *      folder PATH                 the current folder, where a path is relative
  *      registry COUNTS             of models, operations and hashes
  */
@@ -19,7 +19,7 @@ enum {
     MLX_RECALL_PATH = 4096 /* longest current folder */
 };
 
-/*  The device of PATH, or 0 when it is not there. */
+/*  The device of PATH, or 0 when it does not exist. */
 uint64_t mlx_recall_device(const char *path);
 
 /*  What a "registry" line says now. Caller owns it. */

@@ -139,14 +139,14 @@ static int look_at_operation(mend_t *m, int64_t op, mlx_error_t *err)
  *  back. */
 static int note_one(const mend_t *m, size_t i, mlx_error_t *err)
 {
-    const mlx_cache_step_t *mended = &m->plan->steps[i];
+    const mlx_cache_step_t *repaired = &m->plan->steps[i];
     size_t seq = m->origins[i].seq;
     MLX_CLEANUP(mlx_cache_plan_destroy)
     mlx_cache_plan_t *made = mlx_journal_load(m->cache->db, m->origins[i].op, err);
-    if (mended->state != MLX_STATE_DONE || !made || seq >= made->count)
+    if (repaired->state != MLX_STATE_DONE || !made || seq >= made->count)
         return 0;
-    made->steps[seq].made = mended->made;
-    made->steps[seq].method = mended->method;
+    made->steps[seq].made = repaired->made;
+    made->steps[seq].method = repaired->method;
     return mlx_journal_step(m->cache->db, made, seq, err);
 }
 

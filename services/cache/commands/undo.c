@@ -108,7 +108,7 @@ static mlx_model_t *read_model(mlx_cache_t *self, const mlx_value_t *record, mlx
     return model;
 }
 
-/* ---- where it can be had ---- */
+/* ---- where it can be obtained ---- */
 
 typedef struct {
     mlx_cache_t *cache;
@@ -215,7 +215,7 @@ static int put_manifest(back_t *b, const mlx_value_t *record, mlx_error_t *err)
                 : 0;
 }
 
-/*  The kept manifest is no file to be fetched. */
+/*  The kept manifest is not a file to be fetched. */
 static uint64_t kept_bytes(const back_t *b, const mlx_value_t *record)
 {
     const char *text = mlx_value_str(record, "manifest");
@@ -257,7 +257,7 @@ static int log_in(back_t *b, mlx_error_t *err)
     } else if (strcmp(b->model->source, "ollama") == 0 &&
                mlx_name_ollama(b->model->origin ? b->model->origin : b->model->name, &name, err) ==
                    0) {
-        /* A tag that is gone by now is no reason: its blobs may be there. */
+        /* A tag that is gone by now is not a reason: its blobs may be there. */
         auth = b->auth = mlx_cache_registry_auth(b->cache, &name, NULL, NULL);
     }
     for (size_t i = 0; auth && *auth && i < b->model->count; i++)

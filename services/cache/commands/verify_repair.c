@@ -29,7 +29,7 @@ static bool is_repeated(const mlx_value_t *bad, size_t index, const char *model)
     return false;
 }
 
-/*  One that cannot be had again does not keep the others bad. */
+/*  One that cannot be obtained again does not keep the others from repair. */
 static int bring_again(mlx_cache_t *self, const mlx_value_t *bad,
                        const mlx_cache_transfer_t *transfer, mlx_value_t *repaired,
                        mlx_value_t *problems, mlx_error_t *err)

@@ -237,7 +237,8 @@ static int forget_links(forget_t *f, mlx_error_t *err)
     return 0;
 }
 
-/*  QUERY selects the store and the volume of what is meant, DELETE takes both and the same name. */
+/*  QUERY selects the store and the volume of the selected consumers, DELETE takes both and the same
+ *  name. */
 static int forget_rows(forget_t *f, const char *query, const char *delete, mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_stmt_destroy)
@@ -345,9 +346,9 @@ static void write_homes(const mlx_env_t *env, const char *volume, const char *pa
 void mlx_volumes_note_home(const mlx_cache_options_t *options)
 {
     const char *home = mlx_env_get(&options->env, "HOME");
-    MLX_CLEANUP(mlx_free_p) char *usual = home ? mlx_volumes_of(home) : NULL;
+    MLX_CLEANUP(mlx_free_p) char *default_volume = home ? mlx_volumes_of(home) : NULL;
     MLX_CLEANUP(mlx_free_p) char *volume = mlx_volumes_of(options->home);
-    if (!volume || !usual || strcmp(usual, volume) == 0 || strchr(volume, ' ') ||
+    if (!volume || !default_volume || strcmp(default_volume, volume) == 0 || strchr(volume, ' ') ||
         strchr(options->home, '\n'))
         return;
     MLX_CLEANUP(mlx_free_p) char *known = home_volume(&options->env, options->home);

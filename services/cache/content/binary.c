@@ -116,7 +116,7 @@ static void check_tensorflow(const place_t *place, const char *name, const mlx_s
         char *field = mlx_format("\x12%c%s", (int)strlen(operations[i]), operations[i]);
         MLX_CLEANUP(mlx_free_p)
         char *text =
-            mlx_format("uses the operation %s, which reaches out of the model", operations[i]);
+            mlx_format("uses the operation %s, which reaches outside the model", operations[i]);
         if (mlx_source_find(source, field, strlen(field)) != UINT64_MAX)
             found(place, name, text);
     }
@@ -157,7 +157,7 @@ static void look_at_packed(const place_t *place, const mlx_member_t *member)
     place->content->inflated += len;
     bool whole = bytes && (ended || !wanted);
     if (!whole || place->content->inflated > INFLATED_MAX)
-        found(place, member->name, "is packed so that it cannot be checked");
+        found(place, member->name, "is packed in a way that cannot be checked");
     else
         look(place, member->name, &source);
 }

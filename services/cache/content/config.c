@@ -23,12 +23,11 @@ static void note_module(mlx_content_t *self, const char *name, const char *folde
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s%s.py", folder, module);
     MLX_CLEANUP(mlx_free_p) char *top = mlx_format("%s.py", module);
     if (strstr(value, "--"))
-        mlx_found(&self->found, true, name, "asks for Python code of another repository: %s",
-                  value);
+        mlx_found(&self->found, true, name, "needs Python code from another repository: %s", value);
     else if (mlx_content_has(self, path) || mlx_content_has(self, top))
-        mlx_found(&self->found, true, name, "asks for the model's own Python code: %s.py", module);
+        mlx_found(&self->found, true, name, "needs the model's own Python code: %s.py", module);
     else
-        mlx_found(&self->found, false, name, "asks for Python code that is not here: %s.py",
+        mlx_found(&self->found, false, name, "needs Python code that is not included: %s.py",
                   module);
 }
 
@@ -76,7 +75,7 @@ static void check_pipeline(mlx_content_t *self, const char *name, const mlx_valu
         MLX_CLEANUP(mlx_free_p) char *beside = mlx_format("%s.py", library ? library : "");
         if (mlx_value_type(mlx_value_at(index, i)) == MLX_LIST && library &&
             (mlx_content_has(self, inside) || mlx_content_has(self, beside)))
-            mlx_found(&self->found, true, name, "asks for the model's own Python code: %s", beside);
+            mlx_found(&self->found, true, name, "needs the model's own Python code: %s", beside);
     }
 }
 
@@ -88,7 +87,7 @@ static void check_modules(mlx_content_t *self, const char *name, const mlx_value
         MLX_CLEANUP(mlx_free_p)
         char *file = mlx_format("%.*s.py", type ? (int)strcspn(type, ".") : 0, type ? type : "");
         if (type && (strstr(type, "--") || mlx_content_has(self, file)))
-            mlx_found(&self->found, true, name, "asks for Python code: %s", type);
+            mlx_found(&self->found, true, name, "needs Python code: %s", type);
     }
 }
 
@@ -150,5 +149,5 @@ void mlx_content_config(mlx_content_t *self, const char *name, const mlx_source_
     if (value)
         check_json(self, name, value);
     else if (strstr(text, "auto_map") || strstr(text, "chat_template") || strstr(text, "\\u00"))
-        mlx_found(&self->found, true, name, "is not valid JSON, so that it cannot be checked");
+        mlx_found(&self->found, true, name, "is not valid JSON and cannot be checked");
 }

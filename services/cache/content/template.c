@@ -101,11 +101,11 @@ static void scan_code(const template_t *t, size_t at, size_t end)
     for (size_t i = at; i < end; i++) {
         const char *what = NULL;
         if (t->text[i] == '_' && i + 1 < end && t->text[i + 1] == '_')
-            what = "the template reaches for Python's internals";
+            what = "the template accesses Python's internals";
         else if (is_escaped_underscore(t, i, end))
             what = "the template hides underscores in a string";
         else if (reaches(t, i, end))
-            what = "the template takes attributes by a computed name";
+            what = "the template accesses attributes by computed names";
         if (what) {
             note(t, i, true, what);
             return;
@@ -150,10 +150,10 @@ static const char *hidden(uint32_t c)
 {
     if ((c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e ||
         c == 0x200f || c == 0x61c)
-        return "the template has characters that change the direction of text";
+        return "the template contains characters that change the direction of text";
     if ((c >= 0x200b && c <= 0x200d) || c == 0x2060 || c == 0xfeff || c == 0xad || c == 0x180e ||
         (c >= 0x2061 && c <= 0x2064) || (c >= 0xe0000 && c <= 0xe007f))
-        return "the template has characters that are not visible";
+        return "the template contains invisible characters";
     return NULL;
 }
 

@@ -61,7 +61,7 @@ static bool listed_before(const mlx_value_t *map, size_t index)
     return shard && before && strcmp(before, shard) == 0;
 }
 
-/*  Its shards that are not there into WITHOUT, each once; those that are there counted in FOUND. */
+/*  Its missing shards into WITHOUT, each once; those that exist are counted in FOUND. */
 static void list_shards(const check_t *c, const char *index, const mlx_value_t *map,
                         mlx_value_t *without, size_t *found)
 {
@@ -104,7 +104,7 @@ static void check_index(const check_t *c, const char *index)
 
 /* ---- x-00001-of-00002 ---- */
 
-/*  Where the numbers begin; NULL: it is no shard. */
+/*  Where the numbers begin; NULL: it is not a shard. */
 static const char *shard_numbers(const char *name, unsigned *total)
 {
     const char *dot = strrchr(name, '.');

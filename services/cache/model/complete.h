@@ -27,7 +27,7 @@ typedef struct {
 } mlx_file_set_t;
 
 typedef struct {
-    size_t count;   /* of files that are not there */
+    size_t count;   /* of missing files */
     char text[200]; /* "model-00002-of-00002.safetensors is missing"; "" when it is whole */
 } mlx_missing_t;
 

@@ -43,7 +43,7 @@ int mlx_header_check(int fd, const char *name, mlx_error_t *err)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
-        return mlx_error_set(err, MLX_ERR_FAILED, "cannot look at %s: %s", name, strerror(errno));
+        return mlx_error_set(err, MLX_ERR_FAILED, "cannot examine %s: %s", name, strerror(errno));
     if (is_lfs_pointer(fd, st.st_size))
         return mlx_error_set(err, MLX_ERR_FAILED, "%s is a Git-LFS pointer, not the file itself",
                              name);

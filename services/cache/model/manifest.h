@@ -51,8 +51,8 @@ typedef struct {
     char *revision;
 } mlx_manifest_t;
 
-/*  NULL with ERR when it is no manifest or one of its digests or sizes is not fit for use. Caller
- *  owns the result and must destroy it. */
+/*  NULL with ERR when it is not a manifest or one of its digests or sizes is not fit for use.
+ *  Caller owns the result and must destroy it. */
 mlx_manifest_t *mlx_manifest_parse(const char *json, size_t len, mlx_error_t *err);
 void mlx_manifest_destroy(mlx_manifest_t **self);
 
@@ -60,7 +60,7 @@ void mlx_manifest_destroy(mlx_manifest_t **self);
 void mlx_manifest_write(mlx_buf_t *buf, const mlx_manifest_t *self);
 
 /*  The path that a file of a Docker model artifact has, told by its layer's type and place among
- *  its kind. Caller owns it; NULL for a layer that is no file of the model. */
+ *  its kind. Caller owns it; NULL for a layer that is not a file of the model. */
 char *mlx_manifest_docker_path(const mlx_manifest_t *self, size_t index);
 
 /*  Does the layer hold an archive instead of the file itself. */

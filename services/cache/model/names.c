@@ -59,7 +59,7 @@ static const char *repo_part_fault(const char *s, size_t len)
     if (len == 0 || len > MLX_REPO_BYTES)
         return "needs parts of 1 to 96 characters";
     if (strspn(s, LETTERS DIGITS "._-") < len)
-        return "may hold letters, digits, '.', '_' and '-' only";
+        return "may contain only letters, digits, '.', '_' and '-'";
     if (strchr(".-", s[0]) || strchr(".-", s[len - 1]))
         return "has a part that starts or ends with '.' or '-'";
     return NULL;
@@ -91,7 +91,7 @@ int mlx_name_revision(const char *s, mlx_error_t *err)
     if (len == 0 || len > 255)
         return refuse(err, what, s, "is not 1 to 255 characters long");
     if (!only(s, LETTERS DIGITS "._-+/"))
-        return refuse(err, what, s, "may hold letters, digits and . _ - + / only");
+        return refuse(err, what, s, "may contain only letters, digits and . _ - + /");
     if (strchr("/.-", s[0]) || strchr("/.", s[len - 1]) || strstr(s, "..") || strstr(s, "//") ||
         strstr(s, "/."))
         return refuse(err, what, s, "is not a valid branch, tag or commit");

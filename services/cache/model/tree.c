@@ -59,7 +59,7 @@ static int add_file(mlx_tree_t *self, const mlx_value_t *entry, mlx_error_t *err
         return mlx_error_set(err, MLX_ERR_FAILED, "file list: an entry has no path or oid");
     /* No pattern could tell whether such a file is wanted. */
     if (strlen(path) != path_len)
-        return mlx_error_set(err, MLX_ERR_FAILED, "file list: the name \"%.100s\" holds a NUL",
+        return mlx_error_set(err, MLX_ERR_FAILED, "file list: the name \"%.100s\" contains a NUL",
                              path);
     if ((!mlx_value_int(lfs, "size", &size) && !mlx_value_int(entry, "size", &size)) || size < 0 ||
         size > MAX_FILE_BYTES)

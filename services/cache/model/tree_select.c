@@ -186,8 +186,8 @@ static bool has_stem_of(const candidate_t *one, const candidate_t *group, size_t
     return false;
 }
 
-/*  Of several formats in one folder only the best is taken; what is no second set of the weights (a
- *  voice, an embedding) stays. */
+/*  Of several formats in one folder only the best is taken; what is not a second set of the
+ *  weights (a voice, an embedding) stays. */
 static void choose_format(candidate_t *group, size_t count)
 {
     mlx_weights_t best = MLX_WEIGHTS_OTHER;

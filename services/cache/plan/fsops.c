@@ -32,7 +32,7 @@ static const struct {
     const char *hint;
 } mends[] = {
     {ENOENT, MLX_ERR_NOT_FOUND, ""},
-    {ENOTDIR, MLX_ERR_NOT_FOUND, "a file is where a folder must be: move it out of the way"},
+    {ENOTDIR, MLX_ERR_NOT_FOUND, "a file is in the place of a folder: move it out of the way"},
     {ENOSPC, MLX_ERR_FAILED, "free some disk space and run the command again: nothing is lost"},
     {EDQUOT, MLX_ERR_FAILED,
      "the disk quota is exhausted: free some space and run the command again"},
@@ -43,7 +43,7 @@ static const struct {
      "that may write to it"},
     {EXDEV, MLX_ERR_FAILED, "the two paths are on different file systems"},
     {EMLINK, MLX_ERR_FAILED, "the file has as many hard links as the file system allows"},
-    {ELOOP, MLX_ERR_FAILED, "a symbolic link is where a regular file or folder must be"},
+    {ELOOP, MLX_ERR_FAILED, "a symbolic link is in the place of a regular file or folder"},
     {EEXIST, MLX_ERR_DATA_LOSS, "an existing file is not replaced"},
 };
 

@@ -149,7 +149,8 @@ int mlx_oci_check_realm(const char *origin, const char *realm, const char *allow
 {
     for (const char *c = realm; *c; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f || *c == '#')
-            return mlx_error_set(err, MLX_ERR_FAILED, "%s wants a login at an invalid URL", origin);
+            return mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a login at an invalid URL",
+                                 origin);
     MLX_CLEANUP(mlx_free_p) char *there = mlx_url_origin(realm, err);
     if (!there)
         return mlx_error_prefix(err, "%s", origin);
@@ -160,7 +161,7 @@ int mlx_oci_check_realm(const char *origin, const char *realm, const char *allow
     if (strncmp(origin, "https://", 8) == 0 && strncmp(there, "https://", 8) == 0 &&
         is_own_domain(host, other))
         return 0;
-    mlx_error_set(err, MLX_ERR_FAILED, "%s wants a login at %s, which is not its own domain",
+    mlx_error_set(err, MLX_ERR_FAILED, "%s asks for a login at %s, which is not in its own domain",
                   origin, there);
     return mlx_error_hint(err, "if you trust that address, set MLX_OCI_REALM=%s", there);
 }

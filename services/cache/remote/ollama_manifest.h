@@ -14,8 +14,8 @@
 #define MLX_OLLAMA_MANIFEST "ollama-manifest.json"
 
 /*  Call FN for each file at manifests/<host>/<namespace>/<model>/<tag>: MANIFEST is NULL and FAULT
- *  says why when it cannot be read or one of its parts is no name. A result other than 0 ends the
- *  walk and is returned; a store that cannot be walked counts as one unreadable manifest. */
+ *  says why when it cannot be read or one of its parts is not a name. A result other than 0 ends
+ *  the walk and is returned; a store that cannot be walked counts as one unreadable manifest. */
 typedef int (*mlx_ollama_fn)(void *arg, const char *path, const mlx_ollama_name_t *name,
                              const mlx_manifest_t *manifest, const char *fault);
 int mlx_ollama_each(const mlx_root_t *root, mlx_ollama_fn fn, void *arg);

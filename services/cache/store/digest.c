@@ -19,7 +19,7 @@ mlx_digest_t *mlx_digest_new(mlx_digest_kind_t kind, uint64_t size)
     self->ctx = EVP_MD_CTX_new();
     const EVP_MD *md = kind == MLX_SHA256 ? EVP_sha256() : EVP_sha1();
     if (!self->ctx || EVP_DigestInit_ex(self->ctx, md, NULL) != 1)
-        mlx_panic("the crypto library has no SHA");
+        mlx_panic("the crypto library does not support SHA");
     if (kind == MLX_GIT_BLOB) {
         char head[32];
         int len = snprintf(head, sizeof head, "blob %llu", (unsigned long long)size);

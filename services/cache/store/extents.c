@@ -36,7 +36,7 @@ static kept_t *push(mlx_extents_t *self, const mlx_identity_t *id)
     return kept;
 }
 
-/*  A row is outside input: what does not fit together is asked anew. */
+/*  A row is outside input: what does not fit together is asked again. */
 static bool read_runs(mlx_stmt_t *q, mlx_runs_t *out)
 {
     size_t len = 0;

@@ -1,9 +1,9 @@
 /*  extents.h - where on the disk the bytes of files lie, asked of the file system once per content
  *
  *  Clones have inodes of their own, so only their extents say that they share bytes. Kept in the
- *  registry under the file's identity; asked anew when that changed, after a day (a defragmentation
- *  or another program's dedup moves extents and changes no identity), and after what this cache
- *  shared in place.
+ *  registry under the file's identity; asked again when that changed, after a day (a
+ *  defragmentation or another program's dedup moves extents and changes no identity), and after
+ *  what this cache shared in place.
  *
  *      mlx_extents_t *extents = mlx_extents_new(db, now_s);
  *      mlx_runs_t runs;

@@ -265,7 +265,7 @@ static void join_clones(mlx_inodes_t *self)
     }
 }
 
-/*  Copies of what the cache has are no models of their own. */
+/*  Copies of what the cache has are not models of their own. */
 static void join_content(mlx_inodes_t *self)
 {
     for (size_t from = 0, to; from < self->group_count; from = to) {

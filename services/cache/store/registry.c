@@ -30,7 +30,8 @@ static const char *const migrations[] = {
     " old_mode INTEGER NOT NULL, state TEXT NOT NULL, PRIMARY KEY (op, seq)) WITHOUT ROWID;"
     "CREATE TABLE reports (name TEXT PRIMARY KEY, basis TEXT NOT NULL, watched TEXT NOT NULL,"
     " json TEXT NOT NULL) WITHOUT ROWID;",
-    /* 2: where a model can be had again, what an operation freed, and the volumes of stores. */
+    /* 2: where a model can be obtained again, what an operation freed, and the volumes of
+       stores. */
     "ALTER TABLE models ADD COLUMN origin TEXT;"
     "ALTER TABLE ops ADD COLUMN record TEXT;"
     "ALTER TABLE ops ADD COLUMN volume TEXT;"
@@ -360,8 +361,8 @@ bool mlx_registry_was_placed(mlx_db_t *db, const mlx_identity_t *id)
 
 /* ---- marks ---- */
 
-/*  Device numbers are given out anew at each boot: a home that is the same folder on another device
- *  was mounted again, and what was known of its files stands. */
+/*  Device numbers are given out again at each boot: a home that is the same folder on another
+ *  device was mounted again, and what was known of its files stands. */
 static int follow_device(mlx_db_t *db, const mlx_root_t *home, const char *was, mlx_error_t *err)
 {
     unsigned long long dev, ino;

@@ -128,7 +128,7 @@ static void scan_store(mlx_scan_t *self, const mlx_adapter_t *adapter, const cha
     const mlx_root_t *root = mlx_roots_get(roots, path, &why);
     struct stat st;
     if (!root) {
-        /* Nothing there is no problem; a file, or a link that leads nowhere, is. */
+        /* A missing folder is fine; a file or a broken link is a problem. */
         if (why.code != MLX_ERR_NOT_FOUND || lstat(path, &st) == 0)
             mlx_scan_problem(self, adapter->name, path, "%.190s", why.text);
         return;
@@ -232,7 +232,7 @@ static void scan_linked(const folder_scan_t *f, const level_t *level, const char
         return;
     int fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        mlx_scan_problem(f->scan, f->app, path, "leads to %.120s, which cannot be read", target);
+        mlx_scan_problem(f->scan, f->app, path, "points to %.120s, which cannot be read", target);
         return;
     }
     folder_scan_t inside = *f;
@@ -258,7 +258,7 @@ static bool look_at(const folder_scan_t *f, int dir, const char *name, const cha
     if (!*link || fstatat(dir, name, st, 0) == 0)
         return true;
     MLX_CLEANUP(mlx_free_p) char *full = mlx_format("%s/%s", f->root, path);
-    mlx_scan_problem(f->scan, f->app, full, "is a link that leads nowhere");
+    mlx_scan_problem(f->scan, f->app, full, "is a broken link");
     return false;
 }
 
@@ -266,7 +266,7 @@ static void scan_entry(const folder_scan_t *f, int dir, const level_t *level, co
 {
     struct stat st;
     bool link;
-    /* The hub's layout has a scan of its own; what is being written is no part of a model yet, be
+    /* The hub's layout has a scan of its own; what is being written is not part of a model yet, be
      * it by a download or by an operation of the cache that a crash interrupted. */
     if ((level->depth == 0 && strncmp(name, "models--", 8) == 0) || is_unfinished(name))
         return;

@@ -21,7 +21,7 @@ typedef struct {
     char *name;       /* of the file inside the model: "model-00001-of-00002.safetensors" */
     char *path;       /* of the file that holds the bytes, inside the root; "" when outside of it */
     char claim[MLX_HEX_MAX];         /* SHA-256 that its name claims; "" when none */
-    char etag[MLX_HEX_MAX];          /* hub: the blob id, when it is no SHA-256 */
+    char etag[MLX_HEX_MAX];          /* hub: the blob id, when it is not a SHA-256 */
     char revision[MLX_SHA1_HEX + 1]; /* hub: the commit; "" elsewhere */
     mlx_identity_t id;
     uint64_t disk_bytes; /* what the file system counts for it */
@@ -89,7 +89,7 @@ void mlx_scan_problem(mlx_scan_t *self, const char *app, const char *path, const
  *  that it is one (config.json, model_index.json, modules.json) or, with DEPTH above 0, where it
  *  lies so many folders below ROOT; elsewhere it is the files of one folder. Its name is the
  *  folder's path. Hidden files and folders are passed over. A link to a folder is followed, once:
- *  what is there has a root of its own. One that leads nowhere is a problem. */
+ *  what is there has a root of its own. A broken one is a problem. */
 void mlx_scan_folder(mlx_scan_t *self, const char *app, const mlx_root_t *root, unsigned depth);
 
 #endif

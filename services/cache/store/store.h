@@ -22,7 +22,7 @@
 mlx_root_t *mlx_cache_store_open(const char *path, mlx_error_t *err);
 
 /*  Presence is not validity. A blob is sound while it is what was hashed last, by its whole
- *  identity; one that changed since is hashed again. NONE: it is not there; FAILED: ERR. SIZE may
+ *  identity; one that changed since is hashed again. NONE: it does not exist; FAILED: ERR. SIZE may
  *  be MLX_BLOB_ANY. */
 typedef enum {
     MLX_BLOB_FAILED = -1,

@@ -23,7 +23,7 @@
 
 typedef struct {
     const mlx_model_file_t *file; /* ETAG: 64 hex, SHA-256 of the content; 40: git's SHA-1 */
-    const char *url;              /* asked anew at each try; redirects lead on */
+    const char *url;              /* asked again at each try; redirects lead on */
     const char *auth;             /* Authorization for the URL's own host; NULL: none */
     bool compressible;            /* a small file that a server may send gzip'd: never resumed */
 

@@ -42,7 +42,7 @@ typedef struct {
     char *error_code;      /* X-Error-Code of the hub; NULL: none */
     char *error_message;   /* X-Error-Message */
     char *challenge;       /* WWW-Authenticate */
-    char *location;        /* of an answer that is no redirect, made absolute */
+    char *location;        /* of an answer that is not a redirect, made absolute */
     char *digest;          /* Docker-Content-Digest */
     int64_t retry_after_s; /* of Retry-After or RateLimit; -1: none */
     bool redirected;       /* the last answer came from another host */

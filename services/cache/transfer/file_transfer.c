@@ -25,7 +25,7 @@ struct mlx_file_transfer {
     mlx_stream_hasher_t *hasher;
 
     pthread_mutex_t lock;
-    mlx_range_map_t *pieces;
+    mlx_range_map_t *ranges;
     bool *taken;
     unsigned busy;
     unsigned allowed;      /* streams */
@@ -71,7 +71,7 @@ static bool is_ending(const mlx_file_transfer_t *self)
 
 static bool is_simple(const mlx_file_transfer_t *self)
 {
-    return mlx_range_map_count(self->pieces) == 1;
+    return mlx_range_map_count(self->ranges) == 1;
 }
 
 mlx_file_transfer_t *mlx_file_transfer_new(const mlx_file_transfer_options_t *options)
@@ -79,10 +79,10 @@ mlx_file_transfer_t *mlx_file_transfer_new(const mlx_file_transfer_options_t *op
     mlx_file_transfer_t *self = mlx_alloc(1, sizeof *self);
     const mlx_download_t *download = options->download;
     self->options = *options;
-    self->pieces =
+    self->ranges =
         mlx_range_map_new(download->file->etag, download->file->size, options->run->piece);
-    self->taken = mlx_alloc(mlx_range_map_count(self->pieces), sizeof *self->taken);
-    self->allowed = (unsigned)mlx_range_map_count(self->pieces);
+    self->taken = mlx_alloc(mlx_range_map_count(self->ranges), sizeof *self->taken);
+    self->allowed = (unsigned)mlx_range_map_count(self->ranges);
     pthread_mutex_init(&self->lock, NULL);
     return self;
 }
@@ -94,8 +94,8 @@ void mlx_file_transfer_destroy(mlx_file_transfer_t **self)
     if (!part)
         return;
     mlx_stream_hasher_destroy(&part->hasher);
-    mlx_partial_file_close(&part->disk, part->pieces);
-    mlx_range_map_destroy(&part->pieces);
+    mlx_partial_file_close(&part->disk, part->ranges);
+    mlx_range_map_destroy(&part->ranges);
     pthread_mutex_destroy(&part->lock);
     free(part->taken);
     free(part->address);
@@ -108,15 +108,15 @@ int mlx_file_transfer_open(mlx_file_transfer_t *self)
     mlx_download_t *download = self->options.download;
     mlx_error_t err = {0};
     self->disk = mlx_partial_file_open(run->fs, run->home, download->file->etag,
-                                       download->compressible, self->pieces, &err);
+                                       download->compressible, self->ranges, &err);
     if (!self->disk) {
         download->error = err;
         return -1;
     }
     self->hasher = mlx_stream_hasher_new(mlx_partial_file_fd(self->disk), download->file->size,
                                          strlen(download->file->etag) == MLX_SHA1_HEX);
-    atomic_store(&download->done, mlx_range_map_bytes(self->pieces));
-    mlx_stream_hasher_grew(self->hasher, mlx_range_map_frontier(self->pieces));
+    atomic_store(&download->done, mlx_range_map_bytes(self->ranges));
+    mlx_stream_hasher_grew(self->hasher, mlx_range_map_frontier(self->ranges));
     return 0;
 }
 
@@ -135,12 +135,12 @@ static bool find_piece(const mlx_file_transfer_t *self, size_t *index)
     unsigned limit = self->plain || !self->answered ? 1 : self->allowed;
     if (self->ended || self->busy >= limit)
         return false;
-    if (mlx_range_map_complete(self->pieces)) {
+    if (mlx_range_map_complete(self->ranges)) {
         *index = 0; /* nothing but to verify it */
         return self->busy == 0;
     }
-    for (size_t i = 0; i < mlx_range_map_count(self->pieces); i++)
-        if (!self->taken[i] && !mlx_range_map_has(self->pieces, i)) {
+    for (size_t i = 0; i < mlx_range_map_count(self->ranges); i++)
+        if (!self->taken[i] && !mlx_range_map_has(self->ranges, i)) {
             *index = i;
             return true;
         }
@@ -239,12 +239,12 @@ static void reached(stream_t *s, size_t index)
 {
     mlx_file_transfer_t *p = s->part;
     pthread_mutex_lock(&p->lock);
-    uint64_t before = mlx_range_map_frontier(p->pieces);
-    mlx_range_map_reached(p->pieces, index, s->at);
-    uint64_t frontier = mlx_range_map_frontier(p->pieces);
+    uint64_t before = mlx_range_map_frontier(p->ranges);
+    mlx_range_map_reached(p->ranges, index, s->at);
+    uint64_t frontier = mlx_range_map_frontier(p->ranges);
     if (frontier > before)
         mlx_stream_hasher_grew(p->hasher, frontier);
-    atomic_store(&p->options.download->done, mlx_range_map_bytes(p->pieces));
+    atomic_store(&p->options.download->done, mlx_range_map_bytes(p->ranges));
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -260,11 +260,11 @@ static void write_behind(stream_t *s)
 static size_t take_some(stream_t *s, const char *data, size_t len)
 {
     mlx_file_transfer_t *p = s->part;
-    size_t index = mlx_range_map_of(p->pieces, s->at);
-    uint64_t room = mlx_range_map_end(p->pieces, index) - s->at;
+    size_t index = mlx_range_map_of(p->ranges, s->at);
+    uint64_t room = mlx_range_map_end(p->ranges, index) - s->at;
     size_t n = room < len ? (size_t)room : len;
     pthread_mutex_lock(&p->lock);
-    uint64_t there = mlx_range_map_at(p->pieces, index);
+    uint64_t there = mlx_range_map_at(p->ranges, index);
     pthread_mutex_unlock(&p->lock);
     if (s->at < there) {
         n = there - s->at < n ? (size_t)(there - s->at) : n;
@@ -336,7 +336,7 @@ static verdict_t verdict_of(stream_t *s, bool led)
     if (reply->status / 100 == 2) {
         pthread_mutex_lock(&p->lock);
         bool has =
-            s->ranged ? mlx_range_map_has(p->pieces, s->index) : mlx_range_map_complete(p->pieces);
+            s->ranged ? mlx_range_map_has(p->ranges, s->index) : mlx_range_map_complete(p->ranges);
         pthread_mutex_unlock(&p->lock);
         mlx_error_set(&s->error, MLX_ERR_UNAVAILABLE, "%s: the response ended early",
                       p->options.download->file->path);
@@ -371,8 +371,8 @@ static char *prepare(stream_t *s, mlx_fetch_t *request)
     pthread_mutex_lock(&p->lock);
     bool all = p->plain || download->compressible;
     bool open_ended = all || is_simple(p);
-    s->at = s->behind = all ? 0 : mlx_range_map_at(p->pieces, s->index);
-    s->limit = open_ended ? download->file->size : mlx_range_map_end(p->pieces, s->index);
+    s->at = s->behind = all ? 0 : mlx_range_map_at(p->ranges, s->index);
+    s->limit = open_ended ? download->file->size : mlx_range_map_end(p->ranges, s->index);
     s->ranged = !all && (s->at || !open_ended);
     s->yield = false;
     char *address = p->address ? mlx_strdup(p->address) : NULL;
@@ -415,7 +415,7 @@ static bool has_piece(stream_t *s)
 {
     mlx_file_transfer_t *p = s->part;
     pthread_mutex_lock(&p->lock);
-    bool has = mlx_range_map_has(p->pieces, s->index);
+    bool has = mlx_range_map_has(p->ranges, s->index);
     pthread_mutex_unlock(&p->lock);
     return has;
 }
@@ -425,7 +425,7 @@ static uint64_t bytes_of(stream_t *s)
     mlx_file_transfer_t *p = s->part;
     pthread_mutex_lock(&p->lock);
     uint64_t bytes =
-        s->ranged ? mlx_range_map_at(p->pieces, s->index) : mlx_range_map_bytes(p->pieces);
+        s->ranged ? mlx_range_map_at(p->ranges, s->index) : mlx_range_map_bytes(p->ranges);
     pthread_mutex_unlock(&p->lock);
     return bytes;
 }
@@ -505,7 +505,7 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
     bool again = !self->wrong_bytes;
     self->wrong_bytes = true;
     mlx_error_t disk = {0};
-    if (mlx_partial_file_discard(self->disk, self->pieces, &disk))
+    if (mlx_partial_file_discard(self->disk, self->ranges, &disk))
         err = disk;
     atomic_store(&download->done, 0);
     pthread_mutex_unlock(&self->lock);
@@ -516,12 +516,12 @@ static mlx_file_transfer_end_t verify(mlx_file_transfer_t *self, stream_t *s)
 static void keep(mlx_file_transfer_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    bool mine = !self->keeping && !mlx_range_map_complete(self->pieces) &&
-                mlx_partial_file_is_due(self->disk, self->pieces);
+    bool mine = !self->keeping && !mlx_range_map_complete(self->ranges) &&
+                mlx_partial_file_is_due(self->disk, self->ranges);
     if (mine) {
         self->keeping = true;
-        MLX_CLEANUP(mlx_free_p) char *text = mlx_range_map_text(self->pieces);
-        uint64_t bytes = mlx_range_map_bytes(self->pieces);
+        MLX_CLEANUP(mlx_free_p) char *text = mlx_range_map_text(self->ranges);
+        uint64_t bytes = mlx_range_map_bytes(self->ranges);
         pthread_mutex_unlock(&self->lock);
         mlx_partial_file_keep(self->disk, text, bytes);
         pthread_mutex_lock(&self->lock);
@@ -544,7 +544,7 @@ mlx_file_transfer_end_t mlx_file_transfer_fetch(mlx_file_transfer_t *self, size_
     pthread_mutex_lock(&self->lock);
     self->taken[index] = false;
     self->busy--;
-    bool last = self->busy == 0 && !self->ended && mlx_range_map_complete(self->pieces);
+    bool last = self->busy == 0 && !self->ended && mlx_range_map_complete(self->ranges);
     self->busy += last; /* nobody else takes it meanwhile */
     pthread_mutex_unlock(&self->lock);
     if (last) {

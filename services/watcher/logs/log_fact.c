@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double COUNT_MAX = 1e12; /* more is no count of tokens and no time */
+static const double COUNT_MAX = 1e12; /* more is neither a count of tokens nor a time */
 
 void mlx_log_fact_clear(mlx_log_fact_t *self)
 {

@@ -5,7 +5,7 @@
  *
  *  journalctl needs no privilege that the user does not have, and says itself what is missing. Of a
  *  flood the rest of the pipe waits; when that is too much the child is ended, and its user begins
- *  anew with what is written then.
+ *  again with what is written then.
  */
 #ifndef MLX_WATCHER_LOGS_LOG_JOURNAL_H
 #define MLX_WATCHER_LOGS_LOG_JOURNAL_H

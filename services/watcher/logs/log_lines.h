@@ -4,7 +4,7 @@
  *      mlx_log_lines_add(&lines, bytes, len, on_line, self);
  *
  *  A line that is longer than MLX_LOG_LINE_MAX - 1 bytes is cut; control characters but the tab and
- *  the escape's are left as they are: who shows text cleans it.
+ *  the escape's are left as they are: what shows text cleans it.
  */
 #ifndef MLX_WATCHER_LOGS_LOG_LINES_H
 #define MLX_WATCHER_LOGS_LOG_LINES_H

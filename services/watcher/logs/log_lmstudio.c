@@ -23,7 +23,7 @@ static const struct {
     {"Server started", MLX_LOG_BEGAN},
 };
 
-/*  The text after the fields in brackets; the last of them that is no level names the model. */
+/*  The text after the fields in brackets; the last of them that is not a level names the model. */
 static const char *after_fields(const char *line, mlx_log_fact_t *out)
 {
     static const char *const others[] = {

@@ -254,6 +254,6 @@ const char *mlx_log_source_reason(const mlx_log_source_t *self)
     if (self->reason[0])
         return self->reason;
     if (mlx_log_story_strange(self->story))
-        return "its log is of a version that is not known";
+        return "its log has an unknown format";
     return "several models are loaded, and its log does not tell them apart";
 }

@@ -316,7 +316,7 @@ static void end(mlx_log_story_t *self, const mlx_log_fact_t *fact, int64_t now_u
         finish(self, request, now_us, wall_us);
 }
 
-/*  Ollama's line on a request that its runner has told of; of several that it may be none is
+/*  Ollama's line on a request that its runner has reported; of several that it may be none is
  *  named. What no model worked on, a failure, is told by it alone. */
 static void join(mlx_log_story_t *self, const mlx_log_fact_t *fact, int64_t wall_us)
 {

@@ -36,7 +36,8 @@ bool mlx_log_story_busy(const mlx_log_story_t *self);
 /*  It has begun to load a model and is not done. */
 bool mlx_log_story_loading(const mlx_log_story_t *self);
 
-/*  Lines of a form that is not known were met: nothing is believed until the server begins anew. */
+/*  Lines of a form that is not known were met: nothing is believed until the server begins
+ *  again. */
 bool mlx_log_story_strange(const mlx_log_story_t *self);
 
 /*  Fill OUT (cleared first). Strings are borrowed until the next fact. */

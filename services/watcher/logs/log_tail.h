@@ -5,7 +5,7 @@
  *      mlx_log_tail_skipped(tail)
  *
  *  Reading begins at the end that the file has when it is found; what is rotated in later is read
- *  from its beginning: another file under the name, or the same one cut and written anew.
+ *  from its beginning: another file under the name, or the same one cut and written again.
  *  A line is given when its end is there, and cut to MLX_LOG_LINE_MAX - 1 bytes. Of a flood at most
  *  MLX_LOG_TURN_BYTES are read at a time; with more than MLX_LOG_BEHIND_MAX to read, what is older
  *  is skipped and counted.

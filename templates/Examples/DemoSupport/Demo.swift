@@ -13,7 +13,7 @@ public struct DemoOptions: Sendable {
     public var others: [String: String] = [:]
     /// Options without a value that were given.
     public var flags: Set<String> = []
-    /// What is no option.
+    /// What is not an option.
     public var words: [String] = []
 
     /// Reads a command line. `valued` and `flags` are the options of the one demo alone.

@@ -140,7 +140,7 @@ kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name)
     return KERN_SUCCESS;
 }
 
-/*  Clients are no registered services: no class that IOServiceMatching knows has them. */
+/*  Clients are not registered services: no class that IOServiceMatching knows has them. */
 kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane,
                                               io_iterator_t *iterator)
 {

@@ -187,7 +187,7 @@ int proc_listpids(uint32_t type, uint32_t type_info, void *buffer, int size)
 
 static int give_descriptors(const dd_process_t *self, void *buffer, int size)
 {
-    /* One descriptor that is no socket comes first. */
+    /* One descriptor that is not a socket comes first. */
     int need = (int)((self->socket_count + 1) * sizeof(struct proc_fdinfo));
     if (self->error || (buffer && self->vanishes)) {
         errno = self->error ? self->error : ESRCH;

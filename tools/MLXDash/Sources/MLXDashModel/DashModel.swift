@@ -65,7 +65,7 @@ import Observation
         }
     }
 
-    /// Adds a point to each live series and draws the menu anew.
+    /// Adds a point to each live series and draws the menu again.
     func tick() {
         let time = now()
         for series in DashSeries.allCases {

@@ -14,7 +14,7 @@ public enum BusState: Sendable, Hashable {
 extension MetricsBus {
     /// Whether somebody serves the bus now.
     ///
-    /// A loop over values waits for a bus that is not there and goes on when it comes back; this tells
+    /// A loop over values waits for a bus that is gone and continues when it comes back; this tells
     /// the two silences apart:
     ///
     /// ```swift

@@ -10,7 +10,7 @@ import SwiftMLXCore
 /// ```
 ///
 /// Every app has the model afterwards, and every front end of the suite shows the progress. Cancelling
-/// stops the service; what is there stays, and the next attempt goes on from it.
+/// stops the service; what is there stays, and the next attempt resumes from it.
 public struct BusDownloader: ModelDownloader {
     private let bus: MetricsBus
 

@@ -71,7 +71,7 @@ struct CachePlaces {
     }
 
     /// `cache.dir` in the text of a configuration file: the two ways in which YAML writes a mapping
-    /// in a mapping. `mlx-cache` reads the file with a YAML library and refuses what is no YAML.
+    /// in a mapping. `mlx-cache` reads the file with a YAML library and refuses what is not YAML.
     static func cacheDirectory(inConfiguration text: String) -> String? {
         var isInside = false
         for line in text.split(whereSeparator: \.isNewline) {

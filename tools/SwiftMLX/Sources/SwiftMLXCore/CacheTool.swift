@@ -97,7 +97,7 @@ public struct CacheToolDownloader: ModelDownloader, ModelLinker {
 }
 
 /// A program that runs with its output as a stream. Dropping the stream interrupts it, and it keeps
-/// what it has so that the next attempt goes on from there.
+/// what it has so that the next attempt resumes from there.
 private final class ToolRun: Sendable {
     struct End {
         var status: Int32 = 0

@@ -14,7 +14,7 @@ public struct ImageInput: Sendable, Hashable {
     public static let maximumSize = 64 << 20
 
     /// Takes the bytes of an image file. A HEIC photograph becomes a JPEG on Apple's systems. Throws
-    /// when they are no image that model servers read.
+    /// when they are not an image that model servers read.
     public init(data: Data) throws {
         guard data.count <= Self.maximumSize else { throw Self.tooLarge(data.count) }
         if let format = Self.photographFormat(of: data) {

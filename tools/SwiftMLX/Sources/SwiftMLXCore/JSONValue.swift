@@ -29,13 +29,13 @@ public indirect enum JSONValue: Sendable, Hashable {
 }
 
 extension JSONValue {
-    /// The value under `key`, or nil when this is no object or has no such key.
+    /// The value under `key`, or nil when this is not an object or has no such key.
     public subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members[key]
     }
 
-    /// The element at `index`, or nil when this is no array or is shorter.
+    /// The element at `index`, or nil when this is not an array or is shorter.
     public subscript(index: Int) -> JSONValue? {
         guard case .array(let items) = self, items.indices.contains(index) else { return nil }
         return items[index]
@@ -71,13 +71,13 @@ extension JSONValue {
         return nil
     }
 
-    /// The elements, or nil when this is no array.
+    /// The elements, or nil when this is not an array.
     public var arrayValue: [JSONValue]? {
         if case .array(let items) = self { return items }
         return nil
     }
 
-    /// The members, or nil when this is no object.
+    /// The members, or nil when this is not an object.
     public var objectValue: [String: JSONValue]? {
         if case .object(let members) = self { return members }
         return nil

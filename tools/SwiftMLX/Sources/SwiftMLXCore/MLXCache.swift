@@ -45,7 +45,7 @@ public struct CachedModel: Sendable, Hashable {
 
 /// Finds models in the stores of this computer: the shared cache, the Hugging Face cache, Ollama's.
 ///
-/// Only whole models count: half a download is one that `mlx-cache` goes on with. It only looks;
+/// Only whole models count: half a download is one that `mlx-cache` resumes. It only looks;
 /// downloads, sharing and clean-up are `mlx-cache`'s.
 public struct ModelCache: Sendable {
     private let sharedRoot: URL
@@ -75,7 +75,7 @@ public struct ModelCache: Sendable {
     }
 
     /// The model called `name`, from the first store that has it whole, or nil.
-    /// Throws when `name` is no model name.
+    /// Throws when `name` is not a model name.
     public func locate(_ name: String) throws -> CachedModel? {
         let parsed = try ModelName(name)
         return inShared(parsed) ?? inHuggingFace(parsed) ?? inOllama(parsed)

@@ -19,7 +19,7 @@ public actor MLXChat {
 
     private var isAnswering = false
 
-    /// Starts a conversation, or goes on with one.
+    /// Starts a conversation, or continues one.
     public init(model: MLXModel, system: String? = nil, history: [ChatMessage] = [],
                 options: GenerationOptions = GenerationOptions()) {
         self.model = model

@@ -27,7 +27,7 @@ public protocol MLXTool: Sendable {
 }
 
 extension MLXTool {
-    /// The function as a model is told of it.
+    /// The function as it is described to a model.
     public func definition() throws -> ToolDefinition {
         ToolDefinition(name: name, summary: summary, parameters: try JSONValue.schema(of: Arguments.self))
     }
@@ -102,7 +102,7 @@ public struct ToolBox: Sendable {
         self.policy = policy
     }
 
-    /// The tools as a model is told of them. Throws where two have one name.
+    /// The tools as they are described to a model. Throws where two have one name.
     public func definitions() throws -> [ToolDefinition] {
         let names = tools.map(\.name)
         if let twice = names.first(where: { name in names.filter { $0 == name }.count > 1 }) {

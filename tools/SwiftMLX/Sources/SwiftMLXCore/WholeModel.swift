@@ -94,7 +94,7 @@ struct WholeModel {
 
     // MARK: GGUF
 
-    /// The model's GGUF: of a series, the first. A projector alone is no model.
+    /// The model's GGUF: of a series, the first. A projector alone is not a model.
     private static func wholeGGUF(_ folder: URL, _ files: [String]) -> URL? {
         let weights = files.filter { $0.lowercased().hasSuffix(".gguf") && !isProjector($0) }.sorted()
         guard !hasGap(weights) else { return nil }

@@ -116,7 +116,7 @@ public struct ChatTurn: Sendable, Identifiable {
         }
     }
 
-    /// Attaches something that is no file.
+    /// Attaches something that is not a file.
     public func attach(_ attachment: ChatAttachment) {
         attachments.append(attachment)
     }
@@ -258,7 +258,7 @@ public struct ChatTurn: Sendable, Identifiable {
         return (documents + [text]).joined(separator: "\n")
     }
 
-    /// A cancelled answer is no error: the person wanted it.
+    /// A cancelled answer is not an error: the person wanted it.
     private static func explain(_ error: any Error) -> MLXError? {
         if error is CancellationError { return nil }
         return error as? MLXError ?? MLXError(.serverFailed, error.localizedDescription)

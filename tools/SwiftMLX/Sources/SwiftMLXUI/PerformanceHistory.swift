@@ -34,7 +34,7 @@ public struct PerformanceHistory: Sendable, Equatable {
         last?.tokensPerSecond ?? samples.last?.rate
     }
 
-    /// Counts a token. The wait for an answer's first token is no part of the rate.
+    /// Counts a token. The wait for an answer's first token is not part of the rate.
     public mutating func add(_ token: GeneratedToken) {
         if token.elapsed == token.interval {
             (count, time, last) = (0, .zero, nil)

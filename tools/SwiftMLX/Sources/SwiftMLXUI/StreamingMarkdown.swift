@@ -138,7 +138,7 @@ private struct LineState: Sendable {
         }
     }
 
-    /// Text goes on with what is open; a list's last item and a quote take it as well.
+    /// Text continues what is open; a list's last item and a quote take it as well.
     private mutating func takeText(_ text: String) {
         switch open {
         case .paragraph(let lines): open = .paragraph(lines + [text])

@@ -116,7 +116,7 @@ import Testing
         let first = try folder.write("bin/mlx-cache", "#!/bin/sh\n", mode: 0o755)
         let both = ["HOME": home, "PATH": "\(home)/folder:\(home)/bin"]
         #expect(CacheToolDownloader.installed(environment: both)?.tool.path == first.path)
-        // A folder of that name is no program, nor is a file that may not be run.
+        // A folder of that name is not a program, nor is a file that may not be run.
         try folder.write("folder/mlx-cache/x")
         #expect(CacheToolDownloader.installed(environment: both)?.tool.path == first.path)
         try folder.write("denied/mlx-cache", mode: 0o644)

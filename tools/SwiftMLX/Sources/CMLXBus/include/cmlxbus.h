@@ -139,7 +139,7 @@ cmlx_menu_t *cmlx_menu_new(void);
 void cmlx_menu_free(cmlx_menu_t *self);
 void cmlx_menu_put(cmlx_menu_t *self, const cmlx_message_t *message);
 
-/*  Draw it anew. TITLE: 0 tokens, 1 memory, 2 GPU. NOTE may be NULL. */
+/*  Draw it again. TITLE: 0 tokens, 1 memory, 2 GPU. NOTE may be NULL. */
 void cmlx_menu_refresh(cmlx_menu_t *self, int title, bool bench_running, const char *note,
                        int64_t now_us);
 const char *cmlx_menu_title(const cmlx_menu_t *self);

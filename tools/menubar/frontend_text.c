@@ -6,7 +6,7 @@
 
 #include "bar_formats.h"
 #include "common/base/ascii.h"
-#include "front.h"
+#include "frontend.h"
 
 typedef struct {
     const mlx_bar_format_t *format;
@@ -15,12 +15,12 @@ typedef struct {
     mlx_buf_t shown; /* the update before: a bar may show less than what changed */
 } text_t;
 
-int mlx_front_text_open(const mlx_front_t *front, const mlx_front_host_t *host, void **state,
-                        mlx_error_t *err)
+int mlx_frontend_text_open(const mlx_frontend_t *frontend, const mlx_frontend_host_t *host,
+                           void **state, mlx_error_t *err)
 {
     text_t *self = mlx_alloc(1, sizeof *self);
     (void)err;
-    self->format = mlx_bar_format_find(front->name);
+    self->format = mlx_bar_format_find(frontend->name);
     self->options = (mlx_bar_options_t){.program = host->program, .stream = host->stream};
     *state = self;
     return 0;
@@ -33,7 +33,7 @@ static void fit_locale(mlx_buf_t *text)
     mlx_buf_puts(text, fit);
 }
 
-int mlx_front_text_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
+int mlx_frontend_text_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
 {
     text_t *self = state;
     mlx_buf_reset(&self->text);
@@ -58,7 +58,7 @@ int mlx_front_text_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
     return 0;
 }
 
-void mlx_front_text_close(void **state)
+void mlx_frontend_text_close(void **state)
 {
     text_t *self = *state;
     *state = NULL;

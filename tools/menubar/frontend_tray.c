@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "dbus.h"
-#include "front.h"
+#include "frontend.h"
 #include "tray_item.h"
 #include "tray_menu.h"
 
@@ -11,7 +11,7 @@
 #define ONLY_ONE "dev.mlx_suite.Menubar"
 
 typedef struct {
-    mlx_front_host_t host;
+    mlx_frontend_host_t host;
     mlx_tray_item_t *item;
     mlx_tray_menu_t *menu;
 } tray_t;
@@ -37,10 +37,10 @@ static int claim(mlx_dbus_t *dbus, mlx_error_t *err)
     return rc < 0 ? mlx_dbus_error(err, rc, "claim a name on the session bus") : 0;
 }
 
-int mlx_front_tray_open(const mlx_front_t *front, const mlx_front_host_t *host, void **state,
-                        mlx_error_t *err)
+int mlx_frontend_tray_open(const mlx_frontend_t *frontend, const mlx_frontend_host_t *host,
+                           void **state, mlx_error_t *err)
 {
-    (void)front;
+    (void)frontend;
     mlx_dbus_t *dbus = mlx_desktop_dbus(host->desktop, err);
     if (!dbus || claim(dbus, err))
         return -1;
@@ -53,7 +53,7 @@ int mlx_front_tray_open(const mlx_front_t *front, const mlx_front_host_t *host, 
     return self->item ? 0 : -1;
 }
 
-int mlx_front_tray_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
+int mlx_frontend_tray_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
 {
     tray_t *self = state;
     (void)err;
@@ -62,7 +62,7 @@ int mlx_front_tray_draw(void *state, const mlx_menu_t *menu, mlx_error_t *err)
     return 0;
 }
 
-void mlx_front_tray_close(void **state)
+void mlx_frontend_tray_close(void **state)
 {
     tray_t *self = *state;
     *state = NULL;

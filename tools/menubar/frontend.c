@@ -1,11 +1,11 @@
-#include "front.h"
+#include "frontend.h"
 
 #include <string.h>
 
 #define TEXT(n, notes)                                                                             \
     {                                                                                              \
-        .name = n, .notifies = notes, .open = mlx_front_text_open, .draw = mlx_front_text_draw,    \
-        .close = mlx_front_text_close                                                              \
+        .name = n, .notifies = notes, .open = mlx_frontend_text_open,                              \
+        .draw = mlx_frontend_text_draw, .close = mlx_frontend_text_close                           \
     }
 
 #ifdef __APPLE__
@@ -14,13 +14,13 @@
 #define BAR_NOTIFIES false
 #endif
 
-const mlx_front_t mlx_fronts[] = {
+const mlx_frontend_t mlx_frontends[] = {
 #ifdef __linux__
     {.name = "tray",
      .notifies = true,
-     .open = mlx_front_tray_open,
-     .draw = mlx_front_tray_draw,
-     .close = mlx_front_tray_close},
+     .open = mlx_frontend_tray_open,
+     .draw = mlx_frontend_tray_draw,
+     .close = mlx_frontend_tray_close},
 #endif
     TEXT("plain", false),
     TEXT("short", false),
@@ -31,17 +31,17 @@ const mlx_front_t mlx_fronts[] = {
     TEXT("i3blocks", false),
 };
 
-const size_t mlx_fronts_count = MLX_COUNT(mlx_fronts);
+const size_t mlx_fronts_count = MLX_COUNT(mlx_frontends);
 
-const mlx_front_t *mlx_front_find(const char *name)
+const mlx_frontend_t *mlx_frontend_find(const char *name)
 {
     for (size_t i = 0; i < mlx_fronts_count; i++)
-        if (strcmp(mlx_fronts[i].name, name) == 0)
-            return &mlx_fronts[i];
+        if (strcmp(mlx_frontends[i].name, name) == 0)
+            return &mlx_frontends[i];
     return NULL;
 }
 
-const mlx_front_t *mlx_front_fallback(void)
+const mlx_frontend_t *mlx_frontend_fallback(void)
 {
-    return mlx_front_find("plain");
+    return mlx_frontend_find("plain");
 }
