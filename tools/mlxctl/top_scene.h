@@ -88,8 +88,8 @@ size_t mlx_scene_processes_count(const mlx_scene_t *scene);
 /* ---- top_plots.c ---- */
 
 /*  The plots of those of the scene's figures in WANTED (a bit each, mlx_scene_bit) that have one:
- *  speed over the whole width, the others ACROSS in a row beneath it. What there are no values of is
- *  a line with the reason. */
+ *  speed over the whole width, the others ACROSS in a row beneath it. What there are no values of
+ *  is a line with the reason. */
 void mlx_scene_plots(const mlx_scene_t *scene, mlx_area_t area, unsigned wanted, int across);
 
 /*  The bit of figure ID; 0: the scene has no such figure. */

@@ -12,7 +12,7 @@ public struct BusSnapshot: BusCommand {
         public var messages: [Message]?
         /// Ask for the next page with it; absent: this was the last.
         public var cursor: Int?
-        /// Messages of this page that no answer can hold; absent: none.
+        /// Messages of this page that are too large for any answer; absent: none.
         public var leftOut: Int?
 
         /// Reads the fields that are there.
@@ -85,7 +85,7 @@ public struct BusServices: BusCommand {
             public var name: String?
             /// It can take commands now.
             public var connected: Bool?
-            /// It has said so lately.
+            /// It has confirmed that recently.
             public var answers: Bool?
             /// Of its process, as the kernel tells it; absent where it does not.
             public var pid: Int?
@@ -163,153 +163,27 @@ public struct BenchRun: BusCommand {
     public var budget: Double?
     /// Prompts (strings) instead of the built-in ten.
     public var prompts: [String]?
+    /// Instead of prompts: "context" or "parallel".
+    public var sweep: String?
 
     /// The command; what is not given is left to the service.
     public init(
         model: String? = nil,
         url: String? = nil,
         budget: Double? = nil,
-        prompts: [String]? = nil
+        prompts: [String]? = nil,
+        sweep: String? = nil
     ) {
         self.model = model
         self.url = url
         self.budget = budget
         self.prompts = prompts
+        self.sweep = sweep
     }
 
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
-        ["model": model, "url": url, "budget": budget, "prompts": prompts]
-    }
-}
-
-/// Take a model into the cache: `cache.add`.
-public struct CacheAdd: BusCommand {
-    /// What comes while it runs.
-    public typealias Progress = NoProgress
-    /// What comes at its end.
-    public struct Outcome: BusRecord {
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-        }
-    }
-
-    /// The service that runs it.
-    public static let service = "cache"
-    /// Its name on the bus.
-    public static let name = "cache.add"
-
-    /// Org/name, hf.co/org/name:QUANT, name:tag of an Ollama registry, or a path.
-    public var model: String?
-
-    /// The command; what is not given is left to the service.
-    public init(model: String? = nil) {
-        self.model = model
-    }
-
-    /// The arguments by their names on the bus.
-    public var arguments: [String: (any BusWritable)?] {
-        ["model": model]
-    }
-}
-
-/// Make a model of the cache appear in an app: `cache.link`.
-public struct CacheLink: BusCommand {
-    /// What comes while it runs.
-    public typealias Progress = NoProgress
-    /// What comes at its end.
-    public struct Outcome: BusRecord {
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-        }
-    }
-
-    /// The service that runs it.
-    public static let service = "cache"
-    /// Its name on the bus.
-    public static let name = "cache.link"
-
-    /// Huggingface, ollama, lmstudio, llamacpp or dir.
-    public var app: String?
-    /// A model of the cache.
-    public var model: String?
-
-    /// The command; what is not given is left to the service.
-    public init(app: String? = nil, model: String? = nil) {
-        self.app = app
-        self.model = model
-    }
-
-    /// The arguments by their names on the bus.
-    public var arguments: [String: (any BusWritable)?] {
-        ["app": app, "model": model]
-    }
-}
-
-/// Take a linked model out of an app again: `cache.unlink`.
-public struct CacheUnlink: BusCommand {
-    /// What comes while it runs.
-    public typealias Progress = NoProgress
-    /// What comes at its end.
-    public struct Outcome: BusRecord {
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-        }
-    }
-
-    /// The service that runs it.
-    public static let service = "cache"
-    /// Its name on the bus.
-    public static let name = "cache.unlink"
-
-    /// Huggingface, ollama, lmstudio, llamacpp or dir.
-    public var app: String?
-    /// A model of the cache.
-    public var model: String?
-
-    /// The command; what is not given is left to the service.
-    public init(app: String? = nil, model: String? = nil) {
-        self.app = app
-        self.model = model
-    }
-
-    /// The arguments by their names on the bus.
-    public var arguments: [String: (any BusWritable)?] {
-        ["app": app, "model": model]
-    }
-}
-
-/// Show, or remove, what no app and no model needs: `cache.clean`.
-public struct CacheClean: BusCommand {
-    /// What comes while it runs.
-    public typealias Progress = NoProgress
-    /// What comes at its end.
-    public struct Outcome: BusRecord {
-
-        /// Reads the fields that are there.
-        public init(_ data: BusData) {
-        }
-    }
-
-    /// The service that runs it.
-    public static let service = "cache"
-    /// Its name on the bus.
-    public static let name = "cache.clean"
-
-    /// Remove it; absent or false: only say what would be removed.
-    public var yes: Bool?
-
-    /// The command; what is not given is left to the service.
-    public init(yes: Bool? = nil) {
-        self.yes = yes
-    }
-
-    /// The arguments by their names on the bus.
-    public var arguments: [String: (any BusWritable)?] {
-        ["yes": yes]
+        ["model": model, "url": url, "budget": budget, "prompts": prompts, "sweep": sweep]
     }
 }
 
@@ -448,26 +322,5 @@ public struct ModelPin: BusCommand {
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
         ["model": model, "runtime": runtime, "force": force]
-    }
-}
-
-/// Scan the stores again and publish cache.status: `cache.refresh`.
-public struct CacheRefresh: BusCommand {
-    /// What comes while it runs.
-    public typealias Progress = NoProgress
-    /// What comes at its end.
-    public typealias Outcome = CacheStatus
-
-    /// The service that runs it.
-    public static let service = "cache"
-    /// Its name on the bus.
-    public static let name = "cache.refresh"
-
-    /// The command; what is not given is left to the service.
-    public init() {}
-
-    /// The arguments by their names on the bus.
-    public var arguments: [String: (any BusWritable)?] {
-        [:]
     }
 }

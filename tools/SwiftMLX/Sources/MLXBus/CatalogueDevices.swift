@@ -37,7 +37,7 @@ public struct SensorGPU: BusTopic {
     public var energy: Double?
     /// Core temperature, in celsius.
     public var temperature: Double?
-    /// Fan speed of its maximum, as a ratio from 0 to 1.
+    /// Fan speed as a share of its maximum, as a ratio from 0 to 1.
     public var fan: Double?
     /// Slowest speed the fan can be set to, as a ratio from 0 to 1.
     public var fanMin: Double?
@@ -59,7 +59,7 @@ public struct SensorGPU: BusTopic {
     public var pcieRx: Double?
     /// The parts of a divided GPU (MIG).
     public var instances: [Instances]?
-    /// Why clocks are held down, in words: power limit, temperature, current, ...
+    /// Why clocks are throttled, in words: power limit, temperature, current, ...
     public var throttle: [String]?
     /// Processes with a context on the GPU.
     public var processes: [Process]?

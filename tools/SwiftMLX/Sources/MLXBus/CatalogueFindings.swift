@@ -31,7 +31,7 @@ public struct AlertList: BusCommand {
     }
 }
 
-/// Tell nobody of an alert for some time: `alert.silence`.
+/// Silence an alert for some time: `alert.silence`.
 public struct AlertSilence: BusCommand {
     /// What comes while it runs.
     public typealias Progress = NoProgress

@@ -14,11 +14,11 @@ public struct HistoryQuery: BusCommand {
         public var unit: String?
         /// Finest rows that were read: raw, minute or hour.
         public var tier: String?
-        /// Distance of points given, in seconds.
+        /// Interval between the points, in seconds.
         public var step: Double?
         /// Lists of [t, min, max, mean, count]; a step without samples has none.
         public var points: [[Double]]?
-        /// What happened on this machine meanwhile, the newest hundred.
+        /// The newest hundred events on this machine in that time.
         public var events: [Events]?
 
         /// Reads the fields that are there.
@@ -31,7 +31,7 @@ public struct HistoryQuery: BusCommand {
             events = data.read("events")
         }
 
-        /// What happened on this machine meanwhile, the newest hundred.
+        /// The newest hundred events on this machine in that time.
         public struct Events: BusRecord {
             /// When it happened.
             public var time: Date?
@@ -56,11 +56,11 @@ public struct HistoryQuery: BusCommand {
 
     /// Host/topic/field, as history.series lists them; without host: this one.
     public var series: String?
-    /// Begin of the range; absent: an hour before its end.
+    /// Start of the range; absent: an hour before its end.
     public var since: Date?
     /// End of the range; absent: now.
     public var until: Date?
-    /// Wanted distance of points; absent: chosen, in seconds.
+    /// Wanted interval between points; absent: chosen automatically, in seconds.
     public var step: Double?
     /// At most about this many points; absent: 600.
     public var points: Int?
@@ -94,10 +94,13 @@ public struct HistorySeries: BusCommand {
     public struct Outcome: BusRecord {
         /// Names of all series, sorted.
         public var series: [String]?
+        /// The last name here, if there are more; absent: that was all.
+        public var next: String?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             series = data.read("series")
+            next = data.read("next")
         }
     }
 
@@ -108,19 +111,22 @@ public struct HistorySeries: BusCommand {
 
     /// Series that begin with it; absent: all.
     public var prefix: String?
+    /// Only names behind this one: "next" of the result before.
+    public var after: String?
 
     /// The command; what is not given is left to the service.
-    public init(prefix: String? = nil) {
+    public init(prefix: String? = nil, after: String? = nil) {
         self.prefix = prefix
+        self.after = after
     }
 
     /// The arguments by their names on the bus.
     public var arguments: [String: (any BusWritable)?] {
-        ["prefix": prefix]
+        ["prefix": prefix, "after": after]
     }
 }
 
-/// Rows of one series as stored, piece by piece: `history.export`.
+/// Rows of one series as stored, page by page: `history.export`.
 public struct HistoryExport: BusCommand {
     /// What comes while it runs.
     public typealias Progress = NoProgress
@@ -132,7 +138,7 @@ public struct HistoryExport: BusCommand {
         public var unit: String?
         /// Lists of [t, value], or of [t, min, max, mean, last, count].
         public var rows: [[Double]]?
-        /// Ask for the next piece with it; absent: this was the last.
+        /// Ask for the next page with it; absent: this was the last.
         public var cursor: Int?
 
         /// Reads the fields that are there.
@@ -153,11 +159,11 @@ public struct HistoryExport: BusCommand {
     public var series: String?
     /// Raw, minute or hour; absent: raw.
     public var tier: String?
-    /// Begin of the range; absent: the oldest.
+    /// Start of the range; absent: the oldest.
     public var since: Date?
     /// End of the range; absent: now.
     public var until: Date?
-    /// From the result before, for the next piece.
+    /// From the result before, for the next page.
     public var cursor: Int?
 
     /// The command; what is not given is left to the service.
@@ -191,7 +197,7 @@ public struct HistoryInfo: BusCommand {
         public var path: String?
         /// Its size, in bytes.
         public var bytes: Int?
-        /// Of it not in use, in bytes.
+        /// Bytes of it that are unused, in bytes.
         public var free: Int?
         /// Series known.
         public var series: Int?
@@ -203,7 +209,7 @@ public struct HistoryInfo: BusCommand {
         public var samples: Int?
         /// Samples not stored: the disk was full, or there were too many series.
         public var lost: Int?
-        /// Samples that were no finite number, or too large.
+        /// Samples that were not finite numbers, or were too large.
         public var refused: Int?
         /// Pieces that could not be read.
         public var damaged: Int?
@@ -308,7 +314,7 @@ public struct BenchList: BusCommand {
 
     /// Results of this model; absent: of all.
     public var model: String?
-    /// Results whose id begins so; absent: of any id.
+    /// Results whose id starts with this; absent: of any id.
     public var id: String?
     /// At most so many, 1 to 100; absent: 50.
     public var limit: Int?
@@ -461,9 +467,9 @@ public struct RequestsSpread: BusCommand {
 
         /// Steps that have requests.
         public struct Points: BusRecord {
-            /// Begin of the step.
+            /// Start of the step.
             public var time: Date?
-            /// Requests that ended well in it and told the measure.
+            /// Requests in it that succeeded and reported the measure.
             public var count: Int?
             /// Least value.
             public var min: Double?
@@ -507,7 +513,7 @@ public struct RequestsSpread: BusCommand {
     public var measure: String?
     /// Part of a model's name; absent: all.
     public var model: String?
-    /// Begin of the range; absent: a day before its end.
+    /// Start of the range; absent: a day before its end.
     public var since: Date?
     /// End of the range; absent: now.
     public var until: Date?

@@ -27,6 +27,8 @@ public struct RuntimeModels: BusTopic {
     public var models: [Model]?
     /// All it could load, where it tells them apart.
     public var available: [Available]?
+    /// Load, unload, pin: what can be done with its models from here.
+    public var can: [String]?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -39,6 +41,7 @@ public struct RuntimeModels: BusTopic {
         sleeping = data.read("sleeping")
         models = data.read("models")
         available = data.read("available")
+        can = data.read("can")
     }
 
     /// Models that are loaded now.
@@ -263,7 +266,7 @@ public struct RuntimeRequest: BusTopic {
     public var tokens: Int?
     /// Proposed by a draft model.
     public var draftTokens: Int?
-    /// Of these, taken.
+    /// Of these, accepted.
     public var draftAccepted: Int?
     /// Wait until work on the prompt began, loading apart, in seconds.
     public var queue: Double?
@@ -281,9 +284,9 @@ public struct RuntimeRequest: BusTopic {
     public var status: Int?
     /// Who measured: tap, runner, slots, metrics or log.
     public var source: String?
-    /// Tokens is the server's own count; false: ours of what passed.
+    /// Tokens is the server's own count; false: counted from the traffic.
     public var exact: Bool?
-    /// Energy of the machine's known parts meanwhile, shared among the requests that ran, in joules.
+    /// Energy of the machine's known parts meanwhile, idle power included, shared among the requests that ran; energy.list tells what is above idle, in joules.
     public var joules: Double?
 
     /// Reads the fields that are there.
@@ -333,6 +336,10 @@ public struct BenchProgress: BusTopic {
     public var prompt: Int?
     /// Prompts in all.
     public var prompts: Int?
+    /// Of a sweep: what is measured now, "2048 tokens" or "4 clients".
+    public var point: String?
+    /// Of a sweep: how often its points were measured, from 1.
+    public var round: Int?
     /// Since the start, in seconds.
     public var elapsed: Double?
     /// Estimate until the end, in seconds.
@@ -347,6 +354,8 @@ public struct BenchProgress: BusTopic {
         phase = data.read("phase")
         prompt = data.read("prompt")
         prompts = data.read("prompts")
+        point = data.read("point")
+        round = data.read("round")
         elapsed = data.read("elapsed")
         remaining = data.read("remaining")
         tokensPerSecond = data.read("tokens_per_second")
@@ -388,7 +397,7 @@ public struct BenchResult: BusTopic {
     public var thinkingTokens: Int?
     /// Proposed by a draft model, where the server tells.
     public var draftTokens: Int?
-    /// Of those, taken.
+    /// Of those, accepted.
     public var draftAccepted: Int?
     /// Wall time of the run, without loading the model, in seconds.
     public var duration: Double?
@@ -418,8 +427,12 @@ public struct BenchResult: BusTopic {
     public var queued: Double?
     /// What makes the figures doubtful.
     public var warnings: [String]?
-    /// Each prompt.
+    /// Each prompt; of a sweep each round, means over its clients.
     public var prompts: [Prompt]?
+    /// "context" or "parallel": what was measured against; absent: a usual run.
+    public var sweep: String?
+    /// Of a sweep, from the least context or the fewest clients.
+    public var points: [Points]?
     /// When the run ended.
     public var time: Date?
 
@@ -455,10 +468,12 @@ public struct BenchResult: BusTopic {
         queued = data.read("queued")
         warnings = data.read("warnings")
         prompts = data.read("prompts")
+        sweep = data.read("sweep")
+        points = data.read("points")
         time = data.read("t")
     }
 
-    /// Each prompt.
+    /// Each prompt; of a sweep each round, means over its clients.
     public struct Prompt: BusRecord {
         /// Kind of prompt.
         public var name: String?
@@ -468,6 +483,8 @@ public struct BenchResult: BusTopic {
         public var tokensPerSecond: Double?
         /// By the client's clock, in tokens per second.
         public var clientTokensPerSecond: Double?
+        /// Of several clients: tokens of all, over the time from the first of any to the last, in tokens per second.
+        public var totalTokensPerSecond: Double?
         /// Prompt tokens processed.
         public var promptTokens: Int?
         /// Server's figure, else prompt tokens by time to first token, in tokens per second.
@@ -484,7 +501,7 @@ public struct BenchResult: BusTopic {
         public var thinkingTokens: Int?
         /// Proposed by a draft model, where the server tells.
         public var draftTokens: Int?
-        /// Of those, taken.
+        /// Of those, accepted.
         public var draftAccepted: Int?
         /// Length, stop, ...; cut: broken off to stay in time.
         public var doneReason: String?
@@ -497,6 +514,7 @@ public struct BenchResult: BusTopic {
             tokens = data.read("tokens")
             tokensPerSecond = data.read("tokens_per_second")
             clientTokensPerSecond = data.read("client_tokens_per_second")
+            totalTokensPerSecond = data.read("total_tokens_per_second")
             promptTokens = data.read("prompt_tokens")
             promptTokensPerSecond = data.read("prompt_tokens_per_second")
             ttft = data.read("ttft")
@@ -508,6 +526,38 @@ public struct BenchResult: BusTopic {
             draftAccepted = data.read("draft_accepted")
             doneReason = data.read("done_reason")
             error = data.read("error")
+        }
+    }
+
+    /// Of a sweep, from the least context or the fewest clients.
+    public struct Points: BusRecord {
+        /// "2048 tokens" or "4 clients": what was asked for.
+        public var name: String?
+        /// Requests at once.
+        public var clients: Int?
+        /// Of each request, as the server counted them, mean over rounds.
+        public var promptTokens: Int?
+        /// Generation speed of each client; a value a round.
+        public var tokensPerSecond: Interval?
+        /// The same by the client's clock.
+        public var clientTokensPerSecond: Interval?
+        /// Of all clients together.
+        public var totalTokensPerSecond: Interval?
+        /// Prompt speed.
+        public var promptTokensPerSecond: Interval?
+        /// Time to first token, seconds.
+        public var ttft: Interval?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            name = data.read("name")
+            clients = data.read("clients")
+            promptTokens = data.read("prompt_tokens")
+            tokensPerSecond = data.read("tokens_per_second")
+            clientTokensPerSecond = data.read("client_tokens_per_second")
+            totalTokensPerSecond = data.read("total_tokens_per_second")
+            promptTokensPerSecond = data.read("prompt_tokens_per_second")
+            ttft = data.read("ttft")
         }
     }
 }

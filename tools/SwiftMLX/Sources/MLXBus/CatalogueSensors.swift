@@ -18,7 +18,7 @@ public struct MissingField: BusRecord {
 
 /// A measured figure with what is known of its spread.
 public struct Interval: BusRecord {
-    /// Prompts that gave a value.
+    /// Prompts, or rounds, that gave a value.
     public var count: Int?
     /// Median over prompts.
     public var median: Double?
@@ -171,7 +171,7 @@ public struct SensorCPU: BusTopic {
     public var core: [Core]?
     /// Each kind of cores, where there are several.
     public var cluster: [Cluster]?
-    /// Why clocks are held down, in words: temperature.
+    /// Why clocks are throttled, in words: temperature.
     public var throttle: [String]?
     /// Values that are older than the message; others are of its time.
     public var held: [Held]?
@@ -376,7 +376,7 @@ public struct SensorPower: BusTopic {
     public var batteryState: String?
     /// Power into the battery while it charges, out of it while it discharges, in watts.
     public var batteryPower: Double?
-    /// What it holds when full of what it held new, as a ratio from 0 to 1.
+    /// Full charge as a share of what it held when new, as a ratio from 0 to 1.
     public var batteryHealth: Double?
     /// Until it is full, or empty, in seconds.
     public var batteryTime: Double?

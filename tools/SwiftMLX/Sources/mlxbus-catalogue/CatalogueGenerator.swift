@@ -51,7 +51,8 @@ struct CatalogueGenerator {
             "CatalogueRuntimes.swift": Self.file(these("runtime", "bench")),
             "CatalogueServices.swift": Self.file(these("cache", "history", "service", "alert", "finding")),
             "CatalogueEnergy.swift": Self.file(these("energy") + recorder { $0.hasPrefix("energy.") }),
-            "CatalogueCommands.swift": Self.file(these { $0 != "recorder" }),
+            "CatalogueCommands.swift": Self.file(these { $0 != "recorder" && $0 != "cache" }),
+            "CatalogueCacheCommands.swift": Self.file(these { $0 == "cache" }),
             "CatalogueFindings.swift": Self.file(recorder { $0.hasPrefix("alert.") || $0.hasPrefix("finding.") }),
             "CatalogueHistory.swift": Self.file(recorder { command in
                 !["energy.", "alert.", "finding."].contains { command.hasPrefix($0) }
