@@ -198,15 +198,15 @@ static bool pass_plain(scan_t *scan, bool key)
     if (scan->at == scan->end || scan->values >= MLX_PACK_MAX_VALUES)
         return false;
     unsigned char head = *scan->at;
+    bool text = head >= 0xa0 && head < 0xc0, formed = head >= 0xc0 && head < 0xe0;
     size_t more = 0;
-    if (head >= 0xa0 && head < 0xc0)
+    if (text)
         more = head & 0x1f;
-    else if (key || (head >= 0x80 && head < 0xc0))
+    else if (key || (head >= 0x80 && !formed && head < 0xe0) ||
+             (formed && forms[head - 0xc0].form != SCALAR))
         return false;
-    else if (head >= 0xc0 && head < 0xe0 && forms[head - 0xc0].form == SCALAR)
+    else if (formed)
         more = forms[head - 0xc0].bytes;
-    else if (head >= 0xc0 && head < 0xe0)
-        return false;
     if (more >= left(scan) || (key && memchr(scan->at + 1, '\0', more)))
         return false;
     scan->values++;
@@ -220,7 +220,7 @@ static int scan_value(scan_t *scan, unsigned depth, item_t *item);
 
 static bool is_plain(const item_t *key)
 {
-    return key->type == MLX_STR && !memchr(key->data, '\0', key->size);
+    return key->type == MLX_STR && key->data && !memchr(key->data, '\0', key->size);
 }
 
 static int scan_key(scan_t *scan, item_t *key)

@@ -314,7 +314,7 @@ int64_t mlx_loop_grid_us(int64_t now_us, int64_t delay_us)
 mlx_timer_t *mlx_loop_every(mlx_loop_t *self, int64_t period_ms, mlx_timer_fn fn, void *arg)
 {
     int64_t now_ms = mlx_now_us() / 1000, first_ms = period_ms;
-    if (period_ms >= 2 * MLX_LOOP_GRID_MS && period_ms % MLX_LOOP_GRID_MS == 0)
+    if (period_ms >= (int64_t)2 * MLX_LOOP_GRID_MS && period_ms % MLX_LOOP_GRID_MS == 0)
         first_ms = mlx_loop_grid_us(now_ms * 1000, period_ms * 1000) / 1000 - now_ms;
     return add_timer(self, first_ms, period_ms > 0 ? period_ms : 1, fn, arg);
 }

@@ -168,13 +168,13 @@ static const struct {
     const char *menu_id, *menu;
     const char *gauge, *plot;
     double plot_top;
-    mlx_unit_t unit;
     const char *topic, *field;
     double (*of)(const mlx_headline_t *now);
     double (*total)(const mlx_headline_t *now);
     void (*note_of)(const look_t *look, mlx_buf_t *note);
     const char *note; /* a field of TOPIC that says more, or NULL */
     const char *within;
+    mlx_unit_t unit;
     unsigned shown;
 } rows[] = {
     {.id = "speed",

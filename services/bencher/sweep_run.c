@@ -218,7 +218,10 @@ static void end_step(mlx_sweep_run_t *self)
 {
     double wall_s = (double)(mlx_now_us() - self->begun_us) / 1e6;
     bool warmup = self->step.point == MLX_PLAN_WARMUP;
-    mlx_error_t err = step_error(self) ? *step_error(self) : (mlx_error_t){0};
+    const mlx_error_t *first = step_error(self);
+    mlx_error_t err = {0};
+    if (first)
+        err = *first;
     mlx_outcome_t outcome = outcome_of(self, wall_s);
     if (!warmup)
         keep_round(self, wall_s);

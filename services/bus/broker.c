@@ -180,6 +180,7 @@ static void take(const input_t *input, zmq_msg_t *topic_frame, zmq_msg_t *body_f
 {
     mlx_broker_t *self = input->broker;
     mlx_span_t topic = span_of(topic_frame), body = span_of(body_frame), spans[PEEKED];
+    mlx_retained_t *retained = self->retained;
     const char *fault = fault_of(input, body, spans, &self->fault);
     if (fault) {
         refuse_message(self, topic, fault);
@@ -188,13 +189,13 @@ static void take(const input_t *input, zmq_msg_t *topic_frame, zmq_msg_t *body_f
     const mlx_retained_from_t from = {spans[HOST], spans[SRC], spans[BOOT],
                                       input->owner ? input->owner
                                                    : (uint64_t)mlx_peer_pid(body_frame)};
-    mlx_retained_value_t *known = mlx_retained_known(self->retained, topic, &from);
+    mlx_retained_value_t *known = mlx_retained_known(retained, topic, &from);
     fault = known ? NULL : fault_of_names(topic, &from);
     if (fault) {
         refuse_message(self, topic, fault);
         return;
     }
-    mlx_retained_put(self->retained, known, topic, &from, body, now_us);
+    mlx_retained_put(retained, known, topic, &from, body, now_us);
     if (mlx_pressure_admits(self->pressure, body.len))
         forward(self, topic_frame, body_frame);
     else

@@ -24,6 +24,7 @@
 enum {
     ROUNDS = 7,
     TOPICS = 16,
+    BEFORE = 4 * TOPICS,
     MQTT_PORT = 18830
 };
 
@@ -142,7 +143,9 @@ static int run_sender(const char *dir, size_t count)
     _exit(0);
 }
 
-/*  Print messages per second from the first to the last arrival. */
+/*  Print messages per second from the first arrival to the last. The clock starts after BEFORE
+ *  messages: a broker that remembers greets a receiver with the last values of the round before,
+ *  which is long before the sender begins. */
 static int run_receiver(const char *dir, size_t count)
 {
     char endpoint[128];
@@ -168,10 +171,10 @@ static int run_receiver(const char *dir, size_t count)
         zmq_msg_recv(&frame, socket, 0);
         zmq_msg_close(&frame);
         ended = mlx_now_us();
-        if (got == 0)
+        if (got <= BEFORE)
             began = ended;
     }
-    printf("%.0f\n", (double)count * 1e6 / (double)(ended - began));
+    printf("%.0f\n", (double)(count - BEFORE) * 1e6 / (double)(ended - began));
     fflush(stdout);
     _exit(0);
 }
