@@ -16,6 +16,7 @@
 
 typedef struct {
     int64_t start_us, end_us; /* wall clock */
+    int64_t seen_us; /* wall clock: slots saw it at work then, for the last time; 0: never */
     const char *model;
     const char *api;
     const char *source; /* "tap", "runner", "slots", "metrics", "log" */

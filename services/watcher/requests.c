@@ -23,6 +23,7 @@ enum {
     LATE_US = 12000000, /* slots are asked again at the latest after that long */
     SLACK_US = 200000,  /* a slot is released a moment after the reply's last byte */
     FRESH_US = 1500000, /* a client that was seen at work so long ago is the one that ended */
+    SHIFTS = 8,         /* a log may tell an end that late: others have begun since */
 };
 
 #define TOKENS_SLACK 1.0 /* by which the two counts of one request may differ */
@@ -38,14 +39,20 @@ typedef struct {
     mlx_asker_t asker;
 } tapped_t;
 
+/*  Looks in a row at which the same client was at work. */
+typedef struct {
+    size_t clients; /* different ones; ASKER is one of them */
+    mlx_asker_t asker;
+    int64_t from_us, to_us; /* the first and the last of these looks */
+} shift_t;
+
 /*  A runtime on this machine, and who asks it directly. */
 typedef struct {
     int port;
     mlx_traffic_t *traffic;
     int64_t looked_us;
-    size_t clients; /* different ones that were at work at the last look with any */
-    mlx_asker_t asker;
-    int64_t asker_us; /* when it was seen at work last */
+    shift_t shifts[SHIFTS]; /* a ring */
+    size_t shift_count;     /* ever; the newest is at (shift_count - 1) % SHIFTS */
     char name[MLX_ASKER_NAME];
 } place_t;
 
@@ -58,7 +65,7 @@ typedef struct {
 typedef struct {
     char *topic;
     mlx_value_t *d;
-    int64_t start_us, end_us; /* wall clock */
+    int64_t seen_us, end_us; /* wall clock: at work for the last time, and over */
     double tokens;
     int64_t due_us; /* monotonic */
 } held_t;
@@ -231,13 +238,14 @@ void mlx_requests_tap(mlx_requests_t *self, const char *topic, mlx_tap_snapshot_
 
 /* ---- what goes there directly ---- */
 
-/*  Whether ENTRY, which is over, can be what slots told: they overlap, and no count speaks against
- *  it. START_US 0: it came and went between two looks. */
+/*  Whether ENTRY, which is over, can be what slots told: it began before that ended, had not ended
+ *  when it was last seen at work, and no count speaks against it. SEEN_US 0: it came and went
+ *  between two looks. */
 static bool may_be_one(const tapped_t *entry, const held_t *held)
 {
-    int64_t start_us = held->start_us > 0 ? held->start_us : held->end_us - LATE_US;
+    int64_t seen_us = held->seen_us > 0 ? held->seen_us : held->end_us - LATE_US;
     int64_t late_us = held->end_us - entry->end_us;
-    bool overlap = entry->start_us <= held->end_us && entry->end_us + SLACK_US >= start_us &&
+    bool overlap = entry->start_us <= held->end_us && entry->end_us + SLACK_US >= seen_us &&
                    late_us >= -HOLD_US && late_us <= LATE_US;
     bool counted = !isnan(entry->tokens) && !isnan(held->tokens);
     return entry->id && entry->end_us && entry->worked && !entry->told && overlap &&
@@ -294,18 +302,40 @@ static place_t *place_of(mlx_requests_t *self, int port)
     return place;
 }
 
+/*  Who was at work at PLACE for most of the time from START_US to END_US (monotonic), or was shortly
+ *  before; NULL: not known, or others were, too. */
+static const mlx_asker_t *asker_of(const place_t *place, int64_t start_us, int64_t end_us)
+{
+    const shift_t *best = NULL;
+    int64_t most_us = -(int64_t)FRESH_US;
+    for (size_t i = 0; i < SHIFTS && i < place->shift_count; i++) {
+        const shift_t *shift = &place->shifts[i];
+        int64_t from_us = shift->from_us > start_us ? shift->from_us : start_us;
+        int64_t to_us = shift->to_us < end_us ? shift->to_us : end_us;
+        if (to_us - from_us >= most_us) {
+            most_us = to_us - from_us;
+            best = shift;
+        }
+    }
+    return best && best->clients == 1 ? &best->asker : NULL;
+}
+
 void mlx_requests_direct(mlx_requests_t *self, const char *topic, int port, bool tapped,
                          const mlx_ended_t *request)
 {
     mlx_ended_t told = *request;
     int64_t now_us = mlx_now_us();
+    int64_t wall_us = mlx_wall_us();
     const place_t *place = place_of(self, port);
     if (!topic)
         return;
-    if (place && place->clients == 1 && now_us - place->asker_us <= FRESH_US)
-        told.asker = &place->asker;
-    held_t held = {.d = message_of(self, &told, now_us, mlx_wall_us()),
-                   .start_us = told.start_us,
+    if (place) {
+        int64_t end_us = now_us - (wall_us - told.end_us);
+        int64_t start_us = told.start_us > 0 ? now_us - (wall_us - told.start_us) : end_us;
+        told.asker = asker_of(place, start_us, end_us);
+    }
+    held_t held = {.d = message_of(self, &told, now_us, wall_us),
+                   .seen_us = told.seen_us,
                    .end_us = told.end_us,
                    .tokens = told.tokens,
                    .due_us = now_us + HOLD_US};
@@ -363,6 +393,23 @@ static bool on_working(void *arg, const mlx_traffic_connection_t *c)
     return look->clients < 2;
 }
 
+/*  LOOK found clients at work. */
+static void note_shift(place_t *place, const look_t *look)
+{
+    shift_t *newest = place->shift_count ? &place->shifts[(place->shift_count - 1) % SHIFTS] : NULL;
+    bool goes_on = newest && newest->clients == look->clients &&
+                   same_client(&newest->asker, &look->asker) &&
+                   look->now_us - newest->to_us <= FRESH_US;
+    if (!goes_on) {
+        newest = &place->shifts[place->shift_count++ % SHIFTS];
+        *newest = (shift_t){.from_us = look->now_us};
+    }
+    newest->clients = look->clients;
+    newest->asker = look->asker;
+    newest->to_us = look->now_us;
+    mlx_asker_name(&look->asker, place->name);
+}
+
 const char *mlx_requests_look(mlx_requests_t *self, int port, int64_t now_us)
 {
     place_t *place = place_of(self, port);
@@ -373,14 +420,12 @@ const char *mlx_requests_look(mlx_requests_t *self, int port, int64_t now_us)
         look_t look = {.owner = self, .place = place, .now_us = now_us};
         if (mlx_traffic_look(place->traffic))
             mlx_traffic_each_working(place->traffic, on_working, &look);
-        if (look.clients > 0) {
-            place->clients = look.clients;
-            place->asker = look.asker;
-            place->asker_us = now_us;
-            mlx_asker_name(&look.asker, place->name);
-        }
+        if (look.clients > 0)
+            note_shift(place, &look);
     }
-    return place->clients == 1 && now_us - place->asker_us <= (int64_t)2 * LOOK_US && place->name[0]
-               ? place->name
-               : NULL;
+    if (!place->shift_count)
+        return NULL;
+    const shift_t *newest = &place->shifts[(place->shift_count - 1) % SHIFTS];
+    bool fresh = now_us - newest->to_us <= (int64_t)2 * LOOK_US;
+    return newest->clients == 1 && fresh && place->name[0] ? place->name : NULL;
 }

@@ -97,6 +97,7 @@ static void tell_ended(const mlx_slots_t *self, const track_t *track, int64_t ta
     request.task = task;
     if (track) {
         request.start_us = wall_us - (now_us - track->since_us);
+        request.seen_us = wall_us - (now_us - track->last_look_us);
         request.tokens = last->tokens;
         request.exact = true;
         request.rate = last->tokens_per_second;

@@ -31,8 +31,6 @@ static void ask_now(mlx_target_t *self)
         if (!ask->refused[0] && (state || quick))
             ask->due_us = 0;
     }
-    if (self->runner)
-        mlx_runner_ask(self->runner);
 }
 
 void mlx_target_look(mlx_target_t *self, int64_t now_us)
@@ -54,6 +52,8 @@ void mlx_target_look(mlx_target_t *self, int64_t now_us)
     bool moved = mlx_traffic_moved(self->traffic) && self->sees_all;
     if (!mlx_target_busy(self) && (work || moved))
         ask_now(self);
+    if (self->runner && (work || moved)) /* what is known to be under way may not be all */
+        mlx_runner_ask(self->runner);
 }
 
 void mlx_target_ask_through_gate(mlx_target_t *self)
@@ -90,5 +90,7 @@ void mlx_target_working(mlx_target_t *self)
     self->look_us = 0;
     if (self->sees_all && !mlx_target_busy(self))
         ask_now(self);
+    if (self->sees_all && self->runner)
+        mlx_runner_ask(self->runner);
     mlx_target_arm(self);
 }

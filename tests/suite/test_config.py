@@ -40,7 +40,7 @@ def test_a_configuration_that_changes_is_said_and_not_half_applied():
         with open(suite.config_path, "a") as file:
             file.write("sampler: {rate_hz: 99}\n")
         for name in names.values():
-            health(name, "degraded", "would not start again", "config.yaml:")
+            health(name, "degraded", "would not start with the file as it is", "config.yaml:")
         os.remove(suite.config_path)
         health("watcher", "degraded", "cannot open", "config.yaml")
         os.mkdir(suite.config_path)

@@ -70,7 +70,7 @@ def test_each_command_shows_the_machine_that_is_named():
         top.keys("p")
         top.screen_with("paused: p resumes")
         top.keys("p", "+")
-        top.screen_with("redraws every 0.5 s")
+        top.screen_with("redraws every: 2s")
         top.keys("h")
         top.screen_with("memory 25%")
         top.close()

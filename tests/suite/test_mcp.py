@@ -145,7 +145,7 @@ def test_a_model_is_unloaded_only_where_that_is_allowed():
             with_client(suite, "auto", refused)
             raise AssertionError("load was called")
         except Exception as problem:  # the client's own kind of error, in a group
-            assert "no such tool" in repr(problem), repr(problem)
+            assert "unknown tool" in repr(problem), repr(problem)
 
         async def load_and_unload(client):
             assert {"load", "unload"} < {t.name for t in (await client.list_tools()).tools}

@@ -62,7 +62,8 @@ def usage(objects):
 
 def suite_with_tap(double, tap):
     return Suite("bus", "recorder", config=f"""
-watcher: {{discover: true, tap_listen: "127.0.0.1:{tap}", tap_upstream: "127.0.0.1:{double.port}"}}
+watcher: {{discover: false, runtimes: [{{kind: ollama, url: "http://127.0.0.1:{double.port}"}}],
+  tap_listen: "127.0.0.1:{tap}", tap_upstream: "127.0.0.1:{double.port}"}}
 recorder: {{flush_s: 0.5}}
 """)
 
@@ -82,7 +83,6 @@ def wait_for(suite, count):
 def test_sums_clients_and_forms():
     tap = free_port()
     with Double("--rate", "300") as double, suite_with_tap(double, tap) as suite:
-        suite.environment["OLLAMA_HOST"] = f"127.0.0.1:{double.port}"
         suite.start("watcher")
         suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("reachable"), 15)
         suite.await_service("recorder")
@@ -141,7 +141,6 @@ def check_secrets(suite):
 def test_follow():
     tap = free_port()
     with Double("--rate", "300") as double, suite_with_tap(double, tap) as suite:
-        suite.environment["OLLAMA_HOST"] = f"127.0.0.1:{double.port}"
         suite.start("watcher")
         suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("reachable"), 15)
         suite.await_service("recorder")
@@ -175,7 +174,6 @@ def until_loaded(suite, wanted):
 def test_load_unload_pin():
     tap = free_port()
     with Double("--rate", "40") as double, suite_with_tap(double, tap) as suite:
-        suite.environment["OLLAMA_HOST"] = f"127.0.0.1:{double.port}"
         suite.start("watcher")
         suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("reachable"), 15)
         suite.await_service("recorder")
