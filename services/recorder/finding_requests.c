@@ -156,6 +156,12 @@ static const struct {
     {"vllm", "0.8.5", "a stranger's message runs code (CVE-2025-32444)", "pip install -U vllm"},
 };
 
+/*  A build and a release are numbered apart: "b5662-abc" and "1.2.3". */
+static bool same_scheme(const char *a, const char *b)
+{
+    return (*a == 'b') == (*b == 'b');
+}
+
 /*  "0.17.1-rc2" and "b5662-abc": the numbers. false: there are none, or only zeros. */
 static bool numbers_of(const char *text, int version[FIXES_PARTS])
 {
@@ -189,6 +195,7 @@ bool mlx_finding_old_server(const mlx_facts_t *facts, int64_t now_us, mlx_findin
         int version[FIXES_PARTS], since[FIXES_PARTS];
         numbers_of(fixes[k].since, since);
         if (now_us - runtime->t > MLX_FACT_STALE_US || strcmp(runtime->kind, fixes[k].kind) != 0 ||
+            !same_scheme(runtime->version, fixes[k].since) ||
             !numbers_of(runtime->version, version) || !older(version, since))
             continue;
         snprintf(out->subject, sizeof out->subject, "%s", runtime->topic);

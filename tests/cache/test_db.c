@@ -72,7 +72,7 @@ static void test_migration_keeps_rows_and_newer_is_refused(void **state)
     mlx_db_destroy(&db);
     assert_null(open_at(path, 1, &err));
     assert_int_equal(err.code, MLX_ERR_USAGE);
-    assert_non_null(strstr(err.text, "schema 2"));
+    assert_non_null(strstr(err.text, "schema version 2"));
 }
 
 static void test_failed_migration_leaves_nothing(void **state)

@@ -21,7 +21,7 @@ SLOW = {  # what a recording has, and the finding that explains it
     "cpu_layers": ({"sensor.gpu.0": {"memory_total": 8_000_000_000, "memory_used": 7_500_000_000},
                     "runtime.ollama.local.models": {"reachable": True, "kind": "ollama", "models": [{**LOADED, "vram": 4_900_000_000}]}},
                    {}, "not on the GPU"),
-    "throttled": ({"sensor.gpu.0": {"temperature": 92.0, "throttle": ["hw_thermal_slowdown"]}}, {}, "held down"),
+    "throttled": ({"sensor.gpu.0": {"temperature": 92.0, "throttle": ["hw_thermal_slowdown"]}}, {}, "throttled while"),
 }
 
 

@@ -188,7 +188,7 @@ static void test_a_divided_gpu(void **state)
                      "9.memory_v2.rc=4\n9.memory.rc=4\n");
     assert_int_equal(rig_sample(&rig, 1), 0);
     check_absent(&rig, GPU, "utilization");
-    assert_non_null(strstr(rig_why(&rig, GPU, "utilization"), "divided (MIG)"));
+    assert_non_null(strstr(rig_why(&rig, GPU, "utilization"), "partitioned (MIG)"));
     assert_int_equal(rig_items(&rig, GPU, "instances"), 2);
     int64_t value = 0;
     const mlx_value_t *part = rig_item(&rig, GPU, "instances", 0);

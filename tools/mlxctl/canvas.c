@@ -87,14 +87,14 @@ void mlx_canvas_fill(mlx_canvas_t *self, int row, int column, mlx_ink_t ink)
 
 mlx_ink_t mlx_canvas_load(double share)
 {
-    int level = isnan(share) ? 0 : (int)(fmin(fmax(share, 0), 1) * MLX_LOADS);
+    int level = isnan(share) ? 0 : (int)(fmin(fmax(share, 0), 1) * (double)MLX_LOADS);
     return (mlx_ink_t)((int)MLX_INK_LOAD + (level < MLX_LOADS ? level : MLX_LOADS - 1));
 }
 
 /*  The edges of a frame: the two lines, then the corners from the upper left one clockwise. */
 mlx_area_t mlx_canvas_box(mlx_canvas_t *self, mlx_area_t area, const char *title)
 {
-    static const wchar_t kinds[2][6] = {L"-|++++", L"\u2500\u2502\u256d\u256e\u256f\u2570"};
+    static const wchar_t *const kinds[2] = {L"-|++++", L"\u2500\u2502\u256d\u256e\u256f\u2570"};
     const wchar_t *edge = kinds[self->utf8];
     int right = area.column + area.columns - 1, bottom = area.row + area.rows - 1;
     for (int x = area.column; x <= right; x++) {
