@@ -67,9 +67,9 @@ def check_architecture():
     rows = re.findall(r"(?m)^\| \d+ \| (.+?) \| (.+?) \|", pathlib.Path("ARCHITECTURE.md").read_text())
     for functions, names in rows:
         named = [name for name in re.findall(r"`([^`]+)`", names)]
-        text = "".join(path.read_text() for name in named for path in pathlib.Path().glob(f"*/**/{name}")
-                       if path.parts[0] in ("proto", "common", "services", "tools"))
-        text += "".join(pathlib.Path(name).read_text() for name in named if pathlib.Path(name).is_file())
+        text = "".join(text for path, text in texts.items()
+                       if any(path.match(name) for name in named))
+        text += "".join(pathlib.Path(name).read_text() for name in named if name.endswith(".js"))
         for function in re.findall(r"`([a-z]\w*[_A-Z]\w*)`", functions):
             if not re.search(rf"\b{function}\(", text):
                 breaches.append(f"ARCHITECTURE.md: {function} is not in {names}")
