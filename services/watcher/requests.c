@@ -302,8 +302,8 @@ static place_t *place_of(mlx_requests_t *self, int port)
     return place;
 }
 
-/*  Who was at work at PLACE for most of the time from START_US to END_US (monotonic), or was shortly
- *  before; NULL: not known, or others were, too. */
+/*  Who was at work at PLACE for most of the time from START_US to END_US (monotonic), or shortly
+ *  before it; NULL: not known, or others were, too. */
 static const mlx_asker_t *asker_of(const place_t *place, int64_t start_us, int64_t end_us)
 {
     const shift_t *best = NULL;
