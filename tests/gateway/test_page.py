@@ -342,6 +342,11 @@ def test_models_are_changed_after_a_question():
         assert sent[0] == ["POST", 64, {"do": "unload", "model": "a:1b", "runtime": "here"}], sent
         assert [one[2].get("force") for one in sent] == [None, True, True], sent
         assert browser.run("document.querySelectorAll('#control b, #control i').length") == 0
+        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "can": ["unload"], "models": []})
+        browser.until(f"{names}.length === 0")
+        assert "a:1b is unloaded" in browser.run(note), "what came of it was overwritten"
+        browser.open(stand.url + "/")
+        browser.until(f"{note} === 'No model is loaded.'")
 
 
 def test_theme():

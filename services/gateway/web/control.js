@@ -8,6 +8,7 @@ const VERBS = {
   pin: { button: "Keep", question: name => `Load ${name} and keep it until it is unloaded?`, done: "stays loaded" },
 };
 const SHOWN = 200;
+const EMPTY = ["No model is loaded.", "No model server answers."];
 
 let token = "", asked = false, refused = "", drawn = "", busy = "";
 
@@ -111,8 +112,8 @@ export function draw(messages, own) {
   $("#control").parentNode.hidden = rows.length === 0;
   if (focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   if (!busy && refused) say(`Models cannot be changed here: ${refused}`);
-  else if (!rows.length) say("No model server answers.");
-  else if ($("#control-note").textContent === "No model server answers.") say("");
+  else if (!busy && ["", ...EMPTY].includes($("#control-note").textContent)) // what came of a change stays
+    say(rows.length ? "" : EMPTY[messages.some(([, d]) => d.reachable === true) ? 0 : 1]);
 }
 
 export function start() {
