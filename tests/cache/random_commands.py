@@ -6,7 +6,7 @@ usage: random_commands.py BIN_DIR [FOLDER]
 Apps get, change and lose models, the hub's repositories get new commits, and the commands of mlx-cache run in
 between, one in three killed at a random moment. After each step every file that an app had or was given is
 there with its bytes, no store shows part of a file, and a command that was not killed ends with a known code;
-every few steps total and saved are the file system's. FOLDER lies on the file system to be tried.
+every few steps the total is the file system's. FOLDER lies on the file system to be tried.
 
 MLX_TEST_STEPS: how many steps (10). MLX_TEST_SEED: the seed, which is printed. What fails leaves its folder.
 """
