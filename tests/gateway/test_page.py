@@ -19,7 +19,7 @@ if not find():
     print("skipped: no chromium is installed (apt-get install chromium)")
     sys.exit(1 if os.environ.get("CI") == "true" else 77)
 
-FIRST_PAINT_MS = 400  # the goal is 200; here the gateway runs under sanitizers, beside other tests
+FIRST_PAINT_MS = 800  # the goal is 200 on a quiet machine; here the gateway runs under sanitizers, beside other tests
 PAGE_BYTES = 120_000
 SHOTS = os.environ.get("MLX_SHOTS")
 
