@@ -1,6 +1,7 @@
 #include "common/view/figures.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,51 +27,6 @@ typedef struct {
     const mlx_value_t *d; /* the newest data of the row's topic, or NULL */
     size_t devices;       /* that have such a topic */
 } look_t;
-
-static double speed_of(const mlx_headline_t *now)
-{
-    return now->tokens_per_second;
-}
-
-static double memory_of(const mlx_headline_t *now)
-{
-    return now->memory_used;
-}
-
-static double memory_total_of(const mlx_headline_t *now)
-{
-    return now->memory_total;
-}
-
-static double gpu_of(const mlx_headline_t *now)
-{
-    return now->gpu_utilization;
-}
-
-static double cpu_of(const mlx_headline_t *now)
-{
-    return now->cpu_utilization;
-}
-
-static double vram_of(const mlx_headline_t *now)
-{
-    return now->gpu_memory_used;
-}
-
-static double vram_total_of(const mlx_headline_t *now)
-{
-    return now->gpu_memory_total;
-}
-
-static double temperature_of(const mlx_headline_t *now)
-{
-    return now->temperature;
-}
-
-static double power_of(const mlx_headline_t *now)
-{
-    return now->power;
-}
 
 /*  A list that grows: parts with ", " between them. */
 static void part(mlx_buf_t *note, const char *before, const char *text)
@@ -161,7 +117,9 @@ static void note_cpu(const look_t *look, mlx_buf_t *note)
                        cores == 1 ? "" : "s");
 }
 
-/*  A row's value is what OF makes of the headline, else FIELD of TOPIC; it is missing for FIELD's
+#define AT(field) offsetof(mlx_headline_t, field)
+
+/*  A row's value is what the headline has at OF, else FIELD of TOPIC; it is missing for FIELD's
  *  reason. A TOPIC that ends with a dot is that of several devices. */
 static const struct {
     const char *id, *name;
@@ -169,8 +127,7 @@ static const struct {
     const char *gauge, *plot;
     double plot_top;
     const char *topic, *field;
-    double (*of)(const mlx_headline_t *now);
-    double (*total)(const mlx_headline_t *now);
+    size_t of, total; /* where the headline has them; 0: nowhere */
     void (*note_of)(const look_t *look, mlx_buf_t *note);
     const char *note; /* a field of TOPIC that says more, or NULL */
     const char *within;
@@ -184,7 +141,7 @@ static const struct {
      .plot = "tok/s",
      .unit = MLX_UNIT_TOKENS_PER_SECOND,
      .topic = "runtime.",
-     .of = speed_of,
+     .of = AT(tokens_per_second),
      .note_of = note_speed,
      .shown = ALWAYS},
     {.id = "memory",
@@ -197,8 +154,8 @@ static const struct {
      .unit = MLX_UNIT_BYTES,
      .topic = "sensor.memory",
      .field = "used",
-     .of = memory_of,
-     .total = memory_total_of,
+     .of = AT(memory_used),
+     .total = AT(memory_total),
      .note_of = note_memory,
      .shown = ALWAYS | LISTED | NOTED},
     {.id = "gpu",
@@ -211,7 +168,7 @@ static const struct {
      .unit = MLX_UNIT_RATIO,
      .topic = "sensor.gpu.",
      .field = "utilization",
-     .of = gpu_of,
+     .of = AT(gpu_utilization),
      .note_of = note_gpu,
      .shown = ALWAYS | LISTED},
     {.id = "cpu",
@@ -222,7 +179,7 @@ static const struct {
      .unit = MLX_UNIT_RATIO,
      .topic = "sensor.cpu",
      .field = "utilization",
-     .of = cpu_of,
+     .of = AT(cpu_utilization),
      .note_of = note_cpu,
      .shown = ALWAYS | LISTED | NOTED},
     {.id = "vram",
@@ -233,8 +190,8 @@ static const struct {
      .unit = MLX_UNIT_BYTES,
      .topic = "sensor.gpu.",
      .field = "memory_used",
-     .of = vram_of,
-     .total = vram_total_of,
+     .of = AT(gpu_memory_used),
+     .total = AT(gpu_memory_total),
      .within = "gpu"},
     {.id = "npu",
      .name = "NPU",
@@ -254,7 +211,7 @@ static const struct {
      .unit = MLX_UNIT_CELSIUS,
      .topic = "sensor.temperature",
      .field = "cpu",
-     .of = temperature_of,
+     .of = AT(temperature),
      .note = "thermal_state",
      .shown = ALWAYS | LISTED},
     {.id = "power",
@@ -263,7 +220,7 @@ static const struct {
      .unit = MLX_UNIT_WATTS,
      .topic = "sensor.power",
      .field = "package",
-     .of = power_of,
+     .of = AT(power),
      .note = "source",
      .shown = ALWAYS | LISTED},
     {.id = "battery",
@@ -346,6 +303,15 @@ static void set_note(const look_t *look, size_t row, mlx_figure_t *figure)
     set_text(figure->note, mlx_buf_str(&note));
 }
 
+/*  The headline's number at OFFSET; NaN where that is 0. */
+static double number_at(const mlx_headline_t *now, size_t offset)
+{
+    double number = (double)NAN;
+    if (offset)
+        memcpy(&number, (const char *)now + offset, sizeof number);
+    return number;
+}
+
 static mlx_figure_t figure_of(size_t row, look_t *look)
 {
     bool is_runtime = strncmp(rows[row].topic, "runtime.", 8) == 0;
@@ -359,7 +325,7 @@ static mlx_figure_t figure_of(size_t row, look_t *look)
         .plot_top = rows[row].plot_top,
         .unit = rows[row].unit,
         .value = NAN,
-        .total = rows[row].total ? rows[row].total(look->now) : NAN,
+        .total = number_at(look->now, rows[row].total),
         .kind = is_runtime ? "runtime" : "sensor",
         .within = rows[row].within,
         .late = is_runtime ? look->now->runtimes_late : look->now->sensors_late,
@@ -368,7 +334,7 @@ static mlx_figure_t figure_of(size_t row, look_t *look)
     };
     look_at(look, row);
     if (rows[row].of)
-        figure.value = rows[row].of(look->now);
+        figure.value = number_at(look->now, rows[row].of);
     else
         mlx_value_real(look->d, rows[row].field, &figure.value);
     if (isnan(figure.value))
