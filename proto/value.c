@@ -363,6 +363,13 @@ bool mlx_value_real(const mlx_value_t *map, const char *key, double *out)
     return mlx_value_as_real(mlx_value_get(map, key), out);
 }
 
+double mlx_value_real_or_nan(const mlx_value_t *map, const char *key)
+{
+    double value = (double)NAN;
+    mlx_value_real(map, key, &value);
+    return value;
+}
+
 const char *mlx_value_str(const mlx_value_t *map, const char *key)
 {
     return mlx_value_as_str(mlx_value_get(map, key), NULL);

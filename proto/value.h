@@ -74,6 +74,9 @@ bool mlx_value_bool(const mlx_value_t *map, const char *key, bool *out);
 bool mlx_value_int(const mlx_value_t *map, const char *key, int64_t *out);
 bool mlx_value_real(const mlx_value_t *map, const char *key, double *out);
 
+/*  The same as mlx_value_real for who goes on with NaN. */
+double mlx_value_real_or_nan(const mlx_value_t *map, const char *key);
+
 /*  Borrowed string, or NULL when absent or no string. len may be NULL. */
 const char *mlx_value_str(const mlx_value_t *map, const char *key);
 

@@ -258,13 +258,6 @@ void mlx_overview_each(const mlx_overview_t *self, const char *prefix, int64_t n
 
 /*  The headline. */
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double r = NAN;
-    mlx_value_real(map, key, &r);
-    return r;
-}
-
 static double sum(double a, double b)
 {
     return isnan(a) ? b : isnan(b) ? a : a + b;
@@ -320,7 +313,7 @@ static void gather_activity(gather_t *gather, const mlx_value_t *d)
     const mlx_value_t *last = mlx_value_get(d, "last");
     if (mlx_value_int(last, "t", &ended) && ended >= gather->newest_request) {
         gather->newest_request = ended;
-        headline->last_tokens_per_second = real_of(last, "tokens_per_second");
+        headline->last_tokens_per_second = mlx_value_real_or_nan(last, "tokens_per_second");
     }
 }
 
@@ -340,12 +333,15 @@ static void gather_gpu(void *arg, const mlx_message_t *message, int64_t age_us)
     mlx_headline_t *headline = gather->headline;
     if (!usable(gather, message, age_us))
         return;
-    headline->gpu_utilization = fmax(headline->gpu_utilization, real_of(message->d, "utilization"));
-    headline->gpu_memory_used = sum(headline->gpu_memory_used, real_of(message->d, "memory_used"));
+    headline->gpu_utilization =
+        fmax(headline->gpu_utilization, mlx_value_real_or_nan(message->d, "utilization"));
+    headline->gpu_memory_used =
+        sum(headline->gpu_memory_used, mlx_value_real_or_nan(message->d, "memory_used"));
     headline->gpu_memory_total =
-        sum(headline->gpu_memory_total, real_of(message->d, "memory_total"));
-    gather->gpu_power = sum(gather->gpu_power, real_of(message->d, "power"));
-    gather->gpu_temperature = fmax(gather->gpu_temperature, real_of(message->d, "temperature"));
+        sum(headline->gpu_memory_total, mlx_value_real_or_nan(message->d, "memory_total"));
+    gather->gpu_power = sum(gather->gpu_power, mlx_value_real_or_nan(message->d, "power"));
+    gather->gpu_temperature =
+        fmax(gather->gpu_temperature, mlx_value_real_or_nan(message->d, "temperature"));
 }
 
 static void gather_service(void *arg, const mlx_message_t *message, int64_t age_us)
@@ -394,17 +390,18 @@ static void gather_machine(gather_t *gather, int64_t now_us)
     const mlx_value_t *heat = mlx_overview_get(self, "sensor.temperature", now_us, NULL);
     const mlx_value_t *power = mlx_overview_get(self, "sensor.power", now_us, NULL);
     const mlx_value_t *cache = mlx_overview_get(self, "cache.status", now_us, NULL);
-    headline->memory_used = real_of(memory, "used");
-    headline->memory_total = real_of(memory, "total");
-    headline->cpu_utilization = real_of(cpu, "utilization");
+    headline->memory_used = mlx_value_real_or_nan(memory, "used");
+    headline->memory_total = mlx_value_real_or_nan(memory, "total");
+    headline->cpu_utilization = mlx_value_real_or_nan(cpu, "utilization");
     headline->temperature = first_known(
-        gather->gpu_temperature,
-        first_known(real_of(heat, "gpu"), first_known(real_of(heat, "cpu"), real_of(heat, "max"))));
-    headline->power =
-        first_known(real_of(power, "total"), sum(gather->gpu_power, real_of(power, "package")));
-    headline->cache_bytes = real_of(cache, "bytes");
-    headline->cache_saved = real_of(cache, "saved");
-    headline->cache_models = real_of(cache, "models_count");
+        gather->gpu_temperature, first_known(mlx_value_real_or_nan(heat, "gpu"),
+                                             first_known(mlx_value_real_or_nan(heat, "cpu"),
+                                                         mlx_value_real_or_nan(heat, "max"))));
+    headline->power = first_known(mlx_value_real_or_nan(power, "total"),
+                                  sum(gather->gpu_power, mlx_value_real_or_nan(power, "package")));
+    headline->cache_bytes = mlx_value_real_or_nan(cache, "bytes");
+    headline->cache_saved = mlx_value_real_or_nan(cache, "saved");
+    headline->cache_models = mlx_value_real_or_nan(cache, "models_count");
 }
 
 mlx_headline_t mlx_overview_headline(const mlx_overview_t *self, int64_t now_us)

@@ -155,13 +155,6 @@ static void take_activity(mlx_conditions_t *self, const mlx_message_t *message)
 
 /* ---- the machine ---- */
 
-static double real_of(const mlx_value_t *d, const char *key)
-{
-    double value = (double)NAN;
-    mlx_value_real(d, key, &value);
-    return value;
-}
-
 static meter_t *meter_of(mlx_conditions_t *self, const char *topic)
 {
     for (size_t i = 0; i < self->meter_count; i++)
@@ -178,8 +171,9 @@ static meter_t *meter_of(mlx_conditions_t *self, const char *topic)
 static void take_power(mlx_conditions_t *self, const mlx_message_t *message, const char *watts_key)
 {
     meter_t *meter = self->measuring ? meter_of(self, message->topic) : NULL;
-    double watts = real_of(message->d, watts_key), total = real_of(message->d, "total");
-    double energy = real_of(message->d, "energy");
+    double watts = mlx_value_real_or_nan(message->d, watts_key),
+           total = mlx_value_real_or_nan(message->d, "total");
+    double energy = mlx_value_real_or_nan(message->d, "energy");
     if (!meter)
         return;
     if (!isnan(watts)) {
@@ -219,7 +213,7 @@ static void take_sharers(mlx_conditions_t *self, const mlx_value_t *list)
     bool any = false;
     for (size_t i = 0; self->measuring && i < mlx_value_size(list); i++) {
         const mlx_value_t *process = mlx_value_at(list, i);
-        double share = real_of(process, "utilization");
+        double share = mlx_value_real_or_nan(process, "utilization");
         int64_t pid;
         sharer_t *sharer =
             !isnan(share) && mlx_value_int(process, "pid", &pid) ? sharer_of(self, pid) : NULL;
@@ -233,13 +227,13 @@ static void take_sharers(mlx_conditions_t *self, const mlx_value_t *list)
 static void take_gpu(mlx_conditions_t *self, const mlx_message_t *message)
 {
     const char *name = mlx_value_str(message->d, "name");
-    double busy = real_of(message->d, "utilization");
+    double busy = mlx_value_real_or_nan(message->d, "utilization");
     size_t len = strlen(self->gpus);
     if (!self->begun_us && !isnan(busy))
         self->gpu_before = fmax(busy, isnan(self->gpu_before) ? 0 : self->gpu_before);
     if (name && !strstr(self->gpus, name))
         snprintf(self->gpus + len, sizeof self->gpus - len, "%s%.100s", len ? " + " : "", name);
-    self->max_celsius = fmax(self->max_celsius, real_of(message->d, "temperature"));
+    self->max_celsius = fmax(self->max_celsius, mlx_value_real_or_nan(message->d, "temperature"));
     if (self->measuring && mlx_value_size(mlx_value_get(message->d, "throttle")) > 0)
         self->throttled = true;
     take_sharers(self, mlx_value_get(message->d, "processes"));
@@ -249,11 +243,11 @@ static void take_gpu(mlx_conditions_t *self, const mlx_message_t *message)
 static void take_cpu(mlx_conditions_t *self, const mlx_value_t *d)
 {
     const char *name = mlx_value_str(d, "name");
-    double waits = real_of(d, "pressure");
+    double waits = mlx_value_real_or_nan(d, "pressure");
     if (name)
         snprintf(self->cpu, sizeof self->cpu, "%s", name);
     if (!self->begun_us)
-        self->cpu_before = real_of(d, "utilization");
+        self->cpu_before = mlx_value_real_or_nan(d, "utilization");
     if (!self->measuring || isnan(waits))
         return;
     self->cpu_waits += waits;
@@ -269,7 +263,7 @@ static void take_sensor(mlx_conditions_t *self, const mlx_message_t *message)
     } else if (strcmp(what, "power") == 0) {
         take_power(self, message, "package");
     } else if (strcmp(what, "temperature") == 0) {
-        self->max_celsius = fmax(self->max_celsius, real_of(message->d, "max"));
+        self->max_celsius = fmax(self->max_celsius, mlx_value_real_or_nan(message->d, "max"));
         if ((text = mlx_value_str(message->d, "thermal_state")))
             snprintf(self->thermal_state, sizeof self->thermal_state, "%s", text);
     } else if (strcmp(what, "cpu") == 0) {

@@ -22,13 +22,6 @@ void mlx_facts_destroy(mlx_facts_t **self)
     *self = NULL;
 }
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double value = NAN;
-    mlx_value_real(map, key, &value);
-    return value;
-}
-
 static int64_t int_of(const mlx_value_t *map, const char *key)
 {
     int64_t value = 0;
@@ -63,12 +56,12 @@ static void take_gpu(mlx_facts_t *self, const mlx_message_t *message)
     if (!gpu)
         return;
     gpu->t = message->t;
-    gpu->celsius = real_of(message->d, "temperature");
-    gpu->watts = real_of(message->d, "power");
-    gpu->watts_limit = real_of(message->d, "power_limit");
-    gpu->utilization = real_of(message->d, "utilization");
-    gpu->memory_used = real_of(message->d, "memory_used");
-    gpu->memory_total = real_of(message->d, "memory_total");
+    gpu->celsius = mlx_value_real_or_nan(message->d, "temperature");
+    gpu->watts = mlx_value_real_or_nan(message->d, "power");
+    gpu->watts_limit = mlx_value_real_or_nan(message->d, "power_limit");
+    gpu->utilization = mlx_value_real_or_nan(message->d, "utilization");
+    gpu->memory_used = mlx_value_real_or_nan(message->d, "memory_used");
+    gpu->memory_total = mlx_value_real_or_nan(message->d, "memory_total");
     gpu->throttle[0] = '\0';
     for (size_t i = 0; i < mlx_value_size(list) && len < sizeof gpu->throttle; i++) {
         const char *why = mlx_value_as_str(mlx_value_at(list, i), NULL);
@@ -84,7 +77,7 @@ static void take_sensor(mlx_facts_t *self, const mlx_message_t *message)
     if (strncmp(what, "gpu.", 4) == 0) {
         take_gpu(self, message);
     } else if (strcmp(what, "memory") == 0) {
-        self->swap_used = real_of(message->d, "swap_used");
+        self->swap_used = mlx_value_real_or_nan(message->d, "swap_used");
         self->memory_t = message->t;
     } else if (strcmp(what, "temperature") == 0) {
         keep(self->thermal_state, sizeof self->thermal_state,
@@ -216,8 +209,10 @@ const mlx_fact_model_t *mlx_fact_model(const mlx_fact_runtime_t *runtime, const 
 /*  What it waited for its first token, less what the server needed for the prompt. */
 static double waited_s(const mlx_value_t *last)
 {
-    double rate = real_of(last, "prompt_tokens_per_second");
-    return rate > 0 ? real_of(last, "ttft") - real_of(last, "prompt_tokens") / rate : (double)NAN;
+    double rate = mlx_value_real_or_nan(last, "prompt_tokens_per_second");
+    return rate > 0 ? mlx_value_real_or_nan(last, "ttft") -
+                          mlx_value_real_or_nan(last, "prompt_tokens") / rate
+                    : (double)NAN;
 }
 
 static void take_last(mlx_fact_runtime_t *runtime, const mlx_value_t *last)
@@ -226,14 +221,15 @@ static void take_last(mlx_fact_runtime_t *runtime, const mlx_value_t *last)
     const char *name = mlx_value_str(last, "model");
     if (at <= runtime->last.at)
         return;
-    runtime->last = (mlx_fact_request_t){.at = at,
-                                         .tokens = real_of(last, "tokens"),
-                                         .prompt_tokens = real_of(last, "prompt_tokens"),
-                                         .waited_s = waited_s(last)};
+    runtime->last =
+        (mlx_fact_request_t){.at = at,
+                             .tokens = mlx_value_real_or_nan(last, "tokens"),
+                             .prompt_tokens = mlx_value_real_or_nan(last, "prompt_tokens"),
+                             .waited_s = waited_s(last)};
     keep(runtime->last.model, sizeof runtime->last.model, name);
     const mlx_fact_model_t *model = name ? mlx_fact_model(runtime, name) : NULL;
     bool cold = model && model->loaded_at && at - model->loaded_at < 120 * INT64_C(1000000);
-    if (cold || !(runtime->last.waited_s > fmax(wait_s, real_of(last, "ttft") / 2)))
+    if (cold || !(runtime->last.waited_s > fmax(wait_s, mlx_value_real_or_nan(last, "ttft") / 2)))
         return;
     runtime->waits[runtime->wait_count++ % MLX_FACT_WAITS] = runtime->last;
 }

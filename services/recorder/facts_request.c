@@ -16,13 +16,6 @@ enum {
     SEEN_LATE_US = 10 * 1000000, /* a load may be seen that much later than it ended */
 };
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double value = (double)NAN;
-    mlx_value_real(map, key, &value);
-    return value;
-}
-
 static int64_t int_of(const mlx_value_t *map, const char *key)
 {
     int64_t value = 0;
@@ -44,7 +37,7 @@ static void take_load(const mlx_fact_runtime_t *runtime, mlx_fact_model_t *model
                       const mlx_value_t *d)
 {
     int64_t start = int_of(d, "start"), end = int_of(d, "end");
-    double load_s = real_of(d, "load");
+    double load_s = mlx_value_real_or_nan(d, "load");
     if (!model->load_count || !start)
         return;
     size_t newest = (model->load_count - 1) % MLX_FACT_LOADS;
@@ -88,8 +81,9 @@ static bool goes_on(const mlx_fact_talk_t *talk, double prompt, int64_t start)
 
 static void take_talk(mlx_fact_runtime_t *runtime, const mlx_value_t *d)
 {
-    double prompt = real_of(d, "prompt_tokens"), cached = real_of(d, "cached_tokens");
-    double tokens = real_of(d, "tokens"), load_s = real_of(d, "load");
+    double prompt = mlx_value_real_or_nan(d, "prompt_tokens"),
+           cached = mlx_value_real_or_nan(d, "cached_tokens");
+    double tokens = mlx_value_real_or_nan(d, "tokens"), load_s = mlx_value_real_or_nan(d, "load");
     if (!(prompt > 0) || !*text_of(d, "client") || !*text_of(d, "model"))
         return;
     mlx_fact_talk_t *talk = talk_of(runtime, text_of(d, "client"), text_of(d, "model"));
@@ -130,12 +124,13 @@ static mlx_fact_kind_t *kind_of(mlx_facts_t *self, const mlx_fact_model_t *model
 
 static void take_rate(mlx_facts_t *self, const mlx_fact_model_t *model, const mlx_value_t *d)
 {
-    double rate = real_of(d, "tokens_per_second");
+    double rate = mlx_value_real_or_nan(d, "tokens_per_second");
     bool named = model->family[0] && model->parameters[0] && model->quantization[0];
     bool whole =
         model->has_vram && model->size > 0 && (double)model->vram >= 0.97 * (double)model->size;
-    if (!named || !whole || !(rate > 0) || !(real_of(d, "tokens") >= (int)RATE_TOKENS) ||
-        real_of(d, "prompt_tokens") > (int)RATE_PROMPT)
+    if (!named || !whole || !(rate > 0) ||
+        !(mlx_value_real_or_nan(d, "tokens") >= (int)RATE_TOKENS) ||
+        mlx_value_real_or_nan(d, "prompt_tokens") > (int)RATE_PROMPT)
         return;
     mlx_fact_kind_t *kind = kind_of(self, model);
     snprintf(kind->name, sizeof kind->name, "%s", model->name);

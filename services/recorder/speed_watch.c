@@ -262,19 +262,13 @@ static server_t *server_of(mlx_speed_watch_t *self, const char *topic)
     return server;
 }
 
-static double real_of(const mlx_value_t *d, const char *key)
-{
-    double value = NAN;
-    mlx_value_real(d, key, &value);
-    return value;
-}
-
 /*  A request of TOPIC's server that has ended: D. */
 static void hear_request(mlx_speed_watch_t *self, const char *topic, const mlx_value_t *d)
 {
     const char *model = mlx_value_str(d, "model"), *outcome = mlx_value_str(d, "outcome");
-    double tokens = real_of(d, "tokens"), rate = real_of(d, "tokens_per_second");
-    double prompt = real_of(d, "prompt_tokens");
+    double tokens = mlx_value_real_or_nan(d, "tokens"),
+           rate = mlx_value_real_or_nan(d, "tokens_per_second");
+    double prompt = mlx_value_real_or_nan(d, "prompt_tokens");
     int64_t start = 0, end = 0;
     server_t *server = server_of(self, topic);
     mlx_value_int(d, "end", &end);

@@ -14,13 +14,6 @@ enum {
     PROMPTS_MAX = 200,
 };
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double value = (double)NAN;
-    mlx_value_real(map, key, &value);
-    return value;
-}
-
 static const char *text_of(const mlx_value_t *map, const char *key)
 {
     const char *text = mlx_value_str(map, key);
@@ -49,10 +42,10 @@ static ratios_t ratios_of(const mlx_value_t *result, const mlx_value_t *earlier)
     for (size_t i = 0; i < mlx_value_size(prompts) && count < PROMPTS_MAX; i++) {
         const mlx_value_t *now = mlx_value_at(prompts, i);
         const mlx_value_t *then = prompt_of(earlier, text_of(now, "name"));
-        bool is_short = real_of(now, "tokens") < (int)MLX_BENCH_TOKENS_MIN ||
-                        real_of(then, "tokens") < (int)MLX_BENCH_TOKENS_MIN;
-        a[count] = real_of(now, "tokens_per_second");
-        b[count++] = real_of(then, "tokens_per_second");
+        bool is_short = mlx_value_real_or_nan(now, "tokens") < (int)MLX_BENCH_TOKENS_MIN ||
+                        mlx_value_real_or_nan(then, "tokens") < (int)MLX_BENCH_TOKENS_MIN;
+        a[count] = mlx_value_real_or_nan(now, "tokens_per_second");
+        b[count++] = mlx_value_real_or_nan(then, "tokens_per_second");
         if (is_short)
             continue;
         double now_rate = a[count - 1], then_rate = b[count - 1];
@@ -70,7 +63,8 @@ static bool same_text(const mlx_value_t *a, const mlx_value_t *b, const char *ke
 /*  Why RESULT and EARLIER are not judged, or NULL. Caller owns it. */
 static char *refusal(const mlx_value_t *result, const mlx_value_t *earlier, const ratios_t *ratios)
 {
-    double now = real_of(result, "context"), then = real_of(earlier, "context");
+    double now = mlx_value_real_or_nan(result, "context"),
+           then = mlx_value_real_or_nan(earlier, "context");
     if (!same_text(result, earlier, "model"))
         return mlx_format("different models: %s and %s", text_of(result, "model"),
                           text_of(earlier, "model"));
@@ -124,7 +118,8 @@ mlx_value_t *mlx_bench_compare_two(const mlx_value_t *result, const mlx_value_t 
     int64_t t;
     if (mlx_value_int(earlier, "t", &t))
         mlx_value_set_int(map, "t", t);
-    mlx_value_set_real(map, "mean", real_of(mlx_value_get(earlier, "tokens_per_second"), "mean"));
+    mlx_value_set_real(map, "mean",
+                       mlx_value_real_or_nan(mlx_value_get(earlier, "tokens_per_second"), "mean"));
     set_verdict(map, &ratios, refused);
     mlx_value_t *changed = mlx_value_set(map, "changed", mlx_value_list());
     for (size_t i = 0; i < MLX_COUNT(facts); i++)
@@ -135,8 +130,8 @@ mlx_value_t *mlx_bench_compare_two(const mlx_value_t *result, const mlx_value_t 
 
 static int newest_first(const void *a, const void *b)
 {
-    double x = real_of(*(const mlx_value_t *const *)a, "t");
-    double y = real_of(*(const mlx_value_t *const *)b, "t");
+    double x = mlx_value_real_or_nan(*(const mlx_value_t *const *)a, "t");
+    double y = mlx_value_real_or_nan(*(const mlx_value_t *const *)b, "t");
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
@@ -184,11 +179,11 @@ static void put_number(char cell[CELL], double value, int digits, double factor)
 static void compare_row(const mlx_value_t *map, mlx_table_t *table)
 {
     char when[CELL], mean[CELL], ratio[CELL], interval[CELL], changed[CELL];
-    double low = real_of(map, "low"), high = real_of(map, "high");
+    double low = mlx_value_real_or_nan(map, "low"), high = mlx_value_real_or_nan(map, "high");
     put_when(map, when);
     put_changed(mlx_value_get(map, "changed"), changed);
-    put_number(mean, real_of(map, "mean"), 1, 1);
-    put_number(ratio, real_of(map, "ratio"), 3, 1);
+    put_number(mean, mlx_value_real_or_nan(map, "mean"), 1, 1);
+    put_number(ratio, mlx_value_real_or_nan(map, "ratio"), 3, 1);
     if (isnan(low) || isnan(high))
         snprintf(interval, CELL, "-");
     else
@@ -248,9 +243,12 @@ static void list_row(const mlx_value_t *result, mlx_table_t *table)
     MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(runtime, 24);
     MLX_CLEANUP(mlx_free_p) char *id = mlx_term_clean(text_of(result, "id"), 16);
     put_when(result, when);
-    put_number(speed, real_of(mlx_value_get(result, "tokens_per_second"), "mean"), 1, 1);
-    put_number(prompt, real_of(mlx_value_get(result, "prompt_tokens_per_second"), "median"), 0, 1);
-    put_number(first, real_of(mlx_value_get(result, "ttft"), "median"), 0, 1000);
+    put_number(speed, mlx_value_real_or_nan(mlx_value_get(result, "tokens_per_second"), "mean"), 1,
+               1);
+    put_number(prompt,
+               mlx_value_real_or_nan(mlx_value_get(result, "prompt_tokens_per_second"), "median"),
+               0, 1);
+    put_number(first, mlx_value_real_or_nan(mlx_value_get(result, "ttft"), "median"), 0, 1000);
     mlx_table_row(table,
                   (const char *[]){id, when, model, quantization, clean, speed, prompt, first});
 }

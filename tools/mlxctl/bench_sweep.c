@@ -21,17 +21,10 @@ enum {
     GRID_LINES = 4,
 };
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double value = (double)NAN;
-    mlx_value_real(map, key, &value);
-    return value;
-}
-
 /*  One figure of the summary KEY of POINT. */
 static double figure_of(const mlx_value_t *point, const char *key, const char *which)
 {
-    return real_of(mlx_value_get(point, key), which);
+    return mlx_value_real_or_nan(mlx_value_get(point, key), which);
 }
 
 bool mlx_bench_is_sweep(const mlx_value_t *result)
@@ -60,7 +53,8 @@ static void put_number(char cell[CELL], double value, int digits)
 
 static void put_interval(char cell[CELL], const mlx_value_t *summary)
 {
-    double low = real_of(summary, "low"), high = real_of(summary, "high");
+    double low = mlx_value_real_or_nan(summary, "low"),
+           high = mlx_value_real_or_nan(summary, "high");
     int digits = low < 100 ? 1 : 0;
     bool range = false;
     mlx_value_bool(summary, "range", &range);
@@ -74,7 +68,8 @@ static void put_interval(char cell[CELL], const mlx_value_t *summary)
  *  nothing in a stored result is put on a page as it is. */
 static void put_point(char cell[CELL], const mlx_value_t *result, const mlx_value_t *point)
 {
-    double counted = real_of(point, "prompt_tokens"), clients = real_of(point, "clients");
+    double counted = mlx_value_real_or_nan(point, "prompt_tokens"),
+           clients = mlx_value_real_or_nan(point, "clients");
     const char *name = mlx_value_str(point, "name");
     if (parallel(result))
         snprintf(cell, CELL, "%.0f client%s", clients, clients > 1 ? "s" : "");
@@ -236,7 +231,7 @@ typedef struct {
 
 static double place_of(const mlx_value_t *result, const mlx_value_t *point)
 {
-    double at = real_of(point, parallel(result) ? "clients" : "prompt_tokens");
+    double at = mlx_value_real_or_nan(point, parallel(result) ? "clients" : "prompt_tokens");
     return at > 0 ? log2(at) : (double)NAN;
 }
 

@@ -17,13 +17,6 @@ enum {
     BAR_MAX = 40,
 };
 
-static double real_of(const mlx_value_t *map, const char *key)
-{
-    double value = (double)NAN;
-    mlx_value_real(map, key, &value);
-    return value;
-}
-
 static const char *text_of(const mlx_value_t *map, const char *key)
 {
     const char *text = mlx_value_str(map, key);
@@ -53,7 +46,7 @@ static const column_t columns[] = {
 
 static void put_cell(char cell[CELL], const column_t *column, const mlx_value_t *prompt)
 {
-    double value = real_of(prompt, column->key);
+    double value = mlx_value_real_or_nan(prompt, column->key);
     const char *text = text_of(prompt, column->key);
     if (column->digits < 0 && !*text && strcmp(column->key, "done_reason") == 0)
         text = text_of(prompt, "error");
@@ -109,8 +102,10 @@ static bool summary_cells(const mlx_value_t *result, size_t index, char text[CEL
     snprintf(text[0], CELL, "%s", summaries[index].heading);
     for (size_t k = 0; k < MLX_COUNT(keys); k++)
         if (keys[k])
-            snprintf(text[k + 1], CELL, "%.*f", digits, real_of(map, keys[k]) * factor);
-    double low = real_of(map, "low"), high = real_of(map, "high"), count = real_of(map, "count");
+            snprintf(text[k + 1], CELL, "%.*f", digits,
+                     mlx_value_real_or_nan(map, keys[k]) * factor);
+    double low = mlx_value_real_or_nan(map, "low"), high = mlx_value_real_or_nan(map, "high"),
+           count = mlx_value_real_or_nan(map, "count");
     bool range = false;
     mlx_value_bool(map, "range", &range);
     if (isnan(low) || isnan(high))
@@ -140,7 +135,7 @@ static void each_summary(const mlx_value_t *result, row_fn fn, void *arg)
 static void put_unit(mlx_buf_t *out, const mlx_value_t *map, const char *key, mlx_unit_t unit,
                      const char *before, const char *after)
 {
-    double value = real_of(map, key);
+    double value = mlx_value_real_or_nan(map, key);
     if (isnan(value))
         return;
     MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
@@ -178,8 +173,10 @@ static bool has_warning(const mlx_value_t *result, const char *part)
 /*  Speculative decoding and thinking, where the server told of them. */
 static void put_details(const mlx_value_t *result, mlx_buf_t *out)
 {
-    double draft = real_of(result, "draft_tokens"), taken = real_of(result, "draft_accepted");
-    double thinking = real_of(result, "thinking_tokens"), cached = real_of(result, "cached_tokens");
+    double draft = mlx_value_real_or_nan(result, "draft_tokens"),
+           taken = mlx_value_real_or_nan(result, "draft_accepted");
+    double thinking = mlx_value_real_or_nan(result, "thinking_tokens"),
+           cached = mlx_value_real_or_nan(result, "cached_tokens");
     if (draft > 0 && taken >= 0)
         mlx_buf_printf(out, ", %.0f %% of %.0f drafted tokens accepted", 100 * taken / draft,
                        draft);
@@ -195,11 +192,12 @@ static void put_conditions(const mlx_value_t *result, mlx_buf_t *out)
     put_unit(out, result, "load", MLX_UNIT_SECONDS, ", loading ", " before it");
     put_unit(out, result, "temperature", MLX_UNIT_CELSIUS, ", hottest ", "");
     put_unit(out, result, "power", MLX_UNIT_WATTS, ", ", "");
-    double joules = real_of(result, "joules_per_token");
+    double joules = mlx_value_real_or_nan(result, "joules_per_token");
     if (!isnan(joules))
         mlx_buf_printf(out, ", %.2f J per token (%s)", joules, text_of(result, "power_scope"));
     put_details(result, out);
-    if (real_of(result, "contention") > 0 && !has_warning(result, "others used models"))
+    if (mlx_value_real_or_nan(result, "contention") > 0 &&
+        !has_warning(result, "others used models"))
         put_unit(out, result, "contention", MLX_UNIT_RATIO, ", others busy ", " of the time");
 }
 
@@ -265,7 +263,7 @@ void mlx_bench_text(const mlx_value_t *result, const mlx_term_t *term, mlx_buf_t
 
 static void put_csv_value(mlx_buf_t *out, const mlx_value_t *map, const char *key)
 {
-    double value = real_of(map, key);
+    double value = mlx_value_real_or_nan(map, key);
     if (mlx_value_str(map, key))
         mlx_csv_text(out, mlx_value_str(map, key));
     else if (!isnan(value))
@@ -370,7 +368,8 @@ static void put_phase(const mlx_value_t *progress, mlx_buf_t *out)
 
 void mlx_bench_progress_line(const mlx_value_t *progress, int columns_wide, mlx_buf_t *out)
 {
-    double elapsed = real_of(progress, "elapsed"), remaining = real_of(progress, "remaining");
+    double elapsed = mlx_value_real_or_nan(progress, "elapsed"),
+           remaining = mlx_value_real_or_nan(progress, "remaining");
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t left = {0}, right = {0};
     MLX_CLEANUP(mlx_free_p) char *model = mlx_term_clean(text_of(progress, "model"), 24);
     mlx_buf_printf(&left, "%s%s", model, *model ? "  " : "");
