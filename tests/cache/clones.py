@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 
-from files import safetensors, write
+from files import own_mounts, safetensors, write
 from measure import extents, held
 
 BIN = os.path.abspath(sys.argv[1])
@@ -196,6 +196,7 @@ def existing_copy(w):
 def main():
     if os.geteuid() != 0:
         return 77
+    own_mounts()
     tried = 0
     with tempfile.TemporaryDirectory(prefix="mlx-clones.") as folder:
         for kind in ("btrfs", "xfs"):

@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 
-from files import Box, gguf, play, read, safetensors, sha256, tree, write
+from files import Box, gguf, own_mounts, play, read, safetensors, sha256, tree, write
 
 BIN = sys.argv[1]
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -302,4 +302,6 @@ def kept():
         assert "libcrypto" not in libraries.stdout and "libcurl" not in libraries.stdout, libraries.stdout
 
 
+if os.geteuid() == 0:
+    own_mounts()
 play([kept, linked, home_by_link, into_the_cache, dangling, places, group, volume, others])

@@ -79,6 +79,8 @@ static void app_removes(random_t *r, unsigned i)
         (strcmp(app, "studio") == 0 ? r->expected.studio : r->expected.ollama)[i][0] = '\0';
 }
 
+static const mlx_cache_undo_options_t at_once = {.transfer.pause_ms = 1};
+
 static void cache_works(random_t *r, mlx_cache_t *cache)
 {
     mlx_error_t err = {0};
@@ -105,7 +107,7 @@ static void cache_works(random_t *r, mlx_cache_t *cache)
         report = mlx_cache_dedup(cache, true, &err);
         break;
     case 6:
-        report = mlx_cache_undo(cache, 0, NULL, &err);
+        report = mlx_cache_undo(cache, 0, &at_once, &err);
         break;
     case 7:
         report = mlx_cache_remove(cache, name, false, &err);

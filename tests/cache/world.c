@@ -38,6 +38,8 @@ world_t *world_new(void)
     self->variables[3] = self->values[1];
     self->variables[4] = "OLLAMA_HOST";
     self->variables[5] = "127.0.0.1:1"; /* nothing is listening there */
+    /* Nor is the Internet: an undo would fetch what no app has any more. */
+    setenv("https_proxy", "http://127.0.0.1:1", 1);
     return self;
 }
 
