@@ -1,5 +1,6 @@
 #include "common/http/transfer.h"
 #include "common/base/clock.h"
+#include "common/base/loopback.h"
 
 #include <errno.h>
 #include <math.h>
@@ -143,13 +144,10 @@ static int on_ready(void *arg, char *peer_ip, char *own_ip, int peer_port, int o
     return CURL_PREREQFUNC_OK;
 }
 
-static bool is_loopback(const char *host)
+/*  To connect to any address is to connect to this machine. */
+static bool is_this_machine(const char *host)
 {
-    static const char *const names[] = {"localhost", "[::1]", "0.0.0.0"};
-    for (size_t i = 0; i < MLX_COUNT(names); i++)
-        if (strcasecmp(host, names[i]) == 0)
-            return true;
-    return strncmp(host, "127.", 4) == 0;
+    return mlx_loopback_host(host, strlen(host)) || strcmp(host, "0.0.0.0") == 0;
 }
 
 /*  Look into the URL: never a proxy for ourselves, nor one that would read a key; no secrets in
@@ -167,7 +165,7 @@ static void inspect_url(mlx_http_transfer_t *self, const char *method, const cha
         curl_url_get(parts, CURLUPART_URL, &shown, 0);
     }
     bool readable = key && strncasecmp(url, "https:", 6) != 0;
-    if (readable || (host && is_loopback(host)))
+    if (readable || (host && is_this_machine(host)))
         SETOPT(self->easy, CURLOPT_PROXY, "");
     self->shown = mlx_format("%s %.200s", method, shown ? shown : "<invalid URL>");
     curl_free(host);

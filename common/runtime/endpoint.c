@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/loopback.h"
+
 typedef struct {
     const char *data;
     size_t len;
@@ -158,11 +160,6 @@ int mlx_endpoint_parse(mlx_endpoint_t *self, const char *text, int default_port,
     return 0;
 }
 
-static bool loopback(const char *host)
-{
-    return !strcmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "::1");
-}
-
 bool mlx_endpoint_same(const mlx_endpoint_t *a, const mlx_endpoint_t *b)
 {
     const char *left = strcmp(a->host, "localhost") ? a->host : "127.0.0.1";
@@ -178,5 +175,5 @@ char *mlx_endpoint_address(const mlx_endpoint_t *self)
 
 bool mlx_endpoint_local(const mlx_endpoint_t *self)
 {
-    return loopback(self->host);
+    return mlx_loopback_host(self->host, strlen(self->host));
 }

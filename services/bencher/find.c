@@ -1,5 +1,6 @@
 #include "find.h"
 #include "common/base/clock.h"
+#include "common/base/loopback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,16 +130,6 @@ static const mlx_value_t *choose(const mlx_find_t *self, const mlx_found_t *foun
     return one ? mlx_value_at(found->models, 0) : NULL;
 }
 
-static bool is_local(const char *url)
-{
-    static const char *const hosts[] = {"127.", "localhost", "[::1]"};
-    const char *host = strstr(url, "://") + 3;
-    for (size_t i = 0; i < MLX_COUNT(hosts); i++)
-        if (strncmp(host, hosts[i], strlen(hosts[i])) == 0)
-            return true;
-    return false;
-}
-
 static void copy(char *out, size_t size, const char *text)
 {
     snprintf(out, size, "%s", text ? text : "");
@@ -158,7 +149,7 @@ static void fill(mlx_bench_target_t *target, const candidate_t *candidate, const
     mlx_value_int(model, "expires_at", &target->expires_at);
     mlx_value_bool(model, "loading", &target->loading);
     target->loaded = is_loaded(model);
-    target->local = is_local(target->url);
+    target->local = mlx_loopback_url(target->url);
 }
 
 static void note_names(mlx_find_t *self, const mlx_found_t *found)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/json.h"
+#include "common/base/loopback.h"
 #include "common/http/http.h"
 
 enum {
@@ -37,16 +38,9 @@ struct mlx_alert_routes {
 /*  https anywhere, http to this machine alone: an alert goes over no network in the clear. */
 static bool is_allowed(const char *url)
 {
-    static const char *const loopback[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
     if (strncmp(url, "https://", strlen("https://")) == 0)
         return url[strlen("https://")] != '\0';
-    for (size_t i = 0; i < MLX_COUNT(loopback); i++) {
-        size_t len = strlen(loopback[i]);
-        if (strncmp(url, loopback[i], len) == 0 && strchr(":/", url[len]) &&
-            !strchr(url + len, '@'))
-            return true;
-    }
-    return false;
+    return mlx_loopback_url(url);
 }
 
 mlx_alert_routes_t *mlx_alert_routes_new(mlx_loop_t *loop, const mlx_value_t *config,

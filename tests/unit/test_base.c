@@ -1,5 +1,6 @@
 /*  Allocation, buffers, errors, suggestions: the ground that everything stands on */
 #include "common/base/file.h"
+#include "common/base/loopback.h"
 #include "common/base/suggest.h"
 #include "proto/buf.h"
 #include "proto/error.h"
@@ -255,6 +256,49 @@ static void assert_not_read(const char *path, size_t max, mlx_code_t code, const
         fail_msg("\"%s\" does not say \"%s\"", err.text, part);
 }
 
+static void test_loopback(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {"localhost", "LocalHost", "127.0.0.1",        "127.255.0.9",
+                                       "::1",       "[::1]",     "[0:0:0:0:0:0:0:1]"};
+    static const char *const others[] = {"",
+                                         "127.",
+                                         "127.example.org",
+                                         "localhost.example.org",
+                                         "127.0.0.1.example.org",
+                                         "0.0.0.0",
+                                         "[::]",
+                                         "[",
+                                         "[]",
+                                         "::ffff:127.0.0.1",
+                                         "1.127.0.0",
+                                         "2130706433",
+                                         "localhos"};
+    static const char *const our_urls[] = {"http://127.0.0.1", "https://localhost:8080/a@b",
+                                           "HTTP://[::1]/", "http://127.0.0.2?a",
+                                           "http://localhost#@evil.example"};
+    static const char *const other_urls[] = {"",
+                                             "http://",
+                                             "ftp://localhost",
+                                             "localhost:80",
+                                             "http://localhost@evil.example/",
+                                             "http://localhost:x@evil.example/",
+                                             "http://[::1].evil.example/",
+                                             "http://[::1",
+                                             "http://127.0.0.1.evil.example",
+                                             "http://localhost\\@evil.example",
+                                             "http://evil.example/http://localhost"};
+    for (size_t i = 0; i < MLX_COUNT(ours); i++)
+        assert_true(mlx_loopback_host(ours[i], strlen(ours[i])));
+    for (size_t i = 0; i < MLX_COUNT(others); i++)
+        assert_false(mlx_loopback_host(others[i], strlen(others[i])));
+    assert_false(mlx_loopback_host("localhost\0evil", 14));
+    for (size_t i = 0; i < MLX_COUNT(our_urls); i++)
+        assert_true(mlx_loopback_url(our_urls[i]));
+    for (size_t i = 0; i < MLX_COUNT(other_urls); i++)
+        assert_false(mlx_loopback_url(other_urls[i]));
+}
+
 static void test_file_read(void **state)
 {
     (void)state;
@@ -292,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_error),       cmocka_unit_test(test_error_stays_one_printable_line),
         cmocka_unit_test(test_error_names), cmocka_unit_test(test_error_report),
         cmocka_unit_test(test_suggestions), cmocka_unit_test(test_file_read),
+        cmocka_unit_test(test_loopback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/loopback.h"
+
 enum {
     MAX_REDIRECTS = 10,
     MAX_HEADERS = 8,
@@ -16,15 +18,6 @@ enum {
 
 /* ---- addresses ---- */
 
-static bool is_loopback(const char *host, size_t len)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; i < MLX_COUNT(names); i++)
-        if (strlen(names[i]) == len && strncasecmp(names[i], host, len) == 0)
-            return true;
-    return false;
-}
-
 char *mlx_url_origin(const char *url, mlx_error_t *err)
 {
     bool https = strncasecmp(url, "https://", 8) == 0;
@@ -32,16 +25,11 @@ char *mlx_url_origin(const char *url, mlx_error_t *err)
     const char *host = url + (https ? 8 : 7);
     size_t len = https || http ? strcspn(host, "/?#") : 0;
     const char *fault = NULL;
-    size_t name = len;
     if (!len)
         fault = "is not an http or https URL";
     else if (memchr(host, '@', len) || memchr(host, '\\', len))
         fault = "must not contain a user name or backslash";
-    else if (host[0] != '[')
-        name = strcspn(host, ":/?#");
-    else
-        name = strcspn(host, "]") + 1;
-    if (!fault && http && !is_loopback(host, name < len ? name : len))
+    else if (http && !mlx_loopback_url(url))
         fault = "is not encrypted: only https, or http to this machine";
     if (!fault)
         return mlx_format("%s%.*s", https ? "https://" : "http://", (int)len, host);
