@@ -56,7 +56,7 @@ bool mlx_starts_with(const char *text, const char *head);
 bool mlx_ends_with(const char *text, const char *tail);
 
 /*  Formatted string. Caller owns it and must free it. */
-char *mlx_format(const char *fmt, ...) MLX_PRINTF(1, 2);
+char *mlx_format(const char *fmt, ...) MLX_PRINTF(1, 2) MLX_NONNULL;
 char *mlx_vformat(const char *fmt, va_list args) MLX_PRINTF(1, 0);
 
 /*  Say what went wrong on stderr and abort: for broken invariants, never for outside input. */

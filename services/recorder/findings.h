@@ -22,7 +22,7 @@ typedef struct mlx_findings mlx_findings_t;
 typedef struct {
     char subject[320];
     char summary[512]; /* for a person, with the numbers */
-    char remedy[320];  /* what helps, with the command */
+    char remedy[352];  /* what helps, with the command */
     double value, threshold;
 } mlx_finding_t;
 
