@@ -19,6 +19,8 @@ enum {
     HEALTH_MS = 2000,           /* the period of service.<name>.health in the catalogue */
     ERROR_MAX_CHARACTERS = 500, /* it may quote what came from outside */
     MEMORY_EVERY = 5,           /* healths; reading it costs as much as the rest together */
+    TRIM_BYTES = 8 << 20,       /* growth after which unused memory is given back */
+    TRIM_WAITS = 63,            /* readings at most between two tries in vain */
     OPEN_FILES = 8192
 };
 
@@ -39,15 +41,42 @@ struct mlx_service {
     int64_t started_us;
     mlx_timer_t *health_timer;
     unsigned healths;
-    uint64_t memory; /* bytes, as last read; 0: not known */
+    uint64_t memory;           /* bytes, as last read; 0: not known */
+    uint64_t least;            /* bytes, the least ever; 0: not known */
+    uint64_t trimmed;          /* bytes, after unused memory was given back last */
+    int trim_wait, trim_waits; /* readings until that is tried again */
     int status;
 };
+
+/*  What a flood took is free again after it, but stays with malloc until it is asked for it. */
+static void read_memory(mlx_service_t *self)
+{
+    uint64_t before;
+    self->memory = 0;
+    if (mlx_os_footprint(&self->memory, NULL))
+        return;
+    if (!self->least || self->memory < self->least)
+        self->least = self->memory;
+    bool grew = self->memory > self->trimmed + TRIM_BYTES;
+    if (self->memory <= self->least + TRIM_BYTES || (!grew && self->trim_wait-- > 0))
+        return;
+    before = self->memory;
+    mlx_os_trim();
+    (void)mlx_os_footprint(&self->memory, NULL);
+    self->trimmed = self->memory;
+    /* What is in use is not tried again and again. */
+    bool gave = before > self->memory + TRIM_BYTES / 2;
+    self->trim_waits = gave                            ? 0
+                       : self->trim_waits < TRIM_WAITS ? 2 * self->trim_waits + 1
+                                                       : TRIM_WAITS;
+    self->trim_wait = self->trim_waits;
+}
 
 static void set_resources(mlx_service_t *self, mlx_value_t *health)
 {
     struct rusage usage;
-    if (self->healths++ % MEMORY_EVERY == 0 && mlx_os_footprint(&self->memory, NULL))
-        self->memory = 0;
+    if (self->healths++ % MEMORY_EVERY == 0)
+        read_memory(self);
     if (self->memory > 0 && self->memory <= INT64_MAX)
         mlx_value_set_int(health, "memory", (int64_t)self->memory);
     if (getrusage(RUSAGE_SELF, &usage))

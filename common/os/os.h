@@ -51,7 +51,8 @@ int mlx_os_footprint(uint64_t *bytes, mlx_error_t *err);
  *  that are free, purgeable or a file's. */
 int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err);
 
-/*  Give back the memory that only start-up needed; call it once, when a daemon has settled.
+/*  Give back the memory that is not in use: when a daemon has settled what its start-up needed,
+ *  later what a flood left.
  *  Linux: the free part of the heap, and the pages of programs and libraries, which count as ours
  *  while they are mapped and come back as they are used. macOS: nothing; such pages do not
  *  count. */
