@@ -249,6 +249,8 @@ static const mlx_field_t model[] = {
 static const mlx_field_t available_model[] = {
     STR("name", "name as the runtime gives it"),
     STR("state", "loaded, unloaded, loading, sleeping, failed, ..."),
+    STR("digest", "digest as the runtime gives it"),
+    STR("quantization", "Q4_K_M, 4bit, ..."),
     END,
 };
 

@@ -75,7 +75,7 @@ typedef enum {
     MLX_QUERY_STATE,    /* tells whether the runtime is there and what it has loaded */
     MLX_QUERY_ACTIVITY, /* tells what it is doing; the runtime may not offer it */
     MLX_QUERY_FACTS,    /* hardly ever changes */
-    MLX_QUERY_CHOICE,   /* what it could load; asked when a model is to be chosen only */
+    MLX_QUERY_CHOICE,   /* what it could load; costs it more than the others: asked rarely */
 } mlx_query_role_t;
 
 /*  One question. A failure of the STATE query means not reachable; the others may fail. */

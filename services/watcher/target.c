@@ -12,6 +12,7 @@ enum {
     SOON_MS = 1000,      /* while it loads, or may start a model at any time */
     ABSENT_MS = 2000,    /* nobody listens there: asking costs nothing */
     FACTS_MS = 60000,
+    CHOICE_MS = 300000, /* each answer may be read from the server's disk */
     LOCKED_MS = 10000,  /* it wants a key, and may note each who has none in its log */
     REFUSED_MS = 60000, /* pause after a question it does not know */
     STATE_TIMEOUT_MS = 5000,
@@ -85,9 +86,8 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->backend = backend;
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
-        if (backend->queries[i].role != MLX_QUERY_CHOICE)
-            self->asks[self->ask_count++] =
-                (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
+        self->asks[self->ask_count++] =
+            (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
     if (backend->runners && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
@@ -200,6 +200,8 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
         if (!busy && mlx_target_quiet(self) && query->idle_ms < self->options.idle_ms)
             return self->options.idle_ms;
         return busy ? query->busy_ms : query->idle_ms;
+    case MLX_QUERY_CHOICE:
+        return mlx_target_quiet(self) ? CHOICE_MS : FACTS_MS;
     default:
         return query->idle_ms ? query->idle_ms : FACTS_MS;
     }
@@ -282,6 +284,7 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
     mlx_target_close_log(self);
     forget_activity(self);
     mlx_value_destroy(&self->state.models);
+    mlx_value_destroy(&self->state.available);
     if (self->runner)
         mlx_runner_loaded(self->runner, NULL);
     self->options.changed(self->options.arg, self);

@@ -178,6 +178,8 @@ def test_load_unload_pin():
         suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("reachable"), 15)
         suite.await_service("recorder")
         suite.await_service("watcher")
+        suite.subscribe("runtime.ollama.").until(lambda _t, b: b["d"].get("available"), 15)
+        assert ("tiny-random:latest", "available") in [(m["model"], m["state"]) for m in models(suite)]
         assert suite.ctl("unload", "no-such-model", check=False).returncode == 3
         refused = suite.ctl("load", "x", "--runtime", "vllm", check=False)
         assert refused.returncode == 4, refused

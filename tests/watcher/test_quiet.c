@@ -214,10 +214,16 @@ static void asks_ollama_only_what_is_free(void **state)
                mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "models")) == 0);
     MLX_CLEANUP(mlx_free_p) char *log = fetch(self, "/double/log");
     char *rest = log;
+    int lists = 0;
     for (char *line; (line = strsep(&rest, "\n")) && *line;)
-        if (strcmp(line, "GET /api/ps") != 0 && strcmp(line, "GET /api/version") != 0 &&
-            strcmp(line, "POST /api/generate") != 0)
+        if (strcmp(line, "GET /api/tags") == 0)
+            lists++;
+        else if (strcmp(line, "GET /api/ps") != 0 && strcmp(line, "GET /api/version") != 0 &&
+                 strcmp(line, "POST /api/generate") != 0)
             fail_msg("Ollama was asked for %s", line);
+    assert_int_equal(lists, 1); /* it reads its manifests for that */
+    assert_int_equal(
+        mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "available")), 2);
 }
 
 int main(void)
