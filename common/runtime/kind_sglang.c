@@ -25,7 +25,8 @@ static bool claims(const mlx_runtime_answer_t *answer)
 }
 
 static const mlx_runtime_cause_t causes[] = {
-    {"/metrics", 404, NULL, "SGLang was started without --enable-metrics"},
+    {"/metrics", 404, NULL, "its /metrics is off: --enable-metrics turns it on"},
+    {"/metrics", 200, NULL, "its /metrics counts nothing that is known here"},
     {0},
 };
 

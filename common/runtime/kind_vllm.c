@@ -43,8 +43,9 @@ static bool claims(const mlx_runtime_answer_t *answer)
 }
 
 static const mlx_runtime_cause_t causes[] = {
-    {"/metrics", 404, NULL, "vLLM was started with --disable-log-stats"},
-    {NULL, 503, NULL, "its engine has stopped (HTTP 503)"},
+    {"/metrics", 404, NULL, "it has no /metrics (HTTP 404)"},
+    {"/metrics", 200, NULL, "its /metrics counts nothing, as with vllm serve --disable-log-stats"},
+    {NULL, 503, "ngine", "its engine has stopped (HTTP 503)"},
     {0},
 };
 

@@ -95,7 +95,7 @@ typedef struct {
 /*  What an answer that is none means. The first that fits is said. */
 typedef struct {
     const char *path; /* of the question; NULL: any */
-    long status;      /* HTTP status; 0: any of 400 and more */
+    long status;      /* HTTP status; 200: of a body that is no answer; 0: any of 400 and more */
     const char *says; /* the body contains this; NULL: anything */
     const char *text; /* for a person; NULL ends the table */
 } mlx_runtime_cause_t;

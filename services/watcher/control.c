@@ -280,9 +280,8 @@ static void look_at(job_t *job, mlx_target_t *const *place, const mlx_runtime_qu
     char *url = mlx_format("%s%s", (*place)->options.endpoint.url, query->path);
     job->pending++;
     mlx_http_start(job->scene.http,
-                   &(mlx_http_request_t){.url = url,
-                                         .timeout_ms = LOOK_TIMEOUT_MS,
-                                         .max_body = query->max_body},
+                   &(mlx_http_request_t){
+                       .url = url, .timeout_ms = LOOK_TIMEOUT_MS, .max_body = query->max_body},
                    on_looked, look);
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "reasons.h"
 #include "target_parts.h"
 
 enum {
@@ -292,29 +293,6 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
         become_unknown(self);
 }
 
-/*  What is wrong with the REPLY to PATH, for a person; false when nothing is. */
-static bool failed(const mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
-                   char *out, size_t cap)
-{
-    if (reply->refused) {
-        snprintf(out, cap, "nothing is listening there");
-    } else if (reply->error.code) {
-        MLX_CLEANUP(mlx_free_p)
-        char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);
-        size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
-        snprintf(out, cap, "%.250s", reply->error.text + skip);
-    } else if (mlx_runtime_wants_key(self->backend, path, reply->status, reply->body)) {
-        mlx_runtime_keys_advice(self->options.keys, self->options.endpoint.url, out, cap);
-    } else if (reply->status != 200) {
-        const char *cause = mlx_runtime_cause(self->backend, path, reply->status, reply->body);
-        if (cause)
-            snprintf(out, cap, "%.250s", cause);
-        else
-            snprintf(out, cap, "HTTP %ld", reply->status);
-    }
-    return reply->refused || reply->error.code || reply->status != 200;
-}
-
 /*  An answer that is none of its kind. Of a server that does one thing at a time silence is not. */
 static bool is_foreign(const mlx_target_t *self, const mlx_http_reply_t *reply)
 {
@@ -429,10 +407,12 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     ask->refused[0] = '\0';
     char why[300];
     mlx_error_t err = {0};
-    bool bad = failed(self, ask->query->path, reply, why, sizeof why);
+    const mlx_reason_question_t question = {self->backend, self->options.keys,
+                                            self->options.endpoint.url, ask->query->path};
+    bool bad = mlx_reason_failed(&question, reply, why, sizeof why);
     if (!bad && ask->query->parse(reply->body, reply->body_len, &self->state, &err)) {
         bad = true;
-        snprintf(why, sizeof why, "not what was asked for: %.250s", err.text);
+        mlx_reason_misread(&question, reply, &err, why, sizeof why);
     }
     if (bad)
         bad_reply(self, ask, reply, why);

@@ -238,7 +238,7 @@ static void unloads_by_each_kinds_own_request(void **state)
 }
 
 #define OMLX(models)                                                                               \
-    {"/v1/models", 200, "{\"data\":[{\"id\":\"a\",\"owned_by\":\"omlx\"}]}", NULL},              \
+    {"/v1/models", 200, "{\"data\":[{\"id\":\"a\",\"owned_by\":\"omlx\"}]}", NULL},                \
         {"/health", 200, "{\"status\":\"healthy\",\"engine_pool\":{}}", NULL},                     \
         {"/api/status", 200, "{\"active_requests\":0}", NULL},                                     \
     {                                                                                              \
@@ -250,9 +250,8 @@ static void acts_on_what_came_since_the_last_look(void **state)
 {
     play_t *self = *state;
     static const script_reply_t none[] = {OMLX("{\"id\":\"a\",\"loaded\":false}"), {0}};
-    static const script_reply_t more[] = {OMLX("{\"id\":\"b\",\"loaded\":true}"),
-                                          {"/v1/models/b/unload", 200, "{}", NULL},
-                                          {0}};
+    static const script_reply_t more[] = {
+        OMLX("{\"id\":\"b\",\"loaded\":true}"), {"/v1/models/b/unload", 200, "{}", NULL}, {0}};
     static const script_reply_t ollama[] = {
         {"/api/ps", 200, "{\"models\":[]}", NULL},
         {"/api/tags", 200, "{\"models\":[{\"name\":\"old:latest\"}]}", NULL},
