@@ -327,6 +327,8 @@ const mlx_field_t mlx_fields_request[] = {
     INT("status", "HTTP status"),
     STR("source", "who measured: tap, runner, slots, metrics or log"),
     BOOL("exact", "tokens is the server's own count; false: counted from the traffic"),
+    INT("requests", "several that nobody saw apart, at least so many: counts are their sums, times "
+                    "their means; absent: one"),
     NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
         "energy of the machine's known parts meanwhile, idle power included, shared among the "
         "requests that ran; energy.list tells what is above idle"),

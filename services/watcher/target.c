@@ -51,6 +51,16 @@ static void on_slots_ended(void *arg, const mlx_ended_t *request)
     told.source = "slots";
     if (mlx_value_size(self->state.models) == 1)
         told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
+    if (!mlx_unlisted_take(&self->unlisted, &told))
+        mlx_target_ended_live(self, &told);
+}
+
+static void on_unlisted(void *arg, const mlx_ended_t *request)
+{
+    mlx_target_t *self = arg;
+    mlx_ended_t told = *request;
+    if (mlx_value_size(self->state.models) == 1)
+        told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
     mlx_target_ended_live(self, &told);
 }
 
@@ -60,6 +70,7 @@ static void forget_activity(mlx_target_t *self)
     self->slots = mlx_slots_new();
     mlx_slots_sink(self->slots, (mlx_ended_sink_t){on_slots_ended, self});
     mlx_meter_reset(&self->meter);
+    mlx_unlisted_reset(&self->unlisted);
     if (self->gate)
         mlx_gate_forget(self->gate);
     self->state.has_slots = false;
@@ -338,9 +349,15 @@ static void take_activity(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     if (self->state.has_slots)
         mlx_slots_update(self->slots, &self->state.slots, now_us, mlx_wall_us());
-    if (self->state.has_counters)
+    if (self->state.has_counters) {
         mlx_meter_update(&self->meter, &self->state.counters, mlx_slots_requests(self->slots),
                          now_us, mlx_wall_us());
+        mlx_unlisted_counters(&self->unlisted, &self->state.counters);
+    }
+    if (self->log && mlx_log_source_reading(self->log))
+        mlx_unlisted_reset(&self->unlisted); /* it lists each */
+    const mlx_ended_sink_t sink = {on_unlisted, self};
+    mlx_unlisted_settle(&self->unlisted, mlx_slots_busy(self->slots), mlx_wall_us(), &sink);
     self->state.has_slots = false;
     self->state.has_counters = false;
 }
