@@ -1,10 +1,10 @@
 /*  unlisted.h - requests that a server's counters tell and nobody saw
  *
  *  What comes and goes between two looks at the slots has no counts of its own, but the counters of
- *  /metrics moved: their rise less that of the requests that were seen is what the others did. It is
- *  told as one request, or as several together ("requests", the least that it can have been) whose
- *  counts are a sum: nothing is shared out by guess. A server that counts its requests and sums up
- *  their figures (vLLM, SGLang) tells all of them so.
+ *  /metrics moved: their rise less that of the requests that were seen is what the others did. It
+ *  is told as one request, or as several together ("requests", the least that it can have been)
+ *  whose counts are a sum: nothing is shared out by guess. A server that counts its requests and
+ *  sums up their figures (vLLM, SGLang) tells all of them so.
  *
  *      if (!mlx_unlisted_take(&unlisted, &request))              slots told the end of one
  *          tell(&request);
@@ -22,8 +22,8 @@ typedef struct {
     bool fresh;                  /* newest has not been settled */
     mlx_runtime_counters_t base; /* all until here is told */
     mlx_runtime_counters_t newest;
-    double later;   /* the same since the newest counters */
-    double listed;  /* tokens told with counts of their own since */
+    double listed;  /* tokens told with counts of their own since, before the newest counters */
+    double later;   /* and after these */
     size_t blanks;  /* ends that were seen without counts */
     size_t certain; /* of them, before the newest counters */
     size_t credit;  /* told by counters before their end was seen */
