@@ -249,6 +249,8 @@ static const mlx_field_t model[] = {
 static const mlx_field_t available_model[] = {
     STR("name", "name as the runtime gives it"),
     STR("state", "loaded, unloaded, loading, sleeping, failed, ..."),
+    STR("digest", "digest as the runtime gives it"),
+    STR("quantization", "Q4_K_M, 4bit, ..."),
     END,
 };
 
@@ -325,7 +327,9 @@ const mlx_field_t mlx_fields_request[] = {
     INT("status", "HTTP status"),
     STR("source", "who measured: tap, runner, slots, metrics or log"),
     BOOL("exact", "tokens is the server's own count; false: counted from the traffic"),
-    NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
+    INT("requests", "several that nobody saw apart, at least so many: counts are their sums, times "
+                    "their means; absent: one"),
+    NUM("gross_joules", MLX_REAL, MLX_UNIT_JOULES,
         "energy of the machine's known parts meanwhile, idle power included, shared among the "
         "requests that ran; energy.list tells what is above idle"),
     END,

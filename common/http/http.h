@@ -47,12 +47,22 @@ typedef struct {
     bool (*stop)(void *arg);
 } mlx_http_request_t;
 
+/*  What is known of the cause of an error. */
+typedef enum {
+    MLX_HTTP_FAULT_OTHER,
+    MLX_HTTP_FAULT_NO_HOST,    /* no host has that name */
+    MLX_HTTP_FAULT_UNANSWERED, /* it was asked, and closed the connection without a byte */
+    MLX_HTTP_FAULT_NOT_HTTP,   /* it was asked, and what came is no HTTP */
+    MLX_HTTP_FAULT_NOT_TLS,    /* asked by https, it answered in another protocol */
+} mlx_http_fault_t;
+
 typedef struct mlx_http_reply {
     long status;       /* HTTP status; 0 when no reply came */
     mlx_error_t error; /* code MLX_OK when a reply came, whatever its status */
     bool refused;      /* nothing listens there: connection refused or no such host */
-    bool late;         /* it was connected and asked, and did not answer within the time limit */
-    const char *body;  /* terminated; borrowed for the call */
+    mlx_http_fault_t fault;
+    bool late;        /* it was connected and asked, and did not answer within the time limit */
+    const char *body; /* terminated; borrowed for the call */
     size_t body_len;
     const char *content_type; /* "" when absent */
     const char *location;     /* of a redirect, made absolute; "" when absent */

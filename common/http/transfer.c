@@ -298,6 +298,30 @@ static bool is_refused(const mlx_http_transfer_t *self, CURLcode result)
            (result == CURLE_COULDNT_CONNECT && why == ECONNREFUSED);
 }
 
+/*  TLS libraries say "wrong version number", "packet length too long", "unexpected TLS packet" of
+ *  what is none of theirs. */
+static mlx_http_fault_t fault_of(const mlx_http_transfer_t *self, CURLcode result)
+{
+    static const char *const foreign[] = {"wrong version number", "packet length too long",
+                                          "unexpected TLS packet", "unexpected message"};
+    switch (result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return MLX_HTTP_FAULT_NO_HOST;
+    case CURLE_GOT_NOTHING:
+        return MLX_HTTP_FAULT_UNANSWERED;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+        return self->sent_us ? MLX_HTTP_FAULT_NOT_HTTP : MLX_HTTP_FAULT_OTHER;
+    case CURLE_SSL_CONNECT_ERROR:
+        for (size_t i = 0; i < MLX_COUNT(foreign); i++)
+            if (strstr(self->why, foreign[i]))
+                return MLX_HTTP_FAULT_NOT_TLS;
+        return MLX_HTTP_FAULT_OTHER;
+    default:
+        return MLX_HTTP_FAULT_OTHER;
+    }
+}
+
 static void fill_error(const mlx_http_transfer_t *self, CURLcode result, mlx_http_reply_t *reply)
 {
     if (self->ended != MLX_HTTP_NOT_ENDED) {
@@ -308,6 +332,7 @@ static void fill_error(const mlx_http_transfer_t *self, CURLcode result, mlx_htt
     mlx_error_set(&reply->error, code_of(self, result), "%s: %s", self->shown,
                   self->why[0] ? self->why : curl_easy_strerror(result));
     reply->refused = is_refused(self, result);
+    reply->fault = fault_of(self, result);
     reply->late = result == CURLE_OPERATION_TIMEDOUT && self->sent_us;
 }
 

@@ -5,10 +5,14 @@
 #include <string.h>
 
 static const char needs_key[] = "needs a key";
+static const char asks_tls[] = "it speaks TLS: give its URL as https://";
 
 static const mlx_runtime_cause_t in_common[] = {
     {NULL, 503, "oading model", "it is loading its model"},
     {NULL, 503, "tarting", "it is starting"},
+    {NULL, 400, "HTTP request to an HTTPS", asks_tls},
+    {NULL, 400, "HTTP request was sent to HTTPS", asks_tls},
+    {NULL, 400, "plain HTTP to an SSL", asks_tls},
     {NULL, 401, NULL, needs_key},
     {NULL, 403, "ost header", "it refuses requests for this host name (HTTP 403)"},
     {NULL, 403, NULL, needs_key},

@@ -108,10 +108,10 @@ static bool claims(const mlx_runtime_answer_t *answer)
 static const mlx_runtime_cause_t causes[] = {
     {"/slots", 400, "model name",
      "a router has no slots of its own: its models' servers have them"},
-    {"/slots", 501, NULL, "llama-server was started with --no-slots"},
-    {"/slots", 404, NULL, "this build of llama-server has no /slots"},
-    {"/metrics", 501, NULL, "llama-server was started without --metrics"},
-    {"/metrics", 404, NULL, "this build of llama-server has no /metrics"},
+    {"/slots", 501, NULL, "its /slots is off: llama-server --slots turns it on"},
+    {"/slots", 404, NULL, "it has no /slots (HTTP 404)"},
+    {"/metrics", 501, NULL, "its /metrics is off: llama-server --metrics turns it on"},
+    {"/metrics", 404, NULL, "it has no /metrics (HTTP 404)"},
     {0},
 };
 

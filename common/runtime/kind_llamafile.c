@@ -8,8 +8,8 @@ static bool claims(const mlx_runtime_answer_t *answer)
 }
 
 static const mlx_runtime_cause_t causes[] = {
-    {"/slots", 404, NULL, "this build of llamafile has no /slots: use the tap"},
-    {"/slots", 501, NULL, "llamafile was started without slots"},
+    {"/slots", 404, NULL, "it has no /slots (HTTP 404): use the tap"},
+    {"/slots", 501, NULL, "its /slots is off: llamafile --slots turns it on"},
     {0},
 };
 

@@ -63,6 +63,12 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return mlx_value_size(data) > 0;
 }
 
+static const mlx_runtime_cause_t causes[] = {
+    {"/api/v0/models", 200, "nexpected endpoint",
+     "this LM Studio does not know /api/v0/models, which came with 0.3.6"},
+    {0},
+};
+
 static const mlx_runtime_program_t programs[] = {{.name = "LM Studio*"},
                                                  {.name = "LM-Studio*"},
                                                  {.name = "lm-studio*"},
@@ -76,6 +82,7 @@ const mlx_runtime_backend_t mlx_runtime_lmstudio = {
     .on_demand = true,
     .probe_path = "/api/v0/models",
     .claims = claims,
+    .causes = causes,
     .queries = {{.role = MLX_QUERY_STATE,
                  .path = "/api/v0/models",
                  .max_body = 4 << 20,

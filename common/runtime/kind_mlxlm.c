@@ -27,6 +27,11 @@ static bool claims(const mlx_runtime_answer_t *answer)
            !memmem(answer->body, answer->len, "\"owned_by\"", 10);
 }
 
+static const mlx_runtime_cause_t causes[] = {
+    {"/health", 503, NULL, "its generation thread has died (HTTP 503): start it again"},
+    {0},
+};
+
 static const mlx_runtime_program_t programs[] = {
     {.name = "mlx_lm.server"}, {.name = "mlx_lm", .word = "server"}, {0}};
 
@@ -36,6 +41,7 @@ const mlx_runtime_backend_t mlx_runtime_mlxlm = {
     .one_at_a_time = true,
     .probe_path = "/v1/models",
     .claims = claims,
+    .causes = causes,
     .queries =
         {
             {.role = MLX_QUERY_STATE, .path = "/health", .max_body = 65536, .parse = parse_health},

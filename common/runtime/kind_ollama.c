@@ -108,9 +108,10 @@ static bool claims(const mlx_runtime_answer_t *answer)
     return yes;
 }
 
-/*  It has no keys: a host or an origin that it does not know is refused. */
+/*  It has no keys: a host that it does not know is refused. */
 static const mlx_runtime_cause_t causes[] = {
-    {NULL, 403, NULL, "it refuses access: OLLAMA_ORIGINS does not allow this (HTTP 403)"},
+    {NULL, 403, NULL,
+     "it refuses access (HTTP 403), as Ollama does for host names it does not know"},
     {0},
 };
 

@@ -14,6 +14,11 @@ static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *stat
         {"sglang:num_aborted_requests_total", offsetof(mlx_runtime_counters_t, errors_total)},
         {"sglang:time_to_first_token_seconds_sum", offsetof(mlx_runtime_counters_t, ttft_sum)},
         {"sglang:time_to_first_token_seconds_count", offsetof(mlx_runtime_counters_t, ttft_count)},
+        {"sglang:generation_tokens_histogram_sum", offsetof(mlx_runtime_counters_t, ended_tokens)},
+        {"sglang:prompt_tokens_histogram_sum",
+         offsetof(mlx_runtime_counters_t, ended_prompt_tokens)},
+        {"sglang:e2e_request_latency_seconds_sum", offsetof(mlx_runtime_counters_t, ended_seconds)},
+        {"sglang:queue_time_seconds_sum", offsetof(mlx_runtime_counters_t, queue_sum)},
         {0},
     };
     return mlx_runtime_take_metrics(body, len, metrics, state, err);
@@ -25,7 +30,8 @@ static bool claims(const mlx_runtime_answer_t *answer)
 }
 
 static const mlx_runtime_cause_t causes[] = {
-    {"/metrics", 404, NULL, "SGLang was started without --enable-metrics"},
+    {"/metrics", 404, NULL, "its /metrics is off: --enable-metrics turns it on"},
+    {"/metrics", 200, NULL, "its /metrics counts nothing that is known here"},
     {0},
 };
 

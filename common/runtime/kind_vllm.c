@@ -29,6 +29,12 @@ static int parse_metrics(const char *body, size_t len, mlx_runtime_state_t *stat
         {"vllm:request_success_total", offsetof(mlx_runtime_counters_t, requests_total)},
         {"vllm:time_to_first_token_seconds_sum", offsetof(mlx_runtime_counters_t, ttft_sum)},
         {"vllm:time_to_first_token_seconds_count", offsetof(mlx_runtime_counters_t, ttft_count)},
+        {"vllm:request_generation_tokens_sum", offsetof(mlx_runtime_counters_t, ended_tokens)},
+        {"vllm:request_prompt_tokens_sum", offsetof(mlx_runtime_counters_t, ended_prompt_tokens)},
+        {"vllm:e2e_request_latency_seconds_sum", offsetof(mlx_runtime_counters_t, ended_seconds)},
+        {"vllm:request_queue_time_seconds_sum", offsetof(mlx_runtime_counters_t, queue_sum)},
+        {"vllm:request_decode_time_seconds_sum",
+         offsetof(mlx_runtime_counters_t, ended_decode_seconds)},
         {0},
     };
     if (mlx_runtime_take_metrics(body, len, metrics, state, err))
@@ -43,8 +49,9 @@ static bool claims(const mlx_runtime_answer_t *answer)
 }
 
 static const mlx_runtime_cause_t causes[] = {
-    {"/metrics", 404, NULL, "vLLM was started with --disable-log-stats"},
-    {NULL, 503, NULL, "its engine has stopped (HTTP 503)"},
+    {"/metrics", 404, NULL, "it has no /metrics (HTTP 404)"},
+    {"/metrics", 200, NULL, "its /metrics counts nothing, as with vllm serve --disable-log-stats"},
+    {NULL, 503, "ngine", "its engine has stopped (HTTP 503)"},
     {0},
 };
 

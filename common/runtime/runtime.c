@@ -59,7 +59,8 @@ const mlx_runtime_backend_t *mlx_runtime_claimant(const mlx_runtime_answer_t *an
 
 void mlx_runtime_counters_clear(mlx_runtime_counters_t *counters)
 {
-    *counters = (mlx_runtime_counters_t){NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    *counters = (mlx_runtime_counters_t){NAN, NAN, NAN, NAN, NAN, NAN, NAN,
+                                         NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 }
 
 void mlx_runtime_clear(mlx_runtime_state_t *state)

@@ -167,7 +167,7 @@ static bool is_about(const mlx_message_t *message, const char *last)
 
 bool mlx_request_ended(const mlx_message_t *message)
 {
-    return is_about(message, "request");
+    return is_about(message, "request") && !mlx_value_get(message->d, "requests");
 }
 
 /*  A model that is loaded has had no request yet: it is expected to chat. */

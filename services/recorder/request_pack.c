@@ -44,7 +44,8 @@ static const struct {
     {"status", COLUMN_INT, 0},
     {"source", COLUMN_TEXT, 0},
     {"exact", COLUMN_BOOL, 0},
-    {"joules", COLUMN_REAL, 10},
+    {"gross_joules", COLUMN_REAL, 10},
+    {"requests", COLUMN_INT, 0},
 };
 
 #define USUAL UINT64_C(0x7fa7fdf) /* all but client, load and what a draft model did */

@@ -272,25 +272,32 @@ static void on_looked(void *arg, const mlx_http_reply_t *reply)
         decide(job);
 }
 
-/*  Ask those that could do it what they have loaded: it may be newer than the last look. */
+static void look_at(job_t *job, mlx_target_t *const *place, const mlx_runtime_query_t *query)
+{
+    look_t *look = mlx_alloc(1, sizeof *look);
+    *look = (look_t){job, place, *place, query};
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("%s%s", (*place)->options.endpoint.url, query->path);
+    job->pending++;
+    mlx_http_start(job->scene.http,
+                   &(mlx_http_request_t){
+                       .url = url, .timeout_ms = LOOK_TIMEOUT_MS, .max_body = query->max_body},
+                   on_looked, look);
+}
+
+/*  Ask those that could do it what they have: it may be newer than the last look. */
 static void look_again(job_t *job)
 {
     job->looked = true;
     job->pending = 1;
     for (size_t i = 0; i < job->scene.count; i++) {
-        mlx_target_t *target = job->scene.targets[i];
-        if (!target->reachable || ask_of(target, job->cmd) < 0)
+        mlx_target_t *const *place = &job->scene.targets[i];
+        if (!(*place)->reachable || ask_of(*place, job->cmd) < 0)
             continue;
-        look_t *look = mlx_alloc(1, sizeof *look);
-        *look = (look_t){job, &job->scene.targets[i], target, &target->backend->queries[0]};
-        MLX_CLEANUP(mlx_free_p)
-        char *url = mlx_format("%s%s", target->options.endpoint.url, look->query->path);
-        job->pending++;
-        mlx_http_start(job->scene.http,
-                       &(mlx_http_request_t){.url = url,
-                                             .timeout_ms = LOOK_TIMEOUT_MS,
-                                             .max_body = look->query->max_body},
-                       on_looked, look);
+        for (size_t q = 0; q < (*place)->ask_count; q++)
+            if ((*place)->asks[q].query->role != MLX_QUERY_ACTIVITY &&
+                !(*place)->asks[q].query->disturbs)
+                look_at(job, place, (*place)->asks[q].query);
     }
     if (--job->pending == 0)
         decide(job);

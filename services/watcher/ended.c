@@ -84,6 +84,8 @@ mlx_value_t *mlx_ended_message(const mlx_ended_t *self)
     if (self->asker)
         set_asker(d, self->asker);
     set_text(d, "api", self->api);
+    if (self->requests > 1)
+        set_count(d, "requests", self->requests);
     set_count(d, "prompt_tokens", self->prompt_tokens);
     set_count(d, "cached_tokens", self->cached_tokens);
     set_count(d, "tokens", self->tokens);
@@ -100,7 +102,7 @@ mlx_value_t *mlx_ended_message(const mlx_ended_t *self)
     set_text(d, "source", self->source);
     if (!isnan(self->tokens))
         mlx_value_set_bool(d, "exact", self->exact);
-    mlx_value_set_real(d, "joules", self->joules);
+    mlx_value_set_real(d, "gross_joules", self->joules);
     return d;
 }
 

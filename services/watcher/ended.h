@@ -22,6 +22,7 @@ typedef struct {
     const char *source; /* "tap", "runner", "slots", "metrics", "log" */
     const char *outcome;
     const mlx_asker_t *asker;
+    double requests;      /* the least that it stands for: counts are their sum; 0: it is one */
     double prompt_tokens; /* of the whole prompt */
     double cached_tokens;
     double tokens; /* generated */

@@ -65,7 +65,8 @@ typedef struct {
 typedef struct {
     char *topic;
     mlx_value_t *d;
-    int64_t seen_us, end_us; /* wall clock: at work for the last time, and over */
+    int64_t start_us;        /* wall clock: first seen; 0: never */
+    int64_t seen_us, end_us; /* at work for the last time, and over */
     double tokens;
     int64_t due_us; /* monotonic */
 } held_t;
@@ -248,8 +249,12 @@ static bool may_be_one(const tapped_t *entry, const held_t *held)
     bool overlap = entry->start_us <= held->end_us && entry->end_us + SLACK_US >= seen_us &&
                    late_us >= -HOLD_US && late_us <= LATE_US;
     bool counted = !isnan(entry->tokens) && !isnan(held->tokens);
-    return entry->id && entry->end_us && entry->worked && !entry->told && overlap &&
-           (!counted || fabs(entry->tokens - held->tokens) <= TOKENS_SLACK);
+    bool same = counted && fabs(entry->tokens - held->tokens) <= TOKENS_SLACK;
+    /*  A look that was answered late says that it was at work when it no longer was. */
+    bool within = same && held->start_us >= entry->start_us - SLACK_US &&
+                  held->start_us <= entry->end_us + SLACK_US && late_us <= LATE_US;
+    return entry->id && entry->end_us && entry->worked && !entry->told &&
+           (within || (overlap && (same || !counted)));
 }
 
 /*  Whether the tap has told it. Each of its requests stands for one of the slots'. */
@@ -336,6 +341,7 @@ void mlx_requests_direct(mlx_requests_t *self, const char *topic, int port, bool
     }
     held_t held = {.d = message_of(self, &told, now_us, wall_us),
                    .seen_us = told.seen_us,
+                   .start_us = told.start_us,
                    .end_us = told.end_us,
                    .tokens = told.tokens,
                    .due_us = now_us + HOLD_US};

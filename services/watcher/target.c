@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "reasons.h"
 #include "target_parts.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
     SOON_MS = 1000,      /* while it loads, or may start a model at any time */
     ABSENT_MS = 2000,    /* nobody listens there: asking costs nothing */
     FACTS_MS = 60000,
+    CHOICE_MS = 300000, /* each answer may be read from the server's disk */
     LOCKED_MS = 10000,  /* it wants a key, and may note each who has none in its log */
     REFUSED_MS = 60000, /* pause after a question it does not know */
     STATE_TIMEOUT_MS = 5000,
@@ -49,6 +51,16 @@ static void on_slots_ended(void *arg, const mlx_ended_t *request)
     told.source = "slots";
     if (mlx_value_size(self->state.models) == 1)
         told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
+    if (!mlx_unlisted_take(&self->unlisted, &told))
+        mlx_target_ended_live(self, &told);
+}
+
+static void on_unlisted(void *arg, const mlx_ended_t *request)
+{
+    mlx_target_t *self = arg;
+    mlx_ended_t told = *request;
+    if (mlx_value_size(self->state.models) == 1)
+        told.model = mlx_value_str(mlx_value_at(self->state.models, 0), "name");
     mlx_target_ended_live(self, &told);
 }
 
@@ -58,6 +70,7 @@ static void forget_activity(mlx_target_t *self)
     self->slots = mlx_slots_new();
     mlx_slots_sink(self->slots, (mlx_ended_sink_t){on_slots_ended, self});
     mlx_meter_reset(&self->meter);
+    mlx_unlisted_reset(&self->unlisted);
     if (self->gate)
         mlx_gate_forget(self->gate);
     self->state.has_slots = false;
@@ -85,9 +98,8 @@ static void become(mlx_target_t *self, const mlx_runtime_backend_t *backend)
     self->backend = backend;
     self->ask_count = 0;
     for (size_t i = 0; i < MLX_RUNTIME_QUERIES_MAX && backend->queries[i].path; i++)
-        if (backend->queries[i].role != MLX_QUERY_CHOICE)
-            self->asks[self->ask_count++] =
-                (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
+        self->asks[self->ask_count++] =
+            (mlx_target_ask_t){.owner = self, .query = &backend->queries[i]};
     make_gate(self);
     if (backend->runners && self->options.runner_probe &&
         mlx_endpoint_local(&self->options.endpoint))
@@ -200,6 +212,8 @@ static int64_t pause_ms(const mlx_target_t *self, const mlx_target_ask_t *ask)
         if (!busy && mlx_target_quiet(self) && query->idle_ms < self->options.idle_ms)
             return self->options.idle_ms;
         return busy ? query->busy_ms : query->idle_ms;
+    case MLX_QUERY_CHOICE:
+        return mlx_target_quiet(self) ? CHOICE_MS : FACTS_MS;
     default:
         return query->idle_ms ? query->idle_ms : FACTS_MS;
     }
@@ -282,34 +296,12 @@ static void now_unreachable(mlx_target_t *self, const char *reason)
     mlx_target_close_log(self);
     forget_activity(self);
     mlx_value_destroy(&self->state.models);
+    mlx_value_destroy(&self->state.available);
     if (self->runner)
         mlx_runner_loaded(self->runner, NULL);
     self->options.changed(self->options.arg, self);
     if (!self->options.backend && !self->loading)
         become_unknown(self);
-}
-
-/*  What is wrong with the REPLY to PATH, for a person; false when nothing is. */
-static bool failed(const mlx_target_t *self, const char *path, const mlx_http_reply_t *reply,
-                   char *out, size_t cap)
-{
-    if (reply->refused) {
-        snprintf(out, cap, "nothing is listening there");
-    } else if (reply->error.code) {
-        MLX_CLEANUP(mlx_free_p)
-        char *known = mlx_format("GET %s%s: ", self->options.endpoint.url, path);
-        size_t skip = strncmp(reply->error.text, known, strlen(known)) ? 0 : strlen(known);
-        snprintf(out, cap, "%.250s", reply->error.text + skip);
-    } else if (mlx_runtime_wants_key(self->backend, path, reply->status, reply->body)) {
-        mlx_runtime_keys_advice(self->options.keys, self->options.endpoint.url, out, cap);
-    } else if (reply->status != 200) {
-        const char *cause = mlx_runtime_cause(self->backend, path, reply->status, reply->body);
-        if (cause)
-            snprintf(out, cap, "%.250s", cause);
-        else
-            snprintf(out, cap, "HTTP %ld", reply->status);
-    }
-    return reply->refused || reply->error.code || reply->status != 200;
 }
 
 /*  An answer that is none of its kind. Of a server that does one thing at a time silence is not. */
@@ -357,9 +349,15 @@ static void take_activity(mlx_target_t *self)
     int64_t now_us = mlx_now_us();
     if (self->state.has_slots)
         mlx_slots_update(self->slots, &self->state.slots, now_us, mlx_wall_us());
-    if (self->state.has_counters)
+    if (self->state.has_counters) {
         mlx_meter_update(&self->meter, &self->state.counters, mlx_slots_requests(self->slots),
                          now_us, mlx_wall_us());
+        mlx_unlisted_counters(&self->unlisted, &self->state.counters);
+    }
+    if (self->log && mlx_log_source_reading(self->log))
+        mlx_unlisted_reset(&self->unlisted); /* it lists each */
+    const mlx_ended_sink_t sink = {on_unlisted, self};
+    mlx_unlisted_settle(&self->unlisted, mlx_slots_busy(self->slots), mlx_wall_us(), &sink);
     self->state.has_slots = false;
     self->state.has_counters = false;
 }
@@ -426,10 +424,12 @@ static void on_reply(void *arg, const mlx_http_reply_t *reply)
     ask->refused[0] = '\0';
     char why[300];
     mlx_error_t err = {0};
-    bool bad = failed(self, ask->query->path, reply, why, sizeof why);
+    const mlx_reason_question_t question = {self->backend, self->options.keys,
+                                            self->options.endpoint.url, ask->query->path};
+    bool bad = mlx_reason_failed(&question, reply, why, sizeof why);
     if (!bad && ask->query->parse(reply->body, reply->body_len, &self->state, &err)) {
         bad = true;
-        snprintf(why, sizeof why, "not what was asked for: %.250s", err.text);
+        mlx_reason_misread(&question, reply, &err, why, sizeof why);
     }
     if (bad)
         bad_reply(self, ask, reply, why);

@@ -12,6 +12,7 @@
 #include "target.h"
 #include "totals.h"
 #include "traffic.h"
+#include "unlisted.h"
 
 /*  A query of the back end and where it stands. */
 typedef struct {
@@ -45,6 +46,7 @@ struct mlx_target {
     mlx_runtime_state_t state;
     mlx_slots_t *slots;
     mlx_meter_t meter;
+    mlx_unlisted_t unlisted;
     const char *client;     /* who asks without the tap, or NULL */
     mlx_runner_t *runner;   /* Ollama on this machine only */
     mlx_log_source_t *log;  /* of a server on this machine whose log is known */

@@ -17,6 +17,7 @@ enum {
 
 typedef struct {
     mlx_traffic_connection_t seen;
+    bool answered; /* the server has sent something since it got something last */
     bool working;
     int denied; /* times that the server said it is idle, during this exchange */
 } connection_t;
@@ -47,13 +48,23 @@ void mlx_traffic_destroy(mlx_traffic_t **self)
     *self = NULL;
 }
 
-static bool is_work(const mlx_traffic_connection_t *now)
+/*  The kernel's clock ticks some milliseconds: where both are of one tick the bytes sent tell a
+ *  quick reply from a request that came with its connection. */
+static bool is_answered(const connection_t *before, const mlx_traffic_connection_t *now)
 {
+    if (now->sent_ago != now->received_ago)
+        return now->sent_ago < now->received_ago;
+    if (now->sent > (before ? before->seen.sent : 0))
+        return true;
+    return before && before->seen.received == now->received && before->answered;
+}
+
+static bool is_work(const connection_t *c)
+{
+    const mlx_traffic_connection_t *now = &c->seen;
     if (now->received == 0)
         return false;
-    if (now->sent_ago >= now->received_ago) /* nothing was sent since */
-        return now->received_ago >= WORK_MS;
-    return now->received_ago - now->sent_ago >= WORK_MS;
+    return now->received_ago - (c->answered ? now->sent_ago : 0) >= WORK_MS;
 }
 
 static const connection_t *known(const connection_t *list, size_t count, uint64_t id)
@@ -66,12 +77,12 @@ static const connection_t *known(const connection_t *list, size_t count, uint64_
 
 static connection_t classify(const connection_t *before, const mlx_traffic_connection_t *now)
 {
-    connection_t next = {.seen = *now};
+    connection_t next = {.seen = *now, .answered = is_answered(before, now)};
     if (before && before->seen.received == now->received)
         next.denied = before->denied;
-    else if (!before && now->sent_ago < now->received_ago && now->sent_ago > OLD_MS)
+    else if (!before && next.answered && now->sent_ago > OLD_MS)
         next.denied = DENIALS;
-    next.working = next.denied < DENIALS && is_work(now);
+    next.working = next.denied < DENIALS && is_work(&next);
     return next;
 }
 
@@ -122,7 +133,7 @@ bool mlx_traffic_still(const mlx_traffic_t *self)
 {
     for (size_t i = 0; i < self->count; i++) {
         const mlx_traffic_connection_t *seen = &self->connections[i].seen;
-        bool waits = seen->received > 0 && seen->sent_ago >= seen->received_ago;
+        bool waits = seen->received > 0 && !self->connections[i].answered;
         if (waits || (seen->received > 0 && seen->sent_ago < STILL_MS))
             return false;
     }
@@ -148,7 +159,7 @@ void mlx_traffic_idle(mlx_traffic_t *self)
 {
     for (size_t i = 0; i < self->count; i++) {
         connection_t *c = &self->connections[i];
-        bool ended = c->seen.sent_ago < c->seen.received_ago && c->seen.sent_ago >= QUIET_MS;
+        bool ended = c->answered && c->seen.sent_ago >= QUIET_MS;
         if (c->working && (ended || ++c->denied >= DENIALS)) {
             c->denied = DENIALS;
             c->working = false;

@@ -51,6 +51,7 @@ void mlx_traffic_idle(mlx_traffic_t *self);
 typedef struct {
     uint64_t id;       /* the same as long as the connection lives */
     uint64_t received; /* bytes that the server got */
+    uint64_t sent;     /* bytes that it sent and the client has confirmed */
     uint32_t received_ago;
     uint32_t sent_ago;
     uint16_t client_port;

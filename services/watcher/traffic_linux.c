@@ -91,6 +91,8 @@ static bool read_info(const struct nlmsghdr *head, mlx_traffic_connection_t *out
             len >= offsetof(struct tcp_info, tcpi_bytes_received) + 8) {
             memcpy(&info, at + sizeof attr, len < sizeof info ? len : sizeof info);
             out->received = info.tcpi_bytes_received;
+            /*  One more than the bytes: the connection's own opening counts. */
+            out->sent = info.tcpi_bytes_acked ? info.tcpi_bytes_acked - 1 : 0;
             out->received_ago = info.tcpi_last_data_recv;
             out->sent_ago = info.tcpi_last_data_sent;
             return true;

@@ -199,6 +199,10 @@ static bool take_request(connection_t *c, char *path, size_t size)
             return false;
         len += (size_t)got;
         head[len] = '\0';
+        if (head[0] == 0x16) { /* TLS is asked for */
+            puts_to(c->fd, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+            return false;
+        }
         const char *body = strstr(head, "\r\n\r\n");
         const char *length = strstr(head, "Content-Length: ");
         if (body &&

@@ -222,13 +222,15 @@ static void test_broken_replies(void **state)
         const char *path;
         mlx_code_t code;
         const char *part;
+        mlx_http_fault_t fault;
     } cases[] = {
-        {"/half", MLX_ERR_FAILED, "GET http://127.0.0.1"},
-        {"/garbage", MLX_ERR_FAILED, "HTTP/0.9"},
-        {"/nothing", MLX_ERR_UNAVAILABLE, "Empty reply"},
-        {"/gigabyte", MLX_ERR_FAILED, "larger than allowed"},
-        {"/endless-chunks", MLX_ERR_FAILED, "larger than allowed"},
-        {"/endless-headers", MLX_ERR_FAILED, "headers are larger than allowed"},
+        {"/half", MLX_ERR_FAILED, "GET http://127.0.0.1", MLX_HTTP_FAULT_OTHER},
+        {"/garbage", MLX_ERR_FAILED, "HTTP/0.9", MLX_HTTP_FAULT_NOT_HTTP},
+        {"/nothing", MLX_ERR_UNAVAILABLE, "Empty reply", MLX_HTTP_FAULT_UNANSWERED},
+        {"/gigabyte", MLX_ERR_FAILED, "larger than allowed", MLX_HTTP_FAULT_OTHER},
+        {"/endless-chunks", MLX_ERR_FAILED, "larger than allowed", MLX_HTTP_FAULT_OTHER},
+        {"/endless-headers", MLX_ERR_FAILED, "headers are larger than allowed",
+         MLX_HTTP_FAULT_OTHER},
     };
     BOTH_WAYS(in_loop)
     for (size_t i = 0; i < MLX_COUNT(cases); i++) {
@@ -236,6 +238,20 @@ static void test_broken_replies(void **state)
         fetch(*state, cases[i].path, (mlx_http_request_t){.max_body = 1000000}, &seen, in_loop);
         assert_failed(&seen, cases[i].code, cases[i].part);
         assert_false(seen.reply.refused);
+        assert_int_equal(seen.reply.fault, cases[i].fault);
+    }
+}
+
+static void test_http_is_not_tls(void **state)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *url = mlx_format("https%s", strchr(http_server_url(*state, "/hello"), ':'));
+    BOTH_WAYS(in_loop)
+    {
+        seen_t seen = {0};
+        fetch(NULL, url, (mlx_http_request_t){0}, &seen, in_loop);
+        assert_int_not_equal(seen.reply.error.code, 0);
+        assert_int_equal(seen.reply.fault, MLX_HTTP_FAULT_NOT_TLS);
     }
 }
 
@@ -494,6 +510,7 @@ int main(void)
         ON_SERVER(test_stopping_closes_the_connection),
         ON_SERVER(test_head_can_refuse),
         ON_SERVER(test_timeouts),
+        ON_SERVER(test_http_is_not_tls),
         cmocka_unit_test(test_nothing_listens),
         ON_SERVER(test_unfit_requests),
         ON_SERVER(test_errors_hold_no_secrets),

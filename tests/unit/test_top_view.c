@@ -149,6 +149,39 @@ static void top_does_as_it_is_told(void **state)
     mlx_overview_destroy(&overview);
 }
 
+/*  A key does what the runtime says it can, with a model for which it has a meaning. */
+static void top_says_what_cannot_be_done(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *can, *what;
+        bool loaded;
+        const char *says; /* NULL: it can be done */
+    } cases[] = {
+        {"load", "load", false, NULL},
+        {"load", "load", true, "it is loaded"},
+        {"load", "unload", true, "vllm lets no model be unloaded from here"},
+        {"unload", "unload", true, NULL},
+        {"unload", "unload", false, "it is not loaded: sleeping"},
+        {"unload", "load", false, "vllm lets no model be loaded from here"},
+        {"pin", "pin", true, NULL},
+        {"pin", "pin", false, NULL},
+        {NULL, "pin", true, "vllm lets no model be kept loaded from here"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(mlx_value_destroy) mlx_value_t *can = cases[i].can ? mlx_value_list() : NULL;
+        if (can)
+            mlx_value_append(can, mlx_value_new_str(cases[i].can));
+        const mlx_top_model_t model = {
+            .kind = "vllm", .state = "sleeping", .can = can, .loaded = cases[i].loaded};
+        MLX_CLEANUP(mlx_free_p) char *says = mlx_top_cannot(&model, cases[i].what);
+        if (cases[i].says)
+            assert_string_equal(says, cases[i].says);
+        else
+            assert_null(says);
+    }
+}
+
 /*  Where nothing is heard nothing is said of it. */
 static void silence_is_not_idleness(void **state)
 {
@@ -203,6 +236,7 @@ int main(void)
         cmocka_unit_test(top_fits_any_size),
         cmocka_unit_test(top_has_layouts_for_any_size),
         cmocka_unit_test(top_does_as_it_is_told),
+        cmocka_unit_test(top_says_what_cannot_be_done),
         cmocka_unit_test(silence_is_not_idleness),
         cmocka_unit_test(settings_are_kept_and_doubted),
     };

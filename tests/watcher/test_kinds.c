@@ -237,6 +237,48 @@ static void unloads_by_each_kinds_own_request(void **state)
     }
 }
 
+#define OMLX(models)                                                                               \
+    {"/v1/models", 200, "{\"data\":[{\"id\":\"a\",\"owned_by\":\"omlx\"}]}", NULL},                \
+        {"/health", 200, "{\"status\":\"healthy\",\"engine_pool\":{}}", NULL},                     \
+        {"/api/status", 200, "{\"active_requests\":0}", NULL},                                     \
+    {                                                                                              \
+        "/v1/models/status", 200, "{\"models\":[" models "]}", NULL                                \
+    }
+
+/*  What was fetched or loaded since the lists were asked for is known when it is named. */
+static void acts_on_what_came_since_the_last_look(void **state)
+{
+    play_t *self = *state;
+    static const script_reply_t none[] = {OMLX("{\"id\":\"a\",\"loaded\":false}"), {0}};
+    static const script_reply_t more[] = {
+        OMLX("{\"id\":\"b\",\"loaded\":true}"), {"/v1/models/b/unload", 200, "{}", NULL}, {0}};
+    static const script_reply_t ollama[] = {
+        {"/api/ps", 200, "{\"models\":[]}", NULL},
+        {"/api/tags", 200, "{\"models\":[{\"name\":\"old:latest\"}]}", NULL},
+        {0}};
+    static const script_reply_t pulled[] = {
+        {"/api/ps", 200, "{\"models\":[]}", NULL},
+        {"/api/tags", 200, "{\"models\":[{\"name\":\"new:latest\"}]}", NULL},
+        {"/api/generate", 200, "{\"done\":true}", NULL},
+        {0}};
+    const struct {
+        const char *kind, *cmd, *model;
+        const script_reply_t *first, *then;
+    } cases[] = {{"omlx", "model.unload", "b", none, more},
+                 {"ollama", "model.load", "new", ollama, pulled}};
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(script_destroy) script_t *server = script_new(cases[i].first, NULL);
+        watch(self, server);
+        PLAY_UNTIL(self, count(self, cases[i].kind, "available") == 1);
+        script_play(server, cases[i].then);
+        done_t done = control(self, cases[i].cmd, cases[i].model);
+        if (done.code)
+            fail_msg("%s: %s", cases[i].kind, done.text);
+        assert_int_not_equal(control(self, cases[i].cmd, "never").code, 0);
+        mlx_watcher_destroy(&self->watcher);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(does_not_take_what_is_on_disk_for_loaded, play_setup,
                                         play_teardown),
         cmocka_unit_test_setup_teardown(unloads_by_each_kinds_own_request, play_setup,
+                                        play_teardown),
+        cmocka_unit_test_setup_teardown(acts_on_what_came_since_the_last_look, play_setup,
                                         play_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
 #include "services/watcher/meter.h"
+#include "services/watcher/unlisted.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -49,6 +50,123 @@ static void measures_from_the_first_rise(void **state)
     mlx_meter_update(&meter, &idle, NAN, 8500 * MS, WALL);
     assert_true(activity(&meter, 8500).tokens_per_second == 0);
     assert_false(mlx_meter_busy(&meter));
+}
+
+/* ---- what nobody saw ---- */
+
+enum {
+    TOLD_MAX = 8
+};
+
+typedef struct {
+    size_t count;
+    mlx_ended_t told[TOLD_MAX];
+} told_t;
+
+static void on_told(void *arg, const mlx_ended_t *request)
+{
+    told_t *told = arg;
+    assert_true(told->count < TOLD_MAX);
+    assert_string_equal(request->source, "metrics");
+    told->told[told->count++] = *request;
+}
+
+/*  A look at the counters, and what is told by it. */
+static told_t look(mlx_unlisted_t *self, double tokens, double seconds, bool busy)
+{
+    told_t told = {0};
+    const mlx_ended_sink_t sink = {on_told, &told};
+    mlx_runtime_counters_t c = counters(0, tokens);
+    c.tokens_seconds = seconds;
+    mlx_unlisted_counters(self, &c);
+    mlx_unlisted_settle(self, busy, WALL, &sink);
+    return told;
+}
+
+static bool takes(mlx_unlisted_t *self, double tokens)
+{
+    mlx_ended_t request;
+    mlx_ended_clear(&request);
+    request.tokens = tokens;
+    return mlx_unlisted_take(self, &request);
+}
+
+static void tells_what_no_look_saw(void **state)
+{
+    (void)state;
+    mlx_unlisted_t self;
+    mlx_unlisted_reset(&self);
+    assert_false(takes(&self, NAN)); /* no counters: it is told as it is */
+    assert_int_equal(look(&self, 1000, 10, false).count, 0);
+    assert_int_equal(look(&self, 1000, 10, false).count, 0);
+    assert_false(takes(&self, 40));
+    assert_int_equal(look(&self, 1040, 11, false).count, 0); /* all of it was seen */
+    assert_true(takes(&self, NAN));
+    told_t one = look(&self, 1061, 13, false);
+    assert_true(one.count == 1 && one.told[0].tokens == 21 && one.told[0].rate == 10);
+    assert_true(one.told[0].exact && one.told[0].requests == 0);
+    assert_true(takes(&self, NAN) && takes(&self, NAN) && !takes(&self, 9));
+    told_t two = look(&self, 1100, 15, false);
+    assert_true(two.count == 1 && two.told[0].tokens == 30 && two.told[0].requests == 2);
+    assert_true(isnan(two.told[0].rate) && isnan(two.told[0].prompt_tokens));
+    told_t before = look(&self, 1107, 16, false); /* counted before its end was seen */
+    assert_true(before.count == 1 && before.told[0].tokens == 7);
+    assert_true(takes(&self, NAN));
+    assert_int_equal(look(&self, 1107, 16, false).count, 0);
+    assert_true(takes(&self, NAN)); /* an embedding: it generates nothing */
+    told_t bare = look(&self, 1107, 16, false);
+    assert_true(bare.count == 1 && isnan(bare.told[0].tokens) && !bare.told[0].exact);
+    assert_int_equal(look(&self, 3, 1, false).count, 0); /* the server is another */
+    assert_int_equal(look(&self, 8, 2, false).count, 1);
+}
+
+/*  One that is seen at work may have ended before the counters were read. */
+static void waits_for_what_is_seen_at_work(void **state)
+{
+    (void)state;
+    mlx_unlisted_t self;
+    told_t told = {0};
+    const mlx_ended_sink_t sink = {on_told, &told};
+    mlx_unlisted_reset(&self);
+    look(&self, 100, 1, false);
+    assert_int_equal(look(&self, 150, 2, true).count, 0);
+    assert_false(takes(&self, 50));
+    mlx_unlisted_settle(&self, false, WALL, &sink);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(look(&self, 150, 3, true).count, 0); /* it still runs */
+    assert_false(takes(&self, 70));
+    mlx_unlisted_settle(&self, false, WALL, &sink);
+    assert_int_equal(told.count, 0);
+    assert_int_equal(look(&self, 220, 4, false).count, 0); /* now it is counted, too */
+    assert_int_equal(look(&self, 221, 4, false).count, 1);
+}
+
+/*  vLLM and SGLang count their requests and sum up what they did. */
+static void tells_requests_that_the_server_counts(void **state)
+{
+    (void)state;
+    mlx_unlisted_t self;
+    mlx_unlisted_reset(&self);
+    mlx_runtime_counters_t c = counters(1, 100);
+    c.requests_total = 5, c.ended_tokens = 90, c.ended_prompt_tokens = 500, c.ended_seconds = 9;
+    c.ttft_sum = 1, c.ttft_count = 5, c.ended_decode_seconds = 3, c.queue_sum = 0.5;
+    told_t told = {0};
+    const mlx_ended_sink_t sink = {on_told, &told};
+    mlx_unlisted_counters(&self, &c);
+    mlx_unlisted_settle(&self, false, WALL, &sink);
+    assert_int_equal(told.count, 0); /* of before */
+    c.requests_total = 6, c.ended_tokens = 111, c.ended_prompt_tokens = 530, c.ended_seconds = 11.5;
+    c.ttft_sum = 1.25, c.ttft_count = 6, c.ended_decode_seconds = 5, c.queue_sum = 0.75;
+    mlx_unlisted_counters(&self, &c);
+    mlx_unlisted_settle(&self, false, WALL, &sink);
+    assert_true(told.count == 1 && told.told[0].tokens == 21 && told.told[0].prompt_tokens == 30);
+    assert_true(told.told[0].rate == 10 && told.told[0].ttft_s == 0.25);
+    assert_true(told.told[0].queue_s == 0.25 && told.told[0].start_us == WALL - 2500000);
+    c.requests_total = 8, c.ended_tokens = 131, c.ttft_count = 9, c.ttft_sum = 2;
+    mlx_unlisted_counters(&self, &c);
+    mlx_unlisted_settle(&self, false, WALL, &sink);
+    assert_true(told.count == 2 && told.told[1].requests == 2 && told.told[1].tokens == 20);
+    assert_true(isnan(told.told[1].ttft_s) && isnan(told.told[1].rate) && !told.told[1].start_us);
 }
 
 static void survives_a_restart_of_the_server(void **state)
@@ -136,6 +254,9 @@ static void knows_what_it_was_not_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tells_what_no_look_saw),
+        cmocka_unit_test(waits_for_what_is_seen_at_work),
+        cmocka_unit_test(tells_requests_that_the_server_counts),
         cmocka_unit_test(measures_from_the_first_rise),
         cmocka_unit_test(survives_a_restart_of_the_server),
         cmocka_unit_test(takes_the_servers_own_times),

@@ -47,6 +47,30 @@ static void tells_work_from_a_look(void **state)
     }
 }
 
+/*  Times of the kernel are multiples of its tick. */
+static void tells_a_quick_reply_from_a_request_within_one_tick(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(mlx_traffic_destroy) mlx_traffic_t *traffic = mlx_traffic_new(1, NULL);
+    mlx_traffic_connection_t seen = {.id = 1, .received = 90, .received_ago = 172, .sent_ago = 172};
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_true(mlx_traffic_working(traffic)); /* it came as the connection was made */
+    seen = (mlx_traffic_connection_t){
+        .id = 2, .received = 90, .sent = 700, .received_ago = 172, .sent_ago = 172};
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_false(mlx_traffic_working(traffic)); /* somebody's look at the server */
+    seen.received_ago = seen.sent_ago = 284;
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_false(mlx_traffic_working(traffic));
+    seen.received = 180; /* the next on this connection: its last reply went just before */
+    seen.received_ago = seen.sent_ago = 120;
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_true(mlx_traffic_working(traffic));
+    seen.sent = 1400;
+    mlx_traffic_take(traffic, &seen, 1);
+    assert_false(mlx_traffic_working(traffic));
+}
+
 static void believes_a_server_that_says_it_is_idle(void **state)
 {
     (void)state;
@@ -214,16 +238,23 @@ static void asks_ollama_only_what_is_free(void **state)
                mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "models")) == 0);
     MLX_CLEANUP(mlx_free_p) char *log = fetch(self, "/double/log");
     char *rest = log;
+    int lists = 0;
     for (char *line; (line = strsep(&rest, "\n")) && *line;)
-        if (strcmp(line, "GET /api/ps") != 0 && strcmp(line, "GET /api/version") != 0 &&
-            strcmp(line, "POST /api/generate") != 0)
+        if (strcmp(line, "GET /api/tags") == 0)
+            lists++;
+        else if (strcmp(line, "GET /api/ps") != 0 && strcmp(line, "GET /api/version") != 0 &&
+                 strcmp(line, "POST /api/generate") != 0)
             fail_msg("Ollama was asked for %s", line);
+    assert_int_equal(lists, 1); /* it reads its manifests for that */
+    assert_int_equal(
+        mlx_value_size(mlx_value_get(play_data(self, "ollama", "models"), "available")), 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tells_work_from_a_look),
+        cmocka_unit_test(tells_a_quick_reply_from_a_request_within_one_tick),
         cmocka_unit_test(believes_a_server_that_says_it_is_idle),
         cmocka_unit_test(tells_whether_anything_moves),
         cmocka_unit_test(asks_nothing_without_need),

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "common/base/clock.h"
-#include "common/runtime/runtime.h"
+#include "services/watcher/reasons.h"
 #include "tests/watcher/play.h"
 #include "tests/watcher/script.h"
 
@@ -92,13 +92,27 @@ static void knows_the_causes_of_each_kind(void **state)
         const char *body, *says;
     } cases[] = {
         {"llamacpp", "/slots", 400, "model name is missing from the request", "router"},
-        {"llamacpp", "/slots", 501, "", "--no-slots"},
+        {"llamacpp", "/slots", 501, "", "--slots turns it on"},
+        {"llamacpp", "/slots", 404, "", "it has no /slots"},
         {"llamacpp", "/slots", 503, LOADING, "loading its model"},
         {"llamacpp", "/slots", 401, "Invalid API Key", "needs a key"},
         {"llamacpp", "/metrics", 501, "", "--metrics"},
         {"llamacpp", "/v1/models", 503, "busy", "cannot answer"},
-        {"vllm", "/metrics", 404, "", "--disable-log-stats"},
-        {"vllm", "/v1/models", 503, "", "engine has stopped"},
+        {"vllm", "/metrics", 404, "", "it has no /metrics"},
+        {"vllm", "/metrics", 200, "# HELP python_gc", "--disable-log-stats"},
+        {"vllm", "/v1/models", 503, "{\"message\":\"EngineDeadError\"}", "engine has stopped"},
+        {"vllm", "/v1/models", 503, "", "cannot answer at the moment"},
+        {"sglang", "/metrics", 404, "", "--enable-metrics"},
+        {"lmstudio", "/api/v0/models", 200, "{\"error\":\"Unexpected endpoint or method.\"}",
+         "came with 0.3.6"},
+        {"mlxlm", "/health", 503, "", "thread has died"},
+        {"koboldcpp", "/api/v1/model", 503, "", "busy with another request"},
+        {"localai", "/readyz", 503, "", "starting"},
+        {"localai", "/system", 403, "", "administrators"},
+        {"llamafile", "/slots", 404, "", "no /slots"},
+        {"dmr", "/engines/ps", 504, "", "behind it"},
+        {"omlx", "/api/status", 401, "", "needs a key"},
+        {"jan", "/v1/models", 403, "{\"error\":\"Invalid host header\"}", "host name"},
         {"vllm", "/v1/models", 401, "", "needs a key"},
         {"ollama", "/api/ps", 403, "", "refuses access"},
         {"ollama", "/api/ps", 502, "", "behind it"},
@@ -112,6 +126,105 @@ static void knows_the_causes_of_each_kind(void **state)
         if (cases[i].says ? !text || !strstr(text, cases[i].says) : text != NULL)
             fail_msg("%s %s %ld: %s", cases[i].kind, cases[i].path, cases[i].status,
                      text ? text : "nothing");
+    }
+}
+
+/*  What becomes of a connection, and answers of another kind of server. */
+static void says_why_there_is_no_answer(void **state)
+{
+    (void)state;
+    const struct {
+        const char *kind, *url;
+        mlx_http_reply_t reply;
+        const char *says;
+    } cases[] = {
+        {"ollama", "http://h:1", {.refused = true}, "nothing is listening there"},
+        {"ollama",
+         "http://h:1",
+         {.refused = true, .fault = MLX_HTTP_FAULT_NO_HOST},
+         "there is no host of that name"},
+        {"vllm",
+         "http://h:1",
+         {.error = {.code = MLX_ERR_FAILED}, .fault = MLX_HTTP_FAULT_NOT_HTTP},
+         "what listens there does not speak HTTP"},
+        {"vllm",
+         "https://h:1",
+         {.error = {.code = MLX_ERR_FAILED}, .fault = MLX_HTTP_FAULT_NOT_TLS},
+         "it does not speak TLS: give its URL as http://"},
+        {"vllm",
+         "https://h:1",
+         {.error = {.code = MLX_ERR_FAILED}, .fault = MLX_HTTP_FAULT_UNANSWERED},
+         "it closed the connection without an answer"},
+        {"vllm",
+         "http://h:1",
+         {.error = {.code = MLX_ERR_FAILED}, .fault = MLX_HTTP_FAULT_UNANSWERED},
+         "it closed the connection without an answer, as servers of https do when asked by http"},
+        {"omlx",
+         "http://h:1",
+         {.error = {.code = MLX_ERR_UNAVAILABLE, .text = "GET http://h:1/health: timed out"}},
+         "timed out"},
+        {"omlx",
+         "http://h:1",
+         {.status = 400, .body = "Client sent an HTTP request to an HTTPS server.\n"},
+         "it speaks TLS: give its URL as https://"},
+        {"dmr",
+         "http://h:1",
+         {.status = 400, .body = "The plain HTTP request was sent to HTTPS port"},
+         "it speaks TLS: give its URL as https://"},
+        {"llamacpp",
+         "http://h:8080/llm",
+         {.status = 308, .body = "", .location = "https://h:8443/v1/models?x=\x1b[2J"},
+         "it redirects to https://h:8443 (HTTP 308): give that as its URL"},
+        {"llamacpp",
+         "http://h:80",
+         {.status = 302, .body = "", .location = "http://h/login"},
+         "it redirects to another page (HTTP 302)"},
+        {"llamacpp",
+         "http://h:80",
+         {.status = 301, .body = "", .location = "http://u:secret@evil/"},
+         "it redirects to another page (HTTP 301)"},
+        {"llamacpp",
+         "http://h:80",
+         {.status = 303, .body = "", .location = ""},
+         "it redirects to another page (HTTP 303)"},
+        {"ollama",
+         "http://h:1",
+         {.status = 404, .body = "404 page not found"},
+         "it does not know /api/ps (HTTP 404): no ollama, or a version without that"},
+        {"jan", "http://h:1", {.status = 418, .body = ""}, "HTTP 418"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        char text[300] = "";
+        const mlx_runtime_backend_t *backend = mlx_runtime_backend(cases[i].kind);
+        const mlx_reason_question_t question = {backend, NULL, cases[i].url,
+                                                backend->queries[0].path};
+        assert_true(mlx_reason_failed(&question, &cases[i].reply, text, sizeof text));
+        assert_string_equal(text, cases[i].says);
+    }
+}
+
+/*  A setting that names the wrong kind, or a port that another program has. */
+static void tells_another_service_from_a_silent_one(void **state)
+{
+    play_t *self = *state;
+    static const script_reply_t page[] = {{"/api/ps", 200, "<html>hello</html>", NULL}, {0}};
+    static const script_reply_t old[] = {
+        {"/api/v0/models", 200, "{\"error\":\"Unexpected endpoint or method.\"}", NULL}, {0}};
+    const struct {
+        const char *kind;
+        const script_reply_t *replies;
+        const char *says;
+    } cases[] = {
+        {"ollama", page, "its answer to /api/ps is not that of ollama"},
+        {"vllm", page, "it does not know /v1/models (HTTP 404)"},
+        {"lmstudio", old, "0.3.6"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(script_destroy) script_t *server = script_new(cases[i].replies, NULL);
+        watch(self, server, cases[i].kind, 5000);
+        PLAY_UNTIL(self, play_str(self, cases[i].kind, "models", "reason"));
+        assert_non_null(strstr(play_str(self, cases[i].kind, "models", "reason"), cases[i].says));
+        mlx_watcher_destroy(&self->watcher);
     }
 }
 
@@ -146,6 +259,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_causes_of_each_kind),
+        cmocka_unit_test(says_why_there_is_no_answer),
+        cmocka_unit_test_setup_teardown(tells_another_service_from_a_silent_one, play_setup,
+                                        play_teardown),
         cmocka_unit_test_setup_teardown(shows_that_it_loads, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(takes_a_late_answer_for_work, play_setup, play_teardown),
         cmocka_unit_test_setup_teardown(sees_a_cold_start_at_once, play_setup, play_teardown),

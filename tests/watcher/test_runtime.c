@@ -189,12 +189,22 @@ static void vllm_reads_its_counters(void **state)
         "vllm:request_success_total{finished_reason=\"error\",model_name=\"m\"} 2\n"
         "vllm:time_to_first_token_seconds_bucket{le=\"0.1\",model_name=\"m\"} 4\n"
         "vllm:time_to_first_token_seconds_sum{model_name=\"m\"} 1.5\n"
-        "vllm:time_to_first_token_seconds_count{model_name=\"m\"} 12\n";
+        "vllm:time_to_first_token_seconds_count{model_name=\"m\"} 12\n"
+        "vllm:request_generation_tokens_bucket{le=\"1.0\",model_name=\"m\"} 3\n"
+        "vllm:request_generation_tokens_sum{engine=\"0\",model_name=\"m\"} 400\n"
+        "vllm:request_generation_tokens_sum{engine=\"1\",model_name=\"m\"} 5\n"
+        "vllm:request_prompt_tokens_sum{model_name=\"m\"} 70\n"
+        "vllm:e2e_request_latency_seconds_sum{model_name=\"m\"} 8.5\n"
+        "vllm:request_queue_time_seconds_sum{model_name=\"m\"} 0.25\n"
+        "vllm:request_decode_time_seconds_sum{model_name=\"m\"} 6\n";
     assert_int_equal(parse("vllm", "/metrics", metrics, &s), 0);
     assert_true(s.counters.running == 4 && s.counters.tokens_total == 1200005);
     assert_true(s.counters.prompt_tokens_total == 77);
     assert_true(s.counters.requests_total == 12 && s.counters.errors_total == 2);
     assert_true(s.counters.ttft_sum == 1.5 && s.counters.ttft_count == 12);
+    assert_true(s.counters.ended_tokens == 405 && s.counters.ended_prompt_tokens == 70);
+    assert_true(s.counters.ended_seconds == 8.5 && s.counters.queue_sum == 0.25);
+    assert_true(s.counters.ended_decode_seconds == 6 && isnan(s.counters.tokens_seconds));
     assert_int_equal(parse("vllm", "/metrics", "python_gc_objects_total 3\n", &s), -1);
     assert_int_equal(parse("vllm", "/v1/models",
                            "{\"data\":[{\"id\":\"org/m\",\"owned_by\":\"vllm\",\"max_model_len\":"

@@ -70,7 +70,7 @@ static char *text_of(const mlx_value_t *d, const char *key)
 
 static void fill(char *cells[CELLS], const mlx_value_t *d)
 {
-    int64_t end = 0;
+    int64_t end = 0, several;
     mlx_value_int(d, "end", &end);
     cells[0] = when(end);
     cells[1] = text_of(d, "client");
@@ -80,7 +80,9 @@ static void fill(char *cells[CELLS], const mlx_value_t *d)
     cells[5] = real_text(d, "tokens_per_second", "");
     cells[6] = real_text(d, "ttft", " s");
     cells[7] = took_text(d);
-    cells[8] = text_of(d, "outcome");
+    cells[8] = mlx_value_int(d, "requests", &several)
+                   ? mlx_format("at least %" PRId64 " requests", several)
+                   : text_of(d, "outcome");
 }
 
 static void clear(char *cells[CELLS])

@@ -250,6 +250,12 @@ static void ask(mlx_top_keys_t *self, const char *cmd, const char *verb)
     } else {
         const char *at = model.url ? model.url : model.kind;
         MLX_CLEANUP(mlx_free_p) char *name = mlx_term_clean(model.name, 48);
+        MLX_CLEANUP(mlx_free_p) char *cannot = mlx_top_cannot(&model, strchr(cmd, '.') + 1);
+        if (cannot) {
+            MLX_CLEANUP(mlx_free_p) char *why = mlx_term_clean(cannot, 120);
+            set_note(self, mlx_format("%s: %s", name, why));
+            return;
+        }
         self->asks = cmd;
         self->model = mlx_strdup(model.name);
         self->runtime = at ? mlx_strdup(at) : NULL;

@@ -48,6 +48,7 @@ static void add_model(gather_t *self, const mlx_message_t *message, const mlx_va
                              .kind = mlx_value_str(message->d, "kind"),
                              .url = mlx_value_str(message->d, "url"),
                              .state = state,
+                             .can = mlx_value_get(message->d, "can"),
                              .size = NAN,
                              .vram = NAN,
                              .rate = NAN,
@@ -94,6 +95,33 @@ static void see_models(void *arg, const mlx_message_t *message, int64_t age_us)
             add_model(self, message, model, NULL,
                       !state || strcmp(state, "loaded") == 0 ? "available" : state);
     }
+}
+
+static bool has_word(const mlx_value_t *words, const char *word)
+{
+    for (size_t i = 0; i < mlx_value_size(words); i++) {
+        const char *one = mlx_value_as_str(mlx_value_at(words, i), NULL);
+        if (one && strcmp(one, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+char *mlx_top_cannot(const mlx_top_model_t *model, const char *what)
+{
+    static const char *const words[][2] = {
+        {"load", "loaded"}, {"unload", "unloaded"}, {"pin", "kept loaded"}};
+    size_t i = 0;
+    while (i + 1 < MLX_COUNT(words) && strcmp(words[i][0], what) != 0)
+        i++;
+    if (!has_word(model->can, what))
+        return mlx_format("%s lets no model be %s from here", model->kind ? model->kind : "it",
+                          words[i][1]);
+    if (strcmp(what, "load") == 0 && model->loaded)
+        return mlx_strdup("it is loaded");
+    if (strcmp(what, "unload") == 0 && !model->loaded)
+        return mlx_format("it is not loaded: %s", model->state);
+    return NULL;
 }
 
 /*  NaN is less than everything. */

@@ -18,11 +18,12 @@ typedef struct {
     const char *kind, *url; /* of its runtime; NULL: it does not say */
     const char *state;      /* "loaded", or what the runtime calls it */
     const mlx_value_t *running;
-    double size, vram;  /* bytes; NaN: unknown */
-    double rate;        /* tok/s; NaN: idle or unknown */
-    size_t requests;    /* it works on */
-    int64_t context;    /* 0: unknown */
-    int64_t expires_us; /* 0: it stays */
+    const mlx_value_t *can; /* load, unload, pin: what its runtime lets be done with its models */
+    double size, vram;      /* bytes; NaN: unknown */
+    double rate;            /* tok/s; NaN: idle or unknown */
+    size_t requests;        /* it works on */
+    int64_t context;        /* 0: unknown */
+    int64_t expires_us;     /* 0: it stays */
     bool loaded, late;
 } mlx_top_model_t;
 
@@ -30,6 +31,10 @@ typedef struct {
  *  could be loaded. Returns their number, at most MLX_TOP_ROWS_MAX. */
 size_t mlx_top_models(const mlx_overview_t *overview, int64_t now_us, const char *filter,
                       mlx_top_sort_t sort, bool available, mlx_top_model_t *out);
+
+/*  Why MODEL cannot be loaded, unloaded or pinned (WHAT: "load", "unload", "pin"), for a person;
+ *  NULL: it can. Caller owns it. */
+char *mlx_top_cannot(const mlx_top_model_t *model, const char *what);
 
 /*  The requests under way on the host whose model or client holds FILTER: at most MAX elements of
  *  "running". */

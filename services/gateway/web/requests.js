@@ -22,11 +22,11 @@ function asker(d) {
 function row(d) {
   const cached = d.cached_tokens > 0 ? ` (${count(d.cached_tokens)} cached)` : "";
   const took = typeof d.start === "number" ? figure((d.end - d.start) / 1e6, "seconds") : "–";
-  const outcome = word(d.outcome) || "–";
+  const outcome = word(d.outcome) || (d.requests > 1 ? `at least ${count(d.requests)} requests` : "–");
   return el("tr", {}, el("td", {}, when(d.end)), el("td", { title: asker(d) || false }, word(d.client) || "–"), el("td", {}, word(d.model) || "–"),
     el("td", { class: "n" }, count(d.prompt_tokens) + cached), el("td", { class: "n" }, count(d.tokens)),
     el("td", { class: "n" }, figure(d.tokens_per_second, "tokens per second")), el("td", { class: "n" }, figure(d.ttft, "seconds")),
-    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.joules, "joules")), el("td", {}, outcome));
+    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.gross_joules, "joules")), el("td", {}, outcome));
 }
 
 function draw(problem) {
