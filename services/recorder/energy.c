@@ -12,6 +12,7 @@
 enum {
     POINTS_MAX = 16384,
     REQUESTS_MAX = 20000, /* that wait to be settled */
+    TOGETHER_MAX = 1000 * 1000,
     SERVERS = 16,
     NAMES_MAX = 500, /* pairs of a model and a client in one settlement, and in the totals */
 };
@@ -30,8 +31,9 @@ typedef struct {
     mlx_sweep_span_t span;
     char *model, *client;
     int64_t tokens;
-    double known_s; /* of it, settled with known power so far */
-    bool counted;   /* has ended: false for one that runs on */
+    int64_t requests; /* more than 1: told together */
+    double known_s;   /* of it, settled with known power so far */
+    bool counted;     /* has ended: false for one that runs on */
 } item_t;
 
 typedef struct {
@@ -195,13 +197,15 @@ static char *name_of(const char *text)
 
 static void hear_request(mlx_joules_t *self, const mlx_value_t *d)
 {
-    item_t item = {.counted = true};
+    item_t item = {.counted = true, .requests = 1};
     if (!mlx_value_int(d, "end", &item.span.end_us) || self->item_count == REQUESTS_MAX)
         return;
     item.span.start_us = item.span.end_us;
     mlx_value_int(d, "start", &item.span.start_us);
     mlx_value_int(d, "tokens", &item.tokens);
     item.tokens = item.tokens > 0 ? item.tokens : 0;
+    mlx_value_int(d, "requests", &item.requests);
+    item.requests = item.requests > 1 && item.requests <= TOGETHER_MAX ? item.requests : 1;
     item.model = name_of(mlx_value_str(d, "model"));
     item.client = name_of(mlx_value_str(d, "client"));
     self->items = mlx_grow(self->items, self->item_count, sizeof *self->items);
@@ -406,7 +410,7 @@ static void put_item(apportion_t *self, item_t *item, const mlx_sweep_t *sweep)
     if (!item->counted || item->span.end_us > self->bound_us)
         return;
     mlx_energy_row_t row = row_of(item, mlx_hour_begin(item->span.end_us));
-    row.requests = 1;
+    row.requests = item->requests;
     row.tokens = item->tokens;
     row.metered = whole_s > 0 && item->known_s >= covered * whole_s;
     add_to(self->rows, &self->row_count, &row);

@@ -251,21 +251,22 @@ static void assert_spread(rig_t *rig, const char *args, int64_t now_us, int64_t 
         fail_msg("%s: p50 is %g", args, got);
 }
 
-/*  One request an hour for ten days of two models, one of which is slow, and failed ones besides;
- *  then the requests themselves go, and the days stay. */
+/*  One request an hour for ten days of two models, one of which is slow, and besides failed ones and
+ *  rows that tell several at once; then the requests themselves go, and the days stay. */
 static void percentiles_outlive_requests(void **state)
 {
     rig_t *rig = start(state);
     int64_t now = T0 + 10 * DAY_US;
     for (int i = 0; i < 240; i++)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; k < 4; k++) {
             char json[256];
             int64_t end = T0 + i * (DAY_US / 24) + k + 1;
             snprintf(json, sizeof json,
                      "{\"start\":%lld,\"end\":%lld,\"model\":\"%s\",\"outcome\":\"%s\","
-                     "\"ttft\":%s,\"tokens\":%d}",
+                     "\"ttft\":%s,\"tokens\":%d%s}",
                      (long long)(end - 2000000), (long long)end, k ? "fast" : "slow",
-                     k == 2 ? "error" : "ok", k ? "0.25" : "4.5", k == 2 ? 9999 : 100);
+                     k == 2 ? "error" : "ok", k ? "0.25" : "4.5", k >= 2 ? 9999 : 100,
+                     k == 3 ? ",\"requests\":3" : "");
             put(rig, json, now);
         }
     flush(rig, now);
