@@ -344,6 +344,23 @@ def assert_clean(output, command):
     assert not own, f"{command}: {own}"
 
 
+def assert_agents_read_clean(suite):
+    """What an agent gets: lines that are JSON, and texts that may be shown on a terminal."""
+    names = ("what_runs", "machine", "findings", "why_slow", "suite_health")
+    lines = [{"method": "initialize", "params": {"protocolVersion": "2025-11-25", "capabilities": {},
+                                                 "clientInfo": {"name": "x", "version": "1"}}},
+             *({"method": "tools/call", "params": {"name": name, "arguments": {}}} for name in names)]
+    said = subprocess.run([os.path.join(BIN, "mlxctl"), "mcp"], env=suite.environment, timeout=60, text=True,
+                          input="".join(json.dumps({"jsonrpc": "2.0", "id": number, **line}) + "\n"
+                                        for number, line in enumerate(lines)), capture_output=True, check=True)
+    assert_clean(said.stdout + said.stderr, "mcp")
+    answers = [json.loads(line) for line in said.stdout.splitlines()]
+    assert len(answers) == len(lines), answers
+    for answer in answers:
+        for part in answer.get("result", {}).get("content", []):
+            assert_clean(part["text"], "mcp")
+
+
 def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
     host = os.uname().nodename
     with Suite("bus") as suite:
@@ -370,7 +387,8 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
             while not sent <= topics_of(suite):
                 assert time.monotonic() < deadline
             more = (["status", "--all"], ["watch", "--count", "20"], ["history", "list"],
-                    ["status", "--host", text], ["services", "restart", text])
+                    ["status", "--host", text], ["services", "restart", text], ["models"], ["alerts"],
+                    ["findings"], ["findings", "--json"], ["doctor"], ["energy"], ["models", text])
             for command in (["status"], ["status", "--json"], ["services"], ["services", "--json"],
                             *(more if text in NASTY[::4] else ())):
                 result = suite.ctl(*command, check=False)
@@ -380,6 +398,8 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
                                      env=suite.environment, capture_output=True, text=True,
                                      timeout=30)
                 assert_clean(bar.stdout + bar.stderr, form)
+            if text in NASTY[::4]:
+                assert_agents_read_clean(suite)
             assert_clean(suite.log("bus"), "log")
         publisher.close()
         dealer.close()
