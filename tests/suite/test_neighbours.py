@@ -14,7 +14,7 @@ import time
 import msgpack
 import zmq
 
-from suite import BIN, Suite, answer, envelope, run
+from suite import BIN, Suite, envelope, run
 
 SOON = "bus: {retain_gone_s: 1}\n"
 
@@ -405,92 +405,6 @@ def test_no_byte_of_the_bus_reaches_a_terminal_unclean():
         dealer.close()
 
 
-def test_every_call_ends():
-    with Suite("bus") as suite:
-        service = suite.context.socket(zmq.DEALER)
-        service.setsockopt(zmq.LINGER, 0)
-        service.connect(suite.endpoint("command"))
-        service.send_multipart([b"ready", b"large", b"0"])
-        assert service.poll(5000) and service.recv_multipart()[0] == b"welcome"
-        for verb in (b"done", b"error", b"progress"):
-            caller = suite.context.socket(zmq.DEALER)
-            caller.setsockopt(zmq.LINGER, 0)
-            caller.connect(suite.endpoint("command"))
-            caller.send_multipart([b"call", b"large", b"7", msgpack.packb({"cmd": "x"})])
-            frames = [b""]
-            while frames[0] != b"call":
-                assert service.poll(5000)
-                frames = service.recv_multipart()
-            service.send_multipart([verb, frames[1], frames[2],
-                                    msgpack.packb({"text": "x" * 1500000})])
-            answer = [b"ping"]
-            while answer[0] == b"ping":
-                assert caller.poll(6000), f"{verb} never ends the call"
-                answer = caller.recv_multipart()
-            assert answer[0] == b"error" and answer[1] == b"7", answer[0]
-            assert "too large" in msgpack.unpackb(answer[2])["message"]
-            caller.close()
-        assert suite.call("bus", "x" * 1500000)[0] == b"error"
-        service.close()
-
-
-def asked(suite, name, hwm=1):
-    """A service that registers as NAME and reads little ahead, and a caller that does the same."""
-    sockets = []
-    for _ in range(2):
-        sockets.append(suite.context.socket(zmq.DEALER))
-        sockets[-1].setsockopt(zmq.LINGER, 0)
-        sockets[-1].setsockopt(zmq.RCVHWM, hwm)
-        sockets[-1].connect(suite.endpoint("command"))
-    sockets[0].send_multipart([b"ready", name, b"0"])
-    assert sockets[0].poll(5000) and sockets[0].recv_multipart()[0] == b"welcome"
-    return sockets
-
-
-def next_of(socket, *verbs):
-    """The next frames with one of VERBS, of those that come within a while; or None."""
-    while frames := answer(socket, 8):
-        if frames[0] in verbs:
-            return frames
-    return None
-
-
-def test_calls_end_where_somebody_does_not_read():
-    """With queues that are full at the service, then at the caller."""
-    with Suite("bus", config="bus: {hwm: 10}\n") as suite:
-        service, caller = asked(suite, b"idle")
-        body = msgpack.packb({"cmd": "x", "args": {"text": "x" * 20000}})
-        ids = {str(number).encode() for number in range(120)}
-        for number in ids:
-            caller.send_multipart([b"call", b"idle", number, body])
-        frames = next_of(caller, b"error")
-        assert frames and msgpack.unpackb(frames[2])["code"] == "busy", frames
-        ids.remove(frames[1])
-        both = zmq.Poller()
-        both.register(caller, zmq.POLLIN)
-        both.register(service, zmq.POLLIN)
-        while ids:  # and those that it gets end when it reads on
-            poller = dict(both.poll(8000))
-            assert poller, f"{len(ids)} calls never end"
-            frames = caller.recv_multipart() if caller in poller else [b""]
-            ids -= {frames[1]} if frames[0] in (b"error", b"done") else set()
-            frames = service.recv_multipart() if service in poller else [b""]
-            if frames[0] == b"call":
-                service.send_multipart([b"done", frames[1], frames[2], msgpack.packb({})])
-        service.close()
-        caller.close()
-        service, caller = asked(suite, b"busy")
-        caller.send_multipart([b"call", b"busy", b"7", body])
-        route = next_of(service, b"call")[1]
-        for verb in (*[b"progress"] * 200, b"done"):
-            service.send_multipart([verb, route, b"7", body])
-        service.send_multipart([b"ready", b"busy", b"0"])
-        assert next_of(service, b"welcome"), "the broker hangs"  # and has seen all of that
-        assert next_of(caller, b"done"), "the answer was lost"
-        service.close()
-        caller.close()
-
-
 def test_a_forged_number_silences_nobody():
     host = os.uname().nodename
     with Suite("bus", "sampler", "recorder", config="sampler: {rate_hz: 10}\n") as suite:
@@ -629,7 +543,7 @@ TESTS = [test_no_name_from_outside_ends_the_broker,
          test_the_gateway_rests_without_descriptors,
          test_a_restart_signals_the_service_and_no_one_else,
          test_no_byte_of_the_bus_reaches_a_terminal_unclean,
-         test_every_call_ends, test_calls_end_where_somebody_does_not_read, test_every_command_has_a_deadline,
+         test_every_command_has_a_deadline,
          test_a_forged_number_silences_nobody, test_extremes_end_nothing,
          test_a_bad_host_name_is_an_error_with_its_line]
 
