@@ -15,6 +15,7 @@
 #include "door.h"
 #include "newcomers.h"
 #include "peer.h"
+#include "peer_link.h"
 #include "pressure.h"
 #include "proto/catalogue.h"
 #include "proto/message.h"
@@ -55,9 +56,10 @@ static const char NO_NAMES[] = "it has no usable \"host\", \"src\" and \"boot\""
 
 typedef struct {
     mlx_broker_t *broker;
-    zsock_t *socket;
-    char *host;     /* the only host this input may speak for; NULL: local publishers */
-    uint64_t owner; /* of its messages; 0: the process that sent them */
+    zsock_t *socket;       /* of this machine's publishers, or */
+    mlx_peer_link_t *link; /* to a peer */
+    char *host;            /* the only host this input may speak for; NULL: local publishers */
+    uint64_t owner;        /* of its messages; 0: the process that sent them */
 } input_t;
 
 /*  A socket in the run directory. */
@@ -413,6 +415,37 @@ static void read_from(mlx_broker_t *self, zsock_t *socket, zloop_reader_fn fn, v
     zloop_reader_set_tolerant(mlx_loop_zloop(self->loop), socket);
 }
 
+static void on_denied(void *arg, const mlx_peer_t *peer)
+{
+    MLX_CLEANUP(mlx_free_p)
+    char *text = mlx_format("%s turned this machine's key away: there, run mlxctl keys allow with "
+                            "what mlxctl keys show prints here",
+                            peer->host);
+    refuse(arg, "peers", text);
+}
+
+static int open_peer(mlx_broker_t *self, size_t number, mlx_error_t *err)
+{
+    const mlx_peer_t *peer = &self->options.peers[number];
+    input_t *input = &self->inputs[self->input_count];
+    *input = (input_t){.broker = self, .owner = PEERS + number};
+    const mlx_peer_link_options_t options = {.loop = self->loop,
+                                             .remote = self->remote,
+                                             .peer = peer,
+                                             .hwm = self->options.hwm,
+                                             .on_message = on_input,
+                                             .reader_arg = input,
+                                             .on_denied = on_denied,
+                                             .arg = self};
+    if (!(input->link = mlx_peer_link_new(&options, err)))
+        return -1;
+    input->host = mlx_strdup(peer->host);
+    self->input_count++;
+    return strcmp(peer->host, self->host) == 0
+               ? mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: %s is this machine", peer->host)
+               : 0;
+}
+
 static int open_inputs(mlx_broker_t *self, mlx_error_t *err)
 {
     self->inputs = mlx_alloc(1 + self->options.peer_count, sizeof *self->inputs);
@@ -421,18 +454,10 @@ static int open_inputs(mlx_broker_t *self, mlx_error_t *err)
         return -1;
     zsock_set_subscribe(inward, "");
     self->inputs[self->input_count++] = (input_t){.broker = self, .socket = inward};
-    for (size_t i = 0; i < self->options.peer_count; i++) {
-        const mlx_peer_t *peer = &self->options.peers[i];
-        zsock_t *socket = mlx_remote_connect(self->remote, peer, self->options.hwm, err);
-        if (!socket)
+    read_from(self, inward, on_input, &self->inputs[0]);
+    for (size_t i = 0; i < self->options.peer_count; i++)
+        if (open_peer(self, i, err))
             return -1;
-        self->inputs[self->input_count++] = (input_t){
-            .broker = self, .socket = socket, .host = mlx_strdup(peer->host), .owner = PEERS + i};
-        if (strcmp(peer->host, self->host) == 0)
-            return mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: %s is this machine", peer->host);
-    }
-    for (size_t i = 0; i < self->input_count; i++)
-        read_from(self, self->inputs[i].socket, on_input, &self->inputs[i]);
     return 0;
 }
 
@@ -526,8 +551,6 @@ static void close_socket(mlx_broker_t *self, zsock_t **socket, const char *name)
         return;
     zloop_reader_end(mlx_loop_zloop(self->loop), *socket);
     zsock_destroy(socket);
-    if (!name)
-        return;
     MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", self->run_dir, name);
     unlink(path);
 }
@@ -544,7 +567,8 @@ void mlx_broker_destroy(mlx_broker_t **self_p)
     close_socket(self, &self->commands, MLX_SOCKET_COMMAND);
     close_socket(self, &self->outward, MLX_SOCKET_SUBSCRIBE);
     for (size_t i = 0; i < self->input_count; i++) {
-        close_socket(self, &self->inputs[i].socket, i == 0 ? MLX_SOCKET_PUBLISH : NULL);
+        close_socket(self, &self->inputs[i].socket, MLX_SOCKET_PUBLISH);
+        mlx_peer_link_destroy(&self->inputs[i].link);
         free(self->inputs[i].host);
     }
     free(self->inputs);

@@ -123,8 +123,7 @@ int mlx_remote_bind(mlx_remote_t *self, zsock_t *socket, const char *endpoint, m
     return 0;
 }
 
-zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t hwm,
-                            mlx_error_t *err)
+zsock_t *mlx_remote_socket(mlx_remote_t *self, const mlx_peer_t *peer, size_t hwm, mlx_error_t *err)
 {
     if (!peer->host || !peer->endpoint || !peer->key || strlen(peer->key) != 40) {
         mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: a peer needs host, endpoint and key");
@@ -132,6 +131,10 @@ zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t h
         return NULL;
     }
     zsock_t *socket = zsock_new(ZMQ_SUB);
+    if (!socket) {
+        mlx_error_set(err, MLX_ERR_FAILED, "bus.peers: %s: %s", peer->host, zmq_strerror(errno));
+        return NULL;
+    }
     zcert_apply(self->certificate, socket);
     zsock_set_curve_serverkey(socket, peer->key);
     zsock_set_linger(socket, 0);
@@ -142,9 +145,5 @@ zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t h
     zsock_set_reconnect_ivl(socket, 200);
     zsock_set_reconnect_ivl_max(socket, 5000);
     zsock_set_subscribe(socket, "");
-    if (zsock_connect(socket, "%s", peer->endpoint)) {
-        mlx_error_set(err, MLX_ERR_USAGE, "bus.peers: %s: %s", peer->endpoint, zmq_strerror(errno));
-        zsock_destroy(&socket);
-    }
     return socket;
 }

@@ -30,8 +30,9 @@ bool mlx_remote_reload(mlx_remote_t *self);
 /*  Is the public KEY (Z85) on the allow-list? */
 bool mlx_remote_allows(mlx_remote_t *self, const char *key);
 
-/*  A SUB socket connected to PEER, subscribed to everything. Caller owns it. NULL with ERR. */
-zsock_t *mlx_remote_connect(mlx_remote_t *self, const mlx_peer_t *peer, size_t hwm,
-                            mlx_error_t *err);
+/*  A SUB socket with the keys for PEER, subscribed to everything, not connected yet. Caller owns
+ *  it. NULL with ERR. */
+zsock_t *mlx_remote_socket(mlx_remote_t *self, const mlx_peer_t *peer, size_t hwm,
+                           mlx_error_t *err);
 
 #endif

@@ -22,7 +22,14 @@ enum {
         1500 * 1000, /* without a "ready" for this long, see whether the peer still exists */
     CHECK_MS = 250,
     HANGS_US = 10 * 1000 * 1000,
+    WAITING_MAX = 16 << 20, /* bytes of answers that their callers have no room for */
 };
+
+typedef enum {
+    SENT,
+    FULL, /* the peer does not read: nothing was sent */
+    GONE
+} sent_t;
 
 typedef struct service {
     struct service *next;
@@ -39,7 +46,8 @@ typedef struct call {
     zframe_t *caller;
     int64_t pid; /* of the caller's process; 0: not known */
     char *id;
-    service_t *service;
+    service_t *service; /* NULL: it has answered */
+    zmsg_t *answer;     /* that waits for room at the caller */
 } call_t;
 
 static const int64_t FORGET_US = (int64_t)86400 * 1000000;
@@ -52,20 +60,27 @@ struct mlx_router {
     service_t *services;
     call_t *calls;
     size_t call_count;
+    size_t waiting; /* bytes of answers */
     mlx_timer_t *check;
     int64_t sender_pid; /* who sent the message that is handled now; 0: not known */
 };
 
-/*  Send what is in MSG (consumed) to PEER. False when the peer is gone. */
+/*  Send what is in *MSG, which is consumed if it is SENT, to PEER. */
+static sent_t send_now(mlx_router_t *self, zframe_t *peer, zmsg_t **msg)
+{
+    if (zmq_send(zsock_resolve(self->socket), zframe_data(peer), zframe_size(peer),
+                 ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return errno == EHOSTUNREACH ? GONE : FULL;
+    zmsg_send(msg, self->socket);
+    return SENT;
+}
+
+/*  The same, but MSG is gone afterwards in any case. False when the peer is. */
 static bool send_to(mlx_router_t *self, zframe_t *peer, zmsg_t *msg)
 {
-    zframe_t *address = zframe_dup(peer);
-    zmsg_prepend(msg, &address);
-    if (zmsg_send(&msg, self->socket) == 0)
-        return true;
-    bool gone = errno == EHOSTUNREACH;
+    sent_t sent = send_now(self, peer, &msg);
     zmsg_destroy(&msg);
-    return !gone;
+    return sent != GONE;
 }
 
 static zmsg_t *message(const char *verb, const char *text)
@@ -77,8 +92,7 @@ static zmsg_t *message(const char *verb, const char *text)
     return msg;
 }
 
-static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, mlx_code_t code,
-                         const char *text, const char *hint)
+static zmsg_t *error_message(const char *id, mlx_code_t code, const char *text, const char *hint)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *map = mlx_value_map();
     mlx_value_set_str(map, "code", mlx_error_name(code));
@@ -88,7 +102,13 @@ static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, m
     mlx_pack(&body, map);
     zmsg_t *msg = message("error", id);
     zmsg_addmem(msg, body.data, body.len);
-    send_to(self, caller, msg);
+    return msg;
+}
+
+static void answer_error(mlx_router_t *self, zframe_t *caller, const char *id, mlx_code_t code,
+                         const char *text, const char *hint)
+{
+    send_to(self, caller, error_message(id, code, text, hint));
 }
 
 static void end_call(mlx_router_t *self, call_t *call)
@@ -98,14 +118,43 @@ static void end_call(mlx_router_t *self, call_t *call)
         at = &(*at)->next;
     *at = call->next;
     self->call_count--;
+    self->waiting -= call->answer ? zmsg_content_size(call->answer) : 0;
+    zmsg_destroy(&call->answer);
     zframe_destroy(&call->caller);
     free(call->id);
     free(call);
 }
 
+/*  The last word (consumed) of a call, which ends with it: at once, or when its caller has room. */
+static void end_with(mlx_router_t *self, call_t *call, zmsg_t *msg)
+{
+    if (send_now(self, call->caller, &msg) == FULL) {
+        size_t size = zmsg_content_size(msg);
+        if (self->waiting + size <= WAITING_MAX) {
+            self->waiting += size;
+            call->answer = msg;
+            call->service = NULL;
+            return;
+        }
+        self->events.on_refused(self->events.arg, "queues",
+                                "an answer was dropped: its caller does not read");
+    }
+    zmsg_destroy(&msg);
+    end_call(self, call);
+}
+
+/*  The last word that waits: false while it must wait on. */
+static bool try_again(mlx_router_t *self, call_t *call)
+{
+    size_t size = zmsg_content_size(call->answer);
+    sent_t sent = send_now(self, call->caller, &call->answer);
+    self->waiting -= sent == SENT ? size : 0;
+    return sent != FULL;
+}
+
 static void cancel_call(mlx_router_t *self, const call_t *call)
 {
-    if (!call->service->peer)
+    if (!call->service || !call->service->peer)
         return;
     zmsg_t *msg = message("cancel", NULL);
     zmsg_addmem(msg, zframe_data(call->caller), zframe_size(call->caller));
@@ -124,9 +173,9 @@ static void lose_service(mlx_router_t *self, service_t *service)
         next = call->next;
         if (call->service != service)
             continue;
-        answer_error(self, call->caller, call->id, MLX_ERR_UNAVAILABLE, text,
-                     "its service manager will restart it; try again");
-        end_call(self, call);
+        end_with(self, call,
+                 error_message(call->id, MLX_ERR_UNAVAILABLE, text,
+                               "its service manager will restart it; try again"));
     }
     self->events.on_presence(self->events.arg, service->name, false);
 }
@@ -301,8 +350,14 @@ static void begin_call(mlx_router_t *self, zframe_t *caller, const char *name, c
     zmsg_addmem(msg, zframe_data(caller), zframe_size(caller));
     zmsg_addstr(msg, id);
     zmsg_addmem(msg, zframe_data(body), zframe_size(body));
-    if (!send_to(self, service->peer, msg))
+    sent_t sent = send_now(self, service->peer, &msg);
+    zmsg_destroy(&msg);
+    if (sent == GONE)
         lose_service(self, service);
+    else if (sent == FULL)
+        end_with(self, call,
+                 error_message(id, MLX_ERR_BUSY, "the service does not read its commands",
+                               "restart it with `mlxctl services restart`"));
 }
 
 static bool on_call(mlx_router_t *self, zframe_t *caller, zmsg_t *frames)
@@ -337,14 +392,15 @@ static bool pass_reply(mlx_router_t *self, zframe_t *peer, zmsg_t *frames, const
     zframe_t *body = zmsg_pop(frames);
     call_t *call = body ? find_call(self, caller, id) : NULL;
     /* Only the service that was asked may answer. */
-    bool valid = call && call->service->peer && zframe_eq(call->service->peer, peer);
+    bool valid =
+        call && call->service && call->service->peer && zframe_eq(call->service->peer, peer);
     if (valid) {
         zmsg_t *msg = message(verb, id);
         zmsg_addmem(msg, zframe_data(body), zframe_size(body));
-        if (!send_to(self, caller, msg))
-            cancel_call(self, call);
         if (strcmp(verb, "progress") != 0)
-            end_call(self, call);
+            end_with(self, call, msg);
+        else if (!send_to(self, caller, msg))
+            cancel_call(self, call);
     }
     /* A reply that comes after its call was given up is not a fault of the service. */
     bool shaped = body != NULL;
@@ -399,15 +455,17 @@ static void refuse_large(mlx_router_t *self, zframe_t *peer, zframe_t *verb, zms
         return;
     }
     call_t *call = find_call(self, first, id);
-    if (!call || !call->service->peer || !zframe_eq(call->service->peer, peer))
+    if (!call || !call->service || !call->service->peer || !zframe_eq(call->service->peer, peer))
         return;
     MLX_CLEANUP(mlx_free_p)
     char *text = mlx_format("the answer from %s is too large", call->service->name);
-    answer_error(self, call->caller, id, MLX_ERR_FAILED, text, "ask for less at once");
-    if (!zframe_streq(verb, "progress"))
-        end_call(self, call);
-    else
-        cancel_call(self, call);
+    zmsg_t *msg = error_message(id, MLX_ERR_FAILED, text, "ask for less at once");
+    if (!zframe_streq(verb, "progress")) {
+        end_with(self, call, msg);
+        return;
+    }
+    send_to(self, call->caller, msg);
+    cancel_call(self, call);
 }
 
 /*  One message with the first COMMAND_MAX_FRAMES + 1 of its frames; NULL when none is there. Caller
@@ -482,7 +540,8 @@ static void check_peers(void *arg)
     call_t *next;
     for (call_t *call = self->calls; call; call = next) {
         next = call->next;
-        if (send_to(self, call->caller, message("ping", NULL)))
+        if (call->answer ? !try_again(self, call)
+                         : send_to(self, call->caller, message("ping", NULL)))
             continue;
         cancel_call(self, call);
         end_call(self, call);

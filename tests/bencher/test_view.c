@@ -159,6 +159,46 @@ static void a_hostile_result_does_no_harm(void **state)
     assert_int_equal(mlx_value_size(none), 0);
 }
 
+/*  VALUE (taken) with TEXT for each string in it. */
+static mlx_value_t *spoiled(mlx_value_t *value, const char *text)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *old = value;
+    bool map = mlx_value_type(old) == MLX_MAP;
+    if (mlx_value_type(old) == MLX_STR)
+        return mlx_value_new_str(text);
+    if (!map && mlx_value_type(old) != MLX_LIST)
+        return mlx_value_copy(old);
+    mlx_value_t *whole = map ? mlx_value_map() : mlx_value_list();
+    for (size_t i = 0; i < mlx_value_size(old); i++) {
+        mlx_value_t *part = spoiled(mlx_value_copy(mlx_value_at(old, i)), text);
+        if (map)
+            mlx_value_set(whole, mlx_value_key(old, i), part);
+        else
+            mlx_value_append(whole, part);
+    }
+    return whole;
+}
+
+static void a_page_runs_nothing(void **state)
+{
+    static const char evil[] =
+        "</title></svg></style><script>alert(1)</script>'\" onload='x' &lt;b \x1b[2J";
+    static const char *const never[] = {"<script", "onload='", "</title></", "\x1b"};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *list = mlx_value_list();
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t page = {0};
+    (void)state;
+    mlx_value_append(list, spoiled(result_of("a", 1, 42, 0), evil));
+    mlx_value_t *sweep = mlx_value_append(list, spoiled(sweep_of(), evil));
+    mlx_value_set_str(sweep, "sweep", "parallel");
+    mlx_bench_html(list, &page);
+    const char *text = mlx_buf_str(&page);
+    assert_non_null(strstr(text, "&lt;script&gt;"));
+    assert_non_null(strstr(text, "&amp;lt;b"));
+    for (size_t i = 0; i < MLX_COUNT(never); i++)
+        if (strstr(text, never[i]))
+            fail_msg("%s is in the page", never[i]);
+}
+
 static void comparing_finds_what_is_there(void **state)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *now = result_of("now", 50, 42, 0.02);
@@ -282,6 +322,7 @@ int main(void)
         cmocka_unit_test(csv_quotes_what_it_must),
         cmocka_unit_test(markdown_is_a_table),
         cmocka_unit_test(a_hostile_result_does_no_harm),
+        cmocka_unit_test(a_page_runs_nothing),
         cmocka_unit_test(comparing_finds_what_is_there),
         cmocka_unit_test(there_is_no_verdict_on_too_little),
         cmocka_unit_test(contention_is_said_once),

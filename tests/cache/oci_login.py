@@ -4,6 +4,7 @@
 usage: oci_login.py BIN_DIR
 """
 import base64
+import hashlib
 import http.server
 import json
 import os
@@ -13,6 +14,12 @@ import tempfile
 import threading
 
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
+FILE = (8).to_bytes(8, "little") + b"{}      "
+BLOB = hashlib.sha256(FILE).hexdigest()
+MANIFEST = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": "sha256:" + BLOB, "size": 2},
+            "layers": [{"mediaType": "application/octet-stream", "digest": "sha256:" + BLOB, "size": len(FILE),
+                        "annotations": {"org.opencontainers.image.title": "model.safetensors"}}]}
 BASIC = "Basic " + base64.b64encode(b"me:secret").decode()
 
 
@@ -27,10 +34,17 @@ class Spy(http.server.BaseHTTPRequestHandler):
         auth = self.headers.get("Authorization")
         self.server.seen.append((self.command, self.path, auth))
         body, headers = b"", []
-        if self.path.startswith("/token"):
+        target = next((to for path, to in self.server.redirects.items() if path in self.path), None)
+        if target and not (self.server.challenge and not auth):
+            status, headers = 307, [("Location", target)]
+        elif self.path in ("/x", "/back"):
+            status, body = 200, FILE
+        elif self.path.startswith("/token"):
             status, body = 200, b'{"token": "tok"}'
         elif self.command == "POST" and self.server.upload:
             status, headers = 202, [("Location", self.server.upload)]
+        elif self.server.redirects and self.path.endswith("/manifests/c") and auth:
+            status, body = 200, json.dumps(MANIFEST).encode()
         elif self.server.challenge and not auth:
             status, headers = 401, [("WWW-Authenticate", self.server.challenge)]
         else:
@@ -40,6 +54,9 @@ class Spy(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        first = sum(path == self.path for _, path, _ in self.server.seen) == 1
+        if self.path == "/back" and first:  # a connection that breaks: the rest is asked for again
+            body, self.close_connection = body[:5], True
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -49,9 +66,9 @@ class Spy(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, challenge=None, upload=None):
+    def __init__(self, challenge=None, upload=None, redirects=None):
         super().__init__(("127.0.0.1", 0), Spy)
-        self.challenge, self.upload, self.seen = challenge, upload, []
+        self.challenge, self.upload, self.redirects, self.seen = challenge, upload, redirects or {}, []
         self.name = "127.0.0.1:%d" % self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -152,6 +169,60 @@ def test_uploads(folder):
     print("ok: an upload that continues elsewhere takes nothing there")
 
 
+def places(server):
+    """Where a registry may send one on to: another port, another name of this machine, with a user's name."""
+    port = server.server_address[1]
+    return ["http://%s/x" % server.name, "http://localhost:%d/x" % port, "http://me:hidden@%s/x" % server.name]
+
+
+def test_redirects(folder):
+    """Manifests, blobs, uploads and tokens that are elsewhere: whoever is there is told nothing."""
+    for part in ("/manifests/", "/blobs/sha256", "/blobs/uploads/", "/token"):
+        for n, kind in enumerate(('Basic realm="x"', 'Bearer realm="http://%s/token"')):
+            spy = Server('Basic realm="mine too"' if part == "/manifests/" else None)
+            for place in places(spy)[:1 if n else None]:
+                registry = Server(redirects={part: place})
+                registry.challenge = kind % registry.name if n else kind
+                verb = ["push", "Org/Name"] if "uploads" in part else ["add"]
+                cache = folder if "uploads" in part else os.path.join(folder, registry.name)
+                run = mlx(cache, *verb, "oci://%s/a/b:c" % registry.name, **given(registry.name))
+                assert registry.told() and not spy.told(), (part, place, registry.seen, spy.seen)
+                assert "hidden" not in run.stderr + run.stdout, run.stderr
+            assert spy.seen or (part == "/token" and not n), (part, kind)
+    print("ok: a redirect takes no credentials along")
+
+
+def test_the_way_back(folder):
+    """A blob that another host has sent back: what it names at the registry is not the registry's word."""
+    spy = Server()
+    registry = Server('Basic realm="x"')
+    registry.redirects = {"/blobs/sha256": "http://%s/there" % spy.name}
+    spy.redirects = {"/there": "http://%s/back" % registry.name}
+    run = mlx(os.path.join(folder, "back"), "add", "oci://%s/a/b:c" % registry.name, **given(registry.name))
+    assert run.returncode == 0, run.stderr
+    back = [auth for _, path, auth in registry.seen if path == "/back"]
+    assert len(back) > 1 and not any(back) and not spy.told(), (registry.seen, spy.seen)
+    print("ok: nor does the way back")
+
+
+def test_a_mirror_sends_on(folder):
+    """A mirror that has the file, asks for a login, and keeps its blobs elsewhere."""
+    spy = Server()
+    mirror = Server('Basic realm="x"', redirects={"/blobs/": "http://%s/x" % spy.name})
+    double = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                                            "hub_double.py"), os.path.join(folder, "hub")],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    endpoint = "http://127.0.0.1:" + double.stdout.readline().strip()
+    run = mlx(os.path.join(folder, "second"), "add", "Org/Name", HF_ENDPOINT=endpoint, HF_TOKEN="hf_mine",
+              MLX_CACHE_MIRRORS=json.dumps(["oci://%s/m" % mirror.name]), **given(mirror.name))
+    double.stdin.close()
+    double.wait()
+    assert run.returncode == 0, run.stderr
+    assert spy.seen and not spy.told(), spy.seen
+    assert set(mirror.told()) == {BASIC}, mirror.seen
+    print("ok: nor a mirror's, which never sees the hub's token")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-oci-login.") as top:
     os.makedirs(os.path.join(top, "home"))
     test_never_unasked(top)
@@ -159,3 +230,6 @@ with tempfile.TemporaryDirectory(prefix="mlx-oci-login.") as top:
     test_mirrors(top)
     test_realms(top)
     test_uploads(top)
+    test_redirects(top)
+    test_the_way_back(top)
+    test_a_mirror_sends_on(top)

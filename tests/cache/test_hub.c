@@ -441,6 +441,9 @@ static void test_origins(void **state)
         {"http://127.0.0.1.evil.example/x", NULL},
         {"http://localhost@evil.example/", NULL},
         {"https://a@b/", NULL},
+        {"https://me:secret@b/", NULL},
+        {"https://me:sec@secret@b:8443/x?secret", NULL},
+        {"http://me:secret@127.0.0.1/", NULL},
         {"https://a\\b/", NULL},
         {"http://evil.example/", NULL},
         {"ftp://x/", NULL},
@@ -456,6 +459,8 @@ static void test_origins(void **state)
             assert_string_equal(origin, cases[i].origin);
         } else if (origin) {
             fail_msg("%s was taken as %s", cases[i].url, origin);
+        } else if (strstr(err.text, "secret")) {
+            fail_msg("%s shows a password", err.text);
         }
     }
 }

@@ -445,3 +445,20 @@ int32_t rig_find(rig_t *self, const char *prefix, bool *enabled)
     }
     return found;
 }
+
+void rig_check_clean(const char *text)
+{
+    static const char *const never[] = {"\x1b", "\n", "\r", "\a", "\xc2\x85", "\u202e", "\u2028"};
+    for (size_t i = 0; i < MLX_COUNT(never); i++)
+        if (strstr(text, never[i]))
+            fail_msg("%zu in \"%s\"", i, text);
+}
+
+const char *rig_text(rig_t *rig, const char *property)
+{
+    const char *text = NULL;
+    sd_bus_message *m = rig_call(rig, ITEM, "Get", "ss", ITEM, property);
+    assert_non_null(m);
+    assert_true(sd_bus_message_read(m, "v", "s", &text) > 0);
+    return text;
+}

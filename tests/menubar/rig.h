@@ -104,4 +104,10 @@ void rig_step(rig_t *self, const char *condition);
 /*  Let MS pass, for what is measured over a time. */
 void rig_pass(rig_t *self, int64_t ms);
 
+/*  TEXT has no byte that commands a terminal, begins a line or turns the text around. */
+void rig_check_clean(const char *text);
+
+/*  A property of the tray's item. Borrowed until the next call. */
+const char *rig_text(rig_t *rig, const char *property);
+
 #endif

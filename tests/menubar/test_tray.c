@@ -94,15 +94,6 @@ static void registers_at_once_where_the_tray_is_there(void **state)
     assert_int_equal(rig->registrations, 1);
 }
 
-static const char *get_text(rig_t *rig, const char *property)
-{
-    const char *text = NULL;
-    sd_bus_message *m = rig_call(rig, ITEM, "Get", "ss", ITEM, property);
-    assert_non_null(m);
-    assert_true(sd_bus_message_read(m, "v", "s", &text) > 0);
-    return text;
-}
-
 static void check_icon(rig_t *rig)
 {
     sd_bus_message *m = rig_call(rig, ITEM, "Get", "ss", ITEM, "IconPixmap");
@@ -133,27 +124,34 @@ static void check_icon(rig_t *rig)
     }
 }
 
-static void item_has_what_panels_ask_for(void **state)
+/*  The title; *TEXT is what is below it. */
+static const char *get_tooltip(rig_t *rig, const char **text)
 {
-    rig_t *rig = *state;
-    start_seed(rig);
-    assert_non_null(rig_call(rig, ITEM, "GetAll", "s", ITEM));
-    assert_string_equal(get_text(rig, "Id"), "mlx-menubar");
-    assert_string_equal(get_text(rig, "Category"), "Hardware");
-    assert_string_equal(get_text(rig, "Status"), "Active");
-    assert_string_equal(get_text(rig, "IconName"), ""); /* would win over the pixmap */
-    assert_string_equal(get_text(rig, "XAyatanaLabel"), "42 tok/s");
-    check_icon(rig);
-    const char *icon, *title, *text, *menu;
+    const char *icon, *title;
     sd_bus_message *m = rig_call(rig, ITEM, "Get", "ss", ITEM, "ToolTip");
     assert_true(sd_bus_message_enter_container(m, 'v', "(sa(iiay)ss)") > 0);
     assert_true(sd_bus_message_enter_container(m, 'r', "sa(iiay)ss") > 0);
     sd_bus_message_read(m, "s", &icon);
     sd_bus_message_skip(m, "a(iiay)");
-    sd_bus_message_read(m, "ss", &title, &text);
-    assert_string_equal(title, "42 tok/s");
+    sd_bus_message_read(m, "ss", &title, text);
+    return title;
+}
+
+static void item_has_what_panels_ask_for(void **state)
+{
+    rig_t *rig = *state;
+    start_seed(rig);
+    assert_non_null(rig_call(rig, ITEM, "GetAll", "s", ITEM));
+    assert_string_equal(rig_text(rig, "Id"), "mlx-menubar");
+    assert_string_equal(rig_text(rig, "Category"), "Hardware");
+    assert_string_equal(rig_text(rig, "Status"), "Active");
+    assert_string_equal(rig_text(rig, "IconName"), ""); /* would win over the pixmap */
+    assert_string_equal(rig_text(rig, "XAyatanaLabel"), "42 tok/s");
+    check_icon(rig);
+    const char *text, *menu;
+    assert_string_equal(get_tooltip(rig, &text), "42 tok/s");
     assert_non_null(strstr(text, "Memory: 14.2 GB / 48.0 GB (30%)"));
-    m = rig_call(rig, ITEM, "Get", "ss", ITEM, "Menu");
+    sd_bus_message *m = rig_call(rig, ITEM, "Get", "ss", ITEM, "Menu");
     assert_true(sd_bus_message_read(m, "v", "o", &menu) > 0);
     assert_string_equal(menu, "/MenuBar");
 }
@@ -298,6 +296,41 @@ static void texts_and_structure_are_told_apart(void **state)
     assert_true(rig_find(rig, "\u26a0 hot", NULL) > 0); /* its rule, where it has no words */
 }
 
+static void hostile_text_stays_text(void **state)
+{
+    static const char evil[] =
+        "<img src='x' onerror=\"1\">&_\x1b[2J\x1b]0;t\a\r\n\u202egpj\xc2\x85\u2028"
+        "end";
+    rig_t *rig = *state;
+    const char *text;
+    start_seed(rig);
+    mlx_value_t *alert = mlx_value_map();
+    mlx_value_set_str(alert, "state", "firing");
+    mlx_value_set_str(alert, "summary", evil);
+    rig_publish(rig, "alert.hot", alert);
+    rig_publish_screen(rig, evil, 42.3);
+    static const char *const places[] = {"Current Model: <img src='x' onerror=\"1\">&__",
+                                         "\u26a0 <img src='x' onerror=\"1\">&__"};
+    for (size_t i = 0; i < MLX_COUNT(places); i++) {
+        UNTIL(rig, rig_find(rig, places[i], NULL) > 0);
+        sd_bus_message *m =
+            rig_call(rig, MENU, "GetProperty", "is", rig_find(rig, places[i], NULL), "label");
+        assert_true(sd_bus_message_read(m, "v", "s", &text) > 0);
+        rig_check_clean(text);
+    }
+    get_tooltip(rig, &text);
+    assert_null(strchr(text, '<')); /* panels take it for markup */
+    click(rig, rig_find(rig, "Run Benchmark", NULL));
+    UNTIL(rig, rig->runs == 1);
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+    mlx_value_set_str(result, "model", evil);
+    mlx_value_set_real(mlx_value_set(result, "tokens_per_second", mlx_value_map()), "mean", 40.25);
+    mlx_request_done(&rig->held, result);
+    UNTIL(rig, strstr(rig->note_title, "40.2"));
+    assert_null(strchr(rig->note_text, '<')); /* so do notification daemons */
+    rig_check_clean(rig->note_text);
+}
+
 static void updates_come_once_a_second_and_only_when_needed(void **state)
 {
     rig_t *rig = *state;
@@ -319,7 +352,7 @@ static void updates_come_once_a_second_and_only_when_needed(void **state)
     assert_int_equal(rig->properties, properties);
     rig_publish(rig, "runtime.ollama.local.activity", screen_activity(MODEL, 50));
     UNTIL(rig, rig->icons == icons + 1 && rig->labels == labels + 1);
-    assert_string_equal(get_text(rig, "XAyatanaLabel"), "50 tok/s");
+    assert_string_equal(rig_text(rig, "XAyatanaLabel"), "50 tok/s");
 }
 
 static void history_opens_where_it_is_served(void **state)
@@ -408,7 +441,7 @@ static void alerts_can_be_switched_off(void **state)
     fputs("menubar:\n  notifications: false\n  title: memory\n", file);
     fclose(file);
     start_seed(rig);
-    assert_string_equal(get_text(rig, "XAyatanaLabel"), "30%");
+    assert_string_equal(rig_text(rig, "XAyatanaLabel"), "30%");
     rig_publish(rig, "alert.hot", alert("firing"));
     UNTIL(rig, rig_find(rig, "\u26a0 GPU at 92", NULL) > 0);
     assert_int_equal(rig->notes, 0);
@@ -547,6 +580,7 @@ int main(void)
         TEST(a_click_counts_once),
         TEST(what_is_not_enabled_is_refused),
         TEST(texts_and_structure_are_told_apart),
+        TEST(hostile_text_stays_text),
         TEST(updates_come_once_a_second_and_only_when_needed),
         TEST(history_opens_where_it_is_served),
         TEST(preferences_open_an_example_first),

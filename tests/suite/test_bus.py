@@ -147,6 +147,13 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def await_log(suite, words, timeout=30):
+    deadline = time.monotonic() + timeout
+    while words not in suite.log("bus"):
+        assert time.monotonic() < deadline, f"{words} is not in {suite.log('bus')}"
+        time.sleep(0.05)
+
+
 def keys_of(suite):
     suite.ctl("keys", "init")
     return suite.ctl("keys", "show").stdout.strip()
@@ -159,7 +166,7 @@ def test_another_machine_reads_over_curve_and_only_if_allowed():
         peer = f"host: far\nbus: {{peers: [{{host: near, endpoint: 'tcp://127.0.0.1:{port}', " \
                f"key: '{near_key}'}}]}}\n"
         with Suite(config=peer) as far, Suite(config=peer.replace("far", "stranger")) as stranger:
-            near.ctl("keys", "allow", "far", keys_of(far))
+            near.ctl("keys", "allow", "--", "far", keys_of(far))
             keys_of(stranger)
             for suite in (near, far, stranger):
                 suite.start("bus")
@@ -175,6 +182,20 @@ def test_another_machine_reads_over_curve_and_only_if_allowed():
             assert body["d"] == {"load1": 2.5}, body
             outside = stranger.subscribe("sensor.")
             assert outside.next(1.5) is None, "a machine that is not allowed reads the bus"
+            # Who is let in later, or again, comes in without being started anew.
+            await_log(stranger, "near turned this machine's key away")
+            near.ctl("keys", "allow", "--", "stranger", stranger.ctl("keys", "show").stdout.strip())
+            assert outside.until(lambda _t, b: b["d"] == {"load1": 2.5}, 20), "who is allowed does not come in"
+            near.ctl("keys", "deny", "far")
+            await_log(far, "near turned this machine's key away")
+            near.ctl("keys", "allow", "--", "far", far.ctl("keys", "show").stdout.strip())
+            for number in range(3, 200):
+                publisher.send_multipart([b"sensor.cpu", envelope("s", number, {"load1": number}, host="near")])
+                message = reader.next(0.2)
+                if message and message[1]["d"]["load1"] >= 3:
+                    break
+            else:
+                raise AssertionError("who is allowed again does not come in")
             # Without CURVE nothing at all comes.
             plain = near.context.socket(zmq.SUB)
             plain.setsockopt(zmq.LINGER, 0)

@@ -123,6 +123,34 @@ static void executable_is_this_program(void **state)
     assert_non_null(strstr(path, "test_os"));
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/*  Large blocks between small ones that stay: the heap's end does not shrink. */
+static void holes_of_the_heap_are_given_back(void **state)
+{
+    enum {
+        BLOCKS = 1000,
+        LARGE = 50000
+    };
+    static char *large[BLOCKS], *small[BLOCKS];
+    uint64_t full, after;
+    (void)state;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        large[i] = mlx_alloc(1, LARGE);
+        memset(large[i], 1, LARGE);
+        small[i] = mlx_alloc(1, 100);
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(large[i]);
+    assert_int_equal(mlx_os_footprint(&full, NULL), 0);
+    mlx_os_trim_above((size_t)1 << 40);
+    mlx_os_trim_above(1 << 20);
+    assert_int_equal(mlx_os_footprint(&after, NULL), 0);
+    assert_true(after + (uint64_t)BLOCKS * LARGE / 2 < full);
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(small[i]);
+}
+#endif
+
 #define IN_DIR(function) cmocka_unit_test_setup_teardown(function, make_dir, remove_dir)
 
 int main(void)
@@ -131,6 +159,9 @@ int main(void)
         cmocka_unit_test(peer_is_the_other_process),
         IN_DIR(volume_as_the_system_says),
         cmocka_unit_test(footprint_follows_memory),
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        cmocka_unit_test(holes_of_the_heap_are_given_back),
+#endif
         cmocka_unit_test(executable_is_this_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

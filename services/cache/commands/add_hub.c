@@ -242,7 +242,8 @@ char *mlx_cache_registry_auth(mlx_cache_t *self, const mlx_ollama_name_t *name, 
     mlx_fetch_t request = {
         .url = url, .accept = MLX_MANIFEST_TYPE, .max_body = MLX_MANIFEST_MAX_BYTES};
     if (mlx_fetch(&request, &reply, err) ||
-        (reply.status == 401 && ask_again(self, &request, &reply, &auth, err)) ||
+        (reply.status == 401 && !reply.redirected &&
+         ask_again(self, &request, &reply, &auth, err)) ||
         manifest_error(name, reply.status, err))
         return NULL;
     if (json)

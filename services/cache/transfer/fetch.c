@@ -33,7 +33,13 @@ char *mlx_url_origin(const char *url, mlx_error_t *err)
         fault = "is not encrypted: only https, or http to this machine";
     if (!fault)
         return mlx_format("%s%.*s", https ? "https://" : "http://", (int)len, host);
-    mlx_error_set(err, MLX_ERR_USAGE, "%.*s %s", (int)strcspn(url, "?#"), url, fault);
+    /* A user name comes with a password, which must not reach a log. */
+    const char *secret = len ? memchr(host, '@', len) : NULL;
+    for (const char *at = secret; at; at = memchr(at + 1, '@', (size_t)(host + len - at - 1)))
+        secret = at;
+    const char *rest = secret ? secret : url;
+    mlx_error_set(err, MLX_ERR_USAGE, "%.*s%.*s %s", secret ? (int)(host - url) : 0, url,
+                  (int)strcspn(rest, "?#"), rest, fault);
     return NULL;
 }
 
@@ -242,10 +248,9 @@ int mlx_fetch(const mlx_fetch_t *request, mlx_fetch_reply_t *reply, mlx_error_t 
             return mlx_error_set(err, MLX_ERR_USAGE, "%s redirects to an unencrypted address",
                                  first);
         /* Once it left, it stays out: the way back is not the host's own word any more. */
-        bool elsewhere = strcasecmp(origin, first) != 0;
-        with_auth = with_auth && !elsewhere;
+        with_auth = with_auth && strcasecmp(origin, first) == 0;
         mlx_fetch_reply_clear(reply);
-        reply->redirected = elsewhere;
+        reply->redirected = !with_auth;
         reply->url = mlx_strdup(url);
     }
     return mlx_error_set(err, MLX_ERR_UNAVAILABLE, "%s redirects too many times", first);
