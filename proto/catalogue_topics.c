@@ -331,6 +331,13 @@ const mlx_field_t mlx_fields_request[] = {
     END,
 };
 
+static const mlx_field_t cut_prompt[] = {
+    TIME("t", "when the server cut it"),
+    INT("asked", "tokens that it had"),
+    INT("kept", "tokens that the model was given"),
+    END,
+};
+
 static const mlx_field_t runtime_activity[] = {
     GAUGE("busy", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_busy", "a request is being worked on"),
     GAUGE("requests", MLX_INT, MLX_UNIT_NONE, "mlx_requests_running", "requests running now"),
@@ -352,6 +359,7 @@ static const mlx_field_t runtime_activity[] = {
     STR("source_reason", "why no better source is used"),
     LIST("running", running_request, "requests running now, where known one by one"),
     MAP("last", last_request, "the newest request that ended"),
+    MAP("cut", cut_prompt, "the newest prompt that was longer than its context"),
     END,
 };
 

@@ -15,6 +15,7 @@ enum {
     WAITS_MINUTES = 10,
     IDLE_MINUTES = 30,
     RECENT_MINUTES = 10,
+    ROUND = 4096, /* tokens of context that are recommended at a time */
 };
 
 static bool is_fresh(int64_t t, int64_t now_us)
@@ -49,22 +50,45 @@ static void say_unload(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t
 
 /* ---- the context ---- */
 
+static bool is_recent(int64_t at, int64_t now_us)
+{
+    return now_us - at < RECENT_MINUTES * MINUTE_US;
+}
+
 static bool last_of(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,
                     int64_t now_us)
 {
-    return runtime->last.at && now_us - runtime->last.at < RECENT_MINUTES * MINUTE_US &&
-           model->context > 0 && mlx_fact_model(runtime, runtime->last.model) == model;
+    return runtime->last.at && is_recent(runtime->last.at, now_us) && model->context > 0 &&
+           mlx_fact_model(runtime, runtime->last.model) == model;
 }
 
 static void say_context(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,
-                        mlx_finding_t *out)
+                        int64_t needed, mlx_finding_t *out)
 {
     bool ollama = strcmp(runtime->kind, "ollama") == 0;
     snprintf(out->remedy, sizeof out->remedy,
              ollama ? "load it with more context: OLLAMA_CONTEXT_LENGTH=%lld ollama serve"
                     : "start the server with more context: llama-server -c %lld",
-             (long long)model->context * 2);
+             (long long)needed);
     out->threshold = (double)model->context;
+}
+
+/*  The server says that it cut a prompt, and MODEL is the one that has such a context: what is kept
+ *  never is more, and never is less than half of it. */
+static bool cut(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model, int64_t now_us,
+                mlx_finding_t *out)
+{
+    const mlx_fact_cut_t *fact = &runtime->cut;
+    double context = (double)model->context;
+    if (!fact->at || !is_recent(fact->at, now_us) || context <= 0 || fact->kept > context ||
+        fact->kept < context / 2)
+        return false;
+    snprintf(out->summary, sizeof out->summary,
+             "%s: a prompt was cut to %.0f of its %.0f tokens: its context is %lld", model->name,
+             fact->kept, fact->asked, (long long)model->context);
+    out->value = fact->asked;
+    say_context(runtime, model, ((int64_t)fact->asked / ROUND + 2) * ROUND, out);
+    return true;
 }
 
 /*  A prompt that fills the context to the last token was cut to it. */
@@ -72,6 +96,8 @@ static bool truncated(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtim
                       const mlx_fact_model_t *model, int64_t now_us, mlx_finding_t *out)
 {
     (void)facts;
+    if (cut(runtime, model, now_us, out))
+        return true;
     if (!last_of(runtime, model, now_us) ||
         !(runtime->last.prompt_tokens >= (double)model->context - 1))
         return false;
@@ -79,7 +105,7 @@ static bool truncated(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtim
              "%s: a prompt was cut: its %.0f tokens are the whole context of %lld", model->name,
              runtime->last.prompt_tokens, (long long)model->context);
     out->value = runtime->last.prompt_tokens;
-    say_context(runtime, model, out);
+    say_context(runtime, model, model->context * 2, out);
     return true;
 }
 
@@ -100,7 +126,7 @@ static bool nearly_full(const mlx_facts_t *facts, const mlx_fact_runtime_t *runt
              "%s: the newest request took %.0f of the %lld tokens of its context", model->name,
              used, (long long)model->context);
     out->value = used;
-    say_context(runtime, model, out);
+    say_context(runtime, model, model->context * 2, out);
     return true;
 }
 

@@ -109,6 +109,16 @@ static const case_t cases[] = {
                  {OLLAMA "activity", LAST("\"prompt_tokens\":2000,\"tokens\":900")}},
      .minutes = 1,
      .says = "its 4096 tokens are the whole context of 4096; load it with more context"},
+    {.rule = "prompt_truncated", /* the server's log tells how long it was */
+     .sick = {{OLLAMA "models", LOADED("m:1b", WHOLE)},
+              {OLLAMA "activity", "{\"busy\":false,\"cut\":{\"t\":$,\"asked\":16000,"
+                                  "\"kept\":4096}}"}},
+     .healthy = {{OLLAMA "models", LOADED("m:1b", WHOLE)}, /* that was another model's */
+                 {OLLAMA "activity", "{\"busy\":false,\"cut\":{\"t\":$,\"asked\":16000,"
+                                     "\"kept\":8192}}"}},
+     .minutes = 1,
+     .says = "m:1b: a prompt was cut to 4096 of its 16000 tokens: its context is 4096; load it "
+             "with more context: OLLAMA_CONTEXT_LENGTH=20480 ollama serve"},
     {.rule = "context_full", /* clients leave ":latest" out */
      .sick = {{OLLAMA "models", LOADED("m:1b:latest", WHOLE)},
               {OLLAMA "activity", LAST("\"prompt_tokens\":3000,\"tokens\":800")}},
