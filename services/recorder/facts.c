@@ -56,6 +56,7 @@ static void take_gpu(mlx_facts_t *self, const mlx_message_t *message)
     if (!gpu)
         return;
     gpu->t = message->t;
+    keep(gpu->vendor, sizeof gpu->vendor, mlx_value_str(message->d, "vendor"));
     gpu->celsius = mlx_value_real_or_nan(message->d, "temperature");
     gpu->watts = mlx_value_real_or_nan(message->d, "power");
     gpu->watts_limit = mlx_value_real_or_nan(message->d, "power_limit");

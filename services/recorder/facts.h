@@ -33,6 +33,7 @@ enum {
 typedef struct {
     char topic[32];
     int64_t t;
+    char vendor[16];
     char throttle[96]; /* "hw_thermal_slowdown, sw_power_cap"; "": its clocks are free */
     double celsius, watts, watts_limit, utilization;
     double memory_used, memory_total;

@@ -381,20 +381,49 @@ static bool any_busy(const mlx_facts_t *facts)
     return false;
 }
 
-static bool says_limit(const char *throttle)
+/*  The words of NVIDIA's library, and those of the Linux drivers for AMD and Intel. */
+static const char *const heat_words[] = {"thermal", "temperature", "hot"};
+static const char *const power_words[] = {"power", "slowdown", "brake", "current"};
+
+static bool says_any(const char *throttle, const char *const *words, size_t count)
 {
-    static const char *const words[] = {"thermal", "power", "slowdown", "brake"};
-    for (size_t i = 0; i < MLX_COUNT(words); i++)
+    for (size_t i = 0; i < count; i++)
         if (strstr(throttle, words[i]))
             return true;
     return false;
 }
 
+static bool says_heat(const char *throttle)
+{
+    return says_any(throttle, heat_words, MLX_COUNT(heat_words));
+}
+
+static bool says_limit(const char *throttle)
+{
+    return says_heat(throttle) || says_any(throttle, power_words, MLX_COUNT(power_words));
+}
+
+static void say_cooling(const mlx_fact_gpu_t *gpu, mlx_finding_t *out)
+{
+    bool heat = says_heat(gpu->throttle);
+    bool nvidia = !gpu->vendor[0] || strcmp(gpu->vendor, "nvidia") == 0;
+    const char *more =
+        nvidia ? heat ? "nvidia-smi -q -d PERFORMANCE" : "nvidia-smi -q -d POWER" : "mlxctl top";
+    snprintf(out->remedy, sizeof out->remedy, "check its %s: %s", heat ? "cooling" : "power limit",
+             more);
+}
+
+/*  In the words of macOS; "sleeping" is the worst: it is about to switch itself off. */
+static bool is_hot(const char *state)
+{
+    static const char *const words[] = {"heavy", "trapping", "sleeping"};
+    return *state && says_any(state, words, MLX_COUNT(words));
+}
+
 static bool hot_machine(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
     const char *state = facts->thermal_state;
-    if (!is_fresh(facts->heat_t, now_us) ||
-        (strcmp(state, "heavy") != 0 && strcmp(state, "trapping") != 0))
+    if (!is_fresh(facts->heat_t, now_us) || !is_hot(state))
         return false;
     snprintf(out->subject, sizeof out->subject, "sensor.temperature");
     snprintf(out->summary, sizeof out->summary,
@@ -421,10 +450,7 @@ static bool throttled(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *o
         snprintf(out->summary, sizeof out->summary,
                  "GPU %s is throttled while it generates: %s%s%s",
                  gpu->topic + strlen("sensor.gpu."), gpu->throttle, celsius, watts);
-        snprintf(out->remedy, sizeof out->remedy,
-                 strstr(gpu->throttle, "thermal")
-                     ? "check its cooling; nvidia-smi -q -d PERFORMANCE says more"
-                     : "check its power limit: nvidia-smi -q -d POWER");
+        say_cooling(gpu, out);
         out->value = gpu->celsius;
         return true;
     }
