@@ -382,7 +382,7 @@ static const mlx_field_t interval[] = {
     NUM("median", MLX_REAL, MLX_UNIT_NONE, "median over prompts"),
     NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean over prompts"),
     NUM("low", MLX_REAL, MLX_UNIT_NONE, "lower end of the 95 % interval of the mean"),
-    BOOL("range", "low and high are the least and greatest value: too few for an interval"),
+    BOOL("range", "low and high are the least and greatest value: no interval can be told"),
     NUM("high", MLX_REAL, MLX_UNIT_NONE, "upper end"),
     NUM("p10", MLX_REAL, MLX_UNIT_NONE, "10th percentile"),
     NUM("p90", MLX_REAL, MLX_UNIT_NONE, "90th percentile"),
