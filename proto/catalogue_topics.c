@@ -335,6 +335,13 @@ const mlx_field_t mlx_fields_request[] = {
     END,
 };
 
+static const mlx_field_t cut_prompt[] = {
+    TIME("t", "when the server cut it"),
+    INT("asked", "tokens that it had"),
+    INT("kept", "tokens that the model was given"),
+    END,
+};
+
 static const mlx_field_t runtime_activity[] = {
     GAUGE("busy", MLX_BOOL, MLX_UNIT_NONE, "mlx_runtime_busy", "a request is being worked on"),
     GAUGE("requests", MLX_INT, MLX_UNIT_NONE, "mlx_requests_running", "requests running now"),
@@ -356,6 +363,7 @@ static const mlx_field_t runtime_activity[] = {
     STR("source_reason", "why no better source is used"),
     LIST("running", running_request, "requests running now, where known one by one"),
     MAP("last", last_request, "the newest request that ended"),
+    MAP("cut", cut_prompt, "the newest prompt that was longer than its context"),
     END,
 };
 
@@ -378,7 +386,7 @@ static const mlx_field_t interval[] = {
     NUM("median", MLX_REAL, MLX_UNIT_NONE, "median over prompts"),
     NUM("mean", MLX_REAL, MLX_UNIT_NONE, "mean over prompts"),
     NUM("low", MLX_REAL, MLX_UNIT_NONE, "lower end of the 95 % interval of the mean"),
-    BOOL("range", "low and high are the least and greatest value: too few for an interval"),
+    BOOL("range", "low and high are the least and greatest value: no interval can be told"),
     NUM("high", MLX_REAL, MLX_UNIT_NONE, "upper end"),
     NUM("p10", MLX_REAL, MLX_UNIT_NONE, "10th percentile"),
     NUM("p90", MLX_REAL, MLX_UNIT_NONE, "90th percentile"),

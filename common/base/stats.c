@@ -107,11 +107,31 @@ static ends_t positive_ends(const double *values, size_t count, double mean)
         exp((1 - part) * log(fmax(hall.high, mean)) + part * log(fmax(cox.high, mean)))};
 }
 
+/*  Do the values lie in two heaps? Cut where the two parts, of two values at least, are each as
+ *  close together as can be: these then have next to nothing of the spread of all. */
+static bool is_two_heaps(const double *sorted, size_t count)
+{
+    enum {
+        LEAST = 2
+    };
+    const double part_of_spread = 0.08;
+    double mean = mean_of(sorted, count), all = 0, between = 0, sum = 0;
+    for (size_t i = 0; i < count; i++)
+        all += (sorted[i] - mean) * (sorted[i] - mean);
+    for (size_t below = 1; below + LEAST <= count; below++) {
+        double above = (double)(count - below);
+        sum += sorted[below - 1] - mean;
+        if (below >= LEAST)
+            between = fmax(between, sum * sum / (double)below + sum * sum / above);
+    }
+    return all - between < part_of_spread * all;
+}
+
 /*  SORTED has at least two values. */
 static void set_interval(mlx_summary_t *out, const double *sorted, size_t count)
 {
     ends_t ends = {sorted[0], sorted[count - 1]};
-    out->range = count < MLX_STATS_INTERVAL_MIN;
+    out->range = count < MLX_STATS_INTERVAL_MIN || is_two_heaps(sorted, count);
     if (!out->range && sorted[0] > 0)
         ends = positive_ends(sorted, count, out->mean);
     else if (!out->range)

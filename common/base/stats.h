@@ -5,11 +5,12 @@
  *  often skewed; the interval of their mean mixes two, by how the values lie: Student's t with
  *  Hall's correction, and Cox's on the logarithm. Neither end is below zero. In simulated runs of
  *  ten to a hundred values, normal, lognormal, exponential, gamma or uniform, it holds the true
- *  mean 93.4 to 96.9 times of a hundred; t alone 84 to 95 times. Of two heaps of values (0.7 and
- *  0.3 of them) it is too wide, 97 to 99; a rare value far off, in one of ten, which ten values may
- *  well not hold, no interval of theirs can know of. Fewer values have no such interval:
- *  the summary has their range instead. Two runs are compared by the ratio of paired values, on the
- *  logarithm, so that what one prompt is slower than another drops out.
+ *  mean 93.4 to 96.9 times of a hundred; t alone 84 to 95 times. Fewer values have no such
+ *  interval, nor have values in two heaps (with a cold cache and a warm one): how many fall in
+ *  either is known too badly. There the summary has their range instead; of the distributions above
+ *  0 to 4 times of a hundred. A rare value far off, in one of ten, which ten values hold 65 times
+ *  of a hundred, no interval of the other 35 can know of. Two runs are compared by the ratio of
+ *  paired values, on the logarithm, so that what one prompt is slower than another drops out.
  *
  *      mlx_summary_t s = mlx_stats_summary(rates, 10);      s.low <= s.mean <= s.high
  *      mlx_ratio_t r = mlx_stats_ratio(rates, earlier, 10); r.low > 1: faster
@@ -30,7 +31,7 @@ typedef struct {
     double mean;
     double low; /* ends of the 95 % interval of the mean; at least two values */
     double high;
-    bool range; /* low and high are the least and the greatest value: fewer than INTERVAL_MIN */
+    bool range; /* low and high are the least and the greatest value: too few, or in two heaps */
     double p10;
     double p90;
 } mlx_summary_t;

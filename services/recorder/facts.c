@@ -56,6 +56,7 @@ static void take_gpu(mlx_facts_t *self, const mlx_message_t *message)
     if (!gpu)
         return;
     gpu->t = message->t;
+    keep(gpu->vendor, sizeof gpu->vendor, mlx_value_str(message->d, "vendor"));
     gpu->celsius = mlx_value_real_or_nan(message->d, "temperature");
     gpu->watts = mlx_value_real_or_nan(message->d, "power");
     gpu->watts_limit = mlx_value_real_or_nan(message->d, "power_limit");
@@ -234,6 +235,13 @@ static void take_last(mlx_fact_runtime_t *runtime, const mlx_value_t *last)
     runtime->waits[runtime->wait_count++ % MLX_FACT_WAITS] = runtime->last;
 }
 
+static void take_cut(mlx_fact_runtime_t *runtime, const mlx_value_t *cut)
+{
+    double asked = mlx_value_real_or_nan(cut, "asked"), kept = mlx_value_real_or_nan(cut, "kept");
+    if (kept > 0 && asked > kept)
+        runtime->cut = (mlx_fact_cut_t){int_of(cut, "t"), asked, kept};
+}
+
 static void take_activity(mlx_fact_runtime_t *runtime, const mlx_message_t *message)
 {
     const char *name = mlx_value_str(message->d, "model");
@@ -243,6 +251,7 @@ static void take_activity(mlx_fact_runtime_t *runtime, const mlx_message_t *mess
         if (!name || means(runtime->models[i].name, name))
             runtime->models[i].used_at = message->t;
     take_last(runtime, mlx_value_get(message->d, "last"));
+    take_cut(runtime, mlx_value_get(message->d, "cut"));
 }
 
 void mlx_facts_message(mlx_facts_t *self, const mlx_message_t *message)

@@ -33,6 +33,7 @@ enum {
 typedef struct {
     char topic[32];
     int64_t t;
+    char vendor[16];
     char throttle[96]; /* "hw_thermal_slowdown, sw_power_cap"; "": its clocks are free */
     double celsius, watts, watts_limit, utilization;
     double memory_used, memory_total;
@@ -61,6 +62,12 @@ typedef struct {
     double waited_s; /* for its first token, beyond the server's work on the prompt */
 } mlx_fact_request_t;
 
+/*  The newest prompt of which the server's log says that it was cut. */
+typedef struct {
+    int64_t at; /* 0: none */
+    double asked, kept;
+} mlx_fact_cut_t;
+
 /*  One client's conversation with one model: each prompt holds the one before and its reply. */
 typedef struct {
     char client[MLX_FACT_WHO], model[128];
@@ -88,6 +95,7 @@ typedef struct {
     size_t count;
     bool busy;
     mlx_fact_request_t last;
+    mlx_fact_cut_t cut;
     mlx_fact_request_t waits[MLX_FACT_WAITS]; /* requests that waited long */
     size_t wait_count;
     mlx_fact_talk_t talks[MLX_FACT_TALKS];

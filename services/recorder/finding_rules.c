@@ -15,6 +15,7 @@ enum {
     WAITS_MINUTES = 10,
     IDLE_MINUTES = 30,
     RECENT_MINUTES = 10,
+    ROUND = 4096, /* tokens of context that are recommended at a time */
 };
 
 static bool is_fresh(int64_t t, int64_t now_us)
@@ -49,22 +50,45 @@ static void say_unload(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t
 
 /* ---- the context ---- */
 
+static bool is_recent(int64_t at, int64_t now_us)
+{
+    return now_us - at < RECENT_MINUTES * MINUTE_US;
+}
+
 static bool last_of(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,
                     int64_t now_us)
 {
-    return runtime->last.at && now_us - runtime->last.at < RECENT_MINUTES * MINUTE_US &&
-           model->context > 0 && mlx_fact_model(runtime, runtime->last.model) == model;
+    return runtime->last.at && is_recent(runtime->last.at, now_us) && model->context > 0 &&
+           mlx_fact_model(runtime, runtime->last.model) == model;
 }
 
 static void say_context(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model,
-                        mlx_finding_t *out)
+                        int64_t needed, mlx_finding_t *out)
 {
     bool ollama = strcmp(runtime->kind, "ollama") == 0;
     snprintf(out->remedy, sizeof out->remedy,
              ollama ? "load it with more context: OLLAMA_CONTEXT_LENGTH=%lld ollama serve"
                     : "start the server with more context: llama-server -c %lld",
-             (long long)model->context * 2);
+             (long long)needed);
     out->threshold = (double)model->context;
+}
+
+/*  The server says that it cut a prompt, and MODEL is the one that has such a context: what is kept
+ *  never is more, and never is less than half of it. */
+static bool cut(const mlx_fact_runtime_t *runtime, const mlx_fact_model_t *model, int64_t now_us,
+                mlx_finding_t *out)
+{
+    const mlx_fact_cut_t *fact = &runtime->cut;
+    double context = (double)model->context;
+    if (!fact->at || !is_recent(fact->at, now_us) || context <= 0 || fact->kept > context ||
+        fact->kept < context / 2)
+        return false;
+    snprintf(out->summary, sizeof out->summary,
+             "%s: a prompt was cut to %.0f of its %.0f tokens: its context is %lld", model->name,
+             fact->kept, fact->asked, (long long)model->context);
+    out->value = fact->asked;
+    say_context(runtime, model, ((int64_t)fact->asked / ROUND + 2) * ROUND, out);
+    return true;
 }
 
 /*  A prompt that fills the context to the last token was cut to it. */
@@ -72,6 +96,8 @@ static bool truncated(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtim
                       const mlx_fact_model_t *model, int64_t now_us, mlx_finding_t *out)
 {
     (void)facts;
+    if (cut(runtime, model, now_us, out))
+        return true;
     if (!last_of(runtime, model, now_us) ||
         !(runtime->last.prompt_tokens >= (double)model->context - 1))
         return false;
@@ -79,7 +105,7 @@ static bool truncated(const mlx_facts_t *facts, const mlx_fact_runtime_t *runtim
              "%s: a prompt was cut: its %.0f tokens are the whole context of %lld", model->name,
              runtime->last.prompt_tokens, (long long)model->context);
     out->value = runtime->last.prompt_tokens;
-    say_context(runtime, model, out);
+    say_context(runtime, model, model->context * 2, out);
     return true;
 }
 
@@ -100,7 +126,7 @@ static bool nearly_full(const mlx_facts_t *facts, const mlx_fact_runtime_t *runt
              "%s: the newest request took %.0f of the %lld tokens of its context", model->name,
              used, (long long)model->context);
     out->value = used;
-    say_context(runtime, model, out);
+    say_context(runtime, model, model->context * 2, out);
     return true;
 }
 
@@ -355,20 +381,49 @@ static bool any_busy(const mlx_facts_t *facts)
     return false;
 }
 
-static bool says_limit(const char *throttle)
+/*  The words of NVIDIA's library, and those of the Linux drivers for AMD and Intel. */
+static const char *const heat_words[] = {"thermal", "temperature", "hot"};
+static const char *const power_words[] = {"power", "slowdown", "brake", "current"};
+
+static bool says_any(const char *throttle, const char *const *words, size_t count)
 {
-    static const char *const words[] = {"thermal", "power", "slowdown", "brake"};
-    for (size_t i = 0; i < MLX_COUNT(words); i++)
+    for (size_t i = 0; i < count; i++)
         if (strstr(throttle, words[i]))
             return true;
     return false;
 }
 
+static bool says_heat(const char *throttle)
+{
+    return says_any(throttle, heat_words, MLX_COUNT(heat_words));
+}
+
+static bool says_limit(const char *throttle)
+{
+    return says_heat(throttle) || says_any(throttle, power_words, MLX_COUNT(power_words));
+}
+
+static void say_cooling(const mlx_fact_gpu_t *gpu, mlx_finding_t *out)
+{
+    bool heat = says_heat(gpu->throttle);
+    bool nvidia = !gpu->vendor[0] || strcmp(gpu->vendor, "nvidia") == 0;
+    const char *more =
+        nvidia ? heat ? "nvidia-smi -q -d PERFORMANCE" : "nvidia-smi -q -d POWER" : "mlxctl top";
+    snprintf(out->remedy, sizeof out->remedy, "check its %s: %s", heat ? "cooling" : "power limit",
+             more);
+}
+
+/*  In the words of macOS; "sleeping" is the worst: it is about to switch itself off. */
+static bool is_hot(const char *state)
+{
+    static const char *const words[] = {"heavy", "trapping", "sleeping"};
+    return *state && says_any(state, words, MLX_COUNT(words));
+}
+
 static bool hot_machine(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *out)
 {
     const char *state = facts->thermal_state;
-    if (!is_fresh(facts->heat_t, now_us) ||
-        (strcmp(state, "heavy") != 0 && strcmp(state, "trapping") != 0))
+    if (!is_fresh(facts->heat_t, now_us) || !is_hot(state))
         return false;
     snprintf(out->subject, sizeof out->subject, "sensor.temperature");
     snprintf(out->summary, sizeof out->summary,
@@ -395,10 +450,7 @@ static bool throttled(const mlx_facts_t *facts, int64_t now_us, mlx_finding_t *o
         snprintf(out->summary, sizeof out->summary,
                  "GPU %s is throttled while it generates: %s%s%s",
                  gpu->topic + strlen("sensor.gpu."), gpu->throttle, celsius, watts);
-        snprintf(out->remedy, sizeof out->remedy,
-                 strstr(gpu->throttle, "thermal")
-                     ? "check its cooling; nvidia-smi -q -d PERFORMANCE says more"
-                     : "check its power limit: nvidia-smi -q -d POWER");
+        say_cooling(gpu, out);
         out->value = gpu->celsius;
         return true;
     }

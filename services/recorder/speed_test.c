@@ -13,6 +13,7 @@ static const double tolerance = 0.02; /* a loss that nobody would notice */
 static const double z_alarm = 4.1;    /* one in fifty thousand, one side */
 static const double clip = 2.5;       /* in standard deviations: farther off counts as that */
 static const double day_us = 86400e6;
+static const int64_t session_us = INT64_C(3600000000);
 
 typedef struct {
     double weight[TERMS];
@@ -119,6 +120,54 @@ static double stray(const fit_t *fit, const mlx_speed_t *all, size_t n, size_t m
     return fmax(windows ? sqrt(sum / (double)windows) : 0, floor);
 }
 
+/* ---- sessions ---- */
+
+/*  The end of the session that begins at FROM. */
+static size_t session_end(const mlx_speed_t *all, size_t n, size_t from)
+{
+    size_t end = from + 1;
+    while (end < n && all[end].t_us - all[from].t_us < session_us)
+        end++;
+    return end;
+}
+
+/*  Variance that the residuals of one session have in common, and another session has not; by
+ *  analysis of variance. *FREEDOM: how many sessions tell it. */
+static double common_variance(const fit_t *fit, const mlx_speed_t *all, size_t n, double *freedom)
+{
+    double within = 0, between = 0, squares = 0, limit = clip * fit->sigma;
+    size_t sessions = 0, end;
+    for (size_t from = 0; from < n; from = end, sessions++) {
+        end = session_end(all, n, from);
+        double count = (double)(end - from), mean = mean_of(fit, all + from, end - from);
+        for (size_t i = from; i < end; i++) {
+            double off = fmax(fmin(residual(fit, &all[i]), limit), -limit) - mean;
+            within += off * off;
+        }
+        between += count * mean * mean;
+        squares += count * count;
+    }
+    *freedom = fmax((double)sessions - 1, 2);
+    if (sessions < 3 || n <= sessions)
+        return 0;
+    double typical = ((double)n - squares / (double)n) / *freedom;
+    double spare = between / *freedom - within / (double)(n - sessions);
+    return fmax(spare / typical, 0);
+}
+
+/*  How far the mean of AFTER strays when all of it falls into few sessions: what these have in
+ *  common does not get less with more requests. */
+static double stray_of_sessions(const fit_t *fit, double common, const mlx_speed_t *after, size_t m)
+{
+    double squares = 0, count = (double)m;
+    size_t end;
+    for (size_t from = 0; from < m; from = end) {
+        end = session_end(after, m, from);
+        squares += (double)(end - from) * (double)(end - from);
+    }
+    return sqrt(common * squares / (count * count) + fit->sigma * fit->sigma / count);
+}
+
 /*  The quantile of Student's t that belongs to Z of the normal one (Fisher's expansion). */
 static double t_of(double z, double freedom)
 {
@@ -144,7 +193,9 @@ bool mlx_speed_lost(const mlx_speed_t *before, size_t n, const mlx_speed_t *afte
         before[n - 1].t_us - before[0].t_us < MLX_SPEED_BEFORE_US)
         return false;
     make_fit(&fit, before, n);
-    double off = stray(&fit, before, n, m, &freedom), sum = 0;
+    double off = stray(&fit, before, n, m, &freedom), sum = 0, sessions;
+    double common = common_variance(&fit, before, n, &sessions);
+    double crowd = stray_of_sessions(&fit, common, after, m);
     double limit = clip * fit.sigma;
     /* Clipped around the middle of the new ones, which may lie far from the old. */
     MLX_CLEANUP(mlx_free_p) double *sorted = mlx_alloc(m, sizeof *sorted);
@@ -156,6 +207,10 @@ bool mlx_speed_lost(const mlx_speed_t *before, size_t n, const mlx_speed_t *afte
         sum += fmax(fmin(sorted[i] - middle, limit), -limit);
     double mean = middle + sum / (double)m;
     off = sqrt(off * off * (1 + (double)m / (double)n));
+    if (t_of(z_alarm, sessions) * crowd > t_of(z_alarm, freedom) * off) {
+        off = crowd;
+        freedom = sessions;
+    }
     *loss = (mlx_speed_loss_t){.ratio = exp(mean),
                                .low = exp(mean - t_of(1.96, freedom) * off),
                                .high = exp(mean + t_of(1.96, freedom) * off)};

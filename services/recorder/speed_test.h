@@ -2,10 +2,12 @@
  *
  *  The speed of a request depends on how many tokens its context holds and, by what else the
  *  machine does, on the hour of the day: both are fitted to the requests before, robustly, and
- *  taken out. What is left is compared window by window: how far the mean of n consecutive requests
- *  strays by itself is measured on the requests before, not assumed, so that heavy tails, and hours
- *  that differ, widen the limit. A loss is told when it is certain to one in fifty thousand: with
- *  several looks after each update that is less than one false alarm in a hundred years.
+ *  taken out. What is left is compared window by window: how far the mean of n consecutive
+ *  requests strays by itself is measured on the requests before, not assumed, so that heavy tails,
+ *  and hours that differ, widen the limit; and what the requests of one hour have in common is
+ *  measured apart, as all of the new ones may come in one slow hour. A loss is told when it is
+ *  certain to one in fifty thousand: with several looks after each update that is less than one
+ *  false alarm in a hundred years.
  *
  *      mlx_speed_loss_t loss;
  *      if (mlx_speed_lost(before, n, after, m, &loss)) ...
@@ -16,8 +18,8 @@
 #include "proto/base.h"
 
 enum {
-    MLX_SPEED_BEFORE_MIN = 80,  /* requests that say what was usual */
-    MLX_SPEED_BEFORE_MAX = 400, /* the newest are used */
+    MLX_SPEED_BEFORE_MIN = 80,   /* requests that say what was usual */
+    MLX_SPEED_BEFORE_MAX = 1600, /* the newest are used */
     MLX_SPEED_AFTER_MIN = 8,
     MLX_SPEED_AFTER_MAX = 60, /* after as many without a loss there was none */
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UNTOLD MLX_CPU_KINDS_MAX
+
 /*  Mark the cores of a list like "0-5,8,10-11". False when there is none. */
 static bool mark_list(mlx_cpu_kinds_t *self, const char *list, unsigned char kind)
 {
@@ -111,13 +113,27 @@ static void find_arm(mlx_cpu_kinds_t *self, const char *sys_root)
     }
 }
 
+void mlx_cpu_kinds_refresh(mlx_cpu_kinds_t *self, const char *sys_root)
+{
+    self->count = 0;
+    memset(self->kind, UNTOLD, sizeof self->kind);
+    find_intel(self, sys_root);
+    if (self->count == 0)
+        find_arm(self, sys_root);
+}
+
+const char *mlx_cpu_kinds_name(const mlx_cpu_kinds_t *self, size_t id)
+{
+    if (self->count < 2 || id >= MLX_CPU_CORES_MAX || self->kind[id] >= self->count)
+        return NULL;
+    return self->names[self->kind[id]];
+}
+
 void mlx_cpu_kinds_open(mlx_cpu_kinds_t *self, const char *sys_root)
 {
     static const char *const counts[] = {"package_throttle_count", "core_throttle_count"};
     *self = (mlx_cpu_kinds_t){.seen = {-1, -1}};
-    find_intel(self, sys_root);
-    if (self->count == 0)
-        find_arm(self, sys_root);
+    mlx_cpu_kinds_refresh(self, sys_root);
     for (size_t i = 0; i < MLX_COUNT(counts); i++)
         self->throttles[i] =
             mlx_sysfile_open("%s/devices/system/cpu/cpu0/thermal_throttle/%s", sys_root, counts[i]);

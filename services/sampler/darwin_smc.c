@@ -54,14 +54,23 @@ static double decode_flt(const uint8_t *v)
     return (double)f;
 }
 
-static double decode_sp78(const uint8_t *v)
+/*  48 bits before the point and 16 behind, little-endian. */
+static double decode_ioft(const uint8_t *v)
 {
-    return (double)(int16_t)(uint16_t)(v[0] << 8 | v[1]) / 256;
+    uint64_t fixed = 0;
+    for (unsigned i = 0; i < 8; i++)
+        fixed |= (uint64_t)v[i] << 8 * i;
+    return (double)fixed / 65536;
 }
 
-static double decode_fpe2(const uint8_t *v)
+static double decode_si16(const uint8_t *v)
 {
-    return (double)(v[0] << 8 | v[1]) / 4;
+    return (int16_t)(uint16_t)(v[0] << 8 | v[1]);
+}
+
+static double decode_si8(const uint8_t *v)
+{
+    return (int8_t)v[0];
 }
 
 static double decode_ui8(const uint8_t *v)
@@ -79,16 +88,52 @@ static double decode_ui32(const uint8_t *v)
     return (double)CODE(v[0], v[1], v[2], v[3]);
 }
 
-/*  Apple Silicon speaks flt (little-endian), Intel the big-endian fixed-point types. */
 static const struct {
     uint32_t type;
     uint32_t size;
     double (*decode)(const uint8_t *value);
 } types[] = {
-    {CODE('f', 'l', 't', ' '), 4, decode_flt},  {CODE('s', 'p', '7', '8'), 2, decode_sp78},
-    {CODE('f', 'p', 'e', '2'), 2, decode_fpe2}, {CODE('u', 'i', '8', ' '), 1, decode_ui8},
-    {CODE('u', 'i', '1', '6'), 2, decode_ui16}, {CODE('u', 'i', '3', '2'), 4, decode_ui32},
+    {CODE('f', 'l', 't', ' '), 4, decode_flt},  {CODE('i', 'o', 'f', 't'), 8, decode_ioft},
+    {CODE('u', 'i', '8', ' '), 1, decode_ui8},  {CODE('u', 'i', '1', '6'), 2, decode_ui16},
+    {CODE('u', 'i', '3', '2'), 4, decode_ui32}, {CODE('s', 'i', '8', ' '), 1, decode_si8},
+    {CODE('s', 'i', '1', '6'), 2, decode_si16},
 };
+
+static int hex_digit(uint32_t character)
+{
+    if (character >= '0' && character <= '9')
+        return (int)(character - '0');
+    return character >= 'a' && character <= 'f' ? (int)(character - 'a' + 10) : -1;
+}
+
+/*  Intel's Macs have big-endian numbers of 16 bits with the point anywhere: "fpe2" has 14 bits
+ *  before it and 2 behind, "sp78" a sign, 7 and 8. False when TYPE is none of them. */
+static bool fixed_point(uint32_t type, bool *is_signed, int *behind)
+{
+    int before = hex_digit(type >> 8 & 0xff);
+    *behind = hex_digit(type & 0xff);
+    *is_signed = type >> 16 == ('s' << 8 | 'p');
+    if ((!*is_signed && type >> 16 != ('f' << 8 | 'p')) || before < 0 || *behind < 0)
+        return false;
+    return before + *behind == (*is_signed ? 15 : 16);
+}
+
+/*  False when KEY is not of a type that is a number. VALUE NULL: is it? */
+static bool decode(const mlx_smc_key_t *key, const uint8_t *value, double *number)
+{
+    bool is_signed;
+    int behind;
+    for (size_t i = 0; i < MLX_COUNT(types); i++)
+        if (types[i].type == key->type && types[i].size == key->size) {
+            *number = value ? types[i].decode(value) : 0;
+            return true;
+        }
+    if (key->size != 2 || !fixed_point(key->type, &is_signed, &behind))
+        return false;
+    if (value)
+        *number = ldexp(is_signed ? decode_si16(value) : decode_ui16(value), -behind);
+    return true;
+}
 
 static bool call(mlx_smc_t *self, const packet_t *in, packet_t *out)
 {
@@ -163,10 +208,8 @@ bool mlx_smc_key(mlx_smc_t *self, const char *name, mlx_smc_key_t *key)
         return false;
     *key = (mlx_smc_key_t){.code = in.key, .type = out.info.type, .size = out.info.size};
     memcpy(key->name, name, sizeof key->name);
-    for (size_t i = 0; i < MLX_COUNT(types); i++)
-        if (types[i].type == key->type && types[i].size == key->size)
-            return true;
-    return false;
+    double unused;
+    return decode(key, NULL, &unused);
 }
 
 bool mlx_smc_read(mlx_smc_t *self, const mlx_smc_key_t *key, double *value)
@@ -177,13 +220,9 @@ bool mlx_smc_read(mlx_smc_t *self, const mlx_smc_key_t *key, double *value)
     in.info.type = key->type;
     if (!call(self, &in, &out))
         return false;
-    for (size_t i = 0; i < MLX_COUNT(types); i++)
-        if (types[i].type == key->type && types[i].size == key->size) {
-            double number = types[i].decode(out.value);
-            if (!isfinite(number))
-                return false;
-            *value = number;
-            return true;
-        }
-    return false;
+    double number;
+    if (!decode(key, out.value, &number) || !isfinite(number))
+        return false;
+    *value = number;
+    return true;
 }

@@ -14,7 +14,7 @@
 #define SCAN_US 15000000
 #define MAX_FILES 16384
 #define MAX_ENGINES 12
-#define MAX_REGIONS 8
+#define MAX_REGIONS 16
 #define MAX_CLASSES 32
 #define MAX_KEPT 128 /* accounts kept open */
 

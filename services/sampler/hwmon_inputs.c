@@ -3,6 +3,7 @@
 #include "rest.h"
 #include "sysfile.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_CHIPS 128   /* hwmon chips and thermal zones */
-#define MAX_INPUTS 64   /* of one kind on one chip */
-#define MAX_SENSORS 512 /* in all */
+#define MAX_CHIPS 128    /* hwmon chips and thermal zones */
+#define MAX_INPUTS 512   /* of one kind on one chip: a processor may have a sensor for each core */
+#define MAX_SENSORS 2048 /* in all */
 #define RESCAN_US 60000000
 #define SLOW_US 60000000
 #define FAN_US 5000000                 /* slower than it is heard; mainboard chips answer slowly */
@@ -70,7 +71,7 @@ typedef struct {
 typedef struct {
     chip_t chips[MAX_CHIPS];
     size_t chip_count;
-    input_t inputs[MAX_SENSORS];
+    input_t *inputs; /* grows to MAX_SENSORS */
     size_t count;
 } set_t;
 
@@ -97,19 +98,23 @@ static void destroy_set(set_t **set)
         mlx_close_p(&(*set)->chips[i].traffic);
         free((*set)->chips[i].dir);
     }
+    free((*set)->inputs);
     mlx_free_p(set);
 }
 
-/*  The stat file of the disk behind a drivetemp chip: device/block/sda/stat. */
+/*  The stat file of the disk behind a drivetemp chip: device/block/sda/stat, or sdab's. */
 static int open_traffic(const char *dir)
 {
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-    for (const char *a = letters; *a; a++) {
-        int fd = mlx_sysfile_open("%s/device/block/sd%c/stat", dir, *a);
-        if (fd >= 0)
-            return fd;
-    }
-    return -1;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/device/block", dir);
+    DIR *folder = opendir(path);
+    int fd = -1;
+    const struct dirent *entry;
+    while (folder && fd < 0 && (entry = readdir(folder)))
+        if (entry->d_name[0] != '.')
+            fd = mlx_sysfile_open("%s/%s/stat", path, entry->d_name);
+    if (folder)
+        closedir(folder);
+    return fd;
 }
 
 /*  Takes ownership of DIR. False when there are too many. */
@@ -143,6 +148,7 @@ static input_t *add_input(set_t *set, mlx_hwmon_kind_t kind, int fd, const char 
         mlx_close_p(&fd);
         return NULL;
     }
+    set->inputs = mlx_grow(set->inputs, set->count, sizeof *set->inputs);
     input_t *input = &set->inputs[set->count++];
     *input = (input_t){.fd = fd, .fault = -1, .chip = set->chip_count - 1};
     input->shown = (mlx_hwmon_input_t){.kind = kind, .value = NAN};

@@ -92,7 +92,7 @@ static void open_groups(mlx_memory_limits_t *self, const char *sys_root, size_t 
 
 void mlx_memory_limits_open(mlx_memory_limits_t *self, const char *proc_root, const char *sys_root)
 {
-    char text[4096];
+    char text[16384]; /* a line for each hierarchy, with a path that containers nest */
     MLX_CLEANUP(mlx_close_p) int fd = mlx_sysfile_open("%s/self/cgroup", proc_root);
     self->count = 0;
     if (mlx_sysfile_read(fd, text, sizeof text) < 0)

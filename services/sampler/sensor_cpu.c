@@ -158,6 +158,8 @@ static core_t *find_core(cpu_t *self, unsigned id)
     self->cores = mlx_grow(self->cores, self->core_count, sizeof *self->cores);
     memmove(&self->cores[at + 1], &self->cores[at], (self->core_count - at) * sizeof *self->cores);
     self->core_count++;
+    if (self->round > 1 && !mlx_cpu_kinds_name(&self->kinds, id))
+        mlx_cpu_kinds_refresh(&self->kinds, self->env->sys_root);
     self->cores[at] = (core_t){.id = id};
     self->cores[at].frequency = mlx_sysfile_open(
         "%s/devices/system/cpu/cpu%u/cpufreq/scaling_cur_freq", self->env->sys_root, id);
@@ -209,10 +211,10 @@ static double add_core(cpu_t *self, const char *p, sums_t *sums, mlx_readings_t 
     mlx_value_t *item = mlx_value_map();
     mlx_value_set_int(item, "id", id);
     double busy = shares(&core->times, &now).utilization;
-    size_t kind = id < MLX_CPU_CORES_MAX ? self->kinds.kind[id] : 0;
-    add_sums(&sums[kind], busy, hertz);
-    if (self->kinds.count > 1)
-        mlx_value_set_str(item, "cluster", self->kinds.names[kind]);
+    const char *kind = mlx_cpu_kinds_name(&self->kinds, (size_t)id);
+    if (kind)
+        add_sums(&sums[self->kinds.kind[id]], busy, hertz);
+    mlx_value_set_str(item, "cluster", kind);
     mlx_value_set_real(item, "utilization", busy);
     mlx_value_set_real(item, "frequency", hertz);
     mlx_readings_item(out, TOPIC, "core", item);

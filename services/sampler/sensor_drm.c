@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_CARDS 16
+#define MAX_CARDS 64
+#define MAX_NODES 256 /* cards of all drivers: displays, and parts of one GPU, have numbers too */
 #define MAX_GAUGES 32
 #define MAX_HWMON 4 /* folders of one card */
 #define RESCAN_US 60000000
@@ -107,7 +108,7 @@ typedef struct {
     const mlx_sensor_env_t *env;
     mlx_fdinfo_t *usage;
     mlx_kfd_t *kfd;
-    unsigned numbers[MAX_CARDS]; /* the cards that the last scan saw, of any driver */
+    unsigned numbers[MAX_NODES]; /* the cards that the last scan saw, of any driver */
     size_t number_count;
     card_t cards[MAX_CARDS];
     size_t card_count;
@@ -248,7 +249,7 @@ static void add_card(drm_t *self, unsigned number)
     char name[32];
     mlx_sysfile_copy(name, sizeof name, uevent, "DRIVER");
     const driver_t *driver = find_driver(name);
-    if (!driver)
+    if (!driver || self->card_count == MAX_CARDS)
         return;
     card_t *card = &self->cards[self->card_count++];
     *card = (card_t){.driver = driver, .gtt_used = -1, .gtt_total = -1, .joules = NAN};
@@ -260,7 +261,7 @@ static void add_card(drm_t *self, unsigned number)
 
 static size_t list_cards(const drm_t *self, unsigned *numbers)
 {
-    return mlx_sysfile_numbers(numbers, MAX_CARDS, "card", "", "%s/class/drm", self->env->sys_root);
+    return mlx_sysfile_numbers(numbers, MAX_NODES, "card", "", "%s/class/drm", self->env->sys_root);
 }
 
 static void scan(drm_t *self)
@@ -277,7 +278,7 @@ static void look_again(drm_t *self, int64_t now_us)
 {
     if (!self->rescan && now_us - self->scanned_us < RESCAN_US)
         return;
-    unsigned numbers[MAX_CARDS];
+    unsigned numbers[MAX_NODES];
     size_t count = list_cards(self, numbers);
     if (self->rescan || count != self->number_count ||
         memcmp(numbers, self->numbers, count * sizeof *numbers) != 0)

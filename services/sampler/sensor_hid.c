@@ -8,6 +8,7 @@
  */
 #include "darwin_get.h"
 #include "darwin_heat.h"
+#include "darwin_keys.h"
 #include "darwin_smc.h"
 
 #include <dlfcn.h>
@@ -119,18 +120,19 @@ typedef struct {
 static smc_t what_smc_has(void)
 {
     smc_t has = {false, false};
+    mlx_mac_t mac;
+    mlx_mac_learn(&mac);
     MLX_CLEANUP(mlx_smc_destroy) mlx_smc_t *smc = mlx_smc_new(NULL);
     uint32_t count = smc ? mlx_smc_count(smc) : 0;
     for (uint32_t i = 0; i < count && i < SMC_KEYS_MAX; i++) {
         char name[5];
         mlx_smc_key_t key;
         double celsius;
-        if (!mlx_smc_name(smc, i, name) || name[0] != 'T')
+        const mlx_heat_kind_t *kind = mlx_smc_name(smc, i, name) ? mlx_heat_kind(&mac, name) : NULL;
+        if (!kind || kind->place == MLX_HEAT_OTHER || !mlx_smc_key(smc, name, &key))
             continue;
-        bool is_cpu = name[1] == 'p' || name[1] == 'C';
-        bool is_gpu = name[1] == 'g' || name[1] == 'G';
-        if ((!is_cpu && !is_gpu) || !mlx_smc_key(smc, name, &key))
-            continue;
+        bool is_gpu = kind->place == MLX_HEAT_GPU;
+        bool is_cpu = !is_gpu;
         has.cpu = has.cpu || is_cpu;
         has.gpu = has.gpu || (is_gpu && mlx_smc_read(smc, &key, &celsius) &&
                               mlx_heat_is_real(MLX_HEAT_GPU, celsius));
@@ -144,6 +146,13 @@ static mlx_heat_place_t place_of(const char *product)
         if (strncmp(product, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
             return kinds[i].place;
     return MLX_HEAT_OTHER;
+}
+
+/*  "PMU tcal", "PMU2 tcal": what the others are calibrated by, always near 52 degrees. */
+static bool is_constant(const char *product)
+{
+    const char *end = strrchr(product, ' ');
+    return end && strcmp(end, " tcal") == 0;
 }
 
 static bool product_of(const state_t *self, CFIndex index, char *out, size_t size)
@@ -206,7 +215,7 @@ static void read_sensor(const state_t *self, CFIndex index, mlx_heat_t *heat, ml
     char product[64];
     double celsius;
     CFTypeRef service = CFArrayGetValueAtIndex(self->services, index);
-    if (!product_of(self, index, product, sizeof product) ||
+    if (!product_of(self, index, product, sizeof product) || is_constant(product) ||
         (self->gpu_only && place_of(product) != MLX_HEAT_GPU))
         return;
     if (read_celsius(&self->api, (service_t)(uintptr_t)service, &celsius))

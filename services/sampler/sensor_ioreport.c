@@ -161,7 +161,7 @@ static bool unit_joules(const char *label, double *joules)
     static const struct {
         const char *label;
         double joules;
-    } units[] = {{"mJ", 1e-3}, {"uJ", 1e-6}, {"nJ", 1e-9}};
+    } units[] = {{"mJ", 1e-3}, {"uJ", 1e-6}, {"nJ", 1e-9}, {"pJ", 1e-12}, {"J", 1}};
     size_t len = strcspn(label, " "); /* padded with blanks on some systems */
     for (size_t i = 0; i < MLX_COUNT(units); i++)
         if (len == strlen(units[i].label) && strncmp(label, units[i].label, len) == 0) {
@@ -181,10 +181,9 @@ static void add_energy(const mlx_ioreport_t *api, CFDictionaryRef channel, const
         !unit_joules(label, &unit))
         return;
     int64_t count = api->integer_value(channel, 0);
-    if (count < 0)
-        return;
-    tick->joules[part] += (double)count * unit;
     tick->has[part] = true;
+    if (count > 0) /* below 0 it was set back: what it counted meanwhile is not known */
+        tick->joules[part] += (double)count * unit;
 }
 
 static void add_core(const state_t *self, CFDictionaryRef channel, const char *name, tick_t *tick,

@@ -1,12 +1,12 @@
 /*  smc: temperatures, fans and whole-machine power of a Mac from its management controller
  *
- *  Nobody outside Apple has the list of keys; what monitors agree on is the meaning of the first
- *  letters, and the table below has no more than that. All keys are listed once, at probe; those
- *  that fit are read at each sample. A temperature or a power of 0 is the controller's "no
+ *  All keys are listed once, at probe; those whose meaning is known (darwin_keys.h) are read at
+ *  each sample. A temperature or a power of 0 is the controller's "no
  *  reading"; a fan of 0 rpm stands still.
  */
 #include "darwin_get.h"
 #include "darwin_heat.h"
+#include "darwin_keys.h"
 #include "darwin_smc.h"
 
 #include <stdio.h>
@@ -21,42 +21,14 @@ enum {
 
 static const char power_topic[] = "sensor.power";
 
-/*  What the first letters of a key mean on which Macs; the first row that fits counts. */
-typedef enum {
-    ANY_MAC,
-    APPLE_SILICON,
-    SUPER_CORES, /* a chip whose fastest cores are called so (M5) */
-    INTEL
-} mac_t;
-
-static const struct {
-    const char *prefix;
-    mac_t mac;
-    mlx_heat_place_t place;
-    const char *label;
-} kinds[] = {
-    {"TCMz", APPLE_SILICON, MLX_HEAT_DIE_MAX, "CPU die, hottest spot"},
-    {"TCMb", APPLE_SILICON, MLX_HEAT_DIE_MEAN, "CPU die"},
-    {"TC", APPLE_SILICON, MLX_HEAT_OTHER, "SoC"},
-    {"TC", INTEL, MLX_HEAT_CPU, "CPU"},
-    {"Tp", ANY_MAC, MLX_HEAT_CPU, "CPU"},
-    {"Te", ANY_MAC, MLX_HEAT_CPU, "CPU efficiency"},
-    {"Ts", SUPER_CORES, MLX_HEAT_CPU, "CPU super"},
-    {"Ts", ANY_MAC, MLX_HEAT_OTHER, "SoC"},
-    {"Tg", ANY_MAC, MLX_HEAT_GPU, "GPU"},
-    {"TG", INTEL, MLX_HEAT_GPU, "GPU"},
-    {"TB", ANY_MAC, MLX_HEAT_OTHER, "battery"},
-    {"TH", ANY_MAC, MLX_HEAT_OTHER, "SSD"},
-};
-
 typedef struct {
     mlx_smc_key_t key;
-    size_t kind;
+    const mlx_heat_kind_t *kind;
 } thermometer_t;
 
 typedef struct {
     mlx_smc_t *smc;
-    bool is[INTEL + 1]; /* what kinds of Mac this is */
+    mlx_mac_t mac;
     thermometer_t sensors[SENSORS_MAX];
     size_t sensor_count;
     mlx_smc_key_t fans[FANS_MAX];
@@ -99,26 +71,12 @@ static void take_key(state_t *self, const char *name)
 {
     if (is_fan(name) && self->fan_count < FANS_MAX)
         take_fan(self, name);
-    for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
-        if (strncmp(name, kinds[i].prefix, strlen(kinds[i].prefix)) != 0 ||
-            !self->is[kinds[i].mac] || self->sensor_count == SENSORS_MAX)
-            continue;
-        thermometer_t *sensor = &self->sensors[self->sensor_count];
-        sensor->kind = i;
-        self->sensor_count += mlx_smc_key(self->smc, name, &sensor->key);
+    const mlx_heat_kind_t *kind = mlx_heat_kind(&self->mac, name);
+    if (!kind || self->sensor_count == SENSORS_MAX)
         return;
-    }
-}
-
-static void learn_mac(state_t *self)
-{
-    int64_t arm = 0;
-    char name[64];
-    self->is[ANY_MAC] = true;
-    self->is[APPLE_SILICON] = mlx_sysctl_int("hw.optional.arm64", &arm) && arm;
-    self->is[INTEL] = !self->is[APPLE_SILICON];
-    self->is[SUPER_CORES] =
-        mlx_sysctl_text("hw.perflevel0.name", name, sizeof name) && strncmp(name, "Super", 5) == 0;
+    thermometer_t *sensor = &self->sensors[self->sensor_count];
+    sensor->kind = kind;
+    self->sensor_count += mlx_smc_key(self->smc, name, &sensor->key);
 }
 
 static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err)
@@ -129,7 +87,7 @@ static int probe_smc(void **state, const mlx_sensor_env_t *env, mlx_error_t *err
         return -1;
     state_t *self = mlx_alloc(1, sizeof *self);
     self->smc = smc;
-    learn_mac(self);
+    mlx_mac_learn(&self->mac);
     uint32_t count = mlx_smc_count(smc);
     for (uint32_t i = 0; i < count && i < KEYS_MAX; i++) {
         char name[5];
@@ -152,9 +110,9 @@ static size_t read_temperatures(state_t *self, mlx_readings_t *out)
         const thermometer_t *sensor = &self->sensors[i];
         char label[64];
         double celsius;
-        snprintf(label, sizeof label, "%s %s", kinds[sensor->kind].label, sensor->key.name);
+        snprintf(label, sizeof label, "%s %s", sensor->kind->label, sensor->key.name);
         if (mlx_smc_read(self->smc, &sensor->key, &celsius))
-            mlx_heat_add(&heat, kinds[sensor->kind].place, label, "smc", celsius, out);
+            mlx_heat_add(&heat, sensor->kind->place, label, "smc", celsius, out);
     }
     mlx_heat_publish(&heat, "AppleSMC has no such temperature", out);
     return heat.sensors;

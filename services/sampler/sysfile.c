@@ -179,6 +179,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/*  A folder lists its entries in no order: of too many the lowest stay, at each look the same. */
+static void replace_highest(unsigned *numbers, size_t count, unsigned number)
+{
+    size_t highest = 0;
+    for (size_t i = 1; i < count; i++)
+        if (numbers[i] > numbers[highest])
+            highest = i;
+    if (number < numbers[highest])
+        numbers[highest] = number;
+}
+
 size_t mlx_sysfile_numbers(unsigned *out, size_t max, const char *prefix, const char *suffix,
                            const char *fmt, ...)
 {
@@ -191,8 +202,15 @@ size_t mlx_sysfile_numbers(unsigned *out, size_t max, const char *prefix, const 
         return 0;
     size_t count = 0;
     const struct dirent *entry;
-    while (count < max && (entry = readdir(dir)))
-        count += match(entry->d_name, prefix, suffix, &out[count]);
+    while (max && (entry = readdir(dir))) {
+        unsigned number;
+        if (!match(entry->d_name, prefix, suffix, &number))
+            continue;
+        if (count < max)
+            out[count++] = number;
+        else
+            replace_highest(out, count, number);
+    }
     closedir(dir);
     qsort(out, count, sizeof *out, ascending);
     return count;

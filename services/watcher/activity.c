@@ -148,6 +148,15 @@ static mlx_value_t *last_of(const mlx_activity_last_t *last)
     return map;
 }
 
+static mlx_value_t *cut_of(const mlx_activity_cut_t *cut)
+{
+    mlx_value_t *map = mlx_value_map();
+    mlx_value_set_int(map, "t", cut->t_us);
+    set_count(map, "asked", cut->asked);
+    set_count(map, "kept", cut->kept);
+    return map;
+}
+
 /*  Ollama's reply counts the whole prompt and times only what was not cached: the share that its
  *  runner knows is taken out of the speed. */
 static void leave_cached_out(mlx_activity_last_t *tap, const mlx_activity_last_t *own)
@@ -285,5 +294,7 @@ mlx_value_t *mlx_activity_message(const mlx_activity_sources_t *s)
     mlx_activity_last_t last;
     if (last_request(s, &last))
         mlx_value_set(d, "last", last_of(&last));
+    if (s->cut && s->cut->t_us)
+        mlx_value_set(d, "cut", cut_of(s->cut));
     return d;
 }

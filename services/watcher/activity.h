@@ -54,6 +54,13 @@ typedef struct {
     double prompt_cached; /* of prompt_tokens, found in the cache */
 } mlx_activity_last_t;
 
+/*  A prompt that was longer than the context: the server left the middle of it out. */
+typedef struct {
+    int64_t t_us; /* wall clock; 0: there was none */
+    double asked; /* tokens that it had */
+    double kept;  /* tokens that the model was given */
+} mlx_activity_cut_t;
+
 typedef struct {
     int64_t looked_us; /* monotonic, when the source was looked at last; 0: it is always current */
     bool available;    /* the source works; false: nothing below counts */
@@ -70,6 +77,7 @@ typedef struct {
     size_t list_count;
     mlx_activity_request_t list[MLX_ACTIVITY_REQUESTS_MAX];
     mlx_activity_last_t last;
+    mlx_activity_cut_t cut; /* the newest; only a log tells */
 } mlx_activity_t;
 
 /*  Everything unknown. */
@@ -83,6 +91,7 @@ typedef struct {
     const mlx_activity_t *tap;
     const mlx_activity_t *own;       /* runner, slots or metrics */
     const char *own_source;          /* their name in the message */
+    const mlx_activity_cut_t *cut;   /* NULL: nothing is known of any */
     const struct mlx_totals *totals; /* NULL: none are told */
     const char *reason;              /* why OWN is absent or not better; NULL: nothing to say */
 } mlx_activity_sources_t;

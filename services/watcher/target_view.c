@@ -218,6 +218,7 @@ mlx_value_t *mlx_target_activity(mlx_target_t *self, const mlx_activity_t *tap)
     mlx_activity_sources_t sources = {.tap = tap ? &tapped : NULL,
                                       .own = &best,
                                       .own_source = source,
+                                      .cut = &own.log.cut,
                                       .totals = totals,
                                       .reason = reason};
     return mlx_activity_message(&sources);

@@ -355,6 +355,145 @@ static void gpu_from_hid_where_the_controller_says_0(void **unused)
     mlx_readings_destroy(&r);
 }
 
+/*  Keys of other generations, in the order in which their controllers list them. */
+static const struct {
+    const char *chip;
+    smc_key_t keys[8];
+    double cpu, gpu; /* NaN: absent */
+} chips[] = {
+    /* performance cores and GPU have keys of their own; the efficiency cores alone would be cold */
+    {"Apple M3 Max",
+     {{"TB0T", 31},
+      {"Te05", 40},
+      {"Tf04", 80},
+      {"Tf14", 66},
+      {"Tf28", 70},
+      {"Tf4E", 84},
+      {"Ts0P", 33}},
+     68,
+     68},
+    {"Apple M4 Pro", {{"Te09", 50}, {"Tf04", 90}, {"Tg0G", 61}, {"Tp0e", 70}}, 60, 61},
+    {"Apple M5", {{"Tg1k", 55}, {"Tp00", 0}, {"Tp04", 71}, {"Tp0y", 73}}, 72, 55},
+    {"Apple M2", {{"Tp1h", 41}, {"TVA0", 99}, {"Tg0f", 14}}, 41, NAN},
+};
+
+static void keys_of_other_chips(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < MLX_COUNT(chips); i++) {
+        static const char *const fields[] = {"cpu", "gpu"};
+        const double right[] = {chips[i].cpu, chips[i].gpu};
+        size_t count = 0;
+        while (count < MLX_COUNT(chips[i].keys) && chips[i].keys[count].key)
+            count++;
+        for (size_t k = 0; k < MLX_COUNT(fields); k++) {
+            machine_with(chips[i].keys, count);
+            dd_sysctl_remove("machdep.cpu.brand_string");
+            dd_sysctl_text("machdep.cpu.brand_string", chips[i].chip);
+            double celsius = heat(&mlx_sensor_smc, fields[k]);
+            if (isnan(right[k]) ? !isnan(celsius) : !(fabs(celsius - right[k]) < 1e-4))
+                fail_msg("%s: %s is %g, not %g", chips[i].chip, fields[k], celsius, right[k]);
+        }
+    }
+    /* where the SMC has both, the HID sensors are not asked */
+    mlx_error_t err = {0};
+    machine_with(chips[0].keys, 7);
+    dd_sysctl_remove("machdep.cpu.brand_string");
+    dd_sysctl_text("machdep.cpu.brand_string", "Apple M3 Max");
+    assert_null(read_one(&mlx_sensor_hid, 1, &err));
+    assert_non_null(strstr(err.text, "AppleSMC has the same"));
+}
+
+/*  A fixed reference is no temperature: on an idle machine it would be the hottest. */
+static void what_others_are_calibrated_by(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *product;
+        double celsius;
+    } hid[] = {{"PMU tcal", 51.85},   {"PMU tdie4", 33},          {"PMU2 tcal", 51.82},
+               {"PMU2 tdie5", 35},    {"PMU tdev1", -22.15},      {"PMU tdev4", -9200},
+               {"NAND CH0 temp", 32}, {"gas gauge battery", 30.9}};
+    mlx_error_t err = {0};
+    dd_machine_vm();
+    for (size_t i = 0; i < MLX_COUNT(hid); i++) {
+        dd.hid[dd.hid_count].product = hid[i].product;
+        dd.hid[dd.hid_count++].celsius = hid[i].celsius;
+    }
+    mlx_readings_t *r = read_one(&mlx_sensor_hid, 1, &err);
+    assert_non_null(r);
+    is_real(topic(r, "sensor.temperature"), "max", 35);
+    is_real(topic(r, "sensor.temperature"), "cpu", 33);
+    assert_int_equal(mlx_value_size(mlx_value_get(topic(r, "sensor.temperature"), "sensor")), 4);
+    mlx_readings_destroy(&r);
+}
+
+/*  Every way in which a controller writes a number. */
+static void values_of_all_types(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *type, *bytes;
+        uint32_t size;
+        double value; /* NaN: no number */
+    } rows[] = {
+        {"flt ", "\0\0\x80\x41", 4, 16}, {"ioft", "\0\x80\x2a\0\0\0\0\0", 8, 42.5},
+        {"sp78", "\x3c\x80", 2, 60.5},   {"sp87", "\x1e\x40", 2, 60.5},
+        {"sp96", "\x0f\x20", 2, 60.5},   {"spa5", "\x07\x90", 2, 60.5},
+        {"spb4", "\x03\xc8", 2, 60.5},   {"sp5a", "\x78\x80", 2, 30.125},
+        {"spf0", "\x00\x3c", 2, 60},     {"fpe2", "\x00\xf2", 2, 60.5},
+        {"fp88", "\x3c\x80", 2, 60.5},   {"si8 ", "\x32", 1, 50},
+        {"si16", "\x00\x32", 2, 50},     {"ui16", "\x00\x32", 2, 50},
+        {"sp79", "\x3c\x80", 2, NAN}, /* 17 bits */
+        {"sp7g", "\x3c\x80", 2, NAN},    {"fpe2", "\0\0\0\xf2", 4, NAN},
+        {"flag", "\x32", 1, NAN},        {"{jst", "\x32\x32\x32\x32", 4, NAN},
+    };
+    for (size_t i = 0; i < MLX_COUNT(rows); i++) {
+        dd_machine_m4();
+        dd_node("AppleSMC", "AppleSMC", "AppleSMCKeysEndpoint", -1);
+        dd_smc_bytes("Tp01", rows[i].type, rows[i].bytes, rows[i].size);
+        dd_smc_bytes("#KEY", "ui32", "\0\0\0\2", 4);
+        double celsius = heat(&mlx_sensor_smc, "cpu");
+        if (isnan(rows[i].value) ? !isnan(celsius) : celsius != rows[i].value)
+            fail_msg("%s: %g, not %g", rows[i].type, celsius, rows[i].value);
+    }
+}
+
+/*  Counters in every unit, batches of other lengths, and one that is set back. */
+static const struct {
+    const char *unit;
+    int64_t a_batch;
+    double seconds; /* between batches */
+} counters[] = {
+    {"mJ", 20000, 1},     {"uJ", 20000000, 1}, {"nJ", 20000000000, 1},
+    {"J", 20, 1},         {"mJ ", 10000, .5},  {"mJ", 60000, 3},
+    {"uJ", 100000000, 5}, {"mJ", 180000, 9},   {"nJ", 6600000000, .33},
+};
+
+static void batches_of_other_lengths_and_units(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < MLX_COUNT(counters); i++)
+        for (int back = 0; back < 2; back++) {
+            int64_t values[LOOKS];
+            double watts[LOOKS];
+            for (int k = 0; k < LOOKS; k++) {
+                values[k] = counters[i].a_batch * (int64_t)(k / counters[i].seconds);
+                if (back && k >= 40) /* a driver that was started anew counts from 0 */
+                    values[k] -= counters[i].a_batch * (int64_t)(40 / counters[i].seconds);
+            }
+            dd_machine_vm();
+            dd_energy_series("CPU Energy", counters[i].unit, values, LOOKS);
+            double energy = watch("cpu", LOOKS, 1, watts);
+            for (int k = 20; k < LOOKS; k++)
+                if (!(watts[k] > 9 && watts[k] < 24))
+                    fail_msg("%s, %g s, look %d: %g W", counters[i].unit, counters[i].seconds, k,
+                             watts[k]);
+            double right = 20.0 * (LOOKS - 1);
+            assert_true(energy > right - 20 * (2 * counters[i].seconds + 1) && energy <= right);
+        }
+}
+
 /*  Counters move in batches: what came in less than one says nothing of the power. */
 static void no_power_before_a_whole_batch(void **unused)
 {
@@ -394,6 +533,10 @@ int main(void)
         TEST(ts_keys_are_cores_only_where_cores_are_super),
         TEST(every_core_of_an_ultra_counts),
         TEST(gpu_from_hid_where_the_controller_says_0),
+        TEST(keys_of_other_chips),
+        TEST(what_others_are_calibrated_by),
+        TEST(values_of_all_types),
+        TEST(batches_of_other_lengths_and_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@ import struct
 
 U32, I32, F32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 FLOAT32, FLOAT16 = 0, 1
-VOCABULARY = 8192
+VOCABULARY, BYTES = 8192, 256
 
 
 def text(value):
@@ -33,13 +33,15 @@ def kind_of(v):
 
 def write(path, architecture, pairs, tensors):
     """PAIRS: keys behind the architecture's name; TENSORS: name -> shape, innermost first."""
-    words = ["<unk>", "<s>", "</s>"] + [f"w{i}" for i in range(VOCABULARY - 3)]
+    count = VOCABULARY - 3 - BYTES
+    letters = [f"<0x{i:02X}>" for i in range(BYTES)]  # what is no word is read byte by byte
+    words = ["<unk>", "<s>", "</s>"] + letters + [f"w{i}" for i in range(count)]
     all_pairs = {
         "general.architecture": architecture,
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.tokens": words,
         "tokenizer.ggml.scores": [0.0] * VOCABULARY,
-        "tokenizer.ggml.token_type": [2] + [3] * 2 + [1] * (VOCABULARY - 3),
+        "tokenizer.ggml.token_type": [2] + [3] * 2 + [6] * BYTES + [1] * count,
         "tokenizer.ggml.bos_token_id": 1,
         "tokenizer.ggml.eos_token_id": 2,
         **{f"{architecture}.{key}": v for key, v in pairs.items()},

@@ -5,94 +5,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "common/base/json.h"
-#include "proto/catalogue.h"
-#include "services/recorder/findings.h"
-
-#define SECOND INT64_C(1000000)
-#define MINUTE (60 * SECOND)
-#define T0 INT64_C(1795000000000000)
-
-typedef struct {
-    mlx_findings_t *findings;
-    int64_t now;
-    mlx_buf_t told; /* "rule state: summary; remedy" lines */
-} rig_t;
-
-static void publish(void *arg, const char *topic, const mlx_value_t *d)
-{
-    rig_t *rig = arg;
-    mlx_error_t err = {0};
-    if (mlx_catalogue_check(mlx_catalogue_find(topic), d, &err))
-        fail_msg("%s: %s", topic, err.text);
-    mlx_buf_printf(&rig->told, "%s %s: %s; %s\n", topic + strlen("finding."),
-                   mlx_value_str(d, "state"), mlx_value_str(d, "summary"),
-                   mlx_value_str(d, "remedy"));
-}
-
-static int setup(void **state)
-{
-    rig_t *rig = mlx_alloc(1, sizeof *rig);
-    rig->now = T0;
-    rig->findings = mlx_findings_new(&(mlx_findings_hooks_t){.publish = publish, .arg = rig});
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    rig_t *rig = *state;
-    mlx_findings_destroy(&rig->findings);
-    mlx_buf_clear(&rig->told);
-    mlx_free_p(&rig);
-    return 0;
-}
-
-/*  JSON, of which "$" stands for the time now in microseconds. */
-static void say(rig_t *rig, const char *topic, const char *json)
-{
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-    char name[200];
-    mlx_error_t err = {0};
-    for (; *json; json++)
-        if (*json == '$')
-            mlx_buf_printf(&text, "%lld", (long long)rig->now);
-        else
-            mlx_buf_putc(&text, *json);
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *d = mlx_json_parse(text.data, text.len, &err);
-    if (!d || mlx_catalogue_check(mlx_catalogue_find(topic), d, &err))
-        fail_msg("%s: %s", topic, err.text);
-    snprintf(name, sizeof name, "%s", topic);
-    mlx_message_t message = {.topic = name, .t = rig->now, .d = d};
-    mlx_findings_message(rig->findings, &message);
-}
-
-typedef struct {
-    const char *topic, *json;
-} line_t;
-
-/*  The lines again every five seconds, as their services would. */
-static void pass(rig_t *rig, const line_t *lines, int64_t us)
-{
-    for (int64_t end = rig->now + us; rig->now < end; rig->now += 5 * SECOND) {
-        for (const line_t *line = lines; line->topic; line++)
-            say(rig, line->topic, line->json);
-        mlx_findings_tick(rig->findings, rig->now);
-    }
-}
-
-#define OLLAMA "runtime.ollama.here."
-#define LLAMA "runtime.llamacpp.there."
-#define LOADED(name, more)                                                                         \
-    "{\"reachable\":true,\"kind\":\"ollama\",\"url\":\"http://"                                    \
-    "here\",\"models\":[{\"name\":\"" name "\"," more "}]}"
-#define NOTHING "{\"reachable\":true,\"kind\":\"ollama\",\"url\":\"http://here\",\"models\":[]}"
-#define WHOLE "\"size\":9000000000,\"vram\":9000000000,\"context\":4096"
-#define LAST(more)                                                                                 \
-    "{\"busy\":false,\"model\":\"m:1b\",\"last\":{\"model\":\"m:1b\",\"t\":$," more "}}"
+#include "finding_rig.h"
 
 typedef struct {
     const char *rule;
@@ -109,6 +24,16 @@ static const case_t cases[] = {
                  {OLLAMA "activity", LAST("\"prompt_tokens\":2000,\"tokens\":900")}},
      .minutes = 1,
      .says = "its 4096 tokens are the whole context of 4096; load it with more context"},
+    {.rule = "prompt_truncated", /* the server's log tells how long it was */
+     .sick = {{OLLAMA "models", LOADED("m:1b", WHOLE)},
+              {OLLAMA "activity", "{\"busy\":false,\"cut\":{\"t\":$,\"asked\":16000,"
+                                  "\"kept\":4096}}"}},
+     .healthy = {{OLLAMA "models", LOADED("m:1b", WHOLE)}, /* that was another model's */
+                 {OLLAMA "activity", "{\"busy\":false,\"cut\":{\"t\":$,\"asked\":16000,"
+                                     "\"kept\":8192}}"}},
+     .minutes = 1,
+     .says = "m:1b: a prompt was cut to 4096 of its 16000 tokens: its context is 4096; load it "
+             "with more context: OLLAMA_CONTEXT_LENGTH=20480 ollama serve"},
     {.rule = "context_full", /* clients leave ":latest" out */
      .sick = {{OLLAMA "models", LOADED("m:1b:latest", WHOLE)},
               {OLLAMA "activity", LAST("\"prompt_tokens\":3000,\"tokens\":800")}},

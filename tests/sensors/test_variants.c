@@ -1,11 +1,14 @@
 /*  The kinds of what people reported (test_reports.c), in the spellings of other machines. */
 #include "rig.h"
 #include "services/sampler/cpu_kinds.h"
+#include "services/sampler/sysfile.h"
+#include "watch.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +147,29 @@ static void test_the_cache_of_zfs(void **state)
     }
 }
 
+/*  A container in a container has long paths in every hierarchy. */
+static void test_a_group_behind_long_lines(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    char groups[8192] = "";
+    for (int i = 13; i > 1; i--) {
+        char line[512];
+        snprintf(line, sizeof line, "%d:c%d:/docker/%0*d\n", i, i, 400, i);
+        memcpy(groups + strlen(groups), line, strlen(line) + 1);
+    }
+    memcpy(groups + strlen(groups), "1:hugetlb,memory:/pod\n0::/\n", 28);
+    rig_open_empty(&rig, "memory");
+    rig_plant(&rig, "proc/meminfo", MEMINFO);
+    rig_plant(&rig, "proc/self/cgroup", groups);
+    rig_plant(&rig, "sys/fs/cgroup/memory/pod/memory.limit_in_bytes", "3000000000\n");
+    rig_plant(&rig, "sys/fs/cgroup/memory/pod/memory.usage_in_bytes", "1000000000\n");
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, MEM, "available", 2e9);
+    check(&rig, MEM, "limit", 3e9);
+}
+
 /* ---- batteries ---- */
 
 static void plant_supply(const rig_t *rig, const char *name, const file_t *files)
@@ -254,6 +280,99 @@ static void test_an_account_without_a_slot(void **state)
     check(&rig, GPU, "memory_used", 1024 * KIB);
 }
 
+/*  Displays, management controllers and the parts of divided GPUs take numbers too: the GPUs behind
+ *  them are seen, each time the same. */
+static void test_cards_behind_many_others(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open_empty(&rig, "drm");
+    for (int i = 0; i < 72; i++) {
+        MLX_CLEANUP(mlx_free_p) char *slot = mlx_format("0000:%02x:00.0", i);
+        plant_card(&rig, i, i % 9 == 8 ? "amdgpu" : "ast", slot);
+    }
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_string_equal(rig_str(&rig, "sensor.gpu.7", "id"), "drm:0000:47:00.0");
+    assert_null(rig_str(&rig, "sensor.gpu.8", "id"));
+}
+
+/*  Clients of xe count cycles, of an engine with parts; memory in more regions than others have. */
+static void test_clients_that_count_cycles(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open_empty(&rig, "drm");
+    plant_card(&rig, 0, "xe", "0000:03:00.0");
+    rig_plant_link(&rig, "proc/77/fd/5", "/dev/dri/renderD128");
+    static const struct {
+        long long ccs, total; /* of the first class, four engines */
+        double share;         /* NAN: not known */
+    } rows[] = {
+        {1000, 100000, NAN},   {201000, 200000, 0.5}, {201000, 200000, NAN}, /* no time went by */
+        {601000, 300000, 1},   {50, 400000, NAN},     {50, 100, NAN}, /* woken: from 0 again */
+        {200050, 100100, 0.5}, {200050, 200100, 0},
+    };
+    for (size_t i = 0; i < MLX_COUNT(rows); i++) {
+        MLX_CLEANUP(mlx_free_p)
+        char *text = mlx_format(
+            "drm-driver:\txe\ndrm-client-id:\t9\ndrm-pdev:\t0000:03:00.0\n"
+            "drm-total-a0:\t1 KiB\ndrm-total-b0:\t1 KiB\ndrm-total-c0:\t1 KiB\n"
+            "drm-total-d0:\t1 KiB\ndrm-total-e0:\t1 KiB\ndrm-total-f0:\t1 KiB\n"
+            "drm-total-system:\t0\ndrm-total-stolen:\t1 KiB\ndrm-total-vram0:\t99 KiB\n"
+            "drm-resident-vram0:\t64 KiB\ndrm-shared-vram0:\t32 KiB\n"
+            "drm-cycles-rcs:\t0\ndrm-total-cycles-rcs:\t%lld\n"
+            "drm-cycles-ccs:\t%lld\ndrm-total-cycles-ccs:\t%lld\ndrm-engine-capacity-ccs:\t4\n",
+            rows[i].total, rows[i].ccs, rows[i].total);
+        if (i == 0)
+            rig_plant(&rig, "proc/77/fdinfo/5", text);
+        else
+            rig_write(&rig, "proc/77/fdinfo/5", text);
+        if (i == 0)
+            assert_int_equal(rig_probe(&rig), 0);
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        check(&rig, GPU, "memory_used", 64 * KIB);
+        double busy = rig_real(&rig, GPU, "utilization");
+        if (isnan(rows[i].share) ? busy > 0 : !(fabs(busy - rows[i].share) < 1e-9))
+            fail_msg("row %zu: %g, not %g", i, busy, rows[i].share);
+    }
+}
+
+/*  A card's energy that is set back is no power below 0, and none of thousands of watts. */
+static void test_an_energy_counter_that_is_set_back(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"energy1_input", "energy2_input"};
+    for (size_t i = 0; i < MLX_COUNT(files); i++) {
+        MLX_CLEANUP(rig_close) rig_t rig = {0};
+        MLX_CLEANUP(mlx_free_p)
+        char *file = mlx_format("sys/class/drm/card0/device/hwmon/hwmon2/%s", files[i]);
+        rig_open_empty(&rig, "drm");
+        plant_card(&rig, 0, "xe", "0000:03:00.0");
+        static const struct {
+            const char *energy;
+            double watts; /* NAN: not known */
+        } rows[] = {
+            {"4294000000\n", NAN}, {"4294900000\n", 0.9},
+            {"100000\n", NAN},     {"20100000\n", 20},
+            {"?\n", NAN},          {"60100000\n", NAN},
+            {"75100000\n", 15},    {"9000000000000\n", NAN},
+        };
+        for (size_t k = 0; k < MLX_COUNT(rows); k++) {
+            if (k == 0)
+                rig_plant(&rig, file, rows[k].energy);
+            else
+                rig_write(&rig, file, rows[k].energy);
+            if (k == 0)
+                assert_int_equal(rig_probe(&rig), 0);
+            (void)rig_sample(&rig, 1);
+            double watts = rig_real(&rig, GPU, "power");
+            if (isnan(rows[k].watts) ? !isnan(watts) : !(fabs(watts - rows[k].watts) < 1e-9))
+                fail_msg("row %zu: %g W, not %g", k, watts, rows[k].watts);
+        }
+    }
+}
+
 /* ---- temperatures ---- */
 
 static void test_thousandths_and_degrees(void **state)
@@ -305,7 +424,107 @@ static void test_a_drive_with_several_sensors(void **state)
     check_absent(&rig, TEMP, "gpu");
 }
 
+/*  A processor of 144 cores has as many sensors and one of the package: none is left out, whatever
+ *  the folder's order. */
+static void test_a_sensor_of_each_core(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open_empty(&rig, "hwmon");
+    rig_plant(&rig, "sys/class/hwmon/hwmon0/name", "coretemp\n");
+    for (int i = 145; i >= 1; i--) {
+        MLX_CLEANUP(mlx_free_p) char *base = mlx_format("sys/class/hwmon/hwmon0/temp%d", i);
+        MLX_CLEANUP(mlx_free_p) char *input = mlx_format("%s_input", base);
+        MLX_CLEANUP(mlx_free_p) char *label = mlx_format("%s_label", base);
+        MLX_CLEANUP(mlx_free_p) char *core = mlx_format("Core %d\n", i - 2);
+        rig_plant(&rig, input, i == 145 ? "88000\n" : i == 1 ? "71000\n" : "60000\n");
+        rig_plant(&rig, label, i == 1 ? "Package id 0\n" : core);
+    }
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    check(&rig, TEMP, "cpu", 71);
+    check(&rig, TEMP, "max", 88);
+    assert_int_equal(rig_items(&rig, TEMP, "sensor"), 145);
+}
+
+/*  Of more than fit it is the lowest that stay. */
+static void test_the_lowest_numbers_stay(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    unsigned numbers[5];
+    rig_open_empty(&rig, "hwmon");
+    for (int i = 0; i < 40; i++) {
+        MLX_CLEANUP(mlx_free_p) char *path = mlx_format("sys/x/card%d", (i * 7 + 3) % 40);
+        rig_plant(&rig, path, "");
+    }
+    assert_int_equal(mlx_sysfile_numbers(numbers, 5, "card", "", "%s/x", rig.sys), 5);
+    for (unsigned i = 0; i < 5; i++)
+        assert_int_equal(numbers[i], i);
+}
+
+/*  A shelf of disks: the 28th is sdab. Nobody asks it while it moves nothing. */
+static void test_a_disk_behind_the_letters(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"sdab", "sdaaa"};
+    for (size_t i = 0; i < MLX_COUNT(names); i++) {
+        MLX_CLEANUP(rig_close) rig_t rig = {0};
+        watch_t disk;
+        rig_open_empty(&rig, "hwmon");
+        rig_plant(&rig, "sys/class/hwmon/hwmon0/name", "drivetemp\n");
+        rig_plant(&rig, "sys/class/hwmon/hwmon0/temp1_input", "31000\n");
+        rig_plant(&rig, "sys/class/hwmon/hwmon1/name", "k10temp\n");
+        rig_plant(&rig, "sys/class/hwmon/hwmon1/temp1_input", "45000\n");
+        MLX_CLEANUP(mlx_free_p)
+        char *stat = mlx_format("sys/class/hwmon/hwmon0/device/block/%s/stat", names[i]);
+        rig_plant(&rig, stat, "5 0 7 1 9 0 3 1 0 0 0\n");
+        assert_int_equal(rig_probe(&rig), 0);
+        assert_int_equal(rig_sample(&rig, 1), 0);
+        watch_start(&disk, &rig, "sys/class/hwmon/hwmon0");
+        for (int k = 0; k < 300; k++)
+            assert_int_equal(rig_sample(&rig, 1), 0);
+        assert_int_equal(watch_read(&disk, "temp1_input"), 0);
+        watch_end(&disk);
+    }
+}
+
 /* ---- kinds of cores ---- */
+
+static const char *cluster_of(const rig_t *rig, size_t core)
+{
+    return mlx_value_str(rig_item(rig, "sensor.cpu", "core", core), "cluster");
+}
+
+/*  A core that is switched on later is not taken for a fast one; one that nobody lists has no kind,
+ *  and both threads of a core are of its kind. */
+static void test_hybrid_cores_that_come_later(void **state)
+{
+    (void)state;
+    MLX_CLEANUP(rig_close) rig_t rig = {0};
+    rig_open_empty(&rig, "cpu");
+    rig_plant(&rig, "sys/devices/cpu_core/cpus", "0-1\n"); /* one core, two threads */
+    rig_plant(&rig, "sys/devices/cpu_atom/cpus", "2\n");
+    rig_plant(&rig, "proc/stat",
+              "cpu  4 0 0 40 0 0 0 0\ncpu0 1 0 0 10 0 0 0 0\ncpu1 1 0 0 10 0 0 0 0\n"
+              "cpu2 1 0 0 10 0 0 0 0\nintr 1\n");
+    assert_int_equal(rig_probe(&rig), 0);
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_string_equal(cluster_of(&rig, 1), "P");
+    assert_string_equal(cluster_of(&rig, 2), "E");
+    rig_write(&rig, "sys/devices/cpu_atom/cpus", "2-3\n");
+    rig_write(&rig, "proc/stat",
+              "cpu  4 0 0 40 0 0 0 0\ncpu0 1 0 0 10 0 0 0 0\ncpu1 1 0 0 10 0 0 0 0\n"
+              "cpu2 1 0 0 10 0 0 0 0\ncpu3 1 0 0 10 0 0 0 0\ncpu9 1 0 0 10 0 0 0 0\nintr 1\n");
+    assert_int_equal(rig_sample(&rig, 1), 0);
+    assert_string_equal(cluster_of(&rig, 3), "E");
+    assert_null(cluster_of(&rig, 4));
+    int64_t cores = 0;
+    assert_true(mlx_value_int(rig_item(&rig, "sensor.cpu", "cluster", 0), "cores", &cores) &&
+                cores == 2);
+    assert_true(mlx_value_int(rig_item(&rig, "sensor.cpu", "cluster", 1), "cores", &cores) &&
+                cores == 2);
+}
 
 static void test_cores_of_arm(void **state)
 {
@@ -356,6 +575,14 @@ int main(void)
         cmocka_unit_test(test_cards_of_older_drivers),
         cmocka_unit_test(test_an_account_without_a_slot),
         cmocka_unit_test(test_cores_of_arm),
+        cmocka_unit_test(test_hybrid_cores_that_come_later),
+        cmocka_unit_test(test_a_group_behind_long_lines),
+        cmocka_unit_test(test_cards_behind_many_others),
+        cmocka_unit_test(test_clients_that_count_cycles),
+        cmocka_unit_test(test_an_energy_counter_that_is_set_back),
+        cmocka_unit_test(test_a_sensor_of_each_core),
+        cmocka_unit_test(test_the_lowest_numbers_stay),
+        cmocka_unit_test(test_a_disk_behind_the_letters),
         cmocka_unit_test(test_thousandths_and_degrees),
         cmocka_unit_test(test_a_drive_with_several_sensors),
     };

@@ -77,6 +77,21 @@ static void believes_the_best_source(void **state)
     assert_int_equal(mlx_value_size(d), 0);
 }
 
+static void tells_what_was_cut(void **state)
+{
+    (void)state;
+    int64_t asked = 0;
+    mlx_activity_cut_t cut = {0};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *none = mlx_activity_message(&(mlx_activity_sources_t){.cut = &cut});
+    assert_null(mlx_value_get(none, "cut"));
+    cut = (mlx_activity_cut_t){1700000000000000, 16000, 4096};
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *d = mlx_activity_message(&(mlx_activity_sources_t){.cut = &cut});
+    assert_true(mlx_value_int(mlx_value_get(d, "cut"), "asked", &asked) && asked == 16000);
+    assert_true(mlx_value_int(mlx_value_get(d, "cut"), "kept", &asked) && asked == 4096);
+}
+
 static void tells_everything_it_knows(void **state)
 {
     (void)state;
@@ -260,6 +275,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(believes_the_best_source),
         cmocka_unit_test(tells_everything_it_knows),
+        cmocka_unit_test(tells_what_was_cut),
         cmocka_unit_test(counts_each_request_once),
         cmocka_unit_test(takes_the_cached_part_out_of_the_prompt_speed),
         cmocka_unit_test(adds_runners_up),

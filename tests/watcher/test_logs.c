@@ -179,6 +179,34 @@ static void reads_ollama(void **state)
     assert_int_equal(fact.what, MLX_LOG_STRANGE);
 }
 
+/*  As Ollama's runners of several years say it; what cannot be one is none. */
+static void reads_a_prompt_that_was_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        double asked, kept; /* 0: it says nothing */
+    } lines[] = {
+        {"msg=\"truncating input prompt\" limit=4096 prompt=16000 keep=4 new=4096", 16000, 4096},
+        {"msg=\"truncating input prompt\" limit=2048 prompt=2049 keep=24 new=1037", 2049, 1037},
+        {"msg=\"truncating input prompt\" limit=8192 prompt=9000 numKeep=5", 9000, 8192},
+        {"msg=\"truncating input prompt\" limit=4096 prompt=4096 keep=4 new=4096", 0, 0},
+        {"msg=\"truncating input prompt\" limit=4096 prompt=-9 keep=4", 0, 0},
+        {"msg=\"truncating input prompt\" prompt=16000", 0, 0},
+        {"msg=\"say: truncating input prompt limit=1 prompt=2\" prompt=16000", 0, 0},
+        {"msg=\"truncating input prompt\" limit=1e99 prompt=1e300", 0, 0},
+    };
+    for (size_t i = 0; i < MLX_COUNT(lines); i++) {
+        MLX_CLEANUP(mlx_free_p) char *line = mlx_format(SLOG("%s"), lines[i].text);
+        mlx_log_fact_t fact;
+        read_as("ollama", line, &fact);
+        if ((fact.what == MLX_LOG_CUT) != (lines[i].asked > 0))
+            fail_msg("%s: %d", line, (int)fact.what);
+        if (lines[i].asked > 0 && (fact.prompt != lines[i].asked || fact.total != lines[i].kept))
+            fail_msg("%s: %g of %g", line, fact.total, fact.prompt);
+    }
+}
+
 static void reads_lmstudio_omlx_and_mlx_lm(void **state)
 {
     (void)state;
@@ -310,6 +338,22 @@ static void tells_a_request_as_the_api_does(void **state)
     assert_string_equal(tale.last.outcome, "ok");
     assert_true(tale.seen.tokens_total == 40 && tale.seen.prompt_tokens_total == 8);
     assert_true(tale.seen.requests == 0 && tale.seen.requests_total == 1);
+    end(&tale);
+}
+
+/*  The line comes before the request, and stands until the next one. */
+static void keeps_what_was_cut(void **state)
+{
+    (void)state;
+    tale_t tale;
+    begin(&tale, "ollama");
+    write_line(&tale, SLOG("msg=\"Listening on 127.0.0.1:11434\""));
+    assert_true(tale.seen.cut.t_us == 0);
+    write_line(&tale,
+               SLOG("msg=\"truncating input prompt\" limit=4096 prompt=16000 keep=4 new=4096"));
+    write_line(&tale, "slot launch_slot_: id  0 | task 12 | processing task, is_child = 0");
+    assert_true(tale.seen.cut.asked == 16000 && tale.seen.cut.kept == 4096);
+    assert_true(tale.seen.cut.t_us > WALL);
     end(&tale);
 }
 
@@ -515,6 +559,8 @@ int main(void)
         cmocka_unit_test(reads_a_router_and_a_load),
         cmocka_unit_test(believes_no_text_of_others),
         cmocka_unit_test(reads_ollama),
+        cmocka_unit_test(reads_a_prompt_that_was_cut),
+        cmocka_unit_test(keeps_what_was_cut),
         cmocka_unit_test(reads_lmstudio_omlx_and_mlx_lm),
         cmocka_unit_test(unwraps_journal_and_docker),
         cmocka_unit_test(tells_a_request_as_the_api_does),

@@ -35,6 +35,7 @@ typedef enum {
     MLX_LOG_DRAFTED,   /* DRAFTED were proposed, ACCEPTED taken */
     MLX_LOG_CANCELLED, /* its client went */
     MLX_LOG_ENDED,     /* it is over; HELD: prompt and generated tokens but the newest */
+    MLX_LOG_CUT,       /* a prompt of PROMPT tokens was cut to TOTAL */
     MLX_LOG_REQUEST,   /* a whole request in one line: what is known of it is said */
 } mlx_log_what_t;
 
@@ -44,7 +45,7 @@ typedef struct {
     int64_t slot, task; /* -1: not said */
     double done, total, cached;
     double tokens, seconds, rate;
-    double prompt; /* REQUEST: tokens of its prompt */
+    double prompt; /* REQUEST, CUT: tokens of its prompt */
     double drafted, accepted;
     double held;
     int status; /* HTTP; 0: not said */

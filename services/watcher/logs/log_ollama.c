@@ -73,9 +73,22 @@ static const struct {
     {"cache miss", MLX_LOG_STARTED, NULL},
     {"Prompt processing progress", MLX_LOG_PROMPT, NULL},
     {"speculative decode stats", MLX_LOG_DRAFTED, NULL},
+    {"truncating input prompt", MLX_LOG_CUT, NULL},
     {"peak memory", MLX_LOG_ENDED, NULL},
     {"Request terminated", MLX_LOG_CANCELLED, NULL},
 };
+
+/*  "truncating input prompt" limit=4096 prompt=16000 keep=4 new=4096: what is left is "new" where
+ *  that is said. A number that is missing is no reason to believe nothing else. */
+static void read_cut(const char *line, mlx_log_fact_t *out)
+{
+    out->prompt = number_of(line, "prompt");
+    out->total = number_of(line, "new");
+    if (isnan(out->total))
+        out->total = number_of(line, "limit");
+    if (!(out->total > 0 && out->prompt > out->total))
+        out->what = MLX_LOG_NOTHING;
+}
 
 /*  The figures of the MLX engine. Progress counts what was not cached. */
 static void read_figures(const char *line, mlx_log_fact_t *out)
@@ -90,6 +103,8 @@ static void read_figures(const char *line, mlx_log_fact_t *out)
         out->prompt = number_of(line, "total");
         if (isnan(out->tokens) || isnan(out->prompt))
             out->what = MLX_LOG_STRANGE;
+    } else if (out->what == MLX_LOG_CUT) {
+        read_cut(line, out);
     } else if (out->what == MLX_LOG_DRAFTED) {
         out->drafted = number_of(line, "drafted");
         out->accepted = number_of(line, "accepted");

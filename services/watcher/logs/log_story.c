@@ -37,6 +37,7 @@ struct mlx_log_story {
     double tokens_total, prompt_total, requests_total;
     mlx_activity_last_t last;
     char last_model[MLX_LOG_NAME_MAX];
+    mlx_activity_cut_t cut;
 };
 
 mlx_log_story_t *mlx_log_story_new(const mlx_log_grammar_t *format, mlx_ended_sink_t sink)
@@ -440,6 +441,9 @@ void mlx_log_story_add(mlx_log_story_t *self, const mlx_log_fact_t *fact, int64_
     case MLX_LOG_ENDED:
         end(self, fact, now_us, wall_us);
         break;
+    case MLX_LOG_CUT:
+        self->cut = (mlx_activity_cut_t){wall_us, fact->prompt, fact->total};
+        break;
     case MLX_LOG_REQUEST:
         add_request(self, fact, wall_us);
         break;
@@ -531,6 +535,7 @@ void mlx_log_story_activity(const mlx_log_story_t *self, int64_t now_us, mlx_act
     out->prompt_tokens_total = self->prompt_total;
     out->requests_total = self->requests_total;
     out->last = self->last;
+    out->cut = self->cut;
     for (size_t i = 0; i < OPEN && out->list_count < MLX_ACTIVITY_REQUESTS_MAX; i++) {
         const mlx_log_request_t *request = &self->open[i];
         if (!request->used || request->inside)
