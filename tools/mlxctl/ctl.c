@@ -36,10 +36,7 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
         *err = problem;
         return -1;
     }
-    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", self->run_dir);
-    return mlx_error_hint(err,
-                          "is mlx-bus stopped or overloaded? stop it and start the suite again "
-                          "with ./deploy/up");
+    return mlx_bus_silent(err, self->run_dir);
 }
 
 int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
