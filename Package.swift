@@ -58,9 +58,9 @@ let protocolSources = [
 ].map { "proto/" + $0 }
 let clientSources = [
     "base/clock.c", "base/env.c", "base/held.c", "base/paths.c", "base/random.c", "base/units.c", "bus/bus.c",
-    "bus/calls.c", "bus/keys.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/details.c",
-    "view/figures.c", "view/menu_view.c", "view/overview.c", "view/overview_state.c", "view/prompt_words.c",
-    "view/room.c",
+    "bus/calls.c", "bus/keys.c", "bus/last_values.c", "bus/loop.c", "bus/seen.c", "view/bench_words.c",
+    "view/details.c", "view/figures.c", "view/menu_items.c", "view/menu_preferences.c", "view/menu_view.c",
+    "view/overview.c", "view/overview_state.c", "view/prompt_words.c", "view/room.c",
 ].map { "common/" + $0 }
 
 let package = Package(

@@ -397,6 +397,13 @@ static int connect_within(int fd, const struct sockaddr_un *address, int64_t tim
     return 0;
 }
 
+int mlx_bus_silent(mlx_error_t *err, const char *run_dir)
+{
+    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", run_dir);
+    return mlx_error_hint(err, "is mlx-bus stopped or overloaded? stop it and start the suite "
+                               "again with ./deploy/up");
+}
+
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -408,12 +415,8 @@ int mlx_bus_probe(const char *run_dir, mlx_error_t *err)
     int problem = usable ? connect_within(fd, &address, PROBE_US) : errno;
     if (problem == 0)
         return 0;
-    if (problem == ETIMEDOUT) {
-        mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not accept connections",
-                      run_dir);
-        return mlx_error_hint(err, "is mlx-bus stopped or overloaded? stop it and start the suite "
-                                   "again with ./deploy/up");
-    }
+    if (problem == ETIMEDOUT)
+        return mlx_bus_silent(err, run_dir);
     mlx_error_set(err, MLX_ERR_UNAVAILABLE, "no bus at %s: %s", address.sun_path,
                   strerror(problem));
     return mlx_error_hint(err,

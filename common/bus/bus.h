@@ -89,6 +89,9 @@ void mlx_bus_on_broker(mlx_bus_t *self, mlx_timer_fn fn, void *arg);
  *  For tools that would rather fail at once than wait. */
 int mlx_bus_probe(const char *run_dir, mlx_error_t *err);
 
+/*  A broker is there, but does not answer: set ERR (unavailable) with what helps. Returns -1. */
+int mlx_bus_silent(mlx_error_t *err, const char *run_dir);
+
 mlx_bus_stats_t mlx_bus_stats(const mlx_bus_t *self);
 const char *mlx_bus_host(const mlx_bus_t *self);
 const char *mlx_bus_boot(const mlx_bus_t *self);

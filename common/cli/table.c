@@ -205,13 +205,38 @@ static void write_plain(sheet_t *sheet)
         mlx_buf_printf(sheet->out, "%s\n", sheet->table->footer);
 }
 
+/*  Too narrow for columns: each row is its first cell, and below it what the others say. */
+static void write_records(sheet_t *sheet)
+{
+    const mlx_table_t *table = sheet->table;
+    if (table->title)
+        mlx_buf_printf(sheet->out, "%s\n", table->title);
+    for (size_t row = 1; row < table->rows; row++) {
+        char **cells = &table->cells[row * table->columns];
+        mlx_buf_printf(sheet->out, "%s\n", cells[0]);
+        for (size_t i = 1; i < table->columns; i++)
+            if (*cells[i])
+                mlx_buf_printf(sheet->out, "  %s: %s\n", table->cells[i], cells[i]);
+    }
+    if (table->footer)
+        mlx_buf_printf(sheet->out, "%s\n", table->footer);
+}
+
+static bool is_too_wide(const sheet_t *sheet)
+{
+    size_t frame = sheet->term->utf8 ? 4 : 0;
+    return sheet->term->tty && sum_of_widths(sheet) + frame > (size_t)sheet->term->columns;
+}
+
 void mlx_table_write(const mlx_table_t *self, const mlx_term_t *term, mlx_buf_t *out)
 {
     if (!self->columns)
         mlx_panic("table without columns");
     sheet_t sheet = {.table = self, .term = term, .out = out};
     measure(&sheet);
-    if (term->utf8)
+    if (is_too_wide(&sheet))
+        write_records(&sheet);
+    else if (term->utf8)
         write_box(&sheet);
     else
         write_plain(&sheet);

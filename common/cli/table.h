@@ -8,7 +8,8 @@
  *      mlx_table_destroy(&table);
  *
  *  Cells are cleaned for the terminal. On a terminal, a table that is too wide loses the end of its
- *  widest cells; elsewhere nothing is cut.
+ *  widest cells, and where that is not enough each row becomes lines of its own; elsewhere nothing
+ *  is cut.
  */
 #ifndef MLX_COMMON_CLI_TABLE_H
 #define MLX_COMMON_CLI_TABLE_H

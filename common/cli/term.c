@@ -20,6 +20,13 @@ static bool wants_color(bool tty, const mlx_env_t *env)
     return tty && kind && strcmp(kind, "dumb") != 0;
 }
 
+bool mlx_term_draws(const mlx_env_t *env)
+{
+    const char *kind = mlx_env_get(env, "TERM");
+    bool console = kind && (strcmp(kind, "linux") == 0 || strncmp(kind, "linux-", 6) == 0);
+    return !console && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
 mlx_term_t mlx_term_look(int fd, const mlx_env_t *env)
 {
     setlocale(LC_CTYPE, "");
@@ -30,7 +37,7 @@ mlx_term_t mlx_term_look(int fd, const mlx_env_t *env)
         term.rows = size.ws_row;
     }
     term.color = wants_color(term.tty, env);
-    term.utf8 = term.tty && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    term.utf8 = term.tty && mlx_term_draws(env);
     return term;
 }
 
@@ -128,4 +135,47 @@ void mlx_term_put(mlx_buf_t *out, const char *s)
 {
     MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(s, 0);
     mlx_buf_puts(out, clean);
+}
+
+/*  The word at S with the spaces before it: its bytes. Escape sequences count as nothing. */
+static size_t word_at(const char *s, size_t *columns)
+{
+    size_t len = strspn(s, " ");
+    *columns = len;
+    while (s[len] && !strchr(" \n", s[len])) {
+        if (s[len] == '\033') {
+            len += strcspn(s + len, "m\n ");
+            len += s[len] == 'm';
+            continue;
+        }
+        size_t bytes = strcspn(s + len, " \n\033");
+        MLX_CLEANUP(mlx_free_p) char *part = mlx_strndup(s + len, bytes);
+        *columns += mlx_term_width(part);
+        len += bytes;
+    }
+    return len;
+}
+
+char *mlx_term_wrap(const char *text, size_t columns)
+{
+    mlx_buf_t out = {0};
+    size_t used = 0, indent = strspn(text, " ");
+    for (size_t width = 0, len = 0; *text; text += len) {
+        if (*text == '\n') {
+            mlx_buf_putc(&out, '\n');
+            len = 1, used = 0, indent = strspn(text + 1, " ");
+            continue;
+        }
+        len = word_at(text, &width);
+        size_t spaces = strspn(text, " ");
+        if (used > indent && used + width > columns) {
+            mlx_buf_printf(&out, "\n%*s", (int)indent + 2, "");
+            used = indent + 2 + width - spaces;
+            mlx_buf_append(&out, text + spaces, len - spaces);
+            continue;
+        }
+        used += width;
+        mlx_buf_append(&out, text, len);
+    }
+    return mlx_buf_take(&out);
 }

@@ -13,7 +13,7 @@
 typedef struct {
     bool tty;
     bool color;  /* a terminal that knows colours, without NO_COLOR; or CLICOLOR_FORCE */
-    bool utf8;   /* a terminal in a UTF-8 locale */
+    bool utf8;   /* a terminal in a UTF-8 locale that draws what is written in it */
     int columns; /* of the terminal; 80 when unknown */
     int rows;    /* 24 when unknown */
 } mlx_term_t;
@@ -32,6 +32,10 @@ typedef enum {
  *  numbers keep their dot. */
 mlx_term_t mlx_term_look(int fd, const mlx_env_t *env);
 
+/*  Does the terminal show rounded corners and braille? The locale must be UTF-8, and the console of
+ *  Linux takes that but has fonts of a few hundred signs, none of these among them. */
+bool mlx_term_draws(const mlx_env_t *env);
+
 /*  The escape sequence, or "" without colour. */
 const char *mlx_term_style(const mlx_term_t *term, mlx_style_t style);
 
@@ -47,5 +51,10 @@ char *mlx_term_clean(const char *s, size_t width);
 
 /*  The door for text from outside on its way to a terminal: append mlx_term_clean(S) to OUT. */
 void mlx_term_put(mlx_buf_t *out, const char *s);
+
+/*  Copy of TEXT, lines with colours, broken between words at COLUMNS; what continues a line is
+ *  indented further than it. A word that is too long stays whole. Caller owns it and must free
+ *  it. */
+char *mlx_term_wrap(const char *text, size_t columns);
 
 #endif

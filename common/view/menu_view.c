@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "common/base/units.h"
+#include "common/view/bench_words.h"
 #include "common/view/figures.h"
+#include "common/view/menu_items.h"
+#include "common/view/menu_preferences.h"
 #include "common/view/overview_state.h"
 #include "common/view/prompt_words.h"
 #include "proto/buf.h"
@@ -14,16 +17,15 @@
 #define COARSE_S 10.0 /* the age of what is past need not be redrawn every second */
 
 enum {
-    ITEMS_MAX = 24 + MLX_FIGURES_MAX,
     WORK_MAX = 32, /* looked at */
     LINES_MAX = 4, /* of models at work, and of warnings: a menu is short */
-    NAME_MAX_CHARACTERS = 60,
-    TEXT_MAX_CHARACTERS = 120
+    REQUESTS_MAX = 8,
+    HOSTS_MAX = 12,
+    NAME_MAX_CHARACTERS = 60
 };
 
 struct mlx_menu {
-    mlx_menu_item_t items[ITEMS_MAX];
-    size_t count;
+    mlx_menu_items_t items;
     char *title;
     char *badge;
     char *tooltip;
@@ -42,25 +44,12 @@ typedef struct {
     size_t figure_count;
     mlx_value_t *warnings;
     char *clients;
+    char *bench; /* the newest, in words */
 } scene_t;
-
-/*  Takes over TEXT. */
-static void add(mlx_menu_t *self, mlx_item_kind_t kind, const char *id, char *text,
-                mlx_action_t action)
-{
-    if (self->count == ITEMS_MAX)
-        mlx_panic("a menu of more than %d items", ITEMS_MAX);
-    self->items[self->count++] = (mlx_menu_item_t){.kind = kind,
-                                                   .id = id,
-                                                   .text = mlx_utf8_line(text, TEXT_MAX_CHARACTERS),
-                                                   .enabled = kind == MLX_ITEM_ACTION,
-                                                   .action = action};
-    free(text);
-}
 
 static void add_text(mlx_menu_t *self, const char *id, char *text)
 {
-    add(self, MLX_ITEM_TEXT, id, text, MLX_ACTION_NONE);
+    mlx_menu_items_text(&self->items, id, text);
 }
 
 /*  The same for a figure that may come from a source that has fallen silent. */
@@ -154,9 +143,11 @@ static void add_warnings(mlx_menu_t *self, const scene_t *scene)
 }
 
 /*  "No data for 7 s: the bus does not answer", in steps of ten seconds. */
-static void add_connection(mlx_menu_t *self, const mlx_connection_t *link)
+static void add_connection(mlx_menu_t *self, const mlx_connection_t *link, const char *away)
 {
     const char *why = strchr(link->text, ':');
+    if (link->state == MLX_LINK_NONE && away)
+        add_text(self, "connection", mlx_format("\u26a0 %s", away));
     if (link->state != MLX_LINK_LOST && link->state != MLX_LINK_PARTLY)
         return;
     if (link->seconds < COARSE_S) {
@@ -170,24 +161,80 @@ static void add_connection(mlx_menu_t *self, const mlx_connection_t *link)
     add_text(self, "connection", mlx_format("\u26a0 %s for %s%s", head, age, why ? why : ""));
 }
 
+/*  "chat.py, alpha:8b: 42.3 tok/s, 310 tokens, for 7.4s" */
+static char *request_text(const mlx_value_t *request, const char *model)
+{
+    const char *client = mlx_value_str(request, "client");
+    MLX_CLEANUP(mlx_free_p) char *words = mlx_request_words(request);
+    MLX_CLEANUP(mlx_free_p)
+    char *who =
+        mlx_format("%s%s%s", client ? client : "", client && model ? ", " : "", model ? model : "");
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(who, NAME_MAX_CHARACTERS);
+    return mlx_format("%s%s%s", name, *name ? ": " : "", words);
+}
+
+/*  Is REQUEST of those that WORK counts? One that names no model is of the runtime's first. */
+static bool is_of(const mlx_value_t *request, const mlx_work_t *work, bool first)
+{
+    const char *model = mlx_value_str(request, "model");
+    return model && work->model ? strcmp(model, work->model) == 0 : first;
+}
+
+/*  Who uses the models, and in a submenu how far each request is. */
+static void add_requests(mlx_menu_t *self, const scene_t *scene)
+{
+    size_t shown = 0, more = 0;
+    mlx_menu_items_open(&self->items, "clients",
+                        scene->clients ? mlx_format("Used by: %s", scene->clients)
+                                       : mlx_strdup("Requests"));
+    for (size_t i = 0; i < scene->work_count; i++) {
+        const mlx_work_t *work = &scene->work[i];
+        bool first = i == 0 || scene->work[i - 1].topic != work->topic;
+        for (size_t k = 0; k < mlx_value_size(work->running); k++) {
+            const mlx_value_t *request = mlx_value_at(work->running, k);
+            MLX_CLEANUP(mlx_free_p) char *id = mlx_format("request%zu", shown + 1);
+            if (!is_of(request, work, first))
+                continue;
+            if (shown == REQUESTS_MAX)
+                more++;
+            else if (++shown)
+                add_text(self, id, request_text(request, work->model));
+        }
+    }
+    if (more)
+        add_text(self, "more", mlx_format("and %zu more", more));
+    mlx_menu_items_close(&self->items);
+}
+
+static void add_clients(mlx_menu_t *self, const scene_t *scene)
+{
+    bool running = false;
+    for (size_t i = 0; i < scene->work_count; i++)
+        running = running || mlx_value_size(scene->work[i].running) > 0;
+    if (running && scene->options->nested && !self->items.within)
+        add_requests(self, scene);
+    else if (scene->clients)
+        add_text(self, "clients", mlx_format("Used by: %s", scene->clients));
+}
+
 static void add_readings(mlx_menu_t *self, const scene_t *scene)
 {
     const mlx_headline_t *now = &scene->now;
-    if (scene->options->notice)
-        add_text(self, "notice", mlx_strdup(scene->options->notice));
-    add_connection(self, &scene->link);
+    add_connection(self, &scene->link, scene->options->away);
     add_warnings(self, scene);
     add_text(self, "model", model_text(now));
     add_work(self, scene);
-    if (scene->clients)
-        add_text(self, "clients", mlx_format("Used by: %s", scene->clients));
+    add_clients(self, scene);
     for (size_t i = 0; i < scene->figure_count; i++) {
         const mlx_figure_t *figure = &scene->figures[i];
         if (figure->menu)
             add_figure(self, figure->menu_id, figure_text(scene, figure, is_offline(now)),
                        figure->late);
     }
-    add_text(self, "cache", cache_text(now));
+    if (!self->items.within || !isnan(now->cache_bytes))
+        add_text(self, "cache", cache_text(now));
+    if (scene->bench)
+        add_text(self, "last-benchmark", mlx_format("Last Benchmark: %s", scene->bench));
 }
 
 static void add_benchmark(mlx_menu_t *self, const mlx_menu_options_t *options,
@@ -203,22 +250,12 @@ static void add_benchmark(mlx_menu_t *self, const mlx_menu_options_t *options,
     };
     const char *text = table[options->bench].text;
     bool noted = options->bench != MLX_BENCH_NONE && options->bench_note;
-    add(self, MLX_ITEM_ACTION, "benchmark",
+    mlx_menu_item_t *item = mlx_menu_items_add(
+        &self->items, MLX_ITEM_ACTION, "benchmark",
         noted ? mlx_format("%s (%s)", text, options->bench_note) : mlx_strdup(text),
         table[options->bench].action);
-    self->items[self->count - 1].enabled =
-        options->bench == MLX_BENCH_OURS ||
-        (options->bench == MLX_BENCH_NONE && now->runtimes_up > 0);
-}
-
-static void add_items(mlx_menu_t *self, const scene_t *scene)
-{
-    add_readings(self, scene);
-    add(self, MLX_ITEM_SEPARATOR, "separator", mlx_strdup(""), MLX_ACTION_NONE);
-    add_benchmark(self, scene->options, &scene->now);
-    add(self, MLX_ITEM_ACTION, "history", mlx_strdup("View History"), MLX_ACTION_HISTORY);
-    add(self, MLX_ITEM_ACTION, "preferences", mlx_strdup("Preferences"), MLX_ACTION_PREFERENCES);
-    add(self, MLX_ITEM_ACTION, "quit", mlx_strdup("Quit"), MLX_ACTION_QUIT);
+    item->enabled = options->bench == MLX_BENCH_OURS ||
+                    (options->bench == MLX_BENCH_NONE && now->runtimes_up > 0);
 }
 
 static char *share_title(double share, const char *otherwise)
@@ -268,12 +305,17 @@ static mlx_level_t level_of(const scene_t *scene, bool offline)
     return scene->now.busy ? MLX_LEVEL_BUSY : MLX_LEVEL_IDLE;
 }
 
+/*  What the menu reads as down to its separator. */
 static char *tooltip_of(const mlx_menu_t *self)
 {
     mlx_buf_t text = {0};
-    for (size_t i = 0; i < self->count; i++)
-        if (self->items[i].kind == MLX_ITEM_TEXT)
-            mlx_buf_printf(&text, "%s%s", text.len ? "\n" : "", self->items[i].text);
+    for (size_t i = 0; i < self->items.count; i++) {
+        const mlx_menu_item_t *item = &self->items.items[i];
+        if (item->kind == MLX_ITEM_SEPARATOR)
+            break;
+        if (!item->nested)
+            mlx_buf_printf(&text, "%s%s", text.len ? "\n" : "", item->text);
+    }
     return mlx_buf_take(&text);
 }
 
@@ -287,25 +329,97 @@ static void look(scene_t *scene, const mlx_menu_options_t *options, const mlx_ov
                        .clients = mlx_overview_clients(overview, now_us)};
     scene->figure_count = mlx_figures(overview, now_us, scene->figures);
     scene->work_count = mlx_overview_work(overview, now_us, scene->work, WORK_MAX);
+    scene->bench =
+        mlx_bench_words(mlx_overview_get(overview, "bench.result", now_us, NULL), now_us);
 }
 
-mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t *overview,
+static void clear_scene(scene_t *scene)
+{
+    mlx_value_destroy(&scene->warnings);
+    mlx_free_p(&scene->clients);
+    mlx_free_p(&scene->bench);
+}
+
+/*  The other machines, each with a submenu of its readings. */
+
+typedef struct {
+    mlx_menu_t *menu;
+    mlx_menu_options_t options;
+    const char *own; /* NULL: nothing is known of it, or it is the only one */
+    int64_t now_us;
+    size_t count;
+} others_t;
+
+static void add_other(mlx_overview_t *overview, void *arg)
+{
+    others_t *self = arg;
+    scene_t scene;
+    const char *host = mlx_overview_host(overview);
+    if (strcmp(host, self->own) == 0 || self->count++ >= HOSTS_MAX)
+        return;
+    look(&scene, &self->options, overview, self->now_us);
+    MLX_CLEANUP(mlx_free_p) char *id = mlx_format("host%zu", self->count);
+    MLX_CLEANUP(mlx_free_p) char *name = mlx_utf8_line(host, NAME_MAX_CHARACTERS);
+    MLX_CLEANUP(mlx_free_p) char *state = title_of(&scene, is_offline(&scene.now));
+    bool odd = level_of(&scene, false) == MLX_LEVEL_WARNING;
+    mlx_menu_items_open(&self->menu->items, id,
+                        mlx_format("%s%s: %s", odd ? "\u26a0 " : "", name, state));
+    add_readings(self->menu, &scene);
+    mlx_menu_items_close(&self->menu->items);
+    clear_scene(&scene);
+}
+
+static void add_others(mlx_menu_t *self, const mlx_menu_options_t *options,
+                       mlx_overview_t *overview, int64_t now_us)
+{
+    others_t others = {.menu = self, .options = *options, .now_us = now_us};
+    MLX_CLEANUP(mlx_free_p) char *own = mlx_strdup(mlx_overview_host(overview));
+    others.own = own;
+    others.options.title = MLX_TITLE_TOKENS;
+    if (options->nested && own)
+        mlx_overview_each_host(overview, HOSTS_MAX + 2, add_other, &others);
+    if (others.count > HOSTS_MAX)
+        add_text(self, "hosts", mlx_strdup("and more machines: mlxctl status --all"));
+}
+
+static void add_action(mlx_menu_t *self, const char *id, const char *text, mlx_action_t action)
+{
+    mlx_menu_items_add(&self->items, MLX_ITEM_ACTION, id, mlx_strdup(text), action);
+}
+
+static void add_actions(mlx_menu_t *self, const scene_t *scene)
+{
+    mlx_menu_items_add(&self->items, MLX_ITEM_SEPARATOR, "separator", mlx_strdup(""),
+                       MLX_ACTION_NONE);
+    add_benchmark(self, scene->options, &scene->now);
+    add_action(self, "history", "View History", MLX_ACTION_HISTORY);
+    if (scene->options->nested)
+        mlx_menu_add_preferences(&self->items, scene->options);
+    else
+        add_action(self, "preferences", "Preferences", MLX_ACTION_PREFERENCES);
+    add_action(self, "quit", "Quit", MLX_ACTION_QUIT);
+}
+
+mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, mlx_overview_t *overview,
                          int64_t now_us)
 {
     mlx_menu_t *self = mlx_alloc(1, sizeof *self);
     scene_t scene;
+    if (options->notice)
+        add_text(self, "notice", mlx_strdup(options->notice));
     look(&scene, options, overview, now_us);
     bool offline = is_offline(&scene.now);
     double share = scene.now.memory_used / scene.now.memory_total;
     bool lost = offline || scene.link.state == MLX_LINK_LOST;
-    add_items(self, &scene);
+    add_readings(self, &scene);
+    add_others(self, options, overview, now_us);
+    add_actions(self, &scene);
     self->title = title_of(&scene, offline);
     self->badge = badge_of(options, &scene.now, lost);
     self->level = level_of(&scene, offline);
     self->percentage = isnan(share) || lost ? -1 : (int)lround(fmin(fmax(share, 0), 1) * 100);
     self->tooltip = tooltip_of(self);
-    mlx_value_destroy(&scene.warnings);
-    free(scene.clients);
+    clear_scene(&scene);
     return self;
 }
 
@@ -315,8 +429,7 @@ void mlx_menu_destroy(mlx_menu_t **self_p)
     *self_p = NULL;
     if (!self)
         return;
-    for (size_t i = 0; i < self->count; i++)
-        free((char *)self->items[i].text);
+    mlx_menu_items_clear(&self->items);
     free(self->title);
     free(self->badge);
     free(self->tooltip);
@@ -368,7 +481,9 @@ const char *mlx_action_name(mlx_action_t action)
                                         [MLX_ACTION_CANCEL_BENCHMARK] = "cancel",
                                         [MLX_ACTION_HISTORY] = "history",
                                         [MLX_ACTION_PREFERENCES] = "preferences",
-                                        [MLX_ACTION_QUIT] = "quit"};
+                                        [MLX_ACTION_QUIT] = "quit",
+                                        [MLX_ACTION_SET] = "set",
+                                        [MLX_ACTION_AUTOSTART] = "autostart"};
     return names[action];
 }
 
@@ -379,23 +494,16 @@ int mlx_menu_percentage(const mlx_menu_t *self)
 
 size_t mlx_menu_count(const mlx_menu_t *self)
 {
-    return self->count;
+    return self->items.count;
 }
 
 const mlx_menu_item_t *mlx_menu_at(const mlx_menu_t *self, size_t index)
 {
-    return index < self->count ? &self->items[index] : NULL;
+    return index < self->items.count ? &self->items.items[index] : NULL;
 }
 
 bool mlx_menu_equal(const mlx_menu_t *a, const mlx_menu_t *b)
 {
-    if (!a || !b || a->count != b->count || a->level != b->level ||
-        a->percentage != b->percentage || strcmp(a->title, b->title) != 0)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i].text, b->items[i].text) != 0 ||
-            strcmp(a->items[i].id, b->items[i].id) != 0 ||
-            a->items[i].enabled != b->items[i].enabled || a->items[i].action != b->items[i].action)
-            return false;
-    return true;
+    return a && b && a->level == b->level && a->percentage == b->percentage &&
+           strcmp(a->title, b->title) == 0 && mlx_menu_items_equal(&a->items, &b->items);
 }

@@ -20,6 +20,7 @@ typedef enum {
     MLX_ITEM_TEXT, /* a reading; not clickable */
     MLX_ITEM_SEPARATOR,
     MLX_ITEM_ACTION, /* clickable while enabled */
+    MLX_ITEM_MENU,   /* holds the nested items that follow it */
 } mlx_item_kind_t;
 
 typedef enum {
@@ -29,14 +30,26 @@ typedef enum {
     MLX_ACTION_HISTORY,
     MLX_ACTION_PREFERENCES,
     MLX_ACTION_QUIT,
+    MLX_ACTION_SET,       /* write the item's setting into the configuration */
+    MLX_ACTION_AUTOSTART, /* start with the desktop session, or no more */
 } mlx_action_t;
+
+typedef enum {
+    MLX_MARK_NONE,
+    MLX_MARK_CHECK,
+    MLX_MARK_RADIO,
+} mlx_mark_t;
 
 typedef struct {
     mlx_item_kind_t kind;
-    const char *id;   /* stable: "model", "performance", "memory", ... */
+    const char *id;   /* stable: "model", "performance", "memory", "host1.memory", ... */
     const char *text; /* "Memory: 14.2 GB / 48.0 GB (29%)"; "" for a separator */
     bool enabled;
     mlx_action_t action;
+    bool nested;         /* in the submenu of the last MLX_ITEM_MENU before it */
+    mlx_mark_t mark;     /* what stands before a text that can be chosen */
+    bool chosen;         /* is it set? */
+    const char *setting; /* of MLX_ACTION_SET: "menubar.title=memory"; static */
 } mlx_menu_item_t;
 
 /*  How the icon looks: a level that front ends map to colour or class. */
@@ -65,10 +78,14 @@ typedef struct {
     mlx_bench_state_t bench;
     const char *bench_note; /* "prompt 3 of 10", or NULL */
     const char *notice;     /* a line for the top: "The gateway does not run"; or NULL */
+    const char *away;       /* why nothing was heard yet: "the bus does not answer"; or NULL */
+    bool nested;            /* the front end has submenus: requests, other machines, preferences */
+    bool notifies;          /* for the preferences: alerts are told */
+    bool autostart;         /* ...: it starts with the session */
 } mlx_menu_options_t;
 
-/*  Caller owns the result and must destroy it. */
-mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, const mlx_overview_t *overview,
+/*  Caller owns the result and must destroy it. OVERVIEW is as it was afterwards. */
+mlx_menu_t *mlx_menu_new(const mlx_menu_options_t *options, mlx_overview_t *overview,
                          int64_t now_us);
 void mlx_menu_destroy(mlx_menu_t **self);
 
@@ -82,7 +99,7 @@ const char *mlx_menu_badge(const mlx_menu_t *self);
 /*  A few lines that hold what the menu says. */
 const char *mlx_menu_tooltip(const mlx_menu_t *self);
 
-/*  "benchmark", "cancel", "history", "preferences", "quit"; "none". */
+/*  "benchmark", "cancel", "history", "preferences", "quit", "set", "autostart"; "none". */
 const char *mlx_action_name(mlx_action_t action);
 
 mlx_level_t mlx_menu_level(const mlx_menu_t *self);

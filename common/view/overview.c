@@ -13,7 +13,8 @@
 #include <string.h>
 
 enum {
-    OVERHEAD = 512 /* bytes of a message beside its data: names, and the entry */
+    EACH_MAX = 256, /* hosts */
+    OVERHEAD = 512  /* bytes of a message beside its data: names, and the entry */
 };
 
 /*  Sources that have been silent for this long are forgotten, provided that others are heard: when
@@ -206,6 +207,19 @@ size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t
         count++;
     }
     return count;
+}
+
+void mlx_overview_each_host(mlx_overview_t *self, size_t max,
+                            void (*fn)(mlx_overview_t *self, void *arg), void *arg)
+{
+    const char *hosts[EACH_MAX];
+    MLX_CLEANUP(mlx_free_p) char *shown = mlx_strdup(mlx_overview_host(self));
+    size_t count = mlx_overview_hosts(self, hosts, max < EACH_MAX ? max : EACH_MAX);
+    for (size_t i = 0; i < count; i++) {
+        mlx_overview_select(self, hosts[i]);
+        fn(self, arg);
+    }
+    mlx_overview_select(self, shown);
 }
 
 static int64_t age_of(const entry_t *entry, int64_t now_us)

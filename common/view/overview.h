@@ -105,4 +105,9 @@ size_t mlx_overview_hosts(const mlx_overview_t *self, const char **hosts, size_t
 /*  Show the values of HOST from now on. */
 void mlx_overview_select(mlx_overview_t *self, const char *host);
 
+/*  Call FN with SELF showing each of its hosts in turn, at most MAX (of 256); after that it shows
+ *  the one that it showed before. */
+void mlx_overview_each_host(mlx_overview_t *self, size_t max,
+                            void (*fn)(mlx_overview_t *self, void *arg), void *arg);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/units.h"
 #include "proto/buf.h"
 
 /*  1234567 as "1,234,567". */
@@ -56,6 +57,31 @@ char *mlx_prompt_words(const mlx_value_t *request)
             put_count(&out, total);
         }
         mlx_buf_puts(&out, " cached");
+    }
+    return mlx_buf_take(&out);
+}
+
+static void put_unit(mlx_buf_t *out, double value, mlx_unit_t unit)
+{
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_format_unit(value, unit);
+    mlx_buf_puts(out, text);
+}
+
+char *mlx_request_words(const mlx_value_t *request)
+{
+    double rate = NAN, age = NAN;
+    int64_t tokens = 0;
+    mlx_buf_t out = {0};
+    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
+    if (mlx_value_real(request, "tokens_per_second", &rate))
+        put_unit(&out, rate, MLX_UNIT_TOKENS_PER_SECOND);
+    else
+        mlx_buf_puts(&out, prompt ? prompt : "working");
+    if (!prompt && mlx_value_int(request, "tokens", &tokens))
+        mlx_buf_printf(&out, ", %lld token%s", (long long)tokens, tokens == 1 ? "" : "s");
+    if (mlx_value_real(request, "age", &age)) {
+        mlx_buf_puts(&out, ", for ");
+        put_unit(&out, age, MLX_UNIT_SECONDS);
     }
     return mlx_buf_take(&out);
 }

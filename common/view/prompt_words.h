@@ -12,6 +12,10 @@
  *  it. Caller owns it and must free it. */
 char *mlx_prompt_words(const mlx_value_t *request);
 
+/*  All that is known of how REQUEST goes: "42.3 tok/s, 310 tokens, for 7.4s", its prompt while that
+ *  is read, "working" where nothing is told. Caller owns it and must free it. */
+char *mlx_request_words(const mlx_value_t *request);
+
 /*  Of those in the list RUNNING that MODEL works on (NULL: any) the first that has them. */
 char *mlx_prompt_words_of(const mlx_value_t *running, const char *model);
 

@@ -85,6 +85,14 @@ demo_note() {
     fi
 }
 
+# zsh looks in no folder of an ordinary user by itself, and its settings are not ours to change.
+zsh_note() {
+    case ${SHELL:-} in */zsh) ;; *) return 0 ;; esac
+    _words=$prefix/share/zsh/site-functions
+    grep -qsF "$_words" "${ZDOTDIR:-$HOME}/.zshrc" && return 0
+    say "zsh completes the commands with this line in ~/.zshrc, above compinit: fpath=('$_words' \$fpath)"
+}
+
 group_start() {
     dir=$(run_dir)
     group_stop "$dir"

@@ -27,6 +27,27 @@ need libexec/mlx/mlx-ollama-double
 bash -n "$work/root/libexec/mlx/supervise"
 bash -n "$work/root/share/bash-completion/completions/mlxctl"
 
+# Words that are known without a bus stand in the completions.
+words() { "$work/root/bin/mlxctl" --generate "names:$1"; }
+[ "$(MLX_RUNTIME_DIR=$work words history | grep -cxE 'speed|gpu|ttft|export')" = 4 ] ||
+    { echo "no short names among the words of mlxctl history"; missing=1; }
+grep -q -- '--sweep).*context parallel' "$work/root/share/bash-completion/completions/mlxctl" ||
+    { echo "no words behind mlxctl bench --sweep"; missing=1; }
+
+# zsh is told where they are, until it knows.
+zsh_note() {
+    (prefix=$work/root SHELL=/bin/zsh HOME=$work ZDOTDIR=
+     . "$(dirname "$0")/../../deploy/lib/packages.sh"
+     . "$(dirname "$0")/../../deploy/lib/manage.sh"
+     zsh_note 2>&1)
+}
+zsh_note >"$work/said"
+grep -o 'fpath=.*' "$work/said" >"$work/.zshrc" || { echo "nothing said to zsh"; missing=1; }
+[ -z "$(zsh_note)" ] || { echo "said again to zsh: $(zsh_note)"; missing=1; }
+! command -v zsh >/dev/null || [ "$(HOME=$work ZDOTDIR=$work zsh -c '. ~/.zshrc
+    autoload -U compinit && compinit -u -D && echo $_comps[mlxctl]')" = _mlxctl ] ||
+    { echo "zsh does not find the words of mlxctl"; missing=1; }
+
 # mlx-cache becomes its worker where something is to be changed, also through a link (~/.local/bin).
 mkdir -m 0700 "$work/home" "$work/bin"
 ln -s "$work/root/bin/mlx-cache" "$work/bin/mlx-cache"

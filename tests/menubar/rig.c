@@ -417,6 +417,29 @@ static void read_properties(sd_bus_message *m, const char **label, int *enabled)
     sd_bus_message_exit_container(m);
 }
 
+/*  Look through av, the children of a node, and theirs; what is found last counts. */
+static void find_in(sd_bus_message *m, const char *prefix, int32_t *found, bool *enabled)
+{
+    assert_true(sd_bus_message_enter_container(m, 'a', "v") > 0);
+    while (sd_bus_message_enter_container(m, 'v', "(ia{sv}av)") > 0) {
+        const char *label = "";
+        int on = 1;
+        int32_t number;
+        assert_true(sd_bus_message_enter_container(m, 'r', "ia{sv}av") > 0);
+        sd_bus_message_read(m, "i", &number);
+        read_properties(m, &label, &on);
+        if (strncmp(label, prefix, strlen(prefix)) == 0) {
+            *found = number;
+            if (enabled)
+                *enabled = on;
+        }
+        find_in(m, prefix, found, enabled);
+        sd_bus_message_exit_container(m);
+        sd_bus_message_exit_container(m);
+    }
+    sd_bus_message_exit_container(m);
+}
+
 int32_t rig_find(rig_t *self, const char *prefix, bool *enabled)
 {
     uint32_t revision;
@@ -427,22 +450,7 @@ int32_t rig_find(rig_t *self, const char *prefix, bool *enabled)
     assert_true(sd_bus_message_enter_container(m, 'r', "ia{sv}av") > 0);
     assert_true(sd_bus_message_read(m, "i", &number) > 0);
     sd_bus_message_skip(m, "a{sv}");
-    assert_true(sd_bus_message_enter_container(m, 'a', "v") > 0);
-    while (sd_bus_message_enter_container(m, 'v', "(ia{sv}av)") > 0) {
-        const char *label = "";
-        int on = 1;
-        assert_true(sd_bus_message_enter_container(m, 'r', "ia{sv}av") > 0);
-        sd_bus_message_read(m, "i", &number);
-        read_properties(m, &label, &on);
-        sd_bus_message_skip(m, "av");
-        sd_bus_message_exit_container(m);
-        sd_bus_message_exit_container(m);
-        if (strncmp(label, prefix, strlen(prefix)) == 0) {
-            found = number;
-            if (enabled)
-                *enabled = on;
-        }
-    }
+    find_in(m, prefix, &found, enabled);
     return found;
 }
 
@@ -452,6 +460,22 @@ void rig_check_clean(const char *text)
     for (size_t i = 0; i < MLX_COUNT(never); i++)
         if (strstr(text, never[i]))
             fail_msg("%zu in \"%s\"", i, text);
+}
+
+/*  The desktop's side. */
+
+void rig_start_seed(rig_t *rig)
+{
+    rig_watcher(rig, true);
+    rig_publish_screen(rig, RIG_MODEL, 42.3);
+    rig_start(rig, "tray", NULL);
+    UNTIL(rig, rig->registrations == 1);
+    UNTIL(rig, rig_find(rig, "Performance: 42.3 tok/s", NULL) > 0);
+}
+
+void rig_click(rig_t *rig, int32_t number)
+{
+    assert_non_null(rig_call(rig, MENU, "Event", "isvu", number, "clicked", "i", 0, 7u));
 }
 
 const char *rig_text(rig_t *rig, const char *property)

@@ -19,6 +19,7 @@
 
 #define ITEM "org.kde.StatusNotifierItem"
 #define MENU "com.canonical.dbusmenu"
+#define RIG_MODEL "deepseek-r1:14b" /* of the seed's screen */
 
 typedef struct {
     char dir[64];
@@ -82,9 +83,16 @@ void rig_publish(rig_t *self, const char *topic, mlx_value_t *d); /* takes D ove
 sd_bus_message *rig_call(rig_t *self, const char *interface, const char *method, const char *types,
                          ...);
 
-/*  "label" of the item that starts with PREFIX in the layout: its number, or -1. *ENABLED may be
- *  NULL. */
+/*  The item whose "label" starts with PREFIX in the layout, submenus included: its number, or -1.
+ *  *ENABLED may be NULL. */
 int32_t rig_find(rig_t *self, const char *prefix, bool *enabled);
+
+/*  Start the tray with the seed's screen, and wait until it shows that. */
+void rig_start_seed(rig_t *self);
+void rig_click(rig_t *self, int32_t number);
+
+/*  PROPERTY of the item; borrowed until the next call. */
+const char *rig_text(rig_t *self, const char *property);
 
 /*  What mlx-menubar wrote on stdout and stderr; borrowed until the next call of the same. */
 const char *rig_stdout(rig_t *self);

@@ -69,10 +69,23 @@ static void without_a_bus_it_is_offline(void **state)
     snprintf(env, sizeof env, "MLX_RUNTIME_DIR=%s/elsewhere", rig->dir);
     assert_int_equal(run(rig, ARGS("-f", "waybar", "--once"), env), 0);
     assert_non_null(strstr(rig_stdout(rig), "{\"text\":\"offline\",\"alt\":\"offline\""));
+    assert_non_null(strstr(rig_stdout(rig), "\u26a0 no bus at "));
     assert_string_equal(rig_stderr(rig), "");
     assert_int_equal(run(rig, ARGS("--do", "history"), env), MLX_ERR_UNAVAILABLE);
     assert_int_equal(run(rig, ARGS("--do", "benchmark"), env), MLX_ERR_UNAVAILABLE);
     assert_non_null(strstr(rig_stderr(rig), "no bus at "));
+}
+
+/*  A broker that hangs is told from one that is not there. */
+static void a_hung_bus_is_named(void **state)
+{
+    rig_t *rig = *state;
+    assert_int_equal(kill(rig->bus_pid, SIGSTOP), 0);
+    assert_int_equal(run(rig, ARGS("-f", "waybar", "--once"), NULL), 0);
+    assert_non_null(strstr(rig_stdout(rig), "\u26a0 the bus at "));
+    assert_non_null(strstr(rig_stdout(rig), " does not answer\\n"));
+    assert_int_equal(run(rig, ARGS("--do", "benchmark"), NULL), MLX_ERR_UNAVAILABLE);
+    assert_non_null(strstr(rig_stderr(rig), " does not answer; is mlx-bus stopped"));
 }
 
 static void a_hostile_name_stays_in_its_line(void **state)
@@ -224,6 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(once_shows_what_the_bus_remembers),
         TEST(without_a_bus_it_is_offline),
+        TEST(a_hung_bus_is_named),
         TEST(a_hostile_name_stays_in_its_line),
         TEST(a_stream_writes_a_line_for_each_change),
         TEST(a_stream_ends_with_its_reader),

@@ -18,7 +18,7 @@
 #include "rig.h"
 #include "screen.h"
 
-#define MODEL "deepseek-r1:14b"
+#define MODEL RIG_MODEL
 
 static int setup(void **state)
 {
@@ -32,16 +32,6 @@ static int teardown(void **state)
     return 0;
 }
 
-/*  The tray shows the seed's screen. */
-static void start_seed(rig_t *rig)
-{
-    rig_watcher(rig, true);
-    rig_publish_screen(rig, MODEL, 42.3);
-    rig_start(rig, "tray", NULL);
-    UNTIL(rig, rig->registrations == 1);
-    UNTIL(rig, rig_find(rig, "Performance: 42.3 tok/s", NULL) > 0);
-}
-
 /*  Whether mlx-menubar is on the session bus BUS. */
 static bool is_there(sd_bus *bus)
 {
@@ -53,11 +43,6 @@ static bool is_there(sd_bus *bus)
     assert_true(rc >= 0 && sd_bus_message_read(reply, "b", &there) > 0);
     sd_bus_message_unref(reply);
     return there;
-}
-
-static void click(rig_t *rig, int32_t number)
-{
-    assert_non_null(rig_call(rig, MENU, "Event", "isvu", number, "clicked", "i", 0, 7u));
 }
 
 static void registers_whenever_a_tray_appears(void **state)
@@ -140,7 +125,7 @@ static const char *get_tooltip(rig_t *rig, const char **text)
 static void item_has_what_panels_ask_for(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     assert_non_null(rig_call(rig, ITEM, "GetAll", "s", ITEM));
     assert_string_equal(rig_text(rig, "Id"), "mlx-menubar");
     assert_string_equal(rig_text(rig, "Category"), "Hardware");
@@ -172,7 +157,7 @@ static void menu_is_the_seeds(void **state)
                 {"View History", true},
                 {"Preferences", true},
                 {"Quit", true}};
-    start_seed(rig);
+    rig_start_seed(rig);
     for (size_t i = 0; i < MLX_COUNT(want); i++) {
         bool enabled = !want[i].enabled;
         if (rig_find(rig, want[i].label, &enabled) < 0)
@@ -197,7 +182,7 @@ static void group_properties_are_those_asked_for(void **state)
     rig_t *rig = *state;
     int32_t number, got;
     const char *key, *label;
-    start_seed(rig);
+    rig_start_seed(rig);
     number = rig_find(rig, "View History", NULL);
     sd_bus_message *m =
         rig_call(rig, MENU, "GetGroupProperties", "aias", 2, number, 999, 1, "label");
@@ -217,8 +202,8 @@ static void group_properties_are_those_asked_for(void **state)
 static void a_click_counts_once(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
-    click(rig, rig_find(rig, "Run Benchmark", NULL));
+    rig_start_seed(rig);
+    rig_click(rig, rig_find(rig, "Run Benchmark", NULL));
     UNTIL(rig, rig->runs == 1);
     UNTIL(rig, rig_find(rig, "Cancel Benchmark (prompt 3 of 10)", NULL) > 0);
     /* xfce sends clicks as a group; unknown items are named in the reply. */
@@ -262,8 +247,8 @@ static void what_is_not_enabled_is_refused(void **state)
     UNTIL(rig, rig_find(rig, "Memory: 14.2 GB", NULL) > 0);
     int32_t benchmark = rig_find(rig, "Run Benchmark", &enabled);
     assert_false(enabled);
-    click(rig, benchmark);
-    click(rig, rig_find(rig, "Memory", NULL));
+    rig_click(rig, benchmark);
+    rig_click(rig, rig_find(rig, "Memory", NULL));
     assert_non_null(
         rig_call(rig, MENU, "EventGroup", "a(isvu)", 1, benchmark, "clicked", "i", 0, 7u));
     assert_non_null(rig_call(rig, MENU, "Event", "isvu", rig_find(rig, "Quit", NULL), "hovered",
@@ -272,7 +257,7 @@ static void what_is_not_enabled_is_refused(void **state)
     /* Commands arrive in order: once the benchmark's note is there, no other came before. */
     rig_publish_screen(rig, MODEL, NAN);
     UNTIL(rig, rig_find(rig, "Run Benchmark", &enabled) > 0 && enabled);
-    click(rig, benchmark);
+    rig_click(rig, benchmark);
     UNTIL(rig, rig_find(rig, "Cancel Benchmark (prompt 3 of 10)", NULL) > 0);
     assert_int_equal(rig->runs, 1);
     assert_true(rig->pid > 0);
@@ -281,7 +266,7 @@ static void what_is_not_enabled_is_refused(void **state)
 static void texts_and_structure_are_told_apart(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     int layouts = rig->layouts, properties = rig->properties;
     rig_publish(rig, "sensor.gpu.0", screen_gpu(60));
     UNTIL(rig, rig->properties == properties + 1);
@@ -303,7 +288,7 @@ static void hostile_text_stays_text(void **state)
         "end";
     rig_t *rig = *state;
     const char *text;
-    start_seed(rig);
+    rig_start_seed(rig);
     mlx_value_t *alert = mlx_value_map();
     mlx_value_set_str(alert, "state", "firing");
     mlx_value_set_str(alert, "summary", evil);
@@ -334,7 +319,7 @@ static void hostile_text_stays_text(void **state)
 static void updates_come_once_a_second_and_only_when_needed(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     int icons = rig->icons, labels = rig->labels, properties = rig->properties;
     for (int i = 0; i < 30; i++) {
         rig_publish(rig, "sensor.gpu.0", screen_gpu(50 + i));
@@ -358,16 +343,16 @@ static void updates_come_once_a_second_and_only_when_needed(void **state)
 static void history_opens_where_it_is_served(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     int32_t history = rig_find(rig, "View History", NULL);
-    click(rig, history);
+    rig_click(rig, history);
     UNTIL(rig, rig->notes == 1);
     assert_non_null(strstr(rig->note_title, "no gateway is running"));
     UNTIL(rig, rig_find(rig, "The history page is not available", NULL) > 0); /* without a daemon */
     rig_publish(rig, "service.gateway.health", screen_health("up"));
     rig_publish(rig, "sensor.gpu.0", screen_gpu(61));
     UNTIL(rig, rig_find(rig, "Temperature: 61", NULL) > 0); /* so the health has arrived */
-    click(rig, history);
+    rig_click(rig, history);
     UNTIL(rig, rig->opened[0]);
     assert_string_equal(rig->opened, "http://127.0.0.1:11490/#history");
     rig->opened[0] = 0;
@@ -380,8 +365,8 @@ static void preferences_open_an_example_first(void **state)
 {
     rig_t *rig = *state;
     char path[128];
-    start_seed(rig);
-    click(rig, rig_find(rig, "Preferences", NULL));
+    rig_start_seed(rig);
+    rig_click(rig, rig_find(rig, "Edit All Settings", NULL));
     UNTIL(rig, rig->opened[0]);
     snprintf(path, sizeof path, "%s/mlx/config.yaml", rig->dir);
     assert_string_equal(rig->opened, path);
@@ -398,8 +383,8 @@ static void a_failing_opener_is_said(void **state)
     FILE *script = fopen(path, "w");
     fputs("#!/bin/sh\nexit 3\n", script);
     fclose(script);
-    start_seed(rig);
-    click(rig, rig_find(rig, "Preferences", NULL));
+    rig_start_seed(rig);
+    rig_click(rig, rig_find(rig, "Edit All Settings", NULL));
     UNTIL(rig, rig->notes == 1);
     assert_non_null(strstr(rig->note_title, "No program could open "));
 }
@@ -415,7 +400,7 @@ static mlx_value_t *alert(const char *alert_state)
 static void alerts_are_told_once(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     rig_publish(rig, "alert.old", alert("resolved")); /* no news */
     rig_publish(rig, "alert.hot", alert("firing"));
     UNTIL(rig, rig->notes == 1);
@@ -440,7 +425,7 @@ static void alerts_can_be_switched_off(void **state)
     FILE *file = fopen(path, "w");
     fputs("menubar:\n  notifications: false\n  title: memory\n", file);
     fclose(file);
-    start_seed(rig);
+    rig_start_seed(rig);
     assert_string_equal(rig_text(rig, "XAyatanaLabel"), "30%");
     rig_publish(rig, "alert.hot", alert("firing"));
     UNTIL(rig, rig_find(rig, "\u26a0 GPU at 92", NULL) > 0);
@@ -470,8 +455,8 @@ static void names_are_safe_on_the_bus(void **state)
 static void quit_quits(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
-    click(rig, rig_find(rig, "Quit", NULL));
+    rig_start_seed(rig);
+    rig_click(rig, rig_find(rig, "Quit", NULL));
     UNTIL(rig, rig->pid == 0);
     assert_int_equal(rig->status, 0);
     assert_string_equal(rig_stderr(rig), "");
@@ -480,7 +465,7 @@ static void quit_quits(void **state)
 static void there_is_one_icon(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     pid_t first = rig->pid;
     rig_start(rig, "tray", NULL);
     UNTIL(rig, rig->pid == 0);
@@ -558,7 +543,7 @@ static long kilobytes(pid_t pid, const char *file, const char *key)
 static void it_is_small(void **state)
 {
     rig_t *rig = *state;
-    start_seed(rig);
+    rig_start_seed(rig);
     long rss = kilobytes(rig->pid, "status", "VmRSS:");
     long pss = kilobytes(rig->pid, "smaps_rollup", "Pss:");
     print_message("tray: RSS %ld kB, PSS %ld kB\n", rss, pss);

@@ -1,4 +1,5 @@
-"""Ten scenes played through every front end, for the eye: `status`, `top` in three sizes, the page and the bars.
+"""Ten scenes played through every front end, for the eye: `status`, `top` in three sizes, the page, the tray and the
+bars.
 
     MLX_BIN=.build/asan/bin tests/tools/with_python.sh tests/suite/scenes.py FOLDER [SCENE...]
 
@@ -133,6 +134,27 @@ def texts(suite, folder):
         write(folder, f"bar-{name}.txt", f"{done.stdout}{done.stderr}exit {done.returncode}\n")
 
 
+TRAY = """
+"$0/mlx-menubar" --format tray & pid=$!
+for _ in $(seq 100); do
+    said=$(dbus-send --session --print-reply --dest=dev.mlx_suite.Menubar /MenuBar com.canonical.dbusmenu.GetLayout \\
+        int32:0 int32:-1 array:string:label 2>/dev/null) && case $said in *label*) break ;; esac
+    sleep 0.1
+done
+printf '%s\\n' "$said"
+kill $pid
+"""
+
+
+def tray(suite, folder):
+    """The menu as a panel gets it, submenus indented."""
+    done = subprocess.run(["dbus-run-session", "--", "bash", "-c", TRAY, BIN], env=suite.environment, capture_output=True,
+                          text=True, timeout=60)
+    labels = re.findall(r'^( *)string "label"\n +variant +string "(.*)"$', done.stdout, re.M)
+    least = min((len(indent) for indent, _ in labels), default=0)
+    write(folder, "tray.txt", "".join(f"{'    ' * (len(indent) > least)}{label}\n" for indent, label in labels) + done.stderr)
+
+
 def tops(terminals, folder):
     for (columns, rows), terminal in terminals.items():
         write(folder, f"top-{columns}x{rows}.txt", terminal.screen())
@@ -167,6 +189,7 @@ def play(name, folder):
             suite.kill("bus")
             time.sleep(7)
         texts(suite, folder)
+        tray(suite, folder)
         page(browser, folder)
         tops(terminals, folder)
         player.end()

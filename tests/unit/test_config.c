@@ -1,7 +1,9 @@
 /*  Settings: defaults, sources and their order, mistakes and what they are called */
 #include "common/base/config.h"
 
+#include "common/base/config_edit.h"
 #include "common/base/config_table.h"
+#include "common/base/file.h"
 #include "fake_env.h"
 #include "proto/json.h"
 
@@ -336,6 +338,71 @@ static void test_example_file(void **state)
     mlx_config_destroy(&active);
 }
 
+/*  One setting changes, and nothing that a person wrote. */
+static void test_edit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before;
+        const char *after; /* NULL: refused */
+    } cases[] = {
+        {"", "menubar:\n  title: memory\n"},
+        {"host: a", "host: a\nmenubar:\n  title: memory\n"},
+        {"menubar:\n  # mine\n", "menubar:\n  title: memory\n  # mine\n"},
+        {"menubar:\n    units: metric\n\nhost: a\n",
+         "menubar:\n    title: memory\n    units: metric\n\nhost: a\n"},
+        {"menubar:  # bar\n  units: metric\n  title: gpu   # mine\nhost: a\n",
+         "menubar:  # bar\n  units: metric\n  title: memory # mine\nhost: a\n"},
+        {"menubar:\r\n  title: gpu\r\nhost: a\r\n", "menubar:\r\n  title: memory\nhost: a\r\n"},
+        {"#menubar:\n#  title: gpu\n", "#menubar:\n#  title: gpu\nmenubar:\n  title: memory\n"},
+        {"menubar:\n  title: \"gpu\"", "menubar:\n  title: memory\n"},
+        {"alert:\n  rules:\n    - {name: menubar, topic: sensor.memory, field: used, above: 1}\n",
+         "alert:\n  rules:\n    - {name: menubar, topic: sensor.memory, field: used, above: 1}\n"
+         "menubar:\n  title: memory\n"},
+        {"menubar: {title: gpu}\n", NULL},
+        {"menubar:\n  title:\n    gpu\n", NULL},
+        {"{menubar: {title: gpu}}\n", NULL},
+        {"\"menubar\":\n  title: gpu\n", NULL},
+        {"no.such: 1\n", NULL},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        mlx_error_t err = {0};
+        MLX_CLEANUP(mlx_free_p)
+        char *got = mlx_config_edited(cases[i].before, "menubar.title", "memory", "f", &err);
+        if (!cases[i].after) {
+            if (got)
+                fail_msg("%s became %s", cases[i].before, got);
+            assert_int_equal(err.code, MLX_ERR_USAGE);
+            continue;
+        }
+        if (!got)
+            fail_msg("%s: %s", cases[i].before, err.text);
+        assert_string_equal(got, cases[i].after);
+    }
+}
+
+/*  Through a link, with its mode, and as a whole or not at all. */
+static void test_edit_of_a_file(void **state)
+{
+    (void)state;
+    struct stat st;
+    char dir[] = "/tmp/mlx-test-edit-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/config.yaml", dir);
+    MLX_CLEANUP(mlx_free_p) char *link = mlx_format("%s/link", dir);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(mlx_config_edit(path, "menubar.title", "gpu", NULL), 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(mlx_config_edit(link, "menubar.notifications", "false", NULL), 0);
+    assert_true(lstat(link, &st) == 0 && S_ISLNK(st.st_mode));
+    assert_true(stat(path, &st) == 0 && (st.st_mode & 0777) == 0640);
+    MLX_CLEANUP(mlx_free_p) char *text = mlx_file_read(path, 4096, NULL, NULL);
+    assert_string_equal(text, "menubar:\n  notifications: false\n  title: gpu\n");
+    unlink(link);
+    unlink(path);
+    assert_int_equal(rmdir(dir), 0); /* nothing lies beside it */
+}
+
 static void test_table_is_sound(void **state)
 {
     (void)state;
@@ -365,6 +432,8 @@ int main(void)
         cmocka_unit_test(test_mistakes_outside_the_file),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_example_file),
+        cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_edit_of_a_file),
         cmocka_unit_test(test_table_is_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

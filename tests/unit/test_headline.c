@@ -46,7 +46,7 @@ static bool status_says(const mlx_overview_t *overview, const char *line)
     return strstr(mlx_buf_str(&text), line) != NULL;
 }
 
-static bool menu_says(const mlx_overview_t *overview, bool fahrenheit, const char *line)
+static bool menu_says(mlx_overview_t *overview, bool fahrenheit, const char *line)
 {
     bool found = false;
     mlx_menu_t *menu = mlx_menu_new(&(mlx_menu_options_t){.fahrenheit = fahrenheit}, overview, NOW);

@@ -37,6 +37,8 @@ static void test_look(void **state)
     assert_int_equal(term.rows, 45);
     assert_false(mlx_term_look(pty.inner, FAKE_ENV("TERM=dumb")).color);
     assert_false(mlx_term_look(pty.inner, FAKE_ENV("X=1")).color);
+    assert_false(mlx_term_look(pty.inner, FAKE_ENV("TERM=linux")).utf8);
+    assert_false(mlx_term_look(pty.inner, FAKE_ENV("TERM=linux-16color")).utf8);
     assert_false(mlx_term_look(pty.inner, FAKE_ENV("TERM=xterm", "NO_COLOR=1")).color);
     assert_true(mlx_term_look(pty.inner, FAKE_ENV("TERM=xterm", "NO_COLOR=")).color);
     pty_close(&pty);
@@ -147,6 +149,49 @@ static void test_table_fits_the_terminal(void **state)
     assert_table(table, &narrow,
                  "Name                         N\n"
                  "a-very-long-name-that-does\u2026  1\n");
+}
+
+/*  Where no columns fit, each row is lines of its own, and nothing is lost. */
+static void test_table_in_a_narrow_terminal(void **state)
+{
+    (void)state;
+    mlx_term_t narrow = {.tty = true, .columns = 20};
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t out = {0};
+    mlx_table_t *table = mlx_table_new(NULL);
+    mlx_table_column(table, "Model", MLX_ALIGN_LEFT);
+    mlx_table_column(table, "Size", MLX_ALIGN_RIGHT);
+    mlx_table_column(table, "Used By", MLX_ALIGN_LEFT);
+    mlx_table_row(table, (const char *[]){"qwen-test:14b", "9.6 GB", "ollama, lmstudio"});
+    mlx_table_row(table, (const char *[]){"solo:3b", "", "ollama"});
+    mlx_table_footer(table, "2 models");
+    mlx_table_write(table, &narrow, &out);
+    assert_string_equal(mlx_buf_str(&out), "qwen-test:14b\n  Size: 9.6 GB\n"
+                                           "  Used By: ollama, lmstudio\nsolo:3b\n"
+                                           "  Used By: ollama\n2 models\n");
+    mlx_table_destroy(&table);
+}
+
+static void test_wrap(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        const char *want; /* in 20 columns */
+    } cases[] = {
+        {"", ""},
+        {"short\n", "short\n"},
+        {"exactly twenty chars\n", "exactly twenty chars\n"},
+        {"Cache        0 B, 0 models, 0 B saved\nnext\n",
+         "Cache        0 B, 0\n  models, 0 B saved\nnext\n"},
+        {"    solo-model:3b  Q4_K_M  2.1 GB\n", "    solo-model:3b\n      Q4_K_M  2.1 GB\n"},
+        {"a word-that-is-longer-than-all b", "a\n  word-that-is-longer-than-all\n  b"},
+        {"\033[32mok\033[0m       bus: it answers", "\033[32mok\033[0m       bus: it\n  answers"},
+        {"48 \u00b0C 48 \u00b0C 48 \u00b0C 48", "48 \u00b0C 48 \u00b0C 48 \u00b0C 48"},
+    };
+    for (size_t i = 0; i < MLX_COUNT(cases); i++) {
+        MLX_CLEANUP(mlx_free_p) char *got = mlx_term_wrap(cases[i].text, 20);
+        assert_string_equal(got, cases[i].want);
+    }
 }
 
 static void test_table_without_rows(void **state)
@@ -267,6 +312,8 @@ int main(void)
         cmocka_unit_test(test_boxed_table),
         cmocka_unit_test(test_plain_table),
         cmocka_unit_test(test_table_fits_the_terminal),
+        cmocka_unit_test(test_table_in_a_narrow_terminal),
+        cmocka_unit_test(test_wrap),
         cmocka_unit_test(test_table_without_rows),
         cmocka_unit_test(test_hostile_cells),
         cmocka_unit_test(test_progress_on_a_terminal),

@@ -113,6 +113,23 @@ static char *wide_top(mlx_top_t *top, const mlx_overview_t *overview)
     return mlx_buf_take(&text);
 }
 
+/*  What was plotted as a share stays one when its source is gone, and with it what it is a share
+ *  of. */
+static void the_past_keeps_its_unit(void **state)
+{
+    (void)state;
+    mlx_overview_t *overview = seed_screen(true), *nothing = mlx_overview_new("vm");
+    mlx_top_t *top = mlx_top_new();
+    for (int i = 0; i < 60; i++)
+        mlx_top_tick(top, overview, NOW);
+    MLX_CLEANUP(mlx_free_p) char *text = wide_top(top, nothing);
+    MUST_HOLD(text, "memory 30% max 30% avg 30%");
+    assert_null(strstr(text, " B avg"));
+    mlx_top_destroy(&top);
+    mlx_overview_destroy(&overview);
+    mlx_overview_destroy(&nothing);
+}
+
 /*  Filter, order, selection, units, and what a click hits. */
 static void top_does_as_it_is_told(void **state)
 {
@@ -235,6 +252,7 @@ int main(void)
         cmocka_unit_test(top_holds_everything_in_80_by_24),
         cmocka_unit_test(top_fits_any_size),
         cmocka_unit_test(top_has_layouts_for_any_size),
+        cmocka_unit_test(the_past_keeps_its_unit),
         cmocka_unit_test(top_does_as_it_is_told),
         cmocka_unit_test(top_says_what_cannot_be_done),
         cmocka_unit_test(silence_is_not_idleness),

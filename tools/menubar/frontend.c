@@ -17,6 +17,7 @@
 const mlx_frontend_t mlx_frontends[] = {
 #ifdef __linux__
     {.name = "tray",
+     .nested = true,
      .notifies = true,
      .open = mlx_frontend_tray_open,
      .draw = mlx_frontend_tray_draw,

@@ -19,14 +19,16 @@ typedef struct mlx_front mlx_frontend_t;
 /*  What a front end may use; lives longer than it. */
 typedef struct {
     mlx_desktop_t *desktop;
-    const char *program;                         /* path of mlx-menubar */
-    bool stream;                                 /* more than one update follows */
-    void (*act)(void *arg, mlx_action_t action); /* a click */
+    const char *program; /* path of mlx-menubar */
+    bool stream;         /* more than one update follows */
+    /*  A click; SETTING is that of MLX_ACTION_SET, or NULL. */
+    void (*act)(void *arg, mlx_action_t action, const char *setting);
     void *arg;
 } mlx_frontend_host_t;
 
 struct mlx_front {
     const char *name;
+    bool nested;   /* draws submenus */
     bool notifies; /* may show notifications: there is one such front end in a session */
 
     /*  0 and *STATE, or -1 with ERR. close it in either case. */

@@ -16,15 +16,15 @@ typedef struct {
     mlx_tray_menu_t *menu;
 } tray_t;
 
-static void on_action(void *arg, mlx_action_t action)
+static void on_action(void *arg, mlx_action_t action, const char *setting)
 {
     tray_t *self = arg;
-    self->host.act(self->host.arg, action);
+    self->host.act(self->host.arg, action, setting);
 }
 
 static void on_activate(void *arg)
 {
-    on_action(arg, MLX_ACTION_HISTORY);
+    on_action(arg, MLX_ACTION_HISTORY, NULL);
 }
 
 static int claim(mlx_dbus_t *dbus, mlx_error_t *err)

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "alerts.h"
+#include "autostart.h"
 #include "bench.h"
 #include "common/base/config.h"
+#include "common/base/config_edit.h"
 #include "common/base/paths.h"
 #include "common/bus/last_values.h"
 #include "common/os/os.h"
@@ -40,6 +42,7 @@ typedef struct {
     mlx_menu_t *shown; /* NULL before the first draw */
     char *notice;
     int64_t notice_until_us;
+    char *away; /* why nothing was heard yet */
     mlx_timer_t *tick;
     mlx_timer_t *leave;
     int rc;
@@ -76,6 +79,10 @@ static mlx_menu_t *make_menu(app_t *self)
         .bench = mlx_menu_bench_state(self->bench, now),
         .bench_note = mlx_menu_bench_note(self->bench),
         .notice = now < self->notice_until_us ? self->notice : NULL,
+        .away = self->away,
+        .nested = self->frontend->nested,
+        .notifies = mlx_config_bool(self->config, "menubar.notifications"),
+        .autostart = self->frontend->nested && mlx_autostart(NULL),
     };
     return mlx_menu_new(&options, self->overview, mlx_wall_us());
 }
@@ -142,18 +149,21 @@ static void open_place(app_t *self, const char *what)
         self->leave = mlx_loop_after(self->loop, OPENER_MS, on_leave, self);
 }
 
-static void run_benchmark(app_t *self)
+static void run_benchmark(app_t *self, const char *setting)
 {
+    (void)setting;
     mlx_menu_bench_start(self->bench);
 }
 
-static void cancel_benchmark(app_t *self)
+static void cancel_benchmark(app_t *self, const char *setting)
 {
+    (void)setting;
     mlx_menu_bench_cancel(self->bench);
 }
 
-static void view_history(app_t *self)
+static void view_history(app_t *self, const char *setting)
 {
+    (void)setting;
     const mlx_value_t *health =
         mlx_overview_get(self->overview, "service.gateway.health", mlx_wall_us(), NULL);
     const char *state = mlx_value_str(health, "state");
@@ -170,8 +180,9 @@ static void view_history(app_t *self)
     action_failed(self, &err);
 }
 
-static void edit_preferences(app_t *self)
+static void edit_preferences(app_t *self, const char *setting)
 {
+    (void)setting;
     mlx_error_t err = {0};
     const char *path =
         self->options->config ? self->options->config : mlx_config_path(self->config);
@@ -182,22 +193,53 @@ static void edit_preferences(app_t *self)
         action_failed(self, &err);
 }
 
-static void quit(app_t *self)
+/*  SETTING "menubar.title=memory", from the menu into the file and from there. */
+static void set(app_t *self, const char *setting)
 {
+    mlx_error_t err = {0};
+    const char *path =
+        self->options->config ? self->options->config : mlx_config_path(self->config);
+    MLX_CLEANUP(mlx_free_p) char *file = mlx_preferences_file(NULL, path, &err);
+    MLX_CLEANUP(mlx_free_p) char *key = mlx_strndup(setting, strcspn(setting, "="));
+    mlx_config_t *fresh = NULL;
+    if (!file || mlx_config_edit(file, key, strchr(setting, '=') + 1, &err) ||
+        !(fresh = mlx_config_open(NULL, self->options->config, &err))) {
+        action_failed(self, &err);
+        return;
+    }
+    mlx_config_destroy(&self->config);
+    self->config = fresh;
+    refresh(self);
+}
+
+static void toggle_autostart(app_t *self, const char *setting)
+{
+    mlx_error_t err = {0};
+    (void)setting;
+    if (mlx_autostart_set(NULL, self->program, !mlx_autostart(NULL), &err))
+        action_failed(self, &err);
+    refresh(self);
+}
+
+static void quit(app_t *self, const char *setting)
+{
+    (void)setting;
     finish(self, 0);
 }
 
-static void act(void *arg, mlx_action_t action)
+static void act(void *arg, mlx_action_t action, const char *setting)
 {
-    static void (*const table[])(app_t * self) = {
+    static void (*const table[])(app_t * self, const char *setting) = {
         [MLX_ACTION_BENCHMARK] = run_benchmark,
         [MLX_ACTION_CANCEL_BENCHMARK] = cancel_benchmark,
         [MLX_ACTION_HISTORY] = view_history,
         [MLX_ACTION_PREFERENCES] = edit_preferences,
         [MLX_ACTION_QUIT] = quit,
+        [MLX_ACTION_SET] = set,
+        [MLX_ACTION_AUTOSTART] = toggle_autostart,
     };
     if (table[action])
-        table[action](arg);
+        table[action](arg, setting);
 }
 
 static void on_bench_end(void *arg, const char *title, const char *text, const mlx_error_t *err)
@@ -252,7 +294,8 @@ static void on_alert(app_t *self, const mlx_message_t *message)
 static void on_message(void *arg, const mlx_message_t *message)
 {
     app_t *self = arg;
-    if (strncmp(message->topic, "bench.", 6) == 0)
+    mlx_free_p(&self->away);
+    if (strcmp(message->topic, "bench.progress") == 0)
         mlx_menu_bench_see(self->bench, message, mlx_now_us());
     else
         mlx_overview_hear(self->overview, message, mlx_wall_us());
@@ -264,7 +307,7 @@ static void on_message(void *arg, const mlx_message_t *message)
 static void begin(app_t *self)
 {
     if (self->options->action != MLX_ACTION_NONE) {
-        act(self, self->options->action);
+        act(self, self->options->action, NULL);
         return;
     }
     refresh(self);
@@ -281,9 +324,22 @@ static bool needs_bus(const app_t *self)
            self->options->action == MLX_ACTION_CANCEL_BENCHMARK;
 }
 
+/*  Shown until something is heard. */
+static void set_away(app_t *self, const char *why)
+{
+    free(self->away);
+    self->away = mlx_strdup(why);
+}
+
 static void on_last_values(void *arg, const mlx_error_t *err)
 {
     app_t *self = arg;
+    mlx_error_t silent = {0};
+    if (err && err->code == MLX_ERR_UNAVAILABLE) {
+        mlx_bus_silent(&silent, self->run_dir);
+        set_away(self, silent.text);
+        err = &silent;
+    }
     if (err && needs_bus(self))
         action_failed(self, err);
     else
@@ -292,8 +348,8 @@ static void on_last_values(void *arg, const mlx_error_t *err)
 
 static void subscribe(app_t *self)
 {
-    static const char *const prefixes[] = {"sensor.", "runtime.", "cache.status",  "service.",
-                                           "alert.",  "finding.", "bench.progress"};
+    static const char *const prefixes[] = {"sensor.", "runtime.", "cache.status", "service.",
+                                           "alert.",  "finding.", "bench."};
     for (size_t i = 0; i < MLX_COUNT(prefixes); i++)
         mlx_bus_subscribe(self->bus, prefixes[i], on_message, self);
 }
@@ -304,6 +360,8 @@ static void on_start(void *arg)
     app_t *self = arg;
     mlx_error_t err = {0};
     bool away = mlx_bus_probe(self->run_dir, &err) != 0;
+    if (away)
+        set_away(self, err.text);
     if (away && needs_bus(self))
         action_failed(self, &err);
     else if (away)
@@ -392,6 +450,7 @@ static void close_all(app_t *self)
     mlx_free_p(&self->run_dir);
     mlx_free_p(&self->program);
     mlx_free_p(&self->notice);
+    mlx_free_p(&self->away);
 }
 
 int mlx_menubar_run(const mlx_menubar_options_t *options, mlx_error_t *err)

@@ -51,20 +51,26 @@ static int write_all(int fd, const char *data, size_t len)
     return 0;
 }
 
-static int write_example(const char *path, mlx_error_t *err)
+int mlx_write_new(const char *path, const char *text, int flag, mlx_error_t *err)
 {
     if (make_parents(path, err))
         return -1;
-    MLX_CLEANUP(mlx_close_p) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    MLX_CLEANUP(mlx_close_p)
+    int fd = open(path, O_WRONLY | O_CREAT | flag | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return 0;
     if (fd < 0)
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot create %s: %s", path, strerror(errno));
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
-    mlx_config_write_example(&text);
-    if (write_all(fd, mlx_buf_str(&text), text.len))
+    if (write_all(fd, text, strlen(text)))
         return mlx_error_set(err, MLX_ERR_FAILED, "cannot write %s: %s", path, strerror(errno));
     return 0;
+}
+
+static int write_example(const char *path, mlx_error_t *err)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t text = {0};
+    mlx_config_write_example(&text);
+    return mlx_write_new(path, mlx_buf_str(&text), O_EXCL, err);
 }
 
 char *mlx_preferences_file(const mlx_env_t *env, const char *path, mlx_error_t *err)

@@ -17,4 +17,8 @@ char *mlx_history_url(const char *listen);
  *  setting as a comment and its default. Caller owns the path and must free it. NULL with ERR. */
 char *mlx_preferences_file(const mlx_env_t *env, const char *path, mlx_error_t *err);
 
+/*  Write TEXT into PATH, whose folders are made where they are missing. FLAG: O_EXCL leaves a file
+ *  alone that is there, O_TRUNC replaces it. 0, or -1 with ERR. */
+int mlx_write_new(const char *path, const char *text, int flag, mlx_error_t *err);
+
 #endif

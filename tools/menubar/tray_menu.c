@@ -7,7 +7,7 @@
 
 enum {
     ROOT = 0,
-    ITEMS_MAX = 32 /* more than the view-model ever has */
+    ITEMS_MAX = 256 /* more than the view-model ever has */
 };
 
 typedef struct {
@@ -15,7 +15,11 @@ typedef struct {
     mlx_item_kind_t kind;
     char *label;
     bool enabled;
+    bool nested;
+    mlx_mark_t mark;
+    bool chosen;
     mlx_action_t action;
+    const char *setting;
 } entry_t;
 
 struct mlx_tray_menu {
@@ -26,17 +30,17 @@ struct mlx_tray_menu {
     uint32_t revision;
     entry_t entries[ITEMS_MAX];
     size_t count;
-    const char *names[ITEMS_MAX]; /* item ids by number - 1 */
+    char *names[ITEMS_MAX]; /* item ids by number - 1 */
 };
 
 /*  Entries. */
 
-/*  The number of item ID, the same for ever: the ids of the view-model are few and static. */
+/*  The number of item ID, the same for ever: the ids of the view-model are few. */
 static int32_t number_of(mlx_tray_menu_t *self, const char *id)
 {
     for (int i = 0; i < ITEMS_MAX; i++) {
         if (!self->names[i])
-            self->names[i] = id;
+            self->names[i] = mlx_strdup(id);
         if (strcmp(self->names[i], id) == 0)
             return i + 1;
     }
@@ -71,14 +75,15 @@ static const entry_t *find(const mlx_tray_menu_t *self, int32_t number)
 
 static bool same_look(const entry_t *a, const entry_t *b)
 {
-    return a->enabled == b->enabled && strcmp(a->label, b->label) == 0;
+    return a->enabled == b->enabled && a->chosen == b->chosen && strcmp(a->label, b->label) == 0;
 }
 
 static bool same_structure(const entry_t *a, size_t a_count, const entry_t *b, size_t b_count)
 {
     bool same = a_count == b_count;
     for (size_t i = 0; same && i < a_count; i++)
-        same = a[i].number == b[i].number && a[i].kind == b[i].kind;
+        same = a[i].number == b[i].number && a[i].kind == b[i].kind && a[i].mark == b[i].mark &&
+               a[i].nested == b[i].nested;
     return same;
 }
 
@@ -109,6 +114,13 @@ static void append_properties(sd_bus_message *m, const entry_t *entry, char **na
             sd_bus_message_append(m, "{sv}", "label", "s", entry->label);
         if (wanted(names, "enabled"))
             sd_bus_message_append(m, "{sv}", "enabled", "b", (int)entry->enabled);
+        if (entry->kind == MLX_ITEM_MENU && wanted(names, "children-display"))
+            sd_bus_message_append(m, "{sv}", "children-display", "s", "submenu");
+        if (entry->mark != MLX_MARK_NONE && wanted(names, "toggle-type"))
+            sd_bus_message_append(m, "{sv}", "toggle-type", "s",
+                                  entry->mark == MLX_MARK_RADIO ? "radio" : "checkmark");
+        if (entry->mark != MLX_MARK_NONE && wanted(names, "toggle-state"))
+            sd_bus_message_append(m, "{sv}", "toggle-state", "i", (int)entry->chosen);
     }
     sd_bus_message_close_container(m);
 }
@@ -121,17 +133,28 @@ static void append_item(sd_bus_message *m, int32_t number, const entry_t *entry,
     sd_bus_message_close_container(m);
 }
 
-/*  (ia{sv}av): a node with its children, of which only the root has any. */
+/*  Is ENTRY a child of PARENT (NULL: the root)? */
+static bool is_child(const mlx_tray_menu_t *self, const entry_t *entry, const entry_t *parent)
+{
+    const entry_t *holder = entry;
+    while (holder->nested && holder > self->entries)
+        holder--;
+    return parent ? entry->nested && holder == parent : !entry->nested;
+}
+
+/*  (ia{sv}av): a node with its children down to DEPTH levels (negative: all). */
 static void append_node(sd_bus_message *m, const mlx_tray_menu_t *self, const entry_t *entry,
-                        bool children, char **names)
+                        int32_t depth, char **names)
 {
     sd_bus_message_open_container(m, 'r', "ia{sv}av");
     sd_bus_message_append(m, "i", entry ? entry->number : ROOT);
     append_properties(m, entry, names);
     sd_bus_message_open_container(m, 'a', "v");
-    for (size_t i = 0; !entry && children && i < self->count; i++) {
+    for (size_t i = 0; depth != 0 && i < self->count; i++) {
+        if (!is_child(self, &self->entries[i], entry))
+            continue;
         sd_bus_message_open_container(m, 'v', "(ia{sv}av)");
-        append_node(m, self, &self->entries[i], false, names);
+        append_node(m, self, &self->entries[i], depth < 0 ? depth : depth - 1, names);
         sd_bus_message_close_container(m);
     }
     sd_bus_message_close_container(m);
@@ -171,7 +194,7 @@ static int on_get_layout(sd_bus_message *m, void *arg, sd_bus_error *error)
     if (rc < 0)
         return rc;
     sd_bus_message_append(reply, "u", self->revision);
-    append_node(reply, self, entry, depth != 0, names);
+    append_node(reply, self, entry, depth, names);
     return sd_bus_send(NULL, reply, NULL);
 }
 
@@ -223,10 +246,10 @@ static int on_get_property(sd_bus_message *m, void *arg, sd_bus_error *error)
                                       number);
 }
 
-/*  One event of (isvu); *NUMBER is set. >0: there is such an item; then *ACTION is set when the
- *  event is a click that counts. */
+/*  One event of (isvu); *NUMBER is set. >0: there is such an item; then *CLICKED is it when the
+ *  event is a click that counts, else NULL. */
 static int read_event(mlx_tray_menu_t *self, sd_bus_message *m, int32_t *number,
-                      mlx_action_t *action)
+                      const entry_t **clicked)
 {
     const char *event;
     uint32_t time;
@@ -238,9 +261,8 @@ static int read_event(mlx_tray_menu_t *self, sd_bus_message *m, int32_t *number,
     if (rc < 0)
         return rc;
     const entry_t *entry = find(self, *number);
-    *action = MLX_ACTION_NONE;
-    if (entry && entry->enabled && strcmp(event, "clicked") == 0)
-        *action = entry->action;
+    bool counts = entry && entry->enabled && entry->action != MLX_ACTION_NONE;
+    *clicked = counts && strcmp(event, "clicked") == 0 ? entry : NULL;
     return entry || *number == ROOT ? 1 : 0;
 }
 
@@ -248,15 +270,15 @@ static int on_event(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
     mlx_tray_menu_t *self = arg;
     int32_t number;
-    mlx_action_t action;
+    const entry_t *clicked;
     (void)error;
-    int rc = read_event(self, m, &number, &action);
+    int rc = read_event(self, m, &number, &clicked);
     if (rc < 0)
         return rc;
     if (rc == 0)
         return no_such_item(m, number);
-    if (action != MLX_ACTION_NONE)
-        self->fn(self->arg, action);
+    if (clicked)
+        self->fn(self->arg, clicked->action, clicked->setting);
     return sd_bus_reply_method_return(m, "");
 }
 
@@ -265,17 +287,17 @@ static int on_event_group(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
     mlx_tray_menu_t *self = arg;
     int32_t number, unknown[ITEMS_MAX];
-    mlx_action_t action;
+    const entry_t *clicked;
     size_t unknown_count = 0;
     MLX_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
     (void)error;
     int rc = sd_bus_message_enter_container(m, 'a', "(isvu)");
     while (rc >= 0 && (rc = sd_bus_message_enter_container(m, 'r', "isvu")) > 0) {
-        rc = read_event(self, m, &number, &action);
+        rc = read_event(self, m, &number, &clicked);
         if (rc == 0 && unknown_count < MLX_COUNT(unknown))
             unknown[unknown_count++] = number;
-        if (rc > 0 && action != MLX_ACTION_NONE)
-            self->fn(self->arg, action);
+        if (rc > 0 && clicked)
+            self->fn(self->arg, clicked->action, clicked->setting);
         if (rc >= 0)
             rc = sd_bus_message_exit_container(m);
     }
@@ -366,6 +388,8 @@ void mlx_tray_menu_destroy(mlx_tray_menu_t **self_p)
         return;
     sd_bus_slot_unref(self->slot);
     clear_entries(self->entries, self->count);
+    for (size_t i = 0; i < ITEMS_MAX; i++)
+        free(self->names[i]);
     free(self);
 }
 
@@ -401,7 +425,11 @@ void mlx_tray_menu_update(mlx_tray_menu_t *self, const mlx_menu_t *view)
                                                  .kind = item->kind,
                                                  .label = label_of(item->text),
                                                  .enabled = item->enabled,
-                                                 .action = item->action};
+                                                 .nested = item->nested,
+                                                 .mark = item->mark,
+                                                 .chosen = item->chosen,
+                                                 .action = item->action,
+                                                 .setting = item->setting};
     }
     if (same_structure(self->entries, self->count, old, old_count))
         tell_changes(self, old);

@@ -19,9 +19,10 @@
 
 typedef struct mlx_tray_menu mlx_tray_menu_t;
 
-typedef void (*mlx_tray_action_fn)(void *arg, mlx_action_t action);
+typedef void (*mlx_tray_action_fn)(void *arg, mlx_action_t action, const char *setting);
 
-/*  FN is called for each accepted click. NULL with ERR when the object cannot be put on the bus. */
+/*  FN is called for each accepted click, with the setting of MLX_ACTION_SET or NULL. NULL with ERR
+ *  when the object cannot be put on the bus. */
 mlx_tray_menu_t *mlx_tray_menu_new(mlx_dbus_t *dbus, mlx_tray_action_fn fn, void *arg,
                                    mlx_error_t *err);
 void mlx_tray_menu_destroy(mlx_tray_menu_t **self);

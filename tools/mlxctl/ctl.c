@@ -5,14 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/ascii.h"
 #include "common/base/paths.h"
 #include "common/bus/last_values.h"
+#include "common/cli/term.h"
 #include "common/view/overview_state.h"
 #include "proto/json.h"
 
 enum {
+    NARROW_COLUMNS = 60,
     PING_TIMEOUT_MS = 3000,
     LOOK_MS = 1000,
     SNAPSHOT_TIMEOUT_MS = 8000
@@ -36,10 +39,7 @@ static int ping(mlx_ctl_t *self, mlx_error_t *err)
         *err = problem;
         return -1;
     }
-    mlx_error_set(err, MLX_ERR_UNAVAILABLE, "the bus at %s does not answer", self->run_dir);
-    return mlx_error_hint(err,
-                          "is mlx-bus stopped or overloaded? stop it and start the suite again "
-                          "with ./deploy/up");
+    return mlx_bus_silent(err, self->run_dir);
 }
 
 int mlx_ctl_attach(mlx_ctl_t *self, const mlx_args_t *args, mlx_error_t *err)
@@ -181,8 +181,13 @@ int mlx_ctl_print_json(const mlx_value_t *value)
 
 int mlx_ctl_print_text(const char *text)
 {
+    /* Wider terminals break lines themselves, and keep whole what is copied from them. */
+    mlx_term_t term = mlx_term_look(STDOUT_FILENO, NULL);
+    bool narrow = term.tty && term.columns < NARROW_COLUMNS;
     MLX_CLEANUP(mlx_free_p) char *fit = mlx_ascii_fit(text);
-    fputs(fit, stdout);
+    MLX_CLEANUP(mlx_free_p)
+    char *wrapped = narrow ? mlx_term_wrap(fit, (size_t)term.columns) : NULL;
+    fputs(wrapped ? wrapped : fit, stdout);
     return fflush(stdout) ? MLX_ERR_FAILED : MLX_OK;
 }
 

@@ -59,19 +59,6 @@ static void put_row(const mlx_overview_t *overview, int64_t now_us, mlx_buf_t *o
     mlx_buf_printf(out, " %s%s\n", *clean ? "! " : "", clean);
 }
 
-/*  Call FN with OVERVIEW showing each of its hosts in turn. */
-static void each_host(mlx_overview_t *overview, void (*fn)(mlx_overview_t *, void *), void *arg)
-{
-    const char *hosts[MLX_FLEET_MAX];
-    MLX_CLEANUP(mlx_free_p) char *shown = mlx_strdup(mlx_overview_host(overview));
-    size_t count = mlx_overview_hosts(overview, hosts, MLX_FLEET_MAX);
-    for (size_t i = 0; i < count; i++) {
-        mlx_overview_select(overview, hosts[i]);
-        fn(overview, arg);
-    }
-    mlx_overview_select(overview, shown);
-}
-
 typedef struct {
     int64_t now_us;
     mlx_buf_t *out;
@@ -98,13 +85,13 @@ void mlx_fleet_text(mlx_overview_t *overview, int64_t now_us, mlx_buf_t *out)
     visit_t visit = {.now_us = now_us, .out = out};
     mlx_buf_printf(out, "%-*s %12s %-*s %5s %5s %6s %6s\n", HOST_WIDTH, "MACHINE", "SPEED",
                    MODEL_WIDTH, "MODEL", "GPU", "MEM", "TEMP", "POWER");
-    each_host(overview, add_row, &visit);
+    mlx_overview_each_host(overview, MLX_FLEET_MAX, add_row, &visit);
 }
 
 mlx_value_t *mlx_fleet_value(mlx_overview_t *overview, int64_t now_us)
 {
     visit_t visit = {.now_us = now_us, .list = mlx_value_list()};
-    each_host(overview, add_value, &visit);
+    mlx_overview_each_host(overview, MLX_FLEET_MAX, add_value, &visit);
     return visit.list;
 }
 

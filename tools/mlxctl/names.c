@@ -105,7 +105,10 @@ void mlx_ctl_names(const char *kind, mlx_buf_t *out)
         void (*put)(mlx_ctl_t *ctl, mlx_buf_t *out);
     } table[] = {
         {"service", "restart\nbus\nsampler\nwatcher\nbencher\nrecorder\ngateway\ncache\n", NULL},
-        {"history", "list\nexport\ninfo\nvacuum\n", put_series},
+        {"history",
+         "speed\ngpu\nmemory\ncpu\ntemperature\npower\nenergy\nrequests\nttft\nlatency\ntokens\n"
+         "list\nexport\ninfo\nvacuum\n",
+         put_series},
         {"key", "init\nshow\nsigning\nlist\nallow\ndeny\n", NULL},
         {"model", "", put_models},
         {"host", "", put_hosts},

@@ -199,26 +199,15 @@ static void cache(const mlx_headline_t *now, mlx_buf_t *out)
 
 static void request_row(const mlx_value_t *request, mlx_buf_t *out)
 {
-    double rate = NAN, age = NAN;
-    int64_t tokens = 0;
     const char *client = mlx_value_str(request, "client");
-    MLX_CLEANUP(mlx_free_p) char *prompt = mlx_prompt_words(request);
+    MLX_CLEANUP(mlx_free_p) char *words = mlx_request_words(request);
     mlx_buf_puts(out, "      request");
     if (client) {
         mlx_buf_puts(out, " of ");
         mlx_term_put(out, client);
     }
     mlx_buf_puts(out, ":  ");
-    if (mlx_value_real(request, "tokens_per_second", &rate))
-        put_unit(out, rate, MLX_UNIT_TOKENS_PER_SECOND);
-    else
-        mlx_buf_puts(out, prompt ? prompt : "working");
-    if (!prompt && mlx_value_int(request, "tokens", &tokens))
-        mlx_buf_printf(out, ", %lld token%s", (long long)tokens, tokens == 1 ? "" : "s");
-    if (mlx_value_real(request, "age", &age)) {
-        mlx_buf_puts(out, ", for ");
-        put_unit(out, age, MLX_UNIT_SECONDS);
-    }
+    mlx_term_put(out, words);
     mlx_buf_putc(out, '\n');
 }
 

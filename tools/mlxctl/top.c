@@ -4,8 +4,8 @@
 #include "top.h"
 #include "common/base/clock.h"
 #include "common/base/paths.h"
+#include "common/cli/term.h"
 
-#include <langinfo.h>
 #include <locale.h>
 #include <ncurses.h>
 #include <signal.h>
@@ -172,7 +172,7 @@ static int open_screen(screen_t *self, mlx_error_t *err)
 {
     const char *kind = getenv("TERM");
     setlocale(LC_ALL, "");
-    self->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+    self->utf8 = mlx_term_draws(NULL);
     bool dumb = !kind || !*kind || strcmp(kind, "dumb") == 0;
     if (dumb || !newterm(NULL, stdout, stdin)) {
         mlx_error_set(err, MLX_ERR_USAGE, "top cannot draw on a terminal of type \"%.32s\"",

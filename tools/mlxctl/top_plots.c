@@ -24,9 +24,12 @@ static const mlx_series_t *series_of(const mlx_scene_t *scene, const mlx_figure_
     return &none;
 }
 
+/*  Of what is plotted: a share where the figure is part of something. When its source is gone that
+ *  is not known any more, but the scale ends at 1 only for shares. */
 static mlx_unit_t unit_of(const mlx_figure_t *figure)
 {
-    return isnan(figure->total) ? figure->unit : MLX_UNIT_RATIO;
+    bool share = !isnan(figure->total) || figure->plot_top == 1;
+    return share ? MLX_UNIT_RATIO : figure->unit;
 }
 
 /*  What has an upper end is coloured by how near it is. */
