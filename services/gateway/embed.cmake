@@ -7,6 +7,7 @@ set(files
     /app.js     app.js     text/javascript
     /control.js control.js text/javascript
     /energy.js  energy.js  text/javascript
+    /fleet.js   fleet.js   text/javascript
     /format.js  format.js  text/javascript
     /history.js history.js text/javascript
     /plot.js    plot.js    text/javascript

@@ -95,8 +95,21 @@ def shot(browser, name, width):
     browser.size(width, 900)
 
 
+def everywhere(browser, name):
+    """The page as it is now in every width and colour: nothing may be wider than the window."""
+    for width in (360, 800, 1440):
+        browser.size(width, 900)
+        wide = browser.run("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name}: {wide} at {width}"
+    for theme in ("dark", "light", "contrast") if SHOTS else ():
+        browser.run(f"document.documentElement.dataset.theme = '{theme}'")
+        for width in (360, 800, 1440):
+            shot(browser, f"{name}-{theme}-{width}.png", width)
+
+
 def test_tiles_show_what_the_bus_says():
     with Scene() as (_stand, browser, _life):
+        assert browser.run("['#machines', '#machine', '#machines-sum'].every(id => document.querySelector(id).hidden)")
         for selector, wanted in (
                 ("#link", "live"), ("#host", HOST), ("#speed .value", "42.0 tok/s"), ("#model .value", "qwen3:8b"),
                 ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
@@ -445,7 +458,22 @@ def test_one_machine_of_several_is_shown():
         browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
         assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
         assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
-        shot(browser, "machines.png", 1280)
+        shares = browser.run("[...document.querySelectorAll('#machines button[data-host=mini] progress')].map(p => p.value)")
+        assert shares == [0.13, 0.1875], shares
+        assert text(browser, "#machines-sum") == "2 machines, 23.0 tok/s together"
+        # A card is the same node all the time, so that a click or the focus is not lost to the next value.
+        browser.run("window.card = document.querySelector('#machines button[data-host=studio]'); card.focus()")
+        stand.publish("alert.hot", {"state": "firing", "summary": "<b>too hot</b>"}, host="studio")
+        browser.until("card.isConnected && card.textContent.includes('<b>too hot</b>')")
+        assert browser.run("document.activeElement === card")
+        browser.run("document.querySelector('#machine').value = 'studio'; document.querySelector('#machine').dispatchEvent(new Event('change'))")
+        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
+        browser.open(stand.url + "/?host=mini")
+        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
+        assert browser.run("document.querySelector('#machine').value") == "mini"
+        stand.publish("sensor.cpu", {"utilization": 0.5}, host="rack-7")
+        browser.until("document.querySelectorAll('#machines button').length === 3")
+        everywhere(browser, "machines")
 
 
 def test_values_of_a_wrong_type_stop_nothing():

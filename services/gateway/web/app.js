@@ -4,6 +4,7 @@ import { $, color, el, figure, seconds, soft } from "./format.js";
 import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
+import * as fleet from "./fleet.js";
 import * as requests from "./requests.js";
 import * as tables from "./tables.js";
 import { tilesOf } from "./tiles.js";
@@ -227,37 +228,29 @@ function onMessage(message) {
   if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
 }
 
-// The machines to choose from, where there are several: one card each, with its speed and what is wrong.
-function drawMachines(all) {
-  const cards = Object.entries(all).sort().map(([name, one]) => {
-    const speed = one.tokens_per_second === undefined ? one.busy ? "working" : "idle" : figure(one.tokens_per_second, "tokens per second");
-    const said = [speed, one.models_busy > 1 ? `${one.models_busy} models` : one.model, one.gpu_utilization !== undefined && `GPU ${figure(one.gpu_utilization, "ratio")}`,
-      one.connection?.state === "lost" ? one.connection.text : maps(one.warnings)[0]?.text].filter(Boolean).join(", ");
-    const button = el("button", { type: "button", "aria-pressed": String(name === host), "data-host": name }, el("b", {}, name), el("span", {}, said));
-    button.addEventListener("click", () => { chosen = name; onHeadline(newest); draw(); });
-    return button;
-  });
-  const focused = document.activeElement?.dataset?.host;
-  $("#machines").hidden = cards.length < 2;
-  $("#machines").replaceChildren(...cards);
-  if (focused) cards.find(card => card.dataset.host === focused)?.focus();
-}
+// What the gateway said last; the machine that somebody chose, which the address keeps.
+let newest = null, chosen = new URLSearchParams(location.search).get("host");
 
-let newest = null, chosen = null; // what the gateway said last; the machine that somebody clicked
+function choose(name) {
+  chosen = name;
+  window.history.replaceState(null, "", `?host=${encodeURIComponent(name)}${location.hash}`);
+  if (newest) onHeadline(newest);
+  draw();
+}
 
 function onHeadline(said) {
   newest = said;
   staleMs = number(said.stale_ms) ?? 0;
   const all = { ...said.others, [said.host]: said.headline };
   const before = host;
-  host = all[chosen] ? chosen : said.host;
+  host = chosen !== null && Object.hasOwn(all, chosen) ? chosen : said.host;
   headline = all[host];
   connection = headline.connection || {};
   if (!machines.has(host)) machines.set(host, new Map());
   messages = machines.get(host);
   if (host !== before) sparks.clear();
   $("#host").textContent = host;
-  safely(() => drawMachines(all));
+  safely(() => fleet.draw(all, host));
   history.setHost(host);
   safely(() => requests.setHost(host));
   if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
@@ -296,6 +289,7 @@ function startTheme() {
 
 startTheme();
 control.start();
+fleet.start(choose);
 history.start();
 requests.load();
 energy.start();
