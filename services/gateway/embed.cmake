@@ -4,6 +4,8 @@ set(files
     /           index.html text/html
     /style.css  style.css  text/css
     /theme.js   theme.js   text/javascript
+    /actions.js actions.js text/javascript
+    /alarms.js  alarms.js  text/javascript
     /app.js     app.js     text/javascript
     /control.js control.js text/javascript
     /energy.js  energy.js  text/javascript

@@ -1,6 +1,6 @@
 """The dashboard page in headless Chromium: what a person sees, clicks and reads.
 
-Screenshots go to $MLX_SHOTS when it is set.
+Screenshots go to $MLX_SHOTS when it is set; with $MLX_SHOTS_EVERYWHERE some scenes in each width and colour.
 """
 import json
 import math
@@ -101,10 +101,11 @@ def everywhere(browser, name):
         browser.size(width, 900)
         wide = browser.run("document.documentElement.scrollWidth")
         assert wide <= width, f"{name}: {wide} at {width}"
-    for theme in ("dark", "light", "contrast") if SHOTS else ():
+    for theme in ("dark", "light", "contrast") if os.environ.get("MLX_SHOTS_EVERYWHERE") else ():
         browser.run(f"document.documentElement.dataset.theme = '{theme}'")
         for width in (360, 800, 1440):
             shot(browser, f"{name}-{theme}-{width}.png", width)
+    browser.size(1280, 900)
 
 
 def test_tiles_show_what_the_bus_says():
@@ -316,7 +317,7 @@ FAKE_MODELS = """
     const real = window.fetch;
     window.fetch = async (path, options) => {
         if (path === '/api/token') return new Response(JSON.stringify({token: 'f'.repeat(64)}));
-        if (path !== '/api/models') return real(path, options);
+        if (!['/api/models', '/api/actions'].includes(path)) return real(path, options);
         window.sent.push([options.method, options.headers['X-MLX-Token'].length, JSON.parse(options.body)]);
         const [status, body] = window.answers.shift();
         return new Response(JSON.stringify(body), {status});
@@ -360,6 +361,53 @@ def test_models_are_changed_after_a_question():
         assert "a:1b is unloaded" in browser.run(note), "what came of it was overwritten"
         browser.open(stand.url + "/")
         browser.until(f"{note} === 'No model is loaded.'")
+
+
+def ask_and_answer(browser, button, yes=True):
+    """Press BUTTON, and answer its question."""
+    browser.click(button)
+    browser.until("document.querySelector('#question').open")
+    browser.click("#question-yes" if yes else "#question-no")
+    browser.until("!document.querySelector('#question').open")
+
+
+def test_alerts_and_findings():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        browser.until("document.querySelector('#alarms-none').textContent.startsWith('No alert')")
+        browser.run(FAKE_MODELS)
+        began = int((time.time() - 7200) * 1e6)
+        hot = {"state": "firing", "summary": "GPU 0 is above <b>60</b> °C", "value": 61.0, "threshold": 60.0, "since": began}
+        stand.publish("alert.hot", hot)
+        stand.publish("finding.slow_load", {"state": "firing", "summary": "weights come slowly", "since": began,
+                                            "remedy": "keep it loaded: mlxctl pin 'qwen3:8b'"})
+        stand.publish("alert.old", {"state": "resolved", "summary": "battery below 10 %", "since": began})
+        for wrong in (None, [], 5, {"state": 5}, {"state": "firing", "summary": [], "remedy": {}, "silenced_until": "never"}):
+            stand.publish("finding.odd", wrong)
+        rows = "[...document.querySelectorAll('#alarms tbody tr')].map(r => r.textContent)"
+        browser.until(f"{rows}.length === 4")
+        said = browser.run(rows)
+        assert ["ended" in row for row in said] == [False, False, False, True] and "battery" in said[3], said
+        assert any("odd" in row for row in said) and browser.run("document.querySelectorAll('#alarms b').length") == 0, said
+        assert text(browser, "#alarms code") == "mlxctl pin 'qwen3:8b'"
+        assert "above <b>60</b>" in text(browser, "#alarms-told") and browser.run("document.querySelector('#alarms-told').ariaLive") == "assertive"
+        button = "[data-act='silence alert.hot']"
+        browser.until("document.querySelectorAll('#alarms button').length === 1")  # neither a finding nor what has ended
+        ask_and_answer(browser, button, yes=False)
+        assert browser.run("window.sent.length") == 0, "silenced without a yes"
+        assert browser.run(f'document.activeElement === document.querySelector("{button}")')
+        browser.run("window.answers = [[200, {alerts: []}], [404, {error: {code: 'not_found', message: 'no rule hot', hint: 'see it'}}]]; 1")
+        ask_and_answer(browser, button)
+        browser.until("document.querySelector('#alarms-note').textContent === 'hot is silent for 1 hour.'")
+        assert browser.run("window.sent") == [["POST", 64, {"do": "alert.silence", "rule": "hot", "seconds": 3600}]]
+        browser.run(f'document.querySelector("{button}").focus()')
+        stand.publish("alert.hot", {**hot, "silenced_until": int((time.time() + 3600) * 1e6)})
+        browser.until(f'document.activeElement.textContent === "Tell again"')
+        browser.until("document.querySelector('#alarms-told').textContent.startsWith('ended: GPU 0')")  # nobody is told any more
+        everywhere(browser, "alarms")
+        browser.click(button)
+        browser.until("document.querySelector('#alarms-note').textContent === 'hot: no rule hot; see it'")
+        assert browser.run("window.sent[1][2]") == {"do": "alert.silence", "rule": "hot", "seconds": 0}
 
 
 def test_theme():
@@ -563,4 +611,4 @@ def test_no_label_is_twice_on_an_axis():
 run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
     test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
     test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
-    test_gateway_comes_back, test_models_are_changed_after_a_question, test_theme, test_small_and_quick, test_every_width_and_screenshots)
+    test_gateway_comes_back, test_models_are_changed_after_a_question, test_alerts_and_findings, test_theme, test_small_and_quick, test_every_width_and_screenshots)

@@ -1,6 +1,8 @@
 // The page: live values over server-sent events, and the theme.
 
-import { $, color, el, figure, seconds, soft } from "./format.js";
+import { $, color, el, figure, keep, seconds, soft, when } from "./format.js";
+import * as actions from "./actions.js";
+import * as alarms from "./alarms.js";
 import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
@@ -173,15 +175,18 @@ function drawDetails() {
   $("#details").replaceChildren(...list.flatMap(one => [el("dt", {}, text(one.name) || "?"), el("dd", {}, text(one.text) || "")]));
 }
 
-// Alarms and what else is wrong, in words; for an alarm also since when.
+// What is wrong, in words; the section of alerts has more of it.
 function drawAlerts() {
   const list = maps(headline.warnings).filter(one => one.kind !== "silent");
   $("#alerts").hidden = list.length === 0;
-  const said = list.map(one => {
+  keep($("#alerts ul"), list.map((one, i) => {
     const since = one.kind === "alert" ? number(messages.get(`alert.${one.name}`)?.d.since) : undefined;
-    return (text(one.text) || text(one.name) || "?") + (since === undefined ? "" : `, for ${seconds(Math.max(0, now() / 1000 - since / 1e6))}`);
-  });
-  $("#alerts ul").replaceChildren(...said.map(line => el("li", {}, line)));
+    return { key: String(i), text: (text(one.text) || text(one.name) || "?") + (since === undefined ? "" : `, since ${when(since)}`) };
+  }), one => el("li", {}, one.text));
+}
+
+function drawAlarms() {
+  alarms.draw(messages, host === newest?.host, ["live", "partly"].includes(connection.state), now());
 }
 
 // Is what is shown live? The page's own clock counts what the gateway does not say.
@@ -210,7 +215,7 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts]) safely(part);
+    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts, drawAlarms]) safely(part);
     const state = safely(drawLink), speed = headline.tokens_per_second;
     document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });
@@ -248,7 +253,7 @@ function onHeadline(said) {
   connection = headline.connection || {};
   if (!machines.has(host)) machines.set(host, new Map());
   messages = machines.get(host);
-  if (host !== before) sparks.clear();
+  if (host !== before) { sparks.clear(); alarms.forget(); }
   $("#host").textContent = host;
   safely(() => fleet.draw(all, host));
   history.setHost(host);
@@ -288,7 +293,8 @@ function startTheme() {
 }
 
 startTheme();
-control.start();
+actions.start();
+document.addEventListener("allowed", draw);
 fleet.start(choose);
 history.start();
 requests.load();

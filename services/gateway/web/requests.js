@@ -1,17 +1,12 @@
 // Who asked which model for what: the requests that ended last, of the machine that is shown.
 
-import { $, ask, el, explain, figure } from "./format.js";
+import { $, ask, el, explain, figure, when } from "./format.js";
 
 const SHOWN = 25, AGAIN_MS = 1000;
 let found = [], host = "", waiting = null;
 
 const word = value => typeof value === "string" ? value : "";
 const count = value => typeof value === "number" ? value.toLocaleString() : "–";
-
-function when(us) {
-  const time = new Date(us / 1000), today = new Date().toDateString() === time.toDateString();
-  return today ? time.toLocaleTimeString() : time.toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
-}
 
 // Everything known of the client, for those who point at its name.
 function asker(d) {
