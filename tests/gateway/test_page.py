@@ -3,17 +3,17 @@
 Screenshots go to $MLX_SHOTS when it is set; with $MLX_SHOTS_EVERYWHERE some scenes in each width and colour.
 """
 import json
-import math
 import os
 import re
 import signal
 import statistics
 import sys
-import threading
 import time
 
-from browser import Browser, find
-from stand import HOST, MACHINE, Stand, bench, eventually, run
+import page_panels as panels
+from browser import find
+from page_scene import Scene, SHOTS, play, plot, shot, span, text
+from stand import HOST, MACHINE, eventually, run
 
 if not find():
     print("skipped: no chromium is installed (apt-get install chromium)")
@@ -21,91 +21,6 @@ if not find():
 
 FIRST_PAINT_MS = 800  # the goal is 200 on a quiet machine; here the gateway runs under sanitizers, beside other tests
 PAGE_BYTES = 120_000
-SHOTS = os.environ.get("MLX_SHOTS")
-
-
-class Life(threading.Thread):
-    """Publishes a machine at work, over and over."""
-
-    def __init__(self, stand):
-        super().__init__(daemon=True)
-        self.stand, self.ending, self.speed = stand, threading.Event(), 42.0
-        self.lock = threading.Lock()
-        self.start()
-
-    def run(self):
-        step = 0
-        while not self.ending.wait(0.5):
-            step += 1
-            for topic, data in MACHINE.items():
-                data = dict(data)
-                if "utilization" in data:
-                    data["utilization"] = 0.5 + 0.3 * math.sin(step / 5)
-                if "tokens_per_second" in data:
-                    data["tokens_per_second"] = self.speed
-                with self.lock:
-                    self.stand.publish(topic, data)
-
-    def end(self):
-        self.ending.set()
-        self.join(5)
-
-
-class Scene:
-    """A stand, a life on it and a browser that looks at it."""
-
-    def __init__(self, recorder=True, life=True, **size):
-        self.stand = Stand("sampler", recorder=recorder)
-        self.life = Life(self.stand) if life else None
-        self.browser = Browser(**size)
-        self.browser.open(self.stand.url + "/")
-
-    def __enter__(self):
-        return self.stand, self.browser, self.life
-
-    def __exit__(self, kind, *_):
-        problems = self.browser.problems() if kind is None else []
-        self.browser.__exit__()
-        if self.life:
-            self.life.end()
-        self.stand.__exit__()
-        assert not problems, problems
-
-
-def text(browser, selector):
-    return browser.run(f"document.querySelector({json.dumps(selector)}).textContent")
-
-
-def plot(title):
-    return f"[...document.querySelectorAll('.plot')].find(p => p.querySelector('h3').textContent === '{title}')"
-
-
-def span(browser):
-    """Width of the shown range in seconds, from the page's own state."""
-    return browser.run("import('/history.js').then(h => (h.view().to - h.view().from) / 1000)")
-
-
-def shot(browser, name, width):
-    if not SHOTS:
-        return
-    os.makedirs(SHOTS, exist_ok=True)
-    browser.size(width, browser.run("document.documentElement.scrollHeight"))
-    time.sleep(0.7)  # for the eye only: plots are drawn again after the change of size
-    browser.screenshot(os.path.join(SHOTS, name))
-    browser.size(width, 900)
-
-
-def everywhere(browser, name):
-    """The page as it is now in every width and colour: nothing may be wider than the window."""
-    for width in (360, 800, 1440):
-        browser.size(width, 900)
-        wide = browser.run("document.documentElement.scrollWidth")
-        assert wide <= width, f"{name}: {wide} at {width}"
-    for theme in ("dark", "light", "contrast") if os.environ.get("MLX_SHOTS_EVERYWHERE") else ():
-        browser.run(f"document.documentElement.dataset.theme = '{theme}'")
-        for width in (360, 800, 1440):
-            shot(browser, f"{name}-{theme}-{width}.png", width)
-    browser.size(1280, 900)
 
 
 def test_tiles_show_what_the_bus_says():
@@ -231,34 +146,6 @@ def test_everything_has_a_name():
         return f"{sum(n['role']['value'] in wanted for n in nodes)} controls and tables, all named"
 
 
-def tick(browser, run_id):
-    """Tick a run as a person does who looks again: a tile that grows may move the box away once."""
-    box = f"#bench tr[data-id='{run_id}'] input"
-    for _ in range(5):
-        browser.click(box)
-        if browser.run(f'document.querySelector("{box}").checked'):
-            return
-    raise AssertionError(f"{run_id} cannot be ticked")
-
-
-def test_benchmarks_compare():
-    with Scene() as (stand, browser, life):
-        browser.until("document.querySelectorAll('#bench tbody tr').length === 3")
-        tick(browser, "run1")
-        tick(browser, "run2")
-        browser.until("document.querySelector('#compare').textContent.includes(': faster, 1.1')")
-        tick(browser, "run3")  # the first of the three is let go
-        browser.until("document.querySelector('#compare').textContent"
-                      ".includes('no evidence of a difference')")
-        verdict = text(browser, "#compare")
-        with life.lock:
-            stand.publish("bench.progress", {"id": "x", "model": "qwen3:8b", "phase": "prompts", "prompt": 4, "prompts": 10})
-            stand.publish("bench.result", bench(9, 52.0))
-        browser.until("document.querySelector('#bench tbody tr').dataset.id === 'run9'")
-        browser.until("document.querySelector('#progress progress').value === 0.4")
-        return verdict
-
-
 def test_without_recorder_and_hostile_text():
     with Scene(recorder=False, life=False) as (stand, browser, _life):
         evil = "<img src=x onerror=console.error('owned')>"
@@ -310,104 +197,6 @@ def contrasts(browser, least):
             found[name, ground] = (high + 0.05) / (low + 0.05)
     assert not [pair for pair, ratio in found.items() if ratio < (3 if pair[0][0] == "s" and pair[0][1:].isdigit() else least)], found
     return min(found.values())
-
-
-FAKE_MODELS = """
-    window.sent = []; window.answers = [];
-    const real = window.fetch;
-    window.fetch = async (path, options) => {
-        if (path === '/api/token') return new Response(JSON.stringify({token: 'f'.repeat(64)}));
-        if (!['/api/models', '/api/actions'].includes(path)) return real(path, options);
-        window.sent.push([options.method, options.headers['X-MLX-Token'].length, JSON.parse(options.body)]);
-        const [status, body] = window.answers.shift();
-        return new Response(JSON.stringify(body), {status});
-    }"""
-
-
-def test_models_are_changed_after_a_question():
-    with Scene(life=False) as (stand, browser, _life):
-        browser.until("document.querySelector('#link').textContent === 'live'")
-        browser.run(FAKE_MODELS)
-        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "url": "http://127.0.0.1:11434",
-                      "can": ["load", "unload", "pin", "<b>"], "models": [{"name": "a:1b", "size": 10 ** 9}],
-                      "available": [{"name": "a:1b"}, {"name": "b:2b<i>"}]})
-        names = "[...document.querySelectorAll('#control button')].map(b => b.getAttribute('aria-label'))"
-        browser.until(f"{names}.length === 4")
-        assert browser.run(names) == ["Unload a:1b", "Keep a:1b", "Load b:2b<i>", "Keep b:2b<i>"]
-        opened, note = "document.querySelector('#question').open", "document.querySelector('#control-note').textContent"
-        browser.click("#control button")
-        browser.until(opened)
-        assert text(browser, "#question-text") == "Free the memory of a:1b?"
-        assert browser.run("document.activeElement.id") == "question-no"  # what Enter would do
-        browser.key("Escape", code="Escape", windowsVirtualKeyCode=27)
-        browser.until(f"!{opened}")
-        assert browser.run("window.sent.length") == 0, "something was changed without a yes"
-        assert browser.run("document.activeElement.getAttribute('aria-label')") == "Unload a:1b"
-        browser.run("window.answers = [[503, {error: {code: 'busy', message: 'a:1b is working on a request'}}],"
-                    "[403, {error: {code: 'usage', message: 'token'}}], [200, {memory_before: 9e9, memory_after: 8e9}]]; 1")
-        for _ in range(2):
-            if not browser.run(opened):
-                browser.click("#control button")
-            browser.until(opened)
-            browser.click("#question-yes")
-            browser.until("window.sent.length > 0")
-        browser.until(f"{note}.includes('a:1b is unloaded; memory in use: 9.0 GB before, 8.0 GB now')")
-        sent = browser.run("window.sent")
-        assert sent[0] == ["POST", 64, {"do": "unload", "model": "a:1b", "runtime": "here"}], sent
-        assert [one[2].get("force") for one in sent] == [None, True, True], sent
-        assert browser.run("document.querySelectorAll('#control b, #control i').length") == 0
-        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "can": ["unload"], "models": []})
-        browser.until(f"{names}.length === 0")
-        assert "a:1b is unloaded" in browser.run(note), "what came of it was overwritten"
-        browser.open(stand.url + "/")
-        browser.until(f"{note} === 'No model is loaded.'")
-
-
-def ask_and_answer(browser, button, yes=True):
-    """Press BUTTON, and answer its question."""
-    browser.click(button)
-    browser.until("document.querySelector('#question').open")
-    browser.click("#question-yes" if yes else "#question-no")
-    browser.until("!document.querySelector('#question').open")
-
-
-def test_alerts_and_findings():
-    with Scene(life=False) as (stand, browser, _life):
-        browser.until("document.querySelector('#link').textContent === 'live'")
-        browser.until("document.querySelector('#alarms-none').textContent.startsWith('No alert')")
-        browser.run(FAKE_MODELS)
-        began = int((time.time() - 7200) * 1e6)
-        hot = {"state": "firing", "summary": "GPU 0 is above <b>60</b> °C", "value": 61.0, "threshold": 60.0, "since": began}
-        stand.publish("alert.hot", hot)
-        stand.publish("finding.slow_load", {"state": "firing", "summary": "weights come slowly", "since": began,
-                                            "remedy": "keep it loaded: mlxctl pin 'qwen3:8b'"})
-        stand.publish("alert.old", {"state": "resolved", "summary": "battery below 10 %", "since": began})
-        for wrong in (None, [], 5, {"state": 5}, {"state": "firing", "summary": [], "remedy": {}, "silenced_until": "never"}):
-            stand.publish("finding.odd", wrong)
-        rows = "[...document.querySelectorAll('#alarms tbody tr')].map(r => r.textContent)"
-        browser.until(f"{rows}.length === 4")
-        said = browser.run(rows)
-        assert ["ended" in row for row in said] == [False, False, False, True] and "battery" in said[3], said
-        assert any("odd" in row for row in said) and browser.run("document.querySelectorAll('#alarms b').length") == 0, said
-        assert text(browser, "#alarms code") == "mlxctl pin 'qwen3:8b'"
-        assert "above <b>60</b>" in text(browser, "#alarms-told") and browser.run("document.querySelector('#alarms-told').ariaLive") == "assertive"
-        button = "[data-act='silence alert.hot']"
-        browser.until("document.querySelectorAll('#alarms button').length === 1")  # neither a finding nor what has ended
-        ask_and_answer(browser, button, yes=False)
-        assert browser.run("window.sent.length") == 0, "silenced without a yes"
-        assert browser.run(f'document.activeElement === document.querySelector("{button}")')
-        browser.run("window.answers = [[200, {alerts: []}], [404, {error: {code: 'not_found', message: 'no rule hot', hint: 'see it'}}]]; 1")
-        ask_and_answer(browser, button)
-        browser.until("document.querySelector('#alarms-note').textContent === 'hot is silent for 1 hour.'")
-        assert browser.run("window.sent") == [["POST", 64, {"do": "alert.silence", "rule": "hot", "seconds": 3600}]]
-        browser.run(f'document.querySelector("{button}").focus()')
-        stand.publish("alert.hot", {**hot, "silenced_until": int((time.time() + 3600) * 1e6)})
-        browser.until(f'document.activeElement.textContent === "Tell again"')
-        browser.until("document.querySelector('#alarms-told').textContent.startsWith('ended: GPU 0')")  # nobody is told any more
-        everywhere(browser, "alarms")
-        browser.click(button)
-        browser.until("document.querySelector('#alarms-note').textContent === 'hot: no rule hot; see it'")
-        assert browser.run("window.sent[1][2]") == {"do": "alert.silence", "rule": "hot", "seconds": 0}
 
 
 def test_theme():
@@ -470,14 +259,6 @@ def test_every_width_and_screenshots():
                 shot(browser, f"{scheme}-{width}.png", width)
 
 
-def play(stand, name):
-    """Publish the messages of a file of tests/fixtures/faces once."""
-    with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", name)) as file:
-        messages = json.load(file)
-    for message in messages:
-        stand.publish(message["topic"], message.get("data") or message["d"])
-
-
 def test_two_models_have_their_own_speed():
     with Scene(life=False) as (stand, browser, _life):
         play(stand, "two-models.json")
@@ -489,39 +270,6 @@ def test_two_models_have_their_own_speed():
                                  ("#model .value", "2 models"), ("#model .note", "alpha:1b, beta:2b")):
             browser.until(f"document.querySelector('{selector}').textContent.includes('{wanted}')")
         shot(browser, "two-models.png", 1280)
-
-
-def test_one_machine_of_several_is_shown():
-    with Scene(life=False) as (stand, browser, _life):
-        with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", "hosts.json")) as file:
-            messages = json.load(file)
-        for message in messages:
-            stand.publish(message["topic"], message["data"], host=message["host"])
-        browser.until("document.querySelectorAll('#machines button').length === 2")
-        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
-        assert "llama-away" not in text(browser, "#now")
-        assert "23.0 tok/s, llama-away:3b" in text(browser, "#machines button[data-host=mini]")
-        browser.click("#machines button[data-host=mini]")
-        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
-        browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
-        assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
-        assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
-        shares = browser.run("[...document.querySelectorAll('#machines button[data-host=mini] progress')].map(p => p.value)")
-        assert shares == [0.13, 0.1875], shares
-        assert text(browser, "#machines-sum") == "2 machines, 23.0 tok/s together"
-        # A card is the same node all the time, so that a click or the focus is not lost to the next value.
-        browser.run("window.card = document.querySelector('#machines button[data-host=studio]'); card.focus()")
-        stand.publish("alert.hot", {"state": "firing", "summary": "<b>too hot</b>"}, host="studio")
-        browser.until("card.isConnected && card.textContent.includes('<b>too hot</b>')")
-        assert browser.run("document.activeElement === card")
-        browser.run("document.querySelector('#machine').value = 'studio'; document.querySelector('#machine').dispatchEvent(new Event('change'))")
-        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
-        browser.open(stand.url + "/?host=mini")
-        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
-        assert browser.run("document.querySelector('#machine').value") == "mini"
-        stand.publish("sensor.cpu", {"utilization": 0.5}, host="rack-7")
-        browser.until("document.querySelectorAll('#machines button').length === 3")
-        everywhere(browser, "machines")
 
 
 def test_values_of_a_wrong_type_stop_nothing():
@@ -567,37 +315,6 @@ def test_what_stopped_is_not_shown_as_live():
         return f"the bus's silence was told after {took:.1f} s"
 
 
-def test_a_result_over_the_bus_ends_the_emptiness():
-    with Scene(life=False) as (stand, browser, _life):
-        stand.recorder.results = lambda _args: {"results": []}
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
-        browser.until("document.querySelector('#bench-note').textContent.startsWith('No benchmark')")
-        play(stand, "result.json")
-        browser.until("document.querySelectorAll('#bench tbody tr').length === 1")
-        browser.until("document.querySelector('#bench-note').hidden")
-        row = text(browser, "#bench tbody tr")
-        assert row.count("39 %") == 1, row
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
-        assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
-
-
-def test_requests_are_listed_with_their_clients():
-    with Scene(life=False) as (stand, browser, _life):
-        stand.publish("sensor.cpu", {"utilization": 0.5})
-        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
-        rows = [text(browser, f"#asked tbody tr:nth-child({i})") for i in (1, 2)]
-        assert all(said in rows[0] for said in ("chat.py", "qwen3:8b", "1,024 cached", "212", "51.7 tok/s", "ok")), rows
-        assert "<img src=x>" in rows[1] and browser.run("document.images.length") == 0, rows
-        spent = [text(browser, f"#spent tbody tr:nth-child({i})") for i in (1, 2)]
-        assert all(said in spent[0] for said in ("qwen3:8b", "840", "153.3 Wh", "0.041 EUR")), spent
-        assert "<img src=x>" in spent[1] and "–" in spent[1], spent
-        assert "3.06 kWh" in text(browser, "#spent-note"), text(browser, "#spent-note")
-        asked = len([call for call in stand.recorder.asked if call["cmd"] == "requests.list"])
-        stand.publish("runtime.ollama.local.request", {"end": 1, "client": "x"})
-        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
-        eventually(lambda: len([c for c in stand.recorder.asked if c["cmd"] == "requests.list"]) > asked)
-
-
 def test_no_label_is_twice_on_an_axis():
     with Scene(life=False) as (_stand, browser, _life):
         cases = [("bytes", 1.0e9, 1.08e9, 2e7), ("bytes", 1e9, 1.069e9, 2.5e7), ("watts", 3.0, 3.08, 0.02), ("ratio", 0, 0.05, 0.01),
@@ -608,7 +325,9 @@ def test_no_label_is_twice_on_an_axis():
             assert len(set(labels)) == len(labels), (unit, labels)
 
 
-run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
-    test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
-    test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
-    test_gateway_comes_back, test_models_are_changed_after_a_question, test_alerts_and_findings, test_theme, test_small_and_quick, test_every_width_and_screenshots)
+run(*[test for name, test in vars(panels).items() if name.startswith("test_")],
+    test_two_models_have_their_own_speed, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
+    test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways,
+    test_live_value_follows_within_a_second, test_history_zoom_and_ranges, test_keyboard_alone, test_everything_has_a_name,
+    test_without_recorder_and_hostile_text, test_gateway_comes_back, test_theme, test_small_and_quick,
+    test_every_width_and_screenshots)

@@ -1,0 +1,167 @@
+"""The page's panels in headless Chromium: machines, alerts, models, requests, benchmarks. Run by test_page.py."""
+import json
+import os
+import time
+
+from page_scene import Scene, ask_and_answer, everywhere, play, shot, text, tick, FAKE_MODELS
+from stand import bench, eventually
+
+
+def test_one_machine_of_several_is_shown():
+    with Scene(life=False) as (stand, browser, _life):
+        with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", "hosts.json")) as file:
+            messages = json.load(file)
+        for message in messages:
+            stand.publish(message["topic"], message["data"], host=message["host"])
+        browser.until("document.querySelectorAll('#machines button').length === 2")
+        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
+        assert "llama-away" not in text(browser, "#now")
+        assert "23.0 tok/s, llama-away:3b" in text(browser, "#machines button[data-host=mini]")
+        browser.click("#machines button[data-host=mini]")
+        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
+        browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
+        assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
+        assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
+        shares = browser.run("[...document.querySelectorAll('#machines button[data-host=mini] progress')].map(p => p.value)")
+        assert shares == [0.13, 0.1875], shares
+        assert text(browser, "#machines-sum") == "2 machines, 23.0 tok/s together"
+        # A card is the same node all the time, so that a click or the focus is not lost to the next value.
+        browser.run("window.card = document.querySelector('#machines button[data-host=studio]'); card.focus()")
+        stand.publish("alert.hot", {"state": "firing", "summary": "<b>too hot</b>"}, host="studio")
+        browser.until("card.isConnected && card.textContent.includes('<b>too hot</b>')")
+        assert browser.run("document.activeElement === card")
+        browser.run("document.querySelector('#machine').value = 'studio'; document.querySelector('#machine').dispatchEvent(new Event('change'))")
+        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
+        browser.open(stand.url + "/?host=mini")
+        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
+        assert browser.run("document.querySelector('#machine').value") == "mini"
+        stand.publish("sensor.cpu", {"utilization": 0.5}, host="rack-7")
+        browser.until("document.querySelectorAll('#machines button').length === 3")
+        everywhere(browser, "machines")
+
+
+def test_alerts_and_findings():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        browser.until("document.querySelector('#alarms-none').textContent.startsWith('No alert')")
+        browser.run(FAKE_MODELS)
+        began = int((time.time() - 7200) * 1e6)
+        hot = {"state": "firing", "summary": "GPU 0 is above <b>60</b> °C", "value": 61.0, "threshold": 60.0, "since": began}
+        stand.publish("alert.hot", hot)
+        stand.publish("finding.slow_load", {"state": "firing", "summary": "weights come slowly", "since": began,
+                                            "remedy": "keep it loaded: mlxctl pin 'qwen3:8b'"})
+        stand.publish("alert.old", {"state": "resolved", "summary": "battery below 10 %", "since": began})
+        for wrong in (None, [], 5, {"state": 5}, {"state": "firing", "summary": [], "remedy": {}, "silenced_until": "never"}):
+            stand.publish("finding.odd", wrong)
+        rows = "[...document.querySelectorAll('#alarms tbody tr')].map(r => r.textContent)"
+        browser.until(f"{rows}.length === 4")
+        said = browser.run(rows)
+        assert ["ended" in row for row in said] == [False, False, False, True] and "battery" in said[3], said
+        assert any("odd" in row for row in said) and browser.run("document.querySelectorAll('#alarms b').length") == 0, said
+        assert text(browser, "#alarms code") == "mlxctl pin 'qwen3:8b'"
+        assert "above <b>60</b>" in text(browser, "#alarms-told") and browser.run("document.querySelector('#alarms-told').ariaLive") == "assertive"
+        button = "[data-act='silence alert.hot']"
+        browser.until("document.querySelectorAll('#alarms button').length === 1")  # neither a finding nor what has ended
+        ask_and_answer(browser, button, yes=False)
+        assert browser.run("window.sent.length") == 0, "silenced without a yes"
+        assert browser.run(f'document.activeElement === document.querySelector("{button}")')
+        browser.run("window.answers = [[200, {alerts: []}], [404, {error: {code: 'not_found', message: 'no rule hot', hint: 'see it'}}]]; 1")
+        ask_and_answer(browser, button)
+        browser.until("document.querySelector('#alarms-note').textContent === 'hot is silent for 1 hour.'")
+        assert browser.run("window.sent") == [["POST", 64, {"do": "alert.silence", "rule": "hot", "seconds": 3600}]]
+        browser.run(f'document.querySelector("{button}").focus()')
+        stand.publish("alert.hot", {**hot, "silenced_until": int((time.time() + 3600) * 1e6)})
+        browser.until(f'document.activeElement.textContent === "Tell again"')
+        browser.until("document.querySelector('#alarms-told').textContent.startsWith('ended: GPU 0')")  # nobody is told any more
+        everywhere(browser, "alarms")
+        browser.click(button)
+        browser.until("document.querySelector('#alarms-note').textContent === 'hot: no rule hot; see it'")
+        assert browser.run("window.sent[1][2]") == {"do": "alert.silence", "rule": "hot", "seconds": 0}
+
+
+def test_models_are_changed_after_a_question():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelector('#link').textContent === 'live'")
+        browser.run(FAKE_MODELS)
+        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "url": "http://127.0.0.1:11434",
+                      "can": ["load", "unload", "pin", "<b>"], "models": [{"name": "a:1b", "size": 10 ** 9}],
+                      "available": [{"name": "a:1b"}, {"name": "b:2b<i>"}]})
+        names = "[...document.querySelectorAll('#control button')].map(b => b.getAttribute('aria-label'))"
+        browser.until(f"{names}.length === 4")
+        assert browser.run(names) == ["Unload a:1b", "Keep a:1b", "Load b:2b<i>", "Keep b:2b<i>"]
+        opened, note = "document.querySelector('#question').open", "document.querySelector('#control-note').textContent"
+        browser.click("#control button")
+        browser.until(opened)
+        assert text(browser, "#question-text") == "Free the memory of a:1b?"
+        assert browser.run("document.activeElement.id") == "question-no"  # what Enter would do
+        browser.key("Escape", code="Escape", windowsVirtualKeyCode=27)
+        browser.until(f"!{opened}")
+        assert browser.run("window.sent.length") == 0, "something was changed without a yes"
+        assert browser.run("document.activeElement.getAttribute('aria-label')") == "Unload a:1b"
+        browser.run("window.answers = [[503, {error: {code: 'busy', message: 'a:1b is working on a request'}}],"
+                    "[403, {error: {code: 'usage', message: 'token'}}], [200, {memory_before: 9e9, memory_after: 8e9}]]; 1")
+        for _ in range(2):
+            if not browser.run(opened):
+                browser.click("#control button")
+            browser.until(opened)
+            browser.click("#question-yes")
+            browser.until("window.sent.length > 0")
+        browser.until(f"{note}.includes('a:1b is unloaded; memory in use: 9.0 GB before, 8.0 GB now')")
+        sent = browser.run("window.sent")
+        assert sent[0] == ["POST", 64, {"do": "unload", "model": "a:1b", "runtime": "here"}], sent
+        assert [one[2].get("force") for one in sent] == [None, True, True], sent
+        assert browser.run("document.querySelectorAll('#control b, #control i').length") == 0
+        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "can": ["unload"], "models": []})
+        browser.until(f"{names}.length === 0")
+        assert "a:1b is unloaded" in browser.run(note), "what came of it was overwritten"
+        browser.open(stand.url + "/")
+        browser.until(f"{note} === 'No model is loaded.'")
+
+
+def test_requests_are_listed_with_their_clients():
+    with Scene(life=False) as (stand, browser, _life):
+        stand.publish("sensor.cpu", {"utilization": 0.5})
+        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
+        rows = [text(browser, f"#asked tbody tr:nth-child({i})") for i in (1, 2)]
+        assert all(said in rows[0] for said in ("chat.py", "qwen3:8b", "1,024 cached", "212", "51.7 tok/s", "ok")), rows
+        assert "<img src=x>" in rows[1] and browser.run("document.images.length") == 0, rows
+        spent = [text(browser, f"#spent tbody tr:nth-child({i})") for i in (1, 2)]
+        assert all(said in spent[0] for said in ("qwen3:8b", "840", "153.3 Wh", "0.041 EUR")), spent
+        assert "<img src=x>" in spent[1] and "–" in spent[1], spent
+        assert "3.06 kWh" in text(browser, "#spent-note"), text(browser, "#spent-note")
+        asked = len([call for call in stand.recorder.asked if call["cmd"] == "requests.list"])
+        stand.publish("runtime.ollama.local.request", {"end": 1, "client": "x"})
+        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
+        eventually(lambda: len([c for c in stand.recorder.asked if c["cmd"] == "requests.list"]) > asked)
+
+
+def test_benchmarks_compare():
+    with Scene() as (stand, browser, life):
+        browser.until("document.querySelectorAll('#bench tbody tr').length === 3")
+        tick(browser, "run1")
+        tick(browser, "run2")
+        browser.until("document.querySelector('#compare').textContent.includes(': faster, 1.1')")
+        tick(browser, "run3")  # the first of the three is let go
+        browser.until("document.querySelector('#compare').textContent"
+                      ".includes('no evidence of a difference')")
+        verdict = text(browser, "#compare")
+        with life.lock:
+            stand.publish("bench.progress", {"id": "x", "model": "qwen3:8b", "phase": "prompts", "prompt": 4, "prompts": 10})
+            stand.publish("bench.result", bench(9, 52.0))
+        browser.until("document.querySelector('#bench tbody tr').dataset.id === 'run9'")
+        browser.until("document.querySelector('#progress progress').value === 0.4")
+        return verdict
+
+
+def test_a_result_over_the_bus_ends_the_emptiness():
+    with Scene(life=False) as (stand, browser, _life):
+        stand.recorder.results = lambda _args: {"results": []}
+        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        browser.until("document.querySelector('#bench-note').textContent.startsWith('No benchmark')")
+        play(stand, "result.json")
+        browser.until("document.querySelectorAll('#bench tbody tr').length === 1")
+        browser.until("document.querySelector('#bench-note').hidden")
+        row = text(browser, "#bench tbody tr")
+        assert row.count("39 %") == 1, row
+        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
