@@ -7,6 +7,8 @@ set(files
     /actions.js actions.js text/javascript
     /alarms.js  alarms.js  text/javascript
     /app.js     app.js     text/javascript
+    /bench.js   bench.js   text/javascript
+    /cache.js   cache.js   text/javascript
     /control.js control.js text/javascript
     /energy.js  energy.js  text/javascript
     /fleet.js   fleet.js   text/javascript
@@ -14,7 +16,7 @@ set(files
     /history.js history.js text/javascript
     /plot.js    plot.js    text/javascript
     /requests.js requests.js text/javascript
-    /tables.js  tables.js  text/javascript
+    /sweep.js   sweep.js   text/javascript
     /tiles.js   tiles.js   text/javascript
     /manifest.json manifest.json application/manifest+json
     /icon.svg   icon.svg   image/svg+xml)

@@ -153,15 +153,89 @@ def test_benchmarks_compare():
         return verdict
 
 
+def sweep_result(number, kind, speeds):
+    """A sweep as the bencher publishes it: no speed of its own, one for each point."""
+    def interval(value):
+        return {"count": 3, "mean": value, "median": value, "low": value * 0.95, "high": value * 1.04}
+    points = [{"name": f"{x} tokens" if kind == "context" else f"{x} clients", "clients": x if kind == "parallel" else 1,
+               "prompt_tokens": x if kind == "context" else 500, "tokens_per_second": interval(speed), "ttft": interval(20 / speed),
+               "total_tokens_per_second": interval(speed * x)} for x, speed in speeds.items()]
+    return {"id": f"sweep{number}", "model": "qwen3:8b", "runtime": "ollama", "prompt_set": f"sweep-{kind}", "sweep": kind,
+            "t": int((1.795e9 + number * 86400) * 1e6), "points": points, "warnings": []}
+
+
+def test_sweeps_are_plotted():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.until("document.querySelectorAll('#bench tbody tr').length === 3")
+        assert browser.run("document.querySelector('#sweeps').children.length") == 0
+        stand.listening()
+        odd = {**sweep_result(3, "parallel", {}), "points": [None, 5, {"clients": "many"}, {"name": "2 clients", "clients": 2, "tokens_per_second": 7}]}
+        for result in (sweep_result(1, "context", {512: 47.0, 4096: 41.0, 32768: 12.3}), sweep_result(2, "context", {512: 52.0, 4096: 45.0, 32768: 20.0}),
+                       odd, {**odd, "id": "sweep4", "points": {"a": 1}, "prompts": {"b": 2}, "tokens_per_second": 5, "ttft": [], "warnings": "x"}):
+            stand.publish("bench.result", result)
+            browser.until(f"!!document.querySelector('#bench tr[data-id={result['id']}]')")
+        row = text(browser, "#bench tr[data-id=sweep1]")
+        assert "47.0 – 12.3, against context" in row and "n/a" not in row and "NaN" not in row, row
+        assert "–, against clients" in text(browser, "#bench tr[data-id=sweep4]")
+        tick(browser, "sweep1")
+        browser.until("document.querySelectorAll('#sweeps svg').length === 2")
+        label = browser.run("document.querySelector('#sweeps svg').getAttribute('aria-label')")
+        assert "4096 tokens 41.0 tok/s" in label, label
+        tick(browser, "sweep2")
+        browser.until("document.querySelectorAll('#sweeps figure:first-child polyline').length === 2")
+        assert "in the plots below" in text(browser, "#compare")
+        assert not browser.run("document.querySelector('#sweeps').innerHTML.includes('NaN')")
+        stand.publish("bench.result", sweep_result(5, "parallel", {1: 47.0, 2: 40.0, 4: 31.0, 8: 18.0}))
+        everywhere(browser, "sweeps")
+        tick(browser, "sweep5")
+        browser.until("document.querySelector('#compare').textContent.includes('different prompts')")
+        tick(browser, "sweep5", False)
+        tick(browser, "sweep2", False)
+        browser.until("document.querySelectorAll('#sweeps svg').length === 3")  # of the newest: clients, with all of them together
+
+
+def test_a_benchmark_is_run_and_cancelled():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.run(FAKE_MODELS)
+        assert browser.run("['#bench-form', '#progress'].every(id => document.querySelector(id).offsetHeight === 0)")
+        server = {"reachable": True, "kind": "ollama", "url": "http://127.0.0.1:11434", "can": [],
+                  "models": [{"name": "a:1b"}], "available": [{"name": "a:1b"}, {"name": "b:2b<i>"}, None]}
+        stand.publish("runtime.ollama.here.models", server)
+        browser.until("document.querySelectorAll('#bench-model option').length === 2 && !document.querySelector('#bench-form').hidden")
+        said, progress = "document.querySelector('#bench-said').textContent", "document.querySelector('#progress')"
+        browser.run("window.answers = [new Promise(done => { window.finish = done; }), [200, {cancelled: 1}],"
+                    "[503, {error: {code: 'busy', message: 'another benchmark is running', hint: 'wait'}}]];"
+                    "document.querySelector('#bench-kind').value = 'context'; 1")
+        ask_and_answer(browser, "#bench-run", yes=False)
+        assert browser.run("window.sent.length") == 0, "measured without a yes"
+        ask_and_answer(browser, "#bench-run")
+        browser.until(f"!{progress}.hidden && document.querySelector('#bench-run').disabled")
+        assert browser.run("window.sent[0][2]") == {"do": "bench.run", "model": "a:1b", "url": "http://127.0.0.1:11434", "sweep": "context"}
+        stand.publish("bench.progress", {"id": "x", "model": "a:1b", "phase": "prompts", "prompt": 4, "prompts": 10, "point": "4096 tokens", "round": 2,
+                                         "elapsed": 30.0, "remaining": 90.0})
+        browser.until(f"{progress}.textContent.includes('a:1b: prompts, 4 of 10, 4096 tokens, round 2, about 1m 30s left')")
+        assert browser.run(f"{progress}.querySelector('progress').value") == 0.25
+        everywhere(browser, "running")
+        stand.publish("runtime.ollama.here.models", server)  # pictures take longer than values last
+        browser.until("!document.querySelector('#bench-form').hidden")
+        browser.click("#bench-cancel")
+        browser.until("window.sent.length === 2")
+        assert browser.run("window.sent[1][2]") == {"do": "cancel", "what": "bench.run"}
+        browser.run("window.finish([500, {error: {code: 'interrupted', message: 'cancelled'}}])")
+        browser.until(f"{said} === 'a:1b: cancelled, nothing was stored.' && {progress}.hidden")
+        ask_and_answer(browser, "#bench-run")
+        browser.until(f"{said} === 'a:1b: another benchmark is running; wait'")
+
+
 def test_a_result_over_the_bus_ends_the_emptiness():
     with Scene(life=False) as (stand, browser, _life):
         stand.recorder.results = lambda _args: {"results": []}
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        browser.run("import('/bench.js').then(t => t.loadBenchmarks())")
         browser.until("document.querySelector('#bench-note').textContent.startsWith('No benchmark')")
         play(stand, "result.json")
         browser.until("document.querySelectorAll('#bench tbody tr').length === 1")
         browser.until("document.querySelector('#bench-note').hidden")
         row = text(browser, "#bench tbody tr")
         assert row.count("39 %") == 1, row
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
+        browser.run("import('/bench.js').then(t => t.loadBenchmarks())")
         assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1

@@ -102,12 +102,12 @@ def everywhere(browser, name):
     browser.size(1280, 900)
 
 
-def tick(browser, run_id):
-    """Tick a run as a person does who looks again: a tile that grows may move the box away once."""
+def tick(browser, run_id, wanted=True):
+    """Tick a run, or untick it, as a person does who looks again: a tile that grows may move the box away once."""
     box = f"#bench tr[data-id='{run_id}'] input"
     for _ in range(5):
         browser.click(box)
-        if browser.run(f'document.querySelector("{box}").checked'):
+        if browser.run(f'document.querySelector("{box}").checked') == wanted:
             return
     raise AssertionError(f"{run_id} cannot be ticked")
 
@@ -127,14 +127,17 @@ FAKE_MODELS = """
         if (path === '/api/token') return new Response(JSON.stringify({token: 'f'.repeat(64)}));
         if (!['/api/models', '/api/actions'].includes(path)) return real(path, options);
         window.sent.push([options.method, options.headers['X-MLX-Token'].length, JSON.parse(options.body)]);
-        const [status, body] = window.answers.shift();
+        const [status, body] = await window.answers.shift();
         return new Response(JSON.stringify(body), {status});
     }"""
 
 
 def ask_and_answer(browser, button, yes=True):
-    """Press BUTTON, and answer its question."""
-    browser.click(button)
+    """Press BUTTON, and answer its question; what grows above the button may move it away."""
+    for _ in range(5):
+        browser.click(button)
+        if browser.run("document.querySelector('#question').open"):
+            break
     browser.until("document.querySelector('#question').open")
     browser.click("#question-yes" if yes else "#question-no")
     browser.until("!document.querySelector('#question').open")

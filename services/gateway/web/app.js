@@ -3,12 +3,13 @@
 import { $, color, el, figure, keep, seconds, soft, when } from "./format.js";
 import * as actions from "./actions.js";
 import * as alarms from "./alarms.js";
+import * as bench from "./bench.js";
+import * as cache from "./cache.js";
 import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
 import * as fleet from "./fleet.js";
 import * as requests from "./requests.js";
-import * as tables from "./tables.js";
 import { tilesOf } from "./tiles.js";
 
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
@@ -88,8 +89,10 @@ function drawRequestTiles() {
 }
 
 function drawControl() {
-  const models = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
-  control.draw(models.filter(([, d]) => d), host === newest?.host);
+  const all = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
+  const models = all.filter(([, d]) => d), own = host === newest?.host;
+  control.draw(models, own);
+  safely(() => bench.draw(models, own, now()));
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
@@ -228,9 +231,9 @@ function onMessage(message) {
   if (message.host !== host) return;
   safely(() => history.onLive(message));
   if (/^runtime\..*\.request$/.test(message.topic)) requests.onRequest();
-  if (message.topic === "cache.status") safely(() => tables.onCache(message));
-  if (message.topic === "bench.result") safely(() => tables.onBenchResult(message));
-  if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
+  if (message.topic === "cache.status") safely(() => cache.onCache(message));
+  if (message.topic === "bench.result") safely(() => bench.onBenchResult(message));
+  if (message.topic === "bench.progress") safely(() => bench.onBenchProgress(message));
 }
 
 // What the gateway said last; the machine that somebody chose, which the address keeps.
@@ -258,8 +261,8 @@ function onHeadline(said) {
   safely(() => fleet.draw(all, host));
   history.setHost(host);
   safely(() => requests.setHost(host));
-  if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
-  else if (host !== before && before) tables.noCache();
+  if (host !== before && messages.has("cache.status")) safely(() => cache.onCache(messages.get("cache.status")));
+  else if (host !== before && before) cache.noCache();
   // The browser went to the section of the address before there was anything above it.
   if (!arrived && location.hash) requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView());
   arrived = true;
@@ -296,10 +299,11 @@ startTheme();
 actions.start();
 document.addEventListener("allowed", draw);
 fleet.start(choose);
+bench.listen();
 history.start();
 requests.load();
 energy.start();
-tables.loadBenchmarks();
-setInterval(tables.loadBenchmarks, 60000);
+bench.loadBenchmarks();
+setInterval(bench.loadBenchmarks, 60000);
 setInterval(draw, 1000);
 connect();
