@@ -239,3 +239,44 @@ def test_a_result_over_the_bus_ends_the_emptiness():
         assert row.count("39 %") == 1, row
         browser.run("import('/bench.js').then(t => t.loadBenchmarks())")
         assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
+
+
+CACHE = {"dir": "/home/me/.mlx-cache", "models_count": 2, "bytes": 9_400_000_000, "saved": 4_700_000_000, "duplicate_bytes": 2_000_000_000,
+         "lookalike_bytes": 3_000_000_000, "models": [{"name": "qwen3:8b<i>", "size": 4_700_000_000, "used_by": ["ollama", 5]}, None,
+                                                      {"name": ["odd"], "used_by": "nobody"}]}
+
+
+def test_the_cache_is_kept_small():
+    with Scene(life=False) as (stand, browser, _life):
+        browser.run(FAKE_MODELS)
+        assert browser.run("document.querySelector('#cache-bar').offsetHeight") == 0
+        stand.listening().publish("cache.status", CACHE)
+        note, said = ("document.querySelector('#%s').textContent" % name for name in ("cache-note", "cache-said"))
+        browser.until(f"{note}.includes('2.0 GB are there twice, 3.0 GB may be and were not read yet')")
+        browser.until("document.querySelectorAll('#models button').length === 3 && document.querySelector('#cache-bar').offsetHeight > 0")
+        plan = {"dry_run": True, "would_free": 2e9, "steps": [{"action": "share", "path": "/a/<b>x", "source": "/b/x", "size": 2e9, "method": "clone"}, None, {"path": 5}]}
+        fit = {"model": "big:70b", "fits": False, "total": 40e9, "weights": 38e9, "cache": 2e9, "context": 8192, "available": 30e9, "fits_without": ["a:1b"]}
+        places = {"models": [{"places": [{"app": "ollama", "store": "/o", "files_count": 3, "files": [{"path": "/o/blobs/sha256-1"}]},
+                                         {"app": "mlx-cache", "store": "/c", "complete": False}]}]}
+        answers = [[200, plan], [200, {"freed": 2e9}], [200, fit], [200, places], [200, {}], [404, {"error": {"code": "not_found", "message": "was not linked"}}]]
+        browser.run(f"window.answers = {json.dumps(answers)}; 1")
+        browser.click("#dedup")
+        browser.until(f"{said} === '1 file could share the bytes of others: 2.0 GB would be free. Nothing was changed.'")
+        assert "/a/<b>x" in text(browser, "#twice") and browser.run("document.querySelectorAll('#twice b').length") == 0
+        everywhere(browser, "cache")
+        ask_and_answer(browser, "#dedup-share", yes=False)
+        assert browser.run("window.sent.map(s => s[2])") == [{"do": "cache.dedup"}], "shared without a yes"
+        ask_and_answer(browser, "#dedup-share")
+        browser.until(f"{said} === '2.0 GB are free now.' && document.querySelector('#twice').hidden")
+        browser.run("document.querySelector('#fits-model').value = ' big:70b '; document.querySelector('#fits-context').value = '8192';"
+                    "document.querySelector('#fits').requestSubmit()")
+        browser.until(f"{said} === 'big:70b does not fit now: it needs 40.0 GB (weights 38.0 GB, KV cache 2.0 GB) for 8192 tokens; 30.0 GB are free; it would without a:1b.'")
+        browser.click("#models [aria-label^=Where]")
+        browser.until(f"{said} === 'Ollama: /o/blobs/sha256-1 and 2 more\\nmlx-cache: /c, not complete'")
+        ask_and_answer(browser, "#models [aria-label^=Link]")
+        browser.until(f"{said} === 'qwen3:8b<i> is in Hugging Face.'")
+        ask_and_answer(browser, "#models [aria-label^=Unlink]")
+        browser.until(f"{said} === 'was not linked'")
+        assert browser.run("window.sent.slice(1).map(s => s[2])") == [
+            {"do": "cache.dedup", "yes": True}, {"do": "cache.fits", "model": "big:70b", "context": 8192}, {"do": "cache.where", "model": "qwen3:8b<i>"},
+            {"do": "cache.link", "app": "huggingface", "model": "qwen3:8b<i>"}, {"do": "cache.unlink", "app": "ollama", "model": "qwen3:8b<i>"}]

@@ -31,7 +31,7 @@ def test_tiles_show_what_the_bus_says():
                 ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
                 ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
                 ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
-                ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved"), ("#running .value", "1"), ("#running .note", "17 ended"),
+                ("#models", "LM Studio"), ("#cache-note", "4.7 GB saved"), ("#running .value", "1"), ("#running .note", "17 ended"),
                 ("#queue .note", "no server tells"), ("#findings .value", "0"), ("#spent-tile .value", "3.06 kWh"),
                 ("#control", "qwen3:8b")):
             browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")

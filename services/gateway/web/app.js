@@ -93,6 +93,7 @@ function drawControl() {
   const models = all.filter(([, d]) => d), own = host === newest?.host;
   control.draw(models, own);
   safely(() => bench.draw(models, own, now()));
+  safely(() => cache.allow(own));
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
@@ -232,6 +233,7 @@ function onMessage(message) {
   safely(() => history.onLive(message));
   if (/^runtime\..*\.request$/.test(message.topic)) requests.onRequest();
   if (message.topic === "cache.status") safely(() => cache.onCache(message));
+  if (message.topic === "cache.progress") safely(() => cache.onProgress(message));
   if (message.topic === "bench.result") safely(() => bench.onBenchResult(message));
   if (message.topic === "bench.progress") safely(() => bench.onBenchProgress(message));
 }
@@ -300,6 +302,7 @@ actions.start();
 document.addEventListener("allowed", draw);
 fleet.start(choose);
 bench.listen();
+cache.listen();
 history.start();
 requests.load();
 energy.start();
