@@ -134,6 +134,20 @@ def test_keyboard_alone():
         return f"reached {len(reached)} kinds of control, zoomed to {zoomed:.0f} s"
 
 
+# Controls that are seen but take no focus from the keyboard, or do not show it.
+FOCUS = """[...document.querySelectorAll('button, input, select, a, [tabindex="0"]')].filter(n => n.offsetHeight && !n.disabled).filter(n => {
+    n.focus(); const s = getComputedStyle(n);
+    return n.tabIndex < 0 || document.activeElement !== n || s.outlineStyle === 'none' || parseFloat(s.outlineWidth) < 2;
+}).map(n => n.outerHTML.slice(0, 80))"""
+
+# What a screen reader goes by: ids once, headings without a leap, columns that are headings, regions that tell.
+OUTLINE = """[...[...document.querySelectorAll('[id]')].map(n => n.id).filter((id, i, all) => all.indexOf(id) !== i),
+    ...[...document.querySelectorAll('main h2, main h3, h1')].map(n => +n.tagName[1]).filter((level, i, all) => i && level > all[i - 1] + 1),
+    ...[...document.querySelectorAll('table')].filter(n => !n.caption || [...n.tHead.rows[0].cells].some(c => c.scope !== 'col')).map(n => n.outerHTML.slice(0, 60)),
+    ...['#link', '#alarms-note', '#control-note', '#bench-said', '#cache-said', '#compare'].filter(s => document.querySelector(s).getAttribute('role') !== 'status'),
+    ...[...document.querySelectorAll('[aria-labelledby]')].filter(n => !document.getElementById(n.getAttribute('aria-labelledby'))).map(n => n.id)]"""
+
+
 def test_everything_has_a_name():
     with Scene() as (_stand, browser, _life):
         browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
@@ -143,6 +157,11 @@ def test_everything_has_a_name():
         unnamed = [n["role"]["value"] for n in nodes if not n.get("ignored") and n["role"]["value"] in wanted
                    and not n.get("name", {}).get("value")]
         assert not unnamed, unnamed
+        browser.key("Tab", code="Tab", windowsVirtualKeyCode=9)  # from now on the keyboard is in use
+        assert browser.run("['#bench-run', '#bench-model', '#dedup', '#fits-model', '[data-act^=Link]', '[data-act^=silence]', '[data-act^=compare]']"
+                           ".filter(s => !document.querySelector(s)?.offsetHeight)") == []
+        assert browser.run(FOCUS) == [], "cannot be reached, or nobody sees that it is"
+        assert browser.run(OUTLINE) == []
         return f"{sum(n['role']['value'] in wanted for n in nodes)} controls and tables, all named"
 
 
@@ -212,6 +231,7 @@ def test_theme():
         assert browser.run(back) == light and "light" in text(browser, "#theme")
         browser.open(browser.run("location.href"))
         assert browser.run(back) == light, "the choice is forgotten"
+        browser.until("document.querySelector('#theme').textContent === 'Theme: light'")  # the program has begun
         browser.click("#theme")
         assert "contrast" in text(browser, "#theme") and browser.run(back) == "rgb(0, 0, 0)"
         low = {name: contrasts(browser, least) for name, least in (("contrast", 7),)}
