@@ -286,6 +286,28 @@ static const mlx_field_t cache_clean_args[] = {
     END,
 };
 
+static const mlx_field_t cache_dedup_args[] = {
+    BOOL("yes", "share the bytes; absent or false: only say what would be shared"),
+    END,
+};
+
+static const mlx_field_t cache_dedup_step[] = {
+    STR("action", "what is done with the file"),
+    STR("path", "of the file"),
+    STR("source", "of the file whose bytes it is to share"),
+    NUM("size", MLX_INT, MLX_UNIT_BYTES, "of the file"),
+    STR("method", "how they are shared: clone, hardlink"),
+    END,
+};
+
+static const mlx_field_t cache_dedup_result[] = {
+    BOOL("dry_run", "nothing was changed"),
+    NUM("would_free", MLX_INT, MLX_UNIT_BYTES, "that sharing frees"),
+    NUM("freed", MLX_INT, MLX_UNIT_BYTES, "that it freed; absent: nothing was changed"),
+    LIST("steps", cache_dedup_step, "each file"),
+    END,
+};
+
 static const mlx_field_t cache_where_args[] = {
     STR("model", "its name in the cache or in any app, whole or a part of it"),
     END,
@@ -379,6 +401,8 @@ const mlx_catalogue_command_t mlx_command_table[] = {
      no_fields},
     {"cache", "cache.clean", "Show, or remove, what no app and no model needs", cache_clean_args,
      NULL, no_fields},
+    {"cache", "cache.dedup", "Show, or share, what is on the disk twice", cache_dedup_args, NULL,
+     cache_dedup_result},
     {"recorder", "history.series", "Names of all series", history_series_args, NULL,
      history_series_result},
     {"recorder", "history.export", "Rows of one series as stored, page by page",

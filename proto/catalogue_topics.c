@@ -482,6 +482,9 @@ const mlx_field_t mlx_fields_cache_status[] = {
     GAUGE("saved", MLX_INT, MLX_UNIT_BYTES, "mlx_cache_saved_bytes",
           "disk space that sharing avoided"),
     INT("duplicates_avoided", "copies that do not exist"),
+    NUM("duplicate_bytes", MLX_INT, MLX_UNIT_BYTES, "disk space that is there twice"),
+    NUM("lookalike_bytes", MLX_INT, MLX_UNIT_BYTES,
+        "of files as long as others, not read yet: they may be there twice"),
     LIST("models", cache_model, "each model"),
     END,
 };

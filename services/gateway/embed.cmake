@@ -4,14 +4,19 @@ set(files
     /           index.html text/html
     /style.css  style.css  text/css
     /theme.js   theme.js   text/javascript
+    /actions.js actions.js text/javascript
+    /alarms.js  alarms.js  text/javascript
     /app.js     app.js     text/javascript
+    /bench.js   bench.js   text/javascript
+    /cache.js   cache.js   text/javascript
     /control.js control.js text/javascript
     /energy.js  energy.js  text/javascript
+    /fleet.js   fleet.js   text/javascript
     /format.js  format.js  text/javascript
     /history.js history.js text/javascript
     /plot.js    plot.js    text/javascript
     /requests.js requests.js text/javascript
-    /tables.js  tables.js  text/javascript
+    /sweep.js   sweep.js   text/javascript
     /tiles.js   tiles.js   text/javascript
     /manifest.json manifest.json application/manifest+json
     /icon.svg   icon.svg   image/svg+xml)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actions_post.h"
 #include "assets.h"
 #include "common/agent/mcp.h"
 #include "common/os/os.h"
@@ -14,7 +15,7 @@
 #include "mcp_http.h"
 #include "models_post.h"
 #include "openmetrics.h"
-#include "proto/json.h"
+#include "page_token.h"
 #include "range.h"
 #include "request_metrics.h"
 
@@ -47,7 +48,9 @@ struct mlx_gateway {
     mlx_request_stats_t *requests;
     mlx_otlp_t *otlp;    /* NULL: nothing is exported */
     mlx_mcp_http_t *mcp; /* NULL: not spoken */
+    mlx_page_token_t *token;
     mlx_models_post_t *models;
+    mlx_actions_post_t *actions;
     mlx_timer_t *gather; /* runs while something is new */
     mlx_timer_t *refresh;
     mlx_timer_t *heartbeat;
@@ -64,14 +67,6 @@ typedef struct {
     uint64_t seen;
     uint64_t beats;
 } listener_t;
-
-static void reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
-{
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
-    mlx_json_write(&body, value, false);
-    mlx_buf_putc(&body, '\n');
-    mlx_httpd_reply(request, 200, "application/json", body.data, body.len);
-}
 
 /* ---- what the bus says ---- */
 
@@ -171,7 +166,7 @@ static void get_status(mlx_gateway_t *self, mlx_httpd_request_t *request)
 {
     MLX_CLEANUP(mlx_value_destroy)
     mlx_value_t *value = mlx_overview_value(self->overview, mlx_wall_us());
-    reply_json(request, value);
+    mlx_httpd_reply_json(request, value);
 }
 
 static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
@@ -180,7 +175,7 @@ static void get_cache(mlx_gateway_t *self, mlx_httpd_request_t *request)
         mlx_overview_get(self->overview, "cache.status", mlx_wall_us(), NULL);
     mlx_error_t err = {0};
     if (cache) {
-        reply_json(request, cache);
+        mlx_httpd_reply_json(request, cache);
         return;
     }
     mlx_error_set(&err, MLX_ERR_UNAVAILABLE, "the cache service is not reporting");
@@ -225,7 +220,7 @@ static void on_answer(void *arg, mlx_reply_t kind, const mlx_value_t *value, con
     if (kind == MLX_REPLY_PROGRESS)
         return;
     if (kind == MLX_REPLY_DONE) {
-        reply_json(question->request, value);
+        mlx_httpd_reply_json(question->request, value);
     } else {
         mended = *err;
         if (mended.code == MLX_ERR_UNAVAILABLE)
@@ -327,12 +322,23 @@ static void post_mcp(mlx_gateway_t *self, mlx_httpd_request_t *request)
 
 static void get_token(mlx_gateway_t *self, mlx_httpd_request_t *request)
 {
-    mlx_models_post_token(self->models, self->httpd, request);
+    mlx_page_token_give(self->token, self->httpd, request);
 }
 
 static void post_models(mlx_gateway_t *self, mlx_httpd_request_t *request)
 {
-    mlx_models_post_take(self->models, self->httpd, request);
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *said = mlx_page_token_take(self->token, self->httpd, request);
+    if (said)
+        mlx_models_post_take(self->models, request, said);
+}
+
+static void post_actions(mlx_gateway_t *self, mlx_httpd_request_t *request)
+{
+    MLX_CLEANUP(mlx_value_destroy)
+    mlx_value_t *said = mlx_page_token_take(self->token, self->httpd, request);
+    if (said)
+        mlx_actions_post_take(self->actions, request, said);
 }
 
 /* ---- what is where ---- */
@@ -341,12 +347,19 @@ static const struct {
     const char *path;
     void (*get)(mlx_gateway_t *self, mlx_httpd_request_t *request);
 } routes[] = {
-    {"/metrics", get_metrics},   {"/api/status", get_status},
-    {"/api/events", get_events}, {"/api/history", get_history},
-    {"/api/series", get_series}, {"/api/benchmarks", get_benchmarks},
-    {"/api/cache", get_cache},   {"/api/requests", get_requests},
-    {"/api/energy", get_energy}, {"/api/token", get_token},
-    {"/mcp", post_mcp},          {MLX_MODELS_POST_PATH, post_models},
+    {"/metrics", get_metrics},
+    {"/api/status", get_status},
+    {"/api/events", get_events},
+    {"/api/history", get_history},
+    {"/api/series", get_series},
+    {"/api/benchmarks", get_benchmarks},
+    {"/api/cache", get_cache},
+    {"/api/requests", get_requests},
+    {"/api/energy", get_energy},
+    {"/api/token", get_token},
+    {"/mcp", post_mcp},
+    {MLX_MODELS_POST_PATH, post_models},
+    {MLX_ACTIONS_POST_PATH, post_actions},
 };
 
 static void on_request(void *arg, mlx_httpd_request_t *request)
@@ -376,18 +389,21 @@ mlx_gateway_t *mlx_gateway_new(const mlx_gateway_options_t *options, mlx_error_t
     self->overview = mlx_overview_new(mlx_bus_host(options->bus));
     self->events = mlx_events_new();
     self->requests = mlx_request_stats_new();
-    self->httpd = mlx_httpd_new(&(mlx_httpd_options_t){.loop = options->loop,
-                                                       .listen = options->listen,
-                                                       .name = options->name,
-                                                       .post = {MLX_MODELS_POST_PATH, mcp},
-                                                       .post_max = MLX_MCP_MAX_BYTES,
-                                                       .fn = on_request,
-                                                       .arg = self},
-                                err);
+    self->httpd = mlx_httpd_new(
+        &(mlx_httpd_options_t){.loop = options->loop,
+                               .listen = options->listen,
+                               .name = options->name,
+                               .post = {MLX_MODELS_POST_PATH, MLX_ACTIONS_POST_PATH, mcp},
+                               .post_max = MLX_MCP_MAX_BYTES,
+                               .fn = on_request,
+                               .arg = self},
+        err);
     if (!self->httpd) {
         mlx_gateway_destroy(&self);
         return NULL;
     }
+    self->token = mlx_page_token_new();
+    self->actions = mlx_actions_post_new(options->bus);
     self->models = mlx_models_post_new(&(mlx_models_post_options_t){
         .loop = options->loop, .bus = options->bus, .overview = self->overview});
     if (options->mcp_token)
@@ -421,6 +437,8 @@ void mlx_gateway_destroy(mlx_gateway_t **self_p)
     mlx_httpd_destroy(&self->httpd);
     mlx_mcp_http_destroy(&self->mcp);
     mlx_models_post_destroy(&self->models);
+    mlx_actions_post_destroy(&self->actions);
+    mlx_page_token_destroy(&self->token);
     while (self->questions) { /* the bus is about to end: no answer will come */
         question_t *question = self->questions;
         self->questions = question->next;

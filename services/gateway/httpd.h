@@ -20,6 +20,7 @@
 
 #include "common/bus/loop.h"
 #include "proto/buf.h"
+#include "proto/value.h"
 
 typedef struct mlx_httpd mlx_httpd_t;
 typedef struct mlx_httpd_request mlx_httpd_request_t;
@@ -34,7 +35,7 @@ typedef struct {
     const char *name;    /* of this machine, for the Host check; copied; may be NULL */
     int64_t first_ms;    /* time for the first request of a connection; 0: 10 s */
     int64_t between_ms;  /* time between requests; 0: 75 s */
-    const char *post[3]; /* the paths that take POST and nothing else, ended by NULL */
+    const char *post[4]; /* the paths that take POST and nothing else, ended by NULL */
     size_t post_max;     /* bytes of a body there */
     mlx_httpd_fn fn;
     void *arg;
@@ -64,6 +65,9 @@ const char *mlx_httpd_body(const mlx_httpd_request_t *request, size_t *len);
 /*  Answer with LEN bytes of BODY (copied). Ends REQUEST. */
 void mlx_httpd_reply(mlx_httpd_request_t *request, unsigned status, const char *type,
                      const void *body, size_t len);
+
+/*  Answer with 200 and VALUE (borrowed) as JSON. Ends REQUEST. */
+void mlx_httpd_reply_json(mlx_httpd_request_t *request, const mlx_value_t *value);
 
 /*  Answer with {"error": {code, message, hint}} and the HTTP status that fits. Ends REQUEST. */
 void mlx_httpd_error(mlx_httpd_request_t *request, const mlx_error_t *err);

@@ -1,5 +1,6 @@
 #include "httpd_reply.h"
 
+#include "httpd.h"
 #include "proto/json.h"
 
 void mlx_httpd_add_headers(struct MHD_Response *response, const char *type)
@@ -27,6 +28,14 @@ void mlx_httpd_error_json(const mlx_error_t *err, mlx_buf_t *out)
         mlx_value_set_str(map, "hint", err->hint);
     mlx_json_write(out, all, false);
     mlx_buf_putc(out, '\n');
+}
+
+void mlx_httpd_reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
+{
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
+    mlx_json_write(&body, value, false);
+    mlx_buf_putc(&body, '\n');
+    mlx_httpd_reply(request, 200, "application/json", body.data, body.len);
 }
 
 unsigned mlx_httpd_error_status(const mlx_error_t *err)

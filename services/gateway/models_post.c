@@ -4,19 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/agent/token.h"
 #include "common/base/clock.h"
-#include "common/base/json.h"
-#include "common/base/random.h"
-#include "proto/json.h"
 
 enum {
-    BODY_MAX = 4096,
     WORK_MS = 600000, /* a model of hundreds of gigabytes from a slow disk */
     SETTLE_MS = 2500, /* until the sensors have seen what it changed */
     JOBS_MAX = 16,
-    TOKEN_DIGITS = 64,
-    FORBIDDEN = 403,
 };
 
 typedef struct job {
@@ -30,7 +23,6 @@ typedef struct job {
 
 struct mlx_models_post {
     mlx_models_post_options_t options;
-    char token[TOKEN_DIGITS + 1];
     job_t *jobs;
     size_t count;
 };
@@ -39,7 +31,6 @@ mlx_models_post_t *mlx_models_post_new(const mlx_models_post_options_t *options)
 {
     mlx_models_post_t *self = mlx_alloc(1, sizeof *self);
     self->options = *options;
-    mlx_random_hex(self->token, TOKEN_DIGITS);
     return self;
 }
 
@@ -63,55 +54,6 @@ void mlx_models_post_destroy(mlx_models_post_t **self)
     *self = NULL;
 }
 
-static void reply_json(mlx_httpd_request_t *request, const mlx_value_t *value)
-{
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t body = {0};
-    mlx_json_write(&body, value, false);
-    mlx_buf_putc(&body, '\n');
-    mlx_httpd_reply(request, 200, "application/json", body.data, body.len);
-}
-
-/* ---- who may ---- */
-
-static bool is_closed(const mlx_httpd_t *httpd, mlx_httpd_request_t *request)
-{
-    mlx_error_t err = {0};
-    if (!mlx_httpd_open(httpd))
-        return true;
-    mlx_error_set(&err, MLX_ERR_USAGE, "nothing is changed from here: other machines reach it");
-    mlx_error_hint(&err, "have gateway.listen at 127.0.0.1, or use `mlxctl load` and `unload`");
-    mlx_httpd_refuse(request, FORBIDDEN, &err);
-    return false;
-}
-
-void mlx_models_post_token(mlx_models_post_t *self, mlx_httpd_t *httpd,
-                           mlx_httpd_request_t *request)
-{
-    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *value = mlx_value_map();
-    if (!is_closed(httpd, request))
-        return;
-    mlx_value_set_str(value, "token", self->token);
-    reply_json(request, value);
-}
-
-/*  A page of another origin can neither read the token nor send this header unasked. */
-static bool may(const mlx_models_post_t *self, mlx_httpd_request_t *request)
-{
-    const char *shown = mlx_httpd_header(request, "X-MLX-Token");
-    const char *site = mlx_httpd_header(request, "Sec-Fetch-Site");
-    MLX_CLEANUP(mlx_free_p) char *bearer = mlx_format("Bearer %.100s", shown ? shown : "");
-    mlx_error_t err = {0};
-    if (!mlx_mcp_token_shown(self->token, bearer))
-        mlx_error_set(&err, MLX_ERR_USAGE, "the token is missing or wrong");
-    else if (site && strcmp(site, "same-origin") != 0)
-        mlx_error_set(&err, MLX_ERR_USAGE, "requests from other origins are refused");
-    if (err.code) {
-        mlx_error_hint(&err, "GET /api/token gives it to the page");
-        mlx_httpd_refuse(request, FORBIDDEN, &err);
-    }
-    return !err.code;
-}
-
 /* ---- what is asked ---- */
 
 static const char *command_of(const char *what)
@@ -124,20 +66,9 @@ static const char *command_of(const char *what)
 }
 
 /*  The command, and its arguments into ARGS; NULL with ERR. */
-static const char *read_body(mlx_httpd_request_t *request, mlx_value_t *args, mlx_error_t *err)
+static const char *read_body(const mlx_value_t *said, mlx_value_t *args, mlx_error_t *err)
 {
-    const char *type = mlx_httpd_header(request, "Content-Type");
-    size_t len;
-    const char *body = mlx_httpd_body(request, &len);
     bool force = false;
-    if (!type || strncmp(type, "application/json", strlen("application/json")) != 0)
-        mlx_error_set(err, MLX_ERR_USAGE, "Content-Type must be application/json");
-    else if (len > BODY_MAX)
-        mlx_error_set(err, MLX_ERR_USAGE, "the body is longer than %d bytes", BODY_MAX);
-    MLX_CLEANUP(mlx_value_destroy)
-    mlx_value_t *said = err->code ? NULL : mlx_json_parse(body, len, err);
-    if (err->code)
-        return NULL;
     const char *cmd = command_of(mlx_value_str(said, "do")), *model = mlx_value_str(said, "model");
     if (!cmd)
         mlx_error_set(err, MLX_ERR_USAGE, "\"do\" must be load, unload or pin");
@@ -163,7 +94,7 @@ static void on_settled(void *arg)
     job->settle = NULL;
     mlx_value_set_real(job->result, "memory_before", job->before);
     mlx_value_set_real(job->result, "memory_after", memory_used(job->owner));
-    reply_json(job->request, job->result);
+    mlx_httpd_reply_json(job->request, job->result);
     end(job);
 }
 
@@ -181,13 +112,12 @@ static void on_answer(void *arg, mlx_reply_t kind, const mlx_value_t *value, con
     end(job);
 }
 
-void mlx_models_post_take(mlx_models_post_t *self, mlx_httpd_t *httpd, mlx_httpd_request_t *request)
+void mlx_models_post_take(mlx_models_post_t *self, mlx_httpd_request_t *request,
+                          const mlx_value_t *said)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
     mlx_error_t err = {0};
-    if (!is_closed(httpd, request) || !may(self, request))
-        return;
-    const char *cmd = read_body(request, args, &err);
+    const char *cmd = read_body(said, args, &err);
     if (cmd && self->count >= JOBS_MAX)
         mlx_error_set(&err, MLX_ERR_BUSY, "%d models are being loaded or unloaded", JOBS_MAX);
     if (err.code) {

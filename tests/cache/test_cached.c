@@ -183,6 +183,43 @@ static void command(fixture_t *self, const char *cmd, const char *app, const cha
         run(self);
 }
 
+static void dedup(fixture_t *self, bool yes)
+{
+    mlx_error_t err = {0};
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *args = mlx_value_map();
+    unsigned before = self->ended;
+    mlx_value_set_bool(args, "yes", yes);
+    if (mlx_cached_command(self->cached, "cache.dedup", args, on_end, self, &err))
+        fail_msg("%s", err.text);
+    while (self->ended == before)
+        run(self);
+    assert_int_equal(self->error.code, MLX_OK);
+}
+
+/*  What is there twice is told with the status; a plan changes nothing. */
+static void test_dedup(void **state)
+{
+    (void)state;
+    fixture_t self = {.world = world_new()};
+    char hex[MLX_HEX_MAX];
+    world_lmstudio_model(self.world, "pub/one", 2, hex);
+    world_lmstudio_model(self.world, "pub/twin", 2, hex);
+    begin(&self, 10 * DEADLINE_MS, true);
+    command(&self, "cache.refresh", NULL, NULL);
+    assert_true(world_number(self.report, "lookalike_bytes") > 0);
+    dedup(&self, false);
+    int64_t bytes = world_number(self.report, "would_free");
+    assert_true(bytes > 0);
+    command(&self, "cache.refresh", NULL, NULL);
+    assert_int_equal(world_number(self.report, "duplicate_bytes"), bytes); /* still there */
+    assert_int_equal(world_number(self.report, "lookalike_bytes"), 0);     /* and read now */
+    dedup(&self, true);
+    assert_true(world_number(self.report, "freed") > 0);
+    command(&self, "cache.refresh", NULL, NULL);
+    assert_int_equal(world_number(self.report, "duplicate_bytes"), 0);
+    end(&self);
+}
+
 static void test_commands(void **state)
 {
     (void)state;
@@ -259,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_watched_changes_are_told),
         cmocka_unit_test(test_changes_are_told_without_watching),
+        cmocka_unit_test(test_dedup),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_cancelled_add_keeps_its_part),
     };

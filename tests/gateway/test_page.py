@@ -1,19 +1,19 @@
 """The dashboard page in headless Chromium: what a person sees, clicks and reads.
 
-Screenshots go to $MLX_SHOTS when it is set.
+Screenshots go to $MLX_SHOTS when it is set; with $MLX_SHOTS_EVERYWHERE some scenes in each width and colour.
 """
 import json
-import math
 import os
 import re
 import signal
 import statistics
 import sys
-import threading
 import time
 
-from browser import Browser, find
-from stand import HOST, MACHINE, Stand, bench, eventually, run
+import page_panels as panels
+from browser import find
+from page_scene import Scene, SHOTS, play, plot, shot, span, text
+from stand import HOST, MACHINE, eventually, run
 
 if not find():
     print("skipped: no chromium is installed (apt-get install chromium)")
@@ -21,88 +21,17 @@ if not find():
 
 FIRST_PAINT_MS = 800  # the goal is 200 on a quiet machine; here the gateway runs under sanitizers, beside other tests
 PAGE_BYTES = 120_000
-SHOTS = os.environ.get("MLX_SHOTS")
-
-
-class Life(threading.Thread):
-    """Publishes a machine at work, over and over."""
-
-    def __init__(self, stand):
-        super().__init__(daemon=True)
-        self.stand, self.ending, self.speed = stand, threading.Event(), 42.0
-        self.lock = threading.Lock()
-        self.start()
-
-    def run(self):
-        step = 0
-        while not self.ending.wait(0.5):
-            step += 1
-            for topic, data in MACHINE.items():
-                data = dict(data)
-                if "utilization" in data:
-                    data["utilization"] = 0.5 + 0.3 * math.sin(step / 5)
-                if "tokens_per_second" in data:
-                    data["tokens_per_second"] = self.speed
-                with self.lock:
-                    self.stand.publish(topic, data)
-
-    def end(self):
-        self.ending.set()
-        self.join(5)
-
-
-class Scene:
-    """A stand, a life on it and a browser that looks at it."""
-
-    def __init__(self, recorder=True, life=True, **size):
-        self.stand = Stand("sampler", recorder=recorder)
-        self.life = Life(self.stand) if life else None
-        self.browser = Browser(**size)
-        self.browser.open(self.stand.url + "/")
-
-    def __enter__(self):
-        return self.stand, self.browser, self.life
-
-    def __exit__(self, kind, *_):
-        problems = self.browser.problems() if kind is None else []
-        self.browser.__exit__()
-        if self.life:
-            self.life.end()
-        self.stand.__exit__()
-        assert not problems, problems
-
-
-def text(browser, selector):
-    return browser.run(f"document.querySelector({json.dumps(selector)}).textContent")
-
-
-def plot(title):
-    return f"[...document.querySelectorAll('.plot')].find(p => p.querySelector('h3').textContent === '{title}')"
-
-
-def span(browser):
-    """Width of the shown range in seconds, from the page's own state."""
-    return browser.run("import('/history.js').then(h => (h.view().to - h.view().from) / 1000)")
-
-
-def shot(browser, name, width):
-    if not SHOTS:
-        return
-    os.makedirs(SHOTS, exist_ok=True)
-    browser.size(width, browser.run("document.documentElement.scrollHeight"))
-    time.sleep(0.7)  # for the eye only: plots are drawn again after the change of size
-    browser.screenshot(os.path.join(SHOTS, name))
-    browser.size(width, 900)
 
 
 def test_tiles_show_what_the_bus_says():
     with Scene() as (_stand, browser, _life):
+        assert browser.run("['#machines', '#machine', '#machines-sum'].every(id => document.querySelector(id).hidden)")
         for selector, wanted in (
                 ("#link", "live"), ("#host", HOST), ("#speed .value", "42.0 tok/s"), ("#model .value", "qwen3:8b"),
                 ("#memory .value", "B"), ("#gpu .note", "NVIDIA RTX 4090, 9.0 GB of 24.0 GB (38\u00a0%)"),
                 ("#temperature .value", "61 °C"), ("#power .value", "246 W"), ("#services .note", "sampler"),
                 ("#alerts", "GPU 0 is above 60 °C"), ("#runtimes", "qwen3:8b"), ("#runtimes", "100 %"),
-                ("#models", "lmstudio"), ("#cache-note", "4.7 GB saved"), ("#running .value", "1"), ("#running .note", "17 ended"),
+                ("#models", "LM Studio"), ("#cache-note", "4.7 GB saved"), ("#running .value", "1"), ("#running .note", "17 ended"),
                 ("#queue .note", "no server tells"), ("#findings .value", "0"), ("#spent-tile .value", "3.06 kWh"),
                 ("#control", "qwen3:8b")):
             browser.until(f"document.querySelector({json.dumps(selector)}).textContent.includes({json.dumps(wanted)})")
@@ -205,6 +134,20 @@ def test_keyboard_alone():
         return f"reached {len(reached)} kinds of control, zoomed to {zoomed:.0f} s"
 
 
+# Controls that are seen but take no focus from the keyboard, or do not show it.
+FOCUS = """[...document.querySelectorAll('button, input, select, a, [tabindex="0"]')].filter(n => n.offsetHeight && !n.disabled).filter(n => {
+    n.focus(); const s = getComputedStyle(n);
+    return n.tabIndex < 0 || document.activeElement !== n || s.outlineStyle === 'none' || parseFloat(s.outlineWidth) < 2;
+}).map(n => n.outerHTML.slice(0, 80))"""
+
+# What a screen reader goes by: ids once, headings without a leap, columns that are headings, regions that tell.
+OUTLINE = """[...[...document.querySelectorAll('[id]')].map(n => n.id).filter((id, i, all) => all.indexOf(id) !== i),
+    ...[...document.querySelectorAll('main h2, main h3, h1')].map(n => +n.tagName[1]).filter((level, i, all) => i && level > all[i - 1] + 1),
+    ...[...document.querySelectorAll('table')].filter(n => !n.caption || [...n.tHead.rows[0].cells].some(c => c.scope !== 'col')).map(n => n.outerHTML.slice(0, 60)),
+    ...['#link', '#alarms-note', '#control-note', '#bench-said', '#cache-said', '#compare'].filter(s => document.querySelector(s).getAttribute('role') !== 'status'),
+    ...[...document.querySelectorAll('[aria-labelledby]')].filter(n => !document.getElementById(n.getAttribute('aria-labelledby'))).map(n => n.id)]"""
+
+
 def test_everything_has_a_name():
     with Scene() as (_stand, browser, _life):
         browser.until(f"{plot('GPU utilization')}?.dataset.points > 100")
@@ -214,35 +157,12 @@ def test_everything_has_a_name():
         unnamed = [n["role"]["value"] for n in nodes if not n.get("ignored") and n["role"]["value"] in wanted
                    and not n.get("name", {}).get("value")]
         assert not unnamed, unnamed
+        browser.key("Tab", code="Tab", windowsVirtualKeyCode=9)  # from now on the keyboard is in use
+        assert browser.run("['#bench-run', '#bench-model', '#dedup', '#fits-model', '[data-act^=Link]', '[data-act^=silence]', '[data-act^=compare]']"
+                           ".filter(s => !document.querySelector(s)?.offsetHeight)") == []
+        assert browser.run(FOCUS) == [], "cannot be reached, or nobody sees that it is"
+        assert browser.run(OUTLINE) == []
         return f"{sum(n['role']['value'] in wanted for n in nodes)} controls and tables, all named"
-
-
-def tick(browser, run_id):
-    """Tick a run as a person does who looks again: a tile that grows may move the box away once."""
-    box = f"#bench tr[data-id='{run_id}'] input"
-    for _ in range(5):
-        browser.click(box)
-        if browser.run(f'document.querySelector("{box}").checked'):
-            return
-    raise AssertionError(f"{run_id} cannot be ticked")
-
-
-def test_benchmarks_compare():
-    with Scene() as (stand, browser, life):
-        browser.until("document.querySelectorAll('#bench tbody tr').length === 3")
-        tick(browser, "run1")
-        tick(browser, "run2")
-        browser.until("document.querySelector('#compare').textContent.includes(': faster, 1.1')")
-        tick(browser, "run3")  # the first of the three is let go
-        browser.until("document.querySelector('#compare').textContent"
-                      ".includes('no evidence of a difference')")
-        verdict = text(browser, "#compare")
-        with life.lock:
-            stand.publish("bench.progress", {"id": "x", "model": "qwen3:8b", "phase": "prompts", "prompt": 4, "prompts": 10})
-            stand.publish("bench.result", bench(9, 52.0))
-        browser.until("document.querySelector('#bench tbody tr').dataset.id === 'run9'")
-        browser.until("document.querySelector('#progress progress').value === 0.4")
-        return verdict
 
 
 def test_without_recorder_and_hostile_text():
@@ -298,57 +218,6 @@ def contrasts(browser, least):
     return min(found.values())
 
 
-FAKE_MODELS = """
-    window.sent = []; window.answers = [];
-    const real = window.fetch;
-    window.fetch = async (path, options) => {
-        if (path === '/api/token') return new Response(JSON.stringify({token: 'f'.repeat(64)}));
-        if (path !== '/api/models') return real(path, options);
-        window.sent.push([options.method, options.headers['X-MLX-Token'].length, JSON.parse(options.body)]);
-        const [status, body] = window.answers.shift();
-        return new Response(JSON.stringify(body), {status});
-    }"""
-
-
-def test_models_are_changed_after_a_question():
-    with Scene(life=False) as (stand, browser, _life):
-        browser.until("document.querySelector('#link').textContent === 'live'")
-        browser.run(FAKE_MODELS)
-        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "url": "http://127.0.0.1:11434",
-                      "can": ["load", "unload", "pin", "<b>"], "models": [{"name": "a:1b", "size": 10 ** 9}],
-                      "available": [{"name": "a:1b"}, {"name": "b:2b<i>"}]})
-        names = "[...document.querySelectorAll('#control button')].map(b => b.getAttribute('aria-label'))"
-        browser.until(f"{names}.length === 4")
-        assert browser.run(names) == ["Unload a:1b", "Keep a:1b", "Load b:2b<i>", "Keep b:2b<i>"]
-        opened, note = "document.querySelector('#question').open", "document.querySelector('#control-note').textContent"
-        browser.click("#control button")
-        browser.until(opened)
-        assert text(browser, "#question-text") == "Free the memory of a:1b?"
-        assert browser.run("document.activeElement.id") == "question-no"  # what Enter would do
-        browser.key("Escape", code="Escape", windowsVirtualKeyCode=27)
-        browser.until(f"!{opened}")
-        assert browser.run("window.sent.length") == 0, "something was changed without a yes"
-        assert browser.run("document.activeElement.getAttribute('aria-label')") == "Unload a:1b"
-        browser.run("window.answers = [[503, {error: {code: 'busy', message: 'a:1b is working on a request'}}],"
-                    "[403, {error: {code: 'usage', message: 'token'}}], [200, {memory_before: 9e9, memory_after: 8e9}]]; 1")
-        for _ in range(2):
-            if not browser.run(opened):
-                browser.click("#control button")
-            browser.until(opened)
-            browser.click("#question-yes")
-            browser.until("window.sent.length > 0")
-        browser.until(f"{note}.includes('a:1b is unloaded; memory in use: 9.0 GB before, 8.0 GB now')")
-        sent = browser.run("window.sent")
-        assert sent[0] == ["POST", 64, {"do": "unload", "model": "a:1b", "runtime": "here"}], sent
-        assert [one[2].get("force") for one in sent] == [None, True, True], sent
-        assert browser.run("document.querySelectorAll('#control b, #control i').length") == 0
-        stand.publish("runtime.ollama.here.models", {"reachable": True, "kind": "ollama", "can": ["unload"], "models": []})
-        browser.until(f"{names}.length === 0")
-        assert "a:1b is unloaded" in browser.run(note), "what came of it was overwritten"
-        browser.open(stand.url + "/")
-        browser.until(f"{note} === 'No model is loaded.'")
-
-
 def test_theme():
     with Scene() as (_stand, browser, _life):
         back = "getComputedStyle(document.body).backgroundColor"
@@ -362,6 +231,7 @@ def test_theme():
         assert browser.run(back) == light and "light" in text(browser, "#theme")
         browser.open(browser.run("location.href"))
         assert browser.run(back) == light, "the choice is forgotten"
+        browser.until("document.querySelector('#theme').textContent === 'Theme: light'")  # the program has begun
         browser.click("#theme")
         assert "contrast" in text(browser, "#theme") and browser.run(back) == "rgb(0, 0, 0)"
         low = {name: contrasts(browser, least) for name, least in (("contrast", 7),)}
@@ -409,14 +279,6 @@ def test_every_width_and_screenshots():
                 shot(browser, f"{scheme}-{width}.png", width)
 
 
-def play(stand, name):
-    """Publish the messages of a file of tests/fixtures/faces once."""
-    with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", name)) as file:
-        messages = json.load(file)
-    for message in messages:
-        stand.publish(message["topic"], message.get("data") or message["d"])
-
-
 def test_two_models_have_their_own_speed():
     with Scene(life=False) as (stand, browser, _life):
         play(stand, "two-models.json")
@@ -428,24 +290,6 @@ def test_two_models_have_their_own_speed():
                                  ("#model .value", "2 models"), ("#model .note", "alpha:1b, beta:2b")):
             browser.until(f"document.querySelector('{selector}').textContent.includes('{wanted}')")
         shot(browser, "two-models.png", 1280)
-
-
-def test_one_machine_of_several_is_shown():
-    with Scene(life=False) as (stand, browser, _life):
-        with open(os.path.join(os.path.dirname(__file__), "..", "fixtures", "faces", "hosts.json")) as file:
-            messages = json.load(file)
-        for message in messages:
-            stand.publish(message["topic"], message["data"], host=message["host"])
-        browser.until("document.querySelectorAll('#machines button').length === 2")
-        browser.until("document.querySelector('#runtimes').textContent.includes('qwen-here:7b')")
-        assert "llama-away" not in text(browser, "#now")
-        assert "23.0 tok/s, llama-away:3b" in text(browser, "#machines button[data-host=mini]")
-        browser.click("#machines button[data-host=mini]")
-        browser.until("document.querySelector('#runtimes').textContent.includes('llama-away:3b')")
-        browser.until("document.querySelector('#gpu .note').textContent.includes('Kiln B2')")
-        assert "qwen-here" not in text(browser, "#now") and text(browser, "#host") == "mini"
-        assert browser.run("document.querySelector('#machines [aria-pressed=true]').dataset.host") == "mini"
-        shot(browser, "machines.png", 1280)
 
 
 def test_values_of_a_wrong_type_stop_nothing():
@@ -491,37 +335,6 @@ def test_what_stopped_is_not_shown_as_live():
         return f"the bus's silence was told after {took:.1f} s"
 
 
-def test_a_result_over_the_bus_ends_the_emptiness():
-    with Scene(life=False) as (stand, browser, _life):
-        stand.recorder.results = lambda _args: {"results": []}
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
-        browser.until("document.querySelector('#bench-note').textContent.startsWith('No benchmark')")
-        play(stand, "result.json")
-        browser.until("document.querySelectorAll('#bench tbody tr').length === 1")
-        browser.until("document.querySelector('#bench-note').hidden")
-        row = text(browser, "#bench tbody tr")
-        assert row.count("39 %") == 1, row
-        browser.run("import('/tables.js').then(t => t.loadBenchmarks())")
-        assert browser.run("document.querySelectorAll('#bench tbody tr').length") == 1
-
-
-def test_requests_are_listed_with_their_clients():
-    with Scene(life=False) as (stand, browser, _life):
-        stand.publish("sensor.cpu", {"utilization": 0.5})
-        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
-        rows = [text(browser, f"#asked tbody tr:nth-child({i})") for i in (1, 2)]
-        assert all(said in rows[0] for said in ("chat.py", "qwen3:8b", "1,024 cached", "212", "51.7 tok/s", "ok")), rows
-        assert "<img src=x>" in rows[1] and browser.run("document.images.length") == 0, rows
-        spent = [text(browser, f"#spent tbody tr:nth-child({i})") for i in (1, 2)]
-        assert all(said in spent[0] for said in ("qwen3:8b", "840", "153.3 Wh", "0.041 EUR")), spent
-        assert "<img src=x>" in spent[1] and "–" in spent[1], spent
-        assert "3.06 kWh" in text(browser, "#spent-note"), text(browser, "#spent-note")
-        asked = len([call for call in stand.recorder.asked if call["cmd"] == "requests.list"])
-        stand.publish("runtime.ollama.local.request", {"end": 1, "client": "x"})
-        browser.until("document.querySelectorAll('#asked tbody tr').length === 2")
-        eventually(lambda: len([c for c in stand.recorder.asked if c["cmd"] == "requests.list"]) > asked)
-
-
 def test_no_label_is_twice_on_an_axis():
     with Scene(life=False) as (_stand, browser, _life):
         cases = [("bytes", 1.0e9, 1.08e9, 2e7), ("bytes", 1e9, 1.069e9, 2.5e7), ("watts", 3.0, 3.08, 0.02), ("ratio", 0, 0.05, 0.01),
@@ -532,7 +345,9 @@ def test_no_label_is_twice_on_an_axis():
             assert len(set(labels)) == len(labels), (unit, labels)
 
 
-run(test_requests_are_listed_with_their_clients, test_two_models_have_their_own_speed, test_one_machine_of_several_is_shown, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
-    test_a_result_over_the_bus_ends_the_emptiness, test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways, test_live_value_follows_within_a_second, test_history_zoom_and_ranges,
-    test_keyboard_alone, test_everything_has_a_name, test_benchmarks_compare, test_without_recorder_and_hostile_text,
-    test_gateway_comes_back, test_models_are_changed_after_a_question, test_theme, test_small_and_quick, test_every_width_and_screenshots)
+run(*[test for name, test in vars(panels).items() if name.startswith("test_")],
+    test_two_models_have_their_own_speed, test_values_of_a_wrong_type_stop_nothing, test_what_stopped_is_not_shown_as_live,
+    test_no_label_is_twice_on_an_axis, test_tiles_show_what_the_bus_says, test_the_limit_of_age_is_the_gateways,
+    test_live_value_follows_within_a_second, test_history_zoom_and_ranges, test_keyboard_alone, test_everything_has_a_name,
+    test_without_recorder_and_hostile_text, test_gateway_comes_back, test_theme, test_small_and_quick,
+    test_every_width_and_screenshots)

@@ -2,6 +2,7 @@
 import json
 import re
 import socket
+import threading
 import time
 
 from stand import HOST, MACHINE, Stand, eventually, run
@@ -267,8 +268,43 @@ def test_models_are_changed_by_the_page_alone():
         assert post("unload")[1]["error"]["code"] == "not_found"
 
 
+def test_the_page_asks_for_a_few_commands_alone():
+    with Double("--runner", "--rate", "5", "--keep-alive", "-1") as double, \
+            Stand("recorder", "watcher", "bencher", environment={"OLLAMA_HOST": double.url}) as stand:
+        token = stand.json("/api/token")[1]["token"]
+
+        def post(body, token=token, **more):
+            more.setdefault("Content_Type", "application/json")
+            code, _headers, reply = stand.get("/api/actions", method="POST", body=json.dumps(body), X_MLX_Token=token, **more)
+            return code, json.loads(reply)
+
+        silence = {"do": "alert.silence", "rule": "nosuch", "seconds": 60}
+        for more in ({"token": "0" * 64}, {"Sec_Fetch_Site": "cross-site"}, {"Origin": "http://evil.example"}):
+            assert post(silence, **more)[0] == 403, more
+        for wrong in ([], {}, {"do": 5}, {"do": "bus.keys"}, {"do": "cache.clean", "yes": True}, {"do": "model.unload"},
+                      {**silence, "rule": 5}, {**silence, "seconds": "long"}, {**silence, "more": 1},
+                      {"do": "bench.run", "prompts": ["mine"]}, {"do": "cache.dedup", "yes": "yes"}):
+            assert post(wrong)[0] == 400, wrong
+        assert post(silence, Content_Type="text/plain")[0] == 400
+        assert stand.get("/api/actions")[0] == 405
+        assert eventually(lambda: post(silence)[1]["error"]["code"] != "unavailable")
+        assert post(silence)[0] == 404
+        assert post({"do": "cache.where", "model": "x"})[1]["error"]["code"] == "unavailable"  # no mlx-cached here
+        assert post({"do": "cancel", "what": "bench.run"}) == (200, {"cancelled": 0})
+
+        heard, ended = stand.suite.subscribe("bench.progress"), []
+        eventually(lambda: post({"do": "bench.run", "model": "no-such-model"})[1]["error"]["code"] not in ("unavailable", "busy"))
+        runner = threading.Thread(target=lambda: ended.append(post({"do": "bench.run", "model": "tiny-random", "budget": 300})))
+        runner.start()
+        heard.until(lambda _t, body: body["d"]["phase"] in ("load", "warmup", "prompts"), 60)
+        assert post({"do": "bench.run"})[0] == 503  # one at a time
+        assert post({"do": "cancel", "what": "bench.run"}) == (200, {"cancelled": 1})
+        runner.join(30)
+        assert ended and ended[0][1]["error"]["code"] == "interrupted", ended
+
+
 run(test_hosts_and_origins, test_paths_have_no_tricks, test_methods_and_bodies, test_security_headers,
     test_oversized_and_malformed, test_slow_loris_is_cut_off, test_pipelining_answers_in_order,
     test_status_is_what_mlxctl_prints, test_history_comes_from_the_recorder,
     test_the_recorder_itself_answers, test_silent_recorder_does_not_hold_others, test_second_gateway_says_what_to_do,
-    test_models_are_changed_by_the_page_alone)
+    test_models_are_changed_by_the_page_alone, test_the_page_asks_for_a_few_commands_alone)

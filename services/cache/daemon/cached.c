@@ -114,6 +114,13 @@ static mlx_value_t *do_clean(mlx_cache_t *cache, const job_t *job, mlx_error_t *
     return mlx_cache_clean(cache, &(mlx_cache_clean_options_t){.dry_run = !yes}, err);
 }
 
+static mlx_value_t *do_dedup(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
+{
+    bool yes = false;
+    mlx_value_bool(job->args, "yes", &yes);
+    return mlx_cache_dedup(cache, yes, err);
+}
+
 static mlx_value_t *do_where(mlx_cache_t *cache, const job_t *job, mlx_error_t *err)
 {
     return mlx_cache_where(cache, mlx_value_str(job->args, "model"), err);
@@ -140,6 +147,7 @@ static const struct {
     {"cache.link", true, {"app", "model"}, do_link},
     {"cache.unlink", true, {"app", "model"}, do_unlink},
     {"cache.clean", true, {NULL, NULL}, do_clean},
+    {"cache.dedup", true, {NULL, NULL}, do_dedup},
     {"cache.where", false, {"model", NULL}, do_where},
     {"cache.fits", false, {"model", NULL}, do_fits},
 };
@@ -173,8 +181,11 @@ static mlx_value_t *status_message(const char *home, const mlx_value_t *report)
     const mlx_value_t *rows = mlx_value_get(report, "models");
     mlx_value_set_str(status, "dir", home);
     mlx_value_set_int(status, "models_count", (int64_t)mlx_value_size(rows));
-    static const char *const sums[][2] = {
-        {"total", "bytes"}, {"saved", "saved"}, {"duplicates_avoided", "duplicates_avoided"}};
+    static const char *const sums[][2] = {{"total", "bytes"},
+                                          {"saved", "saved"},
+                                          {"duplicates_avoided", "duplicates_avoided"},
+                                          {"duplicate_bytes", "duplicate_bytes"},
+                                          {"lookalike_bytes", "lookalike_bytes"}};
     for (size_t i = 0; i < MLX_COUNT(sums); i++) {
         int64_t value;
         if (mlx_value_int(report, sums[i][0], &value))

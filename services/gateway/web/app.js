@@ -1,11 +1,15 @@
 // The page: live values over server-sent events, and the theme.
 
-import { $, color, el, figure, seconds, soft } from "./format.js";
+import { $, color, el, figure, keep, seconds, soft, when } from "./format.js";
+import * as actions from "./actions.js";
+import * as alarms from "./alarms.js";
+import * as bench from "./bench.js";
+import * as cache from "./cache.js";
 import * as control from "./control.js";
 import * as history from "./history.js";
 import * as energy from "./energy.js";
+import * as fleet from "./fleet.js";
 import * as requests from "./requests.js";
-import * as tables from "./tables.js";
 import { tilesOf } from "./tiles.js";
 
 const QUIET_MS = 3800; // a gateway that lives sends a beat every second
@@ -85,8 +89,11 @@ function drawRequestTiles() {
 }
 
 function drawControl() {
-  const models = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
-  control.draw(models.filter(([, d]) => d), host === newest?.host);
+  const all = [...messages.keys()].filter(topic => /^runtime\..*\.models$/.test(topic)).sort().map(topic => [topic, fresh(topic)]);
+  const models = all.filter(([, d]) => d), own = host === newest?.host;
+  control.draw(models, own);
+  safely(() => bench.draw(models, own, now()));
+  safely(() => cache.allow(own));
 }
 
 // What mlxctl status and the tray show as well: a tile for each figure that the machine has.
@@ -172,15 +179,18 @@ function drawDetails() {
   $("#details").replaceChildren(...list.flatMap(one => [el("dt", {}, text(one.name) || "?"), el("dd", {}, text(one.text) || "")]));
 }
 
-// Alarms and what else is wrong, in words; for an alarm also since when.
+// What is wrong, in words; the section of alerts has more of it.
 function drawAlerts() {
   const list = maps(headline.warnings).filter(one => one.kind !== "silent");
   $("#alerts").hidden = list.length === 0;
-  const said = list.map(one => {
+  keep($("#alerts ul"), list.map((one, i) => {
     const since = one.kind === "alert" ? number(messages.get(`alert.${one.name}`)?.d.since) : undefined;
-    return (text(one.text) || text(one.name) || "?") + (since === undefined ? "" : `, for ${seconds(Math.max(0, now() / 1000 - since / 1e6))}`);
-  });
-  $("#alerts ul").replaceChildren(...said.map(line => el("li", {}, line)));
+    return { key: String(i), text: (text(one.text) || text(one.name) || "?") + (since === undefined ? "" : `, since ${when(since)}`) };
+  }), one => el("li", {}, one.text));
+}
+
+function drawAlarms() {
+  alarms.draw(messages, host === newest?.host, ["live", "partly"].includes(connection.state), now());
 }
 
 // Is what is shown live? The page's own clock counts what the gateway does not say.
@@ -209,7 +219,7 @@ function draw() {
   pending = true;
   requestAnimationFrame(() => {
     pending = false;
-    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts]) safely(part);
+    for (const part of [drawTiles, drawRequestTiles, drawServices, drawRuntimes, drawControl, drawDetails, drawAlerts, drawAlarms]) safely(part);
     const state = safely(drawLink), speed = headline.tokens_per_second;
     document.title = state === "lost" ? `no data – MLX ${host}` : speed === undefined ? `MLX ${host}` : `${figure(speed, "tokens per second")} MLX ${host}`;
   });
@@ -222,46 +232,39 @@ function onMessage(message) {
   if (message.host !== host) return;
   safely(() => history.onLive(message));
   if (/^runtime\..*\.request$/.test(message.topic)) requests.onRequest();
-  if (message.topic === "cache.status") safely(() => tables.onCache(message));
-  if (message.topic === "bench.result") safely(() => tables.onBenchResult(message));
-  if (message.topic === "bench.progress") safely(() => tables.onBenchProgress(message));
+  if (message.topic === "cache.status") safely(() => cache.onCache(message));
+  if (message.topic === "cache.progress") safely(() => cache.onProgress(message));
+  if (message.topic === "bench.result") safely(() => bench.onBenchResult(message));
+  if (message.topic === "bench.progress") safely(() => bench.onBenchProgress(message));
 }
 
-// The machines to choose from, where there are several: one card each, with its speed and what is wrong.
-function drawMachines(all) {
-  const cards = Object.entries(all).sort().map(([name, one]) => {
-    const speed = one.tokens_per_second === undefined ? one.busy ? "working" : "idle" : figure(one.tokens_per_second, "tokens per second");
-    const said = [speed, one.models_busy > 1 ? `${one.models_busy} models` : one.model, one.gpu_utilization !== undefined && `GPU ${figure(one.gpu_utilization, "ratio")}`,
-      one.connection?.state === "lost" ? one.connection.text : maps(one.warnings)[0]?.text].filter(Boolean).join(", ");
-    const button = el("button", { type: "button", "aria-pressed": String(name === host), "data-host": name }, el("b", {}, name), el("span", {}, said));
-    button.addEventListener("click", () => { chosen = name; onHeadline(newest); draw(); });
-    return button;
-  });
-  const focused = document.activeElement?.dataset?.host;
-  $("#machines").hidden = cards.length < 2;
-  $("#machines").replaceChildren(...cards);
-  if (focused) cards.find(card => card.dataset.host === focused)?.focus();
-}
+// What the gateway said last; the machine that somebody chose, which the address keeps.
+let newest = null, chosen = new URLSearchParams(location.search).get("host");
 
-let newest = null, chosen = null; // what the gateway said last; the machine that somebody clicked
+function choose(name) {
+  chosen = name;
+  window.history.replaceState(null, "", `?host=${encodeURIComponent(name)}${location.hash}`);
+  if (newest) onHeadline(newest);
+  draw();
+}
 
 function onHeadline(said) {
   newest = said;
   staleMs = number(said.stale_ms) ?? 0;
   const all = { ...said.others, [said.host]: said.headline };
   const before = host;
-  host = all[chosen] ? chosen : said.host;
+  host = chosen !== null && Object.hasOwn(all, chosen) ? chosen : said.host;
   headline = all[host];
   connection = headline.connection || {};
   if (!machines.has(host)) machines.set(host, new Map());
   messages = machines.get(host);
-  if (host !== before) sparks.clear();
+  if (host !== before) { sparks.clear(); alarms.forget(); }
   $("#host").textContent = host;
-  safely(() => drawMachines(all));
+  safely(() => fleet.draw(all, host));
   history.setHost(host);
   safely(() => requests.setHost(host));
-  if (host !== before && messages.has("cache.status")) safely(() => tables.onCache(messages.get("cache.status")));
-  else if (host !== before && before) tables.noCache();
+  if (host !== before && messages.has("cache.status")) safely(() => cache.onCache(messages.get("cache.status")));
+  else if (host !== before && before) cache.noCache();
   // The browser went to the section of the address before there was anything above it.
   if (!arrived && location.hash) requestAnimationFrame(() => document.getElementById(location.hash.slice(1))?.scrollIntoView());
   arrived = true;
@@ -295,11 +298,15 @@ function startTheme() {
 }
 
 startTheme();
-control.start();
+actions.start();
+document.addEventListener("allowed", draw);
+fleet.start(choose);
+bench.listen();
+cache.listen();
 history.start();
 requests.load();
 energy.start();
-tables.loadBenchmarks();
-setInterval(tables.loadBenchmarks, 60000);
+bench.loadBenchmarks();
+setInterval(bench.loadBenchmarks, 60000);
 setInterval(draw, 1000);
 connect();

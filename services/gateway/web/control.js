@@ -1,6 +1,7 @@
 // Which models there are, and loading, freeing and keeping them: after a question, with the gateway's token.
 
-import { $, ask, el, explain, figure } from "./format.js";
+import { $, el, explain, figure } from "./format.js";
+import { allowed, question, refusal, send, want } from "./actions.js";
 
 const VERBS = {
   load: { button: "Load", question: name => `Load ${name} into memory?`, done: "is loaded" },
@@ -10,7 +11,7 @@ const VERBS = {
 const SHOWN = 200;
 const EMPTY = ["No model is loaded.", "No model server answers."];
 
-let token = "", asked = false, refused = "", drawn = "", busy = "";
+let drawn = "", busy = "";
 
 const word = value => typeof value === "string" ? value : "";
 const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
@@ -39,35 +40,15 @@ function say(text, bad) {
   node.classList.toggle("slower", bad === true);
 }
 
-// The person's answer: true or false. The button that asked has the focus again afterwards.
-function question(text, verb) {
-  const dialog = $("#question");
-  $("#question-text").textContent = text;
-  $("#question-yes").textContent = verb;
-  dialog.returnValue = "no";
-  dialog.showModal();
-  return new Promise(resolve => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
-}
-
-async function send(body) {
-  for (let again = 0; ; again++) {
-    const reply = await fetch("/api/models", { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", "X-MLX-Token": token } });
-    const said = await reply.json();
-    if (reply.ok) return said;
-    if (reply.status !== 403 || again) throw Object.assign(new Error(said.error.message), said.error);
-    token = (await ask("/api/token")).token; // the gateway was started anew
-  }
-}
-
 async function act(verb, row) {
   if (busy || !await question(VERBS[verb].question(row.name), VERBS[verb].button)) return;
   const body = { do: verb, model: row.name, runtime: row.endpoint };
   busy = row.name;
   say(`${row.name}: asked the model server`);
   try {
-    const said = await send(body).catch(async problem => {
+    const said = await send("/api/models", body).catch(async problem => {
       if (problem.code !== "busy" || verb !== "unload" || !await question(`${problem.message}. Free its memory all the same?`, "Unload")) throw problem;
-      return send({ ...body, force: true });
+      return send("/api/models", { ...body, force: true });
     });
     const memory = typeof said.memory_after === "number" && typeof said.memory_before === "number"
       ? `; memory in use: ${figure(said.memory_before, "bytes")} before, ${figure(said.memory_after, "bytes")} now` : "";
@@ -85,38 +66,22 @@ function button(verb, row) {
 }
 
 function line(row, own) {
-  const verbs = own && token ? row.verbs.map(verb => button(verb, row)) : [];
+  const verbs = own && allowed() ? row.verbs.map(verb => button(verb, row)) : [];
   return el("tr", {}, el("td", {}, row.name), el("td", {}, row.server), el("td", {}, row.state + (row.stays ? ", stays" : "")),
     el("td", { class: "n" }, figure(row.size, "bytes")), el("td", { class: "act" }, ...verbs));
 }
 
-// The token is asked for once something can be done with it.
-async function fetchToken() {
-  asked = true;
-  try {
-    token = word((await ask("/api/token")).token);
-  } catch (problem) {
-    refused = explain(problem);
-  }
-  drawn = "";
-}
-
 // MESSAGES: (topic, data) of the machine that is shown; OWN: it is the gateway's.
 export function draw(messages, own) {
-  const rows = rowsOf(messages), seen = JSON.stringify([rows, own, token]);
-  if (!asked && own && rows.some(row => row.verbs.length)) fetchToken();
+  const rows = rowsOf(messages), seen = JSON.stringify([rows, own, allowed(), refusal()]);
+  if (own && rows.some(row => row.verbs.length)) want();
   if (seen === drawn) return; // a row that is replaced loses its focus
   drawn = seen;
   const focused = document.activeElement?.dataset?.key;
   $("#control tbody").replaceChildren(...rows.map(row => line(row, own)));
   $("#control").parentNode.hidden = rows.length === 0;
   if (focused) document.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
-  if (!busy && refused) say(`Models cannot be changed here: ${refused}`);
+  if (!busy && refusal()) say(`Models cannot be changed here: ${refusal()}`);
   else if (!busy && ["", ...EMPTY].includes($("#control-note").textContent)) // what came of a change stays
     say(rows.length ? "" : EMPTY[messages.some(([, d]) => d.reachable === true) ? 0 : 1]);
-}
-
-export function start() {
-  for (const answer of ["yes", "no"])
-    $(`#question-${answer}`).addEventListener("click", () => $("#question").close(answer));
 }

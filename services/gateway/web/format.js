@@ -90,3 +90,28 @@ export async function ask(path, signal) {
 export function explain(problem) {
   return problem.hint ? `${problem.message}; ${problem.hint}` : problem.message;
 }
+
+// A moment in microseconds since 1970: the time, with its day unless it is today.
+export function when(us) {
+  const time = new Date(us / 1000), today = new Date().toDateString() === time.toDateString();
+  return today ? time.toLocaleTimeString() : time.toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
+}
+
+// Make the children of PARENT those of ITEMS, each with a key of its own. What has not changed stays the same
+// node, so that nobody loses the focus, a choice or what is about to be clicked.
+const seen = new WeakMap();
+export function keep(parent, items, make) {
+  const old = new Map([...parent.children].map(node => [node.dataset.key, node]));
+  const focused = parent.contains(document.activeElement) && document.activeElement.dataset.act;
+  const nodes = items.map(item => {
+    const text = JSON.stringify(item), node = old.get(item.key);
+    if (node && seen.get(node) === text) return node;
+    const fresh = make(item);
+    fresh.dataset.key = item.key;
+    seen.set(fresh, text);
+    return fresh;
+  });
+  nodes.forEach((node, i) => { if (parent.children[i] !== node) parent.insertBefore(node, parent.children[i] || null); });
+  while (parent.children.length > nodes.length) parent.lastChild.remove();
+  if (focused && !parent.contains(document.activeElement)) parent.querySelector(`[data-act="${CSS.escape(focused)}"]`)?.focus();
+}

@@ -1,17 +1,12 @@
 // Who asked which model for what: the requests that ended last, of the machine that is shown.
 
-import { $, ask, el, explain, figure } from "./format.js";
+import { $, ask, el, explain, figure, when } from "./format.js";
 
 const SHOWN = 25, AGAIN_MS = 1000;
 let found = [], host = "", waiting = null;
 
 const word = value => typeof value === "string" ? value : "";
 const count = value => typeof value === "number" ? value.toLocaleString() : "–";
-
-function when(us) {
-  const time = new Date(us / 1000), today = new Date().toDateString() === time.toDateString();
-  return today ? time.toLocaleTimeString() : time.toLocaleString([], { dateStyle: "short", timeStyle: "medium" });
-}
 
 // Everything known of the client, for those who point at its name.
 function asker(d) {
@@ -26,7 +21,7 @@ function row(d) {
   return el("tr", {}, el("td", {}, when(d.end)), el("td", { title: asker(d) || false }, word(d.client) || "–"), el("td", {}, word(d.model) || "–"),
     el("td", { class: "n" }, count(d.prompt_tokens) + cached), el("td", { class: "n" }, count(d.tokens)),
     el("td", { class: "n" }, figure(d.tokens_per_second, "tokens per second")), el("td", { class: "n" }, figure(d.ttft, "seconds")),
-    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.gross_joules, "joules")), el("td", {}, outcome));
+    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.gross_joules, "joules")), el("td", { class: !["ok", "–"].includes(outcome) && "slower" }, outcome));
 }
 
 function draw(problem) {
