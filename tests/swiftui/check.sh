@@ -166,11 +166,20 @@ for version in 26 27; do
 done
 base=("${mac[@]}")
 
+# The tutorials: the steps of each, one after another, are a program.
+for article in "$sources"/*/*.docc/{GettingStarted,Tools,Vision,Metrics}.md; do
+    [ -f "$article" ] || continue
+    mkdir -p "$out/tutorial"
+    awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' "$article" >"$out/tutorial/main.swift"
+    "${base[@]}" -warnings-as-errors -typecheck -module-name Tutorial "$out/tutorial/main.swift" ||
+        { echo "$article: its steps are no program"; exit 1; }
+done
+
 # The plan's example, word for word, as a program. It does not use what it makes: that is a warning.
 "${base[@]}" -suppress-warnings -typecheck -module-name Seed tests/swiftui/seed/main.swift
 "${base[@]}" -warnings-as-errors -typecheck -module-name Apple tests/swiftui/apple/main.swift
 
-echo "swiftui: $count files and the plan's example type-check"
+echo "swiftui: $count files, the tutorials and the plan's example type-check"
 if [ "${1:-}" = --prove ]; then
     for check in "${checks[@]}"; do
         read -r name folder <<<"$check"
