@@ -19,7 +19,7 @@ struct ContentView: View {
                 ScrollView {
                     VStack(alignment: .leading, spacing: 16) {
                         ForEach(documents) { document in
-                            DocumentView(document: document)
+                            DocumentView(document: document) { analyzeAll() }
                         }
                     }
                     .padding()
@@ -27,33 +27,44 @@ struct ContentView: View {
             }
         }
         .dropDestination(for: URL.self) { urls, _ in
-            guard let model else { return false }
-            for url in urls { analyze(url, with: model) }
+            documents.insert(contentsOf: urls.map(Document.init), at: 0)
+            analyzeAll()
             return true
         }
+        // What was dropped before a model was there waits for it.
+        .onChange(of: model?.id) { analyzeAll() }
     }
 
-    private func analyze(_ url: URL, with model: MLXModel) {
-        let document = Document(name: url.lastPathComponent)
-        documents.insert(document, at: 0)
-        Task { await document.analyze(url, with: model) }
+    private func analyzeAll() {
+        guard let model else { return }
+        for document in documents where document.isWaiting {
+            Task { await document.analyze(with: model) }
+        }
     }
 }
 
 /// One document and what is known of it.
 @MainActor @Observable final class Document: Identifiable {
-    let name: String
+    let url: URL
+    /// Nobody has read it yet.
+    private(set) var isWaiting = true
     private(set) var progress = 0.0
     private(set) var analysis: Analysis?
     private(set) var problem: String?
 
-    init(name: String) {
-        self.name = name
+    init(_ url: URL) {
+        self.url = url
     }
 
-    func analyze(_ url: URL, with model: MLXModel) async {
+    /// Forgets what went wrong, to be read again.
+    func reset() {
+        (isWaiting, problem, progress) = (true, nil, 0)
+    }
+
+    func analyze(with model: MLXModel) async {
+        isWaiting = false
         do {
-            guard case .text(let text) = try ChatAttachment(contentsOf: url).content else {
+            guard case .text(let text) = try await ChatAttachment.reading(url).content else {
                 problem = "This is an image; drop a text."
                 return
             }
@@ -72,18 +83,27 @@ struct ContentView: View {
 
 struct DocumentView: View {
     let document: Document
+    /// Has all be read that waits.
+    let again: () -> Void
 
     var body: some View {
         VStack(alignment: .leading, spacing: 8) {
-            Text(document.name).font(.headline)
+            Text(document.url.lastPathComponent).font(.headline)
             if let analysis = document.analysis {
                 Text(analysis.summary).textSelection(.enabled)
                 list("Key points", analysis.keyPoints)
                 list("Open questions", analysis.questions)
             } else if let problem = document.problem {
                 Text(problem).foregroundStyle(.secondary)
+                Button("Try Again") {
+                    document.reset()
+                    again()
+                }
+            } else if document.isWaiting {
+                Text("Waits for a model: choose one above.").foregroundStyle(.secondary)
             } else {
-                ProgressView(value: document.progress).accessibilityLabel("Reading \(document.name)")
+                ProgressView(value: document.progress)
+                    .accessibilityLabel("Reading \(document.url.lastPathComponent)")
             }
         }
     }

@@ -67,7 +67,10 @@ if [ "$(uname -s)" = Linux ]; then
     tests/swift/docs.py .build/swiftui .build/docs
 fi
 deploy/macos/build --dry-run >"$log/out" 2>&1 || { cat "$log/out" >&2; exit 1; }
+deploy/macos/build --dry-run --universal >"$log/out" 2>&1 || { cat "$log/out" >&2; exit 1; }
 echo "swift: deploy/macos: dry run ok"
+tests/swift/bundle.py
+tests/swift/brew.py
 # The daemons of tests/run, where they are built and Python has its packages (77: it has not).
 bin=${MLX_BIN:-$PWD/.build/asan/bin}
 if [ -x "$bin/mlx-cached" ]; then

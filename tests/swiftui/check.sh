@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Type-checks, where there is no Apple SDK, all code that needs one: the views, the MLX back end,
 # MLXDash, the templates, the demo apps and the example of the project's plan, against the
-# declarations in standins/.
+# declarations in standins/. The back ends of MLX and of Apple's model are run as well (inprocess/).
 #
 #     tests/swiftui/check.sh            type-check everything
 #     tests/swiftui/check.sh --prove    then put a type error into each file and see that it is found
@@ -27,8 +27,8 @@ for name in "${standins[@]}"; do
     # Version 2 of Apple's module is that of SDK 27; its enumerations may get new cases.
     version=()
     [ "$name" = FoundationModels ] && version=(-user-module-version 2 -enable-library-evolution)
-    "${base[@]}" -suppress-warnings -parse-as-library -emit-module -module-name "$name" "${version[@]}" \
-        -o "$out/$name.swiftmodule" tests/swiftui/standins/"$name"/*.swift
+    "${base[@]}" -suppress-warnings -parse-as-library -wmo -c -emit-module -module-name "$name" "${version[@]}" \
+        -emit-module-path "$out/$name.swiftmodule" -o "$out/$name.o" tests/swiftui/standins/"$name"/*.swift
 done
 
 # module NAME FILES...: a module that later ones import. Warnings are errors.
@@ -39,6 +39,18 @@ module() {
     "${base[@]}" -warnings-as-errors -parse-as-library -typecheck -wmo -module-name "$name" "$@"
     "${base[@]}" -parse-as-library -emit-module -module-name "$name" \
         -o "$out/$name.swiftmodule" "$@"
+}
+
+# The core and, against the doubles in the stand-ins, what only Apple's systems have of it. Compiled, not only
+# type-checked: what may cross from one task to another is found out behind the types.
+run_core() {
+    local tests=tools/SwiftMLX/Tests/SwiftMLXCoreTests
+    "${base[@]}" -warnings-as-errors -enable-testing -parse-as-library -wmo -c -emit-module \
+        -module-name SwiftMLXCore -emit-module-path "$out/SwiftMLXCore.swiftmodule" -o "$out/SwiftMLXCore.o" "$@"
+    "${base[@]}" -warnings-as-errors -wmo -module-name InProcess -o "$out/inprocess" \
+        tests/swiftui/inprocess/main.swift "$PWD/$tests/Matrix.swift" "$out"/{SwiftMLXCore,CryptoKit,ImageIO,CoreImage}.o \
+        "$out"/{MLX,MLXLMCommon,MLXLLM,MLXVLM,Tokenizers,FoundationModels}.o
+    "$out/inprocess"
 }
 
 # prove NAME FILES...: each file that an Apple module switches on must report a planted type error.
@@ -91,7 +103,11 @@ done
 count=0
 for check in "${checks[@]}"; do
     read -r name folder <<<"$check"
-    module "$name" "$folder"/*.swift
+    if [ "$name" = SwiftMLXCore ]; then
+        run_core "$folder"/*.swift
+    else
+        module "$name" "$folder"/*.swift
+    fi
     count=$((count + $(ls "$folder"/*.swift | wc -l)))
 done
 
@@ -150,11 +166,20 @@ for version in 26 27; do
 done
 base=("${mac[@]}")
 
+# The tutorials: the steps of each, one after another, are a program.
+for article in "$sources"/*/*.docc/{GettingStarted,Tools,Vision,Metrics}.md; do
+    [ -f "$article" ] || continue
+    mkdir -p "$out/tutorial"
+    awk '/^```swift$/ { on = 1; next } /^```$/ { on = 0 } on' "$article" >"$out/tutorial/main.swift"
+    "${base[@]}" -warnings-as-errors -typecheck -module-name Tutorial "$out/tutorial/main.swift" ||
+        { echo "$article: its steps are no program"; exit 1; }
+done
+
 # The plan's example, word for word, as a program. It does not use what it makes: that is a warning.
 "${base[@]}" -suppress-warnings -typecheck -module-name Seed tests/swiftui/seed/main.swift
 "${base[@]}" -warnings-as-errors -typecheck -module-name Apple tests/swiftui/apple/main.swift
 
-echo "swiftui: $count files and the plan's example type-check"
+echo "swiftui: $count files, the tutorials and the plan's example type-check"
 if [ "${1:-}" = --prove ]; then
     for check in "${checks[@]}"; do
         read -r name folder <<<"$check"

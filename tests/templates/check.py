@@ -111,6 +111,17 @@ class Template:
             problem(self.name, f"{opened}, the file to open first, is not made")
 
 
+def check_rights(template):
+    """A sandboxed app that asks a server and reads what is dropped on it."""
+    wanted = {"ENABLE_APP_SANDBOX": "YES", "ENABLE_OUTGOING_NETWORK_CONNECTIONS": "YES",
+              "ENABLE_USER_SELECTED_FILES": "readonly", "ENABLE_HARDENED_RUNTIME": "YES"}
+    for target in template.info.get("Targets", []):
+        have = target.get("SharedSettings", {})
+        for key, value in wanted.items():
+            if have.get(key) != value:
+                problem(template.name, f"its target has {key} = {have.get(key)}, not {value}")
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: check.py OUT")
@@ -122,6 +133,7 @@ def main():
         problem("templates", "two have the same identifier")
     for template in all_templates:
         template.check(set(templates))
+        check_rights(template)
     concrete = [template for template in all_templates if template.concrete]
     names = {template.folder.stem for template in concrete}
     for wanted in ("MLX Chat App", "MLX Document Analyzer", "MLX Image Captioner"):

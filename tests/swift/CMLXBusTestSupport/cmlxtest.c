@@ -129,11 +129,31 @@ static void report(void *arg)
         go_on_downloading(self);
 }
 
+/*  "small" fits, "large" does without another, and of the rest nothing is known. */
+static void answer_fits(mlx_request_t *request, const char *model)
+{
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *result = mlx_value_map();
+    bool is_small = model && strcmp(model, "small") == 0;
+    mlx_value_set_str(result, "model", model ? model : "");
+    if (is_small || (model && strcmp(model, "large") == 0))
+        mlx_value_set_bool(result, "fits", is_small);
+    if (!is_small) {
+        mlx_value_t *others = mlx_value_list();
+        mlx_value_append(others, mlx_value_new_str("other"));
+        mlx_value_set(result, "fits_without", others);
+    }
+    mlx_request_done(&request, result);
+}
+
 static void serve_cache(void *arg, mlx_request_t *request, const char *cmd, const mlx_value_t *args)
 {
     cmlxtest_bus_t *self = arg;
     const char *model = mlx_value_str(args, "model");
     mlx_error_t err = {0};
+    if (strcmp(cmd, "cache.fits") == 0) {
+        answer_fits(request, model);
+        return;
+    }
     if (strcmp(cmd, "cache.add") != 0 || !model || strcmp(model, "absent") == 0) {
         mlx_error_set(&err, MLX_ERR_NOT_FOUND, "no hub has it");
         mlx_request_error(&request, &err);

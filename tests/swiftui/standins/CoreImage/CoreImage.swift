@@ -16,7 +16,7 @@ public struct CIFormat: Sendable {
 }
 
 public final class CIImage: Sendable, Equatable {
-    public init?(data: Data) {}
+    public init?(data: Data) { if data.isEmpty { return nil } }
     public static func == (one: CIImage, other: CIImage) -> Bool { one === other }
     public func oriented(_ orientation: CGImagePropertyOrientation) -> CIImage { self }
 }

@@ -1,7 +1,8 @@
-// The part of Apple's FoundationModels (SDK 27) that SwiftMLXCore uses, declared only, with the availability
-// that its documentation states.
+// The part of Apple's FoundationModels (SDK 27) that SwiftMLXCore uses, with the availability that its
+// documentation states. Apple's model is a script; the rest is declared only.
 import CoreImage
 import Foundation
+import Synchronization
 
 @available(iOS 27.0, macOS 27.0, visionOS 27.0, *)
 public protocol LanguageModel: Sendable {
@@ -96,10 +97,13 @@ public struct GenerationOptions: Sendable, Equatable {
             case randomTopK(Int, seed: UInt64?)
             case randomProbabilityThreshold(Double, seed: UInt64?)
         }
-        public static var greedy: SamplingMode { SamplingMode() }
-        public static func random(top k: Int, seed: UInt64? = nil) -> SamplingMode { SamplingMode() }
+        public let words: String
+        public static var greedy: SamplingMode { SamplingMode(words: "greedy") }
+        public static func random(top k: Int, seed: UInt64? = nil) -> SamplingMode {
+            SamplingMode(words: "top \(k), seed \(seed ?? 0)")
+        }
         public static func random(probabilityThreshold: Double, seed: UInt64? = nil) -> SamplingMode {
-            SamplingMode()
+            SamplingMode(words: "threshold \(probabilityThreshold), seed \(seed ?? 0)")
         }
         @available(iOS 27.0, macOS 27.0, visionOS 27.0, *)
         public var kind: Kind { .greedy }
@@ -113,10 +117,14 @@ public struct GenerationOptions: Sendable, Equatable {
     public var samplingMode: SamplingMode? { nil }
     @available(iOS 27.0, macOS 27.0, visionOS 27.0, *)
     public var toolCallingMode: ToolCallingMode? { nil }
+    public let words: String
     public var temperature: Double?
     public var maximumResponseTokens: Int?
     public init(sampling: SamplingMode? = nil, temperature: Double? = nil,
-                maximumResponseTokens: Int? = nil) {}
+                maximumResponseTokens: Int? = nil) {
+        words = sampling?.words ?? ""
+        (self.temperature, self.maximumResponseTokens) = (temperature, maximumResponseTokens)
+    }
 }
 
 @available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
@@ -133,22 +141,62 @@ public final class SystemLanguageModel: Sendable {
     private init() {}
 }
 
+/// What Apple's model says next, and what it was asked.
+@available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
+public enum AppleScript {
+    private static let state = Mutex((pieces: [String](), tool: "", prompt: "", options: "", schema: String?.none, reading: 0))
+    /// The answer so far, piece by piece; with a tool it asks for that first. The last piece repeats where it
+    /// is "for ever".
+    public static func set(_ pieces: [String], tool: String = "") {
+        state.withLock { ($0.pieces, $0.tool) = (pieces, tool) }
+    }
+    public static var pieces: [String] { state.withLock { $0.pieces } }
+    public static var tool: String { state.withLock { $0.tool } }
+    public static var asked: (prompt: String, options: String, schema: String?) {
+        state.withLock { ($0.prompt, $0.options, $0.schema) }
+    }
+    /// How many answers are being read.
+    public static var reading: Int { state.withLock { $0.reading } }
+    static func read(_ change: Int) { state.withLock { $0.reading += change } }
+    static func note(_ prompt: String, _ options: String, _ schema: String?) {
+        state.withLock { ($0.prompt, $0.options, $0.schema) = (prompt, options, schema) }
+    }
+}
+
 @available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
 public final class LanguageModelSession: @unchecked Sendable {
+    private let tools: [any Tool]
+
     @available(iOS 27.0, macOS 27.0, visionOS 27.0, *)
-    public convenience init(model: some LanguageModel, tools: [any Tool] = [], instructions: String? = nil) {
-        self.init()
+    public init(model: some LanguageModel, tools: [any Tool] = [], instructions: String? = nil) {
+        self.tools = tools
     }
-    public convenience init(model: SystemLanguageModel = .default, tools: [any Tool] = [],
-                            transcript: Transcript) { self.init() }
-    private init() {}
+    public init(model: SystemLanguageModel = .default, tools: [any Tool] = [], transcript: Transcript) {
+        self.tools = tools
+    }
 
     public struct ResponseStream<Content: Sendable>: AsyncSequence, Sendable {
         public struct Snapshot: Sendable { public var content: Content }
         public struct AsyncIterator: AsyncIteratorProtocol {
-            public mutating func next() async throws -> Snapshot? { nil }
+            /// Counts as long as anyone may ask for more.
+            final class Reading: Sendable {
+                init() { AppleScript.read(1) }
+                deinit { AppleScript.read(-1) }
+            }
+            let reading = Reading()
+            var tool: (any Tool)?
+            var pieces: [Content]
+            public mutating func next() async throws -> Snapshot? {
+                if let tool { try await LanguageModelSession.ask(tool) }
+                try Task.checkCancellation()
+                guard let first = pieces.first else { return nil }
+                if first as? String != "for ever" { pieces.removeFirst() } else { await Task.yield() }
+                return Snapshot(content: first)
+            }
         }
-        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator() }
+        let tool: (any Tool)?
+        let pieces: [Content]
+        public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(tool: tool, pieces: pieces) }
     }
     public struct Response<Content: Sendable>: Sendable { public let content: Content }
 
@@ -157,13 +205,37 @@ public final class LanguageModelSession: @unchecked Sendable {
         public var underlyingError: any Error
     }
 
+    static func ask(_ tool: some Tool) async throws {
+        do {
+            let arguments = try GeneratedContent(json: #"{"city":"Lima"}"#)
+            _ = try await tool.call(arguments: .init(arguments))
+        } catch {
+            throw ToolCallError(tool: tool, underlyingError: error)
+        }
+    }
+
+    private func note(_ prompt: String, _ options: GenerationOptions, schema: GenerationSchema? = nil) {
+        let limit = options.maximumResponseTokens.map { "; at most \($0)" } ?? ""
+        let heat = options.temperature.map { "; temperature \($0)" } ?? ""
+        AppleScript.note(prompt, options.words + heat + limit, schema.map { _ in "a schema" })
+    }
+
     public func streamResponse(to prompt: String, options: GenerationOptions = GenerationOptions())
-        -> sending ResponseStream<String> { fatalError() }
+        -> sending ResponseStream<String> {
+        note(prompt, options)
+        return ResponseStream(tool: tools.first { $0.name == AppleScript.tool }, pieces: AppleScript.pieces)
+    }
     @discardableResult
     public func respond(to prompt: String, schema: GenerationSchema, includeSchemaInPrompt: Bool = true,
                         options: GenerationOptions = GenerationOptions()) async throws
-        -> Response<GeneratedContent> { fatalError() }
+        -> Response<GeneratedContent> {
+        note(prompt, options, schema: schema)
+        return Response(content: try GeneratedContent(json: AppleScript.pieces.last ?? ""))
+    }
     @discardableResult
     public func respond(to prompt: String, options: GenerationOptions = GenerationOptions()) async throws
-        -> Response<String> { fatalError() }
+        -> Response<String> {
+        note(prompt, options)
+        return Response(content: AppleScript.pieces.last ?? "")
+    }
 }

@@ -1,4 +1,4 @@
-// Transcripts and tools of Apple's FoundationModels, declared only.
+// Transcripts and tools of Apple's FoundationModels.
 import CoreImage
 import Foundation
 
@@ -20,9 +20,9 @@ extension String: PromptRepresentable {}
 
 @available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
 public struct GeneratedContent: Sendable, Equatable, ConvertibleFromGeneratedContent {
-    public init(_ content: GeneratedContent) throws {}
-    public init(json: String) throws {}
-    public var jsonString: String { "" }
+    public let jsonString: String
+    public init(_ content: GeneratedContent) throws { jsonString = content.jsonString }
+    public init(json: String) throws { jsonString = json }
 }
 
 @available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
@@ -43,10 +43,11 @@ extension Tool {
 
 @available(iOS 26.0, macOS 26.0, visionOS 26.0, *)
 public struct Transcript: Sendable, Equatable, RandomAccessCollection {
-    public init(entries: some Sequence<Entry> = []) {}
+    private let entries: [Entry]
+    public init(entries: some Sequence<Entry> = []) { self.entries = Array(entries) }
     public var startIndex: Int { 0 }
-    public var endIndex: Int { 0 }
-    public subscript(index: Int) -> Entry { fatalError() }
+    public var endIndex: Int { entries.count }
+    public subscript(index: Int) -> Entry { entries[index] }
 
     public enum Entry: Sendable, Equatable {
         case instructions(Instructions)

@@ -1,6 +1,7 @@
-// The part of mlx-swift-lm 3.31.4 that SwiftMLXCore uses, declared only.
+// The part of mlx-swift-lm 3.31.4 that SwiftMLXCore uses; what generates is in Generate.swift.
 import CoreImage
 import Foundation
+import MLX
 
 public protocol Tokenizer: Sendable {
     func encode(text: String, addSpecialTokens: Bool) -> [Int]
@@ -30,6 +31,38 @@ public enum JSONValue: Codable, Hashable, Sendable {
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
+
+    public init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        if value.decodeNil() {
+            self = .null
+        } else if let flag = try? value.decode(Bool.self) {
+            self = .bool(flag)
+        } else if let number = try? value.decode(Int.self) {
+            self = .int(number)
+        } else if let number = try? value.decode(Double.self) {
+            self = .double(number)
+        } else if let text = try? value.decode(String.self) {
+            self = .string(text)
+        } else if let items = try? value.decode([JSONValue].self) {
+            self = .array(items)
+        } else {
+            self = .object(try value.decode([String: JSONValue].self))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var value = encoder.singleValueContainer()
+        switch self {
+        case .null: try value.encodeNil()
+        case .bool(let flag): try value.encode(flag)
+        case .int(let number): try value.encode(number)
+        case .double(let number): try value.encode(number)
+        case .string(let text): try value.encode(text)
+        case .array(let items): try value.encode(items)
+        case .object(let members): try value.encode(members)
+        }
+    }
 }
 
 public struct ToolCall: Hashable, Codable, Sendable {
@@ -50,21 +83,53 @@ public struct UserInput {
         case ciImage(CIImage)
         case url(URL)
     }
+    let chat: [Chat.Message]
+    let tools: [ToolSpec]?
+    let additionalContext: [String: any Sendable]?
     public init(chat: [Chat.Message], tools: [ToolSpec]? = nil,
-                additionalContext: [String: any Sendable]? = nil) {}
+                additionalContext: [String: any Sendable]? = nil) {
+        (self.chat, self.tools, self.additionalContext) = (chat, tools, additionalContext)
+    }
 }
 
 public enum Chat {
     public struct Message {
-        public static func system(_ content: String, images: [UserInput.Image] = []) -> Self { Self() }
+        let role: String
+        let content: String
+        var images: [UserInput.Image] = []
+        var calls: [ToolCall]?
+        var id: String?
+        public static func system(_ content: String, images: [UserInput.Image] = []) -> Self {
+            Self(role: "system", content: content, images: images)
+        }
         public static func assistant(_ content: String, images: [UserInput.Image] = [],
-                                     toolCalls: [ToolCall]? = nil) -> Self { Self() }
-        public static func user(_ content: String, images: [UserInput.Image] = []) -> Self { Self() }
-        public static func tool(_ content: String, id: String? = nil) -> Self { Self() }
+                                     toolCalls: [ToolCall]? = nil) -> Self {
+            Self(role: "assistant", content: content, images: images, calls: toolCalls)
+        }
+        public static func user(_ content: String, images: [UserInput.Image] = []) -> Self {
+            Self(role: "user", content: content, images: images)
+        }
+        public static func tool(_ content: String, id: String? = nil) -> Self {
+            Self(role: "tool", content: content, id: id)
+        }
     }
 }
 
-public struct LMInput {}
+public struct LMInput {
+    public struct Text {
+        public let tokens: MLXArray
+        public let mask: MLXArray?
+    }
+    public struct Medium {}
+    public let text: Text
+    public let image: Medium?
+    public let video: Medium?
+    public let audio: Medium?
+    public init(tokens: MLXArray, mask: MLXArray? = nil) { self.init(tokens, nil) }
+    init(_ tokens: MLXArray, _ image: Medium?) {
+        (text, self.image, video, audio) = (Text(tokens: tokens, mask: nil), image, nil, nil)
+    }
+}
 
 public struct GenerateParameters: Sendable {
     public var maxTokens: Int?
@@ -75,6 +140,7 @@ public struct GenerateParameters: Sendable {
     public var maxKVSize: Int?
     public var seed: UInt64?
     public var repetitionPenalty: Float?
+    public var repetitionContextSize: Int = 20
     public init() {}
 }
 
@@ -94,21 +160,12 @@ public enum Generation: Sendable {
     case chunk(String)
     case info(GenerateCompletionInfo)
     case toolCall(ToolCall)
-    public var chunk: String? { nil }
-    public var info: GenerateCompletionInfo? { nil }
-    public var toolCall: ToolCall? { nil }
+    public var chunk: String? { if case .chunk(let text) = self { text } else { nil } }
+    public var info: GenerateCompletionInfo? { if case .info(let info) = self { info } else { nil } }
+    public var toolCall: ToolCall? { if case .toolCall(let call) = self { call } else { nil } }
 }
 
 public enum ModelFactoryError: Error {
     case unsupportedModelType(String)
     case noModelFactoryAvailable
 }
-
-public final class ModelContainer: Sendable {
-    public func prepare(input: consuming sending UserInput) async throws -> sending LMInput { LMInput() }
-    public func generate(input: consuming sending LMInput, parameters: GenerateParameters)
-        async throws -> AsyncStream<Generation> { fatalError() }
-}
-
-public func loadModelContainer(from directory: URL, using tokenizerLoader: any TokenizerLoader)
-    async throws -> sending ModelContainer { fatalError() }

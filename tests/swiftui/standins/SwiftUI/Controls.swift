@@ -1,3 +1,4 @@
+import ImageIO
 import AppKit
 
 // Text and its styles.
@@ -43,7 +44,13 @@ public struct Image: PrimitiveView {
     public init(systemName: String) {}
     public init(_ name: String) {}
     public init(nsImage: NSImage) {}
+    public init(decorative image: CGImage, scale: CGFloat) {}
     public func resizable() -> Image { self }
+}
+
+public struct AsyncImage<Content: View>: PrimitiveView {
+    public init<I: View, P: View>(url: URL?, scale: CGFloat = 1, @ViewBuilder content: @escaping (Image) -> I,
+                                  @ViewBuilder placeholder: @escaping () -> P) where Content == TupleView<(I, P)> {}
 }
 
 public struct Label<Title: View, Icon: View>: PrimitiveView {

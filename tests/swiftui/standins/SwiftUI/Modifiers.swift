@@ -65,6 +65,7 @@ extension View {
     public func focused(_ state: FocusState<Bool>.Binding) -> some View { ModifiedView<Self>() }
     public func onAppear(perform action: (() -> Void)? = nil) -> some View { ModifiedView<Self>() }
     public func onSubmit(_ action: @escaping () -> Void) -> some View { ModifiedView<Self>() }
+    public func defaultScrollAnchor(_ anchor: UnitPoint?) -> some View { ModifiedView<Self>() }
     public func onChange<V: Equatable>(of value: V, initial: Bool = false, _ action: @escaping () -> Void) -> some View { ModifiedView<Self>() }
     public func onChange<V: Equatable>(of value: V, initial: Bool = false, _ action: @escaping (V, V) -> Void) -> some View { ModifiedView<Self>() }
     public func task(priority: TaskPriority = .userInitiated, @_inheritActorContext _ action: sending @escaping @isolated(any) () async -> Void) -> some View { ModifiedView<Self>() }

@@ -36,9 +36,7 @@ struct HistoryView: View {
     /// Live plots move every second, recorded ones once a minute, which is their resolution.
     private func refresh() async {
         while !Task.isCancelled {
-            for series in DashSeries.allCases {
-                points[series] = await model.points(series, range)
-            }
+            points = await model.points(range)
             try? await Task.sleep(for: .seconds(range == .live ? 1 : 60))
         }
     }

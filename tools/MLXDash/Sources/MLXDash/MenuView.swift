@@ -17,6 +17,14 @@ struct MenuView: View {
             if model.isBenchmarking {
                 ProgressView(value: progress).accessibilityLabel("Benchmark")
             }
+            if !model.isBenchmarking, !model.resultLines.isEmpty {
+                DisclosureGroup("Newest benchmark") {
+                    ForEach(model.resultLines, id: \.self) { line in
+                        Text(line).monospacedDigit().font(.caption)
+                    }
+                }
+            }
+            FactsView(model: model)
             if let cache = model.cache, cache.modelsCount ?? 0 > 0 {
                 DisclosureGroup("Cached models") { CacheList(cache: cache) }
             }

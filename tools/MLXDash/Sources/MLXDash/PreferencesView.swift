@@ -19,6 +19,8 @@ struct PreferencesView: View {
             if let problem = launch.problem {
                 Text(problem).font(.caption).foregroundStyle(.secondary)
             }
+            Text("If the menu bar does not show MLXDash, allow it in System Settings, Menu Bar.")
+                .font(.caption).foregroundStyle(.secondary)
             LabeledContent("Cache", value: model.cache?.dir ?? "not available")
         }
         .formStyle(.grouped)

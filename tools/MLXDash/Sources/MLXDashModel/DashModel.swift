@@ -12,6 +12,8 @@ import Observation
     public private(set) var menu: DashboardMenu
     /// What the cache holds; nil while nobody has said.
     public private(set) var cache: CacheStatus?
+    /// What is found, loaded and asked.
+    public private(set) var facts: DashFacts
     /// The running benchmark's newest report.
     public private(set) var benchmark: BenchProgress?
     /// The newest benchmark's result.
@@ -35,6 +37,14 @@ import Observation
         self.bus = bus
         self.now = now
         menu = builder.menu(now: now())
+        facts = DashFacts(here: Self.hostName)
+    }
+
+    /// This machine, as its messages name it.
+    static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Follows the bus until the task is cancelled.
@@ -53,6 +63,7 @@ import Observation
     /// Takes one message.
     func take(_ message: BusMessage) {
         builder.put(message)
+        facts.take(message.topic, from: message.host, message.data)
         for series in DashSeries.allCases {
             guard let value = series.value(of: message) else { continue }
             newest[series, default: [:]][message.topic] =
@@ -81,20 +92,44 @@ import Observation
     /// The points of `series` in `range`: live ones from here, older ones from the recorder. Empty,
     /// with the reason in ``error``, when the recorder does not answer.
     public func points(_ series: DashSeries, _ range: DashRange) async -> [DashPoint] {
-        guard range != .live else { return live[series] ?? [] }
+        await points(range)[series] ?? []
+    }
+
+    /// All series in `range`, from one look at what the recorder has.
+    public func points(_ range: DashRange) async -> [DashSeries: [DashPoint]] {
+        guard range != .live else { return live }
         do {
-            let names = Set((try await bus.call(HistorySeries()).series ?? [])
-                .compactMap(series.localName))
-            var sources: [[DashPoint]] = []
-            for name in names {
-                sources.append(try await history(name, range, scale: series.scale))
+            let names = try await bus.call(HistorySeries()).series ?? []
+            var all: [DashSeries: [DashPoint]] = [:]
+            for series in DashSeries.allCases {
+                var sources: [[DashPoint]] = []
+                for name in Set(names.compactMap(series.localName)) {
+                    sources.append(try await history(name, range, scale: series.scale))
+                }
+                all[series] = Self.joined(sources, series)
             }
             error = nil
-            return Self.joined(sources, series)
+            return all
         } catch {
             self.error = "\(error)"
-            return []
+            return [:]
         }
+    }
+
+    /// The newest benchmark in words, a line for each figure: a sweep has one for each of its points and none
+    /// of its own.
+    public var resultLines: [String] { result.map(Self.lines) ?? [] }
+
+    static func lines(of result: BenchResult) -> [String] {
+        if let speed = result.tokensPerSecond?.median { return [Self.speed(result.model, speed)] }
+        return (result.points ?? []).compactMap { point in
+            (point.tokensPerSecond ?? point.clientTokensPerSecond)?.median.map { speed(point.name, $0) }
+        }
+    }
+
+    private static func speed(_ name: String?, _ value: Double) -> String {
+        let number = value.formatted(.number.precision(.fractionLength(1)))
+        return [name, "\(number) tok/s"].compactMap(\.self).joined(separator: ": ")
     }
 
     /// Whether a benchmark runs.
@@ -116,6 +151,25 @@ import Observation
     /// Stops the running benchmark; the server stops too.
     public func cancelBenchmark() {
         running?.cancel()
+    }
+
+    /// Frees the memory of a model; why that failed is in ``error``.
+    public func unload(_ model: DashFacts.ModelLine) async {
+        await ask(ModelUnload(model: model.name, runtime: model.url))
+    }
+
+    /// Has a model stay in memory; why that failed is in ``error``.
+    public func pin(_ model: DashFacts.ModelLine) async {
+        await ask(ModelPin(model: model.name, runtime: model.url))
+    }
+
+    private func ask(_ command: some BusCommand) async {
+        do {
+            _ = try await bus.call(command, timeout: .seconds(90))
+            error = nil
+        } catch {
+            self.error = "\(error)"
+        }
     }
 
     /// Waits until no benchmark runs.

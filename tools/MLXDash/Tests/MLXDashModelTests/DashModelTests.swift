@@ -58,7 +58,9 @@ import Testing
         cmlxtest_publish_gpu(rig.bus, 0, 0.5)
         let clock = Clock(Date())
         let model = DashModel(bus: MetricsBus(runDirectory: rig.directory)) { clock.time }
-        model.take(try await rig.message("sensor.gpu.0"))
+        let message = try await rig.message("sensor.gpu.0")
+        #expect(message.host == DashModel.hostName, "as the bus calls this machine")
+        model.take(message)
         model.tick()
         clock.time += 4
         model.tick()
@@ -102,6 +104,54 @@ import Testing
         model.runBenchmark()
         await model.settled()
         #expect(model.error == "bencher: no model; name one")
+    }
+
+    @Test func aSweepShowsItsPoints() {
+        let points: BusData = .list([
+            .map(["name": .string("512 tokens"), "tokens_per_second": .map(["median": .real(40.25)])]),
+            .map(["name": .string("2048 tokens"), "client_tokens_per_second": .map(["median": .real(31)])]),
+            .map(["name": .string("8192 tokens")]),
+        ])
+        func lines(_ data: [String: BusData]) -> [String] { DashModel.lines(of: BenchResult(.map(data))) }
+        #expect(lines(["model": .string("m"), "sweep": .string("context"), "points": points])
+            == ["512 tokens: 40.2 tok/s", "2048 tokens: 31.0 tok/s"])
+        #expect(lines(["model": .string("m"), "tokens_per_second": .map(["median": .real(42.5)])])
+            == ["m: 42.5 tok/s"])
+        #expect(lines(["model": .string("m"), "sweep": .string("context")]).isEmpty, "nothing, not 0")
+    }
+
+    @Test func factsAreWhatHoldsNow() {
+        var facts = DashFacts(here: "mac")
+        func finding(_ state: String) -> BusData {
+            .map(["state": .string(state), "summary": .string("swapping"), "remedy": .string("unload")])
+        }
+        facts.take("finding.swap", from: "mac", finding("firing"))
+        facts.take("finding.swap", from: "nas", finding("firing"))
+        facts.take("finding.swap", from: "nas", finding("firing"))
+        #expect(facts.findings.map(\.text) == ["nas: swapping", "swapping"])
+        facts.take("finding.swap", from: "mac", finding("resolved"))
+        #expect(facts.findings.map(\.text) == ["nas: swapping"])
+
+        let models: BusData = .map([
+            "models": .list([.map(["name": .string("qwen3:4b")]), .map([:])]), "url": .string("http://127.0.0.1:11434"),
+            "can": .list([.string("unload"), .string("pin")]),
+        ])
+        facts.take("runtime.ollama.a.models", from: "mac", models)
+        facts.take("runtime.ollama.a.models", from: "nas", models)
+        #expect(facts.models.map(\.text) == ["qwen3:4b", "nas: qwen3:4b"])
+        #expect(facts.models.map(\.canUnload) == [true, false], "commands reach this machine only")
+        facts.take("runtime.ollama.a.models", from: "nas", .map(["reachable": .bool(false)]))
+        #expect(facts.models.map(\.name) == ["qwen3:4b"])
+
+        for number in 0..<20 {
+            facts.take("runtime.ollama.a.request", from: "mac", .map([
+                "client": .string("app \(number)"), "outcome": .string(number == 19 ? "error" : "ok"),
+                "tokens_per_second": .real(40),
+            ]))
+        }
+        facts.take("runtime.ollama.a.request", from: "mac", .map([:]))
+        #expect(facts.requests.count == DashFacts.most)
+        #expect(facts.requests.prefix(2).map(\.text) == ["app 19  error", "app 18  40.0 tok/s"])
     }
 
     @Test func seriesOfSeveralSourcesAreJoined() {

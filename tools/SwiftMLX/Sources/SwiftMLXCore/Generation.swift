@@ -55,6 +55,8 @@ public struct GenerationStatistics: Sendable, Hashable {
     public var finishReason: FinishReason = .stop
     /// Tokens of the prompt, as the server counts them.
     public var promptTokens: Int?
+    /// Those of them that were computed for an earlier question, as the server says.
+    public var cachedPromptTokens: Int?
     /// Time the server spent on the prompt.
     public var promptDuration: Duration?
     /// Tokens generated: the server's count, else the number of pieces received.
@@ -82,9 +84,9 @@ public struct GenerationStatistics: Sendable, Hashable {
         return Self.rate(tokens, generationDuration)
     }
 
-    /// Prompt tokens per second, or nil where it cannot be told.
+    /// Prompt tokens per second, or nil where it cannot be told. What was computed before took no time.
     public var promptTokensPerSecond: Double? {
-        promptTokens.flatMap { Self.rate($0, promptDuration) }
+        promptTokens.flatMap { Self.rate($0 - (cachedPromptTokens ?? 0), promptDuration) }
     }
 
     private static func rate(_ count: Int, _ duration: Duration?) -> Double? {

@@ -50,7 +50,7 @@ public struct GenerationOptions: Sendable, Hashable {
     public var tools: [ToolDefinition]
     /// The form of the answer.
     public var format: ResponseFormat
-    /// Size of the context in tokens, where the server lets the client choose.
+    /// Size of the context in tokens, where the server lets the client choose; others refuse it.
     public var contextLength: Int?
     /// Whether a reasoning model thinks first; nil leaves it to the model.
     public var thinking: Bool?

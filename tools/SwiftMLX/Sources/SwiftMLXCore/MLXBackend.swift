@@ -10,7 +10,8 @@ import MLXLMCommon
 ///
 /// The weights come from a directory that a cache of this computer holds; nothing is downloaded
 /// here. Back ends of one directory share one copy of the weights in memory. All sampling options
-/// count; `contextLength` bounds what is kept of a long conversation.
+/// count; `contextLength` bounds what is kept of a long conversation. The next question of a
+/// conversation costs only what is new in it, until the system runs short of memory.
 public actor MLXBackend: ModelBackend {
     /// The directory with the weights.
     public nonisolated let directory: URL
@@ -62,30 +63,39 @@ public actor MLXBackend: ModelBackend {
     {
         AsyncThrowingStream.running { continuation in
             let parameters = try MLXRequest.parameters(request.options)
-            let container = try await self.loaded()
+            let model = try await self.loaded()
             let prompt = PromptEnd()
             let input = try await PromptEnd.$current.withValue(prompt) {
-                try await container.prepare(input: try MLXRequest.input(request))
+                try await model.container.prepare(input: try MLXRequest.input(request))
             }
             // A template that begins the thinking itself leaves the text without its first tag.
             if let tag = prompt.tag { continuation.yield(.text(tag)) }
-            for await part in try await container.generate(input: input, parameters: parameters) {
-                try Task.checkCancellation()
-                if let text = part.chunk { continuation.yield(.text(text)) }
-                if let call = part.toolCall {
-                    continuation.yield(.toolCall(try MLXRequest.call(call)))
+            let answer = try await MLXAnswer.begin(input, parameters, tools: MLXRequest.tools(request), model)
+            do {
+                for await part in answer.events {
+                    try Task.checkCancellation()
+                    if let event = try MLXRequest.event(part, savedTokens: answer.savedTokens) {
+                        continuation.yield(event)
+                    }
                 }
-                if let info = part.info {
-                    continuation.yield(.finished(MLXRequest.statistics(info)))
-                }
+            } catch {
+                await answer.end()
+                throw error
             }
+            await answer.end()
         }
     }
 
-    private func loaded() async throws -> ModelContainer {
-        let container = try await MLXWeights.shared.take(directory, again: isHeld)
+    private func loaded() async throws -> MLXWeights.Loaded {
+        // Said before the weights are read: callers that come meanwhile hold them with this one.
+        let again = isHeld
         isHeld = true
-        return container
+        do {
+            return try await MLXWeights.shared.take(directory, again: again)
+        } catch {
+            isHeld = false
+            throw error
+        }
     }
 }
 #endif

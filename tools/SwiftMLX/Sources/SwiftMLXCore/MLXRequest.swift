@@ -24,10 +24,15 @@ enum MLXRequest {
     }
 
     static func input(_ request: GenerationRequest) throws -> sending UserInput {
-        let tools = request.options.tools.map { $0.json.plain as? ToolSpec ?? [:] }
         let context = request.options.thinking.map { ["enable_thinking": $0 as any Sendable] }
-        return UserInput(chat: try request.messages.map(message), tools: tools.isEmpty ? nil : tools,
+        return UserInput(chat: try request.messages.map(message), tools: tools(request),
                          additionalContext: context)
+    }
+
+    /// The tools as templates and the readers of calls take them.
+    static func tools(_ request: GenerationRequest) -> [ToolSpec]? {
+        let tools = request.options.tools.map { $0.json.plain as? ToolSpec ?? [:] }
+        return tools.isEmpty ? nil : tools
     }
 
     private static func message(_ message: ChatMessage) throws -> Chat.Message {
@@ -53,15 +58,23 @@ enum MLXRequest {
         return MLXLMCommon.ToolCall(function: .init(name: call.name, arguments: arguments), id: call.id)
     }
 
-    static func call(_ call: MLXLMCommon.ToolCall) throws -> ToolCall {
+    /// What a part of the answer says, of whose prompt `savedTokens` were computed before.
+    static func event(_ part: Generation, savedTokens: Int) throws -> BackendEvent? {
+        if let text = part.chunk { return .text(text) }
+        if let call = part.toolCall { return .toolCall(try self.call(call)) }
+        return part.info.map { .finished(statistics($0, savedTokens: savedTokens)) }
+    }
+
+    private static func call(_ call: MLXLMCommon.ToolCall) throws -> ToolCall {
         let arguments = try JSONValue(parsing: JSONEncoder().encode(call.function.arguments))
-        return ToolCall(id: call.id ?? UUID().uuidString, name: call.function.name,
+        return ToolCall(id: ToolCall.id(call.id), name: call.function.name,
                         arguments: arguments)
     }
 
-    static func statistics(_ info: GenerateCompletionInfo) -> GenerationStatistics {
+    private static func statistics(_ info: GenerateCompletionInfo, savedTokens: Int) -> GenerationStatistics {
         var figures = GenerationStatistics()
         figures.promptTokens = info.promptTokenCount
+        figures.cachedPromptTokens = savedTokens
         figures.promptDuration = .seconds(info.promptTime)
         figures.generatedTokens = info.generationTokenCount
         figures.isServerCount = true

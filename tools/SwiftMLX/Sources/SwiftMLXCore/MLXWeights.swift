@@ -10,30 +10,33 @@ import Tokenizers
 actor MLXWeights {
     static let shared = MLXWeights()
 
+    /// A model in memory.
+    struct Loaded: Sendable {
+        let container: ModelContainer
+        let prompts: MLXPrompts
+    }
+
     private struct Entry {
-        var reading: Task<ModelContainer, any Error>
+        let reading: Task<ModelContainer, any Error>
+        let prompts = MLXPrompts()
         var holders = 0
     }
 
     private var entries: [URL: Entry] = [:]
+    private var pressure: (any DispatchSourceMemoryPressure)?
 
     /// Freed buffers that MLX may keep for the next answer. Without a limit it keeps them all.
     private static let bufferCache = 256 << 20
 
     /// The weights of `directory`. Who takes them again holds them once.
-    func take(_ directory: URL, again: Bool) async throws -> ModelContainer {
+    func take(_ directory: URL, again: Bool) async throws -> Loaded {
         let key = directory.resolvingSymlinksInPath()
-        if entries[key] == nil {
-            try Self.checkMetalLibrary()
-            Memory.cacheLimit = Self.bufferCache
-            entries[key] = Entry(reading: Task {
-                try await loadModelContainer(from: directory, using: TransformersLoader())
-            })
-        }
-        if !again { entries[key]?.holders += 1 }
+        var entry = try entries[key] ?? read(directory)
+        if !again { entry.holders += 1 }
+        entries[key] = entry
         do {
             // Callers that come while the weights are read wait for the same read.
-            return try await entries[key]!.reading.value
+            return Loaded(container: try await entry.reading.value, prompts: entry.prompts)
         } catch {
             entries[key] = nil
             throw Self.explain(error, directory)
@@ -46,7 +49,33 @@ actor MLXWeights {
         entries[key]?.holders -= 1
         guard let entry = entries[key], entry.holders <= 0 else { return }
         entries[key] = nil
+        entry.prompts.forget()
         Memory.clearCache()
+    }
+
+    /// Gives up what only makes the next answer begin sooner. The weights stay: an answer may need them.
+    func makeRoom() {
+        entries.values.forEach { $0.prompts.forget() }
+        Memory.clearCache()
+    }
+
+    private func read(_ directory: URL) throws -> Entry {
+        try Self.checkMetalLibrary()
+        Memory.cacheLimit = Self.bufferCache
+        heedPressure()
+        return Entry(reading: Task {
+            try await loadModelContainer(from: directory, using: TransformersLoader())
+        })
+    }
+
+    /// Makes room whenever the system says that memory is short.
+    private func heedPressure() {
+        guard pressure == nil else { return }
+        let source = DispatchSource.makeMemoryPressureSource(eventMask: [.warning, .critical],
+                                                             queue: .global(qos: .utility))
+        source.setEventHandler { Task { await MLXWeights.shared.makeRoom() } }
+        source.activate()
+        pressure = source
     }
 
     private static func explain(_ error: any Error, _ directory: URL) -> any Error {

@@ -41,6 +41,12 @@ public struct ToolCall: Sendable, Hashable, Identifiable {
         self.name = name
         self.arguments = arguments
     }
+
+    /// The server's id, else one that is new: a conversation may have calls of many answers.
+    static func id(_ given: String?) -> String {
+        guard let given, !given.isEmpty else { return "call-\(UUID().uuidString)" }
+        return given
+    }
 }
 
 /// One message of a conversation.

@@ -27,6 +27,8 @@ public struct ModelInfo: Sendable, Hashable, Identifiable {
     public var parameters: String?
     /// Quantisation, such as "Q4_K_M", where known.
     public var quantization: String?
+    /// Who would run a model that lies on disk: "MLX", "Ollama"; nil where it is a server's already.
+    public var runner: String?
 
     /// The name is unique within a back end.
     public var id: String { name }

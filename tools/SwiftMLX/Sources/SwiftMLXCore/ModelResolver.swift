@@ -75,7 +75,13 @@ public struct ModelResolver: Sendable {
         let servers = offers.compactMap { offer in
             offer.models.flatMap { $0.isEmpty ? nil : (backend: offer.server, models: $0) }
         }
-        return (servers, disk.map { ModelInfo(name: $0.name, size: $0.size) })
+        let apps = ["ollama": "Ollama", "lmstudio": "LM Studio"]
+        let taker = linker == nil ? nil : offers.lazy.compactMap { self.app(of: $0) }.first
+        return (servers, disk.map { model in
+            var info = ModelInfo(name: model.name, size: model.size)
+            info.runner = model.format == .safetensors ? "MLX" : taker.flatMap { apps[$0] }
+            return info
+        })
     }
 
     /// Finds who runs `name`, downloading it where it is nowhere, and has it loaded.

@@ -78,9 +78,9 @@ public struct OllamaBackend: LinkableBackend {
     /// Generates with `/api/chat`.
     public func generate(_ request: GenerationRequest) -> AsyncThrowingStream<BackendEvent, any Error> {
         AsyncThrowingStream.running { continuation in
-            var calls = 0
+            var hasCalled = false
             try await lines("api/chat", chatBody(request), model: request.model) { line in
-                for event in Self.events(of: line, calls: &calls) {
+                for event in Self.events(of: line, &hasCalled) {
                     continuation.yield(event)
                 }
                 return line["done"]?.boolValue != true
@@ -213,15 +213,17 @@ extension OllamaBackend {
         }
         if !message.toolCalls.isEmpty {
             json["tool_calls"] = .array(message.toolCalls.map {
-                ["function": ["name": .string($0.name), "arguments": $0.arguments]]
+                ["id": .string($0.id), "function": ["name": .string($0.name), "arguments": $0.arguments]]
             })
         }
+        // Servers that give calls no ids go by the name.
         json["tool_name"] = message.answeredCall.map { .string($0.name) }
+        json["tool_call_id"] = message.answeredCall.map { .string($0.id) }
         return .object(json)
     }
 
-    /// What one line of the stream says. CALLS numbers the tool calls, which have no id here.
-    private static func events(of line: JSONValue, calls: inout Int) -> [BackendEvent] {
+    /// What one line of the stream says, and whether the model has asked for a tool by then.
+    private static func events(of line: JSONValue, _ hasCalled: inout Bool) -> [BackendEvent] {
         var events: [BackendEvent] = []
         let message = line["message"]
         if let text = message?["thinking"]?.stringValue, !text.isEmpty {
@@ -230,14 +232,13 @@ extension OllamaBackend {
         if let text = message?["content"]?.stringValue, !text.isEmpty { events.append(.text(text)) }
         for call in message?["tool_calls"]?.arrayValue ?? [] {
             guard let name = call["function"]?["name"]?.stringValue else { continue }
-            calls += 1
-            events.append(.toolCall(ToolCall(id: call["id"]?.stringValue ?? "call-\(calls)",
-                                             name: name,
+            hasCalled = true
+            events.append(.toolCall(ToolCall(id: ToolCall.id(call["id"]?.stringValue), name: name,
                                              arguments: call["function"]?["arguments"] ?? [:])))
         }
         if line["done"]?.boolValue == true {
             var figures = statistics(line)
-            if calls > 0, figures.finishReason == .stop { figures.finishReason = .toolCalls }
+            if hasCalled, figures.finishReason == .stop { figures.finishReason = .toolCalls }
             events.append(.finished(figures))
         }
         return events

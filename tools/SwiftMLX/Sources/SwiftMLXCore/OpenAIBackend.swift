@@ -63,6 +63,10 @@ public struct OpenAIBackend: LinkableBackend {
     /// Generates with `/chat/completions`.
     public func generate(_ request: GenerationRequest) -> AsyncThrowingStream<BackendEvent, any Error> {
         AsyncThrowingStream.running { continuation in
+            if request.options.contextLength != nil {
+                throw MLXError(.unsupported, "\(name) takes no contextLength with a question",
+                               hint: "leave it out, and start the server with the size that you need")
+            }
             try await stream(request) { continuation.yield($0) }
         }
     }
@@ -224,10 +228,10 @@ struct OpenAIAnswer {
     /// The tool calls, now whole, and the end.
     mutating func finish() -> [BackendEvent] {
         figures.finishReason = FinishReason(serverWord: reason)
-        let whole = calls.sorted { $0.key < $1.key }.map { index, call in
+        let whole = calls.sorted { $0.key < $1.key }.map { _, call in
             let arguments = try? JSONValue(parsing: Data(call.arguments.utf8))
             return BackendEvent.toolCall(ToolCall(
-                id: call.id.isEmpty ? "call-\(index + 1)" : call.id, name: call.name,
+                id: ToolCall.id(call.id), name: call.name,
                 arguments: arguments ?? .string(call.arguments)))
         }
         return whole + [.finished(figures)]
@@ -252,6 +256,8 @@ struct OpenAIAnswer {
         let usage = chunk["usage"]
         let timings = chunk["timings"]
         figures.promptTokens = usage?["prompt_tokens"]?.countValue ?? figures.promptTokens
+        figures.cachedPromptTokens = usage?["prompt_tokens_details"]?["cached_tokens"]?.countValue
+            ?? timings?["cache_n"]?.countValue ?? figures.cachedPromptTokens
         if let count = usage?["completion_tokens"]?.countValue
             ?? timings?["predicted_n"]?.countValue {
             figures.generatedTokens = count

@@ -12,17 +12,24 @@ import UniformTypeIdentifiers
 public struct MLXChatView: View {
     @State private var chat: ChatModel
     private let showsPerformance: Bool
+    /// What the view is of, and how its chat is made where that changes.
+    private let subject: String
+    private let make: @MainActor () -> ChatModel
 
-    /// A chat with `model`.
+    /// A chat with `model`; another model is another chat.
     public init(model: MLXModel, system: String? = nil,
                 options: GenerationOptions = GenerationOptions(), showsPerformance: Bool = true) {
-        self.init(chat: ChatModel(model: model, system: system, options: options),
-                  showsPerformance: showsPerformance)
+        make = { ChatModel(model: model, system: system, options: options) }
+        _chat = State(initialValue: make())
+        subject = model.id
+        self.showsPerformance = showsPerformance
     }
 
     /// A view of a chat that you keep.
     public init(chat: ChatModel, showsPerformance: Bool = true) {
+        make = { chat }
         _chat = State(initialValue: chat)
+        subject = "\(ObjectIdentifier(chat))"
         self.showsPerformance = showsPerformance
     }
 
@@ -44,6 +51,10 @@ public struct MLXChatView: View {
             }
             ChatInput(chat: chat)
         }
+        .onChange(of: subject) {
+            chat.stop()
+            chat = make()
+        }
         .dropDestination(for: URL.self) { urls, _ in
             Task { await chat.attach(reading: urls) }
             return true
@@ -51,7 +62,8 @@ public struct MLXChatView: View {
     }
 }
 
-/// The messages, with the newest in sight.
+/// The messages. The end stays in sight as it grows, unless the reader has scrolled away from it; what one sends
+/// is always shown.
 private struct MessageList: View {
     let turns: [ChatTurn]
 
@@ -65,7 +77,8 @@ private struct MessageList: View {
                 }
                 .padding()
             }
-            .onChange(of: turns.last?.text) {
+            .defaultScrollAnchor(.bottom)
+            .onChange(of: turns.count) {
                 if let last = turns.last { proxy.scrollTo(last.id, anchor: .bottom) }
             }
         }
@@ -199,11 +212,7 @@ struct AttachmentStrip: View {
         HStack(spacing: 4) {
             switch attachment.content {
             case .image(let input):
-                if let image = Image(input) {
-                    image.resizable().scaledToFit().frame(height: 48)
-                        .clipShape(RoundedRectangle(cornerRadius: 4))
-                        .accessibilityHidden(true)
-                }
+                Thumbnail(input: input)
             case .text:
                 Image(systemName: "doc.text").accessibilityHidden(true)
             }
@@ -219,6 +228,25 @@ struct AttachmentStrip: View {
         .background(.quaternary, in: RoundedRectangle(cornerRadius: 6))
         .accessibilityElement(children: .contain)
         .accessibilityLabel("Attachment \(attachment.name)")
+    }
+}
+
+/// A small picture, decoded once and away from the main actor.
+private struct Thumbnail: View {
+    let input: ImageInput
+    @State private var picture: Image?
+
+    var body: some View {
+        Group {
+            if let picture {
+                picture.resizable().scaledToFit().clipShape(RoundedRectangle(cornerRadius: 4))
+            } else {
+                Image(systemName: "photo")
+            }
+        }
+        .frame(height: 48)
+        .accessibilityHidden(true)
+        .task { picture = await Image.thumbnail(of: input) }
     }
 }
 

@@ -1,3 +1,4 @@
+import Foundation
 import Observation
 import SwiftMLXCore
 
@@ -23,16 +24,47 @@ import SwiftMLXCore
     public private(set) var progress: DownloadProgress?
     /// What went wrong last.
     public private(set) var error: MLXError?
+    /// Whether models fit in memory, by name, as far as it is known.
+    public private(set) var fits: [String: ModelFit] = [:]
 
     private let resolver: ModelResolver
+    private let fitter: any ModelFitter
+    private var refreshes = 0
 
-    /// Lists what `resolver` finds.
-    public init(resolver: ModelResolver = .standard) {
+    /// Lists what `resolver` finds, with what `fitter` says of its memory.
+    public init(resolver: ModelResolver = .standard, fitter: any ModelFitter = PhysicalMemoryFitter()) {
         self.resolver = resolver
+        self.fitter = fitter
     }
 
-    /// Asks the servers again.
+    /// Asks the servers again, then whether each model fits.
     public func refresh() async {
+        await list()
+        refreshes += 1
+        let current = refreshes
+        for model in groups.flatMap(\.models) {
+            let fit = await fitter.fit(of: model)
+            // A newer list asks for itself.
+            guard current == refreshes, !Task.isCancelled else { return }
+            fits[model.name] = fit
+        }
+    }
+
+    /// What people read of a model: its name, its size, whether it fits, and who would run it.
+    public func title(of model: ModelInfo) -> String {
+        let size = model.size.map { ByteCountFormatter.string(fromByteCount: Int64($0), countStyle: .file) }
+        let fit: String? = switch fits[model.name] {
+        case .fits: "fits"
+        case .fitsWithout(let others): "fits without \(others.joined(separator: ", "))"
+        case .tooLarge: "too large"
+        case nil: nil
+        }
+        let runner = model.runner.map { "loads in \($0)" }
+        return [model.name, model.parameters, model.quantization, size, fit, runner].compactMap(\.self)
+            .joined(separator: "  ")
+    }
+
+    private func list() async {
         isRefreshing = true
         defer { isRefreshing = false }
         let found = await resolver.everything()

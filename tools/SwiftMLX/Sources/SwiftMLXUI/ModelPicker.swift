@@ -13,10 +13,11 @@ public struct ModelPicker: View {
     @State private var list: ModelList
     @State private var name = ""
 
-    /// A picker of what `resolver` finds.
-    public init(selection: Binding<MLXModel?>, resolver: ModelResolver = .standard) {
+    /// A picker of what `resolver` finds, with what `fitter` says of its memory.
+    public init(selection: Binding<MLXModel?>, resolver: ModelResolver = .standard,
+                fitter: any ModelFitter = PhysicalMemoryFitter()) {
         _selection = selection
-        _list = State(initialValue: ModelList(resolver: resolver))
+        _list = State(initialValue: ModelList(resolver: resolver, fitter: fitter))
     }
 
     /// A menu of the models, and what is going on below it.
@@ -46,7 +47,7 @@ public struct ModelPicker: View {
             ForEach(list.groups) { group in
                 Section(group.id) {
                     ForEach(group.models) { model in
-                        Button(Self.title(model)) {
+                        Button(list.title(of: model)) {
                             Task { selection = await list.load(model, of: group) ?? selection }
                         }
                     }
@@ -74,15 +75,6 @@ public struct ModelPicker: View {
     private func loadNamed() {
         guard !name.isEmpty, list.loading == nil else { return }
         Task { selection = await list.load(named: name) ?? selection }
-    }
-
-    /// Bytes as people say them.
-    private static func size(_ bytes: Int) -> String {
-        ByteCountFormatter.string(fromByteCount: Int64(bytes), countStyle: .file)
-    }
-
-    private static func title(_ model: ModelInfo) -> String {
-        [model.name, model.parameters, model.quantization, model.size.map(size)].compactMap(\.self).joined(separator: "  ")
     }
 }
 

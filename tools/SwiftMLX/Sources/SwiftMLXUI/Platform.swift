@@ -1,4 +1,6 @@
 #if canImport(SwiftUI)
+import Foundation
+import ImageIO
 import SwiftMLXCore
 import SwiftUI
 #if canImport(AppKit)
@@ -20,15 +22,24 @@ enum Pasteboard {
 }
 
 extension Image {
-    /// The picture, or nil where the system cannot decode it.
-    init?(_ input: ImageInput) {
-        #if canImport(AppKit)
-        guard let picture = NSImage(data: input.data) else { return nil }
-        self.init(nsImage: picture)
-        #elseif canImport(UIKit)
-        guard let picture = UIImage(data: input.data) else { return nil }
-        self.init(uiImage: picture)
-        #endif
+    /// Most pixels of a thumbnail's longer side.
+    private static let thumbnailSize = 192
+
+    /// A small copy of the picture, made without decoding all of it; nil where the system cannot.
+    static func thumbnail(of input: ImageInput) async -> Image? {
+        let size = thumbnailSize
+        let picture = await Task.detached { () -> CGImage? in
+            guard let source = CGImageSourceCreateWithData(NSData(data: input.data) as CFData, nil) else {
+                return nil
+            }
+            let options: [String: Any] = [
+                kCGImageSourceCreateThumbnailFromImageAlways as String: true,
+                kCGImageSourceCreateThumbnailWithTransform as String: true,
+                kCGImageSourceThumbnailMaxPixelSize as String: size,
+            ]
+            return CGImageSourceCreateThumbnailAtIndex(source, 0, NSDictionary(dictionary: options))
+        }.value
+        return picture.map { Image(decorative: $0, scale: 1) }
     }
 }
 #endif

@@ -14,6 +14,14 @@ import Testing
         #expect(reports.count <= 2)
     }
 
+    @Test func saysWhatTheServiceSaysOfMemory() async throws {
+        let bus = try TestBus()
+        let fitter = BusFitter(bus: bus.client)
+        #expect(await fitter.fit(of: ModelInfo(name: "small")) == .fits)
+        #expect(await fitter.fit(of: ModelInfo(name: "large")) == .fitsWithout(["other"]))
+        #expect(await fitter.fit(of: ModelInfo(name: "unknown")) == nil)
+    }
+
     @Test func passesTheServicesErrorOn() async throws {
         let bus = try TestBus()
         let error = await #expect(throws: MLXError.self) {

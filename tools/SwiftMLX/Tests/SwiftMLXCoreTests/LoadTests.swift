@@ -309,6 +309,7 @@ import Testing
         let all = await resolver.everything()
         #expect(all.servers.flatMap(\.models).map(\.name) == ["hf.co/o/linked:Q4_K_M"])
         #expect(all.disk.map(\.name) == ["o/m", "qwen3:4b"])
+        #expect(all.disk.map(\.runner) == ["Ollama", "Ollama"])
         #expect(all.disk.map(\.size) == [Weights.gguf().count, Weights.gguf().count])
     }
 

@@ -73,12 +73,15 @@ import Testing
     @Test func readsLlamaServersOwnClock() async throws {
         let server = try TestServer { _ in Self.events([
             #"{"choices":[{"delta":{"content":"hi"}}]}"#,
-            #"{"choices":[{"delta":{},"finish_reason":"stop"}],"timings":{"prompt_ms":12.5,"predicted_n":40,"predicted_ms":1000.0}}"#,
+            #"{"choices":[{"delta":{},"finish_reason":"stop"}],"timings":{"cache_n":30,"prompt_n":10,"prompt_ms":12.5,"predicted_n":40,"predicted_ms":1000.0},"usage":{"prompt_tokens":40,"completion_tokens":40}}"#,
         ]) }
         let figures = try await MLXModel(name: "m", backend: Self.backend(server))
             .generate(prompt: "x").statistics
         #expect(figures.tokensPerSecond == 40)
         #expect(figures.promptDuration == .milliseconds(12.5))
+        // Thirty tokens were there already: the server took its time for ten.
+        #expect(figures.cachedPromptTokens == 30)
+        #expect(figures.promptTokensPerSecond == 800)
     }
 
     @Test func sendsEveryOption() async throws {

@@ -175,6 +175,23 @@ private struct Script: ModelBackend {
         #expect(list.loading == nil)
     }
 
+    @Test func saysWhatFits() async {
+        struct Known: ModelFitter {
+            func fit(of model: ModelInfo) async -> ModelFit? { model.name == "m" ? .fitsWithout(["n"]) : nil }
+        }
+        let list = ModelList(resolver: ModelResolver(servers: [Script { _ in [] }]), fitter: Known())
+        await list.refresh()
+        #expect(list.title(of: ModelInfo(name: "m")) == "m  fits without n")
+        var model = ModelInfo(name: "x", size: 5_000_000, quantization: "Q4_K_M")
+        model.runner = "Ollama"
+        #expect(list.title(of: model).hasPrefix("x  Q4_K_M  5"))
+        #expect(list.title(of: model).hasSuffix("MB  loads in Ollama"))
+        let memory = PhysicalMemoryFitter(memory: 4_000_000)
+        #expect(await memory.fit(of: model) == .tooLarge)
+        #expect(await PhysicalMemoryFitter(memory: 6_000_000).fit(of: model) == nil, "there is more than weights")
+        #expect(await memory.fit(of: ModelInfo(name: "m")) == nil)
+    }
+
     @Test func nobodyThere() async {
         let list = Self.list([])
         await list.refresh()

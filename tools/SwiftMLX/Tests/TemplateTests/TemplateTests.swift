@@ -3,6 +3,16 @@ import SwiftMLX
 import Testing
 @testable import TemplateCores
 
+/// Counts from any task.
+private final class Counter: @unchecked Sendable {
+    private let lock = NSLock()
+    private var values: [Int] = []
+
+    func add(_ value: Int) { lock.withLock { values.append(value) } }
+    var count: Int { lock.withLock { values.count } }
+    var largest: Int { lock.withLock { values.max() ?? 0 } }
+}
+
 /// The part of the Xcode templates that has no views does what it says.
 @Suite struct TemplateTests {
     private struct Script: ModelBackend {
@@ -40,11 +50,27 @@ import Testing
             return #"{"summary":"\#(notes) notes","keyPoints":["k"],"questions":[]}"#
         }
         let (progress, report) = AsyncStream<Double>.makeStream()
-        let analysis = try await DocumentAnalyzer(model: model, pieceLength: 15)
-            .analyze("first line\nsecond line\nthird\n") { report.yield($0) }
+        let analysis = try await DocumentAnalyzer(model: model, pieceLength: 17)
+            .analyze("first line...\nsecond line...\nthird\n") { report.yield($0) }
         report.finish()
         #expect(analysis == Analysis(summary: "3 notes", keyPoints: ["k"], questions: []))
         #expect(await progress.reduce(into: []) { $0.append($1) } == [0, 1.0 / 3, 2.0 / 3, 1])
+    }
+
+    @Test func notesOfALongDocumentAreNotedUntilTheyFit() async throws {
+        let questions = Counter()
+        let model = Self.model { request in
+            guard case .jsonSchema = request.options.format else {
+                questions.add(request.messages[0].text.count)
+                return String(repeating: "word ", count: 100) // more than it was asked for
+            }
+            return #"{"summary":"\#(request.messages[0].text.count)","keyPoints":[],"questions":[]}"#
+        }
+        let text = String(repeating: "A paragraph of a long document.\n", count: 600)
+        let analysis = try await DocumentAnalyzer(model: model, pieceLength: 300).analyze(text)
+        #expect(Int(analysis.summary)! < 600, "the last question has to fit as well")
+        #expect(questions.largest < 400)
+        #expect((67...200).contains(questions.count), "each level is at least half as long: \(questions.count)")
     }
 
     @Test func anEmptyDocumentIsAnError() async {
