@@ -251,9 +251,11 @@ def names(w):
     for name in ("some-Q4_K_M.gguf", "some-Q8_0.gguf", "BF16/some-BF16.gguf"):
         write(os.path.join(repo, name), gguf(name))
     page = w.env["HF_ENDPOINT"] + "/unsloth/Some-GGUF"
-    for text, file, name in (("unsloth/Some-GGUF:q8_0", "some-Q8_0.gguf", "unsloth/Some-GGUF:q8_0"),
+    for text, file, name in (("unsloth/Some-GGUF:q8_0", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
                              ("hf://unsloth/Some-GGUF@main", "some-Q4_K_M.gguf", "unsloth/Some-GGUF"),
                              (page + "/blob/main/some-Q8_0.gguf", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
+                             ("hf://unsloth/Some-GGUF/some-Q8_0.gguf", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
+                             ("unsloth/Some-GGUF:BF16/some-BF16.gguf", "BF16/some-BF16.gguf", "unsloth/Some-GGUF:BF16"),
                              (page + "/tree/main/BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF"),
                              ("unsloth/Some-GGUF:BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF:BF16")):
         model = json.loads(w.good("--json", "add", text))["results"][0]
