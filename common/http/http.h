@@ -51,6 +51,7 @@ typedef struct mlx_http_reply {
     long status;       /* HTTP status; 0 when no reply came */
     mlx_error_t error; /* code MLX_OK when a reply came, whatever its status */
     bool refused;      /* nothing listens there: connection refused or no such host */
+    bool unconnected;  /* nobody was reached: no such host, nothing listens, or no way there */
     bool late;         /* it was connected and asked, and did not answer within the time limit */
     const char *body;  /* terminated; borrowed for the call */
     size_t body_len;
