@@ -142,7 +142,8 @@ def refresh_everywhere(w):
 
 def errors(w):
     for args, status in ((["link", "lmstudio", "no/such"], 3), (["remove", "no/such"], 3), (["undo", "x"], 2),
-                         (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3)):
+                         (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3), (["nosuch"], 2), ([], 2),
+                         (["status", "x"], 2), (["add"], 2), (["clean", "--nosuch"], 2), (["undo", "--dir"], 2)):
         run = w.run("--json", *args)
         assert run.returncode == status, (args, run)
         error = json.loads(run.stdout)["error"]

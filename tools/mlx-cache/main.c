@@ -259,6 +259,7 @@ static const mlx_program_t program = {
     .examples = examples,
     .see_also = "mlxctl(1)",
     .names = cli_names,
+    .fail = cli_fail_as,
 };
 
 /*  On a terminal the bare name of the program is the list; elsewhere it prints the commands. */
