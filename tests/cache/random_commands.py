@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from files import git_sha1, gguf, read, safetensors, sha256, write
-from measure import held
+from measure import extents, held
 
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -268,6 +268,7 @@ class World:
         sha256(safetensors(120000 + n, "s%d" % i)) for n in range(6) for i in range(4)}
 
     def check_figures(self):
+        self.run_now("remove", "no/such")  # what was killed is undone or ended
         run = self.run_now("status")
         assert run.returncode == 0, run
         status = json.loads(run.stdout)
@@ -276,7 +277,12 @@ class World:
         assert abs(status["total"] + status.get("other_bytes", 0) - once) <= self.slack(), (status, once)
         saved = self.apart() - held([self.path(s) for s in STORES])
         self.most_saved = max(self.most_saved, saved)
-        assert abs(status["saved"] - saved) <= NEAR, (status["saved"], saved, status)
+        assert abs(status["saved"] - saved) <= NEAR, (status["saved"], saved, status, self.places())
+
+    def places(self):
+        """Every file of the apps, with what tells which of them share."""
+        return [(os.path.relpath(p, self.home), os.lstat(p).st_ino, os.lstat(p).st_blocks * 512, extents(p)[:1])
+                for p in sorted(self.listing()) if not os.path.islink(p)]
 
     def apart(self):
         """Bytes of the disk that the apps' files would take if each had its own."""
