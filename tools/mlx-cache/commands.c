@@ -136,6 +136,10 @@ int cli_adopt(void *arg, const mlx_args_t *args)
                                                   mlx_args_operand(args, 1), &options, &err)
                                 : NULL;
     bool whole = mlx_value_size(mlx_value_get(report, "problems")) == 0;
+    if (report && whole && !mlx_value_size(mlx_value_get(report, "models")))
+        fputs("mlx-cache: no app has a model to adopt; mlx-cache apps lists where they are looked "
+              "for\n",
+              stderr);
     int status = finish(args, report, &err, cli_view_models);
     return status || whole ? status : MLX_ERR_FAILED;
 }
