@@ -303,6 +303,15 @@ void mlx_args_destroy(mlx_args_t **self_p)
     free(self);
 }
 
+/*  What cannot be parsed may ask for JSON all the same. */
+static bool asks_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strncmp(argv[i], "--json", 6) == 0 && strchr("=", argv[i][6]))
+            return true;
+    return false;
+}
+
 int mlx_args_main(const mlx_program_t *program, int argc, char **argv, void *arg)
 {
     mlx_error_t err = {0};
@@ -312,7 +321,8 @@ int mlx_args_main(const mlx_program_t *program, int argc, char **argv, void *arg
     if (args)
         return args->command->run(arg, args);
     if (err.code)
-        return mlx_error_report(program->self.name, &err);
+        return program->fail ? program->fail(&err, asks_json(argc, argv))
+                             : mlx_error_report(program->self.name, &err);
     fwrite(mlx_buf_str(&out), 1, out.len, stdout);
     return fflush(stdout) == 0 ? MLX_OK : MLX_ERR_FAILED;
 }

@@ -58,6 +58,10 @@ typedef struct {
     /*  Append the names of KIND, one a line, for completion. Must be fast and silent. May be NULL.
      */
     void (*names)(const char *kind, mlx_buf_t *out);
+
+    /*  Say what is wrong with the arguments, JSON where --json is among them; the exit status.
+     *  NULL: mlx_error_report. */
+    int (*fail)(const mlx_error_t *err, bool json);
 } mlx_program_t;
 
 /*  Parse, answer --help and the like, or run the command with ARG. Returns the exit status. */

@@ -61,6 +61,7 @@ typedef struct mlx_http_reply {
     mlx_error_t error; /* code MLX_OK when a reply came, whatever its status */
     bool refused;      /* nothing listens there: connection refused or no such host */
     mlx_http_fault_t fault;
+    bool unconnected; /* nobody was reached: no such host, nothing listens, or no way there */
     bool late;        /* it was connected and asked, and did not answer within the time limit */
     const char *body; /* terminated; borrowed for the call */
     size_t body_len;

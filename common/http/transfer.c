@@ -333,6 +333,7 @@ static void fill_error(const mlx_http_transfer_t *self, CURLcode result, mlx_htt
                   self->why[0] ? self->why : curl_easy_strerror(result));
     reply->refused = is_refused(self, result);
     reply->fault = fault_of(self, result);
+    reply->unconnected = !self->sent_us && reply->error.code == MLX_ERR_UNAVAILABLE;
     reply->late = result == CURLE_OPERATION_TIMEDOUT && self->sent_us;
 }
 

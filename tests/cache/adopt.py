@@ -6,6 +6,7 @@ usage: adopt.py BIN_DIR
 """
 import json
 import os
+import shutil
 import sys
 
 from files import Box, gguf, play, read, safetensors, sha256, write
@@ -153,4 +154,17 @@ def failed():
             assert [n for n, m in box.rows().items() if m["cached"]] == ["good:1"], box.rows()
 
 
-play([revision, absolute, one_name, folders, failed])
+def nothing():
+    """nothing to adopt is said; a model that was linked and removed twice is one line of the doctor's"""
+    with Box(BIN) as box:
+        assert "no app has a model" in box.run("adopt").stderr
+        write(os.path.join(box.folder, "m.gguf"), gguf("twice"))
+        box.good("add", os.path.join(box.folder, "m.gguf"), "--as", "me/m")
+        for _ in range(2):
+            box.studio("other/m", {"n.gguf": gguf("other")})
+            box.good("link", "lmstudio", "me/m")
+            shutil.rmtree(box.path(".lmstudio/models/me"))
+        assert box.wrong().count("me/m: the app removed") == 1, box.wrong()
+
+
+play([revision, absolute, one_name, folders, failed, nothing])

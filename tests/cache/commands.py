@@ -142,7 +142,8 @@ def refresh_everywhere(w):
 
 def errors(w):
     for args, status in ((["link", "lmstudio", "no/such"], 3), (["remove", "no/such"], 3), (["undo", "x"], 2),
-                         (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3)):
+                         (["add", "/no/such/file"], 3), (["adopt", "nosuch"], 3), (["nosuch"], 2), ([], 2),
+                         (["status", "x"], 2), (["add"], 2), (["clean", "--nosuch"], 2), (["undo", "--dir"], 2)):
         run = w.run("--json", *args)
         assert run.returncode == status, (args, run)
         error = json.loads(run.stdout)["error"]
@@ -251,9 +252,11 @@ def names(w):
     for name in ("some-Q4_K_M.gguf", "some-Q8_0.gguf", "BF16/some-BF16.gguf"):
         write(os.path.join(repo, name), gguf(name))
     page = w.env["HF_ENDPOINT"] + "/unsloth/Some-GGUF"
-    for text, file, name in (("unsloth/Some-GGUF:q8_0", "some-Q8_0.gguf", "unsloth/Some-GGUF:q8_0"),
+    for text, file, name in (("unsloth/Some-GGUF:q8_0", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
                              ("hf://unsloth/Some-GGUF@main", "some-Q4_K_M.gguf", "unsloth/Some-GGUF"),
                              (page + "/blob/main/some-Q8_0.gguf", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
+                             ("hf://unsloth/Some-GGUF/some-Q8_0.gguf", "some-Q8_0.gguf", "unsloth/Some-GGUF:Q8_0"),
+                             ("unsloth/Some-GGUF:BF16/some-BF16.gguf", "BF16/some-BF16.gguf", "unsloth/Some-GGUF:BF16"),
                              (page + "/tree/main/BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF"),
                              ("unsloth/Some-GGUF:BF16", "BF16/some-BF16.gguf", "unsloth/Some-GGUF:BF16")):
         model = json.loads(w.good("--json", "add", text))["results"][0]

@@ -176,6 +176,63 @@ TEMPLATES = {
 }
 
 
+def proto(*fields):
+    """A protobuf message of (number, bytes, text or an int)."""
+    out = b""
+
+    def varint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def tensor(location=None, offset="0"):
+    if location is None:
+        return proto((1, 64), (2, 1), (8, "w"), (9, bytes(256)))
+    entries = [(13, proto((1, "location"), (2, location))), (13, proto((1, "offset"), (2, offset)))]
+    return proto((1, 64), (2, 1), (8, "w"), *entries, (14, 1))
+
+
+def onnx(*graph, node=(), function=()):
+    nodes = proto((1, "x"), (2, "y"), (4, "Relu"), *node)
+    return proto((1, 8), (2, "maker"), (7, proto((1, nodes), (2, "g"), *graph)), (8, proto((2, 17))), *function)
+
+
+def onnx_models():
+    """({name: (files, word)} that are refused, {name: files} that are taken)."""
+    def named(graph, **more):
+        return {"model.onnx": graph, "config.json": "{}", **more}
+
+    inside = [(5, proto((1, "value"), (5, tensor("../x")))), (5, proto((6, proto((5, tensor("../x"))))))]
+    places = {"attribute": onnx(node=(inside[0],)), "nested": onnx(node=(inside[1],)),
+              "sparse": onnx((15, proto((1, tensor()), (2, tensor("../x"))))),
+              "function": onnx(function=((25, proto((1, "f"), (7, proto(inside[0])))),)),
+              "training": onnx(function=((20, proto((1, proto((5, tensor("../x")))))),)),
+              "value-first": onnx((5, proto((13, proto((2, "../x"), (1, "location")))))),
+              "twice": onnx((5, proto((13, proto((1, "location"), (2, "../x"), (2, "good")))))),
+              "group": onnx((5, tensor("good"))) + bytes([0x1b, 0x08, 0x01, 0x1c]) + proto((7, proto((5, tensor("../x")))))}
+    refused = {"onnx-" + name: (named(graph, good=b"d" * 300), "../x") for name, graph in places.items()}
+    for i, location in enumerate(("/etc/passwd", "../../w", "a/../../w", "..", "C:\\w", "..\\w", "*/_ORT_MEM_ADDR_/*", "",
+                                  "a\0/../w", "x" * 5000)):
+        refused["onnx-path-%d" % i] = (named(onnx((5, tensor(location)))), "outside of its folder")
+    deep = proto((5, tensor()))
+    for _ in range(40):
+        deep = proto((1, proto((5, proto((6, deep))))))
+    refused["onnx-deep"] = (named(proto((7, deep))), "too deep")
+    accepted = {"onnx-plain": named(onnx((5, tensor()))),
+                "onnx-data": named(onnx((5, tensor("./d/w.bin")), (5, tensor("onnx__MatMul_1"))),
+                                   **{"d/w.bin": bytes(300), "onnx__MatMul_1": b"\1" * 300}),
+                "onnx-ours": named(onnx(node=((7, "my.own"),), function=((25, proto((10, "my.own"))),))),
+                "onnx-known": named(onnx(node=((7, "com.microsoft.nchwc"),)))}
+    return refused, accepted
+
+
 def refused_models():
     """Whole models: name: ({path: content}, word)."""
     weights = {"model.safetensors": safetensors(256, "w")}
@@ -259,7 +316,7 @@ class World:
 
 
 def check_refused(w):
-    refused = refused_models()
+    refused = {**refused_models(), **onnx_models()[0]}
     w.put({name: files for name, (files, _) in refused.items()})
     run = w.run("adopt", "dir")
     report = json.loads(run.stdout)
@@ -289,8 +346,23 @@ def check_refused(w):
     print(f"ok: {len(refused)} models that could run code are refused, with where and what")
 
 
+def check_graphs(w):
+    """Data files belong to the model; operators from elsewhere and broken graphs are told."""
+    shutil.rmtree(w.dirs, ignore_errors=True)
+    w.put({"onnx-foreign": {"model.onnx": onnx(node=((7, "evil.ops"),))},
+           "onnx-broken": {"model.onnx": onnx((5, tensor()))[:-3] + b"\0\0\0"}})
+    assert w.run("adopt", "dir").returncode == 0
+    for name, words in (("foreign", "needs operators of evil.ops"), ("broken", "no ONNX graph")):
+        found, = w.models()["local/onnx-" + name]["findings"]
+        assert words in found["text"] and not found["refused"], found
+    w.put({"lacks": {"model.onnx": onnx((5, tensor("d/w.bin")), (5, tensor("d/w.bin")))}})
+    run = w.run("adopt", "dir", "lacks")
+    assert run.returncode == 1 and "incomplete: d/w.bin is missing" in run.stdout, run.stdout
+    print("ok: data files of graphs belong to their model")
+
+
 def check_accepted(w):
-    accepted = accepted_models()
+    accepted = {**accepted_models(), **onnx_models()[1]}
     w.put(accepted)
     w.put({"lic-" + name: {"model.safetensors": safetensors(256, name), **files}
            for name, (files, _) in LICENSES.items()})
@@ -314,6 +386,7 @@ def main():
         w = World(folder)
         check_refused(w)
         check_accepted(w)
+        check_graphs(w)
     assert not os.path.exists("/tmp/mlx-was-executed"), "something was executed"
 
 

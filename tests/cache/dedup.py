@@ -42,6 +42,8 @@ def kept_promise(box):
     assert done["freed"] == promised, (done, promised)
     assert abs(before - disk(box.home) - promised) < MB // 2, (before, disk(box.home), promised)
     assert box.json("dedup")["would_free"] == box.json("status")["duplicate_bytes"] == 0
+    run = box.run("dedup")
+    assert "nothing to do" in run.stdout and "--yes" not in run.stderr, run
     return promised
 
 

@@ -59,6 +59,14 @@ def until(seen, what, limit=60):
         time.sleep(0.02)
 
 
+def is_locked(path):
+    """Without taking it, which would keep out who wants it."""
+    if not os.path.exists(path):
+        return False
+    with open("/proc/locks") as f:
+        return any(line.split()[5].endswith(":%d" % os.stat(path).st_ino) for line in f)
+
+
 def end_at(w, number, there):
     """Start an add that hangs, wait until THERE, send the signal."""
     run = w.start("add", "org/one")
@@ -99,7 +107,7 @@ def api(w):
     try:
         run = w.start("add", "org/one")
         lock = os.path.join(w.env["HOME"], ".mlx-cache/.lock")
-        until(lambda: subprocess.run(["flock", "-n", lock, "true"], check=False).returncode, "no lock is taken")
+        until(lambda: is_locked(lock), "no lock is taken")
         started = time.monotonic()
         run.send_signal(signal.SIGINT)
         _, err = run.communicate(timeout=60)
@@ -110,11 +118,36 @@ def api(w):
     print("ok: a hub that does not answer is no reason to wait either")
 
 
+def offline(w):
+    """An outage in the middle is waited for, and said; a server that never answered is not, with a hint."""
+    w.good("remove", "org/one")
+    w.good("clean", "--yes", "--older-than", "0")
+    w.faults("drop 9 100000\n")
+    run = w.start("add", "org/one")
+    said = ""
+    while "; trying again in 1 s" not in said:
+        line = run.stderr.readline()
+        assert line, "nobody says why nothing comes: " + said
+        said += line
+    w.faults("")
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 0, err
+    w.good("remove", "org/one")
+    w.double.stdin.close()
+    w.double.wait()
+    for args in (("undo",), ("add", "org/one")):
+        run = w.start(*args)
+        _, err = run.communicate(timeout=60)
+        assert run.returncode == 4 and "is this machine online" in err and err.count("trying again") < 2, (args, err)
+    print("ok: an outage is said and waited for, a server that is not there is not")
+
+
 with tempfile.TemporaryDirectory(prefix="mlx-interrupted.") as folder:
     world = World(folder)
     try:
         young(world)
         api(world)
+        offline(world)
     finally:
         world.double.stdin.close()
         world.double.wait()

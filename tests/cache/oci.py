@@ -233,6 +233,53 @@ def test_open_forms(folder, registry):
     print("ok: ModelPack and Docker's model artifacts, and no path out of the model")
 
 
+def test_signed(folder, registry):
+    """Signatures and whatever else lies in the repository stay as they are, and still fit what was pushed."""
+    oci = "application/vnd.oci.image.manifest.v1+json"
+
+    def manifest(name, tag):
+        return request(registry, "GET", "%s/manifests/%s" % (name, tag), kind=oci).read()
+
+    place = "oci://127.0.0.1:%d/signed/model" % registry.port
+    mlx(folder, "a", "push", "local/model", place + ":v1")
+    digest = hashlib.sha256(manifest("signed/model", "v1")).hexdigest()
+    push_artifact(registry, "signed/model", "application/vnd.dev.cosign.artifact.sig.v1+json",
+                  [("application/vnd.dev.cosign.simplesigning.v1+json", b'{"critical":{}}')])
+    signature = json.loads(manifest("signed/model", "latest"))
+    signature["subject"] = {"mediaType": oci, "digest": "sha256:" + digest, "size": 1}
+    signature = json.dumps(signature).encode()
+    others = ["sha256-" + digest + end for end in ("", ".sig", ".att", ".sbom")] + ["somebodys"]
+    for tag in others:
+        request(registry, "PUT", "signed/model/manifests/" + tag, signature, oci)
+    for _ in range(2):
+        mlx(folder, "a", "push", "local/model", place + ":v1")
+    # Pulled and pushed elsewhere it has the same digest: a copied signature fits.
+    pinned = place + "@sha256:" + digest
+    mlx(folder, "signed", "add", place + ":v1")
+    mlx(folder, "pinned", "add", pinned)
+    mlx(folder, "pinned", "push", "local/model", place.replace("/model", "/copy") + ":v1")
+    assert manifest("signed/copy", "v1") == manifest("signed/model", "v1"), manifest("signed/copy", "v1")
+    # The next version takes its own tag's place, and nobody else's.
+    write(os.path.join(folder, "next", "model.safetensors"), safetensors(3000, "next"))
+    mlx(folder, "a", "add", os.path.join(folder, "next"))
+    mlx(folder, "a", "push", "local/next", place + ":v1")
+    assert "next" in manifest("signed/model", "v1").decode()
+    for tag in others[:-1]:
+        assert "signature" in mlx(folder, "a", "push", "local/next", place + ":" + tag, status=2)
+    for tag in ("somebodys", "latest"):
+        said = mlx(folder, "a", "push", "local/next", place + ":" + tag, status=5)
+        assert "did not push" in said, said
+    assert "digest" in mlx(folder, "a", "push", "local/next", pinned, status=2)
+    for tag in others:
+        assert manifest("signed/model", tag) == signature, tag
+    added = mlx(folder, "old", "add", pinned)["results"][0]
+    assert added["model"] == "local/model", added
+    assert "404" in mlx(folder, "old", "add", pinned[:-1] + ("0" if pinned[-1] != "0" else "1"), status=3)
+    tags = json.loads(request(registry, "GET", "signed/model/tags/list").read())["tags"]
+    assert sorted(tags) == sorted(others + ["latest", "v1"]), tags
+    print("ok: signatures, attestations and other tags stay; a model is pinned by its digest")
+
+
 def test_log_in(folder):
     htpasswd = os.path.join(folder, "htpasswd")
     hashed = subprocess.run(["htpasswd", "-nbB", "user", "secret"], capture_output=True, text=True,
@@ -285,6 +332,7 @@ with tempfile.TemporaryDirectory(prefix="mlx-oci.") as top:
         test_killed_in_the_middle(top, real)
         test_mirror(top, real)
         test_open_forms(top, real)
+        test_signed(top, real)
         test_log_in(top)
     finally:
         real.end()

@@ -6,7 +6,7 @@ usage: random_commands.py BIN_DIR [FOLDER]
 Apps get, change and lose models, the hub's repositories get new commits, and the commands of mlx-cache run in
 between, one in three killed at a random moment. After each step every file that an app had or was given is
 there with its bytes, no store shows part of a file, and a command that was not killed ends with a known code;
-every few steps the total is the file system's. FOLDER lies on the file system to be tried.
+every few steps the total and what is saved are the file system's. FOLDER lies on the file system to be tried.
 
 MLX_TEST_STEPS: how many steps (10). MLX_TEST_SEED: the seed, which is printed. What fails leaves its folder.
 """
@@ -21,12 +21,13 @@ import tempfile
 import time
 
 from files import git_sha1, gguf, read, safetensors, sha256, write
-from measure import held
+from measure import extents, held
 
 BIN = os.path.join(os.path.abspath(sys.argv[1]), "mlx-cache")
 HERE = os.path.dirname(os.path.abspath(__file__))
 STEPS = int(os.environ.get("MLX_TEST_STEPS", "10"))
 SEED = int(os.environ.get("MLX_TEST_SEED", str(int(time.time()))))
+NEAR = 8192  # bytes of the disk, of which the compared figures may differ
 CODES = (0, 1, 2, 3, 4, 5)  # done; not whole, or refused with its reason; nothing of that name; its source is away
 PLAIN = {"lmstudio": ".lmstudio/models/pub/m{0}", "dir": "dirs/m{0}", "koboldcpp": "koboldcpp/models/m{0}",
          "localai": "localai/models/m{0}", "hubapi": "Documents/huggingface/models/pub/m{0}",
@@ -262,16 +263,30 @@ class World:
     def universe(self):
         return self.known | self.all_known
 
+    most_saved = 0
     all_known = {sha256(gguf("r%d" % i, 120000)) for i in range(4)} | {
         sha256(safetensors(120000 + n, "s%d" % i)) for n in range(6) for i in range(4)}
 
     def check_figures(self):
+        self.run_now("remove", "no/such")  # what was killed is undone or ended
         run = self.run_now("status")
         assert run.returncode == 0, run
         status = json.loads(run.stdout)
         mine = [self.path(".mlx-cache/blobs"), self.path(".mlx-cache/models")]
         once = held([self.path(s) for s in STORES] + mine)
         assert abs(status["total"] + status.get("other_bytes", 0) - once) <= self.slack(), (status, once)
+        saved = self.apart() - held([self.path(s) for s in STORES])
+        self.most_saved = max(self.most_saved, saved)
+        assert abs(status["saved"] - saved) <= NEAR, (status["saved"], saved, status, self.places())
+
+    def places(self):
+        """Every file of the apps, with what tells which of them share."""
+        return [(os.path.relpath(p, self.home), os.lstat(p).st_ino, os.lstat(p).st_blocks * 512, extents(p)[:1])
+                for p in sorted(self.listing()) if not os.path.islink(p)]
+
+    def apart(self):
+        """Bytes of the disk that the apps' files would take if each had its own."""
+        return sum(os.lstat(p).st_blocks * 512 for p in self.listing() if not os.path.islink(p))
 
     def slack(self):
         """What is no model's: refs, notes, manifests, each a block or two, and what a kill left half done."""
@@ -320,7 +335,7 @@ def main():
         world.double.stdin.close()
         raise
     world.end()
-    print("ok: %d random commands of all kinds over all stores" % STEPS)
+    print("ok: %d random commands of all kinds over all stores, at most %d bytes saved" % (STEPS, world.most_saved))
 
 
 main()

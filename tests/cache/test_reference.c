@@ -11,7 +11,7 @@
 static const struct {
     const char *text;
     mlx_reference_kind_t kind;
-    const char *repo, *quant, *revision, *folder;
+    const char *repo, *quant, *revision, *folder; /* REPO: or the name of an Ollama page */
 } known[] = {
     {"org/name", MLX_REFERENCE_HUB, "org/name", NULL, NULL, NULL},
     {"org/name@v1.0", MLX_REFERENCE_HUB, "org/name", NULL, "v1.0", NULL},
@@ -40,6 +40,26 @@ static const struct {
     {"https://huggingface.co/org/name/blob/main/README.md", MLX_REFERENCE_HUB, "org/name", NULL,
      "main", NULL},
     {"https://mirror.test/hub/org/name/tree/x", MLX_REFERENCE_HUB, "org/name", NULL, "x", NULL},
+    {"https://huggingface.co/org/name/commit/0a1b2c", MLX_REFERENCE_HUB, "org/name", NULL, "0a1b2c",
+     NULL},
+    {"https://huggingface.co/org/name/commits/v1", MLX_REFERENCE_HUB, "org/name", NULL, "v1", NULL},
+    {"https://huggingface.co/models/org/name", MLX_REFERENCE_HUB, "org/name", NULL, NULL, NULL},
+    {"hf://org/name/d/x-Q8_0.gguf", MLX_REFERENCE_HUB, "org/name", "d/x-Q8_0.gguf", NULL, NULL},
+    {"hf://org/name@v2/x.gguf", MLX_REFERENCE_HUB, "org/name", "x.gguf", "v2", NULL},
+    {"hf://org/name@refs/pr/1/x.gguf", MLX_REFERENCE_HUB, "org/name", "x.gguf", "refs/pr/1", NULL},
+    {"hf://org/name/config.json", MLX_REFERENCE_HUB, "org/name", NULL, NULL, NULL},
+    {"huggingface://org/name/x.gguf", MLX_REFERENCE_HUB, "org/name", "x.gguf", NULL, NULL},
+    {"hf.co/org/name/x.gguf", MLX_REFERENCE_HUB, "org/name", "x.gguf", NULL, NULL},
+    {"org/name/x.gguf", MLX_REFERENCE_HUB, "org/name", "x.gguf", NULL, NULL},
+    {"org/name:d/x.gguf", MLX_REFERENCE_HUB, "org/name", "d/x.gguf", NULL, NULL},
+    {"org/name/tree/v1", MLX_REFERENCE_HUB, "org/name", NULL, "v1", NULL},
+    {"org/name/", MLX_REFERENCE_HUB, "org/name", NULL, NULL, NULL},
+    {"models/org/name", MLX_REFERENCE_HUB, "org/name", NULL, NULL, NULL},
+    {"https://ollama.com/library/tiny:1b", MLX_REFERENCE_OLLAMA, "tiny:1b", NULL, NULL, NULL},
+    {"https://www.ollama.com/user/tiny/?x=1", MLX_REFERENCE_OLLAMA, "user/tiny", NULL, NULL, NULL},
+    {"ollama://tiny", MLX_REFERENCE_OLLAMA, "tiny", NULL, NULL, NULL},
+    {"localhost/user/name", MLX_REFERENCE_OLLAMA, NULL, NULL, NULL, NULL},
+    {"host:5000/user/name", MLX_REFERENCE_OLLAMA, NULL, NULL, NULL, NULL},
     {"llama3", MLX_REFERENCE_OLLAMA, NULL, NULL, NULL, NULL},
     {"llama3.2:3b", MLX_REFERENCE_OLLAMA, NULL, NULL, NULL, NULL},
     {"user/name:latest", MLX_REFERENCE_OLLAMA, NULL, NULL, NULL, NULL},
@@ -63,16 +83,31 @@ static void test_references(void **state)
         mlx_error_t err = {0};
         MLX_CLEANUP(mlx_reference_clear) mlx_reference_t r;
         if (mlx_reference_parse(known[i].text, "https://mirror.test/hub/", &r, &err) ||
-            r.kind != known[i].kind || !same(r.repo, known[i].repo) ||
+            r.kind != known[i].kind || !same(r.ollama ? r.ollama : r.repo, known[i].repo) ||
             !same(r.quant, known[i].quant) || !same(r.revision, known[i].revision) ||
             !same(r.folder, known[i].folder))
-            fail_msg("%s: kind %d, %s, %s, %s, %s; %s", known[i].text, (int)r.kind, r.repo, r.quant,
-                     r.revision, r.folder, err.text);
+            fail_msg("%s: kind %d, %s, %s, %s, %s, %s; %s", known[i].text, (int)r.kind, r.repo,
+                     r.quant, r.revision, r.folder, r.ollama, err.text);
     }
-    mlx_error_t err = {0};
-    MLX_CLEANUP(mlx_reference_clear) mlx_reference_t r;
-    assert_int_equal(mlx_reference_parse("https://example.com/x", NULL, &r, &err), -1);
-    assert_int_equal(err.code, MLX_ERR_USAGE);
+}
+
+/*  No model, or nothing that we know how to get: said at once, with what helps. */
+static void test_refused(void **state)
+{
+    static const char *const refused[][2] = {
+        {"https://example.com/x", "mlx-cache add ./FILE"},
+        {"https://huggingface.co/datasets/org/x", "hf download datasets/org/x"},
+        {"datasets/org/x", "hf download datasets/org/x"},
+        {"hf://spaces/org/x", "hf download spaces/org/x"},
+    };
+    (void)state;
+    for (size_t i = 0; i < MLX_COUNT(refused); i++) {
+        mlx_error_t err = {0};
+        MLX_CLEANUP(mlx_reference_clear) mlx_reference_t r;
+        if (mlx_reference_parse(refused[i][0], NULL, &r, &err) != -1 || err.code != MLX_ERR_USAGE ||
+            !strstr(err.hint, refused[i][1]))
+            fail_msg("%s: %s; %s", refused[i][0], err.text, err.hint);
+    }
 }
 
 static mlx_reference_kind_t kind_of(const char *text)
@@ -130,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_references),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_working_directory),
         cmocka_unit_test(test_quantisations),
     };

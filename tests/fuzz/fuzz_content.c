@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char *const names[] = {
     "model.bin",   "model.pt",        "weights.npz",           "model.keras",      "saved_model.pb",
     "config.json", "tokenizer.jinja", "tokenizer_config.json", "model_index.json", "README.md",
-    "LICENSE",     "model.gguf",      "modules.json",          "model.h5",
+    "LICENSE",     "model.gguf",      "modules.json",          "model.h5",         "d/model.onnx",
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

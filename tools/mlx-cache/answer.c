@@ -54,9 +54,9 @@ static void make_clean(mlx_buf_t *text)
     mlx_buf_append(text, mlx_buf_str(&clean), clean.len);
 }
 
-int cli_fail(const mlx_args_t *args, const mlx_error_t *err)
+int cli_fail_as(const mlx_error_t *err, bool json)
 {
-    if (!mlx_args_count(args, "json"))
+    if (!json)
         return mlx_error_report("mlx-cache", err);
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *report = mlx_value_map();
     mlx_value_t *error = mlx_value_set(report, "error", mlx_value_map());
@@ -68,6 +68,11 @@ int cli_fail(const mlx_args_t *args, const mlx_error_t *err)
     mlx_json_write(&out, report, isatty(STDOUT_FILENO) == 1);
     puts(mlx_buf_str(&out));
     return mlx_error_report("mlx-cache", err);
+}
+
+int cli_fail(const mlx_args_t *args, const mlx_error_t *err)
+{
+    return cli_fail_as(err, mlx_args_count(args, "json") > 0);
 }
 
 int cli_finish(const mlx_args_t *args, mlx_value_t *report, const mlx_error_t *err,

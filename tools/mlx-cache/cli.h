@@ -19,6 +19,7 @@ int64_t cli_seconds(void);
 
 /*  Say ERR, with --json as {"error": {code, text, hint}} on stdout, and return its exit status. */
 int cli_fail(const mlx_args_t *args, const mlx_error_t *err);
+int cli_fail_as(const mlx_error_t *err, bool json);
 
 /*  Print REPORT as JSON or through VIEW, destroy it and return the exit status; a NULL report
  *  prints the error instead. */

@@ -136,6 +136,10 @@ int cli_adopt(void *arg, const mlx_args_t *args)
                                                   mlx_args_operand(args, 1), &options, &err)
                                 : NULL;
     bool whole = mlx_value_size(mlx_value_get(report, "problems")) == 0;
+    if (report && whole && !mlx_value_size(mlx_value_get(report, "models")))
+        fputs("mlx-cache: no app has a model to adopt; mlx-cache apps lists where they are looked "
+              "for\n",
+              stderr);
     int status = finish(args, report, &err, cli_view_models);
     return status || whole ? status : MLX_ERR_FAILED;
 }
@@ -233,6 +237,12 @@ static bool is_agreed(const mlx_args_t *args)
     return (has(args, "yes") || has(args, "apply")) && !has(args, "dry-run");
 }
 
+static bool has_work(const mlx_value_t *report)
+{
+    return mlx_value_size(mlx_value_get(report, "steps")) ||
+           mlx_value_size(mlx_value_get(report, "models"));
+}
+
 static void say_how(const mlx_args_t *args)
 {
     if (!is_agreed(args) && !has(args, "dry-run"))
@@ -253,9 +263,10 @@ int cli_clean(void *arg, const mlx_args_t *args)
         options.older_s = number ? number * 24 * 3600 : MLX_CACHE_ANY_AGE;
     }
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
-    int status =
-        finish(args, cache ? mlx_cache_clean(cache, &options, &err) : NULL, &err, cli_view_plan);
-    if (!status)
+    mlx_value_t *report = cache ? mlx_cache_clean(cache, &options, &err) : NULL;
+    bool work = has_work(report);
+    int status = finish(args, report, &err, cli_view_plan);
+    if (!status && work)
         say_how(args);
     return status;
 }
@@ -276,9 +287,9 @@ int cli_dedup(void *arg, const mlx_args_t *args)
     bool apply = is_agreed(args);
     MLX_CLEANUP(mlx_cache_destroy) mlx_cache_t *cache = cli_open(args, true, &err);
     mlx_value_t *report = cache ? mlx_cache_dedup(cache, apply, &err) : NULL;
-    bool failed = apply && nothing_done(mlx_value_get(report, "steps"));
+    bool failed = apply && nothing_done(mlx_value_get(report, "steps")), work = has_work(report);
     int status = finish(args, report, &err, cli_view_plan);
-    if (!status)
+    if (!status && work)
         say_how(args);
     return status ? status : (failed ? MLX_ERR_FAILED : MLX_OK);
 }

@@ -158,7 +158,9 @@ static const mlx_args_command_t commands[] = {
               "which go to the registry in MLX_OCI_REGISTRY only. A registry gets them when it "
               "asks for them, over https on its own domain or at the origin in MLX_OCI_REALM. On "
               "another machine, run mlx-cache add oci://... Registries in cache.mirrors are "
-              "tried, by digest, before the hub.",
+              "tried, by digest, before the hub. A tag that holds what mlx-cache did not push is "
+              "kept, and "
+              "so are signatures.",
      .options = change_options,
      .complete = "model",
      .run = CLI_WORKER(cli_push)},
@@ -257,6 +259,7 @@ static const mlx_program_t program = {
     .examples = examples,
     .see_also = "mlxctl(1)",
     .names = cli_names,
+    .fail = cli_fail_as,
 };
 
 /*  On a terminal the bare name of the program is the list; elsewhere it prints the commands. */

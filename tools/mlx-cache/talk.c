@@ -13,19 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
 
 enum {
-    PATIENCE_S = 1
+    PATIENCE_US = 800000
 };
 
 static void on_interrupt(int number)
 {
     interrupted = number;
     signal(number, SIG_DFL);
-    alarm(PATIENCE_S);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = PATIENCE_US}, NULL);
 }
 
 /*  Something waits for a server or a disk and does not hear: what is done is in the journal, and
@@ -176,13 +177,23 @@ static void say_file(const mlx_value_t *event, const char *file)
     fprintf(stderr, "%s\n", clean);
 }
 
+/*  Why nothing seems to happen; a bar goes on below it. */
+static void say_waiting(const mlx_value_t *event, const char *why)
+{
+    MLX_CLEANUP(mlx_free_p) char *clean = mlx_term_clean(why, 0);
+    end_bar();
+    fprintf(stderr, "mlx-cache: %s; trying again in %.0f s\n", clean, real(event, "again_s"));
+}
+
 void cli_progress(void *arg, const mlx_value_t *event)
 {
     (void)arg;
     int64_t done, total;
-    const char *file = mlx_value_str(event, "file");
+    const char *file = mlx_value_str(event, "file"), *why = mlx_value_str(event, "waiting");
     if (file)
         say_file(event, file);
+    if (why)
+        say_waiting(event, why);
     if (!mlx_value_int(event, "done", &done) || !mlx_value_int(event, "total", &total))
         return;
     draw_bar(event, done, total);

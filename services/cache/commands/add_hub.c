@@ -143,15 +143,27 @@ static void explain(const mlx_hub_t *hub, const char *repo, const mlx_wanted_t *
         }
 }
 
+/*  The quantisation that the chosen file itself tells: there is one model of it, however a person
+ *  wrote it. Caller owns it; NULL when the name does not tell one. */
+static char *quant_chosen(const mlx_tree_t *tree)
+{
+    char *told = NULL;
+    for (size_t i = 0; i < tree->count && !told; i++)
+        if (tree->files[i].selected && !mlx_tree_is_companion(&tree->files[i]))
+            told = mlx_reference_quant_of(tree->files[i].file.path);
+    return told;
+}
+
 /*  "org/name", or "org/name:QUANT" when a quantisation or a file was asked for. */
-static char *model_name(const char *repo, const char *quant, const char *as)
+static char *model_name(const char *repo, const char *quant, const mlx_tree_t *tree, const char *as)
 {
     if (as)
         return mlx_strdup(as);
     if (!quant)
         return mlx_strdup(repo);
     bool is_file = mlx_weights_format(quant) == MLX_WEIGHTS_GGUF;
-    MLX_CLEANUP(mlx_free_p) char *told = is_file ? mlx_reference_quant_of(quant) : NULL;
+    MLX_CLEANUP(mlx_free_p)
+    char *told = is_file || mlx_reference_is_quant(quant) ? quant_chosen(tree) : NULL;
     const char *slash = strrchr(quant, '/');
     const char *file = slash ? slash + 1 : quant;
     if (!is_file || told)
@@ -173,7 +185,7 @@ mlx_value_t *mlx_cache_add_hub(mlx_cache_t *self, const char *repo, const char *
         hub ? mlx_cache_list_hub(hub, repo, quant, options, commit, &gguf, err) : NULL;
     if (!tree)
         return NULL;
-    MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, options->as);
+    MLX_CLEANUP(mlx_free_p) char *name = model_name(repo, gguf ? quant : NULL, tree, options->as);
     MLX_CLEANUP(mlx_model_destroy)
     mlx_model_t *model = mlx_cache_new_model(self, name, "huggingface", commit);
     model->origin = mlx_strdup(repo);
@@ -368,7 +380,7 @@ mlx_value_t *mlx_cache_add(mlx_cache_t *self, const char *text,
     if (reference.kind == MLX_REFERENCE_HUB)
         report = add_repo(self, &reference, options, &why);
     if (reference.kind == MLX_REFERENCE_OLLAMA)
-        report = add_from_ollama(self, text, options, &why);
+        report = add_from_ollama(self, reference.ollama ? reference.ollama : text, options, &why);
     else if (!report && reference.or_ollama && why.code == MLX_ERR_NOT_FOUND)
         report = mlx_cache_add_ollama(self, text, options, NULL);
     if (report)

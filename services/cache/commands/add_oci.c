@@ -22,7 +22,7 @@ static void add_layer(mlx_manifest_t *manifest, const char *type, const char *sh
     snprintf(layer->sha256, sizeof layer->sha256, "%s", sha256);
     layer->size = size;
     layer->title = mlx_strdup(title);
-    layer->etag = etag && *etag ? mlx_strdup(etag) : NULL;
+    layer->etag = etag && *etag && strcmp(etag, sha256) != 0 ? mlx_strdup(etag) : NULL;
 }
 
 /*  What ModelPack calls a file. */
@@ -46,16 +46,16 @@ static int compare_titles(const void *a, const void *b)
 }
 
 /*  ModelPack's description: what is known, and the digest of each file. The same model gives the
- *  same bytes. */
-static void describe(const mlx_model_t *model, const mlx_manifest_t *manifest, mlx_buf_t *json)
+ *  same bytes, also where it was pulled to: a copied signature fits. */
+static void describe(const mlx_manifest_t *manifest, mlx_buf_t *json)
 {
     MLX_CLEANUP(mlx_value_destroy) mlx_value_t *config = mlx_value_map();
     mlx_value_t *descriptor = mlx_value_set(config, "descriptor", mlx_value_map());
-    mlx_value_set_str(descriptor, "name", model->name);
-    mlx_value_set_str(descriptor, "revision", model->revision);
+    mlx_value_set_str(descriptor, "name", manifest->model);
+    mlx_value_set_str(descriptor, "revision", manifest->revision);
     mlx_value_t *about = mlx_value_set(config, "config", mlx_value_map());
-    for (size_t i = 0; i < model->count && !mlx_value_get(about, "format"); i++) {
-        mlx_weights_t format = mlx_weights_format(model->files[i].path);
+    for (size_t i = 0; i < manifest->count && !mlx_value_get(about, "format"); i++) {
+        mlx_weights_t format = mlx_weights_format(manifest->layers[i].title);
         if (format)
             mlx_value_set_str(about, "format",
                               format == MLX_WEIGHTS_GGUF ? "gguf"
@@ -76,15 +76,17 @@ static mlx_manifest_t *compose(const mlx_model_t *model, mlx_buf_t *config)
     mlx_manifest_t *manifest = mlx_alloc(1, sizeof *manifest);
     manifest->layers = mlx_alloc(model->count + 1, sizeof *manifest->layers);
     manifest->model = mlx_strdup(model->name);
-    manifest->source = mlx_strdup(model->source);
-    manifest->revision = mlx_strdup(model->revision);
+    /* Of other sources nobody could do anything with it. */
+    bool hub = strcmp(model->source, "huggingface") == 0;
+    manifest->source = hub ? mlx_strdup(model->source) : NULL;
+    manifest->revision = hub ? mlx_strdup(model->revision) : NULL;
     for (size_t i = 0; i < model->count; i++) {
         const mlx_model_file_t *file = &model->files[i];
         add_layer(manifest, layer_type(file->path), file->sha256, file->size, file->path,
                   file->etag);
     }
     qsort(manifest->layers, manifest->count, sizeof *manifest->layers, compare_titles);
-    describe(model, manifest, config);
+    describe(manifest, config);
     manifest->config.media_type = mlx_strdup(MLX_MODELPACK_CONFIG);
     manifest->config.size = config->len;
     mlx_sha256_hex(mlx_buf_str(config), config->len, manifest->config.sha256);
@@ -134,6 +136,11 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
         return NULL;
     MLX_CLEANUP(mlx_buf_clear) mlx_buf_t config = {0};
     MLX_CLEANUP(mlx_manifest_destroy) mlx_manifest_t *manifest = compose(model, &config);
+    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
+    mlx_manifest_write_oci(&json, manifest);
+    int same = dry_run ? 0 : mlx_oci_check_tag(oci, &json, err);
+    if (same < 0)
+        return NULL;
     uint64_t sent = 0, present = 0;
     mlx_cache_tell_begin(self, "push", "upload", name, dry_run ? 0 : mlx_model_size(model),
                          MLX_OCI_PIECE);
@@ -146,10 +153,8 @@ mlx_value_t *mlx_cache_push(mlx_cache_t *self, const char *name, const char *ref
         mlx_cache_tell_done(self, sent + present);
         mlx_cache_tell_file(self, name, file->path, file->size, there ? "present" : "sent", NULL);
     }
-    MLX_CLEANUP(mlx_buf_clear) mlx_buf_t json = {0};
-    mlx_manifest_write_oci(&json, manifest);
     /* Last, so that nobody sees a manifest whose blobs are not all there. */
-    if (!dry_run &&
+    if (!dry_run && !same &&
         (push_config(oci, manifest, &config, err) || mlx_oci_push_manifest(oci, &json, err)))
         return NULL;
     mlx_value_t *report = mlx_cache_model_value(model);

@@ -191,10 +191,12 @@ static void check_volumes(const doctor_t *d)
         note(d, "volumes", "", "");
 }
 
-/*  One line for each, so that the command in it can be run as it stands. */
+/*  One line for each, so that the command in it can be run as it stands; also of what was linked
+ *  more than once. */
 static void check_links(const doctor_t *d)
 {
     size_t count, gone = 0;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *noted = mlx_value_map();
     MLX_CLEANUP(mlx_free_p)
     int64_t *ids = mlx_journal_find(d->cache->db, "done", "link", NULL, NULL, &count, NULL);
     for (size_t i = 0; ids && i < count; i++) {
@@ -204,6 +206,9 @@ static void check_links(const doctor_t *d)
             continue;
         gone++;
         MLX_CLEANUP(mlx_free_p) char *name = mlx_format("link %s %s", plan->app, plan->model);
+        if (mlx_value_get(noted, name))
+            continue;
+        mlx_value_set_bool(noted, name, true);
         MLX_CLEANUP(mlx_free_p)
         char *hint = mlx_format("to forget it: mlx-cache unlink %s %s (mlx-cache link %s %s brings "
                                 "it back)",

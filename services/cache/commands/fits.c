@@ -162,7 +162,7 @@ static int find_subject(mlx_cache_t *self, const char *text, subject_t *out, mlx
     if (reference.kind == MLX_REFERENCE_PATH)
         return list_path(self, text, out, err);
     if (reference.kind == MLX_REFERENCE_OLLAMA)
-        return list_ollama(self, text, out, err);
+        return list_ollama(self, reference.ollama ? reference.ollama : text, out, err);
     mlx_error_set(err, MLX_ERR_USAGE, "the header of %s cannot be read there", text);
     return mlx_error_hint(err, "mlx-cache add it first");
 }

@@ -1,6 +1,7 @@
 /*  Models that lack files which they name themselves: found in the apps and in the cache. */
 #include "services/cache/commands/internal.h"
 
+#include "services/cache/content/onnx.h"
 #include "services/cache/model/complete.h"
 
 #include <stdlib.h>
@@ -21,6 +22,31 @@ static char *read_text(const mlx_root_t *root, const char *path, size_t *len)
     ssize_t got = pread(fd, text, (size_t)st.st_size, 0);
     *len = got > 0 ? (size_t)got : 0;
     return text;
+}
+
+typedef struct {
+    const char *name;
+    void (*fn)(void *to, const char *path);
+    void *to;
+} data_t;
+
+static void on_location(void *arg, const char *location)
+{
+    const data_t *data = arg;
+    MLX_CLEANUP(mlx_free_p) char *path = mlx_onnx_data_path(data->name, location);
+    if (path)
+        data->fn(data->to, path);
+}
+
+/*  The files in which the graph NAME, which lies at PATH, keeps tensors. */
+static void tell_data(const mlx_root_t *root, const char *path, data_t data)
+{
+    MLX_CLEANUP(mlx_close_p) int fd = root ? mlx_fs_open(root, path, NULL) : -1;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return;
+    const mlx_source_t source = mlx_source_fd(fd, (uint64_t)st.st_size);
+    mlx_onnx_walk(&source, &(mlx_onnx_visitor_t){.location = on_location, .arg = &data});
 }
 
 /* ---- in the apps ---- */
@@ -50,6 +76,16 @@ static char *read_seen(void *arg, const char *name, size_t *len)
     return NULL;
 }
 
+static void data_of_seen(void *arg, const char *name, void (*fn)(void *to, const char *path),
+                         void *to)
+{
+    const tree_t *tree = arg;
+    for (size_t i = 0; i < tree->count; i++)
+        if (strcmp(tree->files[i]->name, name) == 0 && *tree->files[i]->path)
+            tell_data(mlx_roots_get(tree->cache->roots, tree->files[i]->root, NULL),
+                      tree->files[i]->path, (data_t){.name = name, .fn = fn, .to = to});
+}
+
 /*  An older revision may be anything: nobody is given it. */
 static bool is_current(const tree_t *tree, const mlx_root_t *root)
 {
@@ -75,6 +111,7 @@ static bool check_tree(tree_t *tree, mlx_missing_t *missing)
     return mlx_complete_check(&(mlx_file_set_t){.names = names,
                                                 .count = tree->count,
                                                 .read = read_seen,
+                                                .each_data = data_of_seen,
                                                 .arg = tree,
                                                 .listing = listing,
                                                 .listing_len = len},
@@ -120,6 +157,17 @@ static char *read_cached(void *arg, const char *name, size_t *len)
     return NULL;
 }
 
+static void data_of_cached(void *arg, const char *name, void (*fn)(void *to, const char *path),
+                           void *to)
+{
+    const cached_t *c = arg;
+    for (size_t i = 0; i < c->model->count; i++) {
+        MLX_CLEANUP(mlx_free_p) char *blob = mlx_blob_path(c->model->files[i].sha256);
+        if (strcmp(c->model->files[i].path, name) == 0)
+            tell_data(c->cache->home, blob, (data_t){.name = name, .fn = fn, .to = to});
+    }
+}
+
 static int say_incomplete(const char *model, const mlx_missing_t *missing, mlx_error_t *err)
 {
     mlx_error_set(err, MLX_ERR_FAILED, "%.100s is incomplete: %s", model, missing->text);
@@ -135,10 +183,12 @@ int mlx_cache_need_whole(mlx_cache_t *self, const mlx_model_t *model, mlx_error_
         names[i] = model->files[i].path;
     mlx_missing_t missing;
     return strcmp(model->source, "ollama") != 0 &&
-                   mlx_complete_check(
-                       &(mlx_file_set_t){
-                           .names = names, .count = model->count, .read = read_cached, .arg = &c},
-                       &missing)
+                   mlx_complete_check(&(mlx_file_set_t){.names = names,
+                                                        .count = model->count,
+                                                        .read = read_cached,
+                                                        .each_data = data_of_cached,
+                                                        .arg = &c},
+                                      &missing)
                ? say_incomplete(model->name, &missing, err)
                : 0;
 }

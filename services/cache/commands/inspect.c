@@ -40,7 +40,8 @@ static int refuse(const mlx_model_t *model, const mlx_risks_t *found, mlx_error_
 {
     MLX_CLEANUP(mlx_free_p)
     char *more = found->refused > 1 ? mlx_format(" (and %zu more)", found->refused - 1) : NULL;
-    mlx_error_set(err, MLX_ERR_FAILED, "%.100s could run code when it is loaded: %s%s", model->name,
+    mlx_error_set(err, MLX_ERR_FAILED,
+                  "%.100s could run code or reach other files when it is loaded: %s%s", model->name,
                   found->first, more ? more : "");
     return mlx_error_hint(err, "if you trust where it comes from, run the command with --trust; "
                                "safetensors and GGUF files cannot run code");

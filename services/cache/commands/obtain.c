@@ -216,6 +216,19 @@ static void say_progress(void *arg)
     options->progress(options->arg, event);
 }
 
+static void say_waiting(void *arg, int64_t ms, const mlx_error_t *why)
+{
+    const fetch_t *f = arg;
+    const mlx_cache_options_t *options = &f->cache->options;
+    if (!options->progress)
+        return;
+    MLX_CLEANUP(mlx_value_destroy) mlx_value_t *event = mlx_value_map();
+    mlx_value_set_str(event, "model", f->model->name);
+    mlx_value_set_str(event, "waiting", why->text);
+    mlx_value_set_real(event, "again_s", (double)ms / 1e3);
+    options->progress(options->arg, event);
+}
+
 /*  A verified part: its header is checked too, then it becomes a blob. */
 static int take_part(void *arg, mlx_download_t *download, mlx_error_t *err)
 {
@@ -262,6 +275,7 @@ static int download(fetch_t *f, const mlx_cache_transfer_t *transfer, mlx_error_
                                                  .piece = transfer->piece,
                                                  .stop = asked_to_stop,
                                                  .tick = say_progress,
+                                                 .waiting = say_waiting,
                                                  .complete = take_part,
                                                  .arg = f},
                               err);

@@ -87,5 +87,7 @@ void mlx_content_check(mlx_content_t *self, const char *name, const mlx_source_t
         mlx_content_license(self, name, source);
     if (is_config(file))
         mlx_content_config(self, name, source);
+    if (mlx_content_ends(file, ".onnx"))
+        mlx_content_graph(self, name, source);
     mlx_content_binary(self, name, source);
 }

@@ -2,9 +2,10 @@
  *
  *  Looked for: pickles that import more than tensors need (in torch's zip files, its old format,
  *  tar and nested archives), arrays of Python objects, Lambda layers of Keras, operations of
- *  TensorFlow that reach files or Python, machine code, Python modules that a configuration asks
- *  for (auto_map), and chat templates that reach out of their sandbox. Nothing is executed; every
- *  size is bounded, and what cannot be looked at whole is a finding.
+ *  TensorFlow that reach files or Python, tensors of ONNX that lie outside of the model, machine
+ *  code, Python modules that a configuration asks for (auto_map), and chat templates that reach out
+ *  of their sandbox. Nothing is executed; every size is bounded, and what cannot be looked at whole
+ *  is a finding.
  *
  *      mlx_content_t content = {.names = names, .count = count, .found = {.list = list}};
  *      mlx_content_check(&content, "pytorch_model.bin", &source);
@@ -32,6 +33,7 @@ void mlx_content_check(mlx_content_t *self, const char *name, const mlx_source_t
 void mlx_content_binary(mlx_content_t *self, const char *name, const mlx_source_t *source);
 void mlx_content_config(mlx_content_t *self, const char *name, const mlx_source_t *source);
 void mlx_content_gguf(mlx_content_t *self, const mlx_source_t *source);
+void mlx_content_graph(mlx_content_t *self, const char *name, const mlx_source_t *source);
 void mlx_content_license(mlx_content_t *self, const char *name, const mlx_source_t *source);
 
 /*  A chat template of LEN bytes, called WHERE. */

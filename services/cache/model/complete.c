@@ -3,6 +3,7 @@
 #include "common/base/json.h"
 #include "proto/buf.h"
 #include "proto/json.h"
+#include "services/cache/model/names.h"
 #include "services/cache/model/tree.h"
 #include "services/cache/model/weights.h"
 
@@ -199,6 +200,29 @@ static void check_listing(const check_t *c)
     mlx_tree_destroy(&tree);
 }
 
+/* ---- data files of a graph ---- */
+
+typedef struct {
+    const check_t *check;
+    char last[200]; /* noted: a graph names a file once for each tensor */
+} data_t;
+
+static void on_data(void *to, const char *path)
+{
+    data_t *data = to;
+    if (has(data->check, path) || strncmp(data->last, path, sizeof data->last - 1) == 0)
+        return;
+    note(data->check, path);
+    snprintf(data->last, sizeof data->last, "%s", path);
+}
+
+static void check_data(const check_t *c, const char *name)
+{
+    data_t data = {.check = c};
+    if (c->set->each_data && mlx_name_match("*.onnx", name))
+        c->set->each_data(c->set->arg, name, on_data, &data);
+}
+
 bool mlx_complete_check(const mlx_file_set_t *set, mlx_missing_t *missing)
 {
     *missing = (mlx_missing_t){0};
@@ -207,6 +231,8 @@ bool mlx_complete_check(const mlx_file_set_t *set, mlx_missing_t *missing)
         check_index(&c, set->names[i]);
     for (size_t i = 0; !missing->count && i < set->count; i++)
         check_shards(&c, i);
+    for (size_t i = 0; !missing->count && i < set->count; i++)
+        check_data(&c, set->names[i]);
     if (!missing->count && set->listing)
         check_listing(&c);
     if (missing->count > 1)

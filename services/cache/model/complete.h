@@ -1,6 +1,7 @@
 /*  complete.h - is a set of files a whole model, or does it lack some that it names itself
  *
- *  What decides: the index of sharded weights, names of the form x-00001-of-00002, and the hub
+ *  What decides: the index of sharded weights, names of the form x-00001-of-00002, an ONNX graph's
+ *  data files, and the hub
  *  client's own listing of a repository. Weights that are there in another form too lack nothing.
  *
  *      mlx_missing_t missing;
@@ -21,6 +22,11 @@ typedef struct {
     /*  The text of one of them, allocated, its length in *LEN; NULL: it cannot be read, and then
      *  says nothing. NULL: only the names are known. */
     char *(*read)(void *arg, const char *name, size_t *len);
+
+    /*  Tells FN the path, inside the model, of every file in which the ONNX graph NAME keeps
+     *  tensors. NULL: not known. */
+    void (*each_data)(void *arg, const char *name, void (*fn)(void *to, const char *path),
+                      void *to);
     void *arg;
     const char *listing; /* of the hub's client (trees/<commit>.json); NULL: none */
     size_t listing_len;

@@ -75,53 +75,107 @@ static char *decode(const char *s, size_t len)
     return out;
 }
 
-/*  ":QUANT" and "@REV" in either order behind LEN bytes of TEXT. */
-static void take_suffixes(const char *text, size_t len, mlx_reference_t *self)
+/*  Length of a revision at TEXT. It may hold slashes (refs/pr/1), but the file behind it does not
+ *  belong to it. */
+static size_t revision_length(const char *text)
 {
-    while (text[len] == ':' || text[len] == '@') {
-        size_t end = len + 1 + strcspn(text + len + 1, ":@");
-        char **slot = text[len] == ':' ? &self->quant : &self->revision;
-        if (!*slot)
-            *slot = mlx_strndup(text + len + 1, end - len - 1);
-        len = end;
-    }
+    size_t len = strcspn(text, ":@?#");
+    MLX_CLEANUP(mlx_free_p) char *all = mlx_strndup(text, len);
+    if (mlx_weights_format(all) != MLX_WEIGHTS_GGUF)
+        return len;
+    const char *slash = strncmp(text, "refs/", 5) == 0 ? strchr(text + 5, '/') : text;
+    slash = slash ? strchr(slash + 1, '/') : NULL;
+    return slash && (size_t)(slash - text) < len ? (size_t)(slash - text) : len;
 }
 
-/*  "org/name" with what follows it; a page's further path is read by take_page. */
-static size_t take_repo(const char *text, mlx_reference_t *self)
+/*  ":QUANT" and "@REV" in either order at position LEN of TEXT; the position behind them. */
+static size_t take_suffixes(const char *text, size_t len, mlx_reference_t *self)
 {
-    size_t len = strcspn(text, "/:@?#");
-    if (text[len] == '/')
-        len += 1 + strcspn(text + len + 1, "/:@?#");
-    self->kind = MLX_REFERENCE_HUB;
-    self->repo = mlx_strndup(text, len);
-    take_suffixes(text, len, self);
+    while (text[len] == ':' || text[len] == '@') {
+        size_t start = len + 1;
+        bool quant = text[len] == ':';
+        char **slot = quant ? &self->quant : &self->revision;
+        len = start + (quant ? strcspn(text + start, ":@?#") : revision_length(text + start));
+        if (!*slot)
+            *slot = mlx_strndup(text + start, len - start);
+    }
     return len;
 }
 
-/*  "/tree/REV/folder", "/blob/REV/file", "/resolve/REV/file" behind the repository. A file that is
- *  no GGUF stands for its model. */
-static void take_page(const char *text, mlx_reference_t *self)
+/*  A file or folder of the repository, as it is written in a URL. A file that is no GGUF stands for
+ *  its model. */
+static void take_path(const char *text, bool folder, mlx_reference_t *self)
 {
-    static const char *const kinds[] = {"/tree/", "/blob/", "/resolve/", "/raw/"};
+    char *path = decode(text, strcspn(text, "?#"));
+    for (size_t len = strlen(path); len && path[len - 1] == '/'; len--)
+        path[len - 1] = '\0';
+    char **slot = NULL;
+    if (folder && *path)
+        slot = &self->folder;
+    else if (!folder && mlx_weights_format(path) == MLX_WEIGHTS_GGUF)
+        slot = &self->quant;
+    if (slot && !*slot)
+        *slot = path;
+    else
+        free(path);
+}
+
+/*  What is behind the repository: a page of a revision, or a path. */
+static void take_rest(const char *text, mlx_reference_t *self)
+{
+    static const char *const kinds[] = {"/tree/",   "/blob/",    "/resolve/",
+                                        "/commit/", "/commits/", "/raw/"};
     for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
         size_t len = strlen(kinds[i]);
         if (strncmp(text, kinds[i], len) != 0)
             continue;
         const char *rev = text + len;
         size_t end = strcspn(rev, "/?#");
-        self->revision = decode(rev, end);
-        const char *rest = rev + end + (rev[end] == '/');
-        MLX_CLEANUP(mlx_free_p) char *path = decode(rest, strcspn(rest, "?#"));
-        size_t path_len = strlen(path);
-        while (path_len && path[path_len - 1] == '/')
-            path[--path_len] = '\0';
-        if (i == 0 && *path)
-            self->folder = mlx_strdup(path);
-        else if (i > 0 && mlx_weights_format(path) == MLX_WEIGHTS_GGUF)
-            self->quant = mlx_strdup(path);
-        return;
+        if (!self->revision)
+            self->revision = decode(rev, end);
+        return take_path(rev + end + (rev[end] == '/'), i == 0, self);
     }
+    if (*text == '/')
+        take_path(text + 1, false, self);
+}
+
+/*  "org/name" with what follows it. */
+static void take_repo(const char *text, mlx_reference_t *self)
+{
+    size_t len = strcspn(text, "/:@?#");
+    if (text[len] == '/')
+        len += 1 + strcspn(text + len + 1, "/:@?#");
+    self->kind = MLX_REFERENCE_HUB;
+    self->repo = mlx_strndup(text, len);
+    take_rest(text + take_suffixes(text, len, self), self);
+}
+
+/*  Text behind PREFIX, case ignored, or NULL. */
+static const char *behind(const char *text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return strncasecmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+/*  The hub's address of what is no model. */
+static int need_model(const char *text, mlx_error_t *err)
+{
+    static const char *const others[] = {"datasets/", "spaces/", "kernels/"};
+    for (size_t i = 0; i < MLX_COUNT(others); i++) {
+        if (!behind(text, others[i]))
+            continue;
+        mlx_error_set(err, MLX_ERR_USAGE, "%.200s is no model but one of the hub's %.*s", text,
+                      (int)strlen(others[i]) - 1, others[i]);
+        return mlx_error_hint(err, "the hub's own client gets it: hf download %.200s", text);
+    }
+    return 0;
+}
+
+static const char *without_scheme(const char *text)
+{
+    const char *rest = behind(text, "https://");
+    rest = rest ? rest : behind(text, "http://");
+    return rest ? rest : text;
 }
 
 /*  What follows the hub's address in TEXT, or NULL. */
@@ -133,16 +187,27 @@ static const char *behind_hub(const char *text, const char *endpoint)
         own--;
     if (own && strncasecmp(text, endpoint, own) == 0 && text[own] == '/')
         return text + own + 1;
-    if (strncasecmp(text, "hf://", 5) == 0)
-        return text + (strncasecmp(text + 5, "models/", 7) == 0 ? 12 : 5);
-    if (strncasecmp(text, "https://", 8) == 0)
-        text += 8;
-    else if (strncasecmp(text, "http://", 7) == 0)
-        text += 7;
-    for (size_t i = 0; i < MLX_COUNT(hosts); i++)
-        if (strncasecmp(text, hosts[i], strlen(hosts[i])) == 0)
-            return text + strlen(hosts[i]);
-    return NULL;
+    const char *rest = behind(text, "hf://");
+    rest = rest ? rest : behind(text, "huggingface://");
+    text = without_scheme(text);
+    for (size_t i = 0; !rest && i < MLX_COUNT(hosts); i++)
+        rest = behind(text, hosts[i]);
+    return rest;
+}
+
+/*  "ollama://name", or the page of a model: its name. Caller owns it; NULL: it is neither. */
+static char *ollama_page(const char *text)
+{
+    static const char *const places[] = {"ollama.com/library/", "www.ollama.com/library/",
+                                         "ollama.com/", "www.ollama.com/"};
+    const char *name = behind(text, "ollama://");
+    text = without_scheme(text);
+    for (size_t i = 0; !name && i < MLX_COUNT(places); i++)
+        name = behind(text, places[i]);
+    size_t len = name ? strcspn(name, "?#") : 0;
+    while (len && name[len - 1] == '/')
+        len--;
+    return len ? mlx_strndup(name, len) : NULL;
 }
 
 /* ---- the rest ---- */
@@ -160,15 +225,33 @@ static bool is_path(const char *text)
     return mlx_weights_format(text) && stat(text, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/*  "org/name", with a revision or a quantisation; "user/name:tag" is Ollama's. */
+/*  Does TEXT begin with a registry's host, as Ollama and Docker tell one: with a dot or a port. */
+static bool has_host(const char *text)
+{
+    MLX_CLEANUP(mlx_free_p) char *first = mlx_strndup(text, strcspn(text, "/"));
+    return strpbrk(first, ".:") || strcmp(first, "localhost") == 0;
+}
+
+/*  "org/name", with a revision, a quantisation or a file; "user/name:tag" is Ollama's. */
 static bool is_repo(const char *text, bool *or_ollama)
 {
     const char *slash = strchr(text, '/'), *at = strchr(text, '@'), *colon = strchr(text, ':');
     const char *second = slash ? strchr(slash + 1, '/') : NULL;
-    if (!slash || (at && at < slash) || (second && (!at || second < at)))
+    if (!slash || (at && at < slash) || (second && (!at || second < at) && has_host(text)))
         return false;
+    bool quant = colon && (mlx_reference_is_quant(colon + 1) ||
+                           mlx_weights_format(colon + 1) == MLX_WEIGHTS_GGUF);
     *or_ollama = colon && !at;
-    return !colon || at || mlx_reference_is_quant(colon + 1);
+    return !colon || at || quant;
+}
+
+static int take_hub(const char *text, mlx_reference_t *self, mlx_error_t *err)
+{
+    if (need_model(text, err))
+        return -1;
+    const char *model = behind(text, "models/");
+    take_repo(model ? model : text, self);
+    return 0;
 }
 
 int mlx_reference_parse(const char *text, const char *endpoint, mlx_reference_t *self,
@@ -180,20 +263,17 @@ int mlx_reference_parse(const char *text, const char *endpoint, mlx_reference_t 
         return 0;
     }
     const char *hub = behind_hub(text, endpoint);
-    if (hub) {
-        size_t len = take_repo(hub, self);
-        if (!self->quant && !self->revision)
-            take_page(hub + len, self);
-        return 0;
-    }
-    if (strstr(text, "://")) {
+    if (hub)
+        return take_hub(hub, self, err);
+    self->ollama = ollama_page(text);
+    if (!self->ollama && strstr(text, "://")) {
         mlx_error_set(err, MLX_ERR_USAGE, "%.200s is not a page of the hub", text);
         return mlx_error_hint(err, "download it, then mlx-cache add ./FILE");
     }
     if (is_path(text))
         self->kind = MLX_REFERENCE_PATH;
-    else if (is_repo(text, &self->or_ollama))
-        take_repo(text, self);
+    else if (!self->ollama && is_repo(text, &self->or_ollama))
+        return take_hub(text, self, err);
     return 0;
 }
 
@@ -203,5 +283,6 @@ void mlx_reference_clear(mlx_reference_t *self)
     free(self->quant);
     free(self->revision);
     free(self->folder);
+    free(self->ollama);
     *self = (mlx_reference_t){0};
 }

@@ -2,8 +2,10 @@
  *
  *      "org/name", "org/name:QUANT", "org/name@revision"           a repository of the hub
  *      "hf.co/org/name:QUANT", "hf://org/name@revision",
- *      "https://huggingface.co/org/name/tree/REV/folder", ".../blob/REV/file.gguf"
- *      "name:tag", "user/name:tag"                                 a model of Ollama's registry
+ *      "https://huggingface.co/org/name/tree/REV/folder", ".../blob/REV/file.gguf",
+ *      "org/name/file.gguf", "hf://org/name@revision/file.gguf"
+ *      "name:tag", "user/name:tag", "https://ollama.com/library/name"
+ *                                                                  a model of Ollama's registry
  *      "oci://host/name:tag"                                       an artifact in an OCI registry
  *      "./file.gguf", "/folder", "file.gguf" (where it is here)    a path
  *
@@ -36,10 +38,11 @@ typedef struct {
     char *quant;    /* a quantisation or a GGUF file's path; NULL: none was named */
     char *revision; /* NULL: none was named */
     char *folder;   /* of a page of one folder; NULL: the whole repository */
+    char *ollama;   /* name of the model whose page TEXT is; NULL: TEXT is the name */
 } mlx_reference_t;
 
 /*  ENDPOINT: the hub's address beside huggingface.co (HF_ENDPOINT; NULL: none). Code usage when
- *  TEXT is a URL of something else. */
+ *  TEXT is a URL of something else, or a data set, a space or a kernel. */
 int mlx_reference_parse(const char *text, const char *endpoint, mlx_reference_t *self,
                         mlx_error_t *err);
 void mlx_reference_clear(mlx_reference_t *self);

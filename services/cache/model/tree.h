@@ -54,6 +54,9 @@ char *mlx_tree_list(const mlx_tree_t *self);
  *  (NULL: Q4_K_M, else Q8_0, else the first), case ignored, and its best mmproj companion. */
 int mlx_tree_select_gguf(mlx_tree_t *self, const char *quant, mlx_error_t *err);
 
+/*  Is it the part of a GGUF model that sees or hears (mmproj). */
+bool mlx_tree_is_companion(const mlx_tree_file_t *file);
+
 /*  Does the repository have safetensors, does it have GGUF files. */
 bool mlx_tree_has(const mlx_tree_t *self, const char *pattern);
 

@@ -316,7 +316,7 @@ static bool is_gguf(const mlx_tree_file_t *file)
     return mlx_name_match("*.gguf", file->file.path);
 }
 
-static bool is_companion(const mlx_tree_file_t *file)
+bool mlx_tree_is_companion(const mlx_tree_file_t *file)
 {
     return strcasestr(file->file.path, "mmproj") != NULL;
 }
@@ -328,8 +328,9 @@ static char *list_quants(const mlx_tree_t *self)
     for (size_t i = 0; i < self->count; i++) {
         const mlx_tree_file_t *file = &self->files[i];
         MLX_CLEANUP(mlx_free_p)
-        char *quant =
-            is_gguf(file) && !is_companion(file) ? mlx_reference_quant_of(file->file.path) : NULL;
+        char *quant = is_gguf(file) && !mlx_tree_is_companion(file)
+                          ? mlx_reference_quant_of(file->file.path)
+                          : NULL;
         MLX_CLEANUP(mlx_free_p) char *listed = mlx_format(" %s,", quant ? quant : "");
         MLX_CLEANUP(mlx_free_p) char *before = mlx_format(" %s,", mlx_buf_str(&text));
         if (quant && !strcasestr(before, listed))
@@ -362,7 +363,8 @@ static mlx_tree_file_t *find_quant(const mlx_tree_t *self, const char *quant, bo
 {
     for (size_t i = 0; i < self->count; i++) {
         mlx_tree_file_t *file = &self->files[i];
-        if (is_gguf(file) && is_companion(file) == companion && (!quant || is_quant(file, quant)))
+        if (is_gguf(file) && mlx_tree_is_companion(file) == companion &&
+            (!quant || is_quant(file, quant)))
             return file;
     }
     return NULL;

@@ -22,7 +22,8 @@ struct mlx_oci {
     char *host;
     char *origin; /* https://host */
     char *name;
-    char *tag;
+    char *tag;     /* or the digest, "sha256:<hex>" */
+    bool pinned;   /* by its digest */
     mlx_env_t env; /* where credentials are looked up, once the registry asks for them */
     char *auth;    /* what is sent to the origin now: basic, a bearer token, or NULL */
 };
@@ -58,6 +59,27 @@ static bool is_tag(const char *s)
     return len > 0 && len <= MAX_TAG;
 }
 
+/*  "/name", "/name:tag", "/name@sha256:hex", "/name:tag@sha256:hex". */
+static int parse_path(mlx_oci_t *self, const char *path, mlx_error_t *err)
+{
+    const char *at = strchr(path, '@');
+    size_t end = at ? (size_t)(at - path) : strlen(path);
+    MLX_CLEANUP(mlx_free_p) char *front = mlx_strndup(path, end);
+    const char *last = strrchr(front, ':'), *colon = last ? path + (last - front) : NULL;
+    char hex[MLX_HEX_MAX];
+    self->name = mlx_strndup(path + 1, (colon ? (size_t)(colon - path) : end) - 1);
+    self->tag =
+        colon ? mlx_strndup(colon + 1, end - (size_t)(colon + 1 - path)) : mlx_strdup("latest");
+    if (!at || !is_tag(self->tag))
+        return 0;
+    if (mlx_name_digest(at + 1, hex, err))
+        return -1;
+    free(self->tag);
+    self->tag = mlx_format("sha256:%s", hex);
+    self->pinned = true;
+    return 0;
+}
+
 static int parse(mlx_oci_t *self, const char *reference, mlx_error_t *err)
 {
     static const char scheme[] = "oci://";
@@ -67,13 +89,12 @@ static int parse(mlx_oci_t *self, const char *reference, mlx_error_t *err)
     const char *slash = strchr(host, '/');
     if (!slash)
         return bad(err, reference, "has no repository name");
-    const char *colon = strrchr(slash, ':');
     self->host = mlx_strndup(host, (size_t)(slash - host));
-    self->name = mlx_strndup(slash + 1, colon ? (size_t)(colon - slash - 1) : strlen(slash + 1));
-    self->tag = mlx_strdup(colon ? colon + 1 : "latest");
+    if (parse_path(self, slash, err))
+        return -1;
     if (!is_name(self->name))
         return bad(err, reference, "has an invalid name (allowed: lower case, digits, . _ - /)");
-    if (!is_tag(self->tag))
+    if (!self->pinned && !is_tag(self->tag))
         return bad(err, reference, "has an invalid tag");
     MLX_CLEANUP(mlx_free_p) char *plain = mlx_format("http://%s", self->host);
     bool hub = strcasecmp(self->host, "docker.io") == 0;
@@ -237,16 +258,19 @@ static int unexpected(const mlx_oci_t *self, const char *what, long status, mlx_
 
 /* ---- reading ---- */
 
-mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err)
+static int get_manifest(mlx_oci_t *self, const char *types, mlx_fetch_reply_t *reply,
+                        mlx_error_t *err)
 {
     MLX_CLEANUP(mlx_free_p)
     char *url = mlx_format("%s/v2/%s/manifests/%s", self->origin, self->name, self->tag);
+    return ask(self, (mlx_fetch_t){.url = url, .accept = types, .max_body = MLX_MANIFEST_MAX_BYTES},
+               "pull", reply, err);
+}
+
+mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err)
+{
     MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
-    if (ask(self,
-            (mlx_fetch_t){.url = url,
-                          .accept = MLX_OCI_MANIFEST_TYPE ", " MLX_MANIFEST_TYPE,
-                          .max_body = MLX_MANIFEST_MAX_BYTES},
-            "pull", &reply, err))
+    if (get_manifest(self, MLX_OCI_MANIFEST_TYPE ", " MLX_MANIFEST_TYPE, &reply, err))
         return NULL;
     if (reply.status != 200) {
         unexpected(self, "the manifest of", reply.status, err);
@@ -254,7 +278,8 @@ mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err)
     }
     char hex[MLX_HEX_MAX], told[MLX_HEX_MAX];
     mlx_sha256_hex(mlx_buf_str(&reply.body), reply.body.len, hex);
-    if (reply.digest && (mlx_name_digest(reply.digest, told, err) || strcmp(told, hex) != 0)) {
+    const char *promised = self->pinned ? self->tag : reply.digest;
+    if (promised && (mlx_name_digest(promised, told, err) || strcmp(told, hex) != 0)) {
         mlx_error_set(err, MLX_ERR_DATA_LOSS, "the manifest from %s does not match its digest",
                       self->host);
         return NULL;
@@ -359,6 +384,45 @@ int mlx_oci_push_file(mlx_oci_t *self, int fd, uint64_t size, const char *sha256
         at += (uint64_t)got;
     }
     return end_upload(self, location, sha256, err);
+}
+
+/*  "sha256-<64 hex>", with ".sig", ".att" or the like: what belongs to another artifact. */
+static bool is_referrer(const char *tag)
+{
+    static const char prefix[] = "sha256-";
+    return strncmp(tag, prefix, sizeof prefix - 1) == 0 &&
+           strspn(tag + sizeof prefix - 1, "0123456789abcdefABCDEF") >= MLX_SHA256_HEX;
+}
+
+static int not_ours(const mlx_oci_t *self, mlx_error_t *err)
+{
+    mlx_error_set(err, MLX_ERR_DATA_LOSS,
+                  "%s has something else as %s:%s, which mlx-cache did not push", self->host,
+                  self->name, self->tag);
+    return mlx_error_hint(err, "choose another tag, or remove that one from the registry first");
+}
+
+int mlx_oci_check_tag(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err)
+{
+    static const char types[] =
+        MLX_OCI_MANIFEST_TYPE ", " MLX_MANIFEST_TYPE ", application/vnd.oci.image.index.v1+json"
+                              ", application/vnd.docker.distribution.manifest.list.v2+json, */*";
+    if (self->pinned || is_referrer(self->tag))
+        return mlx_error_set(
+            err, MLX_ERR_USAGE, "%s:%s: %s, and no place to push a model to", self->name, self->tag,
+            self->pinned ? "that is a digest" : "that tag belongs to a signature or its like");
+    MLX_CLEANUP(mlx_fetch_reply_clear) mlx_fetch_reply_t reply;
+    if (get_manifest(self, types, &reply, err))
+        return -1;
+    if (reply.status == 404)
+        return 0;
+    if (reply.status != 200)
+        return unexpected(self, "the manifest of", reply.status, err);
+    if (reply.body.len == json->len && memcmp(reply.body.data, json->data, json->len) == 0)
+        return 1;
+    MLX_CLEANUP(mlx_manifest_destroy)
+    mlx_manifest_t *there = mlx_manifest_parse(mlx_buf_str(&reply.body), reply.body.len, NULL);
+    return there && there->model ? 0 : not_ours(self, err);
 }
 
 int mlx_oci_push_manifest(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err)

@@ -19,12 +19,13 @@
 
 typedef struct mlx_oci mlx_oci_t;
 
-/*  REFERENCE: "oci://host[:port]/name/of/it[:tag]". Plain http for this machine only. */
+/*  REFERENCE: "oci://host[:port]/name/of/it[:tag][@sha256:<hex>]". Plain http for this machine
+ *  only. */
 mlx_oci_t *mlx_oci_new(const char *reference, const mlx_env_t *env, mlx_error_t *err);
 void mlx_oci_destroy(mlx_oci_t **self);
 
 const char *mlx_oci_name(const mlx_oci_t *self); /* name/of/it */
-const char *mlx_oci_tag(const mlx_oci_t *self);
+const char *mlx_oci_tag(const mlx_oci_t *self);  /* or "sha256:<hex>" */
 
 /*  What the tag names; asks for a token when it is told to. Caller owns the manifest. */
 mlx_manifest_t *mlx_oci_manifest(mlx_oci_t *self, mlx_error_t *err);
@@ -36,6 +37,11 @@ const char *mlx_oci_auth(const mlx_oci_t *self);
 
 /*  1: the registry has the blob under this name. */
 int mlx_oci_has(mlx_oci_t *self, const char *sha256, mlx_error_t *err);
+
+/*  May the manifest JSON be put under the tag: 0 when it may, 1 when it is there already, byte for
+ *  byte. An error when the tag is a signature's or its like (usage), or holds what this program did
+ *  not push (data_loss). */
+int mlx_oci_check_tag(mlx_oci_t *self, const mlx_buf_t *json, mlx_error_t *err);
 
 enum {
     MLX_OCI_PIECE = 16 * 1024 * 1024

@@ -34,6 +34,9 @@ typedef struct {
     unsigned allowed; /* streams: one after the server asked to slow down */
     unsigned ended;   /* jobs */
     bool ending;
+    bool answered;   /* a server, at any time */
+    mlx_error_t why; /* a stream waits because of it; no code: the caller knows */
+    int64_t wait_ms;
 } pool_t;
 
 char *mlx_download_part(const char *etag)
@@ -82,12 +85,23 @@ static struct timespec time_after(int64_t ms)
     return until;
 }
 
+static bool note_answer(void *arg, bool now)
+{
+    pool_t *pool = arg;
+    pthread_mutex_lock(&pool->lock);
+    bool answered = pool->answered = pool->answered || now;
+    pthread_mutex_unlock(&pool->lock);
+    return answered;
+}
+
 /*  An end is noticed at once. */
-static void pause_for(void *arg, int64_t ms)
+static void pause_for(void *arg, int64_t ms, const mlx_error_t *why)
 {
     pool_t *pool = arg;
     const struct timespec until = time_after(ms);
     pthread_mutex_lock(&pool->lock);
+    pool->why = *why;
+    pool->wait_ms = ms;
     while (!pool->ending &&
            pthread_cond_timedwait(&pool->changed, &pool->lock, &until) != ETIMEDOUT)
         continue;
@@ -166,6 +180,7 @@ static void open_slot(pool_t *pool, size_t index)
                                                              .download = &pool->run->files[index],
                                                              .ending = is_ending,
                                                              .pause = pause_for,
+                                                             .answered = note_answer,
                                                              .slow_down = slow_down,
                                                              .widen = widen,
                                                              .arg = pool});
@@ -269,6 +284,18 @@ static void wait_for_job(pool_t *pool, unsigned *seen)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static void tell_waiting(pool_t *pool)
+{
+    const mlx_downloads_t *run = pool->run;
+    pthread_mutex_lock(&pool->lock);
+    const mlx_error_t why = pool->why;
+    int64_t ms = pool->wait_ms;
+    pool->why = (mlx_error_t){0};
+    pthread_mutex_unlock(&pool->lock);
+    if (why.code && run->waiting)
+        run->waiting(run->arg, ms, &why);
+}
+
 /*  Until all has ended, in the caller's thread. */
 static void watch(pool_t *pool, bool *taken, mlx_error_t *err, int *rc)
 {
@@ -278,6 +305,7 @@ static void watch(pool_t *pool, bool *taken, mlx_error_t *err, int *rc)
     while (!collect(pool, taken, err, rc) && !should_end(pool, *rc)) {
         if (run->tick && mlx_now_us() >= due_us) {
             run->tick(run->arg);
+            tell_waiting(pool);
             due_us = mlx_now_us() + (int64_t)TICK_MS * 1000;
         }
         wait_for_job(pool, &seen);

@@ -48,6 +48,9 @@ typedef struct {
     bool (*stop)(void *arg);
     void (*tick)(void *arg); /* five times a second, in the caller's thread (may be NULL) */
 
+    /*  In the caller's thread: it is tried again in MS, because of WHY (may be NULL). */
+    void (*waiting)(void *arg, int64_t ms, const mlx_error_t *why);
+
     /*  In the caller's thread, as soon as a file is complete and verified: take it away from
      *  partial/. -1 with ERR ends all. */
     int (*complete)(void *arg, mlx_download_t *file, mlx_error_t *err);

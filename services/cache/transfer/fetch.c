@@ -119,9 +119,12 @@ static void on_reply(void *arg, const mlx_http_reply_t *http)
     exchange_t *x = arg;
     mlx_fetch_reply_t *reply = x->reply;
     reply->status = http->status;
+    reply->unconnected = http->unconnected;
     if (http->error.code) {
         if (x->err)
             *x->err = http->error;
+        if (http->unconnected)
+            mlx_error_hint(x->err, "is this machine online, and the address right?");
         if (x->ended && x->err)
             x->err->code = MLX_ERR_INTERRUPTED;
         x->rc = -1;

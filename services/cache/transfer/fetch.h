@@ -45,6 +45,7 @@ typedef struct {
     char *location;        /* of an answer that is not a redirect, made absolute */
     char *digest;          /* Docker-Content-Digest */
     int64_t retry_after_s; /* of Retry-After or RateLimit; -1: none */
+    bool unconnected;      /* no answer came because nobody was reached */
     bool redirected;       /* another host answered, or led back here */
     char *url;             /* where it came from when a redirect led there; NULL: none did */
 } mlx_fetch_reply_t;

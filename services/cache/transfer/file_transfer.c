@@ -13,6 +13,7 @@
 
 enum {
     TRIES = 6,
+    TRIES_UNREACHED = 2, /* of a server that was never reached: it may not exist */
     PAUSE_MS = 1000,
     MAX_PAUSE_MS = 60000,
     MAX_WRONG_RANGES = 2,
@@ -54,6 +55,7 @@ typedef struct {
     long status;
     char *error_code;
     unsigned refusals;
+    bool unreached; /* nobody answered in this run so far */
 } stream_t;
 
 typedef enum {
@@ -395,6 +397,7 @@ static verdict_t attempt(stream_t *s, int64_t *wait_s)
     mlx_fetch_t request;
     MLX_CLEANUP(mlx_free_p) char *address = prepare(s, &request);
     int rc = mlx_fetch(&request, &s->reply, &s->error);
+    s->unreached = !p->options.answered(p->options.arg, !s->reply.unconnected);
     *wait_s = s->reply.retry_after_s;
     write_behind(s);
     bool hopeless = rc && (is_ending(p) || (s->error.code == MLX_ERR_USAGE && !address));
@@ -449,7 +452,9 @@ static verdict_t transfer(stream_t *s)
         /* A connection that breaks after it brought something has not failed. */
         bool moved = bytes_of(s) > before;
         try = moved ? 0 : try + 1;
-        p->options.pause(p->options.arg, wait_s >= 0 ? wait_s * 1000 : pause_ms);
+        if (try >= tries || (s->unreached && try >= TRIES_UNREACHED))
+            break;
+        p->options.pause(p->options.arg, wait_s >= 0 ? wait_s * 1000 : pause_ms, &s->error);
         pause_ms = moved || pause_ms * 2 > MAX_PAUSE_MS ? pause_ms : pause_ms * 2;
     }
     return TRY_NEVER;

@@ -23,9 +23,10 @@ typedef struct {
     const mlx_downloads_t *run;
     mlx_download_t *download;
     bool (*ending)(void *arg);
-    void (*pause)(void *arg, int64_t ms); /* returns early when all ends */
-    void (*slow_down)(void *arg);         /* the server wants one stream in all */
-    void (*widen)(void *arg);             /* there may be work for more streams now */
+    void (*pause)(void *arg, int64_t ms, const mlx_error_t *why); /* returns early when all ends */
+    bool (*answered)(void *arg, bool now); /* did any server answer in this run; NOW: one did */
+    void (*slow_down)(void *arg);          /* the server wants one stream in all */
+    void (*widen)(void *arg);              /* there may be work for more streams now */
     void *arg;
 } mlx_file_transfer_options_t;
 
