@@ -58,10 +58,6 @@ int mlx_os_memory(uint64_t *total, uint64_t *available, mlx_error_t *err);
  *  count. */
 void mlx_os_trim(void);
 
-/*  Give the free part of the heap back, where that is more than SPARE bytes: values that replace
- *  others of many sizes leave holes behind. Takes milliseconds; may be called at any time. */
-void mlx_os_trim_above(size_t spare);
-
 /*  Start ARGV (found in PATH; ends with NULL) with nothing to read; OUT and ERR (-1: nowhere) take
  *  its output and errors. 0 with *PID, or what errno would be: posix_spawn(3). */
 int mlx_os_spawn(pid_t *pid, const char *const *argv, int out, int err);

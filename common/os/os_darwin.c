@@ -106,11 +106,6 @@ void mlx_os_trim(void)
 {
 }
 
-void mlx_os_trim_above(size_t spare)
-{
-    (void)spare;
-}
-
 char *mlx_os_executable(mlx_error_t *err)
 {
     uint32_t size = 0;

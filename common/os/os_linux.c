@@ -182,13 +182,6 @@ void mlx_os_trim(void)
     dl_iterate_phdr(drop_pages, NULL);
 }
 
-void mlx_os_trim_above(size_t spare)
-{
-    struct mallinfo2 heap = mallinfo2();
-    if (heap.fordblks > spare)
-        malloc_trim(0);
-}
-
 char *mlx_os_executable(mlx_error_t *err)
 {
     char path[PATH_MAX];

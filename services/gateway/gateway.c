@@ -25,9 +25,8 @@ enum {
     HEARTBEAT_MS = 1000, /* a page knows by it that we live, and we that the page does */
     KEEP_EVERY = 10,     /* refreshes */
     TRIM_BYTES = 1 << 20,
-    SPARE_BYTES = 8 << 20, /* of free memory, for what comes next */
-    ASK_MS = 5000,         /* for the recorder's answer */
-    REST = 4, /* after telling the state, rest so many times as long as that took, at most */
+    ASK_MS = 5000, /* for the recorder's answer */
+    REST = 4,      /* after telling the state, rest so many times as long as that took, at most */
     REST_MAX_MS = 2000,
     ASKING_MAX = 64,
     HOSTS_MAX = 16 /* that the page can choose from */
@@ -123,12 +122,9 @@ static void on_refresh(void *arg)
     mlx_gateway_t *self = arg;
     if (mlx_now_us() >= self->rest_us)
         tell(self);
-    if (++self->refreshes % KEEP_EVERY != 0)
-        return;
-    if (mlx_events_keep(self->events, self->overview) > TRIM_BYTES)
+    if (++self->refreshes % KEEP_EVERY == 0 &&
+        mlx_events_keep(self->events, self->overview) > TRIM_BYTES)
         mlx_os_trim();
-    else
-        mlx_os_trim_above(SPARE_BYTES);
 }
 
 static void on_heartbeat(void *arg)

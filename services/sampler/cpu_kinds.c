@@ -17,7 +17,9 @@ static bool mark_list(mlx_cpu_kinds_t *self, const char *list, unsigned char kin
         if (!mlx_sysfile_parse_int(&p, &from) || from < 0)
             return any;
         to = from;
-        if (*p == '-' && (p++, !mlx_sysfile_parse_int(&p, &to)))
+        bool range = *p == '-';
+        p += range;
+        if (range && !mlx_sysfile_parse_int(&p, &to))
             return any;
         for (int64_t i = from; i <= to && i < MLX_CPU_CORES_MAX; i++) {
             self->kind[i] = kind;

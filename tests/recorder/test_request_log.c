@@ -251,7 +251,7 @@ static void assert_spread(rig_t *rig, const char *args, int64_t now_us, int64_t 
         fail_msg("%s: p50 is %g", args, got);
 }
 
-/*  One request an hour for ten days of two models, one of which is slow, and besides failed ones and
+/*  One request an hour for ten days of two models, one of which is slow; besides failed ones and
  *  rows that tell several at once; then the requests themselves go, and the days stay. */
 static void percentiles_outlive_requests(void **state)
 {

@@ -134,6 +134,9 @@ static void holes_of_the_heap_are_given_back(void **state)
     static char *large[BLOCKS], *small[BLOCKS];
     uint64_t full, after;
     (void)state;
+    const char *preload = getenv("LD_PRELOAD");
+    if (preload && strstr(preload, "vgpreload"))
+        skip(); /* its malloc gives nothing back */
     for (size_t i = 0; i < BLOCKS; i++) {
         large[i] = mlx_alloc(1, LARGE);
         memset(large[i], 1, LARGE);
@@ -142,8 +145,7 @@ static void holes_of_the_heap_are_given_back(void **state)
     for (size_t i = 0; i < BLOCKS; i++)
         free(large[i]);
     assert_int_equal(mlx_os_footprint(&full, NULL), 0);
-    mlx_os_trim_above((size_t)1 << 40);
-    mlx_os_trim_above(1 << 20);
+    mlx_os_trim();
     assert_int_equal(mlx_os_footprint(&after, NULL), 0);
     assert_true(after + (uint64_t)BLOCKS * LARGE / 2 < full);
     for (size_t i = 0; i < BLOCKS; i++)

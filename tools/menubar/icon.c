@@ -90,7 +90,7 @@ static picture_t picture_of(int size, mlx_level_t level, const char *badge)
     picture.scale = scale_of(&picture.label, picture.radius);
     /* On whole pixels, or the strokes blur. */
     picture.left = floor((size - picture.label.width * picture.scale) / 2 + 0.5);
-    picture.top = floor((size - ROWS * picture.scale) / 2 + 0.5);
+    picture.top = floor((size - (int)ROWS * picture.scale) / 2 + 0.5);
     return picture;
 }
 
@@ -100,7 +100,7 @@ static void paint(const picture_t *picture, int column, int row, uint8_t *pixel)
     int inside = 0, ink = 0;
     for (int i = 0; i < SAMPLES; i++)
         for (int k = 0; k < SAMPLES; k++) {
-            double x = column + (k + 0.5) / SAMPLES, y = row + (i + 0.5) / SAMPLES;
+            double x = column + (k + 0.5) / (int)SAMPLES, y = row + (i + 0.5) / (int)SAMPLES;
             if (hypot(x - picture->radius, y - picture->radius) > picture->radius)
                 continue;
             inside++;
