@@ -5,11 +5,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/base/loopback.h"
-
 enum {
     NAME_MAX_LEN = 255
 };
+
+static const char *const loopback_names[] = {"localhost", "127.0.0.1", "[::1]"};
 
 static bool is_address(const char *name)
 {
@@ -27,8 +27,9 @@ static bool is_address(const char *name)
 
 static bool is_our_name(const mlx_guard_t *guard, const char *name)
 {
-    if (mlx_loopback_host(name, strlen(name)))
-        return true;
+    for (size_t i = 0; i < MLX_COUNT(loopback_names); i++)
+        if (strcasecmp(name, loopback_names[i]) == 0)
+            return true;
     return guard->open && (is_address(name) || (guard->name && strcasecmp(name, guard->name) == 0));
 }
 

@@ -132,6 +132,72 @@ public struct CacheClean: BusCommand {
     }
 }
 
+/// Show, or share, what is on the disk twice: `cache.dedup`.
+public struct CacheDedup: BusCommand {
+    /// What comes while it runs.
+    public typealias Progress = NoProgress
+    /// What comes at its end.
+    public struct Outcome: BusRecord {
+        /// Nothing was changed.
+        public var dryRun: Bool?
+        /// That sharing frees, in bytes.
+        public var wouldFree: Int?
+        /// That it freed; absent: nothing was changed, in bytes.
+        public var freed: Int?
+        /// Each file.
+        public var steps: [Steps]?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            dryRun = data.read("dry_run")
+            wouldFree = data.read("would_free")
+            freed = data.read("freed")
+            steps = data.read("steps")
+        }
+
+        /// Each file.
+        public struct Steps: BusRecord {
+            /// What is done with the file.
+            public var action: String?
+            /// Of the file.
+            public var path: String?
+            /// Of the file whose bytes it is to share.
+            public var source: String?
+            /// Of the file, in bytes.
+            public var size: Int?
+            /// How they are shared: clone, hardlink.
+            public var method: String?
+
+            /// Reads the fields that are there.
+            public init(_ data: BusData) {
+                action = data.read("action")
+                path = data.read("path")
+                source = data.read("source")
+                size = data.read("size")
+                method = data.read("method")
+            }
+        }
+    }
+
+    /// The service that runs it.
+    public static let service = "cache"
+    /// Its name on the bus.
+    public static let name = "cache.dedup"
+
+    /// Share the bytes; absent or false: only say what would be shared.
+    public var yes: Bool?
+
+    /// The command; what is not given is left to the service.
+    public init(yes: Bool? = nil) {
+        self.yes = yes
+    }
+
+    /// The arguments by their names on the bus.
+    public var arguments: [String: (any BusWritable)?] {
+        ["yes": yes]
+    }
+}
+
 /// Scan the stores again and publish cache.status: `cache.refresh`.
 public struct CacheRefresh: BusCommand {
     /// What comes while it runs.

@@ -91,11 +91,17 @@ public struct RuntimeModels: BusTopic {
         public var name: String?
         /// Loaded, unloaded, loading, sleeping, failed, ...
         public var state: String?
+        /// Digest as the runtime gives it.
+        public var digest: String?
+        /// Q4_K_M, 4bit, ...
+        public var quantization: String?
 
         /// Reads the fields that are there.
         public init(_ data: BusData) {
             name = data.read("name")
             state = data.read("state")
+            digest = data.read("digest")
+            quantization = data.read("quantization")
         }
     }
 }
@@ -135,6 +141,8 @@ public struct RuntimeActivity: BusTopic {
     public var running: [Running]?
     /// The newest request that ended.
     public var last: Last?
+    /// The newest prompt that was longer than its context.
+    public var cut: Cut?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -152,6 +160,7 @@ public struct RuntimeActivity: BusTopic {
         sourceReason = data.read("source_reason")
         running = data.read("running")
         last = data.read("last")
+        cut = data.read("cut")
     }
 
     /// Requests running now, where known one by one.
@@ -229,6 +238,23 @@ public struct RuntimeActivity: BusTopic {
             outcome = data.read("outcome")
         }
     }
+
+    /// The newest prompt that was longer than its context.
+    public struct Cut: BusRecord {
+        /// When the server cut it.
+        public var time: Date?
+        /// Tokens that it had.
+        public var asked: Int?
+        /// Tokens that the model was given.
+        public var kept: Int?
+
+        /// Reads the fields that are there.
+        public init(_ data: BusData) {
+            time = data.read("t")
+            asked = data.read("asked")
+            kept = data.read("kept")
+        }
+    }
 }
 
 /// A request that has ended: `runtime.<kind>.<endpoint>.request`.
@@ -286,8 +312,10 @@ public struct RuntimeRequest: BusTopic {
     public var source: String?
     /// Tokens is the server's own count; false: counted from the traffic.
     public var exact: Bool?
+    /// Several that nobody saw apart, at least so many: counts are their sums, times their means; absent: one.
+    public var requests: Int?
     /// Energy of the machine's known parts meanwhile, idle power included, shared among the requests that ran; energy.list tells what is above idle, in joules.
-    public var joules: Double?
+    public var grossJoules: Double?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -315,7 +343,8 @@ public struct RuntimeRequest: BusTopic {
         status = data.read("status")
         source = data.read("source")
         exact = data.read("exact")
-        joules = data.read("joules")
+        requests = data.read("requests")
+        grossJoules = data.read("gross_joules")
     }
 }
 

@@ -26,7 +26,7 @@ public struct Interval: BusRecord {
     public var mean: Double?
     /// Lower end of the 95 % interval of the mean.
     public var low: Double?
-    /// Low and high are the least and greatest value: too few for an interval.
+    /// Low and high are the least and greatest value: no interval can be told.
     public var range: Bool?
     /// Upper end.
     public var high: Double?

@@ -19,6 +19,10 @@ public struct CacheStatus: BusTopic {
     public var saved: Int?
     /// Copies that do not exist.
     public var duplicatesAvoided: Int?
+    /// Disk space that is there twice, in bytes.
+    public var duplicateBytes: Int?
+    /// Of files as long as others, not read yet: they may be there twice, in bytes.
+    public var lookalikeBytes: Int?
     /// Each model.
     public var models: [Model]?
 
@@ -29,6 +33,8 @@ public struct CacheStatus: BusTopic {
         bytes = data.read("bytes")
         saved = data.read("saved")
         duplicatesAvoided = data.read("duplicates_avoided")
+        duplicateBytes = data.read("duplicate_bytes")
+        lookalikeBytes = data.read("lookalike_bytes")
         models = data.read("models")
     }
 
