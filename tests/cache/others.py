@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from files import Box, play, safetensors, tree, write
+from files import Box, gguf, play, safetensors, sha256, tree, write
 
 BIN = sys.argv[1]
 KIND_FILES = {
@@ -46,4 +46,42 @@ def others():
         assert tree(box.path(".cache")) == before
 
 
-play([others])
+def own():
+    """the cache's own partial downloads and damaged files, also while they grow and go, and blobs of no model"""
+    with Box(BIN) as box:
+        write(os.path.join(box.folder, "m.gguf"), gguf("own"))
+        box.good("add", "--copy", os.path.join(box.folder, "m.gguf"))
+        total = box.json("status")["total"]
+
+        def counted():
+            return {o["kind"]: o["bytes"] for o in box.json("status")["others"] if o["app"] == "mlx-cache"}
+
+        def settle():
+            for folder in ("partial", "quarantine", "tmp"):
+                os.utime(box.path(".mlx-cache", folder), (time.time() - 100,) * 2)
+
+        data = safetensors(90000, "left")
+        files = {"incomplete": box.path(".mlx-cache/partial/abc.part"), "damaged": box.path(".mlx-cache/quarantine", "e" * 64)}
+        for path in files.values():
+            write(path, data)
+            os.utime(path, (time.time() - 100,) * 2)
+        sizes = {kind: os.stat(path).st_blocks * 512 for kind, path in files.items()}
+        settle()
+        assert counted() == sizes, (counted(), sizes)
+        assert counted() == sizes  # as kept
+        with open(files["incomplete"], "ab") as file:
+            file.write(b"x" * 40960)
+        assert counted()["incomplete"] >= sizes["incomplete"] + 40960
+        os.utime(files["incomplete"], (time.time() - 100,) * 2)
+        settle()
+        assert box.json("status")["total"] == total
+        # An add that was killed when its file was whole has told nobody.
+        blob = box.path(".mlx-cache/blobs/sha256", sha256(data)[:2], sha256(data))
+        write(blob, b"")
+        os.rename(files.pop("damaged"), blob)
+        assert box.json("status")["total"] == total + os.stat(blob).st_blocks * 512
+        box.good("clean", "--older-than", "0", "--yes")
+        assert counted() == {} and box.json("status")["total"] == 0
+
+
+play([others, own])

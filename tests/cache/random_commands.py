@@ -272,7 +272,7 @@ class World:
         run = self.run_now("status")
         assert run.returncode == 0, run
         status = json.loads(run.stdout)
-        mine = [self.path(".mlx-cache/blobs"), self.path(".mlx-cache/models")]
+        mine = [self.path(".mlx-cache", part) for part in ("blobs", "models", "partial", "quarantine")]
         once = held([self.path(s) for s in STORES] + mine)
         assert abs(status["total"] + status.get("other_bytes", 0) - once) <= self.slack(), (status, once)
         saved = self.apart() - held([self.path(s) for s in STORES])

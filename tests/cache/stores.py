@@ -274,6 +274,7 @@ def kept():
 
         box.studio("pub/m", {"m.gguf": DATA})
         os.makedirs(box.path(".local/share/Jan/data"))  # Jan was started, and has no models yet
+        settle()  # makes the cache's own folders
         settle()
         assert kept_one() == box.json("status") and "pub/m" in box.rows()
         for change in ({"HF_HUB_CACHE": box.path("hub")}, {"HF_XET_CACHE": box.path("xet")},

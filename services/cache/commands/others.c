@@ -1,5 +1,6 @@
-/*  What else takes space in the apps' folders, besides models: counted and offered, never removed.
- *  Each kind is removed with its own app's command, which knows who uses it. */
+/*  What else takes space besides models, in the apps' folders and in the cache's own: counted and
+ *  offered, never removed. Each kind is removed with its own app's command, which knows who uses
+ *  it. */
 #include "services/cache/commands/internal.h"
 
 #include <dirent.h>
@@ -63,14 +64,28 @@ static void add(mlx_value_t *list, const char *app, const char *kind, const char
     mlx_value_set_str(one, "hint", hint);
 }
 
-/* ---- the hub's cache ---- */
-
-static void add_folder(mlx_value_t *list, const char *kind, const char *path, const char *hint)
+static void add_folder(mlx_value_t *list, const char *app, const char *kind, const char *path,
+                       const char *hint)
 {
     weight_t w = {0};
     weigh_folder(&w, open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), 0);
-    add(list, "huggingface", kind, path, &w, hint);
+    add(list, app, kind, path, &w, hint);
 }
+
+/* ---- the cache itself ---- */
+
+static const char own[] = "mlx-cache";
+
+static void add_own(const mlx_cache_t *self, mlx_value_t *list)
+{
+    MLX_CLEANUP(mlx_free_p) char *partial = mlx_root_join(self->home, "partial");
+    MLX_CLEANUP(mlx_free_p) char *quarantine = mlx_root_join(self->home, "quarantine");
+    add_folder(list, own, "incomplete", partial,
+               "mlx-cache add resumes it, mlx-cache clean removes it");
+    add_folder(list, own, "damaged", quarantine, "mlx-cache clean removes it");
+}
+
+/* ---- the hub's cache ---- */
 
 /*  Files of FOLDER whose names hold MARK. */
 static void add_marked(mlx_value_t *list, const char *app, const char *kind, const char *folder,
@@ -96,7 +111,8 @@ static void add_repo(mlx_value_t *list, const char *store, const char *name)
     for (size_t i = 0; i < MLX_COUNT(kinds); i++) {
         size_t len = strlen(kinds[i]);
         if (strncmp(name, kinds[i], len) == 0 && strncmp(name + len, "--", 2) == 0)
-            add_folder(list, kinds[i], path, "hf cache ls lists it, hf cache rm removes it");
+            add_folder(list, "huggingface", kinds[i], path,
+                       "hf cache ls lists it, hf cache rm removes it");
     }
     MLX_CLEANUP(mlx_free_p) char *blobs = mlx_format("%s/blobs", path);
     if (strncmp(name, "models--", 8) == 0)
@@ -129,7 +145,8 @@ static void add_xet(mlx_value_t *list, const mlx_env_t *env)
 {
     MLX_CLEANUP(mlx_free_p) char *path = mlx_cache_xet_folder(env);
     if (path)
-        add_folder(list, "xet", path, "a cache of downloads: delete the folder while no hf runs");
+        add_folder(list, "huggingface", "xet", path,
+                   "a cache of downloads: delete the folder while no hf runs");
 }
 
 /* ---- revisions that are not current ---- */
@@ -181,6 +198,7 @@ void mlx_cache_list_others(mlx_cache_t *self, const mlx_scan_t *scan, mlx_value_
             add_marked(list, "ollama", "partial", blobs, "-partial",
                        "ollama pull resumes it; Ollama removes it at its next start");
     }
+    add_own(self, list);
     add_xet(list, &self->options.env);
     add_old_revisions(self, scan, list);
     int64_t sum = 0, bytes;
@@ -197,7 +215,9 @@ mlx_value_t *mlx_cache_old_others(const mlx_value_t *status, int64_t before)
     for (size_t i = 0; i < mlx_value_size(list); i++) {
         int64_t changed = INT64_MAX;
         mlx_value_int(mlx_value_at(list, i), "changed_at", &changed);
-        if (changed <= before)
+        /* Its own are in the plan. */
+        const char *app = mlx_value_str(mlx_value_at(list, i), "app");
+        if (changed <= before && app && strcmp(app, own) != 0)
             mlx_value_append(old, mlx_value_copy(mlx_value_at(list, i)));
     }
     return old;

@@ -5,6 +5,7 @@
 #include "services/cache/commands/recall.h"
 #include "services/cache/plan/fsys.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,15 +82,53 @@ char *mlx_report_basis(mlx_cache_t *self)
 
 /* ---- keeping ---- */
 
+static bool has_settled(int64_t mtime_ns, int64_t now_s)
+{
+    return mtime_ns / 1000000000 <= now_s - SETTLE_S;
+}
+
+static bool write_path(mlx_buf_t *out, const char *path, int64_t now_s)
+{
+    struct stat st = {0};
+    if (strchr(path, '\n'))
+        return false;
+    if (stat(path, &st) != 0)
+        st = (struct stat){0};
+    mlx_buf_printf(out, "%" PRId64 " %" PRIu64 " %" PRIu64 " %s\n", mlx_fsys_mtime_ns(&st),
+                   (uint64_t)st.st_dev, (uint64_t)st.st_ino, path);
+    return has_settled(mlx_fsys_mtime_ns(&st), now_s);
+}
+
+/*  The cache's own folders whose files are counted, and the files: they grow where they are. What
+ *  becomes a blob was in one of the three: a command that was killed then has told nobody. */
+static bool write_own(const mlx_cache_t *self, int64_t now_s, mlx_buf_t *out)
+{
+    static const char *const folders[] = {"partial", "quarantine", "tmp"};
+    bool reliable = true;
+    for (size_t i = 0; i < MLX_COUNT(folders); i++) {
+        MLX_CLEANUP(mlx_free_p) char *folder = mlx_root_join(self->home, folders[i]);
+        reliable = write_path(out, folder, now_s) && reliable;
+        DIR *dir = opendir(folder);
+        for (struct dirent *e; dir && (e = readdir(dir));) {
+            MLX_CLEANUP(mlx_free_p) char *path = mlx_format("%s/%s", folder, e->d_name);
+            if (e->d_name[0] != '.')
+                reliable = write_path(out, path, now_s) && reliable;
+        }
+        if (dir)
+            closedir(dir);
+    }
+    return reliable;
+}
+
 /*  "mtime dev ino path", one a line. False when the report cannot be relied on: a folder has just
  *  changed, or has a name that does not fit on a line. */
 static bool write_watched(const mlx_cache_t *self, const mlx_scan_t *scan, mlx_buf_t *out)
 {
     int64_t now_s = self->options.now_s();
-    bool reliable = true;
+    bool reliable = write_own(self, now_s, out);
     for (size_t i = 0; i < scan->watched_count; i++) {
         const mlx_watched_t *w = &scan->watched[i];
-        if (w->mtime_ns / 1000000000 > now_s - SETTLE_S)
+        if (!has_settled(w->mtime_ns, now_s))
             reliable = false;
         if (strchr(w->path, '\n')) {
             reliable = false;

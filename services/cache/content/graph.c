@@ -75,7 +75,7 @@ void mlx_content_graph(mlx_content_t *self, const char *name, const mlx_source_t
     if (end == MLX_ONNX_TOO_BIG)
         mlx_found(&self->found, true, "graph", "is too large or too deep to be checked");
     if (end == MLX_ONNX_BROKEN)
-        mlx_found(&self->found, false, "graph", "is no ONNX graph that a program could load");
+        mlx_found(&self->found, false, "graph", "is not an ONNX graph that a program could load");
     tell_foreign(&g);
     for (size_t i = 0; i < DOMAINS_MAX; i++) {
         free(g.foreign[i]);
