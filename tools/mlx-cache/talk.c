@@ -26,7 +26,9 @@ static void on_interrupt(int number)
 {
     interrupted = number;
     signal(number, SIG_DFL);
-    setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = PATIENCE_US}, NULL);
+    const struct itimerval patience = {.it_value.tv_usec = PATIENCE_US};
+    /* POSIX does not name it, but it is a bare system call on Linux and macOS. */
+    setitimer(ITIMER_REAL, &patience, NULL); /* NOLINT(bugprone-signal-handler) */
 }
 
 /*  Something waits for a server or a disk and does not hear: what is done is in the journal, and
