@@ -329,7 +329,7 @@ const mlx_field_t mlx_fields_request[] = {
     BOOL("exact", "tokens is the server's own count; false: counted from the traffic"),
     INT("requests", "several that nobody saw apart, at least so many: counts are their sums, times "
                     "their means; absent: one"),
-    NUM("gross_joules", MLX_REAL, MLX_UNIT_JOULES,
+    NUM("joules", MLX_REAL, MLX_UNIT_JOULES,
         "energy of the machine's known parts meanwhile, idle power included, shared among the "
         "requests that ran; energy.list tells what is above idle"),
     END,

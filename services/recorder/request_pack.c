@@ -44,7 +44,7 @@ static const struct {
     {"status", COLUMN_INT, 0},
     {"source", COLUMN_TEXT, 0},
     {"exact", COLUMN_BOOL, 0},
-    {"gross_joules", COLUMN_REAL, 10},
+    {"joules", COLUMN_REAL, 10},
     {"requests", COLUMN_INT, 0},
 };
 

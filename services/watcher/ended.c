@@ -102,7 +102,7 @@ mlx_value_t *mlx_ended_message(const mlx_ended_t *self)
     set_text(d, "source", self->source);
     if (!isnan(self->tokens))
         mlx_value_set_bool(d, "exact", self->exact);
-    mlx_value_set_real(d, "gross_joules", self->joules);
+    mlx_value_set_real(d, "joules", self->joules);
     return d;
 }
 

@@ -90,7 +90,7 @@ static void every_field_comes_back(void **state)
         "\"cached_tokens\":1024,\"tokens\":0,\"draft_tokens\":200,\"draft_accepted\":122,"
         "\"queue\":0.25,\"load\":1.5,\"ttft\":0.375,\"prompt_tokens_per_second\":810.25,"
         "\"tokens_per_second\":61.75,\"outcome\":\"client_abort\",\"status\":200,"
-        "\"source\":\"tap\",\"exact\":true,\"gross_joules\":12.5}";
+        "\"source\":\"tap\",\"exact\":true,\"joules\":12.5}";
     rig_t *rig = start(state);
     put(rig, all, T0);
     put(rig, "{\"source\":\"slots\"}", T0 + 1); /* nothing else is known: nothing else is there */
@@ -206,7 +206,7 @@ static void each_is_less_than_sixty_bytes(void **state)
             "\"api\":\"chat\",\"prompt_tokens\":%d,\"cached_tokens\":%d,\"tokens\":%d,"
             "\"queue\":0.0%d,\"ttft\":0.%d,\"prompt_tokens_per_second\":%d.%d,"
             "\"tokens_per_second\":%d.%d,\"outcome\":\"ok\",\"status\":200,\"source\":\"tap\","
-            "\"exact\":true,\"gross_joules\":%d.%d}",
+            "\"exact\":true,\"joules\":%d.%d}",
             (long long)(end - (int64_t)(r % 20000000)), (long long)end, (int)(r % 5), (int)(r % 9),
             (int)(r % 9), (int)(r % 400000), (int)(r % 7), (int)(r % 3), (int)(r % 5000),
             (int)(r % 900), (int)(r % 700), (int)(r % 90), (int)(r % 900), (int)(r % 1500),

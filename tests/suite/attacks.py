@@ -305,7 +305,7 @@ def ever_new_requests(world):
     publish(world, [[b"runtime.ollama.e.request",
                      envelope(world.rng, {"model": f"m{n}", "client": f"c{world.rng.random()}", "start": n,
                                           "end": world.rng.choice([n + 1, LEAST, GREATEST]), "tokens": GREATEST,
-                                          "gross_joules": 1e308, "outcome": "ok"})] for n in range(world.many(8))])
+                                          "joules": 1e308, "outcome": "ok"})] for n in range(world.many(8))])
 
 
 @attack

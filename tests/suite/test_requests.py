@@ -105,7 +105,7 @@ def test_sums_clients_and_forms():
             assert request["pid"] == os.getpid() and request["agent"] == "suite-client/2.0"
             assert request["source"] == "tap" and request["outcome"] == "ok" and request["exact"]
             assert len(request["key"]) == 8 and request["runtime"] == "ollama"
-            assert "gross_joules" not in request and "draft_tokens" not in request
+            assert "joules" not in request and "draft_tokens" not in request
         check_forms(suite, found)
         check_secrets(suite)
         return f"{len(found)} requests, {sum(made for _, made in wanted)} tokens"
@@ -116,7 +116,7 @@ def check_forms(suite, found):
     assert "tiny-random" in table and "test_requests.py" in table, table
     rows = list(csv.DictReader(io.StringIO(suite.ctl("requests", "--csv").stdout)))
     assert [int(row["tokens"]) for row in rows] == [r["tokens"] for r in reversed(found)]
-    assert all(row["gross_joules"] == "" for row in rows)
+    assert all(row["joules"] == "" for row in rows)
     assert requests(suite, "--client", "SUITE-client") == found
     assert requests(suite, "--client", "nobody") == []
     assert requests(suite, "--model", "tiny", "--since", "1h", "-n", "1") == found[:1]

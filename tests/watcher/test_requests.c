@@ -144,7 +144,7 @@ static void the_tap_names_its_client(void **state)
     assert_int_equal(whole(d, "tokens"), 90);
     assert_true(whole(d, "prompt_tokens") > 0);
     assert_true(whole(d, "end") > whole(d, "start"));
-    assert_null(mlx_value_get(d, "gross_joules")); /* no sensor spoke */
+    assert_null(mlx_value_get(d, "joules")); /* no sensor spoke */
     assert_null(mlx_value_get(d, "draft_tokens"));
     waitpid(client, NULL, 0);
     wait_for_more(self, 1);

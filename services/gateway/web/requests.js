@@ -21,7 +21,7 @@ function row(d) {
   return el("tr", {}, el("td", {}, when(d.end)), el("td", { title: asker(d) || false }, word(d.client) || "–"), el("td", {}, word(d.model) || "–"),
     el("td", { class: "n" }, count(d.prompt_tokens) + cached), el("td", { class: "n" }, count(d.tokens)),
     el("td", { class: "n" }, figure(d.tokens_per_second, "tokens per second")), el("td", { class: "n" }, figure(d.ttft, "seconds")),
-    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.gross_joules, "joules")), el("td", { class: !["ok", "–"].includes(outcome) && "slower" }, outcome));
+    el("td", { class: "n" }, took), el("td", { class: "n" }, figure(d.joules, "joules")), el("td", { class: !["ok", "–"].includes(outcome) && "slower" }, outcome));
 }
 
 function draw(problem) {

@@ -315,7 +315,7 @@ public struct RuntimeRequest: BusTopic {
     /// Several that nobody saw apart, at least so many: counts are their sums, times their means; absent: one.
     public var requests: Int?
     /// Energy of the machine's known parts meanwhile, idle power included, shared among the requests that ran; energy.list tells what is above idle, in joules.
-    public var grossJoules: Double?
+    public var joules: Double?
 
     /// Reads the fields that are there.
     public init(_ data: BusData) {
@@ -344,7 +344,7 @@ public struct RuntimeRequest: BusTopic {
         source = data.read("source")
         exact = data.read("exact")
         requests = data.read("requests")
-        grossJoules = data.read("gross_joules")
+        joules = data.read("joules")
     }
 }
 
