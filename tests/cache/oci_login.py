@@ -183,9 +183,11 @@ def test_redirects(folder):
             for place in places(spy)[:1 if n else None]:
                 registry = Server(redirects={part: place})
                 registry.challenge = kind % registry.name if n else kind
-                verb = ["push", "Org/Name"] if "uploads" in part else ["add"]
-                cache = folder if "uploads" in part else os.path.join(folder, registry.name)
-                run = mlx(cache, *verb, "oci://%s/a/b:c" % registry.name, **given(registry.name))
+                # What is there under the tag c is nobody's to replace.
+                pushes = "uploads" in part
+                verb, tag = (["push", "Org/Name"], "new") if pushes else (["add"], "c")
+                cache = folder if pushes else os.path.join(folder, registry.name)
+                run = mlx(cache, *verb, "oci://%s/a/b:%s" % (registry.name, tag), **given(registry.name))
                 assert registry.told() and not spy.told(), (part, place, registry.seen, spy.seen)
                 assert "hidden" not in run.stderr + run.stdout, run.stderr
             assert spy.seen or (part == "/token" and not n), (part, kind)
