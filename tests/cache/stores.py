@@ -165,6 +165,22 @@ def volume():
         subprocess.run(["umount", place], check=True)
 
 
+def kernels():
+    """/proc as a folder of models, or behind a link in one: other processes' folders are nobody's models"""
+    for name, target in (("/proc", None), (None, "/proc/%d" % os.getpid()), (None, "/sys")):
+        with Box(BIN) as box:
+            box.studio("pub/m", {"m.gguf": DATA})
+            write(box.path("weights.gguf"), gguf("cwd"))
+            if name:
+                write(box.path(".lmstudio/settings.json"), json.dumps({"downloadsFolder": name}).encode())
+            else:
+                os.symlink(target, box.path(".lmstudio/models/pub/linked"))
+            problems = box.json("status")["problems"]
+            assert any("kernel" in p["text"] for p in problems), problems
+            box.run("adopt", cwd=box.home)
+            assert set(box.rows()) <= {"pub/m", "local/m"}, box.rows()
+
+
 def docker_store(top, models):
     """A Docker Model Runner's store: {tag: {name: data}}."""
     entries = []
@@ -305,4 +321,4 @@ def kept():
 
 if os.geteuid() == 0:
     own_mounts()
-play([kept, linked, home_by_link, into_the_cache, dangling, places, group, volume, others])
+play([kept, linked, kernels, home_by_link, into_the_cache, dangling, places, group, volume, others])

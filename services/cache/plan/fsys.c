@@ -101,6 +101,12 @@ bool mlx_fsys_may_clone(int fd)
     return fstatfs(fd, &fs) == 0 && strcmp(fs.f_fstypename, "apfs") == 0;
 }
 
+bool mlx_fsys_is_kernels(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && strcmp(fs.f_fstypename, "devfs") == 0;
+}
+
 int mlx_fsys_runs(int fd, mlx_runs_t *out)
 {
     struct {
@@ -237,17 +243,31 @@ void mlx_fsys_write_behind(int fd, uint64_t from, uint64_t len)
     sync_file_range(fd, (off64_t)from, (off64_t)len, SYNC_FILE_RANGE_WRITE);
 }
 
+static bool is_on(int fd, const uint32_t *types, size_t count)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if ((uint32_t)fs.f_type == types[i])
+            return true;
+    return false;
+}
+
 bool mlx_fsys_may_clone(int fd)
 {
     static const uint32_t types[] = {BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC, OCFS2_SUPER_MAGIC,
                                      BCACHEFS_MAGIC};
-    struct statfs fs;
-    if (fstatfs(fd, &fs) != 0)
-        return false;
-    for (size_t i = 0; i < MLX_COUNT(types); i++)
-        if ((uint32_t)fs.f_type == types[i])
-            return true;
-    return false;
+    return is_on(fd, types, MLX_COUNT(types));
+}
+
+bool mlx_fsys_is_kernels(int fd)
+{
+    static const uint32_t types[] = {PROC_SUPER_MAGIC,   SYSFS_MAGIC,         DEVPTS_SUPER_MAGIC,
+                                     CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
+                                     TRACEFS_MAGIC,      SECURITYFS_MAGIC,    BPF_FS_MAGIC,
+                                     PSTOREFS_MAGIC,     EFIVARFS_MAGIC};
+    return is_on(fd, types, MLX_COUNT(types));
 }
 
 enum {

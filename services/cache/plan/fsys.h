@@ -60,6 +60,10 @@ typedef struct {
  */
 bool mlx_fsys_may_clone(int fd);
 
+/*  Is FD on a file system that the kernel makes up: /proc, /sys, devices? Its folders lead to other
+ *  processes' folders, and its files to no content. */
+bool mlx_fsys_is_kernels(int fd);
+
 /*  The runs of the open file FD, clear them with mlx_runs_clear. EOPNOTSUPP where nobody can say.
  */
 int mlx_fsys_runs(int fd, mlx_runs_t *out);

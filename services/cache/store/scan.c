@@ -192,6 +192,12 @@ static bool is_model(int dir)
 
 static void scan_dir(const folder_scan_t *f, int fd, const char *rel, unsigned depth, size_t model)
 {
+    if (mlx_fsys_is_kernels(fd)) {
+        mlx_scan_problem(f->scan, f->app, *rel ? rel : f->root,
+                         "is a folder that the kernel makes up, where no models are");
+        close(fd);
+        return;
+    }
     mlx_scan_watch(f->scan, fd);
     DIR *dir = fdopendir(fd);
     if (!dir) {
