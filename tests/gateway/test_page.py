@@ -221,6 +221,7 @@ def contrasts(browser, least):
 def test_theme():
     with Scene() as (_stand, browser, _life):
         back = "getComputedStyle(document.body).backgroundColor"
+        browser.until("document.querySelector('#link').textContent === 'live'")  # the program has begun
         browser.scheme("light")
         light = browser.run(back)
         browser.scheme("dark")
