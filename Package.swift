@@ -119,7 +119,7 @@ let package = Package(
             name: "CMLXBusTestSupport", dependencies: ["CMLXBus"],
             path: "tests/swift/CMLXBusTestSupport",
             sources: ["cmlxtest.c", "common/os/" + systemSource]
-                + ["broker.c", door, "newcomers.c", "peer.c", "pressure.c", "readers.c", "remote.c",
+                + ["broker.c", door, "newcomers.c", "peer.c", "peer_link.c", "pressure.c", "readers.c", "remote.c",
                     "retained.c", "router.c", "snapshot.c", "weight.c"].map { "services/bus/" + $0 },
             cSettings: cSettings + [.headerSearchPath("../../../" + sources + "CMLXBus")]),
         .testTarget(
