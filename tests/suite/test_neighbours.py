@@ -278,6 +278,30 @@ def fetch(port, timeout):
             return False
 
 
+def test_a_restart_takes_no_pid_that_is_none():
+    """A broker that answers nonsense: kill(-1) would end everything."""
+    with Suite() as suite:
+        router = suite.context.socket(zmq.ROUTER)
+        router.setsockopt(zmq.LINGER, 0)
+        router.bind(suite.endpoint("command"))
+        silent = suite.context.socket(zmq.PUB)
+        silent.bind(suite.endpoint("subscribe"))
+        for pid in (-1, 0, 1, -os.getpid(), 2**31, 2**32 + os.getpid(), -2**63):
+            process = subprocess.Popen([f"{BIN}/mlxctl", "services", "restart", "sampler"], env=suite.environment,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            deadline = time.monotonic() + 30
+            while process.poll() is None:
+                assert time.monotonic() < deadline, pid
+                if router.poll(100):
+                    client, verb, *rest = router.recv_multipart()
+                    if verb == b"call":
+                        router.send_multipart([client, b"done", rest[1], msgpack.packb({"services": [
+                            {"name": "sampler", "connected": True, "pid": pid}]})])
+            said = process.stderr.read()
+            assert process.returncode == 1 and "does not know which process" in said, (pid, process.returncode, said)
+            process.stderr.close()
+
+
 def test_a_restart_signals_the_service_and_no_one_else():
     with Suite("bus", "sampler") as suite:
         suite.await_service("sampler")
@@ -541,7 +565,7 @@ TESTS = [test_no_name_from_outside_ends_the_broker,
          test_local_readers_do_not_use_up_the_descriptors,
          test_silent_connections_of_other_machines_keep_no_one_out,
          test_the_gateway_rests_without_descriptors,
-         test_a_restart_signals_the_service_and_no_one_else,
+         test_a_restart_takes_no_pid_that_is_none, test_a_restart_signals_the_service_and_no_one_else,
          test_no_byte_of_the_bus_reaches_a_terminal_unclean,
          test_every_command_has_a_deadline,
          test_a_forged_number_silences_nobody, test_extremes_end_nothing,
