@@ -352,7 +352,7 @@ def check_graphs(w):
     w.put({"onnx-foreign": {"model.onnx": onnx(node=((7, "evil.ops"),))},
            "onnx-broken": {"model.onnx": onnx((5, tensor()))[:-3] + b"\0\0\0"}})
     assert w.run("adopt", "dir").returncode == 0
-    for name, words in (("foreign", "needs operators of evil.ops"), ("broken", "no ONNX graph")):
+    for name, words in (("foreign", "needs operators of evil.ops"), ("broken", "not an ONNX graph")):
         found, = w.models()["local/onnx-" + name]["findings"]
         assert words in found["text"] and not found["refused"], found
     w.put({"lacks": {"model.onnx": onnx((5, tensor("d/w.bin")), (5, tensor("d/w.bin")))}})
