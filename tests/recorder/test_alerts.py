@@ -110,7 +110,7 @@ def test_routes_silence_and_test():
 
 def test_addresses_in_the_clear_are_refused():
     for url in ("http://example.com/x", "http://127.0.0.1.example.com/x", "http://127.0.0.1@example.com/", "ftp://127.0.0.1/", "file:///etc/passwd"):
-        with Suite("bus", config=f"alert:\n  routes:\n    - {{kind: json, url: \"{url}\"}}\n") as suite:
+        with Suite(config=f"alert:\n  routes:\n    - {{kind: json, url: \"{url}\"}}\n") as suite:
             ended = subprocess.run([os.path.join(os.environ["MLX_BIN"], "mlx-recorder")], env=suite.environment,
                                    capture_output=True, text=True, timeout=60)
             assert ended.returncode == 2 and "route 1" in ended.stderr and url not in ended.stderr, (url, ended)
