@@ -39,14 +39,22 @@ static const char *note_variable(void *arg, const char *name)
     return value;
 }
 
-static void note_file(mlx_buf_t *basis, const char *path)
+/*  "mtime dev ino path", all 0 where there is nothing; the mtime, in ns. */
+static int64_t put_file(mlx_buf_t *out, const char *path)
 {
     struct stat st = {0};
     if (stat(path, &st) != 0)
         st = (struct stat){0};
-    mlx_buf_printf(basis, "file %" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n",
+    mlx_buf_printf(out, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n",
                    (uint64_t)mlx_fsys_mtime_ns(&st), (uint64_t)st.st_dev, (uint64_t)st.st_ino,
                    path);
+    return mlx_fsys_mtime_ns(&st);
+}
+
+static void note_file(mlx_buf_t *basis, const char *path)
+{
+    mlx_buf_puts(basis, "file ");
+    put_file(basis, path);
 }
 
 static void note_adapter(const mlx_adapter_t *adapter, const mlx_env_t *env, mlx_buf_t *basis)
@@ -89,14 +97,7 @@ static bool has_settled(int64_t mtime_ns, int64_t now_s)
 
 static bool write_path(mlx_buf_t *out, const char *path, int64_t now_s)
 {
-    struct stat st = {0};
-    if (strchr(path, '\n'))
-        return false;
-    if (stat(path, &st) != 0)
-        st = (struct stat){0};
-    mlx_buf_printf(out, "%" PRId64 " %" PRIu64 " %" PRIu64 " %s\n", mlx_fsys_mtime_ns(&st),
-                   (uint64_t)st.st_dev, (uint64_t)st.st_ino, path);
-    return has_settled(mlx_fsys_mtime_ns(&st), now_s);
+    return !strchr(path, '\n') && has_settled(put_file(out, path), now_s);
 }
 
 /*  The cache's own folders whose files are counted, and the files: they grow where they are. What
