@@ -1,13 +1,10 @@
 // Alerts and findings of the machine that is shown: what fires, since when, what helps, and silence for a time.
 
-import { $, el, explain, keep, when } from "./format.js";
+import { $, el, explain, keep, number, when, word } from "./format.js";
 import { allowed, command, question, want } from "./actions.js";
 
 const TIMES = [[600, "10 minutes"], [3600, "1 hour"], [28800, "8 hours"], [86400, "1 day"], [604800, "1 week"]];
 const SHOWN = 100;
-
-const word = value => typeof value === "string" ? value : "";
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
 let fired = null; // key -> text of what fires; null: nothing was drawn yet
 

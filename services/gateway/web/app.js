@@ -1,6 +1,6 @@
 // The page: live values over server-sent events, and the theme.
 
-import { $, color, el, figure, keep, seconds, soft, when } from "./format.js";
+import { $, color, el, figure, keep, maps, number, seconds, soft, when } from "./format.js";
 import * as actions from "./actions.js";
 import * as alarms from "./alarms.js";
 import * as bench from "./bench.js";
@@ -25,8 +25,6 @@ const now = () => Date.now() + skew;
 
 // Outside values are of any type: each is taken as what it should be, or is absent.
 const text = value => typeof value === "string" && value ? value : undefined;
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
-const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
 
 function tile(id, value, note, ratio) {
   const node = $(`#${id}`);

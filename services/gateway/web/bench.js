@@ -1,6 +1,6 @@
 // Benchmarks: the stored results, comparing two, sweeps as plots, and running one.
 
-import { $, ask, el, explain, figure, keep, seconds } from "./format.js";
+import { $, ask, el, explain, figure, keep, maps, number, seconds, word } from "./format.js";
 import { allowed, command, question, want } from "./actions.js";
 import * as sweep from "./sweep.js";
 
@@ -29,10 +29,7 @@ export function ratio(before, after) {
   return { ratio: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half) };
 }
 
-const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
 const map = value => maps([value])[0] || {};
-const word = value => typeof value === "string" ? value : "";
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
 
 const SHOWN = 200, QUIET_MS = 30000;
 const KINDS = { "": "Ten prompts", context: "Against the length of the context", parallel: "Against clients at once" };

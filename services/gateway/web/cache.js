@@ -1,14 +1,11 @@
 // The cache: what it holds, who uses it, what is on the disk twice, and whether a model would fit in memory.
 
-import { $, el, explain, figure, keep } from "./format.js";
+import { $, el, explain, figure, keep, maps, number, word } from "./format.js";
 import { allowed, command, question, want } from "./actions.js";
 
 const APPS = { huggingface: "Hugging Face", ollama: "Ollama", lmstudio: "LM Studio", llamacpp: "llama.cpp" };
 const SHOWN = 500, STEPS = 100;
 
-const word = value => typeof value === "string" ? value : "";
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
-const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
 const words = value => Array.isArray(value) ? value.filter(word) : [];
 const title = app => Object.hasOwn(APPS, app) ? APPS[app] : app;
 

@@ -1,6 +1,6 @@
 // Which models there are, and loading, freeing and keeping them: after a question, with the gateway's token.
 
-import { $, el, explain, figure } from "./format.js";
+import { $, el, explain, figure, maps, word } from "./format.js";
 import { allowed, question, refusal, send, want } from "./actions.js";
 
 const VERBS = {
@@ -12,9 +12,6 @@ const SHOWN = 200;
 const EMPTY = ["No model is loaded.", "No model server answers."];
 
 let drawn = "", busy = "";
-
-const word = value => typeof value === "string" ? value : "";
-const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
 
 // One row a model: those that are loaded, then those that could be.
 export function rowsOf(messages) {

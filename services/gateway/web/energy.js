@@ -1,11 +1,10 @@
 // What the models cost: energy above idle in the past days, of this machine's ledger.
 
-import { $, ask, el, explain, figure } from "./format.js";
+import { $, ask, el, explain, figure, word } from "./format.js";
 
 const AGAIN_MS = 60000, WEEK_US = 7 * 86400 * 1e6;
 
 const count = value => typeof value === "number" ? value.toLocaleString() : "–";
-const word = value => typeof value === "string" ? value : "";
 
 // Joules as the power company counts them; an absent value is a dash, never 0.
 export function energy(joules) {

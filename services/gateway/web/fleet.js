@@ -1,10 +1,6 @@
 // Several machines: one card each, a list to choose from, and what they do together. One machine: nothing.
 
-import { $, el, figure } from "./format.js";
-
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
-const word = value => typeof value === "string" ? value : "";
-const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object") : [];
+import { $, el, figure, maps, number, word } from "./format.js";
 
 const cards = new Map(); // host -> {node, seen}
 let choose = () => {};

@@ -62,6 +62,11 @@ export function legendOf(series) {
   return { cpu: "CPU", gpu: "GPU", max: "hottest", total: "whole machine", package: "processor package" }[field] || field.replaceAll("_", " ");
 }
 
+// What came over the bus is of any type: a text or "", a number or undefined, the objects of a list.
+export const word = value => typeof value === "string" ? value : "";
+export const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
+export const maps = value => Array.isArray(value) ? value.filter(item => item && typeof item === "object" && !Array.isArray(item)) : [];
+
 export const $ = selector => document.querySelector(selector);
 
 // el("td", {class: "n"}, "text", node...): text is text, never markup.

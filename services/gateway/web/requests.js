@@ -1,11 +1,10 @@
 // Who asked which model for what: the requests that ended last, of the machine that is shown.
 
-import { $, ask, el, explain, figure, when } from "./format.js";
+import { $, ask, el, explain, figure, when, word } from "./format.js";
 
 const SHOWN = 25, AGAIN_MS = 1000;
 let found = [], host = "", waiting = null;
 
-const word = value => typeof value === "string" ? value : "";
 const count = value => typeof value === "number" ? value.toLocaleString() : "–";
 
 // Everything known of the client, for those who point at its name.

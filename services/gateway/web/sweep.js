@@ -1,10 +1,8 @@
 // Sweeps as plots: speed against the length of the context, or against clients at once.
 
-import { el, figure } from "./format.js";
+import { el, figure, number, word } from "./format.js";
 
 const WIDTH = 360, HEIGHT = 190, LEFT = 46, BOTTOM = 36, TOP = 10, RIGHT = 14;
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
-const word = value => typeof value === "string" ? value : "";
 
 function interval(value) {
   const mean = number(value?.mean) ?? number(value?.median);

@@ -1,10 +1,9 @@
 // The tiles beside the machine's: how requests fare, what they cost, what was found.
 
-import { figure } from "./format.js";
+import { figure, number } from "./format.js";
 import { spent } from "./energy.js";
 import { newest } from "./requests.js";
 
-const number = value => typeof value === "number" && Number.isFinite(value) ? value : undefined;
 const sum = list => list.length ? list.reduce((a, b) => a + b) : undefined;
 
 // Of the activities of the machine's servers: the one whose newest request ended last.
