@@ -7,17 +7,22 @@ static bool mean_of(const mlx_value_t *map, double *mean)
     return mlx_value_real(mlx_value_get(map, "tokens_per_second"), "mean", mean);
 }
 
+static void put_point(mlx_buf_t *out, const mlx_value_t *point)
+{
+    const char *name = mlx_value_str(point, "name");
+    double mean;
+    if (mean_of(point, &mean) && name)
+        mlx_buf_printf(out, "%s%.1f tok/s at %s", out->len ? ", " : "", mean, name);
+}
+
 /*  The first and the last point of a sweep. */
 static void put_sweep(mlx_buf_t *out, const mlx_value_t *points)
 {
     size_t count = mlx_value_size(points);
-    for (size_t i = 0; i<count; i += count> 1 ? count - 1 : 1) {
-        const mlx_value_t *point = mlx_value_at(points, i);
-        const char *name = mlx_value_str(point, "name");
-        double mean;
-        if (mean_of(point, &mean) && name)
-            mlx_buf_printf(out, "%s%.1f tok/s at %s", out->len ? ", " : "", mean, name);
-    }
+    if (count > 0)
+        put_point(out, mlx_value_at(points, 0));
+    if (count > 1)
+        put_point(out, mlx_value_at(points, count - 1));
 }
 
 static void put_age(mlx_buf_t *out, int64_t age_us)
